@@ -1,0 +1,20 @@
+"""The network and what is done with it. `from transformer import Transformer, TransformerConfig`."""
+
+from typing import TYPE_CHECKING, Any
+
+from .config import ConfigError, TransformerConfig
+from .presets import PRESETS, preset_config
+
+if TYPE_CHECKING:
+    from .model import Transformer
+
+__all__ = ["PRESETS", "ConfigError", "Transformer", "TransformerConfig", "preset_config"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch only when it is asked for, so that the rest starts at once."""
+    if name == "Transformer":
+        from .model import Transformer  # noqa: PLC0415
+
+        return Transformer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

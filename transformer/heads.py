@@ -1,0 +1,66 @@
+"""From hidden states to logits over the vocabulary: a table of heads.
+
+Shape suffixes: B batch, T tokens, D d_model, V vocabulary.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import TransformerConfig
+from .feedforward import FEEDFORWARDS
+from .norms import make_norm, norm_parameters
+from .tables import Table
+
+
+class LinearHead(nn.Module):
+    """`logits = scale · features · Wᵀ + b`, W being the embedding where tied; arXiv 1608.05859."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.scale = config.output_scale
+        shape = (config.vocab_size, config.d_model)
+        self.weight = None if config.tie_output else nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if config.output_bias else None
+
+    def features(self, hidden_BTD: Tensor) -> Tensor:
+        """What the projection multiplies, (B, T, D)."""
+        return hidden_BTD if self.scale == 1.0 else hidden_BTD * self.scale
+
+    def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
+        """Logits (B, T, V)."""
+        return F.linear(self.features(hidden_BTD), self.projection(embedding_VD), self.bias)
+
+    def projection(self, embedding_VD: Tensor) -> Tensor:
+        """The output matrix (V, D): the head's own, or the embedding."""
+        return embedding_VD if self.weight is None else self.weight
+
+    @staticmethod
+    def parameters_in(config: TransformerConfig) -> int:
+        """Number of weights of the head's own."""
+        weight = 0 if config.tie_output else config.vocab_size * config.d_model
+        return weight + (config.vocab_size if config.output_bias else 0)
+
+
+class MaskedHead(LinearHead):
+    """BERT's: `norm(act(Wh + b))` before the projection; arXiv 1810.04805."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__(config)
+        self.dense = nn.Linear(config.d_model, config.d_model)
+        self.activation = FEEDFORWARDS[config.feedforward].activation
+        self.norm = make_norm(config)
+
+    def features(self, hidden_BTD: Tensor) -> Tensor:
+        """What the projection multiplies, (B, T, D)."""
+        transformed: Tensor = self.norm(self.activation(self.dense(hidden_BTD)))
+        return super().features(transformed)
+
+    @staticmethod
+    def parameters_in(config: TransformerConfig) -> int:
+        """Number of weights of the head's own."""
+        dense = config.d_model * (config.d_model + 1)
+        return dense + norm_parameters(config) + LinearHead.parameters_in(config)
+
+
+HEADS: Table[type[LinearHead]] = Table("head", {"linear": LinearHead, "masked": MaskedHead})

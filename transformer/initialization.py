@@ -1,0 +1,95 @@
+"""First values of the weights: a table of schemes, each a few rules by kind of module.
+
+Norms and biases start at one and zero in all of them.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .config import TransformerConfig
+from .layers import CrossAttention, SelfAttention
+from .model import Transformer
+from .tables import Table
+
+
+def _projections(model: nn.Module) -> dict[str, Tensor]:
+    """The weight of every linear map; fused ones part by part, as views."""
+    parts: dict[str, Tensor] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            parts[name] = module.weight
+    for name, module in model.named_modules():
+        if isinstance(module, SelfAttention):
+            queries = module.out.in_features
+            rest = (module.qkv.out_features - queries) // 2
+            fused = parts.pop(f"{name}.qkv")
+            for letter, part in zip("qkv", fused.split([queries, rest, rest]), strict=True):
+                parts[f"{name}.{letter}"] = part
+        elif isinstance(module, CrossAttention):
+            for letter, part in zip("kv", parts.pop(f"{name}.kv").chunk(2), strict=True):
+                parts[f"{name}.{letter}"] = part
+        elif hasattr(module, "kind") and module.kind.gated:  # a gated feed-forward
+            for letter, part in zip(("gate", "up"), parts.pop(f"{name}.up").chunk(2), strict=True):
+                parts[f"{name}.{letter}"] = part
+    return parts
+
+
+def _embeddings(model: Transformer) -> list[Tensor]:
+    tables = [m.weight for m in model.modules() if isinstance(m, nn.Embedding)]
+    return tables if model.head.weight is None else [*tables, model.head.weight]
+
+
+def _xavier(model: Transformer, config: TransformerConfig) -> None:
+    """Glorot's uniform for maps; embeddings normal with d_model^-½, as they are scaled by √d."""
+    for weight in _projections(model).values():
+        nn.init.xavier_uniform_(weight)
+    for table in _embeddings(model):
+        nn.init.normal_(table, std=config.d_model**-0.5)
+
+
+def _normal(model: Transformer, config: TransformerConfig) -> None:
+    """Normal with initialization_std everywhere: BERT, BART."""
+    for weight in [*_projections(model).values(), *_embeddings(model)]:
+        nn.init.normal_(weight, std=config.initialization_std)
+
+
+def _gpt2(model: Transformer, config: TransformerConfig) -> None:
+    """Normal; maps that end in the residual stream divided by √(number of residual additions)."""
+    _normal(model, config)
+    layers = config.encoder_layers + config.decoder_layers
+    residual = config.initialization_std / math.sqrt(2 * layers)
+    for name, weight in _projections(model).items():
+        if name.endswith((".out", ".down")):
+            nn.init.normal_(weight, std=residual)
+
+
+def _t5(model: Transformer, config: TransformerConfig) -> None:
+    """Normal by fan-in, queries also by head width as scores are not scaled; embeddings with 1."""
+    for name, weight in _projections(model).items():
+        fan_in = weight.size(1) * (config.head_width if name.endswith(".q") else 1)
+        nn.init.normal_(weight, std=fan_in**-0.5)
+    for table in _embeddings(model):
+        is_vocabulary = table.size(0) == config.vocab_size
+        nn.init.normal_(table, std=1.0 if is_vocabulary else config.d_model**-0.5)
+
+
+INITIALIZATIONS: Table[Callable[[Transformer, TransformerConfig], None]] = Table(
+    "initialization", {"xavier": _xavier, "normal": _normal, "gpt2": _gpt2, "t5": _t5}
+)
+
+
+@torch.no_grad()
+def initialize(model: Transformer, *, seed: int) -> None:
+    """Fill all weights; the same seed gives the same model."""
+    torch.manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
+            module.reset_parameters()
+    if model.head.bias is not None:
+        nn.init.zeros_(model.head.bias)
+    INITIALIZATIONS[model.config.initialization](model, model.config)

@@ -1,0 +1,197 @@
+"""Attention blocks, layers and stacks: the encoder and the decoder of arXiv 1706.03762 figure 1.
+
+Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K head width.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from . import masks
+from .attention import ATTENTION, exact
+from .cache import Cache, KeysValues, Memory
+from .config import TransformerConfig
+from .feedforward import FeedForward
+from .norms import make_norm, make_residual
+from .positions import POSITIONS, rotate
+
+
+class Scope(NamedTuple):
+    """What self-attention may see: made once a forward pass, used by every layer."""
+
+    mask: Tensor | None  # broadcasts to (B, H, T, S); None: everything, or the triangle
+    causal: bool  # the plain triangle, without a mask
+    rotation: Tensor | None
+    cache: Cache | None
+
+
+class CrossScope(NamedTuple):
+    """The encoder's output for cross-attention: states to project, or what was cached of them."""
+
+    states_BSD: Tensor | None
+    cached: list[KeysValues] | None
+    mask_B1TS: Tensor | None
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of a sequence on itself; queries, keys and values in one matrix."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.attend = ATTENTION[config.attention].attend
+        width = config.head_width
+        rows = (config.heads + 2 * config.key_value_heads) * width
+        self.qkv = nn.Linear(config.d_model, rows, bias=config.bias)
+        self.out = nn.Linear(config.heads * width, config.d_model, bias=config.bias)
+
+    def forward(self, x_BTD: Tensor, scope: Scope, layer: int) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        config = self.config
+        groups = config.key_value_heads
+        heads = self.qkv(x_BTD).unflatten(-1, (-1, config.head_width))
+        q, k, v = heads.split([config.heads, groups, groups], dim=2)
+        q, k = rotate(q, scope.rotation), rotate(k, scope.rotation)
+        if scope.cache is not None:
+            k, v = scope.cache.extend(layer, k, v)
+        mixed_BTHK = self.attend(
+            q,
+            k,
+            v,
+            scale=config.scale,
+            mask=scope.mask,
+            causal=scope.causal,
+            dropout=config.attention_dropout if self.training else 0.0,
+        )
+        y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
+        return y_BTD
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of the decoder on the encoder's output."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.head_width
+        self.q = nn.Linear(config.d_model, config.heads * width, bias=config.bias)
+        self.kv = nn.Linear(config.d_model, 2 * config.key_value_heads * width, bias=config.bias)
+        self.out = nn.Linear(config.heads * width, config.d_model, bias=config.bias)
+
+    def keys_values(self, states_BSD: Tensor) -> KeysValues:
+        """The encoder's output as keys and values (B, S, G, K), to be computed once a text."""
+        heads = self.kv(states_BSD).unflatten(-1, (-1, self.config.head_width))
+        k_BSGK, v_BSGK = heads.chunk(2, dim=2)
+        return k_BSGK, v_BSGK
+
+    def forward(self, x_BTD: Tensor, scope: CrossScope, layer: int) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        if scope.cached is not None:
+            k, v = scope.cached[layer]
+        else:
+            assert scope.states_BSD is not None
+            k, v = self.keys_values(scope.states_BSD)
+        mixed_BTHK = exact(
+            self.q(x_BTD).unflatten(-1, (-1, self.config.head_width)),
+            k,
+            v,
+            scale=self.config.scale,
+            mask=scope.mask_B1TS,
+            dropout=self.config.attention_dropout if self.training else 0.0,
+        )
+        y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
+        return y_BTD
+
+
+class Layer(nn.Module):
+    """Self-attention, then the feed-forward network, each in a residual."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.attention = SelfAttention(config)
+        self.attention_residual = make_residual(config)
+        self.feedforward = FeedForward(config)
+        self.feedforward_residual = make_residual(config)
+
+    def forward(self, x_BTD: Tensor, scope: Scope, cross: CrossScope | None, layer: int) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        del cross
+        x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, scope, layer))
+        y_BTD: Tensor = self.feedforward_residual(x_BTD, self.feedforward)
+        return y_BTD
+
+
+class CrossLayer(Layer):
+    """A decoder layer that also looks at an encoder's output, between its two other parts."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__(config)
+        self.cross = CrossAttention(config)
+        self.cross_residual = make_residual(config)
+
+    def forward(self, x_BTD: Tensor, scope: Scope, cross: CrossScope | None, layer: int) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, scope, layer))
+        x_BTD = self.cross_residual(x_BTD, lambda x: self.cross(x, cross, layer))
+        y_BTD: Tensor = self.feedforward_residual(x_BTD, self.feedforward)
+        return y_BTD
+
+
+class Stack(nn.Module):
+    """Layers one on another, with the positions that they share and an optional norm at the end."""
+
+    def __init__(
+        self, config: TransformerConfig, *, layers: int, causal: bool, cross: bool = False
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.causal = causal
+        self.positions = POSITIONS[config.positions](config, causal=causal)
+        kind = CrossLayer if cross else Layer
+        self.layers = nn.ModuleList(kind(config) for _ in range(layers))
+        self.norm = make_norm(config) if config.final_norm else nn.Identity()
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        *,
+        positions_BT: Tensor | None = None,
+        cache: Cache | None = None,
+        cross: CrossScope | None = None,
+    ) -> Tensor:
+        """(B, T, D) → (B, T, D). `positions_BT` None: 0 … T-1, no padding; -1 marks padding."""
+        scope = self._scope(x_BTD, positions_BT, cache)
+        for number, layer in enumerate(self.layers):
+            x_BTD = layer(x_BTD, scope, cross, number)
+        y_BTD: Tensor = self.norm(x_BTD)
+        return y_BTD
+
+    def _scope(self, x_BTD: Tensor, positions_BT: Tensor | None, cache: Cache | None) -> Scope:
+        plain = positions_BT is None and cache is None
+        if positions_BT is None:
+            positions_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
+        keys_BS = positions_BT if cache is None else cache.begin(positions_BT)
+        rotation = self.positions.rotation(positions_BT)
+        bias = self.positions.bias(positions_BT, keys_BS)
+        pattern = ATTENTION[self.config.attention].pattern
+        if plain and pattern is None and bias is None:  # the kernels know these two without a mask
+            return Scope(None, self.causal, rotation, cache)
+        seen_BTS = masks.causal(positions_BT, keys_BS) if self.causal else None
+        if pattern is not None:
+            near_BTS = pattern(self.config, positions_BT, keys_BS)
+            seen_BTS = near_BTS if seen_BTS is None else near_BTS & seen_BTS
+        mask = masks.real(positions_BT, keys_BS, seen_BTS)[:, None]
+        if bias is not None:
+            mask = masks.additive(mask) + bias
+        return Scope(mask, False, rotation, cache)
+
+    def remember(self, states_BSD: Tensor, positions_BS: Tensor) -> Memory:
+        """Each layer's cross keys and values of the encoder's output."""
+        layers = (layer for layer in self.layers if isinstance(layer, CrossLayer))
+        return Memory([layer.cross.keys_values(states_BSD) for layer in layers], positions_BS)
+
+
+def cross_mask(positions_BS: Tensor | None) -> Tensor | None:
+    """The mask (B, 1, 1, S) that hides the source's padding; None where there is none."""
+    return None if positions_BS is None else (positions_BS >= 0)[:, None, None, :]

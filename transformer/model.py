@@ -1,0 +1,185 @@
+"""The Transformer, in its three shapes.
+
+Shape suffixes: B batch, T target tokens, S source tokens, D d_model, V vocabulary.
+Wherever positions are given, -1 marks padding; None means 0, 1, 2 … with no padding.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .attention import ATTENTION
+from .cache import Cache, Memory
+from .config import TransformerConfig
+from .heads import HEADS
+from .layers import CrossScope, Stack, cross_mask
+from .masks import padded_positions
+from .norms import make_norm
+
+
+class DecoderCache(NamedTuple):
+    """All that decoding remembers of a batch: its own keys and values, and the encoder's."""
+
+    own: Cache
+    memory: Memory | None
+
+    def reorder(self, rows_R: Tensor) -> None:
+        """Row r becomes what row `rows_R[r]` was; rows may be repeated, dropped or added."""
+        self.own.reorder(rows_R)
+        if self.memory is not None:
+            self.memory.reorder(rows_R)
+
+
+class Transformer(nn.Module):
+    """The network that a TransformerConfig describes; arXiv 1706.03762.
+
+    Weights are uninitialised until `initialize` or a checkpoint fills them.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        two = config.shape == "encoder-decoder"
+        self.source_embedding = (
+            nn.Embedding(config.vocab_size, config.d_model)
+            if two and not config.share_embeddings
+            else None
+        )
+        self.types = (
+            nn.Embedding(config.token_types, config.d_model) if config.token_types else None
+        )
+        self.encoder = (
+            Stack(config, layers=config.encoder_layers, causal=False)
+            if config.has_encoder
+            else None
+        )
+        self.decoder = (
+            Stack(config, layers=config.decoder_layers, causal=True, cross=two)
+            if config.has_decoder
+            else None
+        )
+        stacks = 2 if two else 1
+        norms = (make_norm(config) for _ in range(stacks if config.embedding_norm else 0))
+        self.embedding_norms = nn.ModuleList(norms)  # the decoder's last
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = HEADS[config.head](config)
+
+    def forward(
+        self,
+        ids_BT: Tensor,
+        *,
+        positions_BT: Tensor | None = None,
+        source_BS: Tensor | None = None,
+        source_positions_BS: Tensor | None = None,
+        types_BT: Tensor | None = None,
+    ) -> Tensor:
+        """Logits (B, T, V) of every position. `source_BS` goes to an encoder-decoder's encoder."""
+        hidden_BTD = self.hidden(
+            ids_BT,
+            positions_BT=positions_BT,
+            source_BS=source_BS,
+            source_positions_BS=source_positions_BS,
+            types_BT=types_BT,
+        )
+        return self.logits(hidden_BTD)
+
+    def hidden(
+        self,
+        ids_BT: Tensor,
+        *,
+        positions_BT: Tensor | None = None,
+        source_BS: Tensor | None = None,
+        source_positions_BS: Tensor | None = None,
+        types_BT: Tensor | None = None,
+    ) -> Tensor:
+        """The last layer's states (B, T, D), before the head."""
+        if self.decoder is None:
+            return self.encode(ids_BT, positions_BT, types_BT)
+        cross = None
+        if self.encoder is not None:
+            assert source_BS is not None, "an encoder-decoder needs source_BS"
+            states_BSD = self.encode(source_BS, source_positions_BS)
+            cross = CrossScope(states_BSD, None, cross_mask(source_positions_BS))
+        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT, types_BT)
+        hidden_BTD: Tensor = self.decoder(x_BTD, positions_BT=positions_BT, cross=cross)
+        return hidden_BTD
+
+    def logits(self, hidden_BTD: Tensor) -> Tensor:
+        """Project hidden states to the vocabulary, (B, T, V)."""
+        logits_BTV: Tensor = self.head(hidden_BTD, self.embedding.weight)
+        return logits_BTV
+
+    def projection(self) -> tuple[Tensor, Tensor | None]:
+        """The matrix (V, D) and bias (V) that turn the head's features into logits."""
+        return self.head.projection(self.embedding.weight), self.head.bias
+
+    def encode(
+        self,
+        ids_BS: Tensor,
+        positions_BS: Tensor | None = None,
+        types_BS: Tensor | None = None,
+    ) -> Tensor:
+        """The encoder's output (B, S, D)."""
+        assert self.encoder is not None
+        embedding = self.source_embedding or self.embedding
+        x_BSD = self._embed(embedding, self.encoder, ids_BS, positions_BS, types_BS)
+        states_BSD: Tensor = self.encoder(x_BSD, positions_BT=positions_BS)
+        return states_BSD
+
+    def new_cache(
+        self,
+        rows: int,
+        size: int,
+        *,
+        source_BS: Tensor | None = None,
+        source_positions_BS: Tensor | None = None,
+    ) -> DecoderCache:
+        """An empty cache for `rows` texts of up to `size` tokens; encodes the source, if any."""
+        assert self.decoder is not None
+        own = ATTENTION[self.config.attention].cache(
+            self.config, rows, size, self.embedding.weight
+        )
+        if self.encoder is None:
+            return DecoderCache(own, None)
+        assert source_BS is not None
+        if source_positions_BS is None:
+            lengths_B = torch.full((rows,), source_BS.size(1), device=source_BS.device)
+            source_positions_BS = padded_positions(lengths_B, source_BS.size(1))
+        states_BSD = self.encode(source_BS, source_positions_BS)
+        return DecoderCache(own, self.decoder.remember(states_BSD, source_positions_BS))
+
+    def decode(self, ids_BT: Tensor, positions_BT: Tensor, cache: DecoderCache) -> Tensor:
+        """The states (B, T, D) of new tokens that stand at `positions_BT`, after what is cached."""
+        assert self.decoder is not None
+        cross = None
+        if cache.memory is not None:
+            cross = CrossScope(None, cache.memory.layers, cross_mask(cache.memory.positions_BS))
+        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT)
+        states_BTD: Tensor = self.decoder(
+            x_BTD, positions_BT=positions_BT, cache=cache.own, cross=cross
+        )
+        return states_BTD
+
+    def _embed(
+        self,
+        embedding: nn.Embedding,
+        stack: Stack,
+        ids_BT: Tensor,
+        positions_BT: Tensor | None,
+        types_BT: Tensor | None = None,
+    ) -> Tensor:
+        x_BTD = embedding(ids_BT)
+        if self.config.embedding_scale:
+            x_BTD = x_BTD * math.sqrt(self.config.d_model)
+        if positions_BT is None:
+            positions_BT = torch.arange(ids_BT.size(1), device=ids_BT.device)[None]
+        x_BTD = stack.positions.embed(x_BTD, positions_BT)
+        if self.types is not None:
+            x_BTD = x_BTD + self.types(torch.zeros_like(ids_BT) if types_BT is None else types_BT)
+        if self.config.embedding_norm:
+            x_BTD = self.embedding_norms[0 if stack is self.encoder else -1](x_BTD)
+        embedded_BTD: Tensor = self.dropout(x_BTD)
+        return embedded_BTD

@@ -1,0 +1,49 @@
+"""How many weights a configuration has, counted without building it."""
+
+from .config import TransformerConfig
+from .feedforward import FEEDFORWARDS
+from .heads import HEADS
+from .norms import norm_parameters
+from .positions import POSITIONS
+
+
+def count_parameters(config: TransformerConfig) -> int:
+    """The number of trained weights, shared ones counted once."""
+    return sum(parameters_by_part(config).values())
+
+
+def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
+    """The number of trained weights in each part of the network."""
+    stacks = int(config.has_encoder) + int(config.has_decoder)
+    matrices = 1 if config.share_embeddings or stacks == 1 else 2
+    embeddings = (matrices * config.vocab_size + config.token_types) * config.d_model
+    if config.embedding_norm:
+        embeddings += stacks * norm_parameters(config)
+    layer = _attention(config) + _feedforward(config) + 2 * norm_parameters(config)
+    crossed = layer + (_attention(config) + norm_parameters(config) if stacks == 2 else 0)
+    final_norm = norm_parameters(config) if config.final_norm else 0
+    parts = {
+        "embeddings": embeddings,
+        "positions": stacks * POSITIONS[config.positions].parameters_in(config),
+        "encoder": config.encoder_layers * layer + final_norm * config.has_encoder,
+        "decoder": config.decoder_layers * crossed + final_norm * config.has_decoder,
+        "head": HEADS[config.head].parameters_in(config),
+    }
+    return {part: count for part, count in parts.items() if count}
+
+
+def _linear(inputs: int, outputs: int, bias: bool) -> int:
+    return inputs * outputs + (outputs if bias else 0)
+
+
+def _attention(config: TransformerConfig) -> int:
+    width = config.heads * config.head_width
+    rows = width + 2 * config.key_value_heads * config.head_width
+    inward = _linear(config.d_model, rows, config.bias)
+    return inward + _linear(width, config.d_model, config.bias)
+
+
+def _feedforward(config: TransformerConfig) -> int:
+    parts = 2 if FEEDFORWARDS[config.feedforward].gated else 1
+    up = _linear(config.d_model, parts * config.d_ff, config.bias)
+    return up + _linear(config.d_ff, config.d_model, config.bias)

@@ -1,0 +1,195 @@
+"""How a stack knows the order of its tokens: a table of kinds.
+
+A kind may act in three places: added to the embeddings, rotating queries and keys, or as a bias on
+attention scores. Shape suffixes: B batch, T queries, S keys, D d_model, H heads, K head width.
+Positions are integers; -1 is padding, whose values never matter.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .config import RotaryScaling, TransformerConfig
+from .tables import Table
+
+
+class Positions(nn.Module):
+    """No positions at all, and the base of all kinds: each overrides the places where it acts."""
+
+    def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.causal = causal
+
+    def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
+        """Add positions to embeddings."""
+        del positions_BT
+        return x_BTD
+
+    def rotation(self, positions_BT: Tensor) -> Tensor | None:
+        """Cosines and sines (2, B, T, 1, K/2) by which to rotate queries and keys."""
+        del positions_BT
+        return None
+
+    def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor | None:
+        """What to add to attention scores, (B, H, T, S)."""
+        del queries_BT, keys_BS
+        return None
+
+    @staticmethod
+    def parameters_in(config: TransformerConfig) -> int:
+        """Number of weights in one stack's positions."""
+        del config
+        return 0
+
+
+def _angles(positions: Tensor, width: int, base: float) -> Tensor:
+    """`pos / base^(2i/width)` for i < width/2, as a new last dimension."""
+    steps = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32)
+    return positions.float()[..., None] * torch.exp(steps * (-math.log(base) / width))
+
+
+class Sinusoidal(Positions):
+    """`PE(pos, 2i) = sin(pos/10000^(2i/d))`, cosine at 2i+1; arXiv 1706.03762 §3.5."""
+
+    def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
+        """Add the sinusoids of each position."""
+        width = x_BTD.size(-1)
+        angles = _angles(positions_BT, width + width % 2, 10_000.0)
+        waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+        return x_BTD + waves[..., :width].to(x_BTD.dtype)
+
+
+class Learned(Positions):
+    """One trained vector for each position up to max_positions."""
+
+    def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
+        super().__init__(config, causal=causal)
+        rows = config.max_positions + config.position_offset
+        self.embedding = nn.Embedding(rows, config.d_model)
+
+    def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
+        """Add the vector of each position."""
+        rows_BT = positions_BT.clamp(min=0) + self.config.position_offset
+        added: Tensor = x_BTD + self.embedding(rows_BT)
+        return added
+
+    @staticmethod
+    def parameters_in(config: TransformerConfig) -> int:
+        """Rows times width."""
+        return (config.max_positions + config.position_offset) * config.d_model
+
+
+class Rotary(Positions):
+    """Pairs (i, i + K/2) of queries and keys turned by `pos·θ^(-2i/K)`; arXiv 2104.09864."""
+
+    def rotation(self, positions_BT: Tensor) -> Tensor:
+        """Cosines and sines of each position's angles."""
+        config = self.config
+        angles = _angles(positions_BT[:, :, None], config.head_width, config.rotary_base)
+        scaling = config.rotary_scaling
+        if scaling is not None:
+            one = torch.ones((), device=angles.device)
+            frequencies = _angles(one, config.head_width, config.rotary_base)
+            angles = angles * ROTARY_SCALINGS[scaling.kind](scaling, frequencies)
+        return torch.stack([angles.cos(), angles.sin()])
+
+
+def _linear_stretch(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
+    return torch.full_like(frequencies, 1.0 / scaling.factor)
+
+
+def _llama3_stretch(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
+    turns = scaling.original_context * frequencies / (2 * math.pi)  # within the trained context
+    fast = ((turns - scaling.low) / (scaling.high - scaling.low)).clamp(0, 1)
+    return fast + (1 - fast) / scaling.factor
+
+
+ROTARY_SCALINGS = Table(
+    "rotary scaling", {"linear": _linear_stretch, "llama3": _llama3_stretch}
+)
+
+
+def rotate(x_BTHK: Tensor, rotation: Tensor | None) -> Tensor:
+    """Turn each pair (i, i + K/2) by its angle; computed in float32, returned as x's dtype."""
+    if rotation is None:
+        return x_BTHK
+    cos, sin = rotation
+    first, second = x_BTHK.float().chunk(2, dim=-1)
+    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    return turned.to(x_BTHK.dtype)
+
+
+class Relative(Positions):
+    """A trained bias for each head and each bucket of distances; T5, arXiv 1910.10683 §2.1.
+
+    Half the buckets are exact distances; the rest grow logarithmically to relative_max_distance.
+    """
+
+    def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
+        super().__init__(config, causal=causal)
+        self.embedding = nn.Embedding(config.relative_buckets, config.heads)
+
+    def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+        """Look up the bias of each pair's bucket."""
+        back_BTS = queries_BT[:, :, None] - keys_BS[:, None, :]
+        bias_BTSH: Tensor = self.embedding(self._bucket(back_BTS))
+        return bias_BTSH.permute(0, 3, 1, 2)
+
+    def _bucket(self, back: Tensor) -> Tensor:
+        buckets = self.config.relative_buckets
+        start: Tensor | int = 0
+        if self.causal:
+            distance = back.clamp(min=0)
+        else:  # one half of the buckets looks back, the other ahead
+            buckets //= 2
+            start = (back < 0).long() * buckets
+            distance = back.abs()
+        exact = buckets // 2
+        ratio = torch.log(distance.clamp(min=1).float() / exact) / math.log(
+            self.config.relative_max_distance / exact
+        )
+        far = exact + (ratio * (buckets - exact)).long()
+        return start + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
+
+    @staticmethod
+    def parameters_in(config: TransformerConfig) -> int:
+        """One number for each bucket and head."""
+        return config.relative_buckets * config.heads
+
+
+class Alibi(Positions):
+    """A fixed penalty growing with distance, steeper for each head; arXiv 2108.12409."""
+
+    def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+        """`-slope_h · |i - j|`."""
+        distance_BTS = (queries_BT[:, :, None] - keys_BS[:, None, :]).abs()
+        slopes_H = torch.tensor(alibi_slopes(self.config.heads), device=distance_BTS.device)
+        return -slopes_H[None, :, None, None] * distance_BTS[:, None]
+
+
+def alibi_slopes(heads: int) -> list[float]:
+    """`2^(-8h/n)` for h = 1…n where n is a power of two; else those of the power below, then
+    every other slope of the power above.
+
+    >>> alibi_slopes(4)
+    [0.25, 0.0625, 0.015625, 0.00390625]
+    """
+    power = 2 ** int(math.log2(heads))
+    slopes = [2 ** (-8 * h / power) for h in range(1, power + 1)]
+    between = [2 ** (-8 * h / (2 * power)) for h in range(1, 2 * power + 1, 2)]
+    return slopes + between[: heads - power]
+
+
+POSITIONS: Table[type[Positions]] = Table(
+    "position kind",
+    {
+        "none": Positions,
+        "sinusoidal": Sinusoidal,
+        "learned": Learned,
+        "rotary": Rotary,
+        "relative": Relative,
+        "alibi": Alibi,
+    },
+)

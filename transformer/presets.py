@@ -1,0 +1,163 @@
+"""Named sizes, as data. A preset gives every field but the vocabulary's size, where that is open.
+
+Sources: original base and big, arXiv 1706.03762 table 3; GPT-2, Radford et al. 2019; GPT-3,
+arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; T5, arXiv 1910.10683; BART, arXiv 1910.13461.
+"""
+
+from typing import Any
+
+from .config import TransformerConfig, config_from_fields
+from .tables import Table
+
+Fields = dict[str, Any]
+
+_ORIGINAL: Fields = {
+    "shape": "encoder-decoder",
+    "encoder_layers": 6,
+    "decoder_layers": 6,
+    "d_model": 512,
+    "d_ff": 2048,
+    "heads": 8,
+    "vocab_size": 37_000,
+}
+
+_GPT: Fields = {
+    "shape": "decoder",
+    "positions": "learned",
+    "max_positions": 1024,
+    "feedforward": "gelu-tanh",
+    "norm_placement": "pre",
+    "final_norm": True,
+    "embedding_scale": False,
+    "attention_dropout": 0.1,
+    "initialization": "gpt2",
+    "vocab_size": 50_257,
+}
+
+_LLAMA: Fields = {
+    "shape": "decoder",
+    "positions": "rotary",
+    "feedforward": "swiglu",
+    "norm": "rmsnorm",
+    "norm_placement": "pre",
+    "final_norm": True,
+    "bias": False,
+    "embedding_scale": False,
+    "initialization": "gpt2",
+    "max_positions": 1024,
+}
+
+
+def _decoder(base: Fields, layers: int, d_model: int, heads: int, **changes: Any) -> Fields:
+    sizes = {"decoder_layers": layers, "d_model": d_model, "heads": heads, "d_ff": 4 * d_model}
+    return {**base, **sizes, **changes}
+
+
+_BERT: Fields = {
+    "shape": "encoder",
+    "encoder_layers": 12,
+    "d_model": 768,
+    "d_ff": 3072,
+    "heads": 12,
+    "positions": "learned",
+    "max_positions": 512,
+    "feedforward": "gelu",
+    "norm_eps": 1e-12,
+    "embedding_scale": False,
+    "embedding_norm": True,
+    "token_types": 2,
+    "output_bias": True,
+    "head": "masked",
+    "attention_dropout": 0.1,
+    "initialization": "normal",
+    "vocab_size": 30_522,
+}
+
+_T5: Fields = {
+    "shape": "encoder-decoder",
+    "encoder_layers": 12,
+    "decoder_layers": 12,
+    "d_model": 768,
+    "d_ff": 3072,
+    "heads": 12,
+    "positions": "relative",
+    "max_positions": 512,
+    "attention_scale": 1.0,
+    "norm": "rmsnorm",
+    "norm_eps": 1e-6,
+    "norm_placement": "pre",
+    "final_norm": True,
+    "bias": False,
+    "embedding_scale": False,
+    "output_scale": 768**-0.5,
+    "attention_dropout": 0.1,
+    "activation_dropout": 0.1,
+    "initialization": "t5",
+    "vocab_size": 32_128,
+}
+
+_BART: Fields = {
+    "shape": "encoder-decoder",
+    "encoder_layers": 6,
+    "decoder_layers": 6,
+    "d_model": 768,
+    "d_ff": 3072,
+    "heads": 12,
+    "positions": "learned",
+    "max_positions": 1024,
+    "position_offset": 2,
+    "feedforward": "gelu",
+    "embedding_scale": False,
+    "embedding_norm": True,
+    "initialization": "normal",
+    "vocab_size": 50_265,
+}
+
+_SMALL_TRANSLATOR: Fields = {
+    "shape": "encoder-decoder",
+    "norm_placement": "pre",
+    "final_norm": True,
+    "feedforward": "relu",
+}
+
+PRESETS: Table[Fields] = Table(
+    "preset",
+    {
+        "base": _ORIGINAL,
+        "big": {**_ORIGINAL, "d_model": 1024, "d_ff": 4096, "heads": 16, "dropout": 0.3},
+        "gpt2": _decoder(_GPT, 12, 768, 12),
+        "gpt2-medium": _decoder(_GPT, 24, 1024, 16),
+        "gpt2-large": _decoder(_GPT, 36, 1280, 20),
+        "gpt2-xl": _decoder(_GPT, 48, 1600, 25),
+        "gpt3-175b": _decoder(_GPT, 96, 12_288, 96, max_positions=2048),
+        "bert-base": _BERT,
+        "t5-base": _T5,
+        "bart-base": _BART,
+        "translate-tiny": {
+            **_SMALL_TRANSLATOR,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "d_model": 128,
+            "d_ff": 256,
+            "heads": 4,
+        },
+        "translate-small": {
+            **_SMALL_TRANSLATOR,
+            "encoder_layers": 3,
+            "decoder_layers": 3,
+            "d_model": 256,
+            "d_ff": 1024,
+            "heads": 4,
+        },
+        "write-tiny": _decoder(_LLAMA, 4, 128, 4, d_ff=384, max_positions=256),
+        "write-small": _decoder(_LLAMA, 6, 384, 6, d_ff=1024),
+    },
+)
+
+
+def preset_config(name: str, **changes: Any) -> TransformerConfig:
+    """The configuration of a named size, with fields changed.
+
+    Raises UnknownNameError for a name not in PRESETS and ConfigError for fields that do not fit.
+    """
+    return config_from_fields({**PRESETS[name], **changes})
