@@ -1,0 +1,23 @@
+"""Text ↔ ids. Imports no torch: its commands start at once."""
+
+from .corpus import CorpusError, Counts, Text, read_all, read_chunks, read_lines, read_pairs
+from .special import language_tag
+from .tokenizer import Tokenizer, TokenizerError
+from .training import NORMALIZATIONS, TOKENIZERS, TrainingOptions, train_tokenizer
+
+__all__ = [
+    "NORMALIZATIONS",
+    "TOKENIZERS",
+    "CorpusError",
+    "Counts",
+    "Text",
+    "Tokenizer",
+    "TokenizerError",
+    "TrainingOptions",
+    "language_tag",
+    "read_all",
+    "read_chunks",
+    "read_lines",
+    "read_pairs",
+    "train_tokenizer",
+]

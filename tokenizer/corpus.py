@@ -1,0 +1,173 @@
+"""Reading text: plain files, gzip, TSV and JSONL columns, pairs, stdin.
+
+Lines end at the byte 0x0A and nowhere else, so a file has as many lines here as for `wc -l`. One
+carriage return before it is dropped. Memory is bounded by the longest line kept, 1 MiB.
+"""
+
+import gzip
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import BinaryIO, cast
+
+MAX_LINE_BYTES = 1 << 20  # a line of 1 MB takes seconds to encode; what is longer is cut
+
+
+class CorpusError(ValueError):
+    """Text that cannot be used: nothing in it, a missing column, pairs that do not match."""
+
+
+@dataclass
+class Counts:
+    """What was read, and what had to be mended to read it."""
+
+    lines: int = 0
+    replaced: int = 0  # lines with invalid UTF-8, shown as U+FFFD
+    shortened: int = 0  # lines over MAX_LINE_BYTES
+
+
+@dataclass(frozen=True)
+class Text:
+    """A place where lines of text come from: a path (`-` is stdin) and, for tables, a column."""
+
+    path: str
+    column: str | None = None  # TSV: a number from 1; JSONL: a field's name
+
+
+@contextmanager
+def open_bytes(path: str) -> Iterator[BinaryIO]:
+    """Open a file, a gzip file or stdin for reading bytes."""
+    if path == "-":
+        yield sys.stdin.buffer
+    elif path.endswith(".gz"):
+        with gzip.open(path, "rb") as stream:
+            yield cast(BinaryIO, stream)
+    else:
+        with Path(path).open("rb") as stream:
+            yield stream
+
+
+def byte_lines(stream: BinaryIO, counts: Counts) -> Iterator[bytes]:
+    """Lines without their ends; those over MAX_LINE_BYTES are cut and counted."""
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
+        counts.lines += 1
+        if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
+            counts.shortened += 1
+            rest = raw
+            while rest and not rest.endswith(b"\n"):
+                rest = stream.readline(MAX_LINE_BYTES)
+            raw = raw[:MAX_LINE_BYTES]
+        yield raw.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def decode_line(raw: bytes, counts: Counts) -> str:
+    """UTF-8, with U+FFFD in place of what is none, counted."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        counts.replaced += 1
+        return raw.decode("utf-8", errors="replace")
+
+
+def read_lines(text: Text, counts: Counts | None = None) -> Iterator[str]:
+    """The lines of one source, column taken. Raises OSError or CorpusError."""
+    counts = counts if counts is not None else Counts()
+    with open_bytes(text.path) as stream:
+        try:
+            for number, raw in enumerate(byte_lines(stream, counts), 1):
+                line = decode_line(raw, counts)
+                yield _column(line, text, number) if _is_table(text) else line
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise CorpusError(f"{text.path} is a damaged gzip file: {error}") from None
+
+
+def read_all(texts: Sequence[Text], counts: Counts | None = None) -> Iterator[str]:
+    """The lines of several sources, one after another."""
+    for text in texts:
+        yield from read_lines(text, counts)
+
+
+def read_chunks(text: Text, counts: Counts | None = None, *, size: int = 1 << 16) -> Iterator[str]:
+    """The text of a plain file with its line ends, in pieces of about `size` characters that end
+    where a line does; each record of a table is a piece of its own."""
+    if _is_table(text):
+        yield from read_lines(text, counts)
+        return
+    piece: list[str] = []
+    length = 0
+    for line in read_lines(text, counts):
+        piece.append(line)
+        length += len(line) + 1
+        if length >= size:
+            yield "\n".join(piece) + "\n"
+            piece, length = [], 0
+    if piece:
+        yield "\n".join(piece) + "\n"
+
+
+def is_records(text: Text) -> bool:
+    """Whether each line is a document of its own (a table), rather than part of a running text."""
+    return _is_table(text)
+
+
+def read_pairs(
+    sources: Sequence[Text], targets: Sequence[Text], counts: Counts | None = None
+) -> Iterator[tuple[str, str]]:
+    """Line n of the sources with line n of the targets.
+
+    Raises CorpusError naming both counts where one side is longer.
+    """
+    matched = 0
+    missing = object()
+    pairs = zip_longest(read_all(sources, counts), read_all(targets, counts), fillvalue=missing)
+    for source, target in pairs:
+        if source is missing or target is missing:
+            more = 1 + sum(1 for _ in pairs)
+            longer, shorter = (targets, sources) if source is missing else (sources, targets)
+            raise CorpusError(
+                f"source and target differ in length: {_names(longer)} has {matched + more:,} "
+                f"lines, {_names(shorter)} has {matched:,}; they must match line for line"
+            )
+        matched += 1
+        yield cast(str, source), cast(str, target)
+
+
+def _names(texts: Sequence[Text]) -> str:
+    return " + ".join(f"{t.path}:{t.column}" if t.column else t.path for t in texts)
+
+
+def _format(path: str) -> str:
+    return Path(path.removesuffix(".gz")).suffix
+
+
+def _is_table(text: Text) -> bool:
+    return text.column is not None or _format(text.path) in {".tsv", ".jsonl", ".ndjson"}
+
+
+def _column(line: str, text: Text, number: int) -> str:
+    where = f"{text.path}, line {number}"
+    if _format(text.path) in {".jsonl", ".ndjson"}:
+        return _field(line, text.column or "text", where)
+    column = text.column or "1"
+    if not column.isdecimal() or column == "0":
+        raise CorpusError(f"{text.path} is a TSV file: columns are numbers from 1, not {column!r}")
+    cells = line.split("\t")
+    if len(cells) < int(column):
+        raise CorpusError(f"{where} has {len(cells)} columns; column {column} was asked for")
+    return cells[int(column) - 1]
+
+
+def _field(line: str, name: str, where: str) -> str:
+    try:
+        value = json.loads(line)[name]
+    except ValueError:
+        raise CorpusError(f"{where} is not JSON") from None
+    except (KeyError, TypeError):
+        raise CorpusError(f"{where} has no field {name!r}; name one with --column") from None
+    if not isinstance(value, str):
+        raise CorpusError(f"{where}: field {name!r} is not text")
+    return value

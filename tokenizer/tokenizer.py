@@ -1,0 +1,131 @@
+"""Text ↔ ids: a trained tokenizer, kept in one tokenizer.json."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers.decoders import DecodeStream
+
+from .special import ROLES
+
+
+class TokenizerError(ValueError):
+    """A tokenizer that cannot be loaded, trained or used as asked."""
+
+
+class Tokenizer:
+    """Encode and decode text. Special tokens spelled out in a text are ordinary text here, so that
+    no input can end a sentence or fill it with padding; tags and added tokens are recognised."""
+
+    def __init__(self, backend: tokenizers.Tokenizer) -> None:
+        self.backend = backend
+        self.backend.encode_special_tokens = True
+        self.backend.no_padding()
+        self.backend.no_truncation()
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """Read a tokenizer.json. Raises OSError, or TokenizerError when it is damaged."""
+        text = path.read_text(encoding="utf-8", errors="replace")
+        return cls.from_json(text, name=str(path))
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str = "tokenizer.json") -> "Tokenizer":
+        """Build from the contents of a tokenizer.json; `name` is for messages."""
+        try:
+            json.loads(text)
+            return cls(tokenizers.Tokenizer.from_str(text))
+        except Exception as error:
+            raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
+        except BaseException as error:  # the library's panics are not Exceptions
+            if type(error).__name__ != "PanicException":
+                raise
+            raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
+
+    def to_json(self) -> str:
+        """The contents of a tokenizer.json."""
+        return self.backend.to_str(pretty=True)
+
+    def save(self, path: Path) -> None:
+        """Write a tokenizer.json."""
+        path.write_text(self.to_json(), encoding="utf-8")
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, added tokens included."""
+        return self.backend.get_vocab_size(with_added_tokens=True)
+
+    def role(self, name: str) -> int | None:
+        """The id of a special token by its role (a key of ROLES); None where there is none."""
+        ids = (self.backend.token_to_id(token) for token in ROLES[name])
+        return next((token_id for token_id in ids if token_id is not None), None)
+
+    def need(self, name: str) -> int:
+        """Like `role`. Raises TokenizerError where there is none."""
+        token_id = self.role(name)
+        if token_id is None:
+            raise TokenizerError(
+                f"the tokenizer has no {name} token; looked for: {', '.join(ROLES[name])}"
+            )
+        return token_id
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a token by its exact name."""
+        return self.backend.token_to_id(token)
+
+    def encode(self, text: str) -> list[int]:
+        """Text to ids, without special tokens around it."""
+        return self.backend.encode(text, add_special_tokens=False).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Many texts at once, on all cores."""
+        return [e.ids for e in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of a text, by name."""
+        return self.backend.encode(text, add_special_tokens=False).tokens
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids to text; special tokens are left out."""
+        return self.backend.decode(list(ids), skip_special_tokens=True)
+
+    def decode_batch(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Many rows at once."""
+        return self.backend.decode_batch([list(row) for row in rows], skip_special_tokens=True)
+
+    def stream(self, before: Sequence[int] = ()) -> "Stream":
+        """A decoder that is fed one id after another; `before` was shown already."""
+        return Stream(self, before)
+
+    def describe(self) -> dict[str, Any]:
+        """What one would want to know of it at a glance."""
+        data = json.loads(self.backend.to_str())
+        special = {t["content"]: t["id"] for t in data["added_tokens"]}
+        return {"kind": data["model"]["type"], "vocabulary": self.vocab_size, "special": special}
+
+
+class Stream:
+    """Text as it is written, id by id, that never ends inside a character."""
+
+    def __init__(self, tokenizer: Tokenizer, before: Sequence[int]) -> None:
+        self._tokenizer = tokenizer
+        self._stream = DecodeStream(ids=list(before), skip_special_tokens=True)
+        self._ids = list(before)
+        self._shown = len(tokenizer.decode(before))
+
+    def feed(self, token_id: int) -> str:
+        """The text that this id completes; empty when it ends inside a character."""
+        self._ids.append(token_id)
+        text = self._stream.step(self._tokenizer.backend, token_id) or ""
+        self._shown += len(text)
+        return text
+
+    def flush(self) -> str:
+        """What was held back, once no more ids come."""
+        return self._tokenizer.decode(self._ids)[self._shown :]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,204 @@
+"""Training tokenizers, through the `tokenizers` library: a table of kinds."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import tokenizers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+
+from .corpus import CorpusError
+from .special import BASIC, UNKNOWN
+from .tokenizer import Tokenizer, TokenizerError
+
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What a tokenizer is to be like."""
+
+    kind: str = "bpe"
+    vocab_size: int = 8000  # at most; all special tokens included
+    normalization: str = "nfc"
+    lowercase: bool = False
+    min_frequency: int = 2
+    special: tuple[str, ...] = field(default=())  # further tokens, recognised in text
+    max_bytes: int = 2_000_000_000  # text beyond is left unread: pairs are counted in 32 bits
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A tokenization algorithm: its parts, and the trainer of its vocabulary."""
+
+    model: Callable[[], models.Model]
+    trainer: Callable[[TrainingOptions], trainers.Trainer]
+    split: Callable[[], pre_tokenizers.PreTokenizer]
+    decoder: Callable[[], decoders.Decoder]
+
+
+# A word, or a run of other signs, each with the ▁ (space) before it; line ends and further spaces.
+_WORD = r"▁?[\p{L}\p{M}\p{N}]+|▁?[^▁\n\p{L}\p{M}\p{N}]+|\n|▁+"
+
+
+def _words() -> pre_tokenizers.PreTokenizer:
+    """Words with the space before them as ▁; runs of punctuation and line ends stand alone."""
+    return pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(split=False), pre_tokenizers.Split(Regex(_WORD), "isolated")]
+    )
+
+
+def _characters() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+
+
+def _bpe_trainer(options: TrainingOptions, **more: object) -> trainers.Trainer:
+    return trainers.BpeTrainer(
+        vocab_size=options.vocab_size,
+        min_frequency=options.min_frequency,
+        special_tokens=list(BASIC),
+        **{"limit_alphabet": max(1, options.vocab_size // 2), **more},
+    )
+
+
+def _byte_trainer(options: TrainingOptions) -> trainers.Trainer:
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    if options.vocab_size < len(alphabet) + len(BASIC):
+        raise TokenizerError(
+            f"a vocabulary of {options.vocab_size} cannot hold the {len(alphabet)} bytes and "
+            f"{len(BASIC)} special tokens of byte-bpe; ask for at least 260"
+        )
+    return _bpe_trainer(options, limit_alphabet=256, initial_alphabet=alphabet)
+
+
+def _character_trainer(options: TrainingOptions) -> trainers.Trainer:
+    return _bpe_trainer(options, limit_alphabet=options.vocab_size - len(BASIC))
+
+
+def _unigram_trainer(options: TrainingOptions) -> trainers.Trainer:
+    return trainers.UnigramTrainer(
+        vocab_size=options.vocab_size, special_tokens=list(BASIC), unk_token=UNKNOWN
+    )
+
+
+def _wordpiece_trainer(options: TrainingOptions) -> trainers.Trainer:
+    return trainers.WordPieceTrainer(
+        vocab_size=options.vocab_size,
+        min_frequency=options.min_frequency,
+        special_tokens=list(BASIC),
+        limit_alphabet=max(1, options.vocab_size // 2),
+    )
+
+
+TOKENIZERS: dict[str, Kind] = {
+    "bpe": Kind(  # arXiv 1508.07909
+        model=lambda: models.BPE(unk_token=UNKNOWN, fuse_unk=True),
+        trainer=_bpe_trainer,
+        split=_words,
+        decoder=decoders.Metaspace,
+    ),
+    "byte-bpe": Kind(  # GPT-2's: no text is unknown, every text comes back exactly
+        model=models.BPE,
+        trainer=_byte_trainer,
+        split=lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
+        decoder=decoders.ByteLevel,
+    ),
+    "unigram": Kind(  # arXiv 1804.10959
+        model=models.Unigram,
+        trainer=_unigram_trainer,
+        split=_words,
+        decoder=decoders.Metaspace,
+    ),
+    "wordpiece": Kind(  # BERT's; spaces come back as the pieces suggest, not as they were
+        model=lambda: models.WordPiece(unk_token=UNKNOWN),
+        trainer=_wordpiece_trainer,
+        split=pre_tokenizers.BertPreTokenizer,
+        decoder=decoders.WordPiece,
+    ),
+    "char": Kind(
+        model=lambda: models.BPE(unk_token=UNKNOWN),
+        trainer=_character_trainer,
+        split=_characters,
+        decoder=decoders.Fuse,
+    ),
+}
+
+NORMALIZATIONS: dict[str, Callable[[], normalizers.Normalizer] | None] = {
+    "none": None,
+    "nfc": normalizers.NFC,
+    "nfkc": normalizers.NFKC,
+    "strip-accents": lambda: normalizers.Sequence(
+        [normalizers.NFD(), normalizers.StripAccents(), normalizers.NFC()]
+    ),
+}
+
+
+def train_tokenizer(
+    lines: Iterable[str], options: TrainingOptions, *, progress: bool = False
+) -> Tokenizer:
+    """Train on lines of text, read once. Interrupting it works at any time.
+
+    Raises TokenizerError for impossible options and CorpusError where there is no text.
+    """
+    kind = _choose("tokenizer kind", options.kind, TOKENIZERS)
+    backend = tokenizers.Tokenizer(kind.model())
+    backend.pre_tokenizer = kind.split()
+    backend.decoder = kind.decoder()
+    steps = _normalizers(options)
+    if steps:
+        backend.normalizer = normalizers.Sequence(steps)
+    trainer = kind.trainer(options)
+    trainer.show_progress = progress
+    limited = _Limited(lines, options.max_bytes)
+    _in_thread(lambda: backend.train_from_iterator(limited, trainer=trainer))
+    if not limited.seen:
+        raise CorpusError("there is no text to train a tokenizer on: every line is empty")
+    backend.add_tokens([tokenizers.AddedToken(t, normalized=False) for t in options.special])
+    return Tokenizer(backend)
+
+
+def _choose(noun: str, name: str, table: dict[str, Entry]) -> Entry:
+    if name not in table:
+        raise TokenizerError(f"no {noun} is called {name!r}; allowed: {', '.join(table)}")
+    return table[name]
+
+
+def _normalizers(options: TrainingOptions) -> list[normalizers.Normalizer]:
+    make = _choose("normalization", options.normalization, NORMALIZATIONS)
+    steps = [] if make is None else [make()]
+    return [*steps, normalizers.Lowercase()] if options.lowercase else steps
+
+
+class _Limited:
+    """The lines up to a number of bytes; remembers whether there was any text."""
+
+    def __init__(self, lines: Iterable[str], max_bytes: int) -> None:
+        self.lines, self.left, self.seen = lines, max_bytes, False
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.lines:
+            self.seen = self.seen or bool(line.strip())
+            self.left -= len(line.encode("utf-8", errors="replace"))
+            if self.left < 0:
+                return
+            yield line
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    """Run work in a daemon thread: the library ignores Ctrl-C, the waiting thread does not."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    if failures:
+        raise failures[0]
