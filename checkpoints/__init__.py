@@ -1,0 +1,32 @@
+"""Tensors and JSON in folders. Knows no model."""
+
+from .average import average_weights
+from .state import flatten_optimizer, unflatten_optimizer
+from .store import (
+    WEIGHTS,
+    CheckpointError,
+    load_tensors,
+    read_json,
+    save_tensors,
+    sweep,
+    to_json,
+    verify,
+    write_file,
+    write_folder,
+)
+
+__all__ = [
+    "WEIGHTS",
+    "CheckpointError",
+    "average_weights",
+    "flatten_optimizer",
+    "load_tensors",
+    "read_json",
+    "save_tensors",
+    "sweep",
+    "to_json",
+    "unflatten_optimizer",
+    "verify",
+    "write_file",
+    "write_folder",
+]

@@ -1,0 +1,162 @@
+"""Folders that are whole or not there: written beside their place, summed, flushed, renamed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+MANIFEST = "manifest.json"
+WEIGHTS = "model.safetensors"
+
+
+class CheckpointError(ValueError):
+    """A folder that is no model, or a damaged one."""
+
+
+def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write into a fresh folder, then put it in its place at once.
+
+    Until the very last step, whatever stood at `path` stays whole. Raises OSError, leaving no
+    litter, when there is no room.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir()
+        fill(fresh)
+        _write_manifest(fresh)
+        _flush(fresh)
+        _replace(fresh, path)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a small text file whole or not at all."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with fresh.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(path)
+    _flush_entry(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left behind."""
+    for litter in folder.glob(".*.tmp"):
+        if litter.is_dir():
+            shutil.rmtree(litter, ignore_errors=True)
+        else:
+            litter.unlink(missing_ok=True)
+
+
+def verify(folder: Path) -> None:
+    """Compare every file with the folder's manifest, where it has one.
+
+    Raises CheckpointError naming the first file that is missing, cut short or changed.
+    """
+    for name, entry in _read_manifest(folder).items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{folder} is incomplete: {name} is missing")
+        size = path.stat().st_size
+        if size != entry["bytes"]:
+            raise CheckpointError(
+                f"{path} is damaged: it has {size:,} bytes, {entry['bytes']:,} were written"
+            )
+        if _digest(path) != entry["sha256"]:
+            raise CheckpointError(f"{path} is damaged: its contents are not what was written")
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file."""
+    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(whole, path, metadata={"format": "pt"})
+
+
+def load_tensors(path: Path, *, device: str = "cpu") -> dict[str, Tensor]:
+    """Read a safetensors file, memory-mapped. Raises CheckpointError."""
+    try:
+        return safetensors.torch.load_file(path, device=device)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises CheckpointError."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds no JSON object")
+    return value
+
+
+def to_json(value: Any) -> str:
+    """JSON as our files hold it."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_manifest(folder: Path) -> None:
+    entries = {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": _digest(path),
+        }
+        for path in _files(folder)
+    }
+    (folder / MANIFEST).write_text(to_json(entries), encoding="utf-8")
+
+
+def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / MANIFEST
+    return read_json(path) if path.is_file() else {}
+
+
+def _flush(folder: Path) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in [*_files(folder), folder / MANIFEST]:
+        path.chmod(0o666 & ~mask)  # safetensors writes 0600 whatever the umask
+        _flush_entry(path)
+    for path in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
+        _flush_entry(path)
+
+
+def _flush_entry(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(fresh: Path, path: Path) -> None:
+    if path.exists():  # a folder cannot be renamed over another: step aside first
+        old = path.parent / f".{path.name}.{os.getpid()}.old.tmp"
+        path.rename(old)
+        fresh.rename(path)
+        shutil.rmtree(old)
+    else:
+        fresh.rename(path)
+    _flush_entry(path.parent)

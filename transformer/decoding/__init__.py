@@ -1,0 +1,24 @@
+"""Decoding: steppers, processors, searches; text in → text out."""
+
+from .generation import GenerationOptions, PromptError, generate_texts, stream_text
+from .hypothesis import Hypothesis, SearchOptions
+from .processors import PROCESSORS
+from .search import SEARCHES
+from .stepper import ModelStepper, Stepper
+from .translation import Translation, TranslationOptions, translate_lines
+
+__all__ = [
+    "PROCESSORS",
+    "SEARCHES",
+    "GenerationOptions",
+    "Hypothesis",
+    "ModelStepper",
+    "PromptError",
+    "SearchOptions",
+    "Stepper",
+    "Translation",
+    "TranslationOptions",
+    "generate_texts",
+    "stream_text",
+    "translate_lines",
+]

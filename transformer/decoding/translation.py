@@ -1,0 +1,128 @@
+"""Text in, translation out, line for line."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import torch
+
+from ..config import ConfigError
+from ..loading import LoadedModel
+from .hypothesis import Hypothesis, SearchOptions
+from .search import SEARCHES
+from .stepper import source_stepper
+
+WINDOW = 64  # how many batches' worth of lines are sorted by length together
+MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any model's context
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationOptions:
+    """How to translate. A translation has at most `ratio` times the source's tokens plus 10."""
+
+    search: str = "beam"
+    options: SearchOptions
+    batch_tokens: int = 4096  # padded source tokens times beams in one batch
+    max_tokens: int | None = None
+    ratio: float = 2.0
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One line's answers, best first; empty for an empty line."""
+
+    number: int  # the line's, from 0
+    texts: list[str]
+    hypotheses: list[Hypothesis]
+
+
+Notice = Callable[[str], None]
+
+
+def translate_lines(
+    loaded: LoadedModel,
+    lines: Iterable[str],
+    options: TranslationOptions,
+    *,
+    counts: Counter[str] | None = None,
+) -> Iterator[Translation]:
+    """Translate any number of lines, in order, in bounded memory.
+
+    Lines are taken in windows, sorted by length inside one, batched by padded tokens, and given
+    back in their order. `counts` gathers what was shortened. Raises ConfigError for a model
+    without an encoder.
+    """
+    if loaded.config.shape != "encoder-decoder":
+        raise ConfigError(
+            f"{loaded.folder} is a {loaded.config.shape} model; translating needs an "
+            "encoder-decoder (a decoder can `transduce generate`)"
+        )
+    counts = Counter() if counts is None else counts
+    numbered = enumerate(lines)
+    size = max(16, WINDOW * options.batch_tokens // 256)
+    with torch.inference_mode():
+        while window := list(islice(numbered, size)):
+            yield from _window(loaded, window, options, counts)
+
+
+def _window(
+    loaded: LoadedModel,
+    window: list[tuple[int, str]],
+    options: TranslationOptions,
+    counts: Counter[str],
+) -> Iterator[Translation]:
+    numbers = [number for number, _ in window]
+    sources = dict(zip(numbers, _encode(loaded, [t for _, t in window], counts), strict=True))
+    real = [number for number in numbers if sources[number]]
+    real.sort(key=lambda number: (-len(sources[number]), number))
+    done = {n: Translation(n, [""], []) for n in numbers if not sources[n]}
+    beams = max(options.options.beam, options.options.n_best)
+    for rows in _batches(real, sources, max(1, options.batch_tokens // beams)):
+        done.update(_translate(loaded, rows, sources, options))
+    for number in numbers:
+        yield done[number]
+
+
+def _encode(loaded: LoadedModel, texts: Sequence[str], counts: Counter[str]) -> list[list[int]]:
+    """Each text's ids with the end token; empty for a text with nothing in it."""
+    room = loaded.config.max_positions - 1
+    rows = []
+    for text, ids in zip(
+        texts,
+        loaded.tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts]),
+        strict=True,
+    ):
+        shortened = len(text) > MAX_CHARACTERS or len(ids) > room
+        counts["shortened"] += shortened
+        rows.append([*ids[:room], loaded.generation.eos_token_id] if text.strip() and ids else [])
+    return rows
+
+
+def _batches(
+    ordered: list[int], sources: dict[int, list[int]], budget: int
+) -> Iterator[list[int]]:
+    """Cut numbers ordered by falling length where the first's length times rows exceeds budget."""
+    start = 0
+    while start < len(ordered):
+        rows = max(1, budget // len(sources[ordered[start]]))
+        yield ordered[start : start + rows]
+        start += rows
+
+
+def _translate(
+    loaded: LoadedModel,
+    numbers: list[int],
+    sources: dict[int, list[int]],
+    options: TranslationOptions,
+) -> Iterator[tuple[int, Translation]]:
+    batch = [sources[number] for number in numbers]
+    most = min(options.max_tokens or loaded.config.max_positions, loaded.config.max_positions)
+    limits = [max(1, min(most, int(options.ratio * len(ids)) + 10)) for ids in batch]
+    stepper = source_stepper(loaded.model, batch, size=max(limits))
+    first_R = torch.full((len(batch),), loaded.start_id, device=loaded.device)
+    asked = replace(options.options, keys=numbers)
+    found = SEARCHES[options.search](stepper, first_R, limits, asked)
+    for number, hypotheses in zip(numbers, found, strict=True):
+        texts = loaded.tokenizer.decode_batch([h.ids for h in hypotheses])
+        yield number, Translation(number, [" ".join(t.split("\n")) for t in texts], hypotheses)

@@ -1,0 +1,13 @@
+"""Scores: perplexity, BLEU, chrF."""
+
+from .perplexity import Likelihood, batch_loss, likelihood
+from .translation import MissingExtraError, Score, translation_scores
+
+__all__ = [
+    "Likelihood",
+    "MissingExtraError",
+    "Score",
+    "batch_loss",
+    "likelihood",
+    "translation_scores",
+]

@@ -1,0 +1,59 @@
+"""How well a model predicts given text."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+
+from ..data import IGNORE, Batch
+from ..losses import projected_cross_entropy
+from ..model import Transformer
+
+
+class Likelihood(NamedTuple):
+    """The total `-log p` of a text in nats, and over how many tokens."""
+
+    nats: float
+    tokens: int
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.nats / max(1, self.tokens)
+
+    @property
+    def perplexity(self) -> float:
+        """`exp(loss)`, infinite where that overflows."""
+        return math.exp(self.loss) if self.loss < 700 else math.inf
+
+    def bits_per_byte(self, text_bytes: int) -> float:
+        """`-log₂ p` over the bytes of the text: comparable between tokenizers."""
+        return self.nats / math.log(2) / max(1, text_bytes)
+
+
+def batch_loss(
+    model: Transformer, batch: Batch, *, smoothing: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums over the batch's targets of the smoothed loss, with gradients, and the plain one."""
+    hidden_BTD = model.hidden(
+        batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
+    )
+    real_BT = batch.targets_BT != IGNORE
+    features_ND = model.head.features(hidden_BTD[real_BT])
+    weight_VD, bias_V = model.projection()
+    return projected_cross_entropy(
+        features_ND, weight_VD, bias_V, batch.targets_BT[real_BT], smoothing=smoothing
+    )
+
+
+@torch.no_grad()
+def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
+    """The likelihood of all batches together; dropout must be off."""
+    assert not model.training
+    device = model.embedding.weight.device
+    nats, tokens = 0.0, 0
+    for batch in batches:
+        nats += float(batch_loss(model, batch.to(device))[1])
+        tokens += batch.target_tokens
+    return Likelihood(nats, tokens)

@@ -1,0 +1,44 @@
+"""BLEU and chrF, by sacreBLEU, with the signatures without which they mean nothing."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..config import ConfigError
+
+
+class Score(NamedTuple):
+    """A corpus score, and the signature that says how it was counted."""
+
+    name: str
+    value: float
+    signature: str
+    details: str
+
+
+class MissingExtraError(ConfigError):
+    """An optional package that this needs and that is not installed."""
+
+
+def translation_scores(
+    hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a"
+) -> dict[str, Score]:
+    """BLEU (arXiv 1804.08771) and chrF (WMT 2015) of a corpus, by name.
+
+    Raises MissingExtraError without sacrebleu, ConfigError for an unknown tokenization.
+    """
+    try:
+        from sacrebleu.metrics import BLEU, CHRF  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise MissingExtraError(
+            "BLEU and chrF need sacrebleu: pip install 'transduce[eval]'"
+        ) from None
+    if tokenize not in BLEU.TOKENIZERS:
+        allowed = ", ".join(sorted(BLEU.TOKENIZERS))
+        raise ConfigError(f"sacreBLEU has no tokenization {tokenize!r}; allowed: {allowed}")
+    metrics = {"bleu": BLEU(tokenize=tokenize, force=True), "chrf": CHRF()}
+    scores = {}
+    for name, metric in metrics.items():
+        result = metric.corpus_score(list(hypotheses), [list(references)])
+        signature = str(metric.get_signature())
+        scores[name] = Score(name, result.score, signature, str(result))
+    return scores

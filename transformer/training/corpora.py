@@ -1,0 +1,125 @@
+"""The text of a recipe: training and validation, as pairs or as running text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from tokenizer import Counts, Text, read_chunks, read_pairs
+from tokenizer.corpus import is_records
+
+from ..config import ConfigError
+from .recipe import DataRecipe
+
+Pair = tuple[str, str]
+
+
+class Piece(NamedTuple):
+    """A part of a document of running text."""
+
+    text: str
+    ends: bool  # whether the document ends here
+
+
+@dataclass
+class PairCorpus:
+    """Source and target lines. Without validation files, the last part validates."""
+
+    recipe: DataRecipe
+    counts: Counts
+
+    def training(self) -> Iterator[Pair]:
+        """The pairs to learn from."""
+        return islice(self._all(), self._cut())
+
+    def validation(self) -> Iterator[Pair]:
+        """The pairs to validate on; none if the recipe names none."""
+        recipe = self.recipe
+        if recipe.valid_pairs or recipe.valid_source or recipe.valid_target:
+            return self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
+        return islice(self._all(), self._cut(), None) if recipe.valid_fraction else iter(())
+
+    def lines(self) -> Iterator[str]:
+        """Both sides of the training text, for a shared vocabulary."""
+        for pair in self.training():
+            yield from pair
+
+    def _all(self) -> Iterator[Pair]:
+        recipe = self.recipe
+        if not (recipe.pairs or (recipe.source and recipe.target)):
+            raise ConfigError(
+                "translation needs pairs of lines: give --source FILE and --target FILE, "
+                "or --pairs FILE with both as columns"
+            )
+        return self._read(recipe.pairs, recipe.source, recipe.target)
+
+    def _read(self, pairs: list[str], source: list[str], target: list[str]) -> Iterator[Pair]:
+        first, second = self.recipe.columns or ["1", "2"] if pairs else ("", "")
+        sources = [Text(path) for path in source] + [Text(path, first) for path in pairs]
+        targets = [Text(path) for path in target] + [Text(path, second) for path in pairs]
+        return read_pairs(sources, targets, self.counts)
+
+    def _cut(self) -> int | None:
+        """How many pairs train; None: all."""
+        named = self.recipe.valid_pairs or self.recipe.valid_source
+        if named or not self.recipe.valid_fraction:
+            return None
+        return int((1 - self.recipe.valid_fraction) * sum(1 for _ in self._all()))
+
+
+@dataclass
+class RunningCorpus:
+    """Documents: each plain file is one, each record of a TSV or JSONL file is one."""
+
+    recipe: DataRecipe
+    counts: Counts
+
+    def training(self) -> Iterator[Piece]:
+        """The text to learn from."""
+        left = self._cut()
+        for piece in self._read(self.recipe.text):
+            if left is None:
+                yield piece
+            elif left > 0:
+                yield Piece(piece.text[:left], piece.ends)
+                left -= len(piece.text)
+
+    def validation(self) -> Iterator[Piece]:
+        """The text to validate on; none if the recipe names none."""
+        if self.recipe.valid_text:
+            yield from self._read(self.recipe.valid_text)
+        left = self._cut() if self.recipe.valid_fraction else None
+        if left is None:
+            return
+        for piece in self._read(self.recipe.text):
+            if rest := piece.text[max(0, left) :]:
+                yield Piece(rest, piece.ends)
+            left -= len(piece.text)
+
+    def lines(self) -> Iterator[str]:
+        """The training text, for the vocabulary."""
+        return (piece.text for piece in self.training())
+
+    def _read(self, paths: list[str]) -> Iterator[Piece]:
+        if not paths:
+            raise ConfigError("a language model needs text: give --text FILE")
+        column = self.recipe.columns[0] if self.recipe.columns else None
+        for path in paths:
+            text = Text(path, column)
+            records = is_records(text)
+            before: str | None = None
+            for piece in read_chunks(text, self.counts):
+                if before is not None:
+                    yield Piece(before, records)
+                before = piece
+            if before is not None:
+                yield Piece(before, True)
+
+    def _cut(self) -> int | None:
+        """How many characters train; None: all."""
+        if self.recipe.valid_text or not self.recipe.valid_fraction:
+            return None
+        total = sum(len(piece.text) for piece in self._read(self.recipe.text))
+        return int((1 - self.recipe.valid_fraction) * total)
+
+

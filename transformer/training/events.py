@@ -1,0 +1,52 @@
+"""What training tells whoever listens."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ..evaluation import Score
+from .loop import StepReport
+
+
+class Notice(NamedTuple):
+    """Something that the user should know, in one line."""
+
+    text: str
+
+
+class Started(NamedTuple):
+    """Everything stands; the first step comes next."""
+
+    parameters: int
+    device: str
+    steps: int
+    steps_done: int
+    batches_per_epoch: int
+
+
+class Validated(NamedTuple):
+    """What the model can do after a step."""
+
+    step: int
+    loss: float
+    perplexity: float
+    scores: dict[str, Score]
+    sample: list[tuple[str, str]]
+    best: bool
+
+
+class Saved(NamedTuple):
+    """A checkpoint was written."""
+
+    step: int
+    folder: Path
+
+
+class Finished(NamedTuple):
+    """Training is over, or interrupted and saved."""
+
+    step: int
+    reason: str
+    interrupted: bool
+
+
+Event = Notice | Started | StepReport | Validated | Saved | Finished

@@ -1,0 +1,213 @@
+"""What a model is trained to do: a table of objectives.
+
+Each says which text it needs, how that becomes ids on disk, which batches are drawn from them and
+how the result is scored beyond its loss.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from tokenizer import CorpusError, Counts, Tokenizer
+
+from ..data import Data, PairData, TokenStore, TokenWriter, WindowData
+from ..decoding import (
+    GenerationOptions,
+    SearchOptions,
+    TranslationOptions,
+    stream_text,
+    translate_lines,
+)
+from ..evaluation import Score, translation_scores
+from ..loading import LoadedModel
+from ..tables import Table
+from .corpora import PairCorpus, Piece, RunningCorpus
+from .recipe import Recipe
+
+_ENCODED_TOGETHER = 1000  # lines given to the tokenizer at once
+TRAIN, VALID = "train", "valid"
+
+
+
+
+class Objective(Protocol):
+    """One way of training."""
+
+    shape: str  # of the models that it trains
+    defaults: dict[str, Any]  # the bottom layer of its recipes
+
+    def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
+        """The text to train a tokenizer on."""
+        ...
+
+    def prepare(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: Counts) -> int:
+        """Write ids below `folder`; return how many examples were left out as too long."""
+        ...
+
+    def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
+        """Batches of what was prepared; None where that part is empty."""
+        ...
+
+    def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
+        """Scores on the validation text beyond the loss."""
+        ...
+
+    def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
+        """Something to look at: labels and texts."""
+        ...
+
+
+def _write(
+    folder: Path, part: str, names: Sequence[str], columns: Sequence[Sequence[str]]
+) -> None:
+    for name, lines in zip(names, columns, strict=True):
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / part / f"{name}.txt").write_text(text, encoding="utf-8")
+
+
+def _read(folder: Path, part: str, name: str) -> list[str]:
+    text = (folder / part / f"{name}.txt").read_text(encoding="utf-8")
+    return text.split("\n")[:-1]
+
+
+class Translation:
+    """Sequence to sequence: `p(target | source)`, from pairs of lines."""
+
+    shape = "encoder-decoder"
+    defaults: dict[str, Any] = {
+        "model": {"preset": "translate-small"},
+        "training": {"label_smoothing": 0.1},
+        "validation": {"metric": "bleu"},
+    }
+
+    def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
+        """See Objective."""
+        return PairCorpus(recipe.data, counts).lines()
+
+    def prepare(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: Counts) -> int:
+        """See Objective."""
+        corpus = PairCorpus(recipe.data, counts)
+        left_out = self._encode(corpus.training(), recipe, tokenizer, folder / TRAIN)
+        self._encode(corpus.validation(), recipe, tokenizer, folder / VALID)
+        shown = list(islice(corpus.validation(), recipe.validation.max_lines))
+        _write(folder, VALID, ("source", "target"), ([s for s, _ in shown], [t for _, t in shown]))
+        return left_out
+
+    def _encode(
+        self, pairs: Iterator[tuple[str, str]], recipe: Recipe, tokenizer: Tokenizer, folder: Path
+    ) -> int:
+        left_out = 0
+        sizes = {"vocab_size": tokenizer.vocab_size}
+        with (
+            TokenWriter(folder / "source", **sizes) as source,
+            TokenWriter(folder / "target", **sizes) as target,
+        ):
+            while chunk := list(islice(pairs, _ENCODED_TOGETHER)):
+                sides = [tokenizer.encode_batch(side) for side in zip(*chunk, strict=True)]
+                rows = [(s, t) for s, t in zip(*sides, strict=True) if s and t]
+                kept = [row for row in rows if max(map(len, row)) < recipe.data.max_tokens]
+                left_out += len(rows) - len(kept)
+                source.write(s for s, _ in kept)
+                target.write(t for _, t in kept)
+        return left_out
+
+    def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
+        """See Objective."""
+        source, target = (TokenStore(folder / part / side) for side in ("source", "target"))
+        if not len(source):
+            return None
+        return PairData(
+            source,
+            target,
+            begin=tokenizer.need("begin"),
+            end=tokenizer.need("end"),
+            budget=recipe.training.batch_tokens,
+            seed=recipe.seed,
+        )
+
+    def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
+        """See Objective. BLEU and chrF of greedy or beam output."""
+        sources, references = (_read(folder, VALID, side) for side in ("source", "target"))
+        hypotheses = self._translate(loaded, recipe, sources)
+        return translation_scores(hypotheses, references, tokenize=recipe.validation.tokenize)
+
+    def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
+        """See Objective. The first validation line, its reference and its translation."""
+        (source, *_), (target, *_) = (_read(folder, VALID, side) for side in ("source", "target"))
+        (output,) = self._translate(loaded, recipe, [source])
+        return [("source", source), ("reference", target), ("output", output)]
+
+    def _translate(self, loaded: LoadedModel, recipe: Recipe, lines: list[str]) -> list[str]:
+        options = TranslationOptions(
+            search="beam" if recipe.validation.beam > 1 else "greedy",
+            options=SearchOptions(
+                end=frozenset({loaded.generation.eos_token_id}), beam=recipe.validation.beam
+            ),
+        )
+        return [translation.texts[0] for translation in translate_lines(loaded, lines, options)]
+
+
+class LanguageModel:
+    """Causal: `p(next token | all before)`, from running text."""
+
+    shape = "decoder"
+    defaults: dict[str, Any] = {
+        "model": {"preset": "write-small"},
+        "tokenizer": {"kind": "byte-bpe"},
+        "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
+    }
+
+    def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
+        """See Objective."""
+        return RunningCorpus(recipe.data, counts).lines()
+
+    def prepare(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: Counts) -> int:
+        """See Objective. One stream; the end token stands before, between and after documents."""
+        corpus = RunningCorpus(recipe.data, counts)
+        self._encode(corpus.training(), tokenizer, folder / TRAIN)
+        self._encode(corpus.validation(), tokenizer, folder / VALID)
+        return 0
+
+    def _encode(self, pieces: Iterator[Piece], tokenizer: Tokenizer, folder: Path) -> None:
+        end = tokenizer.need("end")
+        with TokenWriter(folder / "text", vocab_size=tokenizer.vocab_size) as writer:
+            started = False
+            while chunk := list(islice(pieces, _ENCODED_TOGETHER)):
+                rows = tokenizer.encode_batch([piece.text for piece in chunk])
+                rows = [[*r, end] if p.ends else r for r, p in zip(rows, chunk, strict=True)]
+                writer.write(rows if started else [[end], *rows])
+                started = True
+
+    def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
+        """See Objective."""
+        del tokenizer
+        store = TokenStore(folder / part / "text")
+        if not len(store.ids):
+            return None
+        training = recipe.training
+        if len(store.ids) < 3:
+            raise CorpusError(f"the {part} text has {len(store.ids)} tokens; at least 3 are needed")
+        return WindowData(
+            store, context=training.context, budget=training.batch_tokens, seed=recipe.seed
+        )
+
+    def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
+        """See Objective. The loss says it all."""
+        del loaded, recipe, folder
+        return {}
+
+    def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
+        """See Objective. A text from nothing."""
+        del recipe, folder
+        search = SearchOptions(
+            end=frozenset({loaded.generation.eos_token_id}),
+            processors={"temperature": 0.8, "top-p": 0.95},
+        )
+        options = GenerationOptions(options=search, max_tokens=60)
+        return [("sample", "".join(stream_text(loaded, "", options)))]
+
+
+OBJECTIVES: Table[Objective] = Table(
+    "objective", {"translation": Translation(), "language-model": LanguageModel()}
+)

@@ -1,0 +1,57 @@
+"""Optimizers, and the running average of weights."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..tables import Table
+from .recipe import TrainingRecipe
+
+Groups = list[dict[str, Any]]
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> Groups:
+    """Matrices decay; norms and biases do not."""
+    parameters = list(model.parameters())
+    return [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _adamw(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
+    betas = (recipe.beta1, recipe.beta2)
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=recipe.adam_eps, fused=True)
+
+
+def _sgd(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
+    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.beta1)
+
+
+OPTIMIZERS: Table[Callable[[Groups, TrainingRecipe], Optimizer]] = Table(
+    "optimizer",
+    {
+        "adamw": _adamw,  # arXiv 1711.05101; with weight_decay 0 it is Adam
+        "sgd": _sgd,
+    },
+)
+
+
+class RunningAverage:
+    """`a ← β·a + (1-β)·w` of all weights, β climbing as (1+n)/(10+n) so that early steps fade."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: w.detach().clone() for name, w in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, weights: Iterable[tuple[str, Tensor]], updates: int) -> None:
+        """Take in the weights after update number `updates`, from 1."""
+        decay = min(self.decay, (1 + updates) / (10 + updates))
+        named = dict(weights)
+        torch._foreach_lerp_(
+            list(self.weights.values()), [named[name] for name in self.weights], 1 - decay
+        )

@@ -1,0 +1,209 @@
+"""A training recipe: everything that fixes a run, as TOML. Imports no torch."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from ..config import ConfigError
+from ..tables import UnknownNameError, nearest
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all parts of a recipe are: immutable, keyword-only and strict."""
+
+
+class DataRecipe(_Section, frozen=True, kw_only=True):
+    """Where text is. `columns` names those of TSV or JSONL files: one for text, two for pairs."""
+
+    source: list[str] = []
+    target: list[str] = []
+    pairs: list[str] = []  # files that hold both sides as columns
+    text: list[str] = []
+    valid_source: list[str] = []
+    valid_target: list[str] = []
+    valid_pairs: list[str] = []
+    valid_text: list[str] = []
+    columns: list[str] = []
+    valid_fraction: float = 0.0  # without validation files: the last part of the training text
+    max_tokens: int = 256  # longer pairs are left out, and counted
+
+
+class TokenizerRecipe(_Section, frozen=True, kw_only=True):
+    """Which tokenizer: one that exists, or how to train one on the training text."""
+
+    path: str = ""
+    kind: str = "bpe"
+    vocab_size: int = 8000
+    normalization: str = "nfc"
+    lowercase: bool = False
+    min_frequency: int = 2
+    special: list[str] = []
+
+
+class TrainingRecipe(_Section, frozen=True, kw_only=True):
+    """How weights are found."""
+
+    steps: int = 10_000
+    batch_tokens: int = 4096  # padded tokens of the longer side in one micro-batch
+    accumulate: int = 1  # micro-batches a step
+    context: int = 256  # language models: tokens in a window
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3  # the peak
+    schedule: str = "inverse-sqrt"
+    warmup: int = 1000
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.98
+    adam_eps: float = 1e-9
+    clip: float = 1.0  # largest norm of the gradient; 0: unlimited
+    label_smoothing: float = 0.0
+    ema: float = 0.0  # decay of the running average of weights; 0: none
+    precision: str = "auto"  # of matrix products: auto, float32, bfloat16
+    compile: bool = False
+
+
+class ValidationRecipe(_Section, frozen=True, kw_only=True):
+    """When to look, at what, and when to stop."""
+
+    every: int = 500
+    metric: str = "loss"  # which decides what is best: loss, bleu, chrf
+    patience: int = 0  # validations without improvement before stopping; 0: never stop
+    keep: int = 1  # checkpoints kept besides the best
+    beam: int = 1
+    max_lines: int = 2000  # validation lines that are decoded for BLEU and chrF
+    tokenize: str = "13a"  # sacreBLEU's tokenization
+
+
+class Recipe(_Section, frozen=True, kw_only=True):
+    """The whole of it. `model` is a preset's name and any fields of TransformerConfig."""
+
+    objective: str = "translation"
+    seed: int = 1
+    data: DataRecipe = DataRecipe()
+    tokenizer: TokenizerRecipe = TokenizerRecipe()
+    model: dict[str, Any] = {}
+    training: TrainingRecipe = TrainingRecipe()
+    validation: ValidationRecipe = ValidationRecipe()
+
+    def __post_init__(self) -> None:
+        training, validation = self.training, self.validation
+        positive = {
+            "training.steps": training.steps,
+            "training.batch_tokens": training.batch_tokens,
+            "training.accumulate": training.accumulate,
+            "training.context": training.context,
+            "training.learning_rate": training.learning_rate,
+            "validation.every": validation.every,
+            "validation.keep": validation.keep,
+            "validation.beam": validation.beam,
+            "tokenizer.vocab_size": self.tokenizer.vocab_size,
+            "data.max_tokens": self.data.max_tokens,
+        }
+        for key, value in positive.items():
+            if value <= 0:
+                raise ConfigError(f"{key} is {value}; it must be above 0")
+        for key, rate in {
+            "training.label_smoothing": training.label_smoothing,
+            "training.ema": training.ema,
+            "data.valid_fraction": self.data.valid_fraction,
+        }.items():
+            if not 0 <= rate < 1:
+                raise ConfigError(f"{key} is {rate}; it must be at least 0 and below 1")
+        _allowed("training.precision", training.precision, ("auto", "float32", "bfloat16"))
+        _allowed("validation.metric", validation.metric, ("loss", "bleu", "chrf"))
+
+
+def _allowed(key: str, value: str, names: tuple[str, ...]) -> None:
+    if value not in names:
+        raise UnknownNameError(f"{key} is {value!r}; {nearest(value, names)}")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a recipe file as nested dictionaries. Raises OSError or ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """One nested dictionary; later layers win.
+
+    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
+    {'a': {'b': 3, 'c': 2}}
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            both = isinstance(old, dict) and isinstance(value, Mapping)
+            merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def parse_setting(setting: str) -> dict[str, Any]:
+    """`a.b=c` as a nested dictionary; c is a TOML value, or else a string.
+
+    >>> parse_setting("training.steps=100")
+    {'training': {'steps': 100}}
+    """
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set takes key=value, such as training.steps=2000; got {setting!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    nested: dict[str, Any] = value
+    return nested
+
+
+def recipe_from_fields(fields: Mapping[str, Any]) -> Recipe:
+    """Check nested dictionaries and make a Recipe of them.
+
+    Raises UnknownNameError for a key that does not exist, naming the nearest, and ConfigError for
+    a value that does not fit.
+    """
+    _check_keys(fields, Recipe, "")
+    try:
+        return msgspec.convert(fields, Recipe)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        if isinstance(cause, ConfigError | UnknownNameError):
+            raise cause from None
+        raise ConfigError(f"recipe: {error}") from None
+
+
+def _check_keys(fields: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in fields.items():
+        if key not in known:
+            names = [prefix + name for name in known]
+            raise UnknownNameError(f"unknown recipe key {prefix + key}; {nearest(prefix + key, names)}")
+        section = known[key]
+        if not get_args(section) and issubclass(section, _Section):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"recipe: {key} is a section, not a value; set {key}.… instead")
+            _check_keys(value, section, f"{key}.")
+
+
+def recipe_to_toml(recipe: Recipe) -> str:
+    """The recipe as TOML that reads back equal."""
+    fields: dict[str, Any] = msgspec.to_builtins(recipe)
+    top = [f"{key} = {_toml(v)}" for key, v in fields.items() if not isinstance(v, dict)]
+    for section, values in fields.items():
+        if isinstance(values, dict):
+            top += ["", f"[{section}]", *(f"{key} = {_toml(v)}" for key, v in values.items())]
+    return "\n".join(top) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + "}"
+    # JSON's strings, numbers, booleans and lists are TOML's too; U+007F must be escaped there
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

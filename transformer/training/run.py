@@ -1,0 +1,257 @@
+"""A run: from a recipe to a folder with a trained model, as a stream of events."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from checkpoints import read_json, sweep, to_json, write_file, write_folder
+from tokenizer import CorpusError, Counts, Tokenizer, TrainingOptions, train_tokenizer
+
+from ..config import ConfigError, TransformerConfig
+from ..data import Data
+from ..evaluation import likelihood
+from ..initialization import initialize
+from ..loading import RUN, LoadedModel, choose_device, generation_config, load_model, save_model
+from ..model import Transformer
+from ..parameters import count_parameters
+from ..presets import PRESETS, preset_config
+from .events import Event, Finished, Notice, Saved, Started, Validated
+from .loop import Trainer
+from .objectives import OBJECTIVES, TRAIN, VALID
+from .recipe import Recipe, recipe_to_toml
+
+RECIPE = "recipe.toml"
+STATE = "state.json"
+
+
+class Progress(msgspec.Struct):
+    """What a run remembers besides tensors."""
+
+    step: int = 0
+    best_step: int | None = None
+    best_value: float | None = None
+    without_improvement: int = 0
+
+
+class Run:
+    """One run in its folder. `events` trains; everything else belongs to it."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        device: str = "auto",
+        resume: bool = False,
+        init: Path | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.recipe, self.folder, self.stop = recipe, folder, stop
+        self.objective = OBJECTIVES[recipe.objective]
+        self.device = choose_device(device)
+        self.init = load_model(init, device="cpu") if init is not None else None
+        self.progress = Progress()
+        self.counts = Counts()
+        started = (folder / RUN).is_file()
+        if started and not resume:
+            raise ConfigError(f"{folder} holds a run already: --resume goes on with it, or choose "
+                              "another folder with -o")
+        self.resuming = started
+
+    def events(self) -> Iterator[Event]:
+        """Train from wherever the folder stands to the recipe's end, or until `stop()`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        sweep(self.folder)
+        write_file(self.folder / RECIPE, recipe_to_toml(self.recipe))
+        yield Notice("preparing the data")
+        tokenizer = self._tokenizer()
+        yield from self._prepare(tokenizer)
+        train, valid = (self._open(tokenizer, part) for part in (TRAIN, VALID))
+        if train is None:
+            raise CorpusError("the training text is empty: no line has anything on it")
+        if valid is None:
+            yield Notice("no validation text: the last checkpoint will be taken for the best")
+        trainer = Trainer(self._model(tokenizer), train, self.recipe)
+        if self.resuming:
+            self._restore(trainer)
+        yield Started(
+            count_parameters(trainer.model.config),
+            str(self.device),
+            self.recipe.training.steps,
+            trainer.steps_done,
+            train.batches_per_epoch,
+        )
+        yield from self._steps(trainer, tokenizer, valid)
+
+    def _steps(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data | None) -> Iterator[Event]:
+        steps, every = self.recipe.training.steps, self.recipe.validation.every
+        patience = self.recipe.validation.patience
+        while trainer.steps_done < steps:
+            yield trainer.step()
+            self.progress.step = trainer.steps_done
+            if self.stop():
+                yield self._save(trainer, tokenizer)
+                yield Finished(trainer.steps_done, "interrupted and saved", interrupted=True)
+                return
+            if trainer.steps_done % every == 0 or trainer.steps_done == steps:
+                if valid is not None:
+                    yield self._validate(trainer, tokenizer, valid)
+                yield self._save(trainer, tokenizer)
+            if patience and self.progress.without_improvement >= patience:
+                reason = f"no improvement in {patience} validations"
+                yield Finished(trainer.steps_done, reason, interrupted=False)
+                return
+        yield Finished(trainer.steps_done, "all steps done", interrupted=False)
+
+    def _validate(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data) -> Validated:
+        with trainer.evaluating() as model:
+            found = likelihood(model, valid.in_order())
+            loaded = LoadedModel(model, tokenizer, generation_config(tokenizer), self.folder)
+            scores = self.objective.scores(loaded, self.recipe, self.folder / "data")
+            sample = self.objective.sample(loaded, self.recipe, self.folder / "data")
+        metric = self.recipe.validation.metric
+        value = -found.loss if metric == "loss" else scores[metric].value
+        best = self.progress.best_value is None or value > self.progress.best_value
+        if best:
+            self.progress.best_value, self.progress.best_step = value, trainer.steps_done
+            self.progress.without_improvement = 0
+        else:
+            self.progress.without_improvement += 1
+        return Validated(
+            trainer.steps_done, found.loss, found.perplexity, scores, sample, best
+        )
+
+    def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:
+        """Write the model, then the state, then the pointer to both: one of them is always whole."""
+        name = _step_name(trainer.steps_done)
+        folder = self.folder / "checkpoints" / name
+        card = {"objective": self.recipe.objective, "steps": trainer.steps_done}
+        with trainer.evaluating() as model:
+            weights, config = model.state_dict(), model.config
+            write_folder(
+                folder, lambda place: save_model(place, config, weights, tokenizer, card=card)
+            )
+
+        def fill(place: Path) -> None:
+            trainer.save(place)
+            (place / STATE).write_text(to_json(msgspec.to_builtins(self.progress)))
+
+        write_folder(self.folder / "training" / name, fill)
+        best = self.progress.best_step
+        pointers = {
+            "best": None if best is None else f"checkpoints/{_step_name(best)}",
+            "last": f"checkpoints/{name}",
+            "state": f"training/{name}",
+        }
+        write_file(self.folder / RUN, to_json(pointers))
+        self._tidy()
+        return Saved(trainer.steps_done, folder)
+
+    def _tidy(self) -> None:
+        """Keep the best checkpoint, the last `keep`, and the last state."""
+        newest = sorted((self.folder / "checkpoints").glob("step-*"))[-self.recipe.validation.keep :]
+        best = self.progress.best_step
+        kept = {path.name for path in newest} | {_step_name(best) if best is not None else ""}
+        last = _step_name(self.progress.step)
+        for path in (self.folder / "checkpoints").glob("step-*"):
+            if path.name not in kept:
+                shutil.rmtree(path)
+        for path in (self.folder / "training").glob("step-*"):
+            if path.name != last:
+                shutil.rmtree(path)
+
+    def _restore(self, trainer: Trainer) -> None:
+        state = read_json(self.folder / RUN)["state"]
+        self.progress = msgspec.convert(read_json(self.folder / state / STATE), Progress)
+        trainer.restore(self.folder / state, self.progress.step)
+
+    def _tokenizer(self) -> Tokenizer:
+        """The run's own, the initial model's, the recipe's, or one trained on the recipe's text."""
+        path, wanted = self.folder / "tokenizer.json", self.recipe.tokenizer
+        if path.is_file():
+            return Tokenizer.load(path)
+        if self.init is not None:
+            tokenizer = self.init.tokenizer
+        elif wanted.path:
+            tokenizer = Tokenizer.load(Path(wanted.path))
+        else:
+            fields = {k: v for k, v in msgspec.to_builtins(wanted).items() if k != "path"}
+            options = TrainingOptions(**{**fields, "special": tuple(wanted.special)})
+            tokenizer = train_tokenizer(self.objective.lines(self.recipe, self.counts), options)
+        write_file(path, tokenizer.to_json())
+        return tokenizer
+
+    def _prepare(self, tokenizer: Tokenizer) -> Iterator[Event]:
+        """Write ids, unless those of the same text and tokenizer are there."""
+        data = self.folder / "data"
+        mark = _fingerprint(self.recipe, tokenizer)
+        if (data / "done.json").is_file() and read_json(data / "done.json") == mark:
+            return
+        shutil.rmtree(data, ignore_errors=True)
+        self.counts = Counts()
+        left_out = self.objective.prepare(self.recipe, tokenizer, data, self.counts)
+        write_file(data / "done.json", to_json(mark))
+        if left_out:
+            limit = self.recipe.data.max_tokens
+            yield Notice(f"{left_out:,} pairs of {limit} tokens or more were left out")
+        if self.counts.replaced:
+            yield Notice(f"{self.counts.replaced:,} lines held invalid UTF-8, shown as U+FFFD")
+        if self.counts.shortened:
+            yield Notice(f"{self.counts.shortened:,} lines were cut at 1 MiB")
+
+    def _open(self, tokenizer: Tokenizer, part: str) -> Data | None:
+        return self.objective.open(self.recipe, tokenizer, self.folder / "data", part)
+
+    def _model(self, tokenizer: Tokenizer) -> Transformer:
+        if self.init is not None:
+            return self.init.model.to(self.device).requires_grad_(True)
+        model = Transformer(model_config(self.recipe, tokenizer.vocab_size))
+        initialize(model, seed=self.recipe.seed)
+        return model.to(self.device)
+
+
+def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
+    """The recipe's preset with its changes, and the tokenizer's vocabulary where none is given.
+
+    Raises ConfigError where the shape is not the objective's or the vocabulary does not fit.
+    """
+    fields: dict[str, Any] = dict(recipe.model)
+    preset = fields.pop("preset", None)
+    asked = fields.get("vocab_size")
+    if asked is not None and asked < vocab_size:
+        raise ConfigError(
+            f"model.vocab_size is {asked:,}, but the tokenizer has {vocab_size:,} tokens; "
+            "leave it out, or give at least as many"
+        )
+    longest = recipe.training.context
+    objective = OBJECTIVES[recipe.objective]
+    if objective.shape == "decoder" and "max_positions" not in fields:
+        fields["max_positions"] = max(longest, PRESETS[preset].get("max_positions", longest))
+    config = preset_config(preset, **{"vocab_size": vocab_size, **fields})
+    if config.shape != objective.shape:
+        raise ConfigError(
+            f"the objective {recipe.objective} trains {objective.shape} models; "
+            f"preset {preset} is {config.shape}"
+        )
+    return config
+
+
+def _step_name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _fingerprint(recipe: Recipe, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What the ids on disk depend on."""
+    data = msgspec.to_builtins(recipe.data)
+    paths = [path for value in data.values() if isinstance(value, list) for path in value]
+    sizes = {path: Path(path).stat().st_size for path in paths if Path(path).is_file()}
+    digest = hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
+    lines = recipe.validation.max_lines
+    return dict(json.loads(json.dumps({"data": data, "sizes": sizes, "tokenizer": digest, "lines": lines})))
+
+
