@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import TransformerConfig
+from .dropout import Dropout
 from .tables import Table
 
 
@@ -45,7 +46,7 @@ class FeedForward(nn.Module):
         parts = 2 if self.kind.gated else 1
         self.up = nn.Linear(config.d_model, parts * config.d_ff, bias=config.bias)
         self.down = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
-        self.dropout = nn.Dropout(config.activation_dropout)
+        self.dropout = Dropout(config.activation_dropout)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""

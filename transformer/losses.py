@@ -40,16 +40,17 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             logits_CV = (x_CD @ weight.T).float()
             if bias_V is not None:
                 logits_CV += bias_V
-            total_C1 = logits_CV.logsumexp(dim=-1, keepdim=True)
-            plain += (total_C1 - logits_CV.gather(1, targets_C1)).sum()
+            log_p_CV = logits_CV.log_softmax(dim=-1)
+            plain -= log_p_CV.gather(1, targets_C1).sum()
             if smoothing:
-                spread += total_C1.sum() - logits_CV.sum() / vocabulary
+                spread -= log_p_CV.sum() / vocabulary
             if not any(ctx.needs_input_grad):
                 continue
-            d_CV = logits_CV.sub_(total_C1).exp_()  # p, then p minus the smoothed target
+            d_CV = log_p_CV.exp_()  # p, then p less the smoothed target
             if smoothing:
                 d_CV -= smoothing / vocabulary
-            d_CV.scatter_add_(1, targets_C1, torch.full_like(total_C1, smoothing - 1))
+            hit_C1 = torch.full_like(targets_C1, smoothing - 1, dtype=d_CV.dtype)
+            d_CV.scatter_add_(1, targets_C1, hit_C1)
             if d_bias is not None:
                 d_bias += d_CV.sum(dim=0)
             d_CV = d_CV.to(features_ND.dtype)

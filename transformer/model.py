@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .attention import ATTENTION
 from .cache import Cache, Memory
 from .config import TransformerConfig
+from .dropout import Dropout
 from .heads import HEADS
 from .layers import CrossScope, Stack, cross_mask
 from .masks import padded_positions
@@ -64,7 +65,7 @@ class Transformer(nn.Module):
         stacks = 2 if two else 1
         norms = (make_norm(config) for _ in range(stacks if config.embedding_norm else 0))
         self.embedding_norms = nn.ModuleList(norms)  # the decoder's last
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = HEADS[config.head](config)
 
     def forward(

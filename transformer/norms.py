@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from .config import TransformerConfig
+from .dropout import Dropout
 from .tables import Table
 
 
@@ -46,7 +47,7 @@ class PostNorm(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.norm = make_norm(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_BTD: Tensor, sublayer: Sublayer) -> Tensor:
         """Apply the sublayer around x; shapes stay (B, T, D)."""

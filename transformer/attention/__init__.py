@@ -9,9 +9,9 @@ from .. import masks
 from ..cache import Cache, RingCache, StaticCache
 from ..config import TransformerConfig
 from ..tables import Table
-from .exact import Attend, exact, reference
+from .exact import Attend, exact, fused, plain
 
-__all__ = ["ATTENTION", "Attend", "AttentionKind", "exact", "reference"]
+__all__ = ["ATTENTION", "Attend", "AttentionKind", "exact", "fused", "plain"]
 
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
 MakeCache = Callable[[TransformerConfig, int, int, Tensor], Cache]
