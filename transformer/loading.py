@@ -1,6 +1,6 @@
 """The one place where folder, configuration, model and tokenizer meet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from torch import Tensor
 from checkpoints import (
     WEIGHTS,
     CheckpointError,
+    average_weights,
     load_tensors,
     read_json,
     save_tensors,
     to_json,
     verify,
-    write_file,
+    write_folder,
 )
 from tokenizer import Tokenizer
 
@@ -181,9 +182,23 @@ def save_model(
     save_tensors(folder / WEIGHTS, weights)
 
 
-def point(run: Path, *, best: str | None, last: str) -> None:
-    """Say in a run's folder which of its checkpoints is best and which is last."""
-    write_file(run / RUN, to_json({"best": best, "last": last}))
+def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None) -> list[Path]:
+    """Write a model whose weights are the mean of others'; of a run, its (last) checkpoints'.
+
+    Returns the folders averaged. Raises CheckpointError where they are not of one kind.
+    """
+    folders: list[Path] = []
+    for path in paths:
+        kept = sorted((path / "checkpoints").glob("step-*"))
+        folders += kept[-last:] if kept and last else kept or [find_model(path)]
+    for folder in folders:
+        verify(folder)
+    config = read_config(folders[0])
+    tokenizer = Tokenizer.load(folders[0] / TOKENIZER)
+    weights = average_weights(folders)
+    card = {"averaged": ", ".join(folder.name for folder in folders)}
+    write_folder(out, lambda place: save_model(place, config, weights, tokenizer, card=card))
+    return folders
 
 
 def generation_config(tokenizer: Tokenizer) -> GenerationConfig:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..masks import padded_positions
-from .store import TokenStore
+from .store import Ids, TokenStore
 
 IGNORE = -100  # a target that is none: padding
 
@@ -155,8 +155,8 @@ class WindowData:
     Every epoch shifts the windows' borders and shuffles their order.
     """
 
-    def __init__(self, store: TokenStore, *, context: int, budget: int, seed: int) -> None:
-        self.ids, self.seed = store.ids, seed
+    def __init__(self, ids: Ids, *, context: int, budget: int, seed: int) -> None:
+        self.ids, self.seed = ids, seed
         self.context = min(context, len(self.ids) - 1)
         self._windows = max(1, (len(self.ids) - 1) // self.context - 1)
         self._rows = min(max(1, budget // self.context), self._windows)

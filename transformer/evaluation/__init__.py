@@ -1,6 +1,6 @@
 """Scores: perplexity, BLEU, chrF."""
 
-from .perplexity import Likelihood, batch_loss, likelihood
+from .perplexity import Likelihood, batch_loss, likelihood, text_likelihood
 from .translation import MissingExtraError, Score, translation_scores
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "Score",
     "batch_loss",
     "likelihood",
+    "text_likelihood",
     "translation_scores",
 ]

@@ -1,14 +1,21 @@
 """How well a model predicts given text."""
 
 import math
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from ..data import IGNORE, Batch
+from tokenizer import CorpusError
+
+from ..data import IGNORE, Batch, TokenStore, TokenWriter, WindowData
+from ..loading import LoadedModel
 from ..losses import projected_cross_entropy
 from ..model import Transformer
+
+_BATCH_TOKENS = 4096
 
 
 class Likelihood(NamedTuple):
@@ -57,3 +64,25 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
         nats += float(batch_loss(model, batch.to(device))[1])
         tokens += batch.target_tokens
     return Likelihood(nats, tokens)
+
+
+def text_likelihood(loaded: LoadedModel, pieces: Iterable[str]) -> tuple[Likelihood, int]:
+    """The likelihood of running text, and its size in bytes.
+
+    The text is cut into windows as long as the model's context; its ids are kept on disk
+    meanwhile. Raises CorpusError where there is no text.
+    """
+    size = 0
+    with tempfile.TemporaryDirectory() as folder:
+        with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
+            writer.write([[loaded.generation.eos_token_id]])
+            for piece in pieces:
+                size += len(piece.encode("utf-8", errors="replace"))
+                writer.write([loaded.tokenizer.encode(piece)])
+        ids = TokenStore(Path(folder)).ids
+        if len(ids) < 2:
+            raise CorpusError("there is no text to evaluate on")
+        data = WindowData(
+            ids, context=loaded.config.max_positions, budget=_BATCH_TOKENS, seed=0
+        )
+        return likelihood(loaded.model, data.in_order()), size

@@ -37,6 +37,10 @@ class Objective(Protocol):
     shape: str  # of the models that it trains
     defaults: dict[str, Any]  # the bottom layer of its recipes
 
+    def longest(self, recipe: Recipe) -> int:
+        """The most tokens in one text, which the model must have positions for."""
+        ...
+
     def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
         """The text to train a tokenizer on."""
         ...
@@ -80,6 +84,10 @@ class Translation:
         "training": {"label_smoothing": 0.1},
         "validation": {"metric": "bleu"},
     }
+
+    def longest(self, recipe: Recipe) -> int:
+        """See Objective."""
+        return recipe.data.max_tokens
 
     def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
         """See Objective."""
@@ -158,6 +166,10 @@ class LanguageModel:
         "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
     }
 
+    def longest(self, recipe: Recipe) -> int:
+        """See Objective."""
+        return recipe.training.context
+
     def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
         """See Objective."""
         return RunningCorpus(recipe.data, counts).lines()
@@ -189,7 +201,7 @@ class LanguageModel:
         if len(store.ids) < 3:
             raise CorpusError(f"the {part} text has {len(store.ids)} tokens; at least 3 are needed")
         return WindowData(
-            store, context=training.context, budget=training.batch_tokens, seed=recipe.seed
+            store.ids, context=training.context, budget=training.batch_tokens, seed=recipe.seed
         )
 
     def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,19 @@ from ..initialization import initialize
 from ..loading import RUN, LoadedModel, choose_device, generation_config, load_model, save_model
 from ..model import Transformer
 from ..parameters import count_parameters
-from ..presets import PRESETS, preset_config
+from ..presets import preset_config
 from .events import Event, Finished, Notice, Saved, Started, Validated
 from .loop import Trainer
 from .objectives import OBJECTIVES, TRAIN, VALID
-from .recipe import Recipe, recipe_to_toml
+from ..tables import UnknownNameError, nearest
+from .recipe import (
+    Recipe,
+    merge,
+    parse_setting,
+    read_toml,
+    recipe_from_fields,
+    recipe_to_toml,
+)
 
 RECIPE = "recipe.toml"
 STATE = "state.json"
@@ -215,23 +223,43 @@ class Run:
         return model.to(self.device)
 
 
+def resolve_recipe(
+    path: Path | None,
+    flags: Mapping[str, Any],
+    settings: Sequence[str],
+    *,
+    resumed: Path | None = None,
+) -> Recipe:
+    """Flags over settings over the recipe file, over a resumed run's recipe, over the defaults."""
+    old = read_toml(resumed / RECIPE) if resumed and (resumed / RECIPE).is_file() else {}
+    file = read_toml(path) if path is not None else {}
+    given = merge(old, file, *map(parse_setting, settings), flags)
+    objective = given.get("objective", Recipe().objective)
+    if objective not in OBJECTIVES:
+        raise UnknownNameError(f"objective is {objective!r}; {nearest(str(objective), OBJECTIVES)}")
+    return recipe_from_fields(merge(OBJECTIVES[objective].defaults, given))
+
+
 def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
     """The recipe's preset with its changes, and the tokenizer's vocabulary where none is given.
 
     Raises ConfigError where the shape is not the objective's or the vocabulary does not fit.
     """
     fields: dict[str, Any] = dict(recipe.model)
-    preset = fields.pop("preset", None)
+    preset = fields.pop("preset")
     asked = fields.get("vocab_size")
     if asked is not None and asked < vocab_size:
         raise ConfigError(
             f"model.vocab_size is {asked:,}, but the tokenizer has {vocab_size:,} tokens; "
             "leave it out, or give at least as many"
         )
-    longest = recipe.training.context
     objective = OBJECTIVES[recipe.objective]
-    if objective.shape == "decoder" and "max_positions" not in fields:
-        fields["max_positions"] = max(longest, PRESETS[preset].get("max_positions", longest))
+    longest = objective.longest(recipe)
+    if fields.setdefault("max_positions", longest) < longest:
+        raise ConfigError(
+            f"model.max_positions is {fields['max_positions']}, but the recipe trains on texts of "
+            f"up to {longest} tokens; raise it, or lower training.context or data.max_tokens"
+        )
     config = preset_config(preset, **{"vocab_size": vocab_size, **fields})
     if config.shape != objective.shape:
         raise ConfigError(

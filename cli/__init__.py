@@ -1,0 +1,1 @@
+"""The command line: parsing, streams, console. No model logic."""

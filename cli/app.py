@@ -1,0 +1,65 @@
+"""The Typer app: one line a command. Nothing heavy is imported before a command runs."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from .commands import checkpoint, evaluate, generate, tokenizer, train, translate
+from .console import guard
+
+app = typer.Typer(
+    name="transduce",
+    help="Train tokenizers and Transformers; generate and translate text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(tokenizer.app, name="tokenizer")
+app.command("train")(train.train)
+app.command("translate")(translate.translate)
+app.command("generate")(generate.generate)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(checkpoint.app, name="checkpoint")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"transduce {version('transduce')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback where something goes wrong.")
+    ] = False,
+) -> None:
+    """Train tokenizers and Transformers; generate and translate text."""
+    del version
+    if debug:
+        os.environ["TRANSDUCE_DEBUG"] = "1"
+
+
+def main() -> None:
+    """The program `transduce`."""
+    command = typer.main.get_command(app)
+
+    def run() -> None:
+        code = command.main(standalone_mode=False)
+        if code:
+            raise typer.Exit(code)
+
+    guard(run)
+
+
+if __name__ == "__main__":
+    main()

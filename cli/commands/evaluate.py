@@ -1,0 +1,87 @@
+"""`transduce evaluate`: how good a model is on given text."""
+
+from typing import Annotated
+
+import typer
+
+from .. import options as opt
+from ..streams import input_lines, output, report
+
+
+def evaluate(
+    *,
+    model: opt.Model,
+    source: Annotated[str | None, typer.Option(help="Translate this and score it.")] = None,
+    reference: Annotated[str | None, typer.Option(help="What it should have become.")] = None,
+    text: Annotated[str | None, typer.Option(help="Running text to predict, or `-`.")] = None,
+    tokenize: Annotated[str, typer.Option(help="sacreBLEU's tokenization; none: as it is.")] = "13a",
+    beam: opt.Beam = 5,
+    length_penalty: opt.LengthPenalty = 1.0,
+    batch_tokens: opt.BatchTokens = 4096,
+    column: opt.Column = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    quiet: opt.Quiet = False,
+) -> None:
+    """BLEU and chrF with their signatures, or perplexity and bits per byte."""
+    from transformer.config import ConfigError
+
+    from ..running import load
+
+    if (source is None) != (reference is None) or (source is None) == (text is None):
+        raise ConfigError("give --source and --reference, or --text")
+    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    if source is not None and reference is not None:
+        rows = _translation(
+            loaded, source, reference, tokenize, beam, length_penalty, batch_tokens, quiet
+        )
+    else:
+        rows = _running_text(loaded, str(text), column, quiet)
+    with output(None) as writer:
+        for name, value, note in rows:
+            writer.line(f"{name}\t{value}\t{note}")
+
+
+def _translation(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    loaded, source, reference, tokenize, beam, length_penalty, batch_tokens, quiet
+) -> list[tuple[str, str, str]]:
+    from collections import Counter
+
+    from tokenizer import Counts, Text, read_pairs
+    from transformer.decoding import TranslationOptions, translate_lines
+    from transformer.evaluation import translation_scores
+
+    from ..running import search_options
+
+    counts, notes = Counts(), Counter[str]()
+    pairs = list(read_pairs([Text(source)], [Text(reference)], counts))
+    plain = {"temperature": None}
+    options = TranslationOptions(
+        search="beam" if beam > 1 else "greedy",
+        options=search_options(
+            loaded, plain, beam=beam, n_best=1, length_penalty=length_penalty, seed=0
+        ),
+        batch_tokens=batch_tokens,
+    )
+    answers = translate_lines(loaded, (s for s, _ in pairs), options, counts=notes)
+    texts = [answer.texts[0] for answer in answers]
+    scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
+    report(counts, quiet=quiet, shortened=notes["shortened"])
+    return [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()]
+
+
+def _running_text(  # type: ignore[no-untyped-def]
+    loaded, path, column, quiet
+) -> list[tuple[str, str, str]]:
+    from tokenizer import Counts, Text, read_chunks
+    from transformer.evaluation import text_likelihood
+
+    counts = Counts()
+    found, size = text_likelihood(loaded, read_chunks(Text(path, column), counts))
+    report(counts, quiet=quiet)
+    tokens = f"{found.tokens:,} tokens"
+    return [
+        ("loss", f"{found.loss:.4f}", f"nats a token, {tokens}"),
+        ("perplexity", f"{found.perplexity:.3f}", tokens),
+        ("bits-per-byte", f"{found.bits_per_byte(size):.4f}", f"{size:,} bytes"),
+    ]

@@ -1,0 +1,72 @@
+"""`transduce generate`: a prompt in, its continuation out."""
+
+from typing import Annotated
+
+import typer
+
+from .. import options as opt
+from ..streams import output, piped_text
+
+
+def generate(
+    prompt: Annotated[str | None, typer.Argument(help="What to continue; piped text joins.")] = None,
+    *,
+    model: opt.Model,
+    max_tokens: Annotated[
+        int, typer.Option("-n", "--max-tokens", min=1, help="The most tokens to write.")
+    ] = 256,
+    temperature: opt.Temperature = 0.8,
+    top_k: opt.TopK = None,
+    top_p: opt.TopP = None,
+    min_p: opt.MinP = None,
+    seed: opt.Seed = 0,
+    beam: opt.Beam = 1,
+    length_penalty: opt.LengthPenalty = 1.0,
+    n_best: opt.NBest = 1,
+    no_prompt: Annotated[
+        bool, typer.Option("--no-prompt", help="Show the continuation alone.")
+    ] = False,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    out: opt.Output = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Continue a prompt, shown as it is written."""
+    from transformer.decoding import GenerationOptions, generate_texts, stream_text
+
+    from ..running import choose_search, load, search_options
+
+    sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
+    beams = max(beam, n_best)
+    if beams > 1:
+        sampling = {name: None for name in sampling}
+    search = choose_search(sampling, beam=beams)
+    text = f"{prompt or ''}{piped_text() if prompt is None else _joined()}"
+    if text.endswith("\n") and prompt is None:
+        text = text[:-1]  # the line end of `echo` is no part of what is to be continued
+    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    asked = GenerationOptions(
+        search=search,
+        options=search_options(
+            loaded, sampling, beam=beam, n_best=n_best, length_penalty=length_penalty, seed=seed
+        ),
+        max_tokens=max_tokens,
+    )
+    shown = "" if no_prompt else text
+    with output(out) as writer:
+        if search == "beam":
+            for continuation, _ in generate_texts(loaded, text, asked):
+                writer.line(f"{shown}{continuation}")
+            return
+        pieces = stream_text(loaded, text, asked)
+        first = next(pieces, "")  # errors come before anything is shown
+        writer.piece(f"{shown}{first}")
+        for piece in pieces:
+            writer.piece(piece)
+        writer.line("")
+
+
+def _joined() -> str:
+    """Piped text after an argument, on a line of its own."""
+    text = piped_text().removesuffix("\n")
+    return f"\n{text}" if text else ""

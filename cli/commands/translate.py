@@ -1,0 +1,60 @@
+"""`transduce translate`: lines in, translations out."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from .. import options as opt
+from ..streams import input_lines, output, report
+
+
+def translate(
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Default: stdin.")] = None,
+    *,
+    model: opt.Model,
+    beam: opt.Beam = 5,
+    length_penalty: opt.LengthPenalty = 1.0,
+    n_best: opt.NBest = 1,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Put each answer's score and a tab before it.")
+    ] = False,
+    temperature: opt.Temperature = None,
+    top_k: opt.TopK = None,
+    top_p: opt.TopP = None,
+    min_p: opt.MinP = None,
+    seed: opt.Seed = 0,
+    max_tokens: Annotated[
+        int | None, typer.Option("-n", "--max-tokens", min=1, help="The most tokens of an answer.")
+    ] = None,
+    batch_tokens: opt.BatchTokens = 4096,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    out: opt.Output = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Translate each line. n lines in, n lines out (n-best: n times as many), in order."""
+    from tokenizer import Counts
+    from transformer.decoding import TranslationOptions, translate_lines
+
+    from ..running import choose_search, load, search_options
+
+    sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
+    search = choose_search(sampling, beam=max(beam, n_best))
+    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    asked = TranslationOptions(
+        search=search,
+        options=search_options(
+            loaded, sampling, beam=beam, n_best=n_best, length_penalty=length_penalty, seed=seed
+        ),
+        batch_tokens=batch_tokens,
+        max_tokens=max_tokens,
+    )
+    read, counts = Counts(), Counter[str]()
+    with output(out) as writer:
+        for answer in translate_lines(loaded, input_lines(file, read), asked, counts=counts):
+            for place in range(n_best):
+                text = answer.texts[place] if place < len(answer.texts) else ""
+                score = answer.hypotheses[place].score if place < len(answer.hypotheses) else 0.0
+                writer.line(f"{score:.4f}\t{text}" if scores else text)
+    report(read, quiet=quiet, shortened=counts["shortened"])

@@ -1,0 +1,106 @@
+"""Talking to the user on stderr: errors as one line and an exit code, notices, progress."""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
+
+# By name, so that no torch is imported to look an error up; the nearest base class counts.
+EXIT_CODES: dict[str, int] = {
+    "ConfigError": USAGE,
+    "UnknownNameError": USAGE,
+    "CheckpointError": UNLOADABLE,
+    "TokenizerError": UNLOADABLE,
+    "OSError": UNLOADABLE,
+    "CorpusError": BAD_DATA,
+    "PromptError": BAD_DATA,
+    "MissingExtraError": FAILURE,
+}
+
+
+def say(text: str) -> None:
+    """One line on stderr. A stderr that cannot be written to is no reason to stop."""
+    try:
+        sys.stderr.write(f"transduce: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def is_terminal() -> bool:
+    """Whether progress may be drawn."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code of a mistake that is the user's; None for a mistake of ours."""
+    for kind in type(error).__mro__:
+        if kind.__name__ in EXIT_CODES:
+            return EXIT_CODES[kind.__name__]
+    return None
+
+
+def guard(work: Callable[[], None]) -> NoReturn:
+    """Run the program, and turn whatever ends it into one line and an exit code."""
+    leave(_attempt(work))
+
+
+def _attempt(work: Callable[[], None]) -> int:
+    import click
+
+    try:
+        work()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has had enough: `| head`
+        return 0
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as request:
+        sys.stderr.write(request.format_message() + "\n")
+        return USAGE
+    except click.ClickException as error:
+        say(_usage_line(error))
+        return USAGE
+    except Exception as error:
+        return _report(error)
+    return 0
+
+
+def _usage_line(error: "click.ClickException") -> str:  # type: ignore[name-defined]  # noqa: F821
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "transduce"
+    return f"{' '.join(error.format_message().split())} (see {path} --help)"
+
+
+def _report(error: Exception) -> int:
+    if os.environ.get("TRANSDUCE_DEBUG"):
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        say(f"no space left to write to{f': {error.filename}' if error.filename else ''}")
+        return FAILURE
+    code = exit_code(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        say(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+    elif code is not None:
+        say(" ".join(str(error).split()))
+    else:
+        text = " ".join(str(error).split())[:300]
+        say(f"unexpected {type(error).__name__}: {text} (--debug shows where)")
+    return FAILURE if code is None else code
+
+
+def leave(code: int) -> NoReturn:
+    """Leave at once: threads of the libraries would make an interrupted program linger."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        pass
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,62 @@
+"""stdin, stdout and files: lines in, lines out, in order."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from .console import say
+
+if TYPE_CHECKING:
+    from tokenizer import Counts
+
+
+def input_lines(path: str | None, counts: "Counts", column: str | None = None) -> Iterator[str]:
+    """The lines of a file, or of stdin where there is none (or it is `-`)."""
+    from tokenizer import Text, read_lines
+
+    return read_lines(Text(path or "-", column), counts)
+
+
+def piped_text() -> str:
+    """All of stdin, where something is piped into the program; else nothing."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read().decode("utf-8", errors="replace")
+
+
+class Writer:
+    """Lines and pieces of text to a stream, as UTF-8 whatever the locale."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def line(self, text: str) -> None:
+        """One line, shown at once."""
+        self.piece(f"{text}\n")
+
+    def piece(self, text: str) -> None:
+        """A piece of a line, shown at once."""
+        self._stream.write(text.encode("utf-8", errors="replace"))
+        self._stream.flush()
+
+
+@contextmanager
+def output(path: Path | None) -> Iterator[Writer]:
+    """Where results go: a file, or stdout."""
+    if path is None:
+        yield Writer(sys.stdout.buffer)
+    else:
+        with path.open("wb") as stream:
+            yield Writer(stream)
+
+
+def report(counts: "Counts", *, quiet: bool, shortened: int = 0) -> None:
+    """Say what had to be mended in the input."""
+    if quiet:
+        return
+    if counts.replaced:
+        say(f"{counts.replaced:,} lines held invalid UTF-8, read as U+FFFD")
+    if total := counts.shortened + shortened:
+        say(f"{total:,} lines were too long and were shortened")

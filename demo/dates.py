@@ -1,0 +1,74 @@
+"""Dates as people write them, and as ISO 8601 does: pairs to learn from, any number of them.
+
+    python demo/dates.py FOLDER
+
+writes train.en, train.iso, test.en and test.iso. No date of the test is in the training text.
+"""
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)
+TEST_EVERY = 20  # one date in twenty is kept for the test
+
+
+def ordinal(day: int) -> str:
+    """A day as 1st, 2nd, 3rd, 4th …
+
+    >>> [ordinal(day) for day in (1, 12, 23)]
+    ['1st', '12th', '23rd']
+    """
+    if 10 <= day % 100 <= 20:
+        return f"{day}th"
+    return f"{day}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
+
+
+PHRASINGS: list[Callable[[date], str]] = [
+    lambda d: f"the {ordinal(d.day)} of {d:%B}, {d.year}",
+    lambda d: f"the {ordinal(d.day)} of {d:%B} {d.year}",
+    lambda d: f"{d:%B} {ordinal(d.day)}, {d.year}",
+    lambda d: f"{d:%B} {d.day}, {d.year}",
+    lambda d: f"{d.day} {d:%B} {d.year}",
+    lambda d: f"{d.day} {d:%b} {d.year}",
+    lambda d: f"{d:%b} {d.day}, {d.year}",
+    lambda d: f"{d:%b}. {ordinal(d.day)}, {d.year}",
+    lambda d: f"{d:%A}, {d.day} {d:%B} {d.year}",
+    lambda d: f"{d:%A}, {d:%B} {ordinal(d.day)}, {d.year}",
+    lambda d: f"{d:%a} {d.day} {d:%b} {d.year}",
+    lambda d: f"on {d:%A} the {ordinal(d.day)} of {d:%B}, {d.year}",
+    lambda d: f"{d.day}.{d.month}.{d.year}",
+    lambda d: f"{d:%d.%m.%Y}",
+    lambda d: f"{d.year}, {d:%B} {d.day}",
+    lambda d: f"in the year {d.year}, on {d:%B} the {ordinal(d.day)}",
+]
+CASES: list[Callable[[str], str]] = [str, str, str, str.lower, str.upper]
+
+
+def pairs(seed: int, *, test: bool) -> Iterator[tuple[str, str]]:
+    """An endless stream of phrasings and their dates."""
+    chance = random.Random(seed)
+    days = (LAST - FIRST).days + 1
+    while True:
+        number = chance.randrange(days)
+        if (number % TEST_EVERY == 0) == test:
+            day = FIRST + timedelta(days=number)
+            phrase = chance.choice(CASES)(chance.choice(PHRASINGS)(day))
+            yield phrase, day.isoformat()
+
+
+def write(folder: Path, *, train: int = 40_000, test: int = 500) -> None:
+    """Write the four files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, count, held_out in (("train", train, False), ("test", test, True)):
+        stream = pairs(seed=count, test=held_out)
+        rows = [next(stream) for _ in range(count)]
+        for suffix, column in (("en", 0), ("iso", 1)):
+            text = "".join(f"{row[column]}\n" for row in rows)
+            (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,11 @@
+"""What all tests share: few threads, fixed seeds."""
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

@@ -1,0 +1,156 @@
+"""What holds for every entry of every table: cache = no cache, causality, padding, gradients."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models import SHAPES, VOCABULARY, tiny_config, tiny_model
+from transformer.attention import ATTENTION
+from transformer.feedforward import FEEDFORWARDS
+from transformer.heads import HEADS
+from transformer.initialization import INITIALIZATIONS, initialize
+from transformer.masks import padded_positions
+from transformer.model import Transformer
+from transformer.norms import NORMS, RESIDUALS
+from transformer.parameters import count_parameters
+from transformer.positions import POSITIONS
+
+EVERY = [
+    dict(shape=shape, positions=positions, norm=norm, norm_placement=placement)
+    for shape, positions, norm, placement in itertools.product(SHAPES, POSITIONS, NORMS, RESIDUALS)
+]
+OTHERS = [
+    *(dict(feedforward=name) for name in FEEDFORWARDS),
+    *(dict(head=name, tie_output=tied) for name in HEADS for tied in (True, False)),
+    dict(kv_heads=2),
+    dict(kv_heads=1, positions="rotary"),
+    dict(d_head=6, positions="rotary"),
+    dict(bias=False, output_bias=True, final_norm=True, embedding_norm=True, token_types=2),
+    dict(embedding_scale=False, output_scale=0.25, attention_scale=1.0),
+    dict(share_embeddings=False, tie_output=False),
+    dict(positions="learned", position_offset=2),
+]
+SLIDING = [
+    dict(attention="sliding", window=window, global_tokens=tokens, positions=positions)
+    for window, tokens in ((1, 0), (3, 0), (3, 2), (40, 1))
+    for positions in ("rotary", "alibi", "learned")
+]
+WITH_DECODER = [v for v in EVERY if v["shape"] != "encoder"]
+WITH_DECODER += [dict(shape=s, **v) for v in OTHERS + SLIDING for s in ("decoder", SHAPES[2])]
+ALL = EVERY + [dict(shape=shape, **variant) for variant in OTHERS + SLIDING for shape in SHAPES]
+
+
+def name(variant: dict[str, object]) -> str:
+    return "-".join(str(value) for value in variant.values())
+
+
+def some_ids(rows: int, length: int) -> Tensor:
+    return torch.randint(0, VOCABULARY, (rows, length))
+
+
+def source_of(model: Transformer, rows: int) -> dict[str, Tensor]:
+    if model.config.shape != "encoder-decoder":
+        return {}
+    lengths_B = torch.arange(5, 5 + rows)
+    return {
+        "source_BS": some_ids(rows, 4 + rows),
+        "source_positions_BS": padded_positions(lengths_B, 4 + rows),
+    }
+
+
+@pytest.mark.parametrize("variant", WITH_DECODER, ids=name)
+@torch.no_grad()
+def test_decoding_with_a_cache_equals_the_full_pass(variant: dict[str, object]) -> None:
+    """Row 0 has a prompt of 6 tokens, row 1 of 3; then both grow token by token."""
+    model = tiny_model(**variant)
+    ids_BT, lengths = some_ids(2, 12), torch.tensor([6, 3])
+    source = source_of(model, 2)
+    full_BTV = model(ids_BT, **source)
+    cache = model.new_cache(2, 12, **source)
+    prompt_BT = padded_positions(lengths, 6)
+    states_BTD = model.decode(ids_BT[:, :6], prompt_BT, cache)
+    for row, length in enumerate(lengths):
+        found = model.logits(states_BTD)[row, :length]
+        torch.testing.assert_close(found, full_BTV[row, :length], atol=1e-5, rtol=0)
+    for grown in range(6):
+        places_B = lengths + grown
+        new_B1 = ids_BT.gather(1, places_B[:, None])
+        logits_B1V = model.logits(model.decode(new_B1, places_B[:, None], cache))
+        wanted_BV = full_BTV[torch.arange(2), places_B]
+        torch.testing.assert_close(logits_B1V[:, 0], wanted_BV, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("variant", WITH_DECODER, ids=name)
+@torch.no_grad()
+def test_a_reordered_cache_goes_on_as_the_chosen_rows(variant: dict[str, object]) -> None:
+    model = tiny_model(**variant)
+    ids_BT, source = some_ids(2, 6), source_of(model, 2)
+    full_BTV = model(ids_BT, **source)
+    cache = model.new_cache(2, 6, **source)
+    model.decode(ids_BT[:, :5], torch.arange(5).expand(2, 5), cache)
+    rows_R = torch.tensor([1, 1, 0])
+    cache.reorder(rows_R)
+    last_R1 = torch.full((3, 1), 5)
+    logits_R1V = model.logits(model.decode(ids_BT[rows_R, 5:], last_R1, cache))
+    torch.testing.assert_close(logits_R1V[:, 0], full_BTV[rows_R, 5], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("variant", WITH_DECODER, ids=name)
+@torch.no_grad()
+def test_no_position_sees_the_future(variant: dict[str, object]) -> None:
+    model = tiny_model(**variant)
+    ids_BT, source = some_ids(1, 8), source_of(model, 1)
+    before = model(ids_BT, **source)
+    ids_BT[0, 5] = (ids_BT[0, 5] + 1) % VOCABULARY
+    after = model(ids_BT, **source)
+    torch.testing.assert_close(after[:, :5], before[:, :5], atol=1e-6, rtol=0)
+    assert not torch.allclose(after[:, 5:], before[:, 5:], atol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ALL, ids=name)
+@torch.no_grad()
+def test_padding_changes_nothing(variant: dict[str, object]) -> None:
+    """Each text alone equals itself among longer ones, on the source's side and its own."""
+    model = tiny_model(**variant)
+    ids_BT, lengths_B = some_ids(2, 9), torch.tensor([9, 5])
+    source = source_of(model, 2)
+    together = model(ids_BT, positions_BT=padded_positions(lengths_B, 9), **source)
+    for row, length in enumerate(lengths_B):
+        alone_of = {}
+        if source:
+            real = int((source["source_positions_BS"][row] >= 0).sum())
+            alone_of = {"source_BS": source["source_BS"][row : row + 1, :real]}
+        alone = model(ids_BT[row : row + 1, :length], **alone_of)
+        torch.testing.assert_close(together[row : row + 1, :length], alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("variant", ALL, ids=name)
+def test_gradient_reaches_every_weight_and_the_count_is_right(variant: dict[str, object]) -> None:
+    model = tiny_model(**variant)
+    source = source_of(model, 2)
+    model(some_ids(2, 9), **source).square().mean().backward()
+    without = [n for n, weight in model.named_parameters() if weight.grad is None]
+    assert without == []
+    assert count_parameters(model.config) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("scheme", INITIALIZATIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_initialization_fills_every_weight_the_same_way_for_a_seed(scheme: str, shape: str) -> None:
+    config = tiny_config(shape, initialization=scheme, tie_output=False, output_bias=True)
+    weights = []
+    for seed in (1, 1, 2):
+        model = Transformer(config)
+        for weight in model.parameters():
+            weight.data.fill_(float("nan"))
+        initialize(model, seed=seed)
+        weights.append(torch.cat([weight.flatten() for weight in model.parameters()]))
+    assert weights[0].isfinite().all()
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_every_table_of_the_network_is_covered_here() -> None:
+    assert {v["attention"] for v in SLIDING} | {"full"} == set(ATTENTION)
