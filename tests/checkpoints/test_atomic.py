@@ -1,0 +1,172 @@
+"""Folders and files that are whole or not there, whatever stops their writer."""
+
+import errno
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from checkpoints import WEIGHTS, save_tensors, sweep, verify, write_file, write_folder
+from checkpoints.store import MANIFEST
+
+TOUCHING = [(os, "fsync"), (shutil, "rmtree")]  # calls that reach the disk while a folder is written
+TOUCHING += [(Path, name) for name in ("mkdir", "rename", "replace", "chmod", "write_text")]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: see `interruptions`."""
+
+
+def filler(text):
+    def fill(folder):
+        (folder / "a.txt").write_text(text)
+        (folder / "inner").mkdir()
+        (folder / "inner" / "b.txt").write_text(text * 2)
+
+    return fill
+
+
+def state_of(folder):
+    """The text that `filler` filled a whole folder with; None where there is no folder."""
+    if not folder.exists():
+        return None
+    assert {path.name for path in folder.iterdir()} == {"a.txt", "inner", MANIFEST}
+    verify(folder)
+    return (folder / "a.txt").read_text()
+
+
+def interruptions(monkeypatch, work, *, killed):
+    """Run work() again and again, stopped at its first disk call, then at its second, and so on.
+
+    What work() does before it yields is not stopped. A killed process does nothing more: all later
+    calls are stopped too, those that would tidy up among them. An error strikes once. Yields after
+    each stop, until a run comes to its end.
+    """
+    for point in itertools.count():
+        calls = itertools.count()
+
+        def stopped(point=point, calls=calls):
+            number = next(calls)
+            if killed and number >= point:
+                raise Killed
+            if number == point:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        steps = work()
+        next(steps)
+        with monkeypatch.context() as patch:
+            for place, name in TOUCHING:
+                patch.setattr(place, name, _before(stopped, getattr(place, name)))
+            try:
+                next(steps, None)
+            except (Killed, OSError):
+                pass
+            else:
+                return
+        yield point
+
+
+def _before(stopped, call):
+    def checked(*arguments, **options):
+        stopped()
+        return call(*arguments, **options)
+
+    return checked
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_folder(tmp_path / "model", filler("old"))
+    return tmp_path / "model"
+
+
+def test_a_folder_replaces_an_older_one_and_leaves_no_litter(folder):
+    write_folder(folder, filler("new"))
+    assert state_of(folder) == "new"
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+def test_folders_above_are_made(tmp_path):
+    write_folder(tmp_path / "a" / "b" / "model", filler("new"))
+    assert state_of(tmp_path / "a" / "b" / "model") == "new"
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_fill_that_raises_leaves_the_old_folder_and_no_litter(folder, error):
+    def fill(place):
+        filler("new")(place)
+        raise error
+
+    with pytest.raises(error):
+        write_folder(folder, fill)
+    assert state_of(folder) == "old"
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "error"])
+@pytest.mark.parametrize("before", ["old", None])
+def test_a_writer_stopped_at_any_point_leaves_a_whole_folder(tmp_path, monkeypatch, before, killed):
+    """And no litter: after a sweep, with which the next start begins, where it was killed."""
+    runs, wrong = tmp_path / "runs", []
+    path = runs / "model"
+
+    def write():
+        shutil.rmtree(runs, ignore_errors=True)
+        runs.mkdir()
+        if before:
+            write_folder(path, filler(before))
+        yield
+        write_folder(path, filler("new"))
+
+    for point in interruptions(monkeypatch, write, killed=killed):
+        left = sorted(place.name for place in runs.iterdir())
+        if killed:
+            sweep(runs)
+        if state_of(path) not in (before, "new") or {*runs.iterdir()} - {path}:
+            wrong.append(f"stopped at call {point}, which left {left}")
+    assert wrong == []
+    assert state_of(path) == "new"
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "error"])
+def test_a_writer_stopped_at_any_point_leaves_a_whole_file(tmp_path, monkeypatch, killed):
+    path = tmp_path / "run.json"
+
+    def write():
+        path.write_text("old")
+        yield
+        write_file(path, "new é")
+
+    for _ in interruptions(monkeypatch, write, killed=killed):
+        assert path.read_text() in {"old", "new é"}
+        if killed:
+            sweep(tmp_path)
+        assert [*tmp_path.iterdir()] == [path]
+    assert path.read_text() == "new é"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_files_have_the_mode_that_the_umask_asks_for(tmp_path, mask):
+    old = os.umask(mask)
+    try:
+        write_folder(tmp_path / "model", lambda p: save_tensors(p / WEIGHTS, {"w": torch.ones(2)}))
+        write_file(tmp_path / "model" / "run.json", "{}")
+    finally:
+        assert os.umask(old) == mask
+    modes = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "model").iterdir()}
+    assert modes == dict.fromkeys([WEIGHTS, MANIFEST, "run.json"], 0o666 & ~mask)
+    assert (tmp_path / "model").stat().st_mode & 0o777 == 0o777 & ~mask
+
+
+def test_sweeping_removes_litter_and_nothing_else(tmp_path):
+    litter = [tmp_path / ".step-1.77.tmp", tmp_path / ".step-1.77.old.tmp"]
+    kept = {tmp_path / name for name in ("step-1", ".hidden", "notes.tmp")}
+    for path in [*litter, *kept]:
+        path.mkdir()
+        (path / "file").touch()
+    (tmp_path / ".run.json.77.tmp").touch()
+    sweep(tmp_path)
+    assert {*tmp_path.iterdir()} == kept

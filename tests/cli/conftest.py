@@ -1,0 +1,121 @@
+"""Two tiny trained models, and the program itself: in this process or in one of its own."""
+
+import io
+import os
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from transformer.loading import find_model
+from transformer.training.run import Run, resolve_recipe
+
+WORDS = ["one", "two", "three", "four", "five", "six", "seven", "größer", "日本"]
+PAIRS = [(f"{a} {b} {c}", f"{c} {b} {a}") for a in WORDS for b in WORDS for c in WORDS]
+SIZE = {"d_model": 32, "d_ff": 64, "heads": 2, "decoder_layers": 1, "dropout": 0.0}
+SCHEDULE = {"learning_rate": 1e-2, "warmup": 5, "batch_tokens": 512}
+
+Ended = namedtuple("Ended", "code out err")  # noqa: PYI024
+
+
+def train(folder: Path, **recipe: object) -> Path:
+    for _ in Run(resolve_recipe(None, recipe, []), folder, device="cpu").events():
+        pass
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    """A TSV file of texts and the same texts with their words in reverse."""
+    path = tmp_path_factory.mktemp("text") / "pairs.tsv"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in PAIRS))
+    return path
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory):
+    """Running text."""
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("".join(f"{source} {target}.\n" for source, target in PAIRS))
+    return path
+
+
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory, pairs):
+    """The run folder of an encoder-decoder of 64 tokens' context."""
+    return train(
+        tmp_path_factory.mktemp("translator"),
+        data={"pairs": [str(pairs)], "max_tokens": 64},
+        tokenizer={"vocab_size": 100},
+        model={"preset": "translate-tiny", "encoder_layers": 1, **SIZE},
+        training={"steps": 60, **SCHEDULE},
+    )
+
+
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory, text):
+    """The run folder of a decoder of 32 tokens' context."""
+    return train(
+        tmp_path_factory.mktemp("writer"),
+        objective="language-model",
+        data={"text": [str(text)]},
+        tokenizer={"vocab_size": 300},
+        model={"preset": "write-tiny", **SIZE},
+        training={"steps": 60, "context": 32, **SCHEDULE},
+    )
+
+
+@pytest.fixture(scope="session")
+def broken(tmp_path_factory, translator, request):
+    """Copies of the translator's model that were damaged, made by `broken(damage)`."""
+
+    def copy(damage):
+        folder = tmp_path_factory.mktemp("broken")
+        for path in find_model(translator).iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        damage(folder)
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def transduce(monkeypatch, capfdbinary):
+    """Run the program in this process. Gives its exit code, stdout and stderr as bytes."""
+
+    def run(*arguments, stdin=b""):
+        from cli import app, console
+
+        codes = []
+        monkeypatch.setattr(console, "leave", codes.append)
+        monkeypatch.setattr(sys, "argv", ["transduce", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capfdbinary.readouterr()
+        try:
+            app.main()
+        except SystemExit as stop:
+            codes.append(stop.code)
+        assert len(codes) == 1
+        return Ended(codes[0], *capfdbinary.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def process():
+    """Start the program in a process of its own; a subprocess.Popen."""
+    started = []
+
+    def start(*arguments, stdout=subprocess.PIPE, python=()):
+        command = [sys.executable, *python, "-m", "cli.app", *map(str, arguments)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": stdout, "stderr": subprocess.PIPE}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+        started.append(subprocess.Popen(command, **pipes, env=environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()

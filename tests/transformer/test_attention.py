@@ -1,0 +1,128 @@
+"""Attention by the kernels, by products and by hand; the sliding window; positions by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.models import tiny_config
+from transformer.attention import exact, fused, plain
+from transformer.config import RotaryScaling
+from transformer.masks import additive, causal, near, padded_positions
+from transformer.positions import POSITIONS, alibi_slopes, rotate
+
+
+def heads(length: int, groups: int = 4) -> torch.Tensor:
+    return torch.randn(2, length, groups, 8)
+
+
+def test_attention_worked_by_hand() -> None:
+    """Scores 0 and ln 3 give weights 1/4 and 3/4."""
+    q = torch.tensor([1.0]).view(1, 1, 1, 1)
+    k = torch.tensor([0.0, math.log(3)]).view(1, 2, 1, 1)
+    v = torch.tensor([8.0, 4.0]).view(1, 2, 1, 1)
+    for attend in (exact, fused, plain):
+        assert attend(q, k, v, scale=1.0).item() == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["none", "causal", "boolean", "additive"])
+def test_the_kernels_equal_the_equation(kind: str, groups: int) -> None:
+    q, k, v = heads(6), heads(6, groups), heads(6, groups)
+    seen = torch.rand(2, 1, 6, 6) > 0.3
+    seen[..., 0] = True
+    how = {
+        "none": {},
+        "causal": {"causal": True},
+        "boolean": {"mask": seen},
+        "additive": {"mask": additive(seen) + torch.randn(2, 4, 6, 6)},
+    }[kind]
+    wanted = plain(q, k, v, scale=0.3, **how)
+    for attend in (exact, fused):
+        torch.testing.assert_close(attend(q, k, v, scale=0.3, **how), wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("length", [8, 300])
+def test_bfloat16_training_on_a_cpu_takes_another_way_to_the_same_numbers(length: int) -> None:
+    q, k, v = (heads(length).bfloat16().requires_grad_() for _ in range(3))
+    found = exact(q, k, v, scale=0.3, causal=True)
+    wanted = plain(q.float(), k.float(), v.float(), scale=0.3, causal=True)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), wanted, atol=0.03, rtol=0.03)
+
+
+def test_a_sliding_window_with_a_global_token() -> None:
+    positions = torch.arange(6)[None]
+    seen = near(positions, positions, window=2, global_tokens=1)
+    seen = seen & causal(positions, positions)
+    assert seen[0].int().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 0, 1, 1, 0, 0],
+        [1, 0, 0, 1, 1, 0],
+        [1, 0, 0, 0, 1, 1],
+    ]
+
+
+def test_sinusoids_are_the_papers() -> None:
+    config = tiny_config(d_model=6, heads=2)
+    x = POSITIONS["sinusoidal"](config, causal=True).embed(
+        torch.zeros(1, 50, 6), torch.arange(50)[None]
+    )
+    for position in (0, 1, 49):
+        for i in range(3):
+            angle = position / 10_000 ** (2 * i / 6)
+            assert x[0, position, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-5)
+            assert x[0, position, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-5)
+
+
+def test_rotary_products_depend_on_the_distance_alone() -> None:
+    kind = POSITIONS["rotary"](tiny_config(), causal=True)
+    q, k = torch.randn(1, 1, 1, 4), torch.randn(1, 1, 1, 4)
+
+    def product(first: int, second: int) -> float:
+        turned = [
+            rotate(x, kind.rotation(torch.tensor([[place]])))
+            for x, place in ((q, first), (k, second))
+        ]
+        return float((turned[0] * turned[1]).sum())
+
+    assert product(3, 1) == pytest.approx(product(19, 17), abs=1e-5)
+    assert product(0, 0) == pytest.approx(float((q * k).sum()), abs=1e-6)
+
+
+def test_linear_scaling_divides_positions_and_llama3_spares_fast_frequencies() -> None:
+    def angles(position: int, scaling: RotaryScaling | None) -> torch.Tensor:
+        config = tiny_config(rotary_scaling=scaling, d_head=64, rotary_base=500_000.0)
+        cos, sin = POSITIONS["rotary"](config, causal=True).rotation(torch.tensor([[position]]))
+        return torch.atan2(sin, cos).flatten()
+
+    linear = angles(4, RotaryScaling(kind="linear", factor=4.0))
+    torch.testing.assert_close(linear, angles(1, None))
+    llama = angles(1, RotaryScaling(kind="llama3", factor=8.0))
+    torch.testing.assert_close(llama[:8], angles(1, None)[:8])
+    torch.testing.assert_close(llama[-3:], angles(1, None)[-3:] / 8)
+
+
+def test_relative_buckets_are_exact_when_near_and_shared_when_far() -> None:
+    kind = POSITIONS["relative"](tiny_config(), causal=True)
+    nn.init.normal_(kind.embedding.weight)
+    bias = kind.bias(torch.tensor([[200]]), torch.arange(201)[None])[0, :, 0]
+    by_distance = bias.flip(-1)
+    assert len({round(v, 6) for v in by_distance[0, :16].tolist()}) == 16
+    assert torch.equal(by_distance[:, 128], by_distance[:, 200])
+    two_sided = POSITIONS["relative"](tiny_config(), causal=False)
+    nn.init.normal_(two_sided.embedding.weight)
+    both = two_sided.bias(torch.tensor([[5]]), torch.arange(11)[None])[0, 0, 0]
+    assert both[4] != both[6]
+
+
+def test_alibi_slopes_of_a_power_of_two_and_of_another_number() -> None:
+    assert alibi_slopes(8) == [2.0**-n for n in range(1, 9)]
+    assert alibi_slopes(3) == [2.0**-4, 2.0**-8, 2.0**-2]
+
+
+def test_padding_positions() -> None:
+    assert padded_positions(torch.tensor([0, 2]), 2).tolist() == [[-1, -1], [0, 1]]

@@ -1,0 +1,78 @@
+"""Configurations and presets: what is refused, what is counted."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.models import tiny_config
+from transformer import PRESETS, ConfigError, preset_config
+from transformer.config import config_from_fields, config_to_fields
+from transformer.model import Transformer
+from transformer.parameters import count_parameters
+from transformer.tables import UnknownNameError
+
+PUBLISHED = {  # millions of weights, as the papers or the released models have them
+    "base": 63.1,
+    "gpt2": 124.4,
+    "gpt2-medium": 354.8,
+    "gpt2-large": 774.0,
+    "gpt2-xl": 1557.6,
+    "gpt3-175b": 174_604.3,
+    "bert-base": 109.5,
+    "t5-base": 222.9,
+    "bart-base": 139.4,
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_has_as_many_weights_as_its_built_model(name: str) -> None:
+    config = preset_config(name, **({} if "vocab_size" in PRESETS[name] else {"vocab_size": 1000}))
+    with torch.device("meta"):
+        built = sum(weight.numel() for weight in Transformer(config).parameters())
+    assert count_parameters(config) == built
+    if name in PUBLISHED:
+        assert round(built / 1e6, 1) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"d_model": 0}, "d_model is 0"),
+        ({"d_model": 30, "heads": 4}, "30 is not a multiple of 4"),
+        ({"heads": 4, "kv_heads": 3}, "kv_heads 3"),
+        ({"dropout": 1.0}, r"dropout is 1.0; it must be in \[0, 1\)"),
+        ({"decoder_layers": 0}, "decoder_layers is 0"),
+        ({"encoder_layers": 2}, "encoder_layers is 2"),
+        ({"positions": "rotary", "d_head": 5}, "even head width"),
+        ({"d_modle": 16}, "d_modle"),
+        ({"d_model": "wide"}, "d_model"),
+    ],
+)
+def test_impossible_configurations_are_refused_by_name(changes: dict, words: str) -> None:
+    fields = {**config_to_fields(tiny_config()), **changes}
+    with pytest.raises(ConfigError, match=words):
+        config_from_fields(fields)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["positions", "norm", "norm_placement", "feedforward", "attention", "head", "initialization"],
+)
+def test_an_unknown_variant_is_refused_with_all_that_are_known(field: str) -> None:
+    from transformer.initialization import initialize
+
+    with pytest.raises(UnknownNameError, match=r"'nonsense'; .*allowed: "):
+        initialize(Transformer(tiny_config(**{field: "nonsense"})), seed=0)
+
+
+def test_a_configuration_survives_json() -> None:
+    config = tiny_config("encoder-decoder", kv_heads=2, dropout=0.3)
+    assert config_from_fields(json.loads(json.dumps(config_to_fields(config)))) == config
+
+
+def test_the_configuration_needs_no_torch() -> None:
+    code = "import sys, transformer; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
