@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # tiny models run fastest on one thread
 
 
 @pytest.fixture(autouse=True)

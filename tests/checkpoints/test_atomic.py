@@ -12,7 +12,10 @@ import torch
 from checkpoints import WEIGHTS, save_tensors, sweep, verify, write_file, write_folder
 from checkpoints.store import MANIFEST
 
-TOUCHING = [(os, "fsync"), (shutil, "rmtree")]  # calls that reach the disk while a folder is written
+TOUCHING = [
+    (os, "fsync"),
+    (shutil, "rmtree"),
+]  # calls that reach the disk while a folder is written
 TOUCHING += [(Path, name) for name in ("mkdir", "rename", "replace", "chmod", "write_text")]
 
 

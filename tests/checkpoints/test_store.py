@@ -102,7 +102,9 @@ def test_what_holds_no_tensors_is_a_checkpoint_error(tmp_path, content):
 def test_what_is_no_json_object_is_a_checkpoint_error(tmp_path, content):
     if content is not None:
         (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"config\.json (cannot be read|holds no JSON object)"):
+    with pytest.raises(
+        CheckpointError, match=r"config\.json (cannot be read|holds no JSON object)"
+    ):
         read_json(tmp_path / "config.json")
 
 

@@ -4,20 +4,24 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import torch
 
 from transformer.loading import find_model
 from transformer.training.run import Run, resolve_recipe
+
+torch.set_num_threads(1)  # two on a busy machine wait for each other: 1,100 ms a step, not 8
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "größer", "日本"]
 PAIRS = [(f"{a} {b} {c}", f"{c} {b} {a}") for a in WORDS for b in WORDS for c in WORDS]
 SIZE = {"d_model": 32, "d_ff": 64, "heads": 2, "decoder_layers": 1, "dropout": 0.0}
 SCHEDULE = {"learning_rate": 1e-2, "warmup": 5, "batch_tokens": 512}
 
-Ended = namedtuple("Ended", "code out err")  # noqa: PYI024
+Ended = namedtuple("Ended", "code out err")
 
 
 def train(folder: Path, **recipe: object) -> Path:
@@ -68,22 +72,27 @@ def writer(tmp_path_factory, text):
 
 
 @pytest.fixture(scope="session")
-def broken(tmp_path_factory, translator, request):
-    """Copies of the translator's model that were damaged, made by `broken(damage)`."""
+def broken(tmp_path_factory, translator):
+    """Copies of the translator's model, each damaged in one way, by name."""
+    made = {}
 
-    def copy(damage):
-        folder = tmp_path_factory.mktemp("broken")
-        for path in find_model(translator).iterdir():
-            (folder / path.name).write_bytes(path.read_bytes())
-        damage(folder)
-        return folder
+    def copy(name, damage):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name, numbered=False)
+            for path in find_model(translator).iterdir():
+                (made[name] / path.name).write_bytes(path.read_bytes())
+            damage(made[name])
+        return made[name]
 
     return copy
 
 
 @pytest.fixture
 def transduce(monkeypatch, capfdbinary):
-    """Run the program in this process. Gives its exit code, stdout and stderr as bytes."""
+    """Run the program in this process. Gives its exit code, stdout and stderr as bytes.
+
+    With None for stdin, `sys.stdin` is as it was.
+    """
 
     def run(*arguments, stdin=b""):
         from cli import app, console
@@ -91,7 +100,8 @@ def transduce(monkeypatch, capfdbinary):
         codes = []
         monkeypatch.setattr(console, "leave", codes.append)
         monkeypatch.setattr(sys, "argv", ["transduce", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capfdbinary.readouterr()
         try:
             app.main()
@@ -112,10 +122,13 @@ def process():
         command = [sys.executable, *python, "-m", "cli.app", *map(str, arguments)]
         pipes = {"stdin": subprocess.PIPE, "stdout": stdout, "stderr": subprocess.PIPE}
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
-        started.append(subprocess.Popen(command, **pipes, env=environment))
-        return started[-1]
+        program = subprocess.Popen(command, **pipes, env=environment)
+        started.append((program, threading.Timer(60, program.kill)))
+        started[-1][1].start()
+        return program
 
     yield start
-    for one in started:
-        one.kill()
-        one.communicate()
+    for program, timer in started:
+        timer.cancel()
+        program.kill()
+        program.communicate()

@@ -36,7 +36,7 @@ TEXTS = [
 ]
 TAGS = tuple(map(language_tag, ("de", "en")))
 VOCABULARY = 300
-Case = namedtuple("Case", "kind vocab_size tokenizer")  # noqa: PYI024
+Case = namedtuple("Case", "kind vocab_size tokenizer")
 FEW = settings(derandomize=True, database=None, deadline=None, max_examples=50)
 
 

@@ -1,0 +1,54 @@
+# Everything on a fresh machine with Python 3.11 or newer: make demo, make test.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test test-slow lint format benchmark clean
+
+help:
+	@echo "make demo       train and run two small models, about two minutes"
+	@echo "make test       the test suite"
+	@echo "make test-slow  proofs that take longer"
+	@echo "make lint       ruff, mypy, import contracts"
+	@echo "make benchmark  training and decoding speed on this machine"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@echo "installing into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) -e '.[test]'
+	@touch $@
+
+$(VENV)/linters: $(VENV)/installed
+	@$(INSTALL) -e '.[lint]'
+	@touch $@
+
+$(VENV)/peers: $(VENV)/installed
+	@$(INSTALL) -e '.[benchmark]'
+	@touch $@
+
+demo: $(VENV)/installed
+	@PATH="$(abspath $(BIN)):$$PATH" sh demo/run.sh
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/linters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/linters
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(VENV)/peers
+	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m tests.benchmarks.decoding
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info

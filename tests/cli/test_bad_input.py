@@ -1,0 +1,222 @@
+"""A user's mistake is one line on stderr, with what was got and what is allowed, and a code."""
+
+import shlex
+
+import pytest
+
+from checkpoints.store import MANIFEST
+from tokenizer import TrainingOptions, train_tokenizer
+
+FAILURE, USAGE, UNLOADABLE, BAD_DATA = 1, 2, 3, 4
+TRAIN = "train -q -o {run}"
+PAIRS = f"{TRAIN} {{tiny}} --pairs {{pairs}}"
+TEXT = f"{TRAIN} {{tiny}} --objective language-model --text {{text}}"
+
+# What the program is told to do, and words that its one line must have; in braces: see `places`.
+TRAINING_MISTAKES = {
+    f"{PAIRS} --set training.stepz=5": ["training.stepz", "did you mean training.steps?"],
+    f"{PAIRS} --set trainin.steps=5": ["trainin", "did you mean training?"],
+    f"{PAIRS} --set validation=5": ["validation", "section"],
+    f"{PAIRS} --set training.steps": ["key=value", "'training.steps'"],
+    f"{PAIRS} --set training.warmup=many": ["training.warmup", "int"],
+    f"{PAIRS} --set training.learning_rate=nan": ["training.learning_rate", "nan", "above 0"],
+    f"{PAIRS} --set training.schedule=cosin": ["cosin", "did you mean cosine?"],
+    f"{PAIRS} --set training.optimizer=adamv": ["adamv", "did you mean adamw?"],
+    f"{PAIRS} --set model=5": ["model", "object"],
+    f"{PAIRS} --set model.d_model=wide": ["d_model", "int"],
+    f"{PAIRS} --set model.vocab_size=many": ["vocab_size", "int"],
+    f"{PAIRS} --set model.max_positions=many": ["max_positions", "int"],
+    f"{PAIRS} --set model.max_positions=8": ["model.max_positions is 8", "256"],
+    f"{PAIRS} --set model.preset=5": ["preset", "5"],
+    f"{PAIRS} --set model.positions=rotry": ["rotry", "did you mean rotary?"],
+    f"{PAIRS} --set objective=[1]": ["objective", "allowed: language-model, translation"],
+    f"{PAIRS} --set tokenizer.kind=bppe": ["'bppe'", "allowed", "byte-bpe"],
+    f"{PAIRS} --preset huge": ["'huge'", "allowed", "translate-tiny"],
+    f"{PAIRS} --preset gpt2": ["translation", "encoder-decoder", "gpt2 is decoder"],
+    f"{PAIRS} --objective translate": ["'translate'", "did you mean translation?"],
+    f"{PAIRS} --columns 1": ["columns", "two"],
+    f"{PAIRS} --learning-rate fast": ["--learning-rate", "'fast'"],
+    f"{PAIRS} --steps 0": ["training.steps is 0", "above 0"],
+    f"{PAIRS} --device cuda:99": ["cuda:99", "CUDA devices"],
+    f"{PAIRS} --device tpu": ["'tpu'", "allowed: auto, cpu, cuda"],
+    f"{TEXT} --valid-fraction 0.1 --set validation.metric=bleu": ["metric", "bleu", "loss"],
+    f"{TRAIN} {{unknown_key}}": ["training.stepz", "did you mean training.steps?"],
+    f"{TRAIN} {{no_toml}}": ["no_toml.toml", "not TOML"],
+    TRAIN: ["--source", "--target", "--pairs"],
+}
+OTHER_USAGE = {
+    "train -q --pairs {pairs}": ["-o"],
+    "train -q -o {translator} --pairs {pairs}": ["holds a run already", "--resume"],
+    "bogus": ["'bogus'", "--help"],
+    "translate --bogus": ["--bogus", "translate --help"],
+    "translate": ["--model", "translate --help"],
+    "translate -m {translator} --beam 0": ["--beam", "0", "1"],
+    "translate -m {translator} --beam x": ["--beam", "'x'", "int"],
+    "translate -m {translator} --top-p 2": ["top-p is 2", "at most 1"],
+    "translate -m {translator} --device cuda:99": ["cuda:99", "CUDA devices"],
+    "translate -m {translator} --dtype int3": ["'int3'", "bfloat16, float32"],
+    "translate -m {writer}": ["decoder model", "encoder-decoder", "generate"],
+    "generate a -m {translator}": ["encoder-decoder model", "decoder", "translate"],
+    "generate a -m {writer} --top-p 2": ["top-p is 2", "at most 1"],
+    "generate a -m {writer} -t 0 --top-p 2": ["top-p is 2", "at most 1"],
+    "generate a -m {writer} --top-k 0.5": ["--top-k", "'0.5'", "int"],
+    "generate a -m {writer} --beam 3 --top-k 5": ["top-k", "beam"],
+    "evaluate -m {writer}": ["--source", "--reference", "--text"],
+}
+NOT_LOADABLE = {
+    "translate {nowhere}/a.txt -m {translator}": ["nowhere/a.txt", "no such file"],
+    "translate {run} -m {nowhere}": ["nowhere", "no folder"],
+    "translate -m {folder}": ["folder", "no model", "config.json"],
+    "translate -m {larger}": ["the tokenizer has", "vocabulary", "belong together"],
+    "translate -m {no_tokenizer}": ["no_tokenizer", "tokenizer.json"],
+    "translate -m {damaged_tokenizer}": ["tokenizer.json", "no usable tokenizer"],
+    "translate -m {truncated}": ["model.safetensors is damaged", "bytes"],
+    "translate -m {truncated_unsummed}": ["model.safetensors cannot be read"],
+    "translate -m {other_config}": ["model.safetensors does not fit", "config.json"],
+    "translate -m {foreign_config}": ["config.json", "'marian'", "transduce"],
+    "translate -m {translator} -o {nowhere}/out.txt": ["nowhere/out.txt", "no such file"],
+    "translate {folder} -m {translator}": ["folder", "is a directory"],
+    f"{TRAIN} {{nowhere}}/recipe.toml": ["nowhere/recipe.toml", "no such file"],
+    f"{TRAIN} --pairs {{nowhere}}/a.tsv": ["nowhere/a.tsv", "no such file"],
+    "tokenizer show {nowhere}": ["nowhere", "no such file"],
+    "checkpoint average {folder} -o {run}": ["no model", "config.json"],
+    "checkpoint average {translator} {writer} -o {run}": ["another model"],
+}
+UNUSABLE_TEXT = {
+    f"{TRAIN} --pairs {{nothing}}": ["no text"],
+    f"{TRAIN} --source {{blank}} --target {{blank}}": ["no text"],
+    f"{TRAIN} --objective language-model --text {{nothing}}": ["no text"],
+    f"{TRAIN} --source {{three}} --target {{two}}": ["three.txt has 3 lines", "two.txt has 2"],
+    f"{TRAIN} --source {{two}} --target {{three}}": ["three.txt has 3 lines", "two.txt has 2"],
+    f"{TRAIN} --pairs {{three}}": ["three.txt, line 1", "1 columns", "column 2"],
+    "evaluate -m {translator} --source {three} --reference {two}": ["has 3 lines", "has 2"],
+    "evaluate -m {writer} --text {nothing}": ["no text"],
+    "generate -m {writer} " + 50 * "7": ["prompt has 50 tokens", "context is 32", "shorten"],
+    "tokenizer train -o {run} {blank}": ["no text"],
+    "tokenizer train -o {run} --column 4 {pairs}": ["line 1", "2 columns", "column 4"],
+    "tokenizer decode -t {translator} {three}": ["line 1", "no list of ids", "'a'"],
+}
+TABLE = [
+    pytest.param(code, words, command, id=command)
+    for code, mistakes in (
+        (USAGE, TRAINING_MISTAKES),
+        (USAGE, OTHER_USAGE),
+        (UNLOADABLE, NOT_LOADABLE),
+        (BAD_DATA, UNUSABLE_TEXT),
+    )
+    for command, words in mistakes.items()
+]
+
+
+def larger_tokenizer(folder):
+    (folder / MANIFEST).unlink()
+    options = TrainingOptions(kind="byte-bpe", vocab_size=300, min_frequency=1)
+    tokenizer = train_tokenizer(["the quick brown fox jumps over the lazy dog " * 9], options)
+    tokenizer.save(folder / "tokenizer.json")
+
+
+def rewrite(name, change, *, summed=False):
+    def damage(folder):
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+        if not summed:
+            (folder / MANIFEST).unlink()
+
+    return damage
+
+
+DAMAGES = {
+    "larger": larger_tokenizer,
+    "no_tokenizer": lambda f: [(f / name).unlink() for name in ("tokenizer.json", MANIFEST)],
+    "damaged_tokenizer": rewrite("tokenizer.json", lambda raw: raw[:100]),
+    "truncated": rewrite("model.safetensors", lambda raw: raw[:-1], summed=True),
+    "truncated_unsummed": rewrite("model.safetensors", lambda raw: raw[:-1]),
+    "other_config": rewrite("config.json", lambda raw: raw.replace(b'"d_ff": 64', b'"d_ff": 65')),
+    "foreign_config": rewrite("config.json", lambda raw: b'{"model_type": "marian"}'),
+}
+
+
+@pytest.fixture
+def places(request, tmp_path):
+    """Paths by the names that the tables use; made when they are asked for."""
+
+    class Places(dict):
+        def __missing__(self, name):
+            if name in DAMAGES:
+                return request.getfixturevalue("broken")(name, DAMAGES[name])
+            return request.getfixturevalue(name)
+
+    contents = {
+        "nothing.tsv": "",
+        "blank.txt": "\n \n\n",
+        "two.txt": "x\ny\n",
+        "three.txt": "a\nb\nc\n",
+    }
+    contents |= {"unknown_key.toml": "[training]\nstepz = 5\n", "no_toml.toml": "a = [\n"}
+    contents["tiny.toml"] = "[training]\nsteps = 1\n[model]\nd_model = 8\nd_ff = 8\nheads = 2\n"
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "folder").mkdir()
+    files = {name.partition(".")[0]: tmp_path / name for name in [*contents, "folder"]}
+    return Places({**files, "run": tmp_path / "run", "nowhere": tmp_path / "nowhere"})
+
+
+def words_of(command, places):
+    return [word.format_map(places) for word in shlex.split(command)]
+
+
+def check(ended, code, words):
+    err = ended.err.decode()
+    assert "Traceback" not in err
+    assert (ended.code, ended.out) == (code, b""), err
+    assert err.startswith("transduce: ")
+    assert err.count("\n") == 1
+    assert [word for word in words if word.lower() not in err.lower()] == [], err
+
+
+@pytest.mark.parametrize(("code", "words", "command"), TABLE)
+def test_a_mistake_is_one_line_and_an_exit_code(transduce, places, code, words, command):
+    check(transduce(*words_of(command, places)), code, words)
+
+
+@pytest.mark.parametrize("command", TRAINING_MISTAKES, ids=str)
+def test_a_mistake_in_a_recipe_is_found_before_anything_is_written(transduce, places, command):
+    assert transduce(*words_of(command, places)).code != 0
+    assert not places["run"].exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "translate --bogus",
+        "translate {nowhere}/a.txt -m {translator}",
+        f"{TRAIN} --pairs {{nothing}}",
+    ],
+)
+def test_the_program_itself_does_the_same(process, places, command):
+    (code, words), *_ = [case.values[:2] for case in TABLE if case.values[2] == command]
+    program = process(*words_of(command, places))
+    out, err = program.communicate()
+    check(type("Ended", (), {"code": program.returncode, "out": out, "err": err}), code, words)
+
+
+def test_a_start_that_failed_does_not_decide_the_next_one(transduce, places):
+    """The tokenizer that it left behind is not taken when another is asked for."""
+    start = words_of(f"{PAIRS} --device cpu", places)
+    assert transduce(*start, "--set", "tokenizer.kind=char", "--preset", "huge").code == USAGE
+    ended = transduce(*start, "--set", "tokenizer.kind=unigram")
+    assert ended.code == 0, ended.err
+    assert b"Unigram" in transduce("tokenizer", "show", places["run"]).out
+
+
+def test_a_folder_that_is_no_model_is_never_replaced_by_one(transduce, places):
+    (places["folder"] / "thesis.txt").write_text("years of work")
+    ended = transduce("checkpoint", "average", places["translator"], "-o", places["folder"])
+    assert (places["folder"] / "thesis.txt").is_file()
+    check(ended, USAGE, ["folder"])
+
+
+def test_debug_shows_a_traceback(transduce, monkeypatch):
+    monkeypatch.setenv("TRANSDUCE_DEBUG", "")
+    ended = transduce("--debug", "tokenizer", "show", "/nowhere")
+    assert ended.code == UNLOADABLE
+    assert b"Traceback" in ended.err

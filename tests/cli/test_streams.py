@@ -1,0 +1,264 @@
+"""The filter contract: n lines in, n lines out, in order; results on stdout, talk on stderr."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+LINES = [
+    b"one two three",
+    b"",
+    b"   ",
+    b"\t",
+    b"four five\r",
+    b"\r",
+    b"nul \x00 inside",
+    "one\u2028two\u2029three\x85four\x0bfive\x0csix".encode(),
+    b"\xff invalid \xfe",
+    b"one cut \xf0\x9f\x98",
+    "\u2028".encode(),
+    b"one " * 1250,
+    b"</s> <pad> six",
+    "größer 日本 😀".encode(),
+    b"seven six",
+]
+EMPTY = {number for number, line in enumerate(LINES) if not line.decode(errors="replace").strip()}
+SEARCHES = [(), ("--beam", "1"), ("-t", "1", "--seed", "3")]
+HEAVY = ("torch", "tokenizers", "numpy", "transformer.model", "tokenizer.training")
+
+
+def translate(*options):
+    return ["translate", "--device", "cpu", *options, "-m"]
+
+
+@pytest.fixture
+def answers(transduce, translator):
+    """Translations of many lines, by options."""
+    lines = b"\n".join([*LINES, *LINES[::-1], b"three two", b"one two three four"])
+
+    def run(*options):
+        ended = transduce(*translate(*options), translator, stdin=lines)
+        assert ended.code == 0, ended.err
+        return ended.out.decode().split("\n")
+
+    return run
+
+
+@pytest.mark.parametrize("end", [b"\n", b""], ids=["final newline", "none"])
+def test_there_are_as_many_lines_out_as_in(process, translator, end):
+    program = process(*translate(), translator)
+    out, err = program.communicate(b"\n".join(LINES) + end)
+    lines = out.decode().split("\n")
+    assert program.returncode == 0
+    assert lines.pop() == ""
+    assert len(lines) == len(LINES)
+    assert {number for number, line in enumerate(lines) if not line} == EMPTY
+    assert lines[0] == "three two one"
+    assert [b"2 lines" in line for line in err.splitlines() if b"UTF-8" in line] == [True]
+    assert [b"1 line" in line for line in err.splitlines() if b"shortened" in line] == [True]
+    assert len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"), [(b"", 0), (b"\n", 1), (b"\n\n", 2), (b"\r\n", 1), (b" ", 1), (b"a", 1)]
+)
+def test_the_smallest_inputs_keep_their_number_of_lines(transduce, translator, content, lines):
+    ended = transduce(*translate(), translator, stdin=content)
+    assert (ended.code, ended.out.count(b"\n"), ended.err) == (0, lines, b"")
+
+
+@pytest.mark.parametrize("options", SEARCHES, ids=str)
+def test_the_batch_changes_no_line(answers, options):
+    found = [answers(*options, "--batch-tokens", str(size)) for size in (1, 64, 4096)]
+    assert found[0] == found[1] == found[2]
+    assert len({*found[0]}) > 5
+
+
+@pytest.mark.parametrize("options", SEARCHES, ids=str)
+def test_an_answer_does_not_depend_on_the_lines_beside_it(transduce, translator, options):
+    found = {
+        transduce(*translate(*options), translator, stdin=stdin).out.split(b"\n")[1]
+        for stdin in (
+            b"\none two three four\n",
+            b"six\none two three four",
+            b"\n".join([LINES[7], b"one two three four", *LINES]),
+        )
+    }
+    assert len(found) == 1
+    assert b"" not in found
+
+
+def test_n_best_gives_n_lines_for_each(transduce, translator):
+    ended = transduce(*translate("--n-best", "3", "--scores"), translator, stdin=b"one two\n\nsix")
+    rows = [line.split("\t") for line in ended.out.decode().splitlines()]
+    scores = [float(score) for score, _ in rows]
+    assert len(rows) == 9
+    assert scores[:3] == sorted(scores[:3], reverse=True)
+    assert rows[3:6] == [["0.0000", ""]] * 3
+
+
+def test_a_file_and_an_output_do_what_the_pipes_do(transduce, translator, tmp_path):
+    piped = transduce(*translate(), translator, stdin=b"\n".join(LINES))
+    (tmp_path / "in.txt").write_bytes(b"\n".join(LINES))
+    command = translate("-o", tmp_path / "out.txt", tmp_path / "in.txt")
+    ended = transduce(*command, translator)
+    assert (ended.out, ended.err) == (b"", piped.err)
+    assert (tmp_path / "out.txt").read_bytes() == piped.out
+
+
+def test_a_file_translated_onto_itself_is_not_lost(transduce, translator, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"one two\nthree\n")
+    transduce(*translate("-o", path, path), translator)
+    assert path.read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize(("closed", "lines"), [("stdin", 0), ("stderr", 1)])
+def test_a_closed_stream_is_an_empty_one(transduce, translator, monkeypatch, closed, lines):
+    """As with `<&-` and `2>&-`, where Python has None in its place."""
+    streams = {"stdin": io.TextIOWrapper(io.BytesIO(b"one\xff\n")), closed: None}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    ended = transduce(*translate(), translator, stdin=None)
+    assert (ended.code, ended.out.count(b"\n"), ended.err) == (0, lines, b"")
+
+
+def test_quiet_says_nothing(transduce, translator):
+    ended = transduce(*translate("-q"), translator, stdin=b"\n".join(LINES))
+    assert (ended.code, ended.err) == (0, b"")
+
+
+def test_a_reader_that_has_had_enough_ends_the_program_quietly(process, translator):
+    program = process(*translate("--batch-tokens", "64"), translator)
+    program.stdin.write(b"one two three\n" * 500)
+    program.stdin.close()
+    program.stdin = None
+    assert program.stdout.readline() == b"three two one\n"
+    program.stdout.close()
+    assert program.stderr.read() == b""
+    assert program.wait() == 0
+
+
+def test_a_line_is_answered_before_the_input_ends(process, translator):
+    """As under `tail -f`, where the end never comes."""
+    program = process(*translate("--batch-tokens", "64"), translator)
+    program.stdin.write(b"one two three\n" * 16)
+    program.stdin.flush()
+    assert [program.stdout.readline() for _ in range(16)] == [b"three two one\n"] * 16
+
+
+def test_a_full_disk_behind_stdout_is_one_line_and_a_failure(process, translator):
+    with Path("/dev/full").open("wb") as full:
+        program = process(*translate(), translator, stdout=full)
+        _, err = program.communicate(b"one two three\n")
+    assert (program.returncode, err) == (1, b"transduce: no space left to write to\n")
+
+
+@pytest.mark.parametrize("command", ["generate -m {writer}", "tokenizer decode -t {writer}"])
+def test_a_full_disk_behind_an_output_file_is_one_line_and_a_failure(transduce, writer, command):
+    ended = transduce(*command.format(writer=writer).split(), "-o", "/dev/full", stdin=b"5")
+    assert (ended.code, ended.err) == (1, b"transduce: no space left to write to\n")
+
+
+@pytest.mark.parametrize("command", ["translate", "train"])
+def test_an_interrupted_program_says_so_in_one_line(
+    transduce, translator, tmp_path, monkeypatch, command
+):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    arguments = {
+        "translate": ["-m", translator],
+        "train": ["-q", "-o", tmp_path / "run", "--pairs", "-"],
+    }
+    monkeypatch.setattr("tokenizer.corpus.byte_lines", interrupt)
+    ended = transduce(command, *arguments[command])
+    assert (ended.code, ended.err) == (130, b"transduce: interrupted\n")
+
+
+def generate(transduce, writer, *options, stdin=b""):
+    ended = transduce("generate", "--device", "cpu", "-m", writer, *options, stdin=stdin)
+    assert (ended.code, ended.err) == (0, b"")
+    return ended.out.decode()
+
+
+@pytest.mark.parametrize("options", [(), ("-t", "0"), ("--beam", "3"), ("--top-p", "0.9")], ids=str)
+def test_generating_twice_with_a_seed_gives_the_same_text(transduce, writer, options):
+    texts = [generate(transduce, writer, "one two", *options) for _ in range(2)]
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("one two")
+    assert texts[0].endswith("\n")
+
+
+def test_another_seed_gives_another_text(transduce, writer):
+    texts = {generate(transduce, writer, "one", "--seed", seed) for seed in range(4)}
+    assert len(texts) > 1
+
+
+def test_a_prompt_comes_from_the_argument_from_the_pipe_or_both(transduce, writer):
+    greedy = ("-t", "0", "-n", "5")
+    argument = generate(transduce, writer, "one two", *greedy)
+    assert generate(transduce, writer, *greedy, stdin=b"one two\n") == argument
+    both = generate(transduce, writer, "one", *greedy, stdin=b"two\n")
+    assert both == generate(transduce, writer, "one\ntwo", *greedy)
+    assert both.startswith("one\ntwo")
+
+
+def test_a_prompt_of_invalid_utf8_is_read_with_replacements(transduce, writer):
+    """An argument's stray bytes are lone surrogates in Python, which no tokenizer takes."""
+    assert generate(transduce, writer, "one \udcff", "-n", "3").startswith("one \ufffd")
+
+
+def test_no_prompt_shows_the_continuation_alone(transduce, writer):
+    whole = generate(transduce, writer, "one two", "-t", "0")
+    assert "one two" + generate(transduce, writer, "one two", "-t", "0", "--no-prompt") == whole
+
+
+def test_generated_text_is_shown_as_it_is_written(transduce, writer, monkeypatch):
+    written = []
+
+    class Recorder(io.BytesIO):
+        def write(self, data):
+            written.append(bytes(data))
+            return len(data)
+
+    whole = generate(transduce, writer, "one two", "-n", "20")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Recorder()))
+    generate(transduce, writer, "one two", "-n", "20")
+    assert b"".join(written).decode() == whole
+    assert len(written) > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], HEAVY),
+        (["--version"], HEAVY),
+        (["translate", "--help"], HEAVY),
+        (["train", "--help"], HEAVY),
+        (["tokenizer", "train", "--help"], HEAVY),
+        (["tokenizer", "encode", "-t", "{model}"], ("torch", "numpy", "transformer")),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_model_imports_nothing_heavy(process, writer, arguments, heavy):
+    """`-X importtime` lists every module on stderr; the tokenizer beside a run is a small one."""
+    words = [word.format(model=writer) for word in arguments]
+    program = process(*words, python=["-X", "importtime"])
+    out, err = program.communicate(b"one\n")
+    imported = {line.rpartition("|")[2].strip() for line in err.decode().splitlines()}
+    assert program.returncode == 0
+    assert out
+    assert "cli.app" in imported or "cli.commands" in imported
+    assert sorted(imported & {*heavy}) == []
+
+
+@pytest.mark.parametrize("command", ["--help", "tokenizer", "train --help"])
+def test_help_goes_where_it_was_asked_for_without_escape_bytes(transduce, monkeypatch, command):
+    monkeypatch.setenv("NO_COLOR", "1")
+    ended = transduce(*command.split())
+    assert b"\x1b" not in ended.out + ended.err
+    assert b"Usage: " in ended.out + ended.err
+    assert ended.code == (0 if "--help" in command else 2)
+    assert b"unexpected" not in ended.err

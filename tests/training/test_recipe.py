@@ -1,0 +1,101 @@
+"""Recipes: layers, strictness, and a TOML that reads back."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from transformer.config import ConfigError
+from transformer.tables import UnknownNameError
+from transformer.training.objectives import OBJECTIVES
+from transformer.training.recipe import (
+    merge,
+    parse_setting,
+    recipe_from_fields,
+    recipe_to_toml,
+)
+from transformer.training.run import RECIPE, model_config, resolve_recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ("seed=3", {"seed": 3}),
+        ("training.learning_rate=1e-3", {"training": {"learning_rate": 0.001}}),
+        ("tokenizer.kind=char", {"tokenizer": {"kind": "char"}}),
+        ("training.compile=true", {"training": {"compile": True}}),
+        ('data.source=["a", "b"]', {"data": {"source": ["a", "b"]}}),
+        ("data.source=x=y", {"data": {"source": "x=y"}}),
+    ],
+)
+def test_a_setting_is_a_toml_value_or_else_a_string(setting: str, wanted: dict) -> None:
+    assert parse_setting(setting) == wanted
+
+
+@pytest.mark.parametrize("setting", ["training.steps", "=3"])
+def test_a_setting_without_a_key_or_a_value_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match="key=value"):
+        parse_setting(setting)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"training": {"step": 3}}, "unknown recipe key training.step; did you mean training.steps"),
+        ({"trainig": {}}, "unknown recipe key trainig; did you mean training"),
+        ({"training": 3}, "training is a section"),
+        ({"training": {"steps": "many"}}, r"Expected `int`.*training\.steps"),
+        ({"training": {"steps": 0}}, "training.steps is 0"),
+        ({"training": {"label_smoothing": 1.5}}, "label_smoothing is 1.5"),
+        ({"training": {"precision": "int8"}}, "precision is 'int8'.*allowed: auto, bfloat16"),
+        ({"validation": {"metric": "ble"}}, "did you mean bleu"),
+        ({"objective": "translaton"}, "did you mean translation"),
+    ],
+)
+def test_mistakes_are_named(fields: dict, words: str) -> None:
+    with pytest.raises((ConfigError, UnknownNameError), match=words):
+        resolve_recipe(None, fields, [])
+
+
+def test_flags_win_over_settings_over_the_file_over_the_resumed_run_over_defaults(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / RECIPE).write_text("seed = 2\n[training]\nsteps = 2\nwarmup = 2\nclip = 2\n")
+    file = tmp_path / "mine.toml"
+    file.write_text("[training]\nsteps = 3\nwarmup = 3\nema = 0.3\n")
+    recipe = resolve_recipe(
+        file,
+        {"training": {"steps": 5}},
+        ["training.steps=4", "training.warmup=4"],
+        resumed=tmp_path,
+    )
+    training = recipe.training
+    assert (training.steps, training.warmup, training.ema, training.clip) == (5, 4, 0.3, 2)
+    assert recipe.seed == 2
+    assert training.label_smoothing == 0.1  # the objective's default
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objectives_recipe_reads_back_equal_from_toml(objective: str) -> None:
+    changes = {"model": {"rotary_scaling": {"kind": "linear", "factor": 2.0}}, "seed": 9}
+    odd = {"data": {"source": ['quote " and \\ and é']}}
+    recipe = resolve_recipe(None, merge({"objective": objective}, changes, odd), [])
+    assert recipe_from_fields(tomllib.loads(recipe_to_toml(recipe))) == recipe
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in Path("recipes").glob("*.toml")))
+def test_every_recipe_of_the_project_describes_a_model(name: str) -> None:
+    recipe = resolve_recipe(Path("recipes") / name, {}, [])
+    assert model_config(recipe, 1000).vocab_size == 1000
+
+
+def test_a_vocabulary_smaller_than_the_tokenizers_is_refused() -> None:
+    recipe = resolve_recipe(None, {"model": {"vocab_size": 10}}, [])
+    with pytest.raises(ConfigError, match="vocab_size is 10, but the tokenizer has 20"):
+        model_config(recipe, 20)
+
+
+def test_a_preset_of_another_shape_is_refused() -> None:
+    recipe = resolve_recipe(None, {"model": {"preset": "gpt2"}}, [])
+    with pytest.raises(ConfigError, match="trains encoder-decoder models"):
+        model_config(recipe, 60_000)

@@ -1,0 +1,195 @@
+"""Whole runs on toy text: resuming, accumulating, averaging, stopping, keeping."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from checkpoints import load_tensors, read_json
+from tests.training.toys import toy_recipe, train
+from transformer.config import ConfigError
+from transformer.data import TokenStore
+from transformer.decoding import SearchOptions, TranslationOptions, translate_lines
+from transformer.loading import find_model, load_model
+from transformer.training.events import Finished, Saved, Validated
+from transformer.training.loop import StepReport
+from transformer.training.objectives import OBJECTIVES
+from transformer.training.recipe import recipe_from_fields, recipe_to_toml
+from transformer.training.run import resolve_recipe
+
+VARIANTS = [
+    ("translation", {"ema": 0.9}),
+    ("language-model", {}),
+    ("translation", {"accumulate": 2, "optimizer": "sgd"}),
+]
+
+
+def changed(recipe, **sections):
+    fields = json.loads(json.dumps(msgspec.to_builtins(recipe)))
+    for section, values in sections.items():
+        fields[section] = {**fields[section], **values}
+    return recipe_from_fields(fields)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    state = read_json(run / "run.json")["state"]
+    return load_tensors(run / state / "weights.safetensors")
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    """All tensors of the last state, and of the last model, bit for bit."""
+    pointers = [read_json(run / "run.json") for run in (one, other)]
+    assert pointers[0] == pointers[1]
+    for file in sorted((one / pointers[0]["state"]).glob("*.safetensors")):
+        theirs = load_tensors(other / pointers[0]["state"] / file.name)
+        for name, tensor in load_tensors(file).items():
+            assert torch.equal(tensor, theirs[name]), name
+    models = [load_tensors(run / pointers[0]["last"] / "model.safetensors") for run in (one, other)]
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+@pytest.mark.parametrize(("objective", "training"), VARIANTS)
+@pytest.mark.parametrize("after", [1, 4, 6])
+def test_an_interrupted_run_goes_on_to_equal_weights(tmp_path, objective, training, after) -> None:
+    recipe = toy_recipe(tmp_path, objective, **training)
+    recipe = changed(recipe, model={"dropout": 0.2})
+    train(recipe, tmp_path / "whole")
+    seen = iter(range(1, 99))
+    events = train(recipe, tmp_path / "cut", stop=lambda: next(seen) == after)
+    assert events[-1] == Finished(after, "interrupted and saved", interrupted=True)
+    train(recipe, tmp_path / "cut", resume=True)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_sigterm_saves_and_leaves_and_resuming_gives_equal_weights(tmp_path: Path) -> None:
+    """The real program, a real signal, whenever it happens to come."""
+    recipe = toy_recipe(tmp_path, steps=60)
+    file = tmp_path / "recipe.toml"
+    file.write_text(recipe_to_toml(changed(recipe, validation={"every": 25})))
+    program = [sys.executable, "-m", "cli.app", "train", str(file), "--device", "cpu", "-q", "-o"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*program, str(tmp_path / "whole")], check=True, env=environment)
+    with subprocess.Popen([*program, str(tmp_path / "cut")], env=environment) as running:
+        metrics = tmp_path / "cut" / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_text().count("\n") < 8:
+            assert running.poll() is None
+            time.sleep(0.01)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait() == 130
+    assert 0 < read_json(tmp_path / "cut" / find_state(tmp_path / "cut"))["step"] < 60
+    subprocess.run([*program, str(tmp_path / "cut"), "--resume"], check=True, env=environment)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+
+
+def find_state(run: Path) -> str:
+    return read_json(run / "run.json")["state"] + "/state.json"
+
+
+def test_accumulating_equals_one_large_batch(tmp_path: Path) -> None:
+    """Two halves of different numbers of tokens weigh as the tokens do, not half each."""
+    recipe = toy_recipe(tmp_path, steps=1, batch_tokens=100_000, optimizer="sgd", warmup=1)
+    train(recipe, tmp_path / "one")
+    data = OBJECTIVES["translation"].open(
+        recipe, load_model(tmp_path / "one").tokenizer, tmp_path / "one" / "data", "train"
+    )
+    assert data.batches_per_epoch == 1
+    n = 2
+    while True:  # the largest budget that cuts the data in two
+        small = changed(recipe, training={"batch_tokens": 100_000 // n})
+        halves = OBJECTIVES["translation"].open(
+            small, load_model(tmp_path / "one").tokenizer, tmp_path / "one" / "data", "train"
+        )
+        if halves.batches_per_epoch > 1:
+            break
+        n += 1
+    parts = halves.batches_per_epoch
+    tokens = {halves.batch(i).target_tokens for i in range(parts)}
+    assert len(tokens) == parts  # of different sizes
+    train(changed(small, training={"accumulate": parts}), tmp_path / "parts")
+    one, many = weights(tmp_path / "one"), weights(tmp_path / "parts")
+    for name in one:
+        torch.testing.assert_close(one[name], many[name], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_learns_its_toy(tmp_path: Path, objective: str) -> None:
+    recipe = toy_recipe(tmp_path, objective, steps=80, learning_rate=1e-2, warmup=10)
+    events = train(changed(recipe, validation={"every": 40}), tmp_path / "run")
+    losses = [event.loss for event in events if isinstance(event, StepReport)]
+    validated = [event for event in events if isinstance(event, Validated)]
+    assert losses[-1] < 0.6 * losses[0]
+    assert validated[-1].loss < validated[0].loss
+    assert validated[-1].sample[-1][1]
+    assert [event.step for event in validated] == [40, 80]
+
+
+def test_a_toy_translation_is_learnt_to_the_letter(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, steps=500, learning_rate=1e-2, warmup=20, batch_tokens=1024)
+    recipe = changed(
+        recipe, model={"d_model": 32, "d_ff": 64}, tokenizer={"kind": "bpe", "vocab_size": 60},
+        training={"schedule": "cosine", "label_smoothing": 0.0}, validation={"every": 500},
+    )  # fmt: skip
+    train(recipe, tmp_path / "run")
+    loaded = load_model(tmp_path / "run")
+    options = TranslationOptions(
+        search="greedy", options=SearchOptions(end=frozenset({loaded.generation.eos_token_id}))
+    )
+    answers = list(translate_lines(loaded, ["1 2", "7 0 3", "9"], options))
+    assert [answer.texts[0] for answer in answers] == ["one two", "seven zero three", "nine"]
+
+
+def test_the_best_and_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
+    recipe = changed(
+        toy_recipe(tmp_path, steps=10, learning_rate=1e-9),
+        validation={"every": 2, "keep": 2, "metric": "loss"},
+    )
+    events = train(recipe, tmp_path / "run")
+    best = [event.step for event in events if isinstance(event, Validated) and event.best][-1]
+    kept = {int(p.name.split("-")[1]) for p in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert kept == {8, 10, best}
+    assert [p.name for p in (tmp_path / "run" / "training").iterdir()] == ["step-00000010"]
+    assert find_model(tmp_path / "run").name == f"step-{best:08d}"
+    saved = [event.step for event in events if isinstance(event, Saved)]
+    assert saved == [2, 4, 6, 8, 10]
+
+
+def test_training_stops_when_nothing_improves(tmp_path: Path) -> None:
+    recipe = changed(
+        toy_recipe(tmp_path, steps=99, learning_rate=1.0, warmup=0, optimizer="sgd", clip=0.0),
+        validation={"every": 1, "patience": 3, "metric": "loss"},
+    )
+    events = train(recipe, tmp_path / "run")
+    assert events[-1].reason == "no improvement in 3 validations"
+    assert not any(event.best for event in events[-8:] if isinstance(event, Validated))
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, steps=1)
+    train(recipe, tmp_path / "run")
+    with pytest.raises(ConfigError, match="holds a run already: --resume"):
+        train(recipe, tmp_path / "run")
+
+
+def test_a_model_can_start_from_another(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, steps=4)
+    train(recipe, tmp_path / "first")
+    train(changed(recipe, training={"learning_rate": 1e-12}), tmp_path / "second",
+          init=tmp_path / "first")  # fmt: skip
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    best = load_model(tmp_path / "first").model.state_dict()
+    assert all(torch.allclose(best[name], second[name], atol=1e-6) for name in first)
+
+
+def test_a_run_records_its_recipe_and_its_numbers(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, steps=4)
+    train(recipe, tmp_path / "run")
+    assert resolve_recipe(None, {}, [], resumed=tmp_path / "run") == recipe
+    assert len(TokenStore(tmp_path / "run" / "data" / "train" / "source")) == 108
+    assert len(TokenStore(tmp_path / "run" / "data" / "valid" / "source")) == 12
