@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+import typer
+
 FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
 
 # By name, so that no torch is imported to look an error up; the nearest base class counts.
@@ -50,8 +52,6 @@ def guard(work: Callable[[], None]) -> NoReturn:
 
 
 def _attempt(work: Callable[[], None]) -> int:
-    import click
-
     try:
         work()
         sys.stdout.flush()
@@ -60,23 +60,23 @@ def _attempt(work: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.exceptions.NoArgsIsHelpError as request:
-        sys.stderr.write(request.format_message() + "\n")
-        return USAGE
-    except click.ClickException as error:
-        say(_usage_line(error))
-        return USAGE
     except Exception as error:
-        return _report(error)
+        return _usage(error) if hasattr(error, "format_message") else _report(error)
     return 0
 
 
-def _usage_line(error: "click.ClickException") -> str:  # type: ignore[name-defined]  # noqa: F821
+def _usage(error: Exception) -> int:
+    """A mistake in the command line, as the parser reports it; or the help that it stands for."""
+    message = error.format_message()  # type: ignore[attr-defined]
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{message}\n")
+        return USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "transduce"
-    return f"{' '.join(error.format_message().split())} (see {path} --help)"
+    say(f"{' '.join(message.split())} (see {path} --help)")
+    return USAGE
 
 
 def _report(error: Exception) -> int:

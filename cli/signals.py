@@ -7,14 +7,19 @@ from .console import say
 
 
 class StopRequest:
-    """True once a signal has come. A second Ctrl-C leaves at once."""
+    """True once a signal has come. Before `arm`, when there is nothing to save yet, a signal leaves
+    at once; so does a second Ctrl-C."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._asked = self._armed = False
         self._handlers: dict[signal.Signals, object] = {}
 
     def __call__(self) -> bool:
         return self._asked
+
+    def arm(self) -> None:
+        """From now on there is something to finish and save."""
+        self._armed = True
 
     def __enter__(self) -> "StopRequest":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
@@ -32,7 +37,7 @@ class StopRequest:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self._asked and number == signal.SIGINT:
+        if not self._armed or (self._asked and number == signal.SIGINT):
             raise KeyboardInterrupt
         self._asked = True
         say("finishing the step and saving; Ctrl-C again leaves at once")

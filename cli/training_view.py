@@ -109,7 +109,9 @@ def record(event: Event) -> dict[str, Any] | None:
     return None
 
 
-def show(events: Iterator[Event], folder: Path, *, quiet: bool) -> bool:
+def show(
+    events: Iterator[Event], folder: Path, *, quiet: bool, on_start: Callable[[], None]
+) -> bool:
     """Follow a run to its end; returns whether it was interrupted."""
     view, interrupted = View(), False
     live = is_terminal() and not quiet
@@ -119,6 +121,7 @@ def show(events: Iterator[Event], folder: Path, *, quiet: bool) -> bool:
             for event in events:
                 view.take(event)
                 if log is None and isinstance(event, Started):
+                    on_start()
                     log = (folder / METRICS).open("a", encoding="utf-8")
                 line = record(event)
                 if line is not None and log is not None:

@@ -119,6 +119,6 @@ def _run(
     resolved = resolve_recipe(recipe, flags, settings, resumed=out if resume else None)
     with StopRequest() as stop:
         run = Run(resolved, out, device=device, resume=resume, init=init, stop=stop)
-        interrupted = show(run.events(), out, quiet=quiet)
+        interrupted = show(run.events(), out, quiet=quiet, on_start=stop.arm)
     if interrupted:
         raise typer.Exit(INTERRUPTED)

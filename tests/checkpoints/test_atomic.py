@@ -112,7 +112,8 @@ def test_a_fill_that_raises_leaves_the_old_folder_and_no_litter(folder, error):
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "error"])
 @pytest.mark.parametrize("before", ["old", None])
 def test_a_writer_stopped_at_any_point_leaves_a_whole_folder(tmp_path, monkeypatch, before, killed):
-    """And no litter: after a sweep, with which the next start begins, where it was killed."""
+    """At once after an error; after a sweep, with which the next start begins, where it was killed.
+    The sweep leaves no litter."""
     runs, wrong = tmp_path / "runs", []
     path = runs / "model"
 
@@ -126,9 +127,9 @@ def test_a_writer_stopped_at_any_point_leaves_a_whole_folder(tmp_path, monkeypat
 
     for point in interruptions(monkeypatch, write, killed=killed):
         left = sorted(place.name for place in runs.iterdir())
-        if killed:
-            sweep(runs)
-        if state_of(path) not in (before, "new") or {*runs.iterdir()} - {path}:
+        whole = killed or state_of(path) in {before, "new"}
+        sweep(runs)
+        if not whole or state_of(path) not in {before, "new"} or {*runs.iterdir()} - {path}:
             wrong.append(f"stopped at call {point}, which left {left}")
     assert wrong == []
     assert state_of(path) == "new"

@@ -201,8 +201,9 @@ def test_the_program_itself_does_the_same(process, places, command):
 
 def test_a_start_that_failed_does_not_decide_the_next_one(transduce, places):
     """The tokenizer that it left behind is not taken when another is asked for."""
-    start = words_of(f"{PAIRS} --device cpu", places)
-    assert transduce(*start, "--set", "tokenizer.kind=char", "--preset", "huge").code == USAGE
+    start = words_of(PAIRS, places)
+    failing = ["--set=tokenizer.kind=char", "--set=model.vocab_size=5"]
+    check(transduce(*start, *failing), USAGE, ["model.vocab_size is 5", "tokenizer has"])
     ended = transduce(*start, "--set", "tokenizer.kind=unigram")
     assert ended.code == 0, ended.err
     assert b"Unigram" in transduce("tokenizer", "show", places["run"]).out

@@ -22,7 +22,7 @@ from transformer.training.events import Finished, Saved, Validated
 from transformer.training.loop import StepReport
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import recipe_from_fields, recipe_to_toml
-from transformer.training.run import resolve_recipe
+from transformer.training.run import Run, resolve_recipe
 
 VARIANTS = [
     ("translation", {"ema": 0.9}),
@@ -61,8 +61,9 @@ def test_an_interrupted_run_goes_on_to_equal_weights(tmp_path, objective, traini
     recipe = toy_recipe(tmp_path, objective, **training)
     recipe = changed(recipe, model={"dropout": 0.2})
     train(recipe, tmp_path / "whole")
-    seen = iter(range(1, 99))
-    events = train(recipe, tmp_path / "cut", stop=lambda: next(seen) == after)
+    run = Run(recipe, tmp_path / "cut", device="cpu")
+    run.stop = lambda: run.progress.step == after
+    events = list(run.events())
     assert events[-1] == Finished(after, "interrupted and saved", interrupted=True)
     train(recipe, tmp_path / "cut", resume=True)
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")

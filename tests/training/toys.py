@@ -28,7 +28,7 @@ def write_text(folder: Path, lines: int = 200) -> dict[str, list[str]]:
     return {"text": [str(path)]}
 
 
-SMALL = {"d_model": 16, "d_ff": 32, "heads": 2}
+SMALL = {"d_model": 16, "d_ff": 32, "heads": 2, "dropout": 0.0}
 
 
 def toy_recipe(folder: Path, objective: str = "translation", **training: Any) -> Recipe:

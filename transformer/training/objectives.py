@@ -27,6 +27,7 @@ from .recipe import Recipe
 
 _ENCODED_TOGETHER = 1000  # lines given to the tokenizer at once
 TRAIN, VALID = "train", "valid"
+_PROMPT = 8  # tokens of the training text that a language model's sample goes on from
 
 
 
@@ -210,14 +211,16 @@ class LanguageModel:
         return {}
 
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
-        """See Objective. A text from nothing."""
-        del recipe, folder
+        """See Objective. The training text's first words, and what the model makes of them."""
+        del recipe
+        first = TokenStore(folder / TRAIN / "text").ids[1 : 1 + _PROMPT].tolist()
+        prompt = loaded.tokenizer.decode(first)
         search = SearchOptions(
             end=frozenset({loaded.generation.eos_token_id}),
             processors={"temperature": 0.8, "top-p": 0.95},
         )
         options = GenerationOptions(options=search, max_tokens=60)
-        return [("sample", "".join(stream_text(loaded, "", options)))]
+        return [("sample", prompt + "".join(stream_text(loaded, prompt, options)))]
 
 
 OBJECTIVES: Table[Objective] = Table(

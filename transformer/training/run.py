@@ -41,6 +41,7 @@ class Progress(msgspec.Struct):
     """What a run remembers besides tensors."""
 
     step: int = 0
+    validated_step: int = 0
     best_step: int | None = None
     best_value: float | None = None
     without_improvement: int = 0
@@ -97,24 +98,34 @@ class Run:
         yield from self._steps(trainer, tokenizer, valid)
 
     def _steps(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data | None) -> Iterator[Event]:
-        steps, every = self.recipe.training.steps, self.recipe.validation.every
+        """Step, validate and save by turns. What an interrupt cuts short is made up on resuming."""
         patience = self.recipe.validation.patience
-        while trainer.steps_done < steps:
-            yield trainer.step()
-            self.progress.step = trainer.steps_done
-            if self.stop():
-                yield self._save(trainer, tokenizer)
-                yield Finished(trainer.steps_done, "interrupted and saved", interrupted=True)
-                return
-            if trainer.steps_done % every == 0 or trainer.steps_done == steps:
+        while True:
+            if self._due() and not self.stop():
                 if valid is not None:
                     yield self._validate(trainer, tokenizer, valid)
+                self.progress.validated_step = self.progress.step
                 yield self._save(trainer, tokenizer)
             if patience and self.progress.without_improvement >= patience:
                 reason = f"no improvement in {patience} validations"
                 yield Finished(trainer.steps_done, reason, interrupted=False)
                 return
-        yield Finished(trainer.steps_done, "all steps done", interrupted=False)
+            if trainer.steps_done >= self.recipe.training.steps and not self._due():
+                yield Finished(trainer.steps_done, "all steps done", interrupted=False)
+                return
+            if self.stop():
+                yield self._save(trainer, tokenizer)
+                yield Finished(trainer.steps_done, "interrupted and saved", interrupted=True)
+                return
+            report = trainer.step()
+            self.progress.step = report.step
+            yield report
+
+    def _due(self) -> bool:
+        """Whether the present step is to be validated and has not been."""
+        step, steps = self.progress.step, self.recipe.training.steps
+        at = step > 0 and (step % self.recipe.validation.every == 0 or step >= steps)
+        return at and self.progress.validated_step != step
 
     def _validate(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data) -> Validated:
         with trainer.evaluating() as model:
