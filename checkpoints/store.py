@@ -14,6 +14,7 @@ from torch import Tensor
 
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
+_ASIDE = ".old.tmp"
 
 
 class CheckpointError(ValueError):
@@ -24,8 +25,10 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` write into a fresh folder, then put it in its place at once.
 
     Until the very last step, whatever stood at `path` stays whole. Raises OSError, leaving no
-    litter, when there is no room.
+    litter, when there is no room, and CheckpointError rather than replace what is not ours.
     """
+    if path.exists() and not _is_ours(path):
+        raise CheckpointError(f"{path} exists and was not written by this program; choose another")
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.parent / f".{path.name}.{os.getpid()}.tmp"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -43,16 +46,24 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
 def write_file(path: Path, text: str) -> None:
     """Write a small text file whole or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with fresh.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
     _flush_entry(path.parent)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writers left behind."""
+    """Remove what killed writers left behind; put back what one had set aside for good."""
+    for aside in folder.glob(f".*{_ASIDE}"):
+        path = folder / aside.name[1:].removesuffix(_ASIDE).rpartition(".")[0]
+        if not path.exists():
+            aside.rename(path)
     for litter in folder.glob(".*.tmp"):
         if litter.is_dir():
             shutil.rmtree(litter, ignore_errors=True)
@@ -67,6 +78,8 @@ def verify(folder: Path) -> None:
     """
     for name, entry in _read_manifest(folder).items():
         path = folder / name
+        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int):
+            raise CheckpointError(f"{folder / MANIFEST} is damaged: it says nothing of {name}")
         if not path.is_file():
             raise CheckpointError(f"{folder} is incomplete: {name} is missing")
         size = path.stat().st_size
@@ -74,7 +87,7 @@ def verify(folder: Path) -> None:
             raise CheckpointError(
                 f"{path} is damaged: it has {size:,} bytes, {entry['bytes']:,} were written"
             )
-        if _digest(path) != entry["sha256"]:
+        if _digest(path) != entry.get("sha256"):
             raise CheckpointError(f"{path} is damaged: its contents are not what was written")
 
 
@@ -96,7 +109,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises CheckpointError."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object")
@@ -106,6 +119,10 @@ def read_json(path: Path) -> dict[str, Any]:
 def to_json(value: Any) -> str:
     """JSON as our files hold it."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir()))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -153,10 +170,14 @@ def _flush_entry(path: Path) -> None:
 
 def _replace(fresh: Path, path: Path) -> None:
     if path.exists():  # a folder cannot be renamed over another: step aside first
-        old = path.parent / f".{path.name}.{os.getpid()}.old.tmp"
+        old = path.parent / f".{path.name}.{os.getpid()}{_ASIDE}"
         path.rename(old)
-        fresh.rename(path)
-        shutil.rmtree(old)
+        try:
+            fresh.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     else:
         fresh.rename(path)
     _flush_entry(path.parent)

@@ -53,10 +53,9 @@ def main() -> None:
     """The program `transduce`."""
     command = typer.main.get_command(app)
 
-    def run() -> None:
-        code = command.main(standalone_mode=False)
-        if code:
-            raise typer.Exit(code)
+    def run() -> None:  # not command.main, which has exit codes of its own
+        with command.make_context("transduce", sys.argv[1:]) as context:
+            command.invoke(context)
 
     guard(run)
 

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import typer
@@ -16,6 +17,7 @@ EXIT_CODES: dict[str, int] = {
     "ConfigError": USAGE,
     "UnknownNameError": USAGE,
     "CheckpointError": UNLOADABLE,
+    "TokenizerOptionError": USAGE,
     "TokenizerError": UNLOADABLE,
     "OSError": UNLOADABLE,
     "CorpusError": BAD_DATA,
@@ -26,11 +28,9 @@ EXIT_CODES: dict[str, int] = {
 
 def say(text: str) -> None:
     """One line on stderr. A stderr that cannot be written to is no reason to stop."""
-    try:
+    with suppress(OSError):
         sys.stderr.write(f"transduce: {text}\n")
         sys.stderr.flush()
-    except OSError:
-        pass
 
 
 def is_terminal() -> bool:
@@ -48,6 +48,9 @@ def exit_code(error: BaseException) -> int | None:
 
 def guard(work: Callable[[], None]) -> NoReturn:
     """Run the program, and turn whatever ends it into one line and an exit code."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
     leave(_attempt(work))
 
 
@@ -98,9 +101,7 @@ def _report(error: Exception) -> int:
 
 def leave(code: int) -> NoReturn:
     """Leave at once: threads of the libraries would make an interrupted program linger."""
-    try:
+    with suppress(OSError, ValueError):
         sys.stdout.flush()
-    except (OSError, ValueError):
-        pass
     sys.stderr.flush()
     os._exit(code)

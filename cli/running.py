@@ -23,15 +23,19 @@ def load(model: Path, *, device: str, dtype: str, quiet: bool) -> LoadedModel:
 
 
 def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
-    """Sampling if any of its options is given (temperature 0: greedy), else beam, else greedy.
+    """Sampling if any of its options is given, else beam, else greedy.
 
-    Raises ConfigError where a sampling option and beams contradict each other.
+    Raises ConfigError where options contradict each other, rather than ignore one in silence.
     """
-    given = [name for name, value in sampling.items() if value is not None]
-    if sampling["temperature"] == 0.0:
+    given = [f"--{name}" for name, value in sampling.items() if value is not None]
+    cold = sampling.get("temperature") == 0.0
+    if cold and len(given) > 1:
+        others = ", ".join(name for name in given if name != "--temperature")
+        raise ConfigError(f"temperature 0 is greedy search, which {others} cannot change")
+    if not given or cold:
         return "beam" if beam > 1 else "greedy"
-    if not given:
-        return "beam" if beam > 1 else "greedy"
+    if beam > 1:
+        raise ConfigError(f"{', '.join(given)} sample; --beam and --n-best above 1 do not")
     try:
         chain(sampling)
     except ValueError as error:
@@ -41,19 +45,20 @@ def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
 
 def search_options(
     loaded: LoadedModel,
-    sampling: Mapping[str, float | None],
+    sampling: Mapping[str, float | None] | None = None,
     *,
     beam: int,
-    n_best: int,
+    n_best: int = 1,
     length_penalty: float,
-    seed: int,
+    seed: int = 0,
 ) -> SearchOptions:
     """The options of a search, the model's end token among them."""
+    sampling = sampling or {}
     return SearchOptions(
         end=frozenset({loaded.generation.eos_token_id}),
         beam=beam,
         n_best=n_best,
         length_penalty=length_penalty,
-        processors={} if sampling["temperature"] == 0.0 else sampling,
+        processors={} if sampling.get("temperature") == 0.0 else sampling,
         seed=seed,
     )

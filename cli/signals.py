@@ -15,6 +15,7 @@ class StopRequest:
         self._handlers: dict[signal.Signals, object] = {}
 
     def __call__(self) -> bool:
+        """Whether to stop."""
         return self._asked
 
     def arm(self) -> None:

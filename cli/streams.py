@@ -1,5 +1,6 @@
 """stdin, stdout and files: lines in, lines out, in order."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,10 @@ class Writer:
 
 
 @contextmanager
-def output(path: Path | None) -> Iterator[Writer]:
-    """Where results go: a file, or stdout."""
+def output(path: Path | None, *, reading: str | None = None) -> Iterator[Writer]:
+    """Where results go: a file other than the one that is being read, or stdout."""
+    if path is not None and reading is not None and path.exists() and path.samefile(reading):
+        raise FileExistsError(errno.EEXIST, "is the input; name another output", str(path))
     if path is None:
         yield Writer(sys.stdout.buffer)
     else:

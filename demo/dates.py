@@ -23,7 +23,7 @@ def ordinal(day: int) -> str:
     """
     if 10 <= day % 100 <= 20:
         return f"{day}th"
-    return f"{day}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
+    return f"{day}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th') }"
 
 
 PHRASINGS: list[Callable[[date], str]] = [

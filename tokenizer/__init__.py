@@ -2,8 +2,14 @@
 
 from .corpus import CorpusError, Counts, Text, read_all, read_chunks, read_lines, read_pairs
 from .special import language_tag
-from .tokenizer import Tokenizer, TokenizerError
-from .training import NORMALIZATIONS, TOKENIZERS, TrainingOptions, train_tokenizer
+from .tokenizer import Tokenizer, TokenizerError, TokenizerOptionError
+from .training import (
+    NORMALIZATIONS,
+    TOKENIZERS,
+    TrainingOptions,
+    check_options,
+    train_tokenizer,
+)
 
 __all__ = [
     "NORMALIZATIONS",
@@ -13,7 +19,9 @@ __all__ = [
     "Text",
     "Tokenizer",
     "TokenizerError",
+    "TokenizerOptionError",
     "TrainingOptions",
+    "check_options",
     "language_tag",
     "read_all",
     "read_chunks",

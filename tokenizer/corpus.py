@@ -7,6 +7,7 @@ carriage return before it is dropped. Memory is bounded by the longest line kept
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,15 +54,27 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
 
 def byte_lines(stream: BinaryIO, counts: Counts) -> Iterator[bytes]:
     """Lines without their ends; those over MAX_LINE_BYTES are cut and counted."""
-    while raw := stream.readline(MAX_LINE_BYTES + 1):
+    while raw := stream.readline(MAX_LINE_BYTES + 2):  # two for the line's end
         counts.lines += 1
-        if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
+        rest = raw
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_LINE_BYTES)
+        line = raw.removesuffix(b"\n").removesuffix(b"\r")
+        if len(line) > MAX_LINE_BYTES:
             counts.shortened += 1
-            rest = raw
-            while rest and not rest.endswith(b"\n"):
-                rest = stream.readline(MAX_LINE_BYTES)
-            raw = raw[:MAX_LINE_BYTES]
-        yield raw.removesuffix(b"\n").removesuffix(b"\r")
+            line = _whole_characters(line[:MAX_LINE_BYTES])
+        yield line
+
+
+def _whole_characters(cut: bytes) -> bytes:
+    """Less the up to three bytes of a character that was cut in two."""
+    for end in range(len(cut), len(cut) - 4, -1):
+        if cut[end - 1] < 0x80:
+            return cut[:end]
+        if cut[end - 1] >= 0xC0:  # a character's first byte, which says its length
+            size = 2 if cut[end - 1] < 0xE0 else 3 if cut[end - 1] < 0xF0 else 4
+            return cut if end - 1 + size <= len(cut) else cut[: end - 1]
+    return cut
 
 
 def decode_line(raw: bytes, counts: Counts) -> str:
@@ -81,7 +94,7 @@ def read_lines(text: Text, counts: Counts | None = None) -> Iterator[str]:
             for number, raw in enumerate(byte_lines(stream, counts), 1):
                 line = decode_line(raw, counts)
                 yield _column(line, text, number) if _is_table(text) else line
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise CorpusError(f"{text.path} is a damaged gzip file: {error}") from None
 
 
@@ -121,10 +134,9 @@ def read_pairs(
 
     Raises CorpusError naming both counts where one side is longer.
     """
-    matched = 0
     missing = object()
     pairs = zip_longest(read_all(sources, counts), read_all(targets, counts), fillvalue=missing)
-    for source, target in pairs:
+    for matched, (source, target) in enumerate(pairs):
         if source is missing or target is missing:
             more = 1 + sum(1 for _ in pairs)
             longer, shorter = (targets, sources) if source is missing else (sources, targets)
@@ -132,7 +144,6 @@ def read_pairs(
                 f"source and target differ in length: {_names(longer)} has {matched + more:,} "
                 f"lines, {_names(shorter)} has {matched:,}; they must match line for line"
             )
-        matched += 1
         yield cast(str, source), cast(str, target)
 
 
@@ -164,10 +175,13 @@ def _column(line: str, text: Text, number: int) -> str:
 def _field(line: str, name: str, where: str) -> str:
     try:
         value = json.loads(line)[name]
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CorpusError(f"{where} is not JSON") from None
     except (KeyError, TypeError):
-        raise CorpusError(f"{where} has no field {name!r}; name one with --column") from None
+        raise CorpusError(
+            f"{where} has no field {name!r}; name the one that holds the text"
+        ) from None
     if not isinstance(value, str):
         raise CorpusError(f"{where}: field {name!r} is not text")
-    return value
+    # JSON can spell half of a surrogate pair, which no tokenizer takes
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -15,6 +15,10 @@ class TokenizerError(ValueError):
     """A tokenizer that cannot be loaded, trained or used as asked."""
 
 
+class TokenizerOptionError(TokenizerError):
+    """A tokenizer that cannot be, as asked for."""
+
+
 class Tokenizer:
     """Encode and decode text. Special tokens spelled out in a text are ordinary text here, so that
     no input can end a sentence or fill it with padding; tags and added tokens are recognised."""

@@ -10,8 +10,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 
 from .corpus import CorpusError
 from .special import BASIC, UNKNOWN
-from .tokenizer import Tokenizer, TokenizerError
-
+from .tokenizer import Tokenizer, TokenizerOptionError
 
 Entry = TypeVar("Entry")
 
@@ -37,6 +36,7 @@ class Kind:
     trainer: Callable[[TrainingOptions], trainers.Trainer]
     split: Callable[[], pre_tokenizers.PreTokenizer]
     decoder: Callable[[], decoders.Decoder]
+    alphabet: int = 0  # tokens that are always in the vocabulary, besides the special ones
 
 
 # A word, or a run of other signs, each with the ▁ (space) before it; line ends and further spaces.
@@ -54,41 +54,49 @@ def _characters() -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
 
 
-def _bpe_trainer(options: TrainingOptions, **more: object) -> trainers.Trainer:
+def _room(options: TrainingOptions) -> int:
+    """What is left of the vocabulary for the trainer: added tokens come on top of its own."""
+    return options.vocab_size - len(options.special)
+
+
+def _bpe_trainer(options: TrainingOptions) -> trainers.Trainer:
     return trainers.BpeTrainer(
-        vocab_size=options.vocab_size,
+        vocab_size=_room(options),
         min_frequency=options.min_frequency,
         special_tokens=list(BASIC),
-        **{"limit_alphabet": max(1, options.vocab_size // 2), **more},
+        limit_alphabet=min(_room(options) - len(BASIC), max(1, _room(options) // 2)),
     )
 
 
 def _byte_trainer(options: TrainingOptions) -> trainers.Trainer:
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    if options.vocab_size < len(alphabet) + len(BASIC):
-        raise TokenizerError(
-            f"a vocabulary of {options.vocab_size} cannot hold the {len(alphabet)} bytes and "
-            f"{len(BASIC)} special tokens of byte-bpe; ask for at least 260"
-        )
-    return _bpe_trainer(options, limit_alphabet=256, initial_alphabet=alphabet)
+    return trainers.BpeTrainer(
+        vocab_size=_room(options),
+        min_frequency=options.min_frequency,
+        special_tokens=list(BASIC),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
 
 
 def _character_trainer(options: TrainingOptions) -> trainers.Trainer:
-    return _bpe_trainer(options, limit_alphabet=options.vocab_size - len(BASIC))
+    return trainers.BpeTrainer(
+        vocab_size=_room(options),
+        special_tokens=list(BASIC),
+        limit_alphabet=_room(options) - len(BASIC),
+    )
 
 
 def _unigram_trainer(options: TrainingOptions) -> trainers.Trainer:
     return trainers.UnigramTrainer(
-        vocab_size=options.vocab_size, special_tokens=list(BASIC), unk_token=UNKNOWN
+        vocab_size=_room(options), special_tokens=list(BASIC), unk_token=UNKNOWN
     )
 
 
 def _wordpiece_trainer(options: TrainingOptions) -> trainers.Trainer:
     return trainers.WordPieceTrainer(
-        vocab_size=options.vocab_size,
+        vocab_size=_room(options),
         min_frequency=options.min_frequency,
         special_tokens=list(BASIC),
-        limit_alphabet=max(1, options.vocab_size // 2),
+        limit_alphabet=max(1, (_room(options) - len(BASIC)) // 2),  # each comes alone and with ##
     )
 
 
@@ -104,6 +112,7 @@ TOKENIZERS: dict[str, Kind] = {
         trainer=_byte_trainer,
         split=lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
         decoder=decoders.ByteLevel,
+        alphabet=256,
     ),
     "unigram": Kind(  # arXiv 1804.10959
         model=models.Unigram,
@@ -140,9 +149,9 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Train on lines of text, read once. Interrupting it works at any time.
 
-    Raises TokenizerError for impossible options and CorpusError where there is no text.
+    Raises TokenizerOptionError for impossible options, CorpusError where there is no text.
     """
-    kind = _choose("tokenizer kind", options.kind, TOKENIZERS)
+    kind = check_options(options)
     backend = tokenizers.Tokenizer(kind.model())
     backend.pre_tokenizer = kind.split()
     backend.decoder = kind.decoder()
@@ -150,18 +159,38 @@ def train_tokenizer(
     if steps:
         backend.normalizer = normalizers.Sequence(steps)
     trainer = kind.trainer(options)
-    trainer.show_progress = progress
+    setattr(trainer, "show_progress", progress)  # noqa: B010  (its stub does not say so)
     limited = _Limited(lines, options.max_bytes)
-    _in_thread(lambda: backend.train_from_iterator(limited, trainer=trainer))
+    try:
+        _in_thread(lambda: backend.train_from_iterator(limited, trainer=trainer))
+    except Exception as error:
+        if type(error) is not Exception:  # the library's own errors are bare ones
+            raise
+        raise TokenizerOptionError(
+            f"no {options.kind} tokenizer of {options.vocab_size} tokens for this text: {error}"
+        ) from None
     if not limited.seen:
         raise CorpusError("there is no text to train a tokenizer on: every line is empty")
     backend.add_tokens([tokenizers.AddedToken(t, normalized=False) for t in options.special])
     return Tokenizer(backend)
 
 
+def check_options(options: TrainingOptions) -> Kind:
+    """The kind that is asked for. Raises TokenizerOptionError for what cannot be."""
+    kind = _choose("tokenizer kind", options.kind, TOKENIZERS)
+    _choose("normalization", options.normalization, NORMALIZATIONS)
+    least = kind.alphabet + len(BASIC) + len(options.special) + 1
+    if options.vocab_size < least:
+        raise TokenizerOptionError(
+            f"a {options.kind} vocabulary of {options.vocab_size} is too small for its special "
+            f"tokens{' and the 256 bytes' if kind.alphabet else ''}; ask for at least {least}"
+        )
+    return kind
+
+
 def _choose(noun: str, name: str, table: dict[str, Entry]) -> Entry:
     if name not in table:
-        raise TokenizerError(f"no {noun} is called {name!r}; allowed: {', '.join(table)}")
+        raise TokenizerOptionError(f"no {noun} is called {name!r}; allowed: {', '.join(table)}")
     return table[name]
 
 

@@ -1,4 +1,4 @@
-"""The network and what is done with it. `from transformer import Transformer, TransformerConfig`."""
+"""The network and what is done with it: `from transformer import Transformer`."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -122,7 +122,9 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         if self.norm_eps <= 0 or self.rotary_base <= 1:
             raise ConfigError("norm_eps must be above 0 and rotary_base above 1")
         if self.relative_buckets < 4 or self.relative_max_distance <= self.relative_buckets // 2:
-            raise ConfigError("relative_buckets must be at least 4, relative_max_distance above half")
+            raise ConfigError(
+                "relative_buckets must be at least 4, relative_max_distance above half"
+            )
 
     def _check_shape(self) -> None:
         wanted = {"encoder_layers": self.has_encoder, "decoder_layers": self.has_decoder}

@@ -78,7 +78,9 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"no device is called {name!r}; allowed: auto, cpu, cuda, cuda:N") from None
+        raise ConfigError(
+            f"no device is called {name!r}; allowed: auto, cpu, cuda, cuda:N"
+        ) from None
     if device.type not in {"cpu", "cuda"}:
         raise ConfigError(f"device {name} is not supported; allowed: auto, cpu, cuda, cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -195,6 +197,10 @@ def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None)
         verify(folder)
     config = read_config(folders[0])
     tokenizer = Tokenizer.load(folders[0] / TOKENIZER)
+    for folder in folders[1:]:
+        same = (folder / TOKENIZER).read_bytes() == (folders[0] / TOKENIZER).read_bytes()
+        if read_config(folder) != config or not same:
+            raise CheckpointError(f"{folder} is another model than {folders[0]}: no mean of both")
     weights = average_weights(folders)
     card = {"averaged": ", ".join(folder.name for folder in folders)}
     write_folder(out, lambda place: save_model(place, config, weights, tokenizer, card=card))

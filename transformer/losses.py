@@ -19,7 +19,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # noqa: PLR0917
         ctx: Any,
         features_ND: Tensor,
         weight_VD: Tensor,

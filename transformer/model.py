@@ -140,9 +140,7 @@ class Transformer(nn.Module):
     ) -> DecoderCache:
         """An empty cache for `rows` texts of up to `size` tokens; encodes the source, if any."""
         assert self.decoder is not None
-        own = ATTENTION[self.config.attention].cache(
-            self.config, rows, size, self.embedding.weight
-        )
+        own = ATTENTION[self.config.attention].cache(self.config, rows, size, self.embedding.weight)
         if self.encoder is None:
             return DecoderCache(own, None)
         assert source_BS is not None

@@ -106,9 +106,7 @@ def _llama3_stretch(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
     return fast + (1 - fast) / scaling.factor
 
 
-ROTARY_SCALINGS = Table(
-    "rotary scaling", {"linear": _linear_stretch, "llama3": _llama3_stretch}
-)
+ROTARY_SCALINGS = Table("rotary scaling", {"linear": _linear_stretch, "llama3": _llama3_stretch})
 
 
 def rotate(x_BTHK: Tensor, rotation: Tensor | None) -> Tensor:

@@ -32,3 +32,7 @@ class Table(dict[str, Entry]):
 
     def __missing__(self, name: str) -> Entry:
         raise UnknownNameError(f"no {self.noun} is called {name!r}; {nearest(name, self)}")
+
+    def check(self, name: str) -> None:
+        """Raise UnknownNameError for a name that is not here."""
+        self[name]

@@ -1,11 +1,17 @@
 """`transduce evaluate`: how good a model is on given text."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import options as opt
-from ..streams import input_lines, output, report
+from ..streams import output, report
+
+if TYPE_CHECKING:
+    from transformer.decoding import TranslationOptions
+    from transformer.loading import LoadedModel
+
+Row = tuple[str, str, str]
 
 
 def evaluate(
@@ -14,7 +20,9 @@ def evaluate(
     source: Annotated[str | None, typer.Option(help="Translate this and score it.")] = None,
     reference: Annotated[str | None, typer.Option(help="What it should have become.")] = None,
     text: Annotated[str | None, typer.Option(help="Running text to predict, or `-`.")] = None,
-    tokenize: Annotated[str, typer.Option(help="sacreBLEU's tokenization; none: as it is.")] = "13a",
+    tokenize: Annotated[
+        str, typer.Option(help="sacreBLEU's tokenization; none: as it is.")
+    ] = "13a",
     beam: opt.Beam = 5,
     length_penalty: opt.LengthPenalty = 1.0,
     batch_tokens: opt.BatchTokens = 4096,
@@ -25,44 +33,48 @@ def evaluate(
 ) -> None:
     """BLEU and chrF with their signatures, or perplexity and bits per byte."""
     from transformer.config import ConfigError
+    from transformer.decoding import TranslationOptions
 
-    from ..running import load
+    from ..running import load, search_options
 
     if (source is None) != (reference is None) or (source is None) == (text is None):
         raise ConfigError("give --source and --reference, or --text")
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
+        options = TranslationOptions(
+            search="beam" if beam > 1 else "greedy",
+            options=search_options(loaded, beam=beam, length_penalty=length_penalty),
+            batch_tokens=batch_tokens,
+        )
         rows = _translation(
-            loaded, source, reference, tokenize, beam, length_penalty, batch_tokens, quiet
+            loaded, source, reference, options=options, tokenize=tokenize, quiet=quiet
         )
     else:
-        rows = _running_text(loaded, str(text), column, quiet)
+        rows = _running_text(loaded, str(text), column, quiet=quiet)
     with output(None) as writer:
         for name, value, note in rows:
             writer.line(f"{name}\t{value}\t{note}")
 
 
-def _translation(  # type: ignore[no-untyped-def]  # noqa: PLR0917
-    loaded, source, reference, tokenize, beam, length_penalty, batch_tokens, quiet
-) -> list[tuple[str, str, str]]:
+def _translation(
+    loaded: "LoadedModel",
+    source: str,
+    reference: str,
+    *,
+    options: "TranslationOptions",
+    tokenize: str,
+    quiet: bool,
+) -> list[Row]:
     from collections import Counter
 
-    from tokenizer import Counts, Text, read_pairs
-    from transformer.decoding import TranslationOptions, translate_lines
+    from tokenizer import CorpusError, Counts, Text, read_pairs
+    from transformer.decoding import translate_lines
     from transformer.evaluation import translation_scores
-
-    from ..running import search_options
 
     counts, notes = Counts(), Counter[str]()
     pairs = list(read_pairs([Text(source)], [Text(reference)], counts))
-    plain = {"temperature": None}
-    options = TranslationOptions(
-        search="beam" if beam > 1 else "greedy",
-        options=search_options(
-            loaded, plain, beam=beam, n_best=1, length_penalty=length_penalty, seed=0
-        ),
-        batch_tokens=batch_tokens,
-    )
+    if not pairs:
+        raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
     answers = translate_lines(loaded, (s for s, _ in pairs), options, counts=notes)
     texts = [answer.texts[0] for answer in answers]
     scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
@@ -70,9 +82,9 @@ def _translation(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     return [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()]
 
 
-def _running_text(  # type: ignore[no-untyped-def]
-    loaded, path, column, quiet
-) -> list[tuple[str, str, str]]:
+def _running_text(
+    loaded: "LoadedModel", path: str, column: str | None, *, quiet: bool
+) -> list[Row]:
     from tokenizer import Counts, Text, read_chunks
     from transformer.evaluation import text_likelihood
 

@@ -7,15 +7,19 @@ import typer
 from .. import options as opt
 from ..streams import output, piped_text
 
+_TEMPERATURE = 0.8  # unless another is asked for, or beams
+
 
 def generate(
-    prompt: Annotated[str | None, typer.Argument(help="What to continue; piped text joins.")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(help="What to continue; piped text joins.")
+    ] = None,
     *,
     model: opt.Model,
     max_tokens: Annotated[
         int, typer.Option("-n", "--max-tokens", min=1, help="The most tokens to write.")
     ] = 256,
-    temperature: opt.Temperature = 0.8,
+    temperature: opt.Temperature = None,
     top_k: opt.TopK = None,
     top_p: opt.TopP = None,
     min_p: opt.MinP = None,
@@ -31,7 +35,7 @@ def generate(
     out: opt.Output = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Continue a prompt, shown as it is written."""
+    """Continue a prompt, shown as it is written: sampled at temperature 0.8 unless you say."""
     from transformer.decoding import GenerationOptions, generate_texts, stream_text
 
     from ..running import choose_search, load, search_options
@@ -39,11 +43,9 @@ def generate(
     sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
     beams = max(beam, n_best)
     if beams > 1:
-        sampling = {name: None for name in sampling}
+        sampling = dict.fromkeys(sampling)
     search = choose_search(sampling, beam=beams)
-    text = f"{prompt or ''}{piped_text() if prompt is None else _joined()}"
-    if text.endswith("\n") and prompt is None:
-        text = text[:-1]  # the line end of `echo` is no part of what is to be continued
+    text = _text(prompt)
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
     asked = GenerationOptions(
         search=search,
@@ -66,7 +68,10 @@ def generate(
         writer.line("")
 
 
-def _joined() -> str:
-    """Piped text after an argument, on a line of its own."""
-    text = piped_text().removesuffix("\n")
-    return f"\n{text}" if text else ""
+def _text(prompt: str | None) -> str:
+    """The argument, then piped text on a line of its own, less the line end that `echo` adds."""
+    piped = piped_text().removesuffix("\n")
+    if prompt is None:
+        return piped
+    given = prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return f"{given}\n{piped}" if piped else given

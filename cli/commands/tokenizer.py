@@ -4,13 +4,16 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..console import is_terminal, say
 from ..options import Column, Output, Quiet
 from ..streams import input_lines, output, report
+
+if TYPE_CHECKING:
+    pass
 
 app = typer.Typer(help="Train, show and run tokenizers.", no_args_is_help=True)
 
@@ -21,7 +24,7 @@ Input = Annotated[str | None, typer.Argument(metavar="[FILE]", help="Default: st
 _TOGETHER = 1000
 
 
-def _load(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _load(path: Path):  # type: ignore[no-untyped-def]
     from tokenizer import Tokenizer
 
     return Tokenizer.load(path / "tokenizer.json" if path.is_dir() else path)
@@ -56,9 +59,7 @@ def train(
     out: Annotated[Path, typer.Option("-o", "--output", help="Where to write it.")] = Path(
         "tokenizer.json"
     ),
-    kind: Annotated[
-        str, typer.Option(help="bpe, byte-bpe, unigram, wordpiece or char.")
-    ] = "bpe",
+    kind: Annotated[str, typer.Option(help="bpe, byte-bpe, unigram, wordpiece or char.")] = "bpe",
     vocab_size: Annotated[int, typer.Option(min=5, help="The most tokens it may have.")] = 8000,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Lower-case all text.")] = False,
     normalization: Annotated[
@@ -92,9 +93,7 @@ def train(
         max_bytes=max_bytes,
     )
     lines = read_all([Text(path, column) for path in files or ["-"]], counts)
-    trained = train_tokenizer(
-        _watched(lines, quiet), options, progress=is_terminal() and not quiet
-    )
+    trained = train_tokenizer(_watched(lines, quiet), options, progress=is_terminal() and not quiet)
     trained.save(out)
     report(counts, quiet=quiet)
     if not quiet:
@@ -117,7 +116,7 @@ def encode(
     from tokenizer import Counts
 
     backend, counts = _load(tokenizer), Counts()
-    with output(out) as writer:
+    with output(out, reading=file) as writer:
         for chunk in _together(input_lines(file, counts, column)):
             if pieces:
                 rows = [backend.pieces(line) for line in chunk]
@@ -136,7 +135,7 @@ def decode(
     from tokenizer import Counts
 
     backend, counts = _load(tokenizer), Counts()
-    with output(out) as writer:
+    with output(out, reading=file) as writer:
         for number, line in enumerate(input_lines(file, counts), 1):
             writer.line(backend.decode(_ids(line, number, backend.vocab_size)))
     report(counts, quiet=quiet)

@@ -11,15 +11,13 @@ from ..console import INTERRUPTED, is_terminal, say
 _Files = list[str] | None
 
 
-def train(  # noqa: PLR0917
+def train(
     recipe: Annotated[
         Path | None, typer.Argument(metavar="[RECIPE.toml]", help="Settings; flags win over it.")
     ] = None,
     *,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder.")] = None,
-    objective: Annotated[
-        str | None, typer.Option(help="translation or language-model.")
-    ] = None,
+    objective: Annotated[str | None, typer.Option(help="translation or language-model.")] = None,
     source: Annotated[_Files, typer.Option(help="Source lines; may be repeated.")] = None,
     target: Annotated[_Files, typer.Option(help="Target lines, matching the source's.")] = None,
     pairs: Annotated[_Files, typer.Option(help="TSV or JSONL with both sides.")] = None,
@@ -82,7 +80,16 @@ def train(  # noqa: PLR0917
             "learning_rate": learning_rate,
         },
     }
-    _run(_given(flags), recipe, out, settings or [], device, init, resume=resume, quiet=quiet)
+    _run(
+        _given(flags),
+        recipe=recipe,
+        out=out,
+        settings=settings or [],
+        device=device,
+        init=init,
+        resume=resume,
+        quiet=quiet,
+    )
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:
@@ -97,19 +104,20 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
 
 def _run(
     flags: dict[str, Any],
+    *,
     recipe: Path | None,
     out: Path | None,
     settings: list[str],
     device: str,
     init: Path | None,
-    *,
     resume: bool,
     quiet: bool,
 ) -> None:
     if is_terminal() and not quiet:
         say("starting")
     from transformer.config import ConfigError
-    from transformer.training.run import Run, resolve_recipe
+    from transformer.training.resolving import resolve_recipe
+    from transformer.training.run import Run
 
     from ..signals import StopRequest
     from ..training_view import show

@@ -13,7 +13,9 @@ def translate(
     file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Default: stdin.")] = None,
     *,
     model: opt.Model,
-    beam: opt.Beam = 5,
+    beam: Annotated[
+        int | None, typer.Option("--beam", min=1, help="Beams, 5 if not sampling; 1 is greedy.")
+    ] = None,
     length_penalty: opt.LengthPenalty = 1.0,
     n_best: opt.NBest = 1,
     scores: Annotated[
@@ -40,18 +42,20 @@ def translate(
     from ..running import choose_search, load, search_options
 
     sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
-    search = choose_search(sampling, beam=max(beam, n_best))
+    sampled = any(value is not None for value in sampling.values())
+    beams = max(beam or (1 if sampled else 5), n_best)
+    search = choose_search(sampling, beam=beams)
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
     asked = TranslationOptions(
         search=search,
         options=search_options(
-            loaded, sampling, beam=beam, n_best=n_best, length_penalty=length_penalty, seed=seed
+            loaded, sampling, beam=beams, n_best=n_best, length_penalty=length_penalty, seed=seed
         ),
         batch_tokens=batch_tokens,
         max_tokens=max_tokens,
     )
     read, counts = Counts(), Counter[str]()
-    with output(out) as writer:
+    with output(out, reading=file) as writer:
         for answer in translate_lines(loaded, input_lines(file, read), asked, counts=counts):
             for place in range(n_best):
                 text = answer.texts[place] if place < len(answer.texts) else ""

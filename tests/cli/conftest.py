@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from transformer.loading import find_model
-from transformer.training.run import Run, resolve_recipe
+from transformer.training.resolving import resolve_recipe
+from transformer.training.run import Run
 
 torch.set_num_threads(1)  # two on a busy machine wait for each other: 1,100 ms a step, not 8
 

@@ -33,7 +33,10 @@ def after(**values: float) -> list[list[float]]:
     ],
 )
 def test_what_is_left_of_a_distribution(values: dict[str, float], wanted: list[float]) -> None:
-    assert after(**values) == [pytest.approx(wanted, abs=1e-4), pytest.approx(wanted[::-1], abs=1e-4)]
+    assert after(**values) == [
+        pytest.approx(wanted, abs=1e-4),
+        pytest.approx(wanted[::-1], abs=1e-4),
+    ]
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
@@ -47,7 +50,14 @@ def test_no_processor_forbids_everything_or_changes_its_input(name: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("temperature", -1), ("top-k", 0), ("top-k", 1.5), ("top-p", 0), ("top-p", 2), ("min-p", -0.1)],
+    [
+        ("temperature", -1),
+        ("top-k", 0),
+        ("top-k", 1.5),
+        ("top-p", 0),
+        ("top-p", 2),
+        ("min-p", -0.1),
+    ],
 )
 def test_impossible_values_are_refused_with_what_is_allowed(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"{name} is {value:g}; it must be"):

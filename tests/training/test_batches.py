@@ -1,6 +1,7 @@
 """Batches: a pure function of data, seed and step; everything once an epoch; the budget kept."""
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_an_epoch_has_every_pair_once_and_epochs_differ(pair_data) -> None:
     n = data.batches_per_epoch
     epochs = [[data.batch(e * n + i).rows.tolist() for i in range(n)] for e in range(3)]
     for epoch in epochs:
-        assert Counter(sum(epoch, [])) == Counter(range(60))
+        assert Counter(chain.from_iterable(epoch)) == Counter(range(60))
     assert epochs[0] != epochs[1] != epochs[2]
 
 

@@ -14,7 +14,7 @@ from transformer.training.recipe import (
     recipe_from_fields,
     recipe_to_toml,
 )
-from transformer.training.run import RECIPE, model_config, resolve_recipe
+from transformer.training.resolving import RECIPE, model_config, resolve_recipe
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,10 @@ def test_a_setting_without_a_key_or_a_value_is_refused(setting: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"training": {"step": 3}}, "unknown recipe key training.step; did you mean training.steps"),
+        (
+            {"training": {"step": 3}},
+            "unknown recipe key training.step; did you mean training.steps",
+        ),
         ({"trainig": {}}, "unknown recipe key trainig; did you mean training"),
         ({"training": 3}, "training is a section"),
         ({"training": {"steps": "many"}}, r"Expected `int`.*training\.steps"),

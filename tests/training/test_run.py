@@ -22,7 +22,8 @@ from transformer.training.events import Finished, Saved, Validated
 from transformer.training.loop import StepReport
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import recipe_from_fields, recipe_to_toml
-from transformer.training.run import Run, resolve_recipe
+from transformer.training.resolving import resolve_recipe
+from transformer.training.run import Run
 
 VARIANTS = [
     ("translation", {"ema": 0.9}),

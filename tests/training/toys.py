@@ -6,9 +6,10 @@ from typing import Any
 
 from transformer.training.events import Event
 from transformer.training.recipe import Recipe
-from transformer.training.run import Run, resolve_recipe
+from transformer.training.resolving import resolve_recipe
+from transformer.training.run import Run
 
-WORDS = "zero one two three four five six seven eight nine".split()
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 def write_pairs(folder: Path, lines: int = 120) -> dict[str, list[str]]:

@@ -7,8 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from transformer.config import TransformerConfig
-from transformer.layers import CrossAttention, CrossLayer, CrossScope, Layer, Scope, SelfAttention
-from transformer.layers import Stack, cross_mask
+from transformer.layers import (
+    CrossAttention,
+    CrossLayer,
+    CrossScope,
+    Layer,
+    Scope,
+    SelfAttention,
+    Stack,
+    cross_mask,
+)
 from transformer.masks import padded_positions
 
 D, FF, HEADS = 16, 32, 4
@@ -163,6 +171,9 @@ def test_whole_transformer(placement: str, activation: str) -> None:
     for ours_weight, theirs_weight in (
         (encoder.layers[0].feedforward.up.weight, theirs.encoder.layers[0].linear1.weight),
         (decoder.layers[1].attention.qkv.weight, theirs.decoder.layers[1].self_attn.in_proj_weight),
-        (decoder.layers[0].cross.out.weight, theirs.decoder.layers[0].multihead_attn.out_proj.weight),
+        (
+            decoder.layers[0].cross.out.weight,
+            theirs.decoder.layers[0].multihead_attn.out_proj.weight,
+        ),
     ):
         torch.testing.assert_close(ours_weight.grad, theirs_weight.grad, atol=1e-5, rtol=1e-5)

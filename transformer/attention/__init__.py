@@ -26,9 +26,7 @@ class AttentionKind(NamedTuple):
 
 
 def _sliding(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
-    return masks.near(
-        queries_BT, keys_BS, window=config.window, global_tokens=config.global_tokens
-    )
+    return masks.near(queries_BT, keys_BS, window=config.window, global_tokens=config.global_tokens)
 
 
 ATTENTION: Table[AttentionKind] = Table(

@@ -32,7 +32,7 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
     """
     if loaded.config.shape != "decoder":
         raise ConfigError(
-            f"{loaded.folder} is a {loaded.config.shape} model; generating needs a decoder "
+            f"{loaded.folder} is of the shape {loaded.config.shape}; generating needs a decoder "
             "(an encoder-decoder can `transduce translate`)"
         )
     ids = loaded.tokenizer.encode(prompt) or [loaded.generation.eos_token_id]

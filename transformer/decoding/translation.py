@@ -14,6 +14,7 @@ from .search import SEARCHES
 from .stepper import source_stepper
 
 WINDOW = 64  # how many batches' worth of lines are sorted by length together
+_FIRST = 16  # lines in the first window; each is twice the one before, so output starts early
 MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any model's context
 
 
@@ -55,15 +56,17 @@ def translate_lines(
     """
     if loaded.config.shape != "encoder-decoder":
         raise ConfigError(
-            f"{loaded.folder} is a {loaded.config.shape} model; translating needs an "
+            f"{loaded.folder} is of the shape {loaded.config.shape}; translating needs an "
             "encoder-decoder (a decoder can `transduce generate`)"
         )
     counts = Counter() if counts is None else counts
     numbered = enumerate(lines)
-    size = max(16, WINDOW * options.batch_tokens // 256)
+    largest = max(_FIRST, WINDOW * options.batch_tokens // 256)
+    size = _FIRST
     with torch.inference_mode():
         while window := list(islice(numbered, size)):
             yield from _window(loaded, window, options, counts)
+            size = min(2 * size, largest)
 
 
 def _window(
@@ -99,9 +102,7 @@ def _encode(loaded: LoadedModel, texts: Sequence[str], counts: Counter[str]) -> 
     return rows
 
 
-def _batches(
-    ordered: list[int], sources: dict[int, list[int]], budget: int
-) -> Iterator[list[int]]:
+def _batches(ordered: list[int], sources: dict[int, list[int]], budget: int) -> Iterator[list[int]]:
     """Cut numbers ordered by falling length where the first's length times rows exceeds budget."""
     start = 0
     while start < len(ordered):

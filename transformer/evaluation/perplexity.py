@@ -82,7 +82,5 @@ def text_likelihood(loaded: LoadedModel, pieces: Iterable[str]) -> tuple[Likelih
         ids = TokenStore(Path(folder)).ids
         if len(ids) < 2:
             raise CorpusError("there is no text to evaluate on")
-        data = WindowData(
-            ids, context=loaded.config.max_positions, budget=_BATCH_TOKENS, seed=0
-        )
+        data = WindowData(ids, context=loaded.config.max_positions, budget=_BATCH_TOKENS, seed=0)
         return likelihood(loaded.model, data.in_order()), size

@@ -1,0 +1,1 @@
+"""Training: recipes, objectives, schedules, the step, the run."""

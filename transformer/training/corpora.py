@@ -28,6 +28,19 @@ class PairCorpus:
     recipe: DataRecipe
     counts: Counts
 
+    def check(self) -> None:
+        """Raise ConfigError where the recipe names no pairs, or half of them."""
+        recipe = self.recipe
+        if not (recipe.pairs or (recipe.source and recipe.target)):
+            raise ConfigError(
+                "translation needs pairs of lines: give --source FILE and --target FILE, "
+                "or --pairs FILE with both as columns"
+            )
+        if bool(recipe.valid_source) != bool(recipe.valid_target):
+            raise ConfigError("validation needs both --valid-source and --valid-target")
+        if (recipe.pairs or recipe.valid_pairs) and len(recipe.columns) not in {0, 2}:
+            raise ConfigError(f"pairs need two columns, say 1,2; got {','.join(recipe.columns)}")
+
     def training(self) -> Iterator[Pair]:
         """The pairs to learn from."""
         return islice(self._all(), self._cut())
@@ -45,16 +58,10 @@ class PairCorpus:
             yield from pair
 
     def _all(self) -> Iterator[Pair]:
-        recipe = self.recipe
-        if not (recipe.pairs or (recipe.source and recipe.target)):
-            raise ConfigError(
-                "translation needs pairs of lines: give --source FILE and --target FILE, "
-                "or --pairs FILE with both as columns"
-            )
-        return self._read(recipe.pairs, recipe.source, recipe.target)
+        return self._read(self.recipe.pairs, self.recipe.source, self.recipe.target)
 
     def _read(self, pairs: list[str], source: list[str], target: list[str]) -> Iterator[Pair]:
-        first, second = self.recipe.columns or ["1", "2"] if pairs else ("", "")
+        first, second = self.recipe.columns or ["1", "2"]
         sources = [Text(path) for path in source] + [Text(path, first) for path in pairs]
         targets = [Text(path) for path in target] + [Text(path, second) for path in pairs]
         return read_pairs(sources, targets, self.counts)
@@ -73,6 +80,11 @@ class RunningCorpus:
 
     recipe: DataRecipe
     counts: Counts
+
+    def check(self) -> None:
+        """Raise ConfigError where the recipe names no text."""
+        if not self.recipe.text:
+            raise ConfigError("a language model needs text: give --text FILE")
 
     def training(self) -> Iterator[Piece]:
         """The text to learn from."""
@@ -101,8 +113,6 @@ class RunningCorpus:
         return (piece.text for piece in self.training())
 
     def _read(self, paths: list[str]) -> Iterator[Piece]:
-        if not paths:
-            raise ConfigError("a language model needs text: give --text FILE")
         column = self.recipe.columns[0] if self.recipe.columns else None
         for path in paths:
             text = Text(path, column)
@@ -121,5 +131,3 @@ class RunningCorpus:
             return None
         total = sum(len(piece.text) for piece in self._read(self.recipe.text))
         return int((1 - self.recipe.valid_fraction) * total)
-
-

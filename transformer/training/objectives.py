@@ -7,7 +7,7 @@ how the result is scored beyond its loss.
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from tokenizer import CorpusError, Counts, Tokenizer
 
@@ -23,20 +23,23 @@ from ..evaluation import Score, translation_scores
 from ..loading import LoadedModel
 from ..tables import Table
 from .corpora import PairCorpus, Piece, RunningCorpus
-from .recipe import Recipe
+from .recipe import DataRecipe, Recipe
 
 _ENCODED_TOGETHER = 1000  # lines given to the tokenizer at once
 TRAIN, VALID = "train", "valid"
 _PROMPT = 8  # tokens of the training text that a language model's sample goes on from
 
 
-
-
 class Objective(Protocol):
     """One way of training."""
 
-    shape: str  # of the models that it trains
-    defaults: dict[str, Any]  # the bottom layer of its recipes
+    shape: ClassVar[str]  # of the models that it trains
+    defaults: ClassVar[dict[str, Any]]  # the bottom layer of its recipes
+    metrics: ClassVar[tuple[str, ...]]  # by which the best checkpoint may be chosen
+
+    def check(self, data: DataRecipe) -> None:
+        """Raise ConfigError where the recipe names no text of the kind that is needed."""
+        ...
 
     def longest(self, recipe: Recipe) -> int:
         """The most tokens in one text, which the model must have positions for."""
@@ -63,9 +66,7 @@ class Objective(Protocol):
         ...
 
 
-def _write(
-    folder: Path, part: str, names: Sequence[str], columns: Sequence[Sequence[str]]
-) -> None:
+def _write(folder: Path, part: str, names: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
     for name, lines in zip(names, columns, strict=True):
         text = "".join(f"{line}\n" for line in lines)
         (folder / part / f"{name}.txt").write_text(text, encoding="utf-8")
@@ -79,12 +80,17 @@ def _read(folder: Path, part: str, name: str) -> list[str]:
 class Translation:
     """Sequence to sequence: `p(target | source)`, from pairs of lines."""
 
-    shape = "encoder-decoder"
-    defaults: dict[str, Any] = {
+    shape: ClassVar[str] = "encoder-decoder"
+    metrics: ClassVar[tuple[str, ...]] = ("loss", "bleu", "chrf")
+    defaults: ClassVar[dict[str, Any]] = {
         "model": {"preset": "translate-small"},
         "training": {"label_smoothing": 0.1},
         "validation": {"metric": "bleu"},
     }
+
+    def check(self, data: DataRecipe) -> None:
+        """See Objective."""
+        PairCorpus(data, Counts()).check()
 
     def longest(self, recipe: Recipe) -> int:
         """See Objective."""
@@ -160,12 +166,17 @@ class Translation:
 class LanguageModel:
     """Causal: `p(next token | all before)`, from running text."""
 
-    shape = "decoder"
-    defaults: dict[str, Any] = {
+    shape: ClassVar[str] = "decoder"
+    metrics: ClassVar[tuple[str, ...]] = ("loss",)
+    defaults: ClassVar[dict[str, Any]] = {
         "model": {"preset": "write-small"},
         "tokenizer": {"kind": "byte-bpe"},
         "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
     }
+
+    def check(self, data: DataRecipe) -> None:
+        """See Objective."""
+        RunningCorpus(data, Counts()).check()
 
     def longest(self, recipe: Recipe) -> int:
         """See Objective."""

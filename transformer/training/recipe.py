@@ -1,5 +1,6 @@
 """A training recipe: everything that fixes a run, as TOML. Imports no torch."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,7 +104,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
             "data.max_tokens": self.data.max_tokens,
         }
         for key, value in positive.items():
-            if value <= 0:
+            if not 0 < value < math.inf:  # nor NaN
                 raise ConfigError(f"{key} is {value}; it must be above 0")
         for key, rate in {
             "training.label_smoothing": training.label_smoothing,
@@ -112,6 +113,8 @@ class Recipe(_Section, frozen=True, kw_only=True):
         }.items():
             if not 0 <= rate < 1:
                 raise ConfigError(f"{key} is {rate}; it must be at least 0 and below 1")
+        if not isinstance(self.model.get("preset", ""), str):
+            raise ConfigError(f"model.preset is {self.model['preset']!r}; it must be a name")
         _allowed("training.precision", training.precision, ("auto", "float32", "bfloat16"))
         _allowed("validation.metric", validation.metric, ("loss", "bleu", "chrf"))
 
@@ -184,7 +187,9 @@ def _check_keys(fields: Mapping[str, Any], kind: type[msgspec.Struct], prefix: s
     for key, value in fields.items():
         if key not in known:
             names = [prefix + name for name in known]
-            raise UnknownNameError(f"unknown recipe key {prefix + key}; {nearest(prefix + key, names)}")
+            raise UnknownNameError(
+                f"unknown recipe key {prefix + key}; {nearest(prefix + key, names)}"
+            )
         section = known[key]
         if not get_args(section) and issubclass(section, _Section):
             if not isinstance(value, Mapping):

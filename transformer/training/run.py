@@ -1,39 +1,37 @@
 """A run: from a recipe to a folder with a trained model, as a stream of events."""
 
 import hashlib
-import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from checkpoints import read_json, sweep, to_json, write_file, write_folder
-from tokenizer import CorpusError, Counts, Tokenizer, TrainingOptions, train_tokenizer
+from tokenizer import CorpusError, Counts, Tokenizer, train_tokenizer
 
-from ..config import ConfigError, TransformerConfig
+from ..config import ConfigError
 from ..data import Data
 from ..evaluation import likelihood
 from ..initialization import initialize
-from ..loading import RUN, LoadedModel, choose_device, generation_config, load_model, save_model
+from ..loading import (
+    RUN,
+    LoadedModel,
+    choose_device,
+    generation_config,
+    load_model,
+    read_config,
+    save_model,
+)
 from ..model import Transformer
 from ..parameters import count_parameters
-from ..presets import preset_config
 from .events import Event, Finished, Notice, Saved, Started, Validated
 from .loop import Trainer
 from .objectives import OBJECTIVES, TRAIN, VALID
-from ..tables import UnknownNameError, nearest
-from .recipe import (
-    Recipe,
-    merge,
-    parse_setting,
-    read_toml,
-    recipe_from_fields,
-    recipe_to_toml,
-)
+from .recipe import Recipe, read_toml, recipe_from_fields, recipe_to_toml
+from .resolving import RECIPE, check_recipe, data_paths, model_config, tokenizer_options
 
-RECIPE = "recipe.toml"
 STATE = "state.json"
 
 
@@ -66,16 +64,21 @@ class Run:
         self.init = load_model(init, device="cpu") if init is not None else None
         self.progress = Progress()
         self.counts = Counts()
-        started = (folder / RUN).is_file()
-        if started and not resume:
-            raise ConfigError(f"{folder} holds a run already: --resume goes on with it, or choose "
-                              "another folder with -o")
-        self.resuming = started
+        self.resuming = (folder / RUN).is_file()
+        if self.resuming and not resume:
+            raise ConfigError(
+                f"{folder} holds a run already: --resume goes on with it, or choose another "
+                "folder with -o"
+            )
+        check_recipe(recipe, self.init.config if self.init is not None else None)
+        if self.resuming:
+            self._check_unchanged()
 
     def events(self) -> Iterator[Event]:
         """Train from wherever the folder stands to the recipe's end, or until `stop()`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        sweep(self.folder)
+        for place in (self.folder, self.folder / "checkpoints", self.folder / "training"):
+            place.mkdir(parents=True, exist_ok=True)
+            sweep(place)
         write_file(self.folder / RECIPE, recipe_to_toml(self.recipe))
         yield Notice("preparing the data")
         tokenizer = self._tokenizer()
@@ -96,6 +99,16 @@ class Run:
             train.batches_per_epoch,
         )
         yield from self._steps(trainer, tokenizer, valid)
+
+    def _check_unchanged(self) -> None:
+        """Raise ConfigError where a resumed run is asked to become another one."""
+        old = recipe_from_fields(read_toml(self.folder / RECIPE))
+        for section in ("objective", "seed", "tokenizer", "model"):
+            if getattr(old, section) != getattr(self.recipe, section):
+                raise ConfigError(
+                    f"{self.folder} was started with another {section}; that cannot change on "
+                    "resuming: start a new run"
+                )
 
     def _steps(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data | None) -> Iterator[Event]:
         """Step, validate and save by turns. What an interrupt cuts short is made up on resuming."""
@@ -141,12 +154,10 @@ class Run:
             self.progress.without_improvement = 0
         else:
             self.progress.without_improvement += 1
-        return Validated(
-            trainer.steps_done, found.loss, found.perplexity, scores, sample, best
-        )
+        return Validated(trainer.steps_done, found.loss, found.perplexity, scores, sample, best)
 
     def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:
-        """Write the model, then the state, then the pointer to both: one of them is always whole."""
+        """Write the model, then the state, then the pointer to both: one is always whole."""
         name = _step_name(trainer.steps_done)
         folder = self.folder / "checkpoints" / name
         card = {"objective": self.recipe.objective, "steps": trainer.steps_done}
@@ -173,7 +184,9 @@ class Run:
 
     def _tidy(self) -> None:
         """Keep the best checkpoint, the last `keep`, and the last state."""
-        newest = sorted((self.folder / "checkpoints").glob("step-*"))[-self.recipe.validation.keep :]
+        newest = sorted((self.folder / "checkpoints").glob("step-*"))[
+            -self.recipe.validation.keep :
+        ]
         best = self.progress.best_step
         kept = {path.name for path in newest} | {_step_name(best) if best is not None else ""}
         last = _step_name(self.progress.step)
@@ -192,23 +205,22 @@ class Run:
     def _tokenizer(self) -> Tokenizer:
         """The run's own, the initial model's, the recipe's, or one trained on the recipe's text."""
         path, wanted = self.folder / "tokenizer.json", self.recipe.tokenizer
-        if path.is_file():
+        if self.resuming:
             return Tokenizer.load(path)
         if self.init is not None:
             tokenizer = self.init.tokenizer
         elif wanted.path:
             tokenizer = Tokenizer.load(Path(wanted.path))
         else:
-            fields = {k: v for k, v in msgspec.to_builtins(wanted).items() if k != "path"}
-            options = TrainingOptions(**{**fields, "special": tuple(wanted.special)})
-            tokenizer = train_tokenizer(self.objective.lines(self.recipe, self.counts), options)
+            lines = self.objective.lines(self.recipe, self.counts)
+            tokenizer = train_tokenizer(lines, tokenizer_options(self.recipe))
         write_file(path, tokenizer.to_json())
-        return tokenizer
+        return Tokenizer.load(path)
 
     def _prepare(self, tokenizer: Tokenizer) -> Iterator[Event]:
         """Write ids, unless those of the same text and tokenizer are there."""
         data = self.folder / "data"
-        mark = _fingerprint(self.recipe, tokenizer)
+        mark = _fingerprint(self.recipe, self.folder / "tokenizer.json")
         if (data / "done.json").is_file() and read_json(data / "done.json") == mark:
             return
         shutil.rmtree(data, ignore_errors=True)
@@ -229,68 +241,23 @@ class Run:
     def _model(self, tokenizer: Tokenizer) -> Transformer:
         if self.init is not None:
             return self.init.model.to(self.device).requires_grad_(True)
-        model = Transformer(model_config(self.recipe, tokenizer.vocab_size))
+        config = model_config(self.recipe, tokenizer.vocab_size)
+        if self.resuming:  # it may have started from another model's configuration
+            config = read_config(self.folder / read_json(self.folder / RUN)["last"])
+        model = Transformer(config)
         initialize(model, seed=self.recipe.seed)
         return model.to(self.device)
-
-
-def resolve_recipe(
-    path: Path | None,
-    flags: Mapping[str, Any],
-    settings: Sequence[str],
-    *,
-    resumed: Path | None = None,
-) -> Recipe:
-    """Flags over settings over the recipe file, over a resumed run's recipe, over the defaults."""
-    old = read_toml(resumed / RECIPE) if resumed and (resumed / RECIPE).is_file() else {}
-    file = read_toml(path) if path is not None else {}
-    given = merge(old, file, *map(parse_setting, settings), flags)
-    objective = given.get("objective", Recipe().objective)
-    if objective not in OBJECTIVES:
-        raise UnknownNameError(f"objective is {objective!r}; {nearest(str(objective), OBJECTIVES)}")
-    return recipe_from_fields(merge(OBJECTIVES[objective].defaults, given))
-
-
-def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
-    """The recipe's preset with its changes, and the tokenizer's vocabulary where none is given.
-
-    Raises ConfigError where the shape is not the objective's or the vocabulary does not fit.
-    """
-    fields: dict[str, Any] = dict(recipe.model)
-    preset = fields.pop("preset")
-    asked = fields.get("vocab_size")
-    if asked is not None and asked < vocab_size:
-        raise ConfigError(
-            f"model.vocab_size is {asked:,}, but the tokenizer has {vocab_size:,} tokens; "
-            "leave it out, or give at least as many"
-        )
-    objective = OBJECTIVES[recipe.objective]
-    longest = objective.longest(recipe)
-    if fields.setdefault("max_positions", longest) < longest:
-        raise ConfigError(
-            f"model.max_positions is {fields['max_positions']}, but the recipe trains on texts of "
-            f"up to {longest} tokens; raise it, or lower training.context or data.max_tokens"
-        )
-    config = preset_config(preset, **{"vocab_size": vocab_size, **fields})
-    if config.shape != objective.shape:
-        raise ConfigError(
-            f"the objective {recipe.objective} trains {objective.shape} models; "
-            f"preset {preset} is {config.shape}"
-        )
-    return config
 
 
 def _step_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def _fingerprint(recipe: Recipe, tokenizer: Tokenizer) -> dict[str, Any]:
-    """What the ids on disk depend on."""
-    data = msgspec.to_builtins(recipe.data)
-    paths = [path for value in data.values() if isinstance(value, list) for path in value]
-    sizes = {path: Path(path).stat().st_size for path in paths if Path(path).is_file()}
-    digest = hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
-    lines = recipe.validation.max_lines
-    return dict(json.loads(json.dumps({"data": data, "sizes": sizes, "tokenizer": digest, "lines": lines})))
-
-
+def _fingerprint(recipe: Recipe, tokenizer: Path) -> dict[str, Any]:
+    """What the ids on disk depend on, as JSON gives it back."""
+    return {
+        "data": msgspec.to_builtins(recipe.data),
+        "bytes": {path: Path(path).stat().st_size for path in data_paths(recipe)},
+        "tokenizer": hashlib.sha256(tokenizer.read_bytes()).hexdigest(),
+        "validation lines": recipe.validation.max_lines,
+    }
