@@ -21,14 +21,20 @@ class CheckpointError(ValueError):
     """A folder that is no model, or a damaged one."""
 
 
+class ForeignFolderError(CheckpointError):
+    """A folder that would be replaced and was not written by this program."""
+
+
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` write into a fresh folder, then put it in its place at once.
 
     Until the very last step, whatever stood at `path` stays whole. Raises OSError, leaving no
-    litter, when there is no room, and CheckpointError rather than replace what is not ours.
+    litter, when there is no room; ForeignFolderError rather than replace what is not ours.
     """
     if path.exists() and not _is_ours(path):
-        raise CheckpointError(f"{path} exists and was not written by this program; choose another")
+        raise ForeignFolderError(
+            f"{path} exists and was not written by this program; choose another"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.parent / f".{path.name}.{os.getpid()}.tmp"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -78,7 +84,7 @@ def verify(folder: Path) -> None:
     """
     for name, entry in _read_manifest(folder).items():
         path = folder / name
-        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int):
+        if not isinstance(entry, dict) or not {"bytes", "sha256"} <= entry.keys():
             raise CheckpointError(f"{folder / MANIFEST} is damaged: it says nothing of {name}")
         if not path.is_file():
             raise CheckpointError(f"{folder} is incomplete: {name} is missing")
@@ -87,7 +93,7 @@ def verify(folder: Path) -> None:
             raise CheckpointError(
                 f"{path} is damaged: it has {size:,} bytes, {entry['bytes']:,} were written"
             )
-        if _digest(path) != entry.get("sha256"):
+        if _digest(path) != entry["sha256"]:
             raise CheckpointError(f"{path} is damaged: its contents are not what was written")
 
 

@@ -1,12 +1,13 @@
 """Talking to the user on stderr: errors as one line and an exit code, notices, progress."""
 
 import errno
+import io
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -16,6 +17,7 @@ FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
 EXIT_CODES: dict[str, int] = {
     "ConfigError": USAGE,
     "UnknownNameError": USAGE,
+    "ForeignFolderError": USAGE,
     "CheckpointError": UNLOADABLE,
     "TokenizerOptionError": USAGE,
     "TokenizerError": UNLOADABLE,
@@ -46,11 +48,19 @@ def exit_code(error: BaseException) -> int | None:
     return None
 
 
+class _Nowhere(io.BytesIO):
+    """Holds nothing, forgets what is written."""
+
+    def write(self, data: Any) -> int:
+        """Forget it."""
+        return len(data)
+
+
 def guard(work: Callable[[], None]) -> NoReturn:
     """Run the program, and turn whatever ends it into one line and an exit code."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+            setattr(sys, name, io.TextIOWrapper(_Nowhere(), encoding="utf-8"))
     leave(_attempt(work))
 
 

@@ -27,6 +27,10 @@ def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
 
     Raises ConfigError where options contradict each other, rather than ignore one in silence.
     """
+    try:
+        chain({name: value for name, value in sampling.items() if value != 0.0})
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     given = [f"--{name}" for name, value in sampling.items() if value is not None]
     cold = sampling.get("temperature") == 0.0
     if cold and len(given) > 1:
@@ -36,10 +40,6 @@ def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
         return "beam" if beam > 1 else "greedy"
     if beam > 1:
         raise ConfigError(f"{', '.join(given)} sample; --beam and --n-best above 1 do not")
-    try:
-        chain(sampling)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
     return "sample"
 
 

@@ -93,7 +93,7 @@ def read_lines(text: Text, counts: Counts | None = None) -> Iterator[str]:
         try:
             for number, raw in enumerate(byte_lines(stream, counts), 1):
                 line = decode_line(raw, counts)
-                yield _column(line, text, number) if _is_table(text) else line
+                yield _column(line, text, number, counts) if _is_table(text) else line
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise CorpusError(f"{text.path} is a damaged gzip file: {error}") from None
 
@@ -159,10 +159,10 @@ def _is_table(text: Text) -> bool:
     return text.column is not None or _format(text.path) in {".tsv", ".jsonl", ".ndjson"}
 
 
-def _column(line: str, text: Text, number: int) -> str:
+def _column(line: str, text: Text, number: int, counts: Counts) -> str:
     where = f"{text.path}, line {number}"
     if _format(text.path) in {".jsonl", ".ndjson"}:
-        return _field(line, text.column or "text", where)
+        return _field(line, text.column or "text", where, counts)
     column = text.column or "1"
     if not column.isdecimal() or column == "0":
         raise CorpusError(f"{text.path} is a TSV file: columns are numbers from 1, not {column!r}")
@@ -172,16 +172,20 @@ def _column(line: str, text: Text, number: int) -> str:
     return cells[int(column) - 1]
 
 
-def _field(line: str, name: str, where: str) -> str:
+def _field(line: str, name: str, where: str, counts: Counts) -> str:
     try:
         value = json.loads(line)[name]
     except (ValueError, RecursionError):
         raise CorpusError(f"{where} is not JSON") from None
     except (KeyError, TypeError):
         raise CorpusError(
-            f"{where} has no field {name!r}; name the one that holds the text"
+            f"{where} has no field {name!r}; name another with --column or --columns"
         ) from None
     if not isinstance(value, str):
         raise CorpusError(f"{where}: field {name!r} is not text")
-    # JSON can spell half of a surrogate pair, which no tokenizer takes
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # JSON can spell half of a surrogate pair, which no tokenizer takes
+        counts.replaced += 1
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value

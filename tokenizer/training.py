@@ -36,7 +36,7 @@ class Kind:
     trainer: Callable[[TrainingOptions], trainers.Trainer]
     split: Callable[[], pre_tokenizers.PreTokenizer]
     decoder: Callable[[], decoders.Decoder]
-    alphabet: int = 0  # tokens that are always in the vocabulary, besides the special ones
+    alphabet: int = 1  # the fewest tokens of its own that it can have
 
 
 # A word, or a run of other signs, each with the ▁ (space) before it; line ends and further spaces.
@@ -125,6 +125,7 @@ TOKENIZERS: dict[str, Kind] = {
         trainer=_wordpiece_trainer,
         split=pre_tokenizers.BertPreTokenizer,
         decoder=decoders.WordPiece,
+        alphabet=2,  # a character alone, and with ## before it
     ),
     "char": Kind(
         model=lambda: models.BPE(unk_token=UNKNOWN),
@@ -179,11 +180,11 @@ def check_options(options: TrainingOptions) -> Kind:
     """The kind that is asked for. Raises TokenizerOptionError for what cannot be."""
     kind = _choose("tokenizer kind", options.kind, TOKENIZERS)
     _choose("normalization", options.normalization, NORMALIZATIONS)
-    least = kind.alphabet + len(BASIC) + len(options.special) + 1
+    least = kind.alphabet + len(BASIC) + len(options.special)
     if options.vocab_size < least:
         raise TokenizerOptionError(
-            f"a {options.kind} vocabulary of {options.vocab_size} is too small for its special "
-            f"tokens{' and the 256 bytes' if kind.alphabet else ''}; ask for at least {least}"
+            f"a {options.kind} vocabulary of {options.vocab_size} is too small for its alphabet "
+            f"and {len(BASIC) + len(options.special)} special tokens; ask for at least {least}"
         )
     return kind
 

@@ -25,8 +25,8 @@ def _projections(model: nn.Module) -> dict[str, Tensor]:
         if isinstance(module, SelfAttention):
             queries = module.out.in_features
             rest = (module.qkv.out_features - queries) // 2
-            fused = parts.pop(f"{name}.qkv")
-            for letter, part in zip("qkv", fused.split([queries, rest, rest]), strict=True):
+            fused = torch.split(parts.pop(f"{name}.qkv"), [queries, rest, rest])
+            for letter, part in zip("qkv", fused, strict=True):
                 parts[f"{name}.{letter}"] = part
         elif isinstance(module, CrossAttention):
             for letter, part in zip("kv", parts.pop(f"{name}.kv").chunk(2), strict=True):

@@ -19,7 +19,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]  # noqa: PLR0917
+    def forward(  # noqa: PLR0917
         ctx: Any,
         features_ND: Tensor,
         weight_VD: Tensor,
@@ -60,7 +60,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         return (1 - smoothing) * plain + smoothing * spread, plain
 
     @staticmethod
-    def backward(ctx: Any, scale: Tensor, _plain: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, scale: Tensor, _plain: Tensor) -> tuple[Tensor | None, ...]:
         d_features, d_weight, d_bias = ctx.saved_tensors
         d_bias = None if d_bias is None else d_bias * scale
         return d_features * scale, d_weight * scale, d_bias, None, None
@@ -82,7 +82,7 @@ def projected_cross_entropy(
     if torch.is_autocast_enabled(device):
         features_ND = features_ND.to(torch.get_autocast_dtype(device))
     with torch.autocast(device, enabled=False):
-        loss, plain = _ProjectedCrossEntropy.apply(
+        loss, plain = _ProjectedCrossEntropy.apply(  # type: ignore[no-untyped-call]
             features_ND, weight_VD, bias_V, targets_N, smoothing
         )
     return loss, plain.detach()

@@ -42,8 +42,8 @@ def generate(
 
     sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
     beams = max(beam, n_best)
-    if beams > 1:
-        sampling = dict.fromkeys(sampling)
+    if beams == 1 and temperature is None:
+        sampling["temperature"] = _TEMPERATURE
     search = choose_search(sampling, beam=beams)
     text = _text(prompt)
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)

@@ -170,8 +170,9 @@ def test_an_interrupted_program_says_so_in_one_line(
 
     arguments = {
         "translate": ["-m", translator],
-        "train": ["-q", "-o", tmp_path / "run", "--pairs", "-"],
+        "train": ["-q", "-o", tmp_path / "run", "--pairs", tmp_path / "pairs.tsv"],
     }
+    (tmp_path / "pairs.tsv").write_text("a\tb\n")
     monkeypatch.setattr("tokenizer.corpus.byte_lines", interrupt)
     ended = transduce(command, *arguments[command])
     assert (ended.code, ended.err) == (130, b"transduce: interrupted\n")

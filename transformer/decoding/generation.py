@@ -32,8 +32,8 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
     """
     if loaded.config.shape != "decoder":
         raise ConfigError(
-            f"{loaded.folder} is of the shape {loaded.config.shape}; generating needs a decoder "
-            "(an encoder-decoder can `transduce translate`)"
+            f"the {loaded.config.shape} model in {loaded.folder} cannot generate, which needs a "
+            "decoder; an encoder-decoder can `transduce translate`"
         )
     ids = loaded.tokenizer.encode(prompt) or [loaded.generation.eos_token_id]
     context = loaded.config.max_positions

@@ -28,4 +28,5 @@ class SearchOptions:
 
     def score(self, log_probability: float, length: int) -> float:
         """`log p / length^α`, the end token counted in the length: Hugging Face's definition."""
-        return log_probability / max(1, length) ** self.length_penalty
+        scale: float = max(1, length) ** self.length_penalty
+        return log_probability / scale

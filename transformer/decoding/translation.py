@@ -56,8 +56,8 @@ def translate_lines(
     """
     if loaded.config.shape != "encoder-decoder":
         raise ConfigError(
-            f"{loaded.folder} is of the shape {loaded.config.shape}; translating needs an "
-            "encoder-decoder (a decoder can `transduce generate`)"
+            f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs an "
+            "encoder-decoder; a decoder can `transduce generate`"
         )
     counts = Counter() if counts is None else counts
     numbered = enumerate(lines)

@@ -27,7 +27,8 @@ def translation_scores(
     Raises MissingExtraError without sacrebleu, ConfigError for an unknown tokenization.
     """
     try:
-        from sacrebleu.metrics import BLEU, CHRF  # noqa: PLC0415  (an extra)
+        from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
+        from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError(
             "BLEU and chrF need sacrebleu: pip install 'transduce[eval]'"

@@ -63,6 +63,8 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
     elif init.shape != objective.shape:
         raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
     objective.check(recipe.data)
+    if "-" in data_paths(recipe):
+        raise ConfigError("training reads its text more than once, so not from stdin: give a file")
     for path in [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]:
         with Path(path).open("rb"):
             pass
