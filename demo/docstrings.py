@@ -4,7 +4,6 @@ python demo/docstrings.py FILE
 """
 
 import ast
-import inspect
 import os
 import sys
 import warnings
@@ -29,7 +28,7 @@ def docstrings(root: Path) -> Iterator[str]:
         for node in ast.walk(tree):
             text = ast.get_docstring(node) if isinstance(node, kinds) else None
             if text and len(text) >= SHORTEST:
-                yield inspect.cleandoc(text)
+                yield text.strip()
 
 
 def write(file: Path) -> None:

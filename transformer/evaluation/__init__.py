@@ -1,13 +1,19 @@
 """Scores: perplexity, BLEU, chrF."""
 
 from .perplexity import Likelihood, batch_loss, likelihood, text_likelihood
-from .translation import MissingExtraError, Score, translation_scores
+from .translation import (
+    MissingExtraError,
+    Score,
+    can_score_translations,
+    translation_scores,
+)
 
 __all__ = [
     "Likelihood",
     "MissingExtraError",
     "Score",
     "batch_loss",
+    "can_score_translations",
     "likelihood",
     "text_likelihood",
     "translation_scores",

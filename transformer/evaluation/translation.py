@@ -1,5 +1,6 @@
 """BLEU and chrF, by sacreBLEU, with the signatures without which they mean nothing."""
 
+import importlib.util
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,11 @@ class Score(NamedTuple):
 
 class MissingExtraError(ConfigError):
     """An optional package that this needs and that is not installed."""
+
+
+def can_score_translations() -> bool:
+    """Whether sacrebleu is installed."""
+    return importlib.util.find_spec("sacrebleu") is not None
 
 
 def translation_scores(

@@ -19,11 +19,16 @@ from ..decoding import (
     stream_text,
     translate_lines,
 )
-from ..evaluation import Score, translation_scores
+from ..evaluation import (
+    MissingExtraError,
+    Score,
+    can_score_translations,
+    translation_scores,
+)
 from ..loading import LoadedModel
 from ..tables import Table
 from .corpora import PairCorpus, Piece, RunningCorpus
-from .recipe import DataRecipe, Recipe
+from .recipe import Recipe
 
 _ENCODED_TOGETHER = 1000  # lines given to the tokenizer at once
 TRAIN, VALID = "train", "valid"
@@ -37,8 +42,9 @@ class Objective(Protocol):
     defaults: ClassVar[dict[str, Any]]  # the bottom layer of its recipes
     metrics: ClassVar[tuple[str, ...]]  # by which the best checkpoint may be chosen
 
-    def check(self, data: DataRecipe) -> None:
-        """Raise ConfigError where the recipe names no text of the kind that is needed."""
+    def check(self, recipe: Recipe) -> None:
+        """Raise ConfigError where the recipe names no text of the kind that is needed, and
+        MissingExtraError where its metric cannot be computed."""
         ...
 
     def longest(self, recipe: Recipe) -> int:
@@ -88,9 +94,14 @@ class Translation:
         "validation": {"metric": "bleu"},
     }
 
-    def check(self, data: DataRecipe) -> None:
+    def check(self, recipe: Recipe) -> None:
         """See Objective."""
-        PairCorpus(data, Counts()).check()
+        PairCorpus(recipe.data, Counts()).check()
+        if recipe.validation.metric != "loss" and not can_score_translations():
+            raise MissingExtraError(
+                f"validation by {recipe.validation.metric} needs sacrebleu: pip install "
+                "'transduce[eval]', or choose --set validation.metric=loss"
+            )
 
     def longest(self, recipe: Recipe) -> int:
         """See Objective."""
@@ -142,7 +153,9 @@ class Translation:
         )
 
     def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
-        """See Objective. BLEU and chrF of greedy or beam output."""
+        """See Objective. BLEU and chrF of greedy or beam output; none without sacrebleu."""
+        if not can_score_translations():
+            return {}
         sources, references = (_read(folder, VALID, side) for side in ("source", "target"))
         hypotheses = self._translate(loaded, recipe, sources)
         return translation_scores(hypotheses, references, tokenize=recipe.validation.tokenize)
@@ -174,9 +187,9 @@ class LanguageModel:
         "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
     }
 
-    def check(self, data: DataRecipe) -> None:
+    def check(self, recipe: Recipe) -> None:
         """See Objective."""
-        RunningCorpus(data, Counts()).check()
+        RunningCorpus(recipe.data, Counts()).check()
 
     def longest(self, recipe: Recipe) -> int:
         """See Objective."""

@@ -62,7 +62,7 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
         raise ConfigError("--init takes a model as it is: leave all of [model] but preset out")
     elif init.shape != objective.shape:
         raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
-    objective.check(recipe.data)
+    objective.check(recipe)
     if "-" in data_paths(recipe):
         raise ConfigError("training reads its text more than once, so not from stdin: give a file")
     for path in [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]:

@@ -1,0 +1,1 @@
+"""Text for `make demo`, made on the spot."""

@@ -1,0 +1,1 @@
+"""Speed, measured: tables, not tests. `make benchmark` prints them all."""

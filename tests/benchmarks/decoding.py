@@ -1,0 +1,91 @@
+"""Decoding speed: tokens a second, greedy and beam 4, batch 1 and 32, every text of equal length.
+
+python -m tests.benchmarks.decoding
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from tests.benchmarks.measuring import rates, show
+from tests.benchmarks.peers import marian
+from transformer import Transformer, TransformerConfig, preset_config
+from transformer.decoding import SEARCHES, SearchOptions
+from transformer.decoding.stepper import source_stepper
+from transformer.initialization import initialize
+
+SOURCE, WRITTEN = 24, 32
+PRESETS = {"base": 32_000, "translate-small": 8000}
+
+
+def sources(rows: int, vocab_size: int) -> torch.Tensor:
+    """Random ids, the same each time."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(4, vocab_size, (rows, SOURCE), generator=generator)
+
+
+def ours(model: Transformer, rows: int, beam: int) -> Callable[[], int]:
+    """This project's search; no token ends a text."""
+    source_BS = sources(rows, model.config.vocab_size)
+    options = SearchOptions(end=frozenset(), beam=beam)
+
+    @torch.inference_mode()
+    def decode() -> int:
+        stepper = source_stepper(model, source_BS.tolist(), size=WRITTEN)
+        first_R = torch.full((rows,), 2)
+        search = SEARCHES["beam" if beam > 1 else "greedy"]
+        found = search(stepper, first_R, [WRITTEN] * rows, options)
+        return sum(len(best[0].ids) for best in found)
+
+    return decode
+
+
+def theirs(model: torch.nn.Module, rows: int, beam: int, vocab_size: int) -> Callable[[], int]:
+    """transformers' generate, held to the same length."""
+    source_BS = sources(rows, vocab_size)
+
+    @torch.inference_mode()
+    def decode() -> int:
+        found = model.generate(  # type: ignore[operator]
+            input_ids=source_BS,
+            num_beams=beam,
+            do_sample=False,
+            min_new_tokens=WRITTEN,
+            max_new_tokens=WRITTEN,
+        )
+        assert found.shape == (rows, WRITTEN + 1)
+        return rows * WRITTEN
+
+    return decode
+
+
+def built(config: TransformerConfig) -> Transformer:
+    """Random weights; what is written is nonsense, the work is the same."""
+    model = Transformer(config)
+    initialize(model, seed=1)
+    return model.eval().requires_grad_(False)
+
+
+def main() -> None:
+    """Print a table for each size."""
+    for preset, vocab_size in PRESETS.items():
+        config = preset_config(preset, vocab_size=vocab_size, norm_placement="post")
+        model, half = built(config), built(config).bfloat16()
+        peer = marian(config).eval()
+        columns = {}
+        for rows in (1, 32):
+            for beam in (1, 4):
+                title = f"{'greedy' if beam == 1 else f'beam {beam}'}, batch {rows}"
+                columns[title] = rates(
+                    {
+                        "transduce float32": ours(model, rows, beam),
+                        "transduce bfloat16": ours(half, rows, beam),
+                        "transformers float32": theirs(peer, rows, beam, vocab_size),
+                    },
+                    rounds=3,
+                )
+        show(f"decoding, {preset}, tokens/s", columns, peer="transformers float32")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Medians of interleaved runs, and the table that they make."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+
+def rates(work: Mapping[str, Callable[[], int]], *, rounds: int = 5) -> dict[str, float]:
+    """Tokens a second of each, the median of several rounds after one to warm up.
+
+    A round runs each once, so that whatever else the machine does falls on all alike.
+    """
+    seen: dict[str, list[float]] = {name: [] for name in work}
+    for number in range(rounds + 1):
+        for name, run in work.items():
+            started = time.perf_counter()
+            tokens = run()
+            if number:
+                seen[name].append(tokens / (time.perf_counter() - started))
+    return {name: statistics.median(values) for name, values in seen.items()}
+
+
+def show(title: str, columns: Mapping[str, Mapping[str, float]], *, peer: str) -> None:
+    """A row for each contestant, a column for each task; in brackets the ratio to the peer."""
+    table = Table(title=title)
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    for name in names:
+        cells = []
+        for column in columns.values():
+            rate, base = column[name], column.get(peer)
+            cells.append(f"{rate:,.0f}" + (f" ({rate / base:.2f})" if base else ""))
+        table.add_row(name, *cells)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
+    console = Console()
+    console.print(table)
+    console.print(
+        f"tokens/s; torch {torch.__version__}, {torch.get_num_threads()} threads {device}"
+    )

@@ -1,0 +1,96 @@
+"""Training speed: target tokens a second of one step, forward, backward and update.
+
+python -m tests.benchmarks.training
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional as F
+
+from tests.benchmarks.measuring import rates, show
+from tests.benchmarks.peers import marian
+from transformer import Transformer, TransformerConfig, preset_config
+from transformer.data import Batch
+from transformer.evaluation import batch_loss
+from transformer.initialization import initialize
+
+ROWS, LENGTH, VOCABULARY = 96, 24, 8000
+SIZES = {
+    "4+4 layers, 128 wide": {
+        "preset": "translate-tiny", "encoder_layers": 4, "decoder_layers": 4, "dropout": 0.3,
+    },
+    "3+3 layers, 256 wide": {"preset": "translate-small", "dropout": 0.1},
+}  # fmt: skip
+
+
+def batch() -> Batch:
+    """Random ids; every row full."""
+    ids_BT = torch.randint(4, VOCABULARY, (ROWS, LENGTH + 1))
+    return Batch(
+        ids_BT=ids_BT[:, :-1],
+        targets_BT=ids_BT[:, 1:],
+        target_tokens=ROWS * LENGTH,
+        rows=torch.arange(ROWS).numpy(),
+        source_BS=torch.randint(4, VOCABULARY, (ROWS, LENGTH)),
+    )
+
+
+def ours(config: TransformerConfig, precision: str) -> Callable[[], int]:
+    """A step of this project."""
+    model = Transformer(config)
+    initialize(model, seed=1)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    data = batch()
+
+    def step() -> int:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+            loss, _ = batch_loss(model, data, smoothing=0.1)
+        (loss / data.target_tokens).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        return data.target_tokens
+
+    return step
+
+
+def theirs(config: TransformerConfig, precision: str) -> Callable[[], int]:
+    """A plain loop around transformers' model of the same size."""
+    model = marian(config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    data = batch()
+
+    def step() -> int:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = model(input_ids=data.source_BS, decoder_input_ids=data.ids_BT).logits
+            loss = F.cross_entropy(
+                logits.flatten(0, 1).float(), data.targets_BT.flatten(), label_smoothing=0.1
+            )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        return data.target_tokens
+
+    return step
+
+
+def main() -> None:
+    """Print the table."""
+    columns = {}
+    for title, size in SIZES.items():
+        fields = dict(size)
+        config = preset_config(str(fields.pop("preset")), vocab_size=VOCABULARY, **fields)
+        columns[title] = rates(
+            {
+                f"{name} {precision}": make(config, precision)
+                for precision in ("float32", "bfloat16")
+                for name, make in (("transduce", ours), ("transformers", theirs))
+            }
+        )
+    show("training, target tokens/s", columns, peer="transformers float32")
+
+
+if __name__ == "__main__":
+    main()
