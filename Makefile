@@ -51,4 +51,4 @@ benchmark: $(VENV)/peers
 	$(BIN)/python -m tests.benchmarks.decoding
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) build *.egg-info

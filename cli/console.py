@@ -113,5 +113,6 @@ def leave(code: int) -> NoReturn:
     """Leave at once: threads of the libraries would make an interrupted program linger."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)

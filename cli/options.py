@@ -20,7 +20,7 @@ BatchTokens = Annotated[
     int,
     typer.Option("--batch-tokens", min=1, help="Padded source tokens times beams in one batch."),
 ]
-Beam = Annotated[int, typer.Option("--beam", min=1, help="Beams; 1 is greedy search.")]
+Beam = Annotated[int, typer.Option("--beam", min=1, help="Beams; 1 is no beam search.")]
 LengthPenalty = Annotated[
     float,
     typer.Option("--length-penalty", help="α in log p / length^α; the length counts the end."),

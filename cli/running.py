@@ -28,11 +28,11 @@ def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
     Raises ConfigError where options contradict each other, rather than ignore one in silence.
     """
     try:
-        chain({name: value for name, value in sampling.items() if value != 0.0})
+        cold = sampling["temperature"] == 0.0  # greedy search, not a processor's value
+        chain({**sampling, "temperature": None} if cold else sampling)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     given = [f"--{name}" for name, value in sampling.items() if value is not None]
-    cold = sampling.get("temperature") == 0.0
     if cold and len(given) > 1:
         others = ", ".join(name for name in given if name != "--temperature")
         raise ConfigError(f"temperature 0 is greedy search, which {others} cannot change")

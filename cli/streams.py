@@ -46,7 +46,8 @@ class Writer:
 @contextmanager
 def output(path: Path | None, *, reading: str | None = None) -> Iterator[Writer]:
     """Where results go: a file other than the one that is being read, or stdout."""
-    if path is not None and reading is not None and path.exists() and path.samefile(reading):
+    reads_file = reading is not None and reading != "-" and Path(reading).exists()
+    if path is not None and reads_file and path.exists() and path.samefile(str(reading)):
         raise FileExistsError(errno.EEXIST, "is the input; name another output", str(path))
     if path is None:
         yield Writer(sys.stdout.buffer)
@@ -55,11 +56,13 @@ def output(path: Path | None, *, reading: str | None = None) -> Iterator[Writer]
             yield Writer(stream)
 
 
-def report(counts: "Counts", *, quiet: bool, shortened: int = 0) -> None:
-    """Say what had to be mended in the input."""
+def report(counts: "Counts", *, quiet: bool, shortened: int = 0, unfinished: int = 0) -> None:
+    """Say what had to be mended in the input, and what was cut off in the output."""
     if quiet:
         return
     if counts.replaced:
         say(f"{counts.replaced:,} lines held invalid UTF-8, read as U+FFFD")
     if total := counts.shortened + shortened:
         say(f"{total:,} lines were too long and were shortened")
+    if unfinished:
+        say(f"{unfinished:,} answers were cut off at their limit; -n sets another")

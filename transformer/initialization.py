@@ -57,7 +57,7 @@ def _normal(model: Transformer, config: TransformerConfig) -> None:
 
 
 def _gpt2(model: Transformer, config: TransformerConfig) -> None:
-    """Normal; maps that end in the residual stream divided by √(number of residual additions)."""
+    """Normal; maps that end in the residual stream by √(2 · layers) less; Radford et al. 2019."""
     _normal(model, config)
     layers = config.encoder_layers + config.decoder_layers
     residual = config.initialization_std / math.sqrt(2 * layers)

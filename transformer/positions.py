@@ -84,6 +84,11 @@ class Learned(Positions):
 class Rotary(Positions):
     """Pairs (i, i + K/2) of queries and keys turned by `pos·θ^(-2i/K)`; arXiv 2104.09864."""
 
+    def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
+        super().__init__(config, causal=causal)
+        if config.rotary_scaling is not None:
+            ROTARY_SCALINGS.check(config.rotary_scaling.kind)
+
     def rotation(self, positions_BT: Tensor) -> Tensor:
         """Cosines and sines of each position's angles."""
         config = self.config

@@ -34,11 +34,14 @@ def evaluate(
     """BLEU and chrF with their signatures, or perplexity and bits per byte."""
     from transformer.config import ConfigError
     from transformer.decoding import TranslationOptions
+    from transformer.evaluation import check_tokenization
 
     from ..running import load, search_options
 
     if (source is None) != (reference is None) or (source is None) == (text is None):
         raise ConfigError("give --source and --reference, or --text")
+    if source is not None:
+        check_tokenization(tokenize)
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
         options = TranslationOptions(

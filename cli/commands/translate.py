@@ -61,4 +61,4 @@ def translate(
                 text = answer.texts[place] if place < len(answer.texts) else ""
                 score = answer.hypotheses[place].score if place < len(answer.hypotheses) else 0.0
                 writer.line(f"{score:.4f}\t{text}" if scores else text)
-    report(read, quiet=quiet, shortened=counts["shortened"])
+    report(read, quiet=quiet, shortened=counts["shortened"], unfinished=counts["unfinished"])

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from checkpoints import load_tensors, read_json
-from tests.training.toys import toy_recipe, train
+from tests.training.toys import toy_recipe, train, write_pairs
 from transformer.config import ConfigError
 from transformer.data import TokenStore
 from transformer.decoding import SearchOptions, TranslationOptions, translate_lines
@@ -133,9 +133,10 @@ def test_every_objective_learns_its_toy(tmp_path: Path, objective: str) -> None:
 
 
 def test_a_toy_translation_is_learnt_to_the_letter(tmp_path: Path) -> None:
-    recipe = toy_recipe(tmp_path, steps=500, learning_rate=1e-2, warmup=20, batch_tokens=1024)
+    recipe = toy_recipe(tmp_path, steps=400, learning_rate=1e-2, warmup=20, batch_tokens=1024)
+    write_pairs(tmp_path, lines=800)
     recipe = changed(
-        recipe, model={"d_model": 32, "d_ff": 64}, tokenizer={"kind": "bpe", "vocab_size": 60},
+        recipe, model={"d_model": 32, "d_ff": 64}, tokenizer={"kind": "bpe", "vocab_size": 100},
         training={"schedule": "cosine", "label_smoothing": 0.0}, validation={"every": 500},
     )  # fmt: skip
     train(recipe, tmp_path / "run")
@@ -182,8 +183,10 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_model_can_start_from_another(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, steps=4)
     train(recipe, tmp_path / "first")
-    train(changed(recipe, training={"learning_rate": 1e-12}), tmp_path / "second",
-          init=tmp_path / "first")  # fmt: skip
+    fields = msgspec.to_builtins(recipe)
+    still = {**fields["training"], "learning_rate": 1e-12}
+    fields = {**fields, "training": still, "model": {"preset": "translate-tiny"}}
+    train(recipe_from_fields(fields), tmp_path / "second", init=tmp_path / "first")
     first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
     best = load_model(tmp_path / "first").model.state_dict()
     assert all(torch.allclose(best[name], second[name], atol=1e-6) for name in first)
@@ -195,3 +198,45 @@ def test_a_run_records_its_recipe_and_its_numbers(tmp_path: Path) -> None:
     assert resolve_recipe(None, {}, [], resumed=tmp_path / "run") == recipe
     assert len(TokenStore(tmp_path / "run" / "data" / "train" / "source")) == 108
     assert len(TokenStore(tmp_path / "run" / "data" / "valid" / "source")) == 12
+
+
+def test_steps_are_saved_when_validating_fails(tmp_path: Path) -> None:
+    run = Run(toy_recipe(tmp_path), tmp_path / "run", device="cpu")
+
+    def fail(*arguments: object) -> None:
+        raise ValueError("no validation today")
+
+    run._validate = fail
+    with pytest.raises(ValueError, match="today"):
+        list(run.events())
+    assert read_json(tmp_path / "run" / find_state(tmp_path / "run"))["step"] == 4
+    events = train(run.recipe, tmp_path / "run", resume=True)
+    assert [event.step for event in events if isinstance(event, Validated)] == [4, 8]
+
+
+def test_a_resumed_run_cannot_become_another(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, steps=2)
+    train(recipe, tmp_path / "run")
+    for change in ({"training": {"ema": 0.5}}, {"tokenizer": {"kind": "bpe"}}):
+        with pytest.raises(ConfigError, match=r"was started with .*: start a new run"):
+            train(changed(recipe, **change), tmp_path / "run", resume=True)
+
+
+def test_training_that_diverges_says_so_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, optimizer="sgd", learning_rate=1e30, clip=0.0, warmup=4)
+    with pytest.raises(ConfigError, match=r"lower training\.learning_rate"):
+        train(recipe, tmp_path / "run")
+
+
+def test_line_ends_inside_a_record_do_not_shift_the_validation_text(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, steps=4)
+    rows = [{"s": "1 2", "t": "one\rtwo"}, {"s": "3", "t": "th\nree"}] * 30
+    (tmp_path / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    odd = {
+        "source": [],
+        "target": [],
+        "pairs": [str(tmp_path / "odd.jsonl")],
+        "columns": ["s", "t"],
+    }
+    events = train(changed(recipe, data=odd), tmp_path / "run")
+    assert [event.sample[1][1] for event in events if isinstance(event, Validated)] == ["one\rtwo"]

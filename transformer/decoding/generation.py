@@ -30,7 +30,7 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
 
     Raises PromptError where nothing can be written after it, with both counts.
     """
-    if loaded.config.shape != "decoder":
+    if loaded.config.has_encoder or not loaded.config.has_decoder:
         raise ConfigError(
             f"the {loaded.config.shape} model in {loaded.folder} cannot generate, which needs a "
             "decoder; an encoder-decoder can `transduce translate`"

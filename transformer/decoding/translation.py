@@ -20,7 +20,8 @@ MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any mode
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationOptions:
-    """How to translate. A translation has at most `ratio` times the source's tokens plus 10."""
+    """How to translate. A translation has at most `max_tokens`, or else `ratio` times the source's
+    tokens plus 10."""
 
     search: str = "beam"
     options: SearchOptions
@@ -54,7 +55,7 @@ def translate_lines(
     back in their order. `counts` gathers what was shortened. Raises ConfigError for a model
     without an encoder.
     """
-    if loaded.config.shape != "encoder-decoder":
+    if not (loaded.config.has_encoder and loaded.config.has_decoder):
         raise ConfigError(
             f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs an "
             "encoder-decoder; a decoder can `transduce generate`"
@@ -63,10 +64,9 @@ def translate_lines(
     numbered = enumerate(lines)
     largest = max(_FIRST, WINDOW * options.batch_tokens // 256)
     size = _FIRST
-    with torch.inference_mode():
-        while window := list(islice(numbered, size)):
-            yield from _window(loaded, window, options, counts)
-            size = min(2 * size, largest)
+    while window := list(islice(numbered, size)):
+        yield from _window(loaded, window, options, counts)
+        size = min(2 * size, largest)
 
 
 def _window(
@@ -82,7 +82,9 @@ def _window(
     done = {n: Translation(n, [""], []) for n in numbers if not sources[n]}
     beams = max(options.options.beam, options.options.n_best)
     for rows in _batches(real, sources, max(1, options.batch_tokens // beams)):
-        done.update(_translate(loaded, rows, sources, options))
+        for answer in _translate(loaded, rows, sources, options):
+            counts["unfinished"] += not answer.hypotheses[0].finished
+            done[answer.number] = answer
     for number in numbers:
         yield done[number]
 
@@ -111,19 +113,22 @@ def _batches(ordered: list[int], sources: dict[int, list[int]], budget: int) -> 
         start += rows
 
 
+@torch.inference_mode()
 def _translate(
     loaded: LoadedModel,
     numbers: list[int],
     sources: dict[int, list[int]],
     options: TranslationOptions,
-) -> Iterator[tuple[int, Translation]]:
+) -> list[Translation]:
     batch = [sources[number] for number in numbers]
-    most = min(options.max_tokens or loaded.config.max_positions, loaded.config.max_positions)
-    limits = [max(1, min(most, int(options.ratio * len(ids)) + 10)) for ids in batch]
+    most = loaded.config.max_positions
+    limits = [min(most, options.max_tokens or int(options.ratio * len(ids)) + 10) for ids in batch]
     stepper = source_stepper(loaded.model, batch, size=max(limits))
     first_R = torch.full((len(batch),), loaded.start_id, device=loaded.device)
     asked = replace(options.options, keys=numbers)
     found = SEARCHES[options.search](stepper, first_R, limits, asked)
+    answers = []
     for number, hypotheses in zip(numbers, found, strict=True):
         texts = loaded.tokenizer.decode_batch([h.ids for h in hypotheses])
-        yield number, Translation(number, [" ".join(t.split("\n")) for t in texts], hypotheses)
+        answers.append(Translation(number, [" ".join(t.split("\n")) for t in texts], hypotheses))
+    return answers

@@ -5,6 +5,7 @@ from .translation import (
     MissingExtraError,
     Score,
     can_score_translations,
+    check_tokenization,
     translation_scores,
 )
 
@@ -14,6 +15,7 @@ __all__ = [
     "Score",
     "batch_loss",
     "can_score_translations",
+    "check_tokenization",
     "likelihood",
     "text_likelihood",
     "translation_scores",

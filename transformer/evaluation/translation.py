@@ -25,6 +25,19 @@ def can_score_translations() -> bool:
     return importlib.util.find_spec("sacrebleu") is not None
 
 
+def check_tokenization(name: str) -> None:
+    """Raise MissingExtraError without sacrebleu, ConfigError for a tokenization it has not."""
+    try:
+        from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise MissingExtraError(
+            "BLEU and chrF need sacrebleu: pip install 'transduce[eval]'"
+        ) from None
+    if name not in BLEU.TOKENIZERS:
+        allowed = ", ".join(sorted(BLEU.TOKENIZERS))
+        raise ConfigError(f"sacreBLEU has no tokenization {name!r}; allowed: {allowed}")
+
+
 def translation_scores(
     hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a"
 ) -> dict[str, Score]:
@@ -32,16 +45,12 @@ def translation_scores(
 
     Raises MissingExtraError without sacrebleu, ConfigError for an unknown tokenization.
     """
-    try:
-        from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
-        from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError(
-            "BLEU and chrF need sacrebleu: pip install 'transduce[eval]'"
-        ) from None
-    if tokenize not in BLEU.TOKENIZERS:
-        allowed = ", ".join(sorted(BLEU.TOKENIZERS))
-        raise ConfigError(f"sacreBLEU has no tokenization {tokenize!r}; allowed: {allowed}")
+    check_tokenization(tokenize)
+    from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
+    from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415
+
+    if len(hypotheses) != len(references):
+        raise ValueError(f"{len(hypotheses)} hypotheses for {len(references)} references")
     metrics = {"bleu": BLEU(tokenize=tokenize, force=True), "chrf": CHRF()}
     scores = {}
     for name, metric in metrics.items():

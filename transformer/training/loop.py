@@ -74,8 +74,9 @@ class Trainer:
         self.steps_done = number
         if self.average is not None:
             self.average.update(self.model.state_dict().items(), number)
+        loss, gradient_norm = float(nats) / tokens, float(norm)  # waits for a GPU's queue
         seconds = time.perf_counter() - started
-        return StepReport(number, float(nats) / tokens, rate, float(norm), tokens, seconds)
+        return StepReport(number, loss, rate, gradient_norm, tokens, seconds)
 
     def precision(self) -> torch.autocast:
         """Matrix products in the recipe's precision: auto is bfloat16 on a GPU."""

@@ -4,7 +4,9 @@ Each says which text it needs, how that becomes ids on disk, which batches are d
 how the result is scored beyond its loss.
 """
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -23,6 +25,7 @@ from ..evaluation import (
     MissingExtraError,
     Score,
     can_score_translations,
+    check_tokenization,
     translation_scores,
 )
 from ..loading import LoadedModel
@@ -72,15 +75,14 @@ class Objective(Protocol):
         ...
 
 
-def _write(folder: Path, part: str, names: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
-    for name, lines in zip(names, columns, strict=True):
-        text = "".join(f"{line}\n" for line in lines)
-        (folder / part / f"{name}.txt").write_text(text, encoding="utf-8")
+def _write_shown(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    """Keep validation text as it is, whatever line ends are in it."""
+    (folder / VALID / "shown.json").write_text(json.dumps(pairs), encoding="utf-8")
 
 
-def _read(folder: Path, part: str, name: str) -> list[str]:
-    text = (folder / part / f"{name}.txt").read_text(encoding="utf-8")
-    return text.split("\n")[:-1]
+def _read_shown(folder: Path) -> list[tuple[str, str]]:
+    pairs = json.loads((folder / VALID / "shown.json").read_text(encoding="utf-8"))
+    return [(source, target) for source, target in pairs]
 
 
 class Translation:
@@ -102,6 +104,8 @@ class Translation:
                 f"validation by {recipe.validation.metric} needs sacrebleu: pip install "
                 "'transduce[eval]', or choose --set validation.metric=loss"
             )
+        if can_score_translations():
+            check_tokenization(recipe.validation.tokenize)
 
     def longest(self, recipe: Recipe) -> int:
         """See Objective."""
@@ -116,8 +120,8 @@ class Translation:
         corpus = PairCorpus(recipe.data, counts)
         left_out = self._encode(corpus.training(), recipe, tokenizer, folder / TRAIN)
         self._encode(corpus.validation(), recipe, tokenizer, folder / VALID)
-        shown = list(islice(corpus.validation(), recipe.validation.max_lines))
-        _write(folder, VALID, ("source", "target"), ([s for s, _ in shown], [t for _, t in shown]))
+        shown = islice(replace(corpus, counts=Counts()).validation(), recipe.validation.max_lines)
+        _write_shown(folder, list(shown))
         return left_out
 
     def _encode(
@@ -156,17 +160,17 @@ class Translation:
         """See Objective. BLEU and chrF of greedy or beam output; none without sacrebleu."""
         if not can_score_translations():
             return {}
-        sources, references = (_read(folder, VALID, side) for side in ("source", "target"))
+        sources, references = zip(*_read_shown(folder), strict=True)
         hypotheses = self._translate(loaded, recipe, sources)
         return translation_scores(hypotheses, references, tokenize=recipe.validation.tokenize)
 
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
         """See Objective. The first validation line, its reference and its translation."""
-        (source, *_), (target, *_) = (_read(folder, VALID, side) for side in ("source", "target"))
+        source, target = _read_shown(folder)[0]
         (output,) = self._translate(loaded, recipe, [source])
         return [("source", source), ("reference", target), ("output", output)]
 
-    def _translate(self, loaded: LoadedModel, recipe: Recipe, lines: list[str]) -> list[str]:
+    def _translate(self, loaded: LoadedModel, recipe: Recipe, lines: Sequence[str]) -> list[str]:
         options = TranslationOptions(
             search="beam" if recipe.validation.beam > 1 else "greedy",
             options=SearchOptions(
@@ -237,8 +241,11 @@ class LanguageModel:
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
         """See Objective. The training text's first words, and what the model makes of them."""
         del recipe
-        first = TokenStore(folder / TRAIN / "text").ids[1 : 1 + _PROMPT].tolist()
+        most = min(_PROMPT, loaded.config.max_positions // 2)
+        first = TokenStore(folder / TRAIN / "text").ids[1 : 1 + most].tolist()
         prompt = loaded.tokenizer.decode(first)
+        if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
+            return []  # it ends inside a character, whose halves were spelled out
         search = SearchOptions(
             end=frozenset({loaded.generation.eos_token_id}),
             processors={"temperature": 0.8, "top-p": 0.95},

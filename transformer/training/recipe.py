@@ -101,12 +101,26 @@ class Recipe(_Section, frozen=True, kw_only=True):
             "validation.keep": validation.keep,
             "validation.beam": validation.beam,
             "tokenizer.vocab_size": self.tokenizer.vocab_size,
+            "validation.max_lines": validation.max_lines,
             "data.max_tokens": self.data.max_tokens,
+            "training.adam_eps": training.adam_eps,
         }
         for key, value in positive.items():
             if not 0 < value < math.inf:  # nor NaN
                 raise ConfigError(f"{key} is {value}; it must be above 0")
+        for key, value in {
+            "training.warmup": training.warmup,
+            "training.weight_decay": training.weight_decay,
+            "training.clip": training.clip,
+            "validation.patience": validation.patience,
+        }.items():
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"{key} is {value}; it must be at least 0")
+        if not 0 <= self.seed < 1 << 31:
+            raise ConfigError(f"seed is {self.seed}; it must be at least 0 and below 2^31")
         for key, rate in {
+            "training.beta1": training.beta1,
+            "training.beta2": training.beta2,
             "training.label_smoothing": training.label_smoothing,
             "training.ema": training.ema,
             "data.valid_fraction": self.data.valid_fraction,

@@ -60,6 +60,13 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
         INITIALIZATIONS.check(model.config.initialization)
     elif recipe.model.keys() - {"preset"}:
         raise ConfigError("--init takes a model as it is: leave all of [model] but preset out")
+    elif init.max_positions < objective.longest(recipe):
+        raise ConfigError(
+            f"the initial model has {init.max_positions} positions; the recipe trains on texts of "
+            f"up to {objective.longest(recipe)}: lower training.context or data.max_tokens"
+        )
+    elif recipe.tokenizer.path:
+        raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
     elif init.shape != objective.shape:
         raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
     objective.check(recipe)

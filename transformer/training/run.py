@@ -1,14 +1,16 @@
 """A run: from a recipe to a folder with a trained model, as a stream of events."""
 
 import hashlib
+import math
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from checkpoints import read_json, sweep, to_json, write_file, write_folder
+from checkpoints import read_json, sweep, to_json, verify, write_file, write_folder
 from tokenizer import CorpusError, Counts, Tokenizer, train_tokenizer
 
 from ..config import ConfigError
@@ -33,6 +35,13 @@ from .recipe import Recipe, read_toml, recipe_from_fields, recipe_to_toml
 from .resolving import RECIPE, check_recipe, data_paths, model_config, tokenizer_options
 
 STATE = "state.json"
+# What a run's saved state depends on: these keys cannot change on resuming (none: all of them).
+_FIXED: dict[str, tuple[str, ...]] = {
+    "data": (),
+    "tokenizer": (),
+    "training": ("optimizer", "ema", "batch_tokens", "accumulate", "context"),
+    "validation": ("metric",),
+}
 
 
 class Progress(msgspec.Struct):
@@ -43,6 +52,10 @@ class Progress(msgspec.Struct):
     best_step: int | None = None
     best_value: float | None = None
     without_improvement: int = 0
+
+
+class DivergedError(ConfigError):
+    """Training that has left the numbers."""
 
 
 class Run:
@@ -102,11 +115,21 @@ class Run:
 
     def _check_unchanged(self) -> None:
         """Raise ConfigError where a resumed run is asked to become another one."""
-        old = recipe_from_fields(read_toml(self.folder / RECIPE))
-        for section in ("objective", "seed", "tokenizer", "model"):
-            if getattr(old, section) != getattr(self.recipe, section):
+        old, new = (
+            msgspec.to_builtins(recipe)
+            for recipe in (recipe_from_fields(read_toml(self.folder / RECIPE)), self.recipe)
+        )
+        for section, keys in _FIXED.items():
+            for key in keys or new[section]:
+                if old[section][key] != new[section][key]:
+                    raise ConfigError(
+                        f"{self.folder} was started with {section}.{key} {old[section][key]!r}; "
+                        "that cannot change on resuming: start a new run"
+                    )
+        for key in ("objective", "seed", "model"):
+            if old[key] != new[key]:
                 raise ConfigError(
-                    f"{self.folder} was started with another {section}; that cannot change on "
+                    f"{self.folder} was started with another {key}; that cannot change on "
                     "resuming: start a new run"
                 )
 
@@ -116,9 +139,10 @@ class Run:
         while True:
             if self._due() and not self.stop():
                 if valid is not None:
-                    yield self._validate(trainer, tokenizer, valid)
-                self.progress.validated_step = self.progress.step
-                yield self._save(trainer, tokenizer)
+                    yield from self._validate_safely(trainer, tokenizer, valid)
+                if not self.stop():
+                    self.progress.validated_step = self.progress.step
+                    yield self._save(trainer, tokenizer)
             if patience and self.progress.without_improvement >= patience:
                 reason = f"no improvement in {patience} validations"
                 yield Finished(trainer.steps_done, reason, interrupted=False)
@@ -131,6 +155,12 @@ class Run:
                 yield Finished(trainer.steps_done, "interrupted and saved", interrupted=True)
                 return
             report = trainer.step()
+            if not math.isfinite(report.loss + report.gradient_norm):
+                raise DivergedError(
+                    f"the loss is {report.loss} and the gradient's norm {report.gradient_norm} at "
+                    f"step {report.step}: lower training.learning_rate or raise training.warmup; "
+                    "the last checkpoint stands"
+                )
             self.progress.step = report.step
             yield report
 
@@ -140,12 +170,29 @@ class Run:
         at = step > 0 and (step % self.recipe.validation.every == 0 or step >= steps)
         return at and self.progress.validated_step != step
 
-    def _validate(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data) -> Validated:
+    def _validate_safely(
+        self, trainer: Trainer, tokenizer: Tokenizer, valid: Data
+    ) -> Iterator[Event]:
+        """Validate; should that fail, save the steps that led to it first."""
+        try:
+            found = self._validate(trainer, tokenizer, valid)
+        except Exception:
+            self._save(trainer, tokenizer)
+            raise
+        if found is not None:
+            yield found
+
+    def _validate(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data) -> Validated | None:
+        """Loss, scores and a sample; None where a stop was asked for meanwhile."""
+        data = self.folder / "data"
         with trainer.evaluating() as model:
-            found = likelihood(model, valid.in_order())
+            batches = takewhile(lambda _: not self.stop(), valid.in_order())
+            found = likelihood(model, batches)
             loaded = LoadedModel(model, tokenizer, generation_config(tokenizer), self.folder)
-            scores = self.objective.scores(loaded, self.recipe, self.folder / "data")
-            sample = self.objective.sample(loaded, self.recipe, self.folder / "data")
+            if self.stop():
+                return None
+            scores = self.objective.scores(loaded, self.recipe, data)
+            sample = self.objective.sample(loaded, self.recipe, data)
         metric = self.recipe.validation.metric
         value = -found.loss if metric == "loss" else scores[metric].value
         best = self.progress.best_value is None or value > self.progress.best_value
@@ -199,6 +246,7 @@ class Run:
 
     def _restore(self, trainer: Trainer) -> None:
         state = read_json(self.folder / RUN)["state"]
+        verify(self.folder / state)
         self.progress = msgspec.convert(read_json(self.folder / state / STATE), Progress)
         trainer.restore(self.folder / state, self.progress.step)
 
