@@ -2,7 +2,7 @@
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from tokenizer import Counts
 
 
-def input_lines(path: str | None, counts: "Counts", column: str | None = None) -> Iterator[str]:
-    """The lines of a file, or of stdin where there is none (or it is `-`)."""
-    from tokenizer import Text, read_lines
+def input_lines(
+    paths: Sequence[str] | None, counts: "Counts", column: str | None = None
+) -> Iterator[str]:
+    """The lines of files, or of stdin where there are none (or `-`); whole, unless a column is
+    asked for."""
+    from tokenizer import Text, read_all
 
-    return read_lines(Text(path or "-", column), counts)
+    texts = [Text(path, column, plain=column is None) for path in paths or ["-"]]
+    return read_all(texts, counts)
 
 
 def piped_text() -> str:
@@ -44,10 +48,10 @@ class Writer:
 
 
 @contextmanager
-def output(path: Path | None, *, reading: str | None = None) -> Iterator[Writer]:
-    """Where results go: a file other than the one that is being read, or stdout."""
-    reads_file = reading is not None and reading != "-" and Path(reading).exists()
-    if path is not None and reads_file and path.exists() and path.samefile(str(reading)):
+def output(path: Path | None, *, reading: Sequence[str] | None = None) -> Iterator[Writer]:
+    """Where results go: a file other than those that are being read, or stdout."""
+    read = [Path(name) for name in reading or [] if name != "-" and Path(name).exists()]
+    if path is not None and path.exists() and any(path.samefile(other) for other in read):
         raise FileExistsError(errno.EEXIST, "is the input; name another output", str(path))
     if path is None:
         yield Writer(sys.stdout.buffer)

@@ -37,6 +37,7 @@ class Text:
 
     path: str
     column: str | None = None  # TSV: a number from 1; JSONL: a field's name
+    plain: bool = False  # whole lines, whatever the file's name says
 
 
 @contextmanager
@@ -156,6 +157,8 @@ def _format(path: str) -> str:
 
 
 def _is_table(text: Text) -> bool:
+    if text.plain:
+        return False
     return text.column is not None or _format(text.path) in {".tsv", ".jsonl", ".ndjson"}
 
 

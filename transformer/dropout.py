@@ -17,7 +17,7 @@ class Dropout(nn.Module):
         """Any shape; the same shape."""
         if not self.training or self.p == 0.0:
             return x
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or torch.compiler.is_compiling():  # whose noise is fused
             return F.dropout(x, self.p)
         dropped = round(self.p * (1 << 16))
         keep = _random_int16(x.numel()).view(x.shape) >= dropped - (1 << 15)

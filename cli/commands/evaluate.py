@@ -75,7 +75,7 @@ def _translation(
     from transformer.evaluation import translation_scores
 
     counts, notes = Counts(), Counter[str]()
-    pairs = list(read_pairs([Text(source)], [Text(reference)], counts))
+    pairs = list(read_pairs([Text(source, plain=True)], [Text(reference, plain=True)], counts))
     if not pairs:
         raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
     answers = translate_lines(loaded, (s for s, _ in pairs), options, counts=notes)
@@ -89,10 +89,12 @@ def _running_text(
     loaded: "LoadedModel", path: str, column: str | None, *, quiet: bool
 ) -> list[Row]:
     from tokenizer import Counts, Text, read_chunks
+    from tokenizer.corpus import is_records
     from transformer.evaluation import text_likelihood
 
-    counts = Counts()
-    found, size = text_likelihood(loaded, read_chunks(Text(path, column), counts))
+    counts, text = Counts(), Text(path, column)
+    pieces = read_chunks(text, counts)
+    found, size = text_likelihood(loaded, pieces, documents=is_records(text))
     report(counts, quiet=quiet)
     tokens = f"{found.tokens:,} tokens"
     return [

@@ -116,8 +116,8 @@ def encode(
     from tokenizer import Counts
 
     backend, counts = _load(tokenizer), Counts()
-    with output(out, reading=file) as writer:
-        for chunk in _together(input_lines(file, counts, column)):
+    with output(out, reading=[file] if file else None) as writer:
+        for chunk in _together(input_lines([file] if file else None, counts, column)):
             if pieces:
                 rows = [backend.pieces(line) for line in chunk]
             else:
@@ -135,8 +135,8 @@ def decode(
     from tokenizer import Counts
 
     backend, counts = _load(tokenizer), Counts()
-    with output(out, reading=file) as writer:
-        for number, line in enumerate(input_lines(file, counts), 1):
+    with output(out, reading=[file] if file else None) as writer:
+        for number, line in enumerate(input_lines([file] if file else None, counts), 1):
             writer.line(backend.decode(_ids(line, number, backend.vocab_size)))
     report(counts, quiet=quiet)
 

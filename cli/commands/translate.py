@@ -10,7 +10,9 @@ from ..streams import input_lines, output, report
 
 
 def translate(
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Default: stdin.")] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Default: stdin.")
+    ] = None,
     *,
     model: opt.Model,
     beam: Annotated[
@@ -30,6 +32,7 @@ def translate(
         int | None, typer.Option("-n", "--max-tokens", min=1, help="The most tokens of an answer.")
     ] = None,
     batch_tokens: opt.BatchTokens = 4096,
+    column: opt.Column = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     out: opt.Output = None,
@@ -55,8 +58,10 @@ def translate(
         max_tokens=max_tokens,
     )
     read, counts = Counts(), Counter[str]()
-    with output(out, reading=file) as writer:
-        for answer in translate_lines(loaded, input_lines(file, read), asked, counts=counts):
+    with output(out, reading=files) as writer:
+        for answer in translate_lines(
+            loaded, input_lines(files, read, column), asked, counts=counts
+        ):
             for place in range(n_best):
                 text = answer.texts[place] if place < len(answer.texts) else ""
                 score = answer.hypotheses[place].score if place < len(answer.hypotheses) else 0.0

@@ -240,3 +240,15 @@ def test_line_ends_inside_a_record_do_not_shift_the_validation_text(tmp_path: Pa
     }
     events = train(changed(recipe, data=odd), tmp_path / "run")
     assert [event.sample[1][1] for event in events if isinstance(event, Validated)] == ["one\rtwo"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_compiled_model_learns_the_same(tmp_path: Path, objective: str) -> None:
+    losses = []
+    for compiled in (False, True):
+        recipe = toy_recipe(tmp_path, objective, compile=compiled)
+        events = train(recipe, tmp_path / str(compiled))
+        losses.append([event.loss for event in events if isinstance(event, StepReport)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -1,6 +1,12 @@
 """Decoding: steppers, processors, searches; text in → text out."""
 
-from .generation import GenerationOptions, PromptError, generate_texts, stream_text
+from .generation import (
+    GenerationOptions,
+    PromptError,
+    encode_prompt,
+    generate_texts,
+    stream_text,
+)
 from .hypothesis import Hypothesis, SearchOptions
 from .processors import PROCESSORS
 from .search import SEARCHES
@@ -18,6 +24,7 @@ __all__ = [
     "Stepper",
     "Translation",
     "TranslationOptions",
+    "encode_prompt",
     "generate_texts",
     "stream_text",
     "translate_lines",

@@ -66,19 +66,23 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     return Likelihood(nats, tokens)
 
 
-def text_likelihood(loaded: LoadedModel, pieces: Iterable[str]) -> tuple[Likelihood, int]:
+def text_likelihood(
+    loaded: LoadedModel, pieces: Iterable[str], *, documents: bool = False
+) -> tuple[Likelihood, int]:
     """The likelihood of running text, and its size in bytes.
 
-    The text is cut into windows as long as the model's context; its ids are kept on disk
-    meanwhile. Raises CorpusError where there is no text.
+    Where each piece is a document of its own, the end token is predicted after each. The text is
+    cut into windows as long as the model's context; its ids are kept on disk meanwhile. Raises
+    CorpusError where there is no text.
     """
     size = 0
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
-            writer.write([[loaded.generation.eos_token_id]])
+            end = [loaded.generation.eos_token_id]
+            writer.write([end])
             for piece in pieces:
                 size += len(piece.encode("utf-8", errors="replace"))
-                writer.write([loaded.tokenizer.encode(piece)])
+                writer.write([loaded.tokenizer.encode(piece), end if documents else []])
         ids = TokenStore(Path(folder)).ids
         if len(ids) < 2:
             raise CorpusError("there is no text to evaluate on")

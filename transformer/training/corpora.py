@@ -1,7 +1,7 @@
 """The text of a recipe: training and validation, as pairs or as running text."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -50,7 +50,9 @@ class PairCorpus:
         recipe = self.recipe
         if recipe.valid_pairs or recipe.valid_source or recipe.valid_target:
             return self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
-        return islice(self._all(), self._cut(), None) if recipe.valid_fraction else iter(())
+        if not recipe.valid_fraction:
+            return iter(())
+        return islice(replace(self, counts=Counts())._all(), self._cut(), None)
 
     def lines(self) -> Iterator[str]:
         """Both sides of the training text, for a shared vocabulary."""
@@ -71,7 +73,9 @@ class PairCorpus:
         named = self.recipe.valid_pairs or self.recipe.valid_source
         if named or not self.recipe.valid_fraction:
             return None
-        return int((1 - self.recipe.valid_fraction) * sum(1 for _ in self._all()))
+        return int(
+            (1 - self.recipe.valid_fraction) * sum(1 for _ in replace(self, counts=Counts())._all())
+        )
 
 
 @dataclass
@@ -103,7 +107,7 @@ class RunningCorpus:
         left = self._cut() if self.recipe.valid_fraction else None
         if left is None:
             return
-        for piece in self._read(self.recipe.text):
+        for piece in replace(self, counts=Counts())._read(self.recipe.text):
             if rest := piece.text[max(0, left) :]:
                 yield Piece(rest, piece.ends)
             left -= len(piece.text)
@@ -129,5 +133,5 @@ class RunningCorpus:
         """How many characters train; None: all."""
         if self.recipe.valid_text or not self.recipe.valid_fraction:
             return None
-        total = sum(len(piece.text) for piece in self._read(self.recipe.text))
+        total = sum(len(p.text) for p in replace(self, counts=Counts())._read(self.recipe.text))
         return int((1 - self.recipe.valid_fraction) * total)

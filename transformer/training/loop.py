@@ -42,7 +42,7 @@ class Trainer:
         self.average = RunningAverage(model, training.ema) if training.ema else None
         self.steps_done = 0
         if training.compile:  # the function, not the module: names of weights stay as they are
-            object.__setattr__(model, "hidden", torch.compile(model.hidden))
+            object.__setattr__(model, "hidden", torch.compile(model.hidden, dynamic=True))
 
     def step(self) -> StepReport:
         """Accumulate gradients over the step's batches, then update.
@@ -74,9 +74,9 @@ class Trainer:
         self.steps_done = number
         if self.average is not None:
             self.average.update(self.model.state_dict().items(), number)
-        loss, gradient_norm = float(nats) / tokens, float(norm)  # waits for a GPU's queue
+        plain_loss, gradient_norm = float(nats) / tokens, float(norm)  # waits for a GPU's queue
         seconds = time.perf_counter() - started
-        return StepReport(number, loss, rate, gradient_norm, tokens, seconds)
+        return StepReport(number, plain_loss, rate, gradient_norm, tokens, seconds)
 
     def precision(self) -> torch.autocast:
         """Matrix products in the recipe's precision: auto is bfloat16 on a GPU."""
