@@ -65,8 +65,8 @@ def report(counts: "Counts", *, quiet: bool, shortened: int = 0, unfinished: int
     if quiet:
         return
     if counts.replaced:
-        say(f"{counts.replaced:,} lines held invalid UTF-8, read as U+FFFD")
+        say(f"lines with invalid UTF-8, read as U+FFFD: {counts.replaced:,}")
     if total := counts.shortened + shortened:
-        say(f"{total:,} lines were too long and were shortened")
+        say(f"lines too long, which were shortened: {total:,}")
     if unfinished:
-        say(f"{unfinished:,} answers were cut off at their limit; -n sets another")
+        say(f"answers cut off at their limit, which -n sets: {unfinished:,}")
