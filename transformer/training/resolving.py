@@ -20,6 +20,13 @@ from .recipe import Recipe, merge, parse_setting, read_toml, recipe_from_fields
 from .schedules import SCHEDULES
 
 RECIPE = "recipe.toml"  # in a run's folder
+# What a run's saved state depends on: these keys cannot change on resuming (none: all of them).
+_FIXED: dict[str, tuple[str, ...]] = {
+    "data": (),
+    "tokenizer": (),
+    "training": ("optimizer", "ema", "batch_tokens", "accumulate", "context"),
+    "validation": ("metric",),
+}
 
 
 def resolve_recipe(
@@ -75,6 +82,26 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
     for path in [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]:
         with Path(path).open("rb"):
             pass
+
+
+def check_unchanged(folder: Path, recipe: Recipe) -> None:
+    """Raise ConfigError where the run in a folder is asked to become another one on resuming."""
+    old, new = (
+        msgspec.to_builtins(known)
+        for known in (recipe_from_fields(read_toml(folder / RECIPE)), recipe)
+    )
+    changed = [key for key in ("objective", "seed", "model") if old[key] != new[key]]
+    for section, keys in _FIXED.items():
+        changed += [
+            f"{section}.{key}"
+            for key in keys or new[section]
+            if old[section][key] != new[section][key]
+        ]
+    if changed:
+        raise ConfigError(
+            f"{folder} was started with another {', '.join(changed)}; that cannot change on "
+            "resuming: start a new run"
+        )
 
 
 def data_paths(recipe: Recipe) -> list[str]:

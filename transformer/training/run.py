@@ -31,17 +31,17 @@ from ..parameters import count_parameters
 from .events import Event, Finished, Notice, Saved, Started, Validated
 from .loop import Trainer
 from .objectives import OBJECTIVES, TRAIN, VALID
-from .recipe import Recipe, read_toml, recipe_from_fields, recipe_to_toml
-from .resolving import RECIPE, check_recipe, data_paths, model_config, tokenizer_options
+from .recipe import Recipe, recipe_to_toml
+from .resolving import (
+    RECIPE,
+    check_recipe,
+    check_unchanged,
+    data_paths,
+    model_config,
+    tokenizer_options,
+)
 
 STATE = "state.json"
-# What a run's saved state depends on: these keys cannot change on resuming (none: all of them).
-_FIXED: dict[str, tuple[str, ...]] = {
-    "data": (),
-    "tokenizer": (),
-    "training": ("optimizer", "ema", "batch_tokens", "accumulate", "context"),
-    "validation": ("metric",),
-}
 
 
 class Progress(msgspec.Struct):
@@ -85,7 +85,7 @@ class Run:
             )
         check_recipe(recipe, self.init.config if self.init is not None else None)
         if self.resuming:
-            self._check_unchanged()
+            check_unchanged(folder, recipe)
 
     def events(self) -> Iterator[Event]:
         """Train from wherever the folder stands to the recipe's end, or until `stop()`."""
@@ -112,26 +112,6 @@ class Run:
             train.batches_per_epoch,
         )
         yield from self._steps(trainer, tokenizer, valid)
-
-    def _check_unchanged(self) -> None:
-        """Raise ConfigError where a resumed run is asked to become another one."""
-        old, new = (
-            msgspec.to_builtins(recipe)
-            for recipe in (recipe_from_fields(read_toml(self.folder / RECIPE)), self.recipe)
-        )
-        for section, keys in _FIXED.items():
-            for key in keys or new[section]:
-                if old[section][key] != new[section][key]:
-                    raise ConfigError(
-                        f"{self.folder} was started with {section}.{key} {old[section][key]!r}; "
-                        "that cannot change on resuming: start a new run"
-                    )
-        for key in ("objective", "seed", "model"):
-            if old[key] != new[key]:
-                raise ConfigError(
-                    f"{self.folder} was started with another {key}; that cannot change on "
-                    "resuming: start a new run"
-                )
 
     def _steps(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data | None) -> Iterator[Event]:
         """Step, validate and save by turns. What an interrupt cuts short is made up on resuming."""
