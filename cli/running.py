@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from transformer.config import ConfigError
-from transformer.decoding import SearchOptions
+from transformer.decoding import SearchOptions, deterministic_search
 from transformer.decoding.processors import chain
 from transformer.loading import LoadedModel, load_model
 from transformer.tables import Table
@@ -37,7 +37,7 @@ def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
         others = ", ".join(name for name in given if name != "--temperature")
         raise ConfigError(f"temperature 0 is greedy search, which {others} cannot change")
     if not given or cold:
-        return "beam" if beam > 1 else "greedy"
+        return deterministic_search(beam)
     if beam > 1:
         raise ConfigError(f"{', '.join(given)} sample; --beam and --n-best above 1 do not")
     return "sample"

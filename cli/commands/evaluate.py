@@ -33,7 +33,7 @@ def evaluate(
 ) -> None:
     """BLEU and chrF with their signatures, or perplexity and bits per byte."""
     from transformer.config import ConfigError
-    from transformer.decoding import TranslationOptions
+    from transformer.decoding import TranslationOptions, deterministic_search
     from transformer.evaluation import check_tokenization
 
     from ..running import load, search_options
@@ -45,7 +45,7 @@ def evaluate(
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
         options = TranslationOptions(
-            search="beam" if beam > 1 else "greedy",
+            search=deterministic_search(beam),
             options=search_options(loaded, beam=beam, length_penalty=length_penalty),
             batch_tokens=batch_tokens,
         )

@@ -9,7 +9,7 @@ from .generation import (
 )
 from .hypothesis import Hypothesis, SearchOptions
 from .processors import PROCESSORS
-from .search import SEARCHES
+from .search import SEARCHES, deterministic_search
 from .stepper import ModelStepper, Stepper
 from .translation import Translation, TranslationOptions, translate_lines
 
@@ -24,6 +24,7 @@ __all__ = [
     "Stepper",
     "Translation",
     "TranslationOptions",
+    "deterministic_search",
     "encode_prompt",
     "generate_texts",
     "stream_text",

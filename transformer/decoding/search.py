@@ -135,3 +135,8 @@ PICKS: Table[Callable[[SearchOptions], Pick]] = Table(
 SEARCHES: Table[Search] = Table(
     "search", {**{name: _collect(pick) for name, pick in PICKS.items()}, "beam": beam_search}
 )
+
+
+def deterministic_search(beams: int) -> str:
+    """Which search a number of beams means, by its name in SEARCHES."""
+    return "beam" if beams > 1 else "greedy"

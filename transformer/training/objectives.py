@@ -18,6 +18,7 @@ from ..decoding import (
     GenerationOptions,
     SearchOptions,
     TranslationOptions,
+    deterministic_search,
     stream_text,
     translate_lines,
 )
@@ -172,7 +173,7 @@ class Translation:
 
     def _translate(self, loaded: LoadedModel, recipe: Recipe, lines: Sequence[str]) -> list[str]:
         options = TranslationOptions(
-            search="beam" if recipe.validation.beam > 1 else "greedy",
+            search=deterministic_search(recipe.validation.beam),
             options=SearchOptions(
                 end=frozenset({loaded.generation.eos_token_id}), beam=recipe.validation.beam
             ),
