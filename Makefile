@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 .PHONY: help demo test test-slow lint format benchmark clean
 
 help:
-	@echo "make demo       train and run two small models, about two minutes"
+	@echo "make demo       train and run two small models, two to three minutes"
 	@echo "make test       the test suite"
 	@echo "make test-slow  proofs that take longer"
 	@echo "make lint       ruff, mypy, import contracts"
