@@ -13,7 +13,7 @@ from ..options import Column, Output, Quiet
 from ..streams import input_lines, output, report
 
 if TYPE_CHECKING:
-    pass
+    from tokenizer import Tokenizer
 
 app = typer.Typer(help="Train, show and run tokenizers.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ Input = Annotated[str | None, typer.Argument(metavar="[FILE]", help="Default: st
 _TOGETHER = 1000
 
 
-def _load(path: Path):  # type: ignore[no-untyped-def]
+def _load(path: Path) -> "Tokenizer":
     from tokenizer import Tokenizer
 
     return Tokenizer.load(path / "tokenizer.json" if path.is_dir() else path)
@@ -121,7 +121,7 @@ def encode(
             if pieces:
                 rows = [backend.pieces(line) for line in chunk]
             else:
-                rows = [map(str, ids) for ids in backend.encode_batch(chunk)]
+                rows = [[str(i) for i in ids] for ids in backend.encode_batch(chunk)]
             for row in rows:
                 writer.line(" ".join(row))
     report(counts, quiet=quiet)

@@ -1,7 +1,7 @@
 """Text in, translation out, line for line."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -37,9 +37,6 @@ class Translation:
     number: int  # the line's, from 0
     texts: list[str]
     hypotheses: list[Hypothesis]
-
-
-Notice = Callable[[str], None]
 
 
 def translate_lines(

@@ -2,7 +2,8 @@
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -78,6 +79,26 @@ class ValidationRecipe(_Section, frozen=True, kw_only=True):
     tokenize: str = "13a"  # sacreBLEU's tokenization
 
 
+# What numbers may be, as messages say it, and of which keys.
+_BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "above 0": (
+        lambda value: 0 < value < math.inf,
+        """training.steps training.batch_tokens training.accumulate training.context
+        training.learning_rate training.adam_eps validation.every validation.keep validation.beam
+        validation.max_lines tokenizer.vocab_size data.max_tokens""",
+    ),
+    "at least 0": (
+        lambda value: 0 <= value < math.inf,
+        "training.warmup training.weight_decay training.clip validation.patience",
+    ),
+    "at least 0 and below 1": (
+        lambda value: 0 <= value < 1,
+        "training.beta1 training.beta2 training.label_smoothing training.ema data.valid_fraction",
+    ),
+    "at least 0 and below 2^31": (lambda value: 0 <= value < 1 << 31, "seed"),
+}
+
+
 class Recipe(_Section, frozen=True, kw_only=True):
     """The whole of it. `model` is a preset's name and any fields of TransformerConfig."""
 
@@ -90,47 +111,15 @@ class Recipe(_Section, frozen=True, kw_only=True):
     validation: ValidationRecipe = ValidationRecipe()
 
     def __post_init__(self) -> None:
-        training, validation = self.training, self.validation
-        positive = {
-            "training.steps": training.steps,
-            "training.batch_tokens": training.batch_tokens,
-            "training.accumulate": training.accumulate,
-            "training.context": training.context,
-            "training.learning_rate": training.learning_rate,
-            "validation.every": validation.every,
-            "validation.keep": validation.keep,
-            "validation.beam": validation.beam,
-            "tokenizer.vocab_size": self.tokenizer.vocab_size,
-            "validation.max_lines": validation.max_lines,
-            "data.max_tokens": self.data.max_tokens,
-            "training.adam_eps": training.adam_eps,
-        }
-        for key, value in positive.items():
-            if not 0 < value < math.inf:  # nor NaN
-                raise ConfigError(f"{key} is {value}; it must be above 0")
-        for key, value in {
-            "training.warmup": training.warmup,
-            "training.weight_decay": training.weight_decay,
-            "training.clip": training.clip,
-            "validation.patience": validation.patience,
-        }.items():
-            if not 0 <= value < math.inf:
-                raise ConfigError(f"{key} is {value}; it must be at least 0")
-        if not 0 <= self.seed < 1 << 31:
-            raise ConfigError(f"seed is {self.seed}; it must be at least 0 and below 2^31")
-        for key, rate in {
-            "training.beta1": training.beta1,
-            "training.beta2": training.beta2,
-            "training.label_smoothing": training.label_smoothing,
-            "training.ema": training.ema,
-            "data.valid_fraction": self.data.valid_fraction,
-        }.items():
-            if not 0 <= rate < 1:
-                raise ConfigError(f"{key} is {rate}; it must be at least 0 and below 1")
+        for bound, (holds, keys) in _BOUNDS.items():
+            for key in keys.split():
+                value = attrgetter(key)(self)
+                if not holds(value):  # nor NaN
+                    raise ConfigError(f"{key} is {value}; it must be {bound}")
         if not isinstance(self.model.get("preset", ""), str):
             raise ConfigError(f"model.preset is {self.model['preset']!r}; it must be a name")
-        _allowed("training.precision", training.precision, ("auto", "float32", "bfloat16"))
-        _allowed("validation.metric", validation.metric, ("loss", "bleu", "chrf"))
+        _allowed("training.precision", self.training.precision, ("auto", "float32", "bfloat16"))
+        _allowed("validation.metric", self.validation.metric, ("loss", "bleu", "chrf"))
 
 
 def _allowed(key: str, value: str, names: tuple[str, ...]) -> None:
