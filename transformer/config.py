@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from .tables import nearest
+
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
 
 
@@ -157,6 +159,10 @@ def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
 
     Raises ConfigError that names the field and what is wrong with it.
     """
+    known = [field.name for field in msgspec.structs.fields(TransformerConfig)]
+    for name in fields:
+        if name not in known:
+            raise ConfigError(f"no field of a model is called {name!r}; {nearest(name, known)}")
     try:
         return msgspec.convert(fields, TransformerConfig)
     except msgspec.ValidationError as error:

@@ -47,7 +47,7 @@ def test_a_preset_has_as_many_weights_as_its_built_model(name: str) -> None:
         ({"decoder_layers": 0}, "decoder_layers is 0"),
         ({"encoder_layers": 2}, "encoder_layers is 2"),
         ({"positions": "rotary", "d_head": 5}, "even head width"),
-        ({"d_modle": 16}, "d_modle"),
+        ({"d_modle": 16}, "'d_modle'; did you mean d_model"),
         ({"d_model": "wide"}, "d_model"),
     ],
 )
