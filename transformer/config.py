@@ -49,7 +49,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     positions: str = "sinusoidal"
     max_positions: int = 1024  # the longest sequence, in tokens
-    position_offset: int = 0  # rows of a learned table before position 0
+    position_offset: int = 0  # learned, sinusoidal: where position 0 stands in the table
     rotary_base: float = 10_000.0
     rotary_scaling: RotaryScaling | None = None
     relative_buckets: int = 32
@@ -65,12 +65,14 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     norm_eps: float = 1e-5
     norm_placement: str = "post"
     final_norm: bool = False  # a norm after the last layer of each stack
-    bias: bool = True  # in attention's and the feed-forward's linear maps
+    bias: bool = True  # in the linear maps of the feed-forward, and of attention
+    attention_bias: bool | None = None  # of attention alone; None: as the feed-forward's
 
     embedding_scale: bool = True  # multiply token embeddings by √d_model
     embedding_norm: bool = False
     token_types: int = 0  # BERT's segment embeddings
     share_embeddings: bool = True  # one matrix for source and target
+    source_vocab_size: int | None = None  # not shared: the source's; None: vocab_size
     tie_output: bool = True  # the output projection is the (target) embedding
     output_scale: float = 1.0  # multiplies the features before the projection (T5: d_model^-½)
     output_bias: bool = False
@@ -110,6 +112,16 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         return self.kv_heads or self.heads
 
     @property
+    def has_attention_bias(self) -> bool:
+        """Whether attention's linear maps have a bias."""
+        return self.bias if self.attention_bias is None else self.attention_bias
+
+    @property
+    def source_vocabulary(self) -> int:
+        """Tokens that an encoder-decoder's encoder knows."""
+        return self.source_vocab_size or self.vocab_size
+
+    @property
     def scale(self) -> float:
         """What query-key products are multiplied by."""
         return self.attention_scale or 1.0 / math.sqrt(self.head_width)
@@ -118,7 +130,13 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         for name in ("vocab_size", "d_model", "d_ff", "heads", "max_positions", "window"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("encoder_layers", "decoder_layers", "global_tokens", "token_types"):
+        for name in (
+            "encoder_layers",
+            "decoder_layers",
+            "global_tokens",
+            "token_types",
+            "position_offset",
+        ):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it cannot be negative")
         if self.norm_eps <= 0 or self.rotary_base <= 1:
@@ -136,6 +154,9 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                 raise ConfigError(
                     f"{name} is {getattr(self, name)}; the shape {self.shape} needs {rule}"
                 )
+
+        if self.source_vocab_size is not None and self.share_embeddings:
+            raise ConfigError("source_vocab_size needs share_embeddings to be false")
 
     def _check_heads(self) -> None:
         if self.d_head is None and self.d_model % self.heads:

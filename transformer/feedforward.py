@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +26,7 @@ FEEDFORWARDS: Table[FeedForwardKind] = Table(
         "relu": FeedForwardKind(F.relu),
         "gelu": FeedForwardKind(F.gelu),
         "gelu-tanh": FeedForwardKind(partial(F.gelu, approximate="tanh")),
+        "gelu-sigmoid": FeedForwardKind(lambda x: x * torch.sigmoid(1.702 * x)),
         "silu": FeedForwardKind(F.silu),
         "reglu": FeedForwardKind(F.relu, gated=True),
         "geglu": FeedForwardKind(F.gelu, gated=True),

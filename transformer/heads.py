@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import TransformerConfig
+from .config import ConfigError, TransformerConfig
 from .feedforward import FEEDFORWARDS
 from .norms import make_norm, norm_parameters
 from .tables import Table
@@ -63,4 +63,22 @@ class MaskedHead(LinearHead):
         return dense + norm_parameters(config) + LinearHead.parameters_in(config)
 
 
-HEADS: Table[type[LinearHead]] = Table("head", {"linear": LinearHead, "masked": MaskedHead})
+class NoHead(LinearHead):
+    """None: an encoder's states are what is wanted of it."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        if not config.tie_output or config.output_bias:
+            raise ConfigError(
+                'head "none" has no weights: tie_output must be true, output_bias not'
+            )
+        super().__init__(config)
+
+    def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
+        """The states (B, T, D) as they are."""
+        del embedding_VD
+        return hidden_BTD
+
+
+HEADS: Table[type[LinearHead]] = Table(
+    "head", {"linear": LinearHead, "masked": MaskedHead, "none": NoHead}
+)

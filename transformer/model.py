@@ -45,7 +45,7 @@ class Transformer(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
         two = config.shape == "encoder-decoder"
         self.source_embedding = (
-            nn.Embedding(config.vocab_size, config.d_model)
+            nn.Embedding(config.source_vocabulary, config.d_model)
             if two and not config.share_embeddings
             else None
         )

@@ -15,8 +15,10 @@ def count_parameters(config: TransformerConfig) -> int:
 def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
     """The number of trained weights in each part of the network."""
     stacks = int(config.has_encoder) + int(config.has_decoder)
-    matrices = 1 if config.share_embeddings or stacks == 1 else 2
-    embeddings = (matrices * config.vocab_size + config.token_types) * config.d_model
+    rows = config.vocab_size + config.token_types
+    if stacks == 2 and not config.share_embeddings:
+        rows += config.source_vocabulary
+    embeddings = rows * config.d_model
     if config.embedding_norm:
         embeddings += stacks * norm_parameters(config)
     layer = _attention(config) + _feedforward(config) + 2 * norm_parameters(config)
@@ -39,8 +41,8 @@ def _linear(inputs: int, outputs: int, bias: bool) -> int:
 def _attention(config: TransformerConfig) -> int:
     width = config.heads * config.head_width
     rows = width + 2 * config.key_value_heads * config.head_width
-    inward = _linear(config.d_model, rows, config.bias)
-    return inward + _linear(width, config.d_model, config.bias)
+    bias = config.has_attention_bias
+    return _linear(config.d_model, rows, bias) + _linear(width, config.d_model, bias)
 
 
 def _feedforward(config: TransformerConfig) -> int:

@@ -44,21 +44,40 @@ class Positions(nn.Module):
         return 0
 
 
-def _angles(positions: Tensor, width: int, base: float) -> Tensor:
-    """`pos / base^(2i/width)` for i < width/2, as a new last dimension."""
-    steps = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32)
-    return positions.float()[..., None] * torch.exp(steps * (-math.log(base) / width))
-
-
 class Sinusoidal(Positions):
     """`PE(pos, 2i) = sin(pos/10000^(2i/d))`, cosine at 2i+1; arXiv 1706.03762 §3.5."""
 
     def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
         """Add the sinusoids of each position."""
         width = x_BTD.size(-1)
-        angles = _angles(positions_BT, width + width % 2, 10_000.0)
-        waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
-        return x_BTD + waves[..., :width].to(x_BTD.dtype)
+        steps = torch.arange((width + 1) // 2, device=x_BTD.device, dtype=torch.float64)
+        frequencies = torch.exp(steps * (-math.log(10_000.0) / self.last_step(width)))
+        angles = (positions_BT + self.config.position_offset)[..., None] * frequencies
+        return x_BTD + self.arrange(angles.sin(), angles.cos())[..., :width].to(x_BTD.dtype)
+
+    def last_step(self, width: int) -> float:
+        """At which i the wavelength would be 10000·2π."""
+        return width / 2
+
+    def arrange(self, sines: Tensor, cosines: Tensor) -> Tensor:
+        """Both as one vector: a sine, its cosine, the next sine …"""
+        return torch.stack([sines, cosines], dim=-1).flatten(-2)
+
+
+class SinusoidalHalves(Sinusoidal):
+    """The same waves, all sines before all cosines: Marian's."""
+
+    def arrange(self, sines: Tensor, cosines: Tensor) -> Tensor:
+        """Both as one vector: sines, then cosines."""
+        return torch.cat([sines, cosines], dim=-1)
+
+
+class SinusoidalTensor2Tensor(SinusoidalHalves):
+    """`sin(pos/10000^(i/(d/2-1)))`, sines before cosines: tensor2tensor's, which M2M-100 has."""
+
+    def last_step(self, width: int) -> float:
+        """The last wave has it, not the one after."""
+        return max(1, width // 2 - 1)
 
 
 class Learned(Positions):
@@ -91,13 +110,12 @@ class Rotary(Positions):
 
     def rotation(self, positions_BT: Tensor) -> Tensor:
         """Cosines and sines of each position's angles."""
-        config = self.config
-        angles = _angles(positions_BT[:, :, None], config.head_width, config.rotary_base)
-        scaling = config.rotary_scaling
+        config, scaling = self.config, self.config.rotary_scaling
+        exponents = torch.arange(0, config.head_width, 2, device=positions_BT.device).float()
+        frequencies = 1.0 / config.rotary_base ** (exponents / config.head_width)
         if scaling is not None:
-            one = torch.ones((), device=angles.device)
-            frequencies = _angles(one, config.head_width, config.rotary_base)
-            angles = angles * ROTARY_SCALINGS[scaling.kind](scaling, frequencies)
+            frequencies = frequencies * ROTARY_SCALINGS[scaling.kind](scaling, frequencies)
+        angles = positions_BT[:, :, None, None].float() * frequencies
         return torch.stack([angles.cos(), angles.sin()])
 
 
@@ -190,6 +208,8 @@ POSITIONS: Table[type[Positions]] = Table(
     {
         "none": Positions,
         "sinusoidal": Sinusoidal,
+        "sinusoidal-halves": SinusoidalHalves,
+        "sinusoidal-tensor2tensor": SinusoidalTensor2Tensor,
         "learned": Learned,
         "rotary": Rotary,
         "relative": Relative,

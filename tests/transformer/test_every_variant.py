@@ -23,13 +23,17 @@ EVERY = [
 ]
 OTHERS = [
     *(dict(feedforward=name) for name in FEEDFORWARDS),
-    *(dict(head=name, tie_output=tied) for name in HEADS for tied in (True, False)),
+    *(dict(head=name) for name in HEADS),
+    *(dict(head=name, tie_output=False) for name in HEADS if name != "none"),
     dict(kv_heads=2),
     dict(kv_heads=1, positions="rotary"),
     dict(d_head=6, positions="rotary"),
     dict(bias=False, output_bias=True, final_norm=True, embedding_norm=True, token_types=2),
     dict(embedding_scale=False, output_scale=0.25, attention_scale=1.0),
     dict(share_embeddings=False, tie_output=False),
+    dict(share_embeddings=False, source_vocab_size=2 * VOCABULARY),
+    dict(bias=False, attention_bias=True),
+    dict(attention_bias=False),
     dict(positions="learned", position_offset=2),
 ]
 SLIDING = [
