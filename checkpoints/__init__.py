@@ -14,10 +14,13 @@ from .store import (
     write_file,
     write_folder,
 )
+from .weights import WEIGHT_FILES, Weights
 
 __all__ = [
     "WEIGHTS",
+    "WEIGHT_FILES",
     "CheckpointError",
+    "Weights",
     "average_weights",
     "flatten_optimizer",
     "load_tensors",

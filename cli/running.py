@@ -55,7 +55,7 @@ def search_options(
     """The options of a search, the model's end token among them."""
     sampling = sampling or {}
     return SearchOptions(
-        end=frozenset({loaded.generation.eos_token_id}),
+        end=frozenset(loaded.generation.end_ids),
         beam=beam,
         n_best=n_best,
         length_penalty=length_penalty,

@@ -72,7 +72,7 @@ NOT_LOADABLE = {
     "translate -m {damaged_tokenizer}": ["tokenizer.json", "no usable tokenizer"],
     "translate -m {truncated}": ["model.safetensors is damaged", "bytes"],
     "translate -m {truncated_unsummed}": ["model.safetensors cannot be read"],
-    "translate -m {other_config}": ["model.safetensors does not fit", "config.json"],
+    "translate -m {other_config}": ["do not fit", "config.json"],
     "translate -m {foreign_config}": ["config.json", "'marian'", "transduce"],
     "translate -m {translator} -o {nowhere}/out.txt": ["nowhere/out.txt", "no such file"],
     "translate {folder} -m {translator}": ["folder", "is a directory"],

@@ -38,7 +38,7 @@ def test_a_texts_likelihood_is_the_sum_over_its_windows(context: int) -> None:
     loaded = LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
     text = "abcacbabcaabbcc"
     found, size = text_likelihood(loaded, [text[:7], text[7:]])
-    ids = [loaded.generation.eos_token_id, *tokenizer.encode(text)]
+    ids = [loaded.generation.end_id, *tokenizer.encode(text)]
     nats = 0.0
     for start in range(0, len(ids) - 1, context):
         window = torch.tensor([ids[start : start + context + 1]])

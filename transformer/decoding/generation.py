@@ -35,7 +35,7 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
             f"the {loaded.config.shape} model in {loaded.folder} cannot generate, which needs a "
             "decoder; an encoder-decoder can `transduce translate`"
         )
-    ids = loaded.tokenizer.encode(prompt) or [loaded.generation.eos_token_id]
+    ids = loaded.tokenizer.encode(prompt) or [loaded.generation.end_id]
     context = loaded.config.max_positions
     if len(ids) >= context:
         raise PromptError(

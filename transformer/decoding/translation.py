@@ -97,7 +97,7 @@ def _encode(loaded: LoadedModel, texts: Sequence[str], counts: Counter[str]) -> 
     ):
         shortened = len(text) > MAX_CHARACTERS or len(ids) > room
         counts["shortened"] += shortened
-        rows.append([*ids[:room], loaded.generation.eos_token_id] if text.strip() and ids else [])
+        rows.append([*ids[:room], loaded.generation.end_id] if text.strip() and ids else [])
     return rows
 
 

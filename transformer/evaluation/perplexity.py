@@ -78,7 +78,7 @@ def text_likelihood(
     size = 0
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
-            end = [loaded.generation.eos_token_id]
+            end = [loaded.generation.end_id]
             writer.write([end])
             for piece in pieces:
                 size += len(piece.encode("utf-8", errors="replace"))

@@ -175,7 +175,7 @@ class Translation:
         options = TranslationOptions(
             search=deterministic_search(recipe.validation.beam),
             options=SearchOptions(
-                end=frozenset({loaded.generation.eos_token_id}), beam=recipe.validation.beam
+                end=frozenset(loaded.generation.end_ids), beam=recipe.validation.beam
             ),
         )
         return [translation.texts[0] for translation in translate_lines(loaded, lines, options)]
@@ -248,7 +248,7 @@ class LanguageModel:
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, whose halves were spelled out
         search = SearchOptions(
-            end=frozenset({loaded.generation.eos_token_id}),
+            end=frozenset(loaded.generation.end_ids),
             processors={"temperature": 0.8, "top-p": 0.95},
         )
         options = GenerationOptions(options=search, max_tokens=60)

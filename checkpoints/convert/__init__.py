@@ -1,0 +1,49 @@
+"""Published models as configurations of ours: a table of families, each a name map and two
+functions between options. Knows no model: shapes come in, tensors and plain fields go out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..store import CheckpointError
+from .bart import BART, M2M100, MARIAN, MBART, PEGASUS
+from .bert import BERT, ROBERTA
+from .family import Family
+from .gpt2 import GPT2
+from .llama import LLAMA, MISTRAL
+from .options import Fields, Options
+from .own import MODEL_TYPE, OWN
+from .t5 import T5
+
+# By the model_type of config.json.
+CONVERTERS: dict[str, Family] = {
+    MODEL_TYPE: OWN,
+    "gpt2": GPT2,
+    "llama": LLAMA,
+    "mistral": MISTRAL,
+    "bert": BERT,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "bart": BART,
+    "mbart": MBART,
+    "pegasus": PEGASUS,
+    "marian": MARIAN,
+    "m2m_100": M2M100,
+    "t5": T5,
+}
+
+
+def family_of(fields: Mapping[str, Any], source: str) -> Family:
+    """The family that a config.json says it is of. Raises CheckpointError."""
+    kind = fields.get("model_type")
+    if fields.get("auto_map"):
+        raise CheckpointError(
+            f"{source} asks for code of its own (auto_map), and no code from a model is ever run"
+        )
+    if not isinstance(kind, str) or kind not in CONVERTERS:
+        raise CheckpointError(
+            f"{source}: model_type is {kind!r}; allowed: {', '.join(sorted(CONVERTERS))}"
+        )
+    return CONVERTERS[kind]
+
+
+__all__ = ["CONVERTERS", "MODEL_TYPE", "Family", "Fields", "Options", "family_of"]

@@ -1,0 +1,125 @@
+"""BERT (arXiv 1810.04805) and RoBERTa (arXiv 1907.11692)."""
+
+from ..weights import Weights
+from .activations import ACTIVATIONS, published_name
+from .family import Family
+from .gpt2 import tied
+from .options import Fields, Options
+from .rules import NameMap
+
+_LAYERS = """
+    embedding = {p}embeddings.word_embeddings | HEAD.decoder
+    encoder.positions.embedding = {p}embeddings.position_embeddings
+    types = {p}embeddings.token_type_embeddings
+    embedding_norms.0 = {p}embeddings.LayerNorm
+    encoder.layers.{i}.attention.qkv = {p}encoder.layer.{i}.attention.self.{query,key,value}
+    encoder.layers.{i}.attention.out = {p}encoder.layer.{i}.attention.output.dense
+    encoder.layers.{i}.attention_residual.norm = {p}encoder.layer.{i}.attention.output.LayerNorm
+    encoder.layers.{i}.feedforward.up = {p}encoder.layer.{i}.intermediate.dense
+    encoder.layers.{i}.feedforward.down = {p}encoder.layer.{i}.output.dense
+    encoder.layers.{i}.feedforward_residual.norm = {p}encoder.layer.{i}.output.LayerNorm
+    head.weight = HEAD.decoder.weight
+    head.bias = HEAD.decoder.bias or HEAD.bias
+    head.dense = HEAD.TRANSFORM.dense
+    head.norm = HEAD.TRANSFORM.LayerNorm
+"""
+_BERT_NAMES = NameMap(
+    _LAYERS.replace("HEAD", "cls.predictions").replace("TRANSFORM", "transform"), prefix="bert."
+)
+_ROBERTA_NAMES = NameMap(
+    _LAYERS.replace("HEAD.TRANSFORM.LayerNorm", "lm_head.layer_norm")
+    .replace("HEAD.TRANSFORM", "lm_head")
+    .replace("HEAD", "lm_head"),
+    prefix="roberta.",
+)
+
+
+def _common(options: Options, weights: Weights, *, names: NameMap, head: str) -> Fields:
+    headed = f"{head}.bias" in weights
+    embedding = f"{names.prefix}embeddings.word_embeddings.weight"
+    same = tied(options, weights, True, f"{head}.decoder.weight", embedding)
+    for unsupported in ("is_decoder", "add_cross_attention"):
+        options.must_be(unsupported, False)
+    options.must_be("position_embedding_type", "absolute")
+    options.must_be("embedding_size", options.integer("hidden_size", 768))
+    return {
+        "shape": "encoder",
+        "vocab_size": options.integer("vocab_size", 30_522),
+        "d_model": options.integer("hidden_size", 768),
+        "d_ff": options.integer("intermediate_size", 3072),
+        "encoder_layers": options.integer("num_hidden_layers", 12),
+        "heads": options.integer("num_attention_heads", 12),
+        "positions": "learned",
+        "max_positions": options.integer("max_position_embeddings", 512),
+        "feedforward": options.choice("hidden_act", ACTIVATIONS, "gelu"),
+        "norm_eps": options.number("layer_norm_eps", 1e-12),
+        "embedding_scale": False,
+        "embedding_norm": True,
+        "token_types": options.integer("type_vocab_size", 2),
+        "tie_output": same or not headed,
+        "output_bias": headed,
+        "head": "masked" if headed else "none",
+        "dropout": options.number("hidden_dropout_prob", 0.1),
+        "attention_dropout": options.number("attention_probs_dropout_prob", 0.1),
+        "initialization": "normal",
+    }
+
+
+def _read_bert(options: Options, weights: Weights) -> Fields:
+    return _common(options, weights, names=_BERT_NAMES, head="cls.predictions")
+
+
+def _read_roberta(options: Options, weights: Weights) -> Fields:
+    fields = _common(options, weights, names=_ROBERTA_NAMES, head="lm_head")
+    if fields["head"] == "masked" and fields["feedforward"] != "gelu":  # its head knows no other
+        options.must_be("hidden_act", "gelu")
+    offset = options.integer("pad_token_id", 1) + 1  # positions are counted from there
+    return {
+        **fields,
+        "position_offset": offset,
+        "max_positions": fields["max_positions"] - offset,
+    }
+
+
+def _write_bert(fields: Fields) -> Fields:
+    return {
+        "vocab_size": fields["vocab_size"],
+        "hidden_size": fields["d_model"],
+        "intermediate_size": fields["d_ff"],
+        "num_hidden_layers": fields["encoder_layers"],
+        "num_attention_heads": fields["heads"],
+        "max_position_embeddings": fields["max_positions"],
+        "hidden_act": published_name(fields["feedforward"]),
+        "layer_norm_eps": fields["norm_eps"],
+        "type_vocab_size": fields["token_types"],
+        "hidden_dropout_prob": fields["dropout"],
+        "attention_probs_dropout_prob": fields["attention_dropout"],
+        "tie_word_embeddings": fields["tie_output"],
+    }
+
+
+def _write_roberta(fields: Fields) -> Fields:
+    offset = fields["position_offset"]
+    return {
+        **_write_bert(fields),
+        "max_position_embeddings": fields["max_positions"] + offset,
+        "pad_token_id": offset - 1,
+    }
+
+
+_IGNORED = ("*pooler.dense.*", "*embeddings.position_ids", "*embeddings.token_type_ids")
+
+BERT = Family(
+    read=_read_bert,
+    write=_write_bert,
+    names=lambda _fields: _BERT_NAMES,
+    ignored=(*_IGNORED, "cls.seq_relationship.*"),
+    architecture="BertForMaskedLM",
+)
+ROBERTA = Family(
+    read=_read_roberta,
+    write=_write_roberta,
+    names=lambda _fields: _ROBERTA_NAMES,
+    ignored=_IGNORED,
+    architecture="RobertaForMaskedLM",
+)

@@ -1,0 +1,124 @@
+"""A family of published models: how its options and its tensors' names become ours, and back."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor
+
+from ..store import CheckpointError
+from ..weights import Weights
+from .options import Fields, Options
+from .rules import NameMap, Source, part_rows
+
+Shapes = Mapping[str, torch.Size]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One model_type: data, and two functions between configurations.
+
+    `read` makes our configuration's fields of theirs, `write` theirs of ours; `names` gives the
+    name map for a configuration of ours. `ignored` are patterns of tensors that hold no weights,
+    or parts that this program does not have, such as a pooler.
+    """
+
+    read: Callable[[Options, Weights], Fields]
+    write: Callable[[Fields], Fields]
+    names: Callable[[Fields], NameMap]
+    ignored: tuple[str, ...] = ()
+    architecture: str = ""  # what transformers calls the class
+
+    def load(
+        self, weights: Weights, fields: Fields, shapes: Shapes, dtype: torch.dtype
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Our tensors one after another, each made of theirs.
+
+        Raises CheckpointError where theirs are not exactly those that the configuration needs.
+        """
+        present = {_modern(name): name for name in weights}
+        sources = self.names(fields).sources(shapes, present)
+        self._check_names(weights, present, sources)
+        for name, source in sources.items():
+            parts = [present[part] for part in source.parts]
+            yield name, _join(weights, parts, source.transposed, shapes[name], dtype)
+
+    def store(self, tensors: Mapping[str, Tensor], fields: Fields) -> Iterator[tuple[str, Tensor]]:
+        """Their tensors made of ours: the inverse of `load`."""
+        sources = self.names(fields).sources(tensors, {self.names(fields).prefix: None})
+        for name, source in sources.items():
+            rows = part_rows(fields, source.parts, len(tensors[name]))
+            whole = tensors[name].t() if source.transposed else tensors[name]
+            cuts = [whole] if len(source.parts) == 1 else list(torch.split(whole, rows))
+            yield from zip(source.parts, cuts, strict=True)
+
+    def _check_names(
+        self, weights: Weights, present: dict[str, str], sources: dict[str, Source]
+    ) -> None:
+        """Find tensors that are missing, unknown, or said to be one and are not."""
+        needed = {part for source in sources.values() for part in source.parts}
+        for source in sources.values():
+            for other in source.instead:
+                found = present.pop(other, None)
+                if found is not None:
+                    present.setdefault(source.parts[0], found)
+            others = [name for name in source.aliases if name in present and name not in needed]
+            if others and source.parts[0] not in present:  # stored under another of its names
+                present[source.parts[0]] = present[others[0]]
+            for other in others:
+                if not weights.equal(present[source.parts[0]], present.pop(other)):
+                    raise CheckpointError(
+                        f"{weights.folder}: {source.parts[0]} and {other} should be one matrix, "
+                        "and differ"
+                    )
+        missing, unknown = needed - present.keys(), present.keys() - needed
+        unknown = {n for n in unknown if not any(fnmatchcase(n, p) for p in self.ignored)}
+        if missing or unknown:
+            what = f"lack {min(missing)}" if missing else f"have {min(unknown)}, which is unknown"
+            raise CheckpointError(
+                f"the weights in {weights.folder} do not fit its config.json: they {what}"
+            )
+
+
+def _modern(name: str) -> str:
+    """The name that a norm's tensor has today: some files still have TensorFlow's."""
+    stem, _, end = name.rpartition(".")
+    return f"{stem}.{ {'gamma': 'weight', 'beta': 'bias'}.get(end, end) }" if stem else name
+
+
+def _join(
+    weights: Weights, names: list[str], transposed: bool, shape: torch.Size, dtype: torch.dtype
+) -> Tensor:
+    """One tensor of ours: a view of the file where it can be, else one copy."""
+    stored = [weights[name].shape for name in names]
+    found = _joined_shape(stored, transposed)
+    if len(names) == len(shape) == 1 and found == (1, *shape):  # a bias kept as one row
+        found = tuple(shape)
+    if found != tuple(shape):
+        raise CheckpointError(
+            f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
+            f"{stored[0]}, which makes {found}, not {tuple(shape)}"
+        )
+    if len(names) == 1:
+        tensor = weights.tensor(names[0]).to(dtype).reshape(shape[::-1] if transposed else shape)
+        return _finite(tensor.t() if transposed else tensor, weights, names[0])
+    whole, start = torch.empty(shape, dtype=dtype), 0
+    for name, part in zip(names, stored, strict=True):
+        whole[start : start + part[0]].copy_(weights.tensor(name))
+        start += part[0]
+    return _finite(whole, weights, names[0])
+
+
+def _joined_shape(stored: list[tuple[int, ...]], transposed: bool) -> tuple[int, ...]:
+    first = stored[0]
+    if len(stored) > 1:
+        same = all(len(s) == len(first) > 0 and s[1:] == first[1:] for s in stored)
+        return (sum(s[0] for s in stored), *first[1:]) if same else first
+    return first[::-1] if transposed else first
+
+
+def _finite(tensor: Tensor, weights: Weights, name: str) -> Tensor:
+    if tensor.numel() and not all(torch.stack(torch.aminmax(tensor)).isfinite().tolist()):
+        raise CheckpointError(f"the weights in {weights.folder} are damaged: {name} holds NaN or ∞")
+    return tensor

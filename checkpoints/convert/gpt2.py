@@ -1,0 +1,86 @@
+"""GPT-2 (Radford et al. 2019)."""
+
+from ..weights import Weights
+from .activations import ACTIVATIONS, published_name
+from .family import Family
+from .options import Fields, Options
+from .rules import NameMap
+
+_NAMES = NameMap(
+    """
+    embedding = {p}wte | lm_head
+    head = lm_head
+    decoder.positions.embedding = {p}wpe
+    decoder.layers.{i}.attention.qkv = {p}h.{i}.attn.c_attn ^T
+    decoder.layers.{i}.attention.out = {p}h.{i}.attn.c_proj ^T
+    decoder.layers.{i}.attention_residual.norm = {p}h.{i}.ln_1
+    decoder.layers.{i}.feedforward.up = {p}h.{i}.mlp.c_fc ^T
+    decoder.layers.{i}.feedforward.down = {p}h.{i}.mlp.c_proj ^T
+    decoder.layers.{i}.feedforward_residual.norm = {p}h.{i}.ln_2
+    decoder.norm = {p}ln_f
+    """,
+    prefix="transformer.",
+)
+
+
+def _read(options: Options, weights: Weights) -> Fields:
+    for unsupported in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
+        options.must_be(unsupported, False)
+    width = options.integer("n_embd", 768)
+    scaled = options.flag("scale_attn_weights", True)
+    options.flag("reorder_and_upcast_attn", False)  # the same numbers, in another precision
+    return {
+        "shape": "decoder",
+        "vocab_size": options.integer("vocab_size", 50_257),
+        "d_model": width,
+        "d_ff": options.integer("n_inner", 4 * width),
+        "decoder_layers": options.integer("n_layer", 12),
+        "heads": options.integer("n_head", 12),
+        "positions": "learned",
+        "max_positions": options.integer("n_positions", 1024),
+        "attention_scale": None if scaled else 1.0,
+        "feedforward": options.choice("activation_function", ACTIVATIONS, "gelu_new"),
+        "norm_eps": options.number("layer_norm_epsilon", 1e-5),
+        "norm_placement": "pre",
+        "final_norm": True,
+        "embedding_scale": False,
+        "tie_output": tied(options, weights, True, "lm_head.weight", "transformer.wte.weight"),
+        "dropout": options.number("resid_pdrop", options.number("embd_pdrop", 0.1)),
+        "attention_dropout": options.number("attn_pdrop", 0.1),
+        "initialization": "gpt2",
+    }
+
+
+def _write(fields: Fields) -> Fields:
+    return {
+        "vocab_size": fields["vocab_size"],
+        "n_embd": fields["d_model"],
+        "n_inner": fields["d_ff"],
+        "n_layer": fields["decoder_layers"],
+        "n_head": fields["heads"],
+        "n_positions": fields["max_positions"],
+        "activation_function": published_name(fields["feedforward"]),
+        "layer_norm_epsilon": fields["norm_eps"],
+        "scale_attn_weights": fields["attention_scale"] is None,
+        "tie_word_embeddings": fields["tie_output"],
+        "resid_pdrop": fields["dropout"],
+        "embd_pdrop": fields["dropout"],
+        "attn_pdrop": fields["attention_dropout"],
+    }
+
+
+def tied(options: Options, weights: Weights, default: bool, output: str, embedding: str) -> bool:
+    """Whether the output projection is the embedding. Files that hold two different matrices are
+    believed, whatever the option says; so does transformers."""
+    says = options.flag("tie_word_embeddings", default)
+    both = output in weights and embedding in weights
+    return says and not (both and not weights.equal(output, embedding))
+
+
+GPT2 = Family(
+    read=_read,
+    write=_write,
+    names=lambda _fields: _NAMES,
+    ignored=("*.attn.bias", "*.attn.masked_bias"),
+    architecture="GPT2LMHeadModel",
+)

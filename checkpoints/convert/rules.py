@@ -1,0 +1,90 @@
+"""Name maps: which of their tensors each of ours is made of, as text that one can read.
+
+A line is `ours = theirs`; `{i}` is a layer's number and `{s}` a stack, `encoder` or `decoder`.
+Either side names a module, with its weight and bias, or a single tensor; of two lines for one
+tensor, that for its whole name counts. `{q,k,v}` is several tensors of theirs, which are the rows
+of ours one after another. `^T` marks a matrix that is kept transposed. `{p}` is a prefix that
+files of bare models lack. After `|` stand names under which the same tensor may also be there,
+after ` or ` a name that counts where the first is absent.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+_ENDS = (".weight", ".bias")
+_NUMBER = re.compile(r"\.(\d+)\.")
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+
+
+class Source(NamedTuple):
+    """What one of our tensors is made of."""
+
+    parts: tuple[str, ...]  # of theirs, whose rows follow each other
+    transposed: bool
+    aliases: tuple[str, ...] = ()  # other names of the same tensor
+    instead: tuple[str, ...] = ()  # what counts where it is absent, and else nothing
+
+
+class NameMap:
+    """Lines by the names of ours."""
+
+    def __init__(self, text: str, *, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.rules: dict[str, Source] = {}
+        for line in filter(None, map(str.strip, text.splitlines())):
+            ours, theirs = line.split(" = ")
+            for stack in ("encoder", "decoder") if "{s}" in line else ("",):
+                name = ours.strip().replace("{s}", stack)
+                self.rules[name] = _rule(theirs.replace("{s}", stack))
+
+    def sources(self, names: Iterable[str], present: Mapping[str, object]) -> dict[str, Source]:
+        """For each of our tensors, theirs: with the prefix where their files have it."""
+        prefix = self.prefix_in(present)
+        return {name: self._source(name, prefix) for name in names}
+
+    def prefix_in(self, present: Mapping[str, object]) -> str:
+        """The prefix, or nothing where no tensor has it."""
+        return self.prefix if any(name.startswith(self.prefix) for name in present) else ""
+
+    def _source(self, name: str, prefix: str) -> Source:
+        number = _NUMBER.search(name)
+        end = next(end for end in _ENDS if name.endswith(end))
+        general = _NUMBER.sub(".{i}.", name)
+        known = (name, name.removesuffix(end), general, general.removesuffix(end))
+        key = next(key for key in known if key in self.rules)
+        rule, suffix = self.rules[key], "" if key.endswith(end) else end
+
+        def fill(template: str) -> str:
+            filled = template.replace("{p}", prefix).replace("{i}", number[1] if number else "")
+            return filled + suffix
+
+        transposed = rule.transposed and end == ".weight"
+        names = (tuple(map(fill, of)) for of in (rule.parts, rule.aliases, rule.instead))
+        parts, aliases, instead = names
+        return Source(parts, transposed, aliases, instead)
+
+
+def _rule(text: str) -> Source:
+    text, *instead = (part.strip() for part in text.split(" or "))
+    main, *aliases = (part.strip() for part in text.split("|"))
+    transposed = main.endswith("^T")
+    names = tuple(name for alias in aliases for name in _expand(alias))
+    return Source(_expand(main.removesuffix("^T").strip()), transposed, names, tuple(instead))
+
+
+def _expand(template: str) -> tuple[str, ...]:
+    """`{q,k,v}_proj` as its three names."""
+    braces = _BRACES.search(template)
+    if braces is None:
+        return (template,)
+    return tuple(template.replace(braces[0], choice) for choice in braces[1].split(","))
+
+
+def part_rows(fields: Mapping[str, object], parts: Sequence[str], rows: int) -> list[int]:
+    """How many of our rows each of their tensors has: queries, keys and values; or equal parts."""
+    if len(parts) != 3:
+        return [rows // len(parts)] * len(parts)
+    heads, groups = int(str(fields["heads"])), int(str(fields["kv_heads"] or fields["heads"]))
+    width = rows // (heads + 2 * groups)
+    return [heads * width, groups * width, groups * width]

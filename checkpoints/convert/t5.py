@@ -1,0 +1,112 @@
+"""T5 (arXiv 1910.10683) and T5 v1.1, whose feed-forward is gated and whose output is not tied."""
+
+from ..weights import Weights
+from .activations import ACTIVATIONS, GATED, published_name
+from .family import Family
+from .options import Fields, Options
+from .rules import NameMap
+
+_LAYERS = """
+    embedding = shared | {encoder,decoder}.embed_tokens | lm_head
+    head = lm_head
+    {s}.positions.embedding = {s}.block.0.layer.0.SelfAttention.relative_attention_bias
+    {s}.layers.{i}.attention.qkv = {s}.block.{i}.layer.0.SelfAttention.{q,k,v}
+    {s}.layers.{i}.attention.out = {s}.block.{i}.layer.0.SelfAttention.o
+    {s}.layers.{i}.attention_residual.norm = {s}.block.{i}.layer.0.layer_norm
+    decoder.layers.{i}.cross.q = decoder.block.{i}.layer.1.EncDecAttention.q
+    decoder.layers.{i}.cross.kv = decoder.block.{i}.layer.1.EncDecAttention.{k,v}
+    decoder.layers.{i}.cross.out = decoder.block.{i}.layer.1.EncDecAttention.o
+    decoder.layers.{i}.cross_residual.norm = decoder.block.{i}.layer.1.layer_norm
+    encoder.layers.{i}.feedforward.up = encoder.block.{i}.layer.1.DenseReluDense.UP
+    encoder.layers.{i}.feedforward.down = encoder.block.{i}.layer.1.DenseReluDense.wo
+    encoder.layers.{i}.feedforward_residual.norm = encoder.block.{i}.layer.1.layer_norm
+    decoder.layers.{i}.feedforward.up = decoder.block.{i}.layer.2.DenseReluDense.UP
+    decoder.layers.{i}.feedforward.down = decoder.block.{i}.layer.2.DenseReluDense.wo
+    decoder.layers.{i}.feedforward_residual.norm = decoder.block.{i}.layer.2.layer_norm
+    {s}.norm = {s}.final_layer_norm
+"""
+_PLAIN = NameMap(_LAYERS.replace("UP", "wi"))
+_GATED = NameMap(_LAYERS.replace("UP", "wi_{0,1}"))
+
+# "gated-gelu" has meant the approximation since T5 v1.1.
+_FEEDFORWARDS = {
+    **ACTIVATIONS,
+    "gated-gelu": GATED["gelu-tanh"],
+    **{
+        f"gated-{theirs}": GATED[o]
+        for theirs, o in ACTIVATIONS.items()
+        if o in GATED and theirs != "gelu"
+    },
+}
+
+
+def _read(options: Options, weights: Weights) -> Fields:
+    width, layers = options.integer("d_model", 512), options.integer("num_layers", 6)
+    options.must_be("is_decoder", False)
+    tied = options.flag("tie_word_embeddings", True)
+    # an untied output is not scaled; newer files say so in an option of its own
+    scaled = options.flag("scale_decoder_outputs", tied)
+    return {
+        "shape": "encoder-decoder",
+        "vocab_size": options.integer("vocab_size", 32_128),
+        "d_model": width,
+        "d_ff": options.integer("d_ff", 2048),
+        "encoder_layers": layers,
+        "decoder_layers": options.integer("num_decoder_layers", layers),
+        "heads": options.integer("num_heads", 8),
+        "d_head": options.integer("d_kv", 64),
+        "positions": "relative",
+        "max_positions": options.integer("n_positions", 512),
+        "relative_buckets": options.integer("relative_attention_num_buckets", 32),
+        "relative_max_distance": options.integer("relative_attention_max_distance", 128),
+        "attention_scale": 1.0,
+        "feedforward": options.choice("feed_forward_proj", _FEEDFORWARDS, "relu"),
+        "norm": "rmsnorm",
+        "norm_eps": options.number("layer_norm_epsilon", 1e-6),
+        "norm_placement": "pre",
+        "final_norm": True,
+        "bias": False,
+        "embedding_scale": False,
+        "tie_output": _one_matrix(weights),
+        "output_scale": width**-0.5 if scaled else 1.0,
+        "dropout": (rate := options.number("dropout_rate", 0.1)),
+        "attention_dropout": rate,
+        "activation_dropout": rate,
+        "initialization": "t5",
+    }
+
+
+def _one_matrix(weights: Weights) -> bool:
+    """Whether the output is the embedding: what the file holds counts, as in transformers."""
+    if "lm_head.weight" not in weights:
+        return True
+    return "shared.weight" not in weights or weights.equal("lm_head.weight", "shared.weight")
+
+
+def _write(fields: Fields) -> Fields:
+    return {
+        "is_encoder_decoder": True,
+        "vocab_size": fields["vocab_size"],
+        "d_model": fields["d_model"],
+        "d_ff": fields["d_ff"],
+        "d_kv": fields["d_head"] or fields["d_model"] // fields["heads"],
+        "num_layers": fields["encoder_layers"],
+        "num_decoder_layers": fields["decoder_layers"],
+        "num_heads": fields["heads"],
+        "n_positions": fields["max_positions"],
+        "relative_attention_num_buckets": fields["relative_buckets"],
+        "relative_attention_max_distance": fields["relative_max_distance"],
+        "feed_forward_proj": published_name(fields["feedforward"], _FEEDFORWARDS),
+        "layer_norm_epsilon": fields["norm_eps"],
+        "dropout_rate": fields["dropout"],
+        "tie_word_embeddings": fields["output_scale"] != 1.0,
+    }
+
+
+T5 = Family(
+    read=_read,
+    write=_write,
+    names=lambda fields: _GATED if fields["feedforward"] in GATED.values() else _PLAIN,
+    ignored=("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",),
+    architecture="T5ForConditionalGeneration",
+)

@@ -1,0 +1,177 @@
+"""The tensors of a model folder, whoever wrote it: names and shapes from headers, contents when
+asked for, memory-mapped."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import torch
+from torch import Tensor
+
+from .store import WEIGHTS, CheckpointError, read_json
+
+INDEX = f"{WEIGHTS}.index.json"
+PICKLE = "pytorch_model.bin"
+PICKLE_INDEX = f"{PICKLE}.index.json"
+WEIGHT_FILES = (WEIGHTS, INDEX, PICKLE, PICKLE_INDEX)  # the first that is there counts
+
+_POINTER = b"version https://git-lfs"
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+class Header(NamedTuple):
+    """What is known of a tensor before it is read."""
+
+    file: Path
+    shape: tuple[int, ...]
+    dtype: torch.dtype | None  # None: one that this program does not read
+
+
+class Weights(Mapping[str, Header]):
+    """A folder's tensors by name. Raises CheckpointError for files that are not what they say."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._pickled: dict[Path, dict[str, Tensor]] = {}
+        self._headers: dict[str, Header] = {}
+        for path in weight_files(folder):
+            for name, header in self._read(path):
+                if name in self._headers:
+                    raise CheckpointError(f"{path} repeats {name}, which another shard has")
+                self._headers[name] = header
+
+    def __getitem__(self, name: str) -> Header:
+        return self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    @property
+    def elements(self) -> int:
+        """Numbers in all tensors together."""
+        return sum(math.prod(header.shape) for header in self._headers.values())
+
+    def tensor(self, name: str) -> Tensor:
+        """One tensor, as a view of its file: nothing is read before it is used.
+
+        Each view has a mapping of its own, so that what is copied does not stay in memory.
+        """
+        header = self._headers[name]
+        if header.dtype is None or not header.dtype.is_floating_point:
+            raise CheckpointError(
+                f"{header.file}: {name} is not of float32, float16, bfloat16 or float64; "
+                "quantised weights are not read"
+            )
+        if header.file in self._pickled:
+            return self._pickled[header.file][name]
+        with safetensors.safe_open(header.file, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+    def equal(self, first: str, second: str) -> bool:
+        """Whether two tensors hold the same numbers."""
+        same = self[first].shape == self[second].shape
+        return same and torch.equal(self.tensor(first), self.tensor(second))
+
+    def _read(self, path: Path) -> Iterator[tuple[str, Header]]:
+        _refuse_pointer(path)
+        return _READERS[path.suffix](self, path)
+
+    def _safetensors(self, path: Path) -> Iterator[tuple[str, Header]]:
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 (no mapping)
+                    part = file.get_slice(name)
+                    dtype = _DTYPES.get(part.get_dtype())
+                    yield name, Header(path, tuple(part.get_shape()), dtype)
+        except (safetensors.SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be read: {error}") from None
+
+    def _pickle(self, path: Path) -> Iterator[tuple[str, Header]]:
+        state = _unpickle(path)
+        self._pickled[path] = state
+        for name, tensor in state.items():
+            yield name, Header(path, tuple(tensor.shape), tensor.dtype)
+
+
+_READERS = {".safetensors": Weights._safetensors, ".bin": Weights._pickle}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a folder's tensors, each checked to lie in it."""
+    for name in WEIGHT_FILES:
+        path = folder / name
+        if path.is_file() or path.is_symlink():
+            if name in {INDEX, PICKLE_INDEX}:
+                return [_inside(folder, shard, name) for shard in _shards(path)]
+            return [_inside(folder, name, name)]
+    raise CheckpointError(f"{folder} has no weights; looked for: {', '.join(WEIGHT_FILES)}")
+
+
+def _shards(index: Path) -> list[str]:
+    _inside(index.parent, index.name, index.name)
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(n, str) for n in names.values()):
+        raise CheckpointError(f"{index} has no weight_map of tensors to files")
+    return sorted(set(names.values()))
+
+
+def _inside(folder: Path, name: str, source: str) -> Path:
+    """The file of that name in the folder itself, where it does not lead elsewhere."""
+    path = folder / name
+    if Path(name).name != name or "\\" in name or path.suffix not in _READERS | {".json": None}:
+        raise CheckpointError(f"{folder / source} names {name!r}, which is no file of the folder")
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is incomplete: {name} is missing")
+    real, home = path.resolve(), folder.resolve()
+    store = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home  # a hub cache
+    if real.parent not in {home, store}:
+        raise CheckpointError(f"{path} is a link that leads out of the folder; copy the file in")
+    return path
+
+
+def _refuse_pointer(path: Path) -> None:
+    with path.open("rb") as stream:
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise CheckpointError(
+                f"{path} is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
+            )
+
+
+def _unpickle(path: Path) -> dict[str, Tensor]:
+    """A pickle's tensors through torch's restricted reader, which runs no code."""
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise CheckpointError(
+            f"{path} cannot be read as plain tensors, and nothing else is read from a pickle: "
+            f"{reason[0][:150] if reason else type(error).__name__}"
+        ) from None
+    good = isinstance(state, dict) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    )
+    if not good:
+        raise CheckpointError(f"{path} holds no dictionary of tensors by name")
+    return dict(state)
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK"

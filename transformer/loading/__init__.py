@@ -1,0 +1,25 @@
+"""The one place where folder, configuration, model and tokenizer meet."""
+
+from .folders import CONFIG, RUN, Description, describe, find_model, read_config
+from .generation import GENERATION, GenerationConfig, generation_config
+from .models import LoadedModel, build, choose_device, load_model
+from .saving import average_models, model_card, save_model
+
+__all__ = [
+    "CONFIG",
+    "GENERATION",
+    "RUN",
+    "Description",
+    "GenerationConfig",
+    "LoadedModel",
+    "average_models",
+    "build",
+    "choose_device",
+    "describe",
+    "find_model",
+    "generation_config",
+    "load_model",
+    "model_card",
+    "read_config",
+    "save_model",
+]

@@ -1,0 +1,78 @@
+"""Which folder a path means, and which network the folder holds."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from checkpoints import CheckpointError, Weights, read_json
+from checkpoints.convert import Family, Fields, Options, family_of
+
+from ..config import ConfigError, TransformerConfig, config_from_fields, config_to_fields
+from ..parameters import count_parameters
+
+CONFIG = "config.json"
+RUN = "run.json"  # in a run's folder: which checkpoint is best, which is last
+
+
+class Description(NamedTuple):
+    """A model folder, known from its configuration and its weights' headers."""
+
+    folder: Path
+    config: TransformerConfig
+    family: Family
+    weights: Weights
+    options: Fields  # config.json as it is
+
+    @property
+    def fields(self) -> Fields:
+        """Our configuration as plain values."""
+        return config_to_fields(self.config)
+
+
+def find_model(path: Path) -> Path:
+    """The model folder meant by a path: itself, or a run's best checkpoint, or its last.
+
+    Raises CheckpointError saying what was found instead.
+    """
+    if (path / CONFIG).is_file():
+        return path
+    if (path / RUN).is_file():
+        pointers = read_json(path / RUN)
+        name = pointers.get("best") or pointers.get("last")
+        if isinstance(name, str) and (path / name / CONFIG).is_file():
+            return path / name
+        raise CheckpointError(f"the run {path} has no checkpoint yet")
+    if not path.exists():
+        raise CheckpointError(f"there is no folder {path}; give a model's or a run's folder")
+    raise CheckpointError(f"{path} is no model folder: it has no {CONFIG}")
+
+
+def describe(folder: Path) -> Description:
+    """What a model folder holds, whoever wrote it. Reads no weights. Raises CheckpointError."""
+    source = str(folder / CONFIG)
+    given = read_json(folder / CONFIG)
+    family = family_of(given, source)
+    weights = Weights(folder)
+    options = Options(given, source)
+    fields = family.read(options, weights)
+    options.finish()
+    try:
+        config = config_from_fields(fields)
+    except ConfigError as error:
+        raise CheckpointError(f"{source}: {error}") from None
+    _check_size(config, weights, source)
+    return Description(folder, config, family, weights, given)
+
+
+def read_config(folder: Path) -> TransformerConfig:
+    """The configuration of the network in a model folder. Raises CheckpointError."""
+    return describe(folder).config
+
+
+def _check_size(config: TransformerConfig, weights: Weights, source: str) -> None:
+    """Compare counts before anything is allocated, or a list of layers made."""
+    wanted, layers = count_parameters(config), config.encoder_layers + config.decoder_layers
+    if wanted > weights.elements or layers > len(weights):
+        raise CheckpointError(
+            f"{source} asks for {wanted:,} parameters in {layers:,} layers; the weights hold "
+            f"{weights.elements:,} in {len(weights):,} tensors"
+        )

@@ -1,0 +1,125 @@
+"""What a model folder says about decoding: generation_config.json, in Hugging Face's names."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from checkpoints import CheckpointError, read_json
+from tokenizer import Tokenizer, TokenizerError
+
+GENERATION = "generation_config.json"
+
+# What other programs can ask of decoding and this one does not do: allowed at these values alone.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "assistant_confidence_threshold": (0.4,),
+    "diversity_penalty": (0.0,),
+    "encoder_no_repeat_ngram_size": (0,),
+    "encoder_repetition_penalty": (1.0,),
+    "epsilon_cutoff": (0.0,),
+    "eta_cutoff": (0.0,),
+    "exponential_decay_length_penalty": (),
+    "force_words_ids": (),
+    "constraints": (),
+    "guidance_scale": (1.0,),
+    "num_beam_groups": (1,),
+    "penalty_alpha": (0.0,),
+    "sequence_bias": (),
+    "top_h": (1.0,),
+    "typical_p": (1.0,),
+}
+
+
+class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The ids that decoding starts, ends and pads with, and how this model is best decoded."""
+
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int]
+    pad_token_id: int | None = None
+    decoder_start_token_id: int | None = None
+    forced_bos_token_id: int | None = None
+    forced_eos_token_id: int | list[int] | None = None
+    num_beams: int | None = None
+    length_penalty: float | None = None
+    early_stopping: bool | Literal["never"] | None = None
+    max_length: int | None = None  # tokens, the start and the end among them
+    min_length: int | None = None
+    no_repeat_ngram_size: int | None = None
+    repetition_penalty: float | None = None
+    bad_words_ids: list[list[int]] | None = None
+    suppress_tokens: list[int] | None = None
+    begin_suppress_tokens: list[int] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.end_ids:
+            raise ValueError("eos_token_id is empty; a text must be able to end")
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """Tokens of which each ends a text."""
+        ends = self.eos_token_id
+        return tuple(ends) if isinstance(ends, list) else (ends,)
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a text that is given."""
+        return self.end_ids[0]
+
+
+def generation_config(tokenizer: Tokenizer) -> GenerationConfig:
+    """The ids that the tokenizer's special tokens give. Raises TokenizerError."""
+    begin, end = tokenizer.need("begin"), tokenizer.need("end")
+    pad = tokenizer.role("pad")
+    return GenerationConfig(
+        bos_token_id=begin, eos_token_id=end, pad_token_id=end if pad is None else pad
+    )
+
+
+def read_generation(
+    folder: Path, options: dict[str, Any], tokenizer: Tokenizer, vocabulary: int
+) -> GenerationConfig:
+    """What generation_config.json says, else config.json's options, else the special tokens.
+
+    Raises CheckpointError for what this program cannot do, and for tokens outside the vocabulary.
+    """
+    path = folder / GENERATION
+    given = {**options, **(read_json(path) if path.is_file() else {})}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, neutral in _NEUTRAL.items():
+        value = given.get(name)
+        if value and value not in neutral:
+            raise CheckpointError(f"{folder}: {name} = {value!r} is not supported in decoding")
+    known = {field.name for field in msgspec.structs.fields(GenerationConfig)}
+    own = {name: value for name, value in given.items() if name in known}
+    if "eos_token_id" not in own:
+        own = {**_special(tokenizer, folder), **own}
+    try:
+        found = msgspec.convert(own, GenerationConfig)
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"{folder}: what it says of decoding is wrong: {error}") from None
+    _check_ids(found, vocabulary, folder)
+    return found
+
+
+def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
+    try:
+        fields: dict[str, Any] = msgspec.to_builtins(generation_config(tokenizer))
+    except TokenizerError as error:
+        raise CheckpointError(
+            f"{folder} does not say which token ends a text (eos_token_id), and {error}"
+        ) from None
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _check_ids(config: GenerationConfig, vocabulary: int, folder: Path) -> None:
+    ids = {
+        "eos_token_id": config.end_ids,
+        "decoder_start_token_id": (config.decoder_start_token_id,),
+        "forced_bos_token_id": (config.forced_bos_token_id,),
+    }
+    for name, values in ids.items():
+        for value in values:
+            if value is not None and not 0 <= value < vocabulary:
+                raise CheckpointError(
+                    f"{folder}: {name} is {value}; the vocabulary has {vocabulary:,} tokens"
+                )
