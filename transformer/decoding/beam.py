@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .hypothesis import Hypothesis, SearchOptions
+from .hypothesis import Hypothesis, Row, SearchOptions
+from .processors import chain
 from .stepper import Stepper
 
 
@@ -37,8 +38,11 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses of each text, best first.
 
-    A text is done when K hypotheses have ended and no growing beam, were it to end at its present
-    length, would score better than the worst of them.
+    A text is done when K hypotheses have ended and no growing beam can score better than the worst
+    of them, as `early_stopping` has it: False looks at how the best would score if it ended at its
+    present length, "never" at the best score that its log-probability can still give, up to the
+    limit; True does not look. Processors change what beams are ranked by, and what is left is not
+    normalised again. All of this is Hugging Face's definition.
     """
     K = max(options.beam, options.n_best)
     finished: list[list[Hypothesis]] = [[] for _ in limits]
@@ -47,13 +51,19 @@ def beam_search(
     ids_R = first_R.repeat_interleave(K)
     end_E = torch.tensor(sorted(options.end), device=first_R.device)
     limits_B = torch.tensor(limits, device=first_R.device)
+    process = chain(options.processors)
+    prompts = [options.prompt(row, first) for row, first in enumerate(first_R.tolist())]
     for length in range(1, max(limits) + 1):
-        candidates = _extend(beams, stepper.step(ids_R))
+        logits_RV = stepper.step(ids_R)
+        ranked_RV = logits_RV
+        if process is not None:
+            ranked_RV = process(logits_RV.log_softmax(dim=-1), _rows(beams, prompts, limits))
+        candidates = _extend(beams, logits_RV, ranked_RV)
         over_B1 = (limits_B[beams.texts_B] == length)[:, None]
         ended_BC = torch.isin(candidates.tokens_BC, end_E) | over_B1
         _collect(finished, beams, candidates, ended_BC[:, :K], options)
         beams, parents_BK = _select(beams, candidates, ended_BC)
-        open_B = _still_open(finished, beams, K, length, options) & ~over_B1[:, 0]
+        open_B = _still_open(finished, beams, limits, length, options) & ~over_B1[:, 0]
         rows_BK = parents_BK + K * torch.arange(len(parents_BK), device=parents_BK.device)[:, None]
         beams = Beams(*(part[open_B] for part in beams))
         if not len(beams.texts_B):
@@ -71,13 +81,22 @@ def _start(first_B: Tensor, K: int) -> Beams:
     return Beams(torch.arange(B, device=device), sums_BK, ids_BKT, ids_BKT.float())
 
 
-def _extend(beams: Beams, logits_RV: Tensor) -> Candidates:
-    """The best 2K continuations, found among the best 2K of each beam."""
+def _rows(beams: Beams, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Row]:
+    """What processors see of each beam."""
+    texts = zip(beams.texts_B.tolist(), beams.ids_BKT.tolist(), strict=True)
+    return [Row(b, prompts[b], written, limits[b]) for b, kept in texts for written in kept]
+
+
+def _extend(beams: Beams, logits_RV: Tensor, ranked_RV: Tensor) -> Candidates:
+    """The best 2K continuations, found among the best 2K of each beam. Sums grow by what tokens
+    are ranked by: the model's log-probabilities, unless processors have changed them."""
     B, K = beams.sums_BK.shape
     each = min(2 * K, logits_RV.size(-1))
-    top_RC, tokens_RC = logits_RV.topk(each)
-    log_probabilities_RC = top_RC - logits_RV.logsumexp(dim=-1, keepdim=True)
-    sums_BKC = beams.sums_BK[:, :, None] + log_probabilities_RC.view(B, K, each)
+    top_RC, tokens_RC = ranked_RV.topk(each)
+    total_R1 = logits_RV.logsumexp(dim=-1, keepdim=True)
+    log_probabilities_RC = logits_RV.gather(1, tokens_RC) - total_R1
+    gains_RC = log_probabilities_RC if ranked_RV is logits_RV else top_RC
+    sums_BKC = beams.sums_BK[:, :, None] + gains_RC.view(B, K, each)
     sums_BC, places_BC = sums_BKC.flatten(1).topk(min(2 * K, K * each))
     return Candidates(
         parents_BC=places_BC // each,
@@ -135,13 +154,22 @@ def _select(beams: Beams, candidates: Candidates, ended_BC: Tensor) -> tuple[Bea
 
 
 def _still_open(
-    finished: list[list[Hypothesis]], beams: Beams, K: int, length: int, options: SearchOptions
+    finished: list[list[Hypothesis]],
+    beams: Beams,
+    limits: Sequence[int],
+    length: int,
+    options: SearchOptions,
 ) -> Tensor:
     """Which texts can still improve (B)."""
-    can = []
+    can, K = [], beams.sums_BK.size(1)
+    longest = options.early_stopping == "never" and options.length_penalty > 0
     for text, best_sum in zip(beams.texts_B.tolist(), beams.sums_BK[:, 0].tolist(), strict=True):
         best = finished[text]
-        full = len(best) == K
-        hopeless = best_sum == float("-inf")
-        can.append(not hopeless and (not full or options.score(best_sum, length) > best[-1].score))
+        if len(best) < K:
+            can.append(best_sum > float("-inf"))
+        elif options.early_stopping is True:
+            can.append(False)
+        else:
+            hoped = options.score(best_sum, limits[text] if longest else length)
+            can.append(hoped > best[-1].score)
     return torch.tensor(can, dtype=torch.bool, device=beams.texts_B.device)

@@ -1,88 +1,76 @@
-"""What changes the distribution of the next token: pure functions from logits to logits.
+"""What changes the distribution of the next token: a table of pure functions.
 
-Shape suffixes: R rows, V vocabulary. What is forbidden becomes -inf.
+A processor takes logits (R, V) and the rows as they stand, and gives logits.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
 
+from ..loading import GenerationConfig
 from ..tables import Table
-
-Processor = Callable[[Tensor], Tensor]
-
-_FORBIDDEN = float("-inf")
-
-
-def temperature(value: float) -> Processor:
-    """`softmax(logits / τ)`: below 1 sharper, above 1 flatter."""
-    _check("temperature", value > 0, value, "above 0 (0 is greedy search)")
-    return lambda logits_RV: logits_RV / value
-
-
-def top_k(value: float) -> Processor:
-    """Keep the k most likely tokens."""
-    _check("top-k", value >= 1 and value == int(value), value, "a whole number of at least 1")
-
-    def process(logits_RV: Tensor) -> Tensor:
-        least_R1 = logits_RV.topk(min(int(value), logits_RV.size(-1))).values[:, -1:]
-        return logits_RV.masked_fill(logits_RV < least_R1, _FORBIDDEN)
-
-    return process
-
-
-def top_p(value: float) -> Processor:
-    """Keep the fewest tokens whose probabilities sum to at least p; arXiv 1904.09751."""
-    _check("top-p", 0 < value <= 1, value, "above 0 and at most 1")
-
-    def process(logits_RV: Tensor) -> Tensor:
-        sorted_RV, order_RV = logits_RV.sort(descending=True)
-        probabilities_RV = sorted_RV.softmax(dim=-1)
-        before_RV = probabilities_RV.cumsum(dim=-1) - probabilities_RV
-        dropped_RV = torch.zeros_like(logits_RV, dtype=torch.bool)
-        dropped_RV.scatter_(1, order_RV, before_RV >= value)
-        return logits_RV.masked_fill(dropped_RV, _FORBIDDEN)
-
-    return process
-
-
-def min_p(value: float) -> Processor:
-    """Keep tokens at least p times as likely as the likeliest; arXiv 2407.01082."""
-    _check("min-p", 0 <= value <= 1, value, "between 0 and 1")
-    floor = math.log(value) if value > 0 else _FORBIDDEN
-
-    def process(logits_RV: Tensor) -> Tensor:
-        best_R1 = logits_RV.amax(dim=-1, keepdim=True)
-        return logits_RV.masked_fill(logits_RV < best_R1 + floor, _FORBIDDEN)
-
-    return process
-
+from .blocking import (
+    bad_words,
+    forced_first,
+    forced_last,
+    minimum_length,
+    no_repeated_ngrams,
+    repetition_penalty,
+    suppressed,
+    suppressed_first,
+)
+from .hypothesis import Processor, Row
+from .truncation import min_p, temperature, top_k, top_p
 
 # In the order in which they are applied.
-PROCESSORS: Table[Callable[[float], Processor]] = Table(
+PROCESSORS: Table[Callable[[Any], Processor]] = Table(
     "processor",
-    {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p},
+    {
+        "repetition-penalty": repetition_penalty,
+        "no-repeat-ngram": no_repeated_ngrams,
+        "bad-words": bad_words,
+        "min-length": minimum_length,
+        "forced-first": forced_first,
+        "forced-last": forced_last,
+        "suppress": suppressed,
+        "suppress-first": suppressed_first,
+        "temperature": temperature,
+        "top-k": top_k,
+        "top-p": top_p,
+        "min-p": min_p,
+    },
 )
 
 
-def chain(values: Mapping[str, float | None]) -> Processor:
-    """One processor of those that have a value, in the table's order."""
-    steps = []
-    for name, make in PROCESSORS.items():
-        value = values.get(name)
-        if value is not None:
-            steps.append(make(value))
+def chain(values: Mapping[str, Any]) -> Processor | None:
+    """One processor of those that have a value, in the table's order; None where none has."""
+    steps = [
+        make(values[name]) for name, make in PROCESSORS.items() if values.get(name) is not None
+    ]
+    if not steps:
+        return None
 
-    def process(logits_RV: Tensor) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
         for step in steps:
-            logits_RV = step(logits_RV)
+            logits_RV = step(logits_RV, rows)
         return logits_RV
 
     return process
 
 
-def _check(name: str, good: bool, value: float, allowed: str) -> None:
-    if not good:
-        raise ValueError(f"{name} is {value:g}; it must be {allowed}")
+def model_processors(config: GenerationConfig) -> dict[str, Any]:
+    """What a model's own settings ask for, by name in PROCESSORS."""
+    ends, begin = list(config.end_ids), config.begin_suppress_tokens
+    last, penalty = config.forced_eos_token_id, config.repetition_penalty
+    asked = {
+        "repetition-penalty": None if penalty == 1.0 else penalty,
+        "no-repeat-ngram": config.no_repeat_ngram_size or None,
+        "bad-words": [w for w in config.bad_words_ids or [] if w not in [[end] for end in ends]],
+        "min-length": (config.min_length, ends) if config.min_length else None,
+        "forced-first": config.forced_bos_token_id,
+        "forced-last": [last] if isinstance(last, int) else last,
+        "suppress": config.suppress_tokens,
+        "suppress-first": (int(config.forced_bos_token_id is not None), begin) if begin else None,
+    }
+    return {name: value for name, value in asked.items() if value not in (None, [])}

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ..tables import Table
 from .beam import beam_search
-from .hypothesis import Hypothesis, SearchOptions
+from .hypothesis import Hypothesis, Row, SearchOptions
 from .noise import uniform
 from .processors import chain
 from .stepper import Stepper
 
-Pick = Callable[[Tensor, Sequence[int], int], Tensor]
+Pick = Callable[[Tensor, Sequence[Row]], Tensor]
 
 
 class Token(NamedTuple):
@@ -37,22 +37,27 @@ def tokens(
     `limits` are the most tokens for each row. Finished rows leave the batch once they are a quarter
     of it, for removing them copies the cache.
     """
-    rows = list(range(len(first_R)))
+    rows = [
+        Row(number, options.prompt(number, first), [], limit)
+        for number, (first, limit) in enumerate(zip(first_R.tolist(), limits, strict=True))
+    ]
     done: set[int] = set()
     ids_R = first_R
-    for position in range(max(limits)):
+    for _ in range(max(limits)):
         logits_RV = stepper.step(ids_R)
-        ids_R = pick(logits_RV, rows, position)
+        ids_R = pick(logits_RV, rows)
         log_probabilities = _chosen(logits_RV, ids_R)
-        chosen = ids_R.tolist()
-        for place, row in enumerate(rows):
-            if row in done:
+        for row, token, log_probability in zip(
+            rows, ids_R.tolist(), log_probabilities, strict=True
+        ):
+            row.written.append(token)
+            if row.number in done:
                 continue
-            last = chosen[place] in options.end or position + 1 == limits[row]
+            last = token in options.end or len(row.written) == row.limit
             if last:
-                done.add(row)
-            yield Token(row, chosen[place], log_probabilities[place], last)
-        left = [place for place, row in enumerate(rows) if row not in done]
+                done.add(row.number)
+            yield Token(row.number, token, log_probability, last)
+        left = [place for place, row in enumerate(rows) if row.number not in done]
         if not left:
             return
         if 4 * len(left) <= 3 * len(rows):
@@ -69,8 +74,12 @@ def _chosen(logits_RV: Tensor, ids_R: Tensor) -> list[float]:
 
 def greedy_pick(options: SearchOptions) -> Pick:
     """The likeliest token; the lowest id among equals."""
-    del options
-    return lambda logits_RV, _rows, _position: logits_RV.argmax(dim=-1)
+    process = chain(options.processors)
+
+    def pick(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        return (process(logits_RV, rows) if process else logits_RV).argmax(dim=-1)
+
+    return pick
 
 
 def sample_pick(options: SearchOptions) -> Pick:
@@ -81,11 +90,13 @@ def sample_pick(options: SearchOptions) -> Pick:
     """
     process = chain(options.processors)
 
-    def pick(logits_RV: Tensor, rows: Sequence[int], position: int) -> Tensor:
-        probabilities_RV = process(logits_RV).double().softmax(dim=-1)
-        cumulative_RV = probabilities_RV.cumsum(dim=-1)
-        keys = (options.keys[row] if options.keys else row for row in rows)
-        draws = [uniform(options.seed, key, position) for key in keys]
+    def key(row: Row) -> int:
+        return options.keys[row.number] if options.keys else row.number
+
+    def pick(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        shaped_RV = process(logits_RV, rows) if process else logits_RV
+        cumulative_RV = shaped_RV.double().softmax(dim=-1).cumsum(dim=-1)
+        draws = [uniform(options.seed, key(row), len(row.written)) for row in rows]
         draws_R1 = torch.tensor(draws, dtype=torch.float64, device=logits_RV.device)[:, None]
         draws_R1 = draws_R1 * cumulative_RV[:, -1:]
         return torch.searchsorted(cumulative_RV, draws_R1, right=True)[:, 0]

@@ -1,0 +1,129 @@
+"""Texts of every family's models are those that transformers writes, token for token."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.convert.published import FAMILIES, make, padded
+from transformer.decoding import SearchOptions
+from transformer.decoding.processors import model_processors
+from transformer.decoding.search import SEARCHES
+from transformer.decoding.stepper import prompt_stepper, source_stepper
+from transformer.loading import GenerationConfig, build, describe
+from transformer.model import Transformer
+
+LENGTH = 14  # tokens, the start token among them
+END, START = 2, 3
+ASKED: dict[str, dict[str, Any]] = {
+    "greedy": dict(num_beams=1),
+    "beam": dict(num_beams=4),
+    "beam, long": dict(num_beams=4, length_penalty=2.0, early_stopping=True, min_length=5),
+    "beam, short": dict(num_beams=4, length_penalty=0.3, early_stopping="never"),
+    "greedy, blocked": dict(num_beams=1, no_repeat_ngram_size=2, repetition_penalty=1.5),
+    "beam, blocked": dict(
+        num_beams=4,
+        no_repeat_ngram_size=2,
+        suppress_tokens=[7, 8],
+        begin_suppress_tokens=[9],
+        bad_words_ids=[[10], [11, 12]],
+    ),
+}
+FORCED = dict(num_beams=4, forced_bos_token_id=5, forced_eos_token_id=END)
+WRITERS = [
+    (name, number)
+    for name, family in FAMILIES.items()
+    if "MaskedLM" not in family.model
+    for number in range(len(family.variants))
+]
+
+
+class Uncached:
+    """A stepper that runs the whole text again for each token."""
+
+    def __init__(self, model: Transformer, texts: list[list[int]]) -> None:
+        self.model, self.sources = model, texts if model.encoder is not None else None
+        self.written = [[] if self.sources else text[:-1] for text in texts]
+
+    def step(self, ids_R: Tensor) -> Tensor:
+        self.written = [[*w, i] for w, i in zip(self.written, ids_R.tolist(), strict=True)]
+        sources = self.sources or [None] * len(self.written)
+        return torch.stack([self._last(w, s) for w, s in zip(self.written, sources, strict=True)])
+
+    def _last(self, written: list[int], source: list[int] | None) -> Tensor:
+        source_BS = None if source is None else torch.tensor([source])
+        return self.model(torch.tensor([written]), source_BS=source_BS)[0, -1]
+
+    def reorder(self, rows_R: Tensor) -> None:
+        self.written = [self.written[row] for row in rows_R.tolist()]
+        if self.sources is not None:
+            self.sources = [self.sources[row] for row in rows_R.tolist()]
+
+
+def ours(
+    model: Transformer, texts: list[list[int]], asked: dict[str, Any], *, cached: bool = True
+) -> list[list[int]]:
+    """What our searches write, the end token included."""
+    settings = GenerationConfig(eos_token_id=END, **asked)
+    options = SearchOptions(
+        end=frozenset({END}),
+        beam=settings.num_beams or 1,
+        length_penalty=1.0 if settings.length_penalty is None else settings.length_penalty,
+        early_stopping=settings.early_stopping or False,
+        processors=model_processors(settings),
+        prompts=texts if model.encoder is None else (),
+    )
+    if model.encoder is None:
+        stepper, first_R = prompt_stepper(model, texts, size=LENGTH + len(texts[0]))
+    else:
+        stepper = source_stepper(model, texts, size=LENGTH)
+        first_R = torch.full((len(texts),), START)
+    if not cached:
+        stepper = Uncached(model, texts)
+    search = SEARCHES["beam" if options.beam > 1 else "greedy"]
+    found = search(stepper, first_R, [LENGTH - 1] * len(texts), options)
+    return [[*best.ids, END] if best.finished else best.ids for best, *_ in found]
+
+
+def theirs(
+    reference: Any, ids_BT: Tensor, mask_BT: Tensor, asked: dict[str, Any], *, cached: bool = True
+) -> list[list[int]]:
+    """What transformers writes, up to and with the end token."""
+    two = reference.config.is_encoder_decoder
+    ids_BT = reference.generate(
+        input_ids=ids_BT,
+        attention_mask=mask_BT,
+        decoder_start_token_id=START if two else None,
+        max_length=(1 if two else ids_BT.size(1)) + LENGTH - 1,
+        eos_token_id=END,
+        pad_token_id=reference.config.pad_token_id or 0,
+        do_sample=False,
+        use_cache=cached,
+        **asked,
+    )[:, 1 if two else ids_BT.size(1) :]
+    rows = ids_BT.tolist()
+    return [row[: row.index(END) + 1] if END in row else row for row in rows]
+
+
+@pytest.mark.parametrize(("name", "number"), WRITERS)
+@torch.inference_mode()
+def test_texts_are_those_of_transformers(name: str, number: int, tmp_path: Path) -> None:
+    reference = make(name, number, tmp_path)
+    reference.generation_config.max_length = None
+    reference.generation_config.forced_eos_token_id = None
+    model = build(describe(tmp_path))
+    pad = reference.config.pad_token_id
+    ids_BT, lengths_B = padded(3, 8, avoid=pad)
+    if model.encoder is None:
+        ids_BT, lengths_B = padded(1, 8, avoid=pad)
+    mask_BT = (torch.arange(8) < lengths_B[:, None]).long()
+    texts = [row[:length] for row, length in zip(ids_BT.tolist(), lengths_B, strict=True)]
+    every = {**ASKED, **({"forced": FORCED} if model.encoder is not None else {})}
+    for asked in every.values():
+        wanted = theirs(reference, ids_BT, mask_BT, asked)
+        assert ours(model, texts, asked) == wanted
+    uncached = ours(model, texts, ASKED["beam"], cached=False)
+    assert uncached == theirs(reference, ids_BT, mask_BT, ASKED["beam"], cached=False)
+    assert uncached == ours(model, texts, ASKED["beam"])
