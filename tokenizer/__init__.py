@@ -1,6 +1,7 @@
 """Text ↔ ids. Imports no torch: its commands start at once."""
 
 from .corpus import CorpusError, Counts, Text, read_all, read_chunks, read_lines, read_pairs
+from .published import TOKENIZER_FILES, Tokenizers, read_tokenizers
 from .special import language_tag
 from .tokenizer import Tokenizer, TokenizerError, TokenizerOptionError
 from .training import (
@@ -14,12 +15,14 @@ from .training import (
 __all__ = [
     "NORMALIZATIONS",
     "TOKENIZERS",
+    "TOKENIZER_FILES",
     "CorpusError",
     "Counts",
     "Text",
     "Tokenizer",
     "TokenizerError",
     "TokenizerOptionError",
+    "Tokenizers",
     "TrainingOptions",
     "check_options",
     "language_tag",
@@ -27,5 +30,6 @@ __all__ = [
     "read_chunks",
     "read_lines",
     "read_pairs",
+    "read_tokenizers",
     "train_tokenizer",
 ]

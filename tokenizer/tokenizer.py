@@ -1,14 +1,17 @@
 """Text ↔ ids: a trained tokenizer, kept in one tokenizer.json."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import tokenizers
 from tokenizers.decoders import DecodeStream
 
-from .special import ROLES
+from .special import ROLES, UNLEARNT
 
 
 class TokenizerError(ValueError):
@@ -28,6 +31,7 @@ class Tokenizer:
         self.backend.encode_special_tokens = True
         self.backend.no_padding()
         self.backend.no_truncation()
+        self._learnt = self.backend.token_to_id(UNLEARNT)  # ids below have a meaning of their own
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -38,15 +42,9 @@ class Tokenizer:
     @classmethod
     def from_json(cls, text: str, *, name: str = "tokenizer.json") -> "Tokenizer":
         """Build from the contents of a tokenizer.json; `name` is for messages."""
-        try:
+        with usable(name):
             json.loads(text)
             return cls(tokenizers.Tokenizer.from_str(text))
-        except Exception as error:
-            raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
-        except BaseException as error:  # the library's panics are not Exceptions
-            if type(error).__name__ != "PanicException":
-                raise
-            raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
 
     def to_json(self) -> str:
         """The contents of a tokenizer.json."""
@@ -59,6 +57,8 @@ class Tokenizer:
     @property
     def vocab_size(self) -> int:
         """Number of ids, added tokens included."""
+        if self._learnt is not None:
+            return self._learnt
         return self.backend.get_vocab_size(with_added_tokens=True)
 
     def role(self, name: str) -> int | None:
@@ -81,11 +81,27 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Text to ids, without special tokens around it."""
-        return self.backend.encode(text, add_special_tokens=False).ids
+        return self._known(self.backend.encode(text, add_special_tokens=False).ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Many texts at once, on all cores."""
-        return [e.ids for e in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+        rows = self.backend.encode_batch_fast(texts, add_special_tokens=False)
+        return [self._known(row.ids) for row in rows]
+
+    def _known(self, ids: list[int]) -> list[int]:
+        if self._learnt is None:
+            return ids
+        unknown = self.need("unknown")
+        return [token_id if token_id < self._learnt else unknown for token_id in ids]
+
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The ids that belong before and after a single text."""
+        found = self.backend.encode("a", add_special_tokens=True)
+        added = found.special_tokens_mask
+        if 0 not in added:  # no text to see them around
+            return [], []
+        last = len(added) - added[::-1].index(0)
+        return found.ids[: added.index(0)], found.ids[last:]
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of a text, by name."""
@@ -129,6 +145,46 @@ class Stream:
     def flush(self) -> str:
         """What was held back, once no more ids come."""
         return self._tokenizer.decode(self._ids)[self._shown :]
+
+
+_stderr = RLock()
+
+
+@contextmanager
+def usable(name: str) -> Iterator[None]:
+    """What the library finds wrong with a file's contents is a TokenizerError that names the file.
+
+    Its panics are no Exceptions, and write a trace to the descriptor of stderr.
+    """
+    try:
+        with _stderr, _silent():
+            yield
+    except TokenizerError:
+        raise
+    except Exception as error:
+        raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """The process's stderr put aside, also for code that is not Python's."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 2)
+        os.close(nothing)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _first_line(error: BaseException) -> str:
