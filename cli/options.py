@@ -20,10 +20,23 @@ BatchTokens = Annotated[
     int,
     typer.Option("--batch-tokens", min=1, help="Padded source tokens times beams in one batch."),
 ]
+MaybeBeam = Annotated[
+    int | None,
+    typer.Option("--beam", min=1, help="Beams; 1 is greedy. Default: the model's, or 5."),
+]
 Beam = Annotated[int, typer.Option("--beam", min=1, help="Beams; 1 is no beam search.")]
 LengthPenalty = Annotated[
-    float,
-    typer.Option("--length-penalty", help="α in log p / length^α; the length counts the end."),
+    float | None,
+    typer.Option(
+        "--length-penalty",
+        help="α in log p / length^α; the length counts the end. Default: the model's, or 1.",
+    ),
+]
+SourceLanguage = Annotated[
+    str | None, typer.Option("--from", help="Multilingual models: the source's language.")
+]
+TargetLanguage = Annotated[
+    str | None, typer.Option("--to", help="Multilingual models: the language to translate into.")
 ]
 NBest = Annotated[int, typer.Option("--n-best", min=1, help="Answers a line, best first.")]
 Temperature = Annotated[

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from transformer.config import ConfigError
 from transformer.decoding import SearchOptions, deterministic_search
-from transformer.decoding.processors import chain
+from transformer.decoding.processors import chain, model_processors
 from transformer.loading import LoadedModel, load_model
 from transformer.tables import Table
 
 from .console import is_terminal, say
+
+_BEAMS = 5
 
 
 def load(model: Path, *, device: str, dtype: str, quiet: bool) -> LoadedModel:
@@ -43,22 +45,30 @@ def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
     return "sample"
 
 
+def usual_beams(loaded: LoadedModel) -> int:
+    """How many beams a model is to be decoded with where nobody says."""
+    return loaded.generation.num_beams or _BEAMS
+
+
 def search_options(
     loaded: LoadedModel,
     sampling: Mapping[str, float | None] | None = None,
     *,
     beam: int,
     n_best: int = 1,
-    length_penalty: float,
+    length_penalty: float | None = None,
     seed: int = 0,
 ) -> SearchOptions:
-    """The options of a search, the model's end token among them."""
-    sampling = sampling or {}
+    """The options of a search: those given, and for the rest the model's own settings."""
+    own, sampling = loaded.generation, sampling or {}
+    usual = 1.0 if own.length_penalty is None else own.length_penalty
+    cold = sampling.get("temperature") == 0.0
     return SearchOptions(
-        end=frozenset(loaded.generation.end_ids),
+        end=frozenset(own.end_ids),
         beam=beam,
         n_best=n_best,
-        length_penalty=length_penalty,
-        processors={} if sampling.get("temperature") == 0.0 else sampling,
+        length_penalty=usual if length_penalty is None else length_penalty,
+        early_stopping=own.early_stopping or False,
+        processors={**model_processors(own), **({} if cold else sampling)},
         seed=seed,
     )

@@ -79,6 +79,15 @@ class Tokenizer:
         """The id of a token by its exact name."""
         return self.backend.token_to_id(token)
 
+    def token(self, token_id: int) -> str | None:
+        """The exact name of a token by its id."""
+        return self.backend.id_to_token(token_id)
+
+    def special_tokens(self) -> dict[str, int]:
+        """The tokens that are names rather than text, and their ids."""
+        added = self.backend.get_added_tokens_decoder().items()
+        return {token.content: token_id for token_id, token in added if token.special}
+
     def encode(self, text: str) -> list[int]:
         """Text to ids, without special tokens around it."""
         return self._known(self.backend.encode(text, add_special_tokens=False).ids)

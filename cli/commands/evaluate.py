@@ -23,8 +23,10 @@ def evaluate(
     tokenize: Annotated[
         str, typer.Option(help="sacreBLEU's tokenization; none: as it is.")
     ] = "13a",
-    beam: opt.Beam = 5,
-    length_penalty: opt.LengthPenalty = 1.0,
+    beam: opt.MaybeBeam = None,
+    source_language: opt.SourceLanguage = None,
+    target_language: opt.TargetLanguage = None,
+    length_penalty: opt.LengthPenalty = None,
     batch_tokens: opt.BatchTokens = 4096,
     column: opt.Column = None,
     device: opt.Device = "auto",
@@ -36,7 +38,7 @@ def evaluate(
     from transformer.decoding import TranslationOptions, deterministic_search
     from transformer.evaluation import check_tokenization
 
-    from ..running import load, search_options
+    from ..running import load, search_options, usual_beams
 
     if (source is None) != (reference is None) or (source is None) == (text is None):
         raise ConfigError("give --source and --reference, or --text")
@@ -44,10 +46,13 @@ def evaluate(
         check_tokenization(tokenize)
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
+        beams = beam or usual_beams(loaded)
         options = TranslationOptions(
-            search=deterministic_search(beam),
-            options=search_options(loaded, beam=beam, length_penalty=length_penalty),
+            search=deterministic_search(beams),
+            options=search_options(loaded, beam=beams, length_penalty=length_penalty),
             batch_tokens=batch_tokens,
+            source_language=source_language,
+            target_language=target_language,
         )
         rows = _translation(
             loaded, source, reference, options=options, tokenize=tokenize, quiet=quiet

@@ -32,7 +32,7 @@ def generate(
     min_p: opt.MinP = None,
     seed: opt.Seed = 0,
     beam: opt.Beam = 1,
-    length_penalty: opt.LengthPenalty = 1.0,
+    length_penalty: opt.LengthPenalty = None,
     n_best: opt.NBest = 1,
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", help="Show the continuation alone.")

@@ -15,10 +15,10 @@ def translate(
     ] = None,
     *,
     model: opt.Model,
-    beam: Annotated[
-        int | None, typer.Option("--beam", min=1, help="Beams, 5 if not sampling; 1 is greedy.")
-    ] = None,
-    length_penalty: opt.LengthPenalty = 1.0,
+    beam: opt.MaybeBeam = None,
+    source_language: opt.SourceLanguage = None,
+    target_language: opt.TargetLanguage = None,
+    length_penalty: opt.LengthPenalty = None,
     n_best: opt.NBest = 1,
     scores: Annotated[
         bool, typer.Option("--scores", help="Put each answer's score and a tab before it.")
@@ -42,13 +42,14 @@ def translate(
     from tokenizer import Counts
     from transformer.decoding import TranslationOptions, translate_lines
 
-    from ..running import choose_search, load, search_options
+    from ..running import choose_search, load, search_options, usual_beams
 
     sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
-    sampled = any(value is not None for value in sampling.values())
-    beams = max(beam or (1 if sampled else 5), n_best)
-    search = choose_search(sampling, beam=beams)
+    choose_search(sampling, beam=max(beam or 1, n_best))  # mistakes first, then what takes time
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    sampled = any(value is not None for value in sampling.values())
+    beams = max(beam or (1 if sampled else usual_beams(loaded)), n_best)
+    search = choose_search(sampling, beam=beams)
     asked = TranslationOptions(
         search=search,
         options=search_options(
@@ -56,6 +57,8 @@ def translate(
         ),
         batch_tokens=batch_tokens,
         max_tokens=max_tokens,
+        source_language=source_language,
+        target_language=target_language,
     )
     read, counts = Counts(), Counter[str]()
     with output(out, reading=files) as writer:

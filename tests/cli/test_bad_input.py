@@ -72,8 +72,9 @@ NOT_LOADABLE = {
     "translate -m {damaged_tokenizer}": ["tokenizer.json", "no usable tokenizer"],
     "translate -m {truncated}": ["model.safetensors is damaged", "bytes"],
     "translate -m {truncated_unsummed}": ["model.safetensors cannot be read"],
+    "translate -m {wider_config}": ["config.json asks for", "the weights hold"],
     "translate -m {other_config}": ["do not fit", "config.json"],
-    "translate -m {foreign_config}": ["config.json", "'marian'", "transduce"],
+    "translate -m {foreign_config}": ["config.json", "'marrian'", "transduce"],
     "translate -m {translator} -o {nowhere}/out.txt": ["nowhere/out.txt", "no such file"],
     "translate {folder} -m {translator}": ["folder", "is a directory"],
     f"{TRAIN} {{nowhere}}/recipe.toml": ["nowhere/recipe.toml", "no such file"],
@@ -130,8 +131,9 @@ DAMAGES = {
     "damaged_tokenizer": rewrite("tokenizer.json", lambda raw: raw[:100]),
     "truncated": rewrite("model.safetensors", lambda raw: raw[:-1], summed=True),
     "truncated_unsummed": rewrite("model.safetensors", lambda raw: raw[:-1]),
-    "other_config": rewrite("config.json", lambda raw: raw.replace(b'"d_ff": 64', b'"d_ff": 65')),
-    "foreign_config": rewrite("config.json", lambda raw: b'{"model_type": "marian"}'),
+    "wider_config": rewrite("config.json", lambda raw: raw.replace(b'"d_ff": 64', b'"d_ff": 65')),
+    "other_config": rewrite("config.json", lambda raw: raw.replace(b'"d_ff": 64', b'"d_ff": 63')),
+    "foreign_config": rewrite("config.json", lambda raw: b'{"model_type": "marrian"}'),
 }
 
 

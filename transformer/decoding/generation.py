@@ -1,7 +1,7 @@
 """A prompt in, its continuation out, piece by piece."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -26,7 +26,8 @@ class GenerationOptions:
 
 
 def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
-    """The prompt's ids; of an empty one, the end token, after which a new document begins.
+    """The prompt's ids, after those that the model begins all texts with; of an empty one, the
+    end token, after which a new document begins.
 
     Raises PromptError where nothing can be written after it, with both counts.
     """
@@ -35,7 +36,8 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
             f"the {loaded.config.shape} model in {loaded.folder} cannot generate, which needs a "
             "decoder; an encoder-decoder can `transduce translate`"
         )
-    ids = loaded.tokenizer.encode(prompt) or [loaded.generation.end_id]
+    ids = [*loaded.tokenizer.frame()[0], *loaded.tokenizer.encode(prompt)]
+    ids = ids or [loaded.generation.end_id]
     context = loaded.config.max_positions
     if len(ids) >= context:
         raise PromptError(
@@ -57,7 +59,8 @@ def stream_text(loaded: LoadedModel, prompt: str, options: GenerationOptions) ->
     stepper, first_R = prompt_stepper(loaded.model, [ids], size=len(ids) + limit)
     pick = PICKS[options.search](options.options)
     text = loaded.tokenizer.stream(ids)
-    for token in tokens(stepper, first_R, [limit], options.options, pick):
+    search = replace(options.options, prompts=[ids])
+    for token in tokens(stepper, first_R, [limit], search, pick):
         if token.id not in options.options.end and (piece := text.feed(token.id)):
             yield piece
     if rest := text.flush():
@@ -72,6 +75,7 @@ def generate_texts(
     ids = encode_prompt(loaded, prompt)
     limit = _limit(loaded, ids, options)
     stepper, first_R = prompt_stepper(loaded.model, [ids], size=len(ids) + limit)
-    (found,) = SEARCHES[options.search](stepper, first_R, [limit], options.options)
+    search = replace(options.options, prompts=[ids])
+    (found,) = SEARCHES[options.search](stepper, first_R, [limit], search)
     shown = len(loaded.tokenizer.decode(ids))
     return [(loaded.tokenizer.decode([*ids, *h.ids])[shown:], h) for h in found]

@@ -10,6 +10,7 @@ import torch
 from ..config import ConfigError
 from ..loading import LoadedModel
 from .hypothesis import Hypothesis, SearchOptions
+from .languages import Request, request
 from .search import SEARCHES
 from .stepper import source_stepper
 
@@ -20,14 +21,16 @@ MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any mode
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationOptions:
-    """How to translate. A translation has at most `max_tokens`, or else `ratio` times the source's
-    tokens plus 10."""
+    """How to translate. A translation has at most `max_tokens`, or else as many as the model's
+    settings say, or else `ratio` times the source's tokens plus 10."""
 
     search: str = "beam"
     options: SearchOptions
     batch_tokens: int = 4096  # padded source tokens times beams in one batch
     max_tokens: int | None = None
     ratio: float = 2.0
+    source_language: str | None = None
+    target_language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,37 +61,43 @@ def translate_lines(
             "encoder-decoder; a decoder can `transduce generate`"
         )
     counts = Counter() if counts is None else counts
+    asked = request(loaded, options.source_language, options.target_language)
     numbered = enumerate(lines)
     largest = max(_FIRST, WINDOW * options.batch_tokens // 256)
     size = _FIRST
     while window := list(islice(numbered, size)):
-        yield from _window(loaded, window, options, counts)
+        yield from _window(loaded, asked, window, options, counts)
         size = min(2 * size, largest)
 
 
 def _window(
     loaded: LoadedModel,
+    asked: Request,
     window: list[tuple[int, str]],
     options: TranslationOptions,
     counts: Counter[str],
 ) -> Iterator[Translation]:
     numbers = [number for number, _ in window]
-    sources = dict(zip(numbers, _encode(loaded, [t for _, t in window], counts), strict=True))
+    sources = dict(
+        zip(numbers, _encode(loaded, asked, [t for _, t in window], counts), strict=True)
+    )
     real = [number for number in numbers if sources[number]]
     real.sort(key=lambda number: (-len(sources[number]), number))
     done = {n: Translation(n, [""], []) for n in numbers if not sources[n]}
     beams = max(options.options.beam, options.options.n_best)
     for rows in _batches(real, sources, max(1, options.batch_tokens // beams)):
-        for answer in _translate(loaded, rows, sources, options):
+        for answer in _translate(loaded, asked, rows, sources, options):
             counts["unfinished"] += not answer.hypotheses[0].finished
             done[answer.number] = answer
     for number in numbers:
         yield done[number]
 
 
-def _encode(loaded: LoadedModel, texts: Sequence[str], counts: Counter[str]) -> list[list[int]]:
-    """Each text's ids with the end token; empty for a text with nothing in it."""
-    room = loaded.config.max_positions - 1
+def _encode(
+    loaded: LoadedModel, asked: Request, texts: Sequence[str], counts: Counter[str]
+) -> list[list[int]]:
+    """Each text's ids in their frame; empty for a text with nothing in it."""
+    room = loaded.config.max_positions - len(asked.before) - len(asked.after)
     rows = []
     for text, ids in zip(
         texts,
@@ -97,7 +106,8 @@ def _encode(loaded: LoadedModel, texts: Sequence[str], counts: Counter[str]) -> 
     ):
         shortened = len(text) > MAX_CHARACTERS or len(ids) > room
         counts["shortened"] += shortened
-        rows.append([*ids[:room], loaded.generation.end_id] if text.strip() and ids else [])
+        framed = [*asked.before, *ids[:room], *asked.after]
+        rows.append(framed if text.strip() and ids else [])
     return rows
 
 
@@ -113,19 +123,28 @@ def _batches(ordered: list[int], sources: dict[int, list[int]], budget: int) -> 
 @torch.inference_mode()
 def _translate(
     loaded: LoadedModel,
+    asked: Request,
     numbers: list[int],
     sources: dict[int, list[int]],
     options: TranslationOptions,
 ) -> list[Translation]:
     batch = [sources[number] for number in numbers]
-    most = loaded.config.max_positions
-    limits = [min(most, options.max_tokens or int(options.ratio * len(ids)) + 10) for ids in batch]
+    limits = [_limit(loaded, ids, options) for ids in batch]
     stepper = source_stepper(loaded.model, batch, size=max(limits))
-    first_R = torch.full((len(batch),), loaded.start_id, device=loaded.device)
-    asked = replace(options.options, keys=numbers)
-    found = SEARCHES[options.search](stepper, first_R, limits, asked)
+    first_R = torch.full((len(batch),), asked.start, device=loaded.device)
+    search = replace(options.options, keys=numbers)
+    if asked.first is not None:
+        search = replace(search, processors={**search.processors, "forced-first": asked.first})
+    found = SEARCHES[options.search](stepper, first_R, limits, search)
     answers = []
     for number, hypotheses in zip(numbers, found, strict=True):
-        texts = loaded.tokenizer.decode_batch([h.ids for h in hypotheses])
+        texts = loaded.writer.decode_batch([h.ids for h in hypotheses])
         answers.append(Translation(number, [" ".join(t.split("\n")) for t in texts], hypotheses))
     return answers
+
+
+def _limit(loaded: LoadedModel, source: list[int], options: TranslationOptions) -> int:
+    """The most tokens of a source's translation."""
+    known = loaded.generation.max_length
+    usual = known - 1 if known else int(options.ratio * len(source)) + 10
+    return max(1, min(loaded.config.max_positions, options.max_tokens or usual))

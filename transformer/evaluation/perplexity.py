@@ -79,7 +79,7 @@ def text_likelihood(
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
             end = [loaded.generation.end_id]
-            writer.write([end])
+            writer.write([loaded.tokenizer.frame()[0] or end])
             for piece in pieces:
                 size += len(piece.encode("utf-8", errors="replace"))
                 writer.write([loaded.tokenizer.encode(piece), end if documents else []])

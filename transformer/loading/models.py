@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from checkpoints import CheckpointError, verify
-from tokenizer import Tokenizer
+from tokenizer import Tokenizer, read_tokenizers
 
 from ..config import ConfigError, TransformerConfig
 from ..model import Transformer
@@ -15,6 +15,7 @@ from .folders import Description, describe, find_model
 from .generation import GenerationConfig, read_generation
 
 TOKENIZER = "tokenizer.json"
+Frame = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class LoadedModel:
     tokenizer: Tokenizer
     generation: GenerationConfig
     folder: Path
+    target_tokenizer: Tokenizer | None = None  # of texts that are written, where another
 
     @property
     def config(self) -> TransformerConfig:
@@ -37,14 +39,21 @@ class LoadedModel:
         return self.model.embedding.weight.device
 
     @property
-    def start_id(self) -> int:
-        """What a decoder is given before the first token."""
-        for start in (self.generation.decoder_start_token_id, self.generation.bos_token_id):
-            if start is not None:
-                return start
-        raise ConfigError(
-            f"{self.folder} does not say what a decoder starts with (decoder_start_token_id)"
-        )
+    def writer(self) -> Tokenizer:
+        """The tokenizer of texts that are written."""
+        return self.target_tokenizer or self.tokenizer
+
+    @property
+    def start_id(self) -> int | None:
+        """What a decoder is given before the first token, where the model says so."""
+        start = self.generation.decoder_start_token_id
+        return self.generation.bos_token_id if start is None else start
+
+    @property
+    def frame(self) -> Frame:
+        """What an encoder finds before and after a text: what the tokenizer says, else the end."""
+        before, after = self.tokenizer.frame()
+        return (before, after) if before or after else ([], [self.generation.end_id])
 
 
 def choose_device(name: str) -> torch.device:
@@ -72,18 +81,18 @@ def load_model(
     folder = find_model(path)
     verify(folder)
     described = describe(folder)
-    if not (folder / TOKENIZER).is_file():
-        raise CheckpointError(f"{folder} has no {TOKENIZER}")
-    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    source, target = read_tokenizers(folder)
     config = described.config
-    if tokenizer.vocab_size > config.vocab_size:
-        raise CheckpointError(
-            f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, "
-            f"the model's vocabulary {config.vocab_size:,}; they do not belong together"
-        )
-    generation = read_generation(folder, described.options, tokenizer, config.vocab_size)
+    sizes = {source: config.source_vocabulary, target: config.vocab_size}
+    for tokenizer, size in sizes.items():
+        if tokenizer.vocab_size > size:
+            raise CheckpointError(
+                f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, "
+                f"the model's vocabulary {size:,}; they do not belong together"
+            )
+    generation = read_generation(folder, described.options, target, config.vocab_size)
     model = build(described, device=place, dtype=dtype)
-    return LoadedModel(model, tokenizer, generation, folder)
+    return LoadedModel(model, source, generation, folder, target)
 
 
 def build(
