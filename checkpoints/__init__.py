@@ -14,12 +14,13 @@ from .store import (
     write_file,
     write_folder,
 )
-from .weights import WEIGHT_FILES, Weights
+from .weights import WEIGHT_FILES, Tensors, Weights
 
 __all__ = [
     "WEIGHTS",
     "WEIGHT_FILES",
     "CheckpointError",
+    "Tensors",
     "Weights",
     "average_weights",
     "flatten_optimizer",

@@ -110,6 +110,14 @@ class Weights(Mapping[str, Header]):
             yield name, Header(path, tuple(tensor.shape), tensor.dtype)
 
 
+class Tensors(dict[str, Tensor]):
+    """Tensors by name that are in memory already."""
+
+    def equal(self, first: str, second: str) -> bool:
+        """Whether two tensors hold the same numbers."""
+        return torch.equal(self[first], self[second])
+
+
 _READERS = {".safetensors": Weights._safetensors, ".bin": Weights._pickle}
 
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import tokenizers
 from tokenizers.decoders import DecodeStream
+from tokenizers.processors import TemplateProcessing
 
 from .special import ROLES, UNLEARNT
+
+Frame = tuple[list[int], list[int]]  # what stands before and after a text
 
 
 class TokenizerError(ValueError):
@@ -46,9 +49,20 @@ class Tokenizer:
             json.loads(text)
             return cls(tokenizers.Tokenizer.from_str(text))
 
-    def to_json(self) -> str:
-        """The contents of a tokenizer.json."""
-        return self.backend.to_str(pretty=True)
+    def to_json(self, *, frame: Frame | None = None) -> str:
+        """The contents of a tokenizer.json; with a frame, one that puts it around texts."""
+        text = self.backend.to_str(pretty=True)
+        if frame is None or frame == self.frame():
+            return text
+        framed = tokenizers.Tokenizer.from_str(text)
+        before, after = ([str(self.token(i)) for i in ids] for ids in frame)
+        names = {name: framed.token_to_id(name) for name in [*before, *after]}
+        framed.post_processor = TemplateProcessing(
+            single=[*before, "$A", *after],
+            pair=[*before, "$A", *after, "$B:1", *(f"{name}:1" for name in after)],
+            special_tokens=list(names.items()),
+        )
+        return framed.to_str(pretty=True)
 
     def save(self, path: Path) -> None:
         """Write a tokenizer.json."""
@@ -103,7 +117,7 @@ class Tokenizer:
         unknown = self.need("unknown")
         return [token_id if token_id < self._learnt else unknown for token_id in ids]
 
-    def frame(self) -> tuple[list[int], list[int]]:
+    def frame(self) -> Frame:
         """The ids that belong before and after a single text."""
         found = self.backend.encode("a", add_special_tokens=True)
         added = found.special_tokens_mask

@@ -12,7 +12,9 @@ from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
 from .options import Fields, Options
 from .own import MODEL_TYPE, OWN
+from .rules import UnmappedError
 from .t5 import T5
+from .waves import sines_first
 
 # By the model_type of config.json.
 CONVERTERS: dict[str, Family] = {
@@ -46,4 +48,13 @@ def family_of(fields: Mapping[str, Any], source: str) -> Family:
     return CONVERTERS[kind]
 
 
-__all__ = ["CONVERTERS", "MODEL_TYPE", "Family", "Fields", "Options", "family_of"]
+__all__ = [
+    "CONVERTERS",
+    "MODEL_TYPE",
+    "Family",
+    "Fields",
+    "Options",
+    "UnmappedError",
+    "family_of",
+    "sines_first",
+]

@@ -3,16 +3,15 @@
 
 from typing import Any
 
-from ..weights import Weights
 from .activations import ACTIVATIONS, published_name
 from .family import Family
 from .gpt2 import tied
-from .options import Fields, Options
+from .options import Fields, Names, Options
 from .rules import NameMap
 
 _LAYERS = """
     head.weight = lm_head.weight
-    head.bias = final_logits_bias
+    head.bias = final_logits_bias ^row
     {s}.layers.{i}.attention.qkv = {p}{s}.layers.{i}.self_attn.{q,k,v}_proj
     {s}.layers.{i}.attention.out = {p}{s}.layers.{i}.self_attn.out_proj
     {s}.layers.{i}.attention_residual.norm = {p}{s}.layers.{i}.self_attn_layer_norm
@@ -53,7 +52,7 @@ def _reader(
 ) -> Any:
     """A family's reader: what `own` says of its network, and the options that all have."""
 
-    def read(options: Options, weights: Weights) -> Fields:
+    def read(options: Options, weights: Names) -> Fields:
         for name, value in {**_FIXED, **fixed}.items():
             options.must_be(name, value)
         return {
@@ -65,7 +64,7 @@ def _reader(
     return read
 
 
-def _common(options: Options, weights: Weights, *, act: str, scale: bool) -> Fields:
+def _common(options: Options, weights: Names, *, act: str, scale: bool) -> Fields:
     heads = options.integer("encoder_attention_heads", 16)
     options.must_be("decoder_attention_heads", heads)
     width = options.integer("encoder_ffn_dim", 4096)
@@ -90,7 +89,7 @@ def _common(options: Options, weights: Weights, *, act: str, scale: bool) -> Fie
     }
 
 
-def _vocabulary(options: Options, weights: Weights) -> Fields:
+def _vocabulary(options: Options, weights: Names) -> Fields:
     size = options.integer("vocab_size", 50_265)
     target = options.integer("decoder_vocab_size", size)
     shared = options.flag("share_encoder_decoder_embeddings", True)

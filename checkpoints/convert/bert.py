@@ -1,10 +1,9 @@
 """BERT (arXiv 1810.04805) and RoBERTa (arXiv 1907.11692)."""
 
-from ..weights import Weights
 from .activations import ACTIVATIONS, published_name
 from .family import Family
 from .gpt2 import tied
-from .options import Fields, Options
+from .options import Fields, Names, Options
 from .rules import NameMap
 
 _LAYERS = """
@@ -19,24 +18,31 @@ _LAYERS = """
     encoder.layers.{i}.feedforward.down = {p}encoder.layer.{i}.output.dense
     encoder.layers.{i}.feedforward_residual.norm = {p}encoder.layer.{i}.output.LayerNorm
     head.weight = HEAD.decoder.weight
-    head.bias = HEAD.decoder.bias or HEAD.bias
-    head.dense = HEAD.TRANSFORM.dense
-    head.norm = HEAD.TRANSFORM.LayerNorm
+    head.dense = HEAD.DENSE
+    head.norm = HEAD.NORM
 """
-_BERT_NAMES = NameMap(
-    _LAYERS.replace("HEAD", "cls.predictions").replace("TRANSFORM", "transform"), prefix="bert."
-)
-_ROBERTA_NAMES = NameMap(
-    _LAYERS.replace("HEAD.TRANSFORM.LayerNorm", "lm_head.layer_norm")
-    .replace("HEAD.TRANSFORM", "lm_head")
-    .replace("HEAD", "lm_head"),
-    prefix="roberta.",
-)
+_TIED = "head.bias = HEAD.bias | HEAD.decoder.bias"
+_UNTIED = "head.bias = HEAD.decoder.bias or HEAD.bias"
 
 
-def _common(options: Options, weights: Weights, *, names: NameMap, head: str) -> Fields:
-    headed = f"{head}.bias" in weights
-    embedding = f"{names.prefix}embeddings.word_embeddings.weight"
+def _names(prefix: str, *, head: str, dense: str, norm: str) -> dict[bool, NameMap]:
+    """The name map of a family's models, by whether their output is the embedding."""
+    maps = {}
+    for tie, bias in ((True, _TIED), (False, _UNTIED)):
+        text = f"{_LAYERS}{bias}".replace("DENSE", dense).replace("NORM", norm)
+        maps[tie] = NameMap(text.replace("HEAD", head), prefix=prefix)
+    return maps
+
+
+_BERT_NAMES = _names(
+    "bert.", head="cls.predictions", dense="transform.dense", norm="transform.LayerNorm"
+)
+_ROBERTA_NAMES = _names("roberta.", head="lm_head", dense="dense", norm="layer_norm")
+
+
+def _common(options: Options, weights: Names, *, prefix: str, head: str) -> Fields:
+    headed = any(f"{head}.{bias}" in weights for bias in ("bias", "decoder.bias"))
+    embedding = f"{prefix}embeddings.word_embeddings.weight"
     same = tied(options, weights, True, f"{head}.decoder.weight", embedding)
     for unsupported in ("is_decoder", "add_cross_attention"):
         options.must_be(unsupported, False)
@@ -65,12 +71,12 @@ def _common(options: Options, weights: Weights, *, names: NameMap, head: str) ->
     }
 
 
-def _read_bert(options: Options, weights: Weights) -> Fields:
-    return _common(options, weights, names=_BERT_NAMES, head="cls.predictions")
+def _read_bert(options: Options, weights: Names) -> Fields:
+    return _common(options, weights, prefix="bert.", head="cls.predictions")
 
 
-def _read_roberta(options: Options, weights: Weights) -> Fields:
-    fields = _common(options, weights, names=_ROBERTA_NAMES, head="lm_head")
+def _read_roberta(options: Options, weights: Names) -> Fields:
+    fields = _common(options, weights, prefix="roberta.", head="lm_head")
     if fields["head"] == "masked" and fields["feedforward"] != "gelu":  # its head knows no other
         options.must_be("hidden_act", "gelu")
     offset = options.integer("pad_token_id", 1) + 1  # positions are counted from there
@@ -112,14 +118,14 @@ _IGNORED = ("*pooler.dense.*", "*embeddings.position_ids", "*embeddings.token_ty
 BERT = Family(
     read=_read_bert,
     write=_write_bert,
-    names=lambda _fields: _BERT_NAMES,
+    names=lambda fields: _BERT_NAMES[fields["tie_output"]],
     ignored=(*_IGNORED, "cls.seq_relationship.*"),
     architecture="BertForMaskedLM",
 )
 ROBERTA = Family(
     read=_read_roberta,
     write=_write_roberta,
-    names=lambda _fields: _ROBERTA_NAMES,
+    names=lambda fields: _ROBERTA_NAMES[fields["tie_output"]],
     ignored=_IGNORED,
     architecture="RobertaForMaskedLM",
 )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..store import CheckpointError
 from ..weights import Weights
-from .options import Fields, Options
+from .options import Fields, Names, Options
 from .rules import NameMap, Source, part_rows
 
 Shapes = Mapping[str, torch.Size]
@@ -24,7 +24,7 @@ class Family:
     or parts that this program does not have, such as a pooler.
     """
 
-    read: Callable[[Options, Weights], Fields]
+    read: Callable[[Options, Names], Fields]
     write: Callable[[Fields], Fields]
     names: Callable[[Fields], NameMap]
     ignored: tuple[str, ...] = ()
@@ -42,14 +42,14 @@ class Family:
         self._check_names(weights, present, sources)
         for name, source in sources.items():
             parts = [present[part] for part in source.parts]
-            yield name, _join(weights, parts, source.transposed, shapes[name], dtype)
+            yield name, _join(weights, parts, source.form, shapes[name], dtype)
 
     def store(self, tensors: Mapping[str, Tensor], fields: Fields) -> Iterator[tuple[str, Tensor]]:
         """Their tensors made of ours: the inverse of `load`."""
         sources = self.names(fields).sources(tensors, {self.names(fields).prefix: None})
         for name, source in sources.items():
             rows = part_rows(fields, source.parts, len(tensors[name]))
-            whole = tensors[name].t() if source.transposed else tensors[name]
+            whole = _KEPT[source.form](tensors[name])
             cuts = [whole] if len(source.parts) == 1 else list(torch.split(whole, rows))
             yield from zip(source.parts, cuts, strict=True)
 
@@ -87,22 +87,28 @@ def _modern(name: str) -> str:
     return f"{stem}.{ {'gamma': 'weight', 'beta': 'bias'}.get(end, end) }" if stem else name
 
 
+# How a tensor of ours is kept in theirs, and taken from it.
+_KEPT: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda tensor: tensor,
+    "^T": Tensor.t,
+    "^row": lambda tensor: tensor[None],
+}
+_TAKEN: dict[str, Callable[[Tensor], Tensor]] = {**_KEPT, "^row": lambda tensor: tensor[0]}
+
+
 def _join(
-    weights: Weights, names: list[str], transposed: bool, shape: torch.Size, dtype: torch.dtype
+    weights: Weights, names: list[str], form: str, shape: torch.Size, dtype: torch.dtype
 ) -> Tensor:
     """One tensor of ours: a view of the file where it can be, else one copy."""
     stored = [weights[name].shape for name in names]
-    found = _joined_shape(stored, transposed)
-    if len(names) == len(shape) == 1 and found == (1, *shape):  # a bias kept as one row
-        found = tuple(shape)
-    if found != tuple(shape):
+    wanted = tuple(_KEPT[form](torch.empty(shape, device="meta")).shape)
+    if _stacked(stored) != wanted:
         raise CheckpointError(
             f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
-            f"{stored[0]}, which makes {found}, not {tuple(shape)}"
+            f"{stored[0]}; wanted is {wanted}{' of all parts' if len(names) > 1 else ''}"
         )
     if len(names) == 1:
-        tensor = weights.tensor(names[0]).to(dtype).reshape(shape[::-1] if transposed else shape)
-        return _finite(tensor.t() if transposed else tensor, weights, names[0])
+        return _finite(_TAKEN[form](weights.tensor(names[0]).to(dtype)), weights, names[0])
     whole, start = torch.empty(shape, dtype=dtype), 0
     for name, part in zip(names, stored, strict=True):
         whole[start : start + part[0]].copy_(weights.tensor(name))
@@ -110,12 +116,11 @@ def _join(
     return _finite(whole, weights, names[0])
 
 
-def _joined_shape(stored: list[tuple[int, ...]], transposed: bool) -> tuple[int, ...]:
+def _stacked(stored: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of tensors whose rows follow each other; the first's where they do not fit."""
     first = stored[0]
-    if len(stored) > 1:
-        same = all(len(s) == len(first) > 0 and s[1:] == first[1:] for s in stored)
-        return (sum(s[0] for s in stored), *first[1:]) if same else first
-    return first[::-1] if transposed else first
+    same = all(len(shape) > 0 and shape[1:] == first[1:] for shape in stored)
+    return (sum(shape[0] for shape in stored), *first[1:]) if same else first
 
 
 def _finite(tensor: Tensor, weights: Weights, name: str) -> Tensor:

@@ -1,9 +1,8 @@
 """GPT-2 (Radford et al. 2019)."""
 
-from ..weights import Weights
 from .activations import ACTIVATIONS, published_name
 from .family import Family
-from .options import Fields, Options
+from .options import Fields, Names, Options
 from .rules import NameMap
 
 _NAMES = NameMap(
@@ -23,7 +22,7 @@ _NAMES = NameMap(
 )
 
 
-def _read(options: Options, weights: Weights) -> Fields:
+def _read(options: Options, weights: Names) -> Fields:
     for unsupported in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         options.must_be(unsupported, False)
     width = options.integer("n_embd", 768)
@@ -69,7 +68,7 @@ def _write(fields: Fields) -> Fields:
     }
 
 
-def tied(options: Options, weights: Weights, default: bool, output: str, embedding: str) -> bool:
+def tied(options: Options, weights: Names, default: bool, output: str, embedding: str) -> bool:
     """Whether the output projection is the embedding. Files that hold two different matrices are
     believed, whatever the option says; so does transformers."""
     says = options.flag("tie_word_embeddings", default)

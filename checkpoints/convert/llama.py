@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from ..weights import Weights
 from .activations import GATED_ACTIVATIONS, published_name
 from .family import Family
 from .gpt2 import tied
-from .options import Fields, Options
+from .options import Fields, Names, Options
 from .rules import NameMap
 
 _NAMES = NameMap(
@@ -25,7 +24,7 @@ _NAMES = NameMap(
 )
 
 
-def _common(options: Options, weights: Weights, *, kv_heads: int | None) -> Fields:
+def _common(options: Options, weights: Names, *, kv_heads: int | None) -> Fields:
     heads = options.integer("num_attention_heads", 32)
     width = options.integer("hidden_size", 4096)
     options.must_be("partial_rotary_factor", 1.0)
@@ -87,14 +86,14 @@ def _llama3(options: Options) -> Fields:
 _SCALINGS = {"default": lambda _options: None, "linear": _linear, "llama3": _llama3}
 
 
-def _read_llama(options: Options, weights: Weights) -> Fields:
+def _read_llama(options: Options, weights: Names) -> Fields:
     mlp = options.flag("mlp_bias", False)
     attention = options.flag("attention_bias", False)
     fields = _common(options, weights, kv_heads=None)
     return {**fields, "bias": mlp, "attention_bias": attention}
 
 
-def _read_mistral(options: Options, weights: Weights) -> Fields:
+def _read_mistral(options: Options, weights: Names) -> Fields:
     options.get("layer_types", list)  # says again what sliding_window says
     window = options.get("sliding_window", int)
     fields = _common(options, weights, kv_heads=8)

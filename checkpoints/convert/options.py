@@ -1,7 +1,7 @@
 """A published config.json, read so that nothing in it is overlooked."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..store import CheckpointError
 
@@ -33,6 +33,18 @@ _GENERATION = _names(
     output_scores pad_token_id remove_invalid_values repetition_penalty return_dict_in_generate
     suppress_tokens temperature top_k top_p typical_p"""
 )
+
+
+class Names(Protocol):
+    """What is asked of tensors to understand a configuration."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Whether there is a tensor of that name."""
+        ...
+
+    def equal(self, first: str, second: str) -> bool:
+        """Whether two tensors hold the same numbers."""
+        ...
 
 
 class Options:

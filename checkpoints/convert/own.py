@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from ..weights import Weights
 from .family import Family
-from .options import Fields, Options
+from .options import Fields, Names, Options
 from .rules import NameMap, Source
 
 MODEL_TYPE, FORMAT_VERSION = "transduce", 1
@@ -16,10 +15,10 @@ class _Same(NameMap):
     def sources(self, names: Iterable[str], present: Mapping[str, object]) -> dict[str, Source]:
         """See NameMap."""
         del present
-        return {name: Source((name,), False) for name in names}
+        return {name: Source((name,)) for name in names}
 
 
-def _read(options: Options, weights: Weights) -> Fields:
+def _read(options: Options, weights: Names) -> Fields:
     del weights
     fields = options.everything()
     version = fields.pop("format_version", 0)

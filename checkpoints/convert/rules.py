@@ -3,9 +3,10 @@
 A line is `ours = theirs`; `{i}` is a layer's number and `{s}` a stack, `encoder` or `decoder`.
 Either side names a module, with its weight and bias, or a single tensor; of two lines for one
 tensor, that for its whole name counts. `{q,k,v}` is several tensors of theirs, which are the rows
-of ours one after another. `^T` marks a matrix that is kept transposed. `{p}` is a prefix that
-files of bare models lack. After `|` stand names under which the same tensor may also be there,
-after ` or ` a name that counts where the first is absent.
+of ours one after another. `^T` marks a matrix that is kept transposed, `^row` a vector that is
+kept as a matrix of one row. `{p}` is a prefix that files of bare models lack. After `|` stand names
+under which the same tensor may also be there, after ` or ` one that counts where the first is
+absent.
 """
 
 import re
@@ -17,11 +18,15 @@ _NUMBER = re.compile(r"\.(\d+)\.")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
 
+class UnmappedError(KeyError):
+    """A tensor of ours that a family does not have."""
+
+
 class Source(NamedTuple):
     """What one of our tensors is made of."""
 
     parts: tuple[str, ...]  # of theirs, whose rows follow each other
-    transposed: bool
+    form: str = ""  # how it is kept: "", "^T" or "^row"
     aliases: tuple[str, ...] = ()  # other names of the same tensor
     instead: tuple[str, ...] = ()  # what counts where it is absent, and else nothing
 
@@ -52,25 +57,27 @@ class NameMap:
         end = next(end for end in _ENDS if name.endswith(end))
         general = _NUMBER.sub(".{i}.", name)
         known = (name, name.removesuffix(end), general, general.removesuffix(end))
-        key = next(key for key in known if key in self.rules)
+        key = next((key for key in known if key in self.rules), None)
+        if key is None:
+            raise UnmappedError(name)
         rule, suffix = self.rules[key], "" if key.endswith(end) else end
 
         def fill(template: str) -> str:
             filled = template.replace("{p}", prefix).replace("{i}", number[1] if number else "")
             return filled + suffix
 
-        transposed = rule.transposed and end == ".weight"
+        form = "" if end == ".bias" and suffix else rule.form  # the module's weight has it
         names = (tuple(map(fill, of)) for of in (rule.parts, rule.aliases, rule.instead))
         parts, aliases, instead = names
-        return Source(parts, transposed, aliases, instead)
+        return Source(parts, form, aliases, instead)
 
 
 def _rule(text: str) -> Source:
     text, *instead = (part.strip() for part in text.split(" or "))
     main, *aliases = (part.strip() for part in text.split("|"))
-    transposed = main.endswith("^T")
+    main, *form = main.split(" ^")
     names = tuple(name for alias in aliases for name in _expand(alias))
-    return Source(_expand(main.removesuffix("^T").strip()), transposed, names, tuple(instead))
+    return Source(_expand(main), f"^{form[0]}" if form else "", names, tuple(instead))
 
 
 def _expand(template: str) -> tuple[str, ...]:

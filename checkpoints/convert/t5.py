@@ -1,9 +1,8 @@
 """T5 (arXiv 1910.10683) and T5 v1.1, whose feed-forward is gated and whose output is not tied."""
 
-from ..weights import Weights
 from .activations import ACTIVATIONS, GATED, published_name
 from .family import Family
-from .options import Fields, Options
+from .options import Fields, Names, Options
 from .rules import NameMap
 
 _LAYERS = """
@@ -40,7 +39,7 @@ _FEEDFORWARDS = {
 }
 
 
-def _read(options: Options, weights: Weights) -> Fields:
+def _read(options: Options, weights: Names) -> Fields:
     width, layers = options.integer("d_model", 512), options.integer("num_layers", 6)
     options.must_be("is_decoder", False)
     tied = options.flag("tie_word_embeddings", True)
@@ -76,7 +75,7 @@ def _read(options: Options, weights: Weights) -> Fields:
     }
 
 
-def _one_matrix(weights: Weights) -> bool:
+def _one_matrix(weights: Names) -> bool:
     """Whether the output is the embedding: what the file holds counts, as in transformers."""
     if "lm_head.weight" not in weights:
         return True

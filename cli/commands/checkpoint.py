@@ -17,6 +17,28 @@ def group() -> None:
 
 
 @app.command()
+def convert(
+    model: Annotated[Path, typer.Argument(help="A model's folder, or a training run's.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="The new model's folder.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="huggingface: whichever family has such networks; or one of them, say marian; "
+            "or transduce."
+        ),
+    ] = "huggingface",
+    quiet: Quiet = False,
+) -> None:
+    """Write a model for other programs, or a published one as one of ours."""
+    from transformer.loading import convert_model
+
+    found = convert_model(model, out, to=to)
+    if not quiet:
+        say(f"{out}: a {found} model")
+
+
+@app.command()
 def average(
     models: Annotated[
         list[Path],

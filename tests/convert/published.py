@@ -9,7 +9,7 @@ import transformers
 from torch import Tensor
 
 VOCABULARY = 37
-_GPT2 = dict(n_embd=16, n_layer=2, n_head=4, n_positions=40, n_inner=24)
+_GPT2 = dict(n_embd=16, n_layer=2, n_head=4, n_positions=40, n_inner=24, eos_token_id=2)
 _LLAMA = dict(
     hidden_size=16,
     intermediate_size=24,

@@ -1,5 +1,6 @@
 """The one place where folder, configuration, model and tokenizer meet."""
 
+from .converting import PUBLISHED, TARGETS, convert_model
 from .folders import CONFIG, RUN, Description, describe, find_model, read_config
 from .generation import GENERATION, GenerationConfig, generation_config
 from .models import LoadedModel, build, choose_device, load_model
@@ -8,13 +9,16 @@ from .saving import average_models, model_card, save_model
 __all__ = [
     "CONFIG",
     "GENERATION",
+    "PUBLISHED",
     "RUN",
+    "TARGETS",
     "Description",
     "GenerationConfig",
     "LoadedModel",
     "average_models",
     "build",
     "choose_device",
+    "convert_model",
     "describe",
     "find_model",
     "generation_config",

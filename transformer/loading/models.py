@@ -81,8 +81,14 @@ def load_model(
     folder = find_model(path)
     verify(folder)
     described = describe(folder)
+    model = build(described, device=place, dtype=dtype)
+    return equip(described, model)
+
+
+def equip(described: Description, model: Transformer) -> LoadedModel:
+    """A folder's model with its tokenizers and settings."""
+    folder, config = described.folder, described.config
     source, target = read_tokenizers(folder)
-    config = described.config
     sizes = {source: config.source_vocabulary, target: config.vocab_size}
     for tokenizer, size in sizes.items():
         if tokenizer.vocab_size > size:
@@ -91,7 +97,6 @@ def load_model(
                 f"the model's vocabulary {size:,}; they do not belong together"
             )
     generation = read_generation(folder, described.options, target, config.vocab_size)
-    model = build(described, device=place, dtype=dtype)
     return LoadedModel(model, source, generation, folder, target)
 
 

@@ -22,7 +22,7 @@ from tokenizer import Tokenizer
 from ..config import TransformerConfig, config_to_fields
 from ..parameters import count_parameters
 from .folders import CONFIG, find_model, read_config
-from .generation import GENERATION, generation_config
+from .generation import GENERATION, GenerationConfig, generation_config
 from .models import TOKENIZER
 
 CARD = "README.md"
@@ -35,12 +35,16 @@ def save_model(
     tokenizer: Tokenizer,
     *,
     card: Mapping[str, Any],
+    generation: GenerationConfig | None = None,
 ) -> None:
-    """Fill a folder with all that a model needs to run. Use it inside `write_folder`."""
+    """Fill a folder with all that a model needs to run. Use it inside `write_folder`.
+
+    Without settings of decoding, they are what the tokenizer's special tokens give.
+    """
     own = CONVERTERS[MODEL_TYPE]
     write = _writer(folder)
     write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config_to_fields(config))}))
-    write(GENERATION, to_json(_given(generation_config(tokenizer))))
+    write(GENERATION, to_json(given(generation or generation_config(tokenizer))))
     write(TOKENIZER, tokenizer.to_json())
     write(CARD, model_card(config, card))
     save_tensors(folder / WEIGHTS, weights)
@@ -78,7 +82,8 @@ def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
 transduce {verb} -m .\n```\n"
 
 
-def _given(config: msgspec.Struct) -> dict[str, Any]:
+def given(config: GenerationConfig) -> dict[str, Any]:
+    """What settings of decoding say, without what they leave open."""
     fields: dict[str, Any] = msgspec.to_builtins(config)
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -1,0 +1,146 @@
+"""Models go out and come back as they were, and run elsewhere with the same numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from checkpoints import write_folder
+from tests.convert.published import CASES, FAMILIES, VOCABULARY, make
+from tests.models import tiny_config
+from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
+from transformer.config import ConfigError, TransformerConfig
+from transformer.initialization import initialize
+from transformer.loading import (
+    build,
+    convert_model,
+    describe,
+    load_model,
+    save_model,
+)
+from transformer.model import Transformer
+from transformer.presets import PRESETS, preset_config
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    options = TrainingOptions(kind="char", vocab_size=VOCABULARY, normalization="none")
+    return train_tokenizer(["the quick brown fox jumps over a lazy dog"] * 3, options)
+
+
+def own(folder: Path, config: TransformerConfig, tokenizer: Tokenizer) -> Transformer:
+    model = Transformer(config)
+    initialize(model, seed=1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    weights = model.state_dict()
+    write_folder(folder, lambda place: save_model(place, config, weights, tokenizer, card={}))
+    return model.eval()
+
+
+def bits(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(build(describe(folder)).state_dict())
+
+
+def equal(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    return some.keys() == others.keys() and all(torch.equal(some[n], others[n]) for n in some)
+
+
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_out_and_back_is_bit_equal(
+    name: str, number: int, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """Theirs → ours → theirs → ours: the weights stay, and so do transformers' logits."""
+    reference = make(name, number, tmp_path / "theirs")
+    tokenizer.save(tmp_path / "theirs" / "tokenizer.json")
+    convert_model(tmp_path / "theirs", tmp_path / "ours", to="transduce")
+    assert convert_model(tmp_path / "ours", tmp_path / "again", to=name) == name
+    convert_model(tmp_path / "again", tmp_path / "back", to="transduce")
+    assert equal(bits(tmp_path / "ours"), bits(tmp_path / "back"))
+    assert describe(tmp_path / "ours").config == describe(tmp_path / "back").config
+    theirs = load_file(tmp_path / "theirs" / "model.safetensors")
+    for key, tensor in load_file(tmp_path / "again" / "model.safetensors").items():
+        assert torch.equal(tensor, theirs[key])
+    again = getattr(transformers, FAMILIES[name].model).from_pretrained(tmp_path / "again").eval()
+    assert_same_logits(again, reference)
+
+
+@torch.no_grad()
+def assert_same_logits(one: Any, other: Any, *, atol: float = 1e-6) -> None:
+    ids_BT = torch.randint(4, VOCABULARY - 1, (2, 9))
+    more = {"decoder_input_ids": ids_BT.flip(0)} if other.config.is_encoder_decoder else {}
+    found, wanted = (model(input_ids=ids_BT, **more).logits for model in (one, other))
+    torch.testing.assert_close(found, wanted, atol=atol, rtol=0)
+
+
+SMALL = {
+    "d_model": 16,
+    "d_ff": 24,
+    "heads": 4,
+    "vocab_size": VOCABULARY,
+    "max_positions": 40,
+    "output_scale": 1.0,
+}
+
+
+def small(preset: str) -> TransformerConfig:
+    fields = PRESETS[preset]
+    layers = {key: 2 for key in ("encoder_layers", "decoder_layers") if key in fields}
+    scale = {"output_scale": 0.25} if "output_scale" in fields else {}
+    return preset_config(preset, **{**SMALL, **layers, **scale})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@torch.no_grad()
+def test_every_preset_runs_in_transformers(
+    preset: str, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    model = own(tmp_path / "ours", small(preset), tokenizer)
+    family = convert_model(tmp_path / "ours", tmp_path / "theirs", to="huggingface")
+    theirs = getattr(transformers, FAMILIES[family].model).from_pretrained(tmp_path / "theirs")
+    ids_BT = torch.randint(4, VOCABULARY, (2, 9))
+    ours_more, theirs_more = {}, {}
+    if model.config.shape == "encoder-decoder":
+        ours_more = {"source_BS": ids_BT.flip(0)}
+        theirs_more = {"input_ids": ids_BT.flip(0), "decoder_input_ids": ids_BT}
+    else:
+        theirs_more = {"input_ids": ids_BT}
+    wanted = theirs.eval()(**theirs_more).logits
+    torch.testing.assert_close(model(ids_BT, **ours_more), wanted, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_texts_pass_through_transformers_own_loaders(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """AutoTokenizer and AutoModel find all they need in what we write."""
+    own(tmp_path / "ours", small("translate-tiny"), tokenizer)
+    convert_model(tmp_path / "ours", tmp_path / "theirs", to="huggingface")
+    theirs = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "theirs").eval()
+    pieces = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    loaded = load_model(tmp_path / "theirs", device="cpu")
+    encoded = pieces("the quick fox", return_tensors="pt")
+    assert encoded.input_ids.tolist() == [[*loaded.tokenizer.encode("the quick fox"), 3]]
+    generated = theirs.generate(**encoded, max_new_tokens=8, num_beams=1)
+    assert generated[0, 0] == loaded.start_id == tokenizer.need("begin")
+
+
+@pytest.mark.parametrize(
+    ("to", "changes", "words"),
+    [
+        ("gpt2", {"positions": "rotary"}, "positions would be 'learned', and is 'rotary'"),
+        ("huggingface", {"positions": "alibi"}, "no published family"),
+        ("marian", {}, "encoder_layers is 0; the shape encoder-decoder needs"),
+        ("marrian", {}, "did you mean marian"),
+    ],
+)
+def test_what_cannot_be_kept_is_named(
+    to: str, changes: dict[str, Any], words: str, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    config = tiny_config("decoder", vocab_size=VOCABULARY, **changes)
+    own(tmp_path / "ours", config, tokenizer)
+    with pytest.raises((ConfigError, ValueError), match=words):
+        convert_model(tmp_path / "ours", tmp_path / "theirs", to=to)
+    assert not (tmp_path / "theirs").exists()
