@@ -51,6 +51,7 @@ def _set_normalization(backend: tokenizers.Tokenizer, settings: Settings) -> Non
     if isinstance(given, normalizers.BertNormalizer):
         if settings.do_lower_case is not None:
             given.lowercase = settings.do_lower_case
+        if settings.strip_accents is not None:
             given.strip_accents = settings.strip_accents
         if settings.tokenize_chinese_chars is not None:
             given.handle_chinese_chars = settings.tokenize_chinese_chars
