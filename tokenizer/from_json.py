@@ -1,5 +1,9 @@
 """A published tokenizer.json, and what the settings beside it change in it."""
 
+import base64
+import json
+from typing import Any
+
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
@@ -10,6 +14,7 @@ from .added import (
     set_language_frame,
     wanted_tokens,
 )
+from .charsmap import check_charsmap
 from .folder import Folder, Settings
 from .guard import guard
 from .special import UNLEARNT
@@ -35,6 +40,7 @@ def read_json(folder: Folder, name: str, settings: Settings) -> tokenizers.Token
     path = str(folder.path / name)
     backend = Tokenizer.from_json(folder.text(name), name=path).backend
     with usable(path):
+        _check_normalizer(backend, path)
         _set_normalization(backend, settings)
         if backend.token_to_id(UNLEARNT) is None:  # else it is one of ours, and complete
             add_tokens(backend, wanted_tokens(folder, settings, {}), folder)
@@ -43,6 +49,18 @@ def read_json(folder: Folder, name: str, settings: Settings) -> tokenizers.Token
         if settings.src_lang is not None and family in LANGUAGE_FRAMES:
             set_language_frame(backend, settings, family)
     return backend
+
+
+def _check_normalizer(backend: tokenizers.Tokenizer, path: str) -> None:
+    """Refuse tables of characters that would make the library panic at a text."""
+    if backend.normalizer is None:
+        return
+    left: list[Any] = [json.loads(backend.normalizer.__getstate__())]
+    while left:
+        step = left.pop()
+        left += step.get("normalizers", [])
+        if step["type"] == "Precompiled":
+            check_charsmap(base64.b64decode(step["precompiled_charsmap"]), name=path)
 
 
 def _set_normalization(backend: tokenizers.Tokenizer, settings: Settings) -> None:

@@ -217,10 +217,8 @@ def _decoder(plan: Plan, stored: Sequence[Piece]) -> decoders.Decoder:
     if any(piece.kind is Kind.BYTE for piece in stored):
         steps.append(decoders.ByteFallback())
     steps.append(decoders.Fuse())
-    if plan.model.remove_extra_whitespaces:
-        steps.append(decoders.Replace(Regex(r"\A +"), ""))
-    elif plan.has_prefix:
-        steps.append(decoders.Strip(" ", 1, 0))
+    if plan.has_prefix or plan.model.remove_extra_whitespaces:
+        steps.append(decoders.Strip(" ", 1, 0))  # not all: streams decode from the middle, too
     if plan.by_name:
         steps.append(decoders.Replace(Regex(r"(?<! ) +\z"), ""))
     return decoders.Sequence(steps)

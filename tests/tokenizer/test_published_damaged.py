@@ -1,5 +1,6 @@
 """A folder that is damaged, hostile or of no use is a TokenizerError of one line, quickly."""
 
+import base64
 import json
 import random
 import struct
@@ -264,6 +265,15 @@ def test_a_damaged_table_of_characters_is_refused(damage):
     assert charsmap_steps(table, name="model")
     with pytest.raises(TokenizerError, match="model has a damaged normalizer"):
         charsmap_steps(damage(table), name="model")
+
+
+def test_a_damaged_table_in_a_tokenizer_json_is_refused(tmp_path):
+    saved = json.loads(read_tokenizers(write(tmp_path, T5)).source.to_json())
+    table = next(n for n in saved["normalizer"]["normalizers"] if n["type"] == "Precompiled")
+    data = base64.b64decode(table["precompiled_charsmap"])
+    data = data[:4] + b"\x00\xfc\xff\x7f" * 256 + data[4 + 1024 :]
+    table["precompiled_charsmap"] = base64.b64encode(data).decode()
+    assert "normalizer" in message(write(tmp_path, {"tokenizer.json": saved}))
 
 
 def test_what_the_library_panics_at_leaves_no_trace_on_stderr(tmp_path, capfd):

@@ -96,7 +96,15 @@ def test_what_marian_writes_is_decoded_whichever_side_a_piece_is_of(marian):
         ids = [chance.randrange(2, ours.target.vocab_size - 1) for _ in range(8)]
         ids = [i for i in ids if i != reference.pad_token_id]  # the source's, with two vocabularies
         expected = reference.decode(ids, skip_special_tokens=True)
-        assert ours.target.decode(ids) == expected
+        assert ours.target.decode(ids).strip() == expected
+
+
+def test_what_marian_writes_is_streamed_as_it_is_decoded(marian):
+    target = marian[0].target
+    for text in TEXTS:
+        stream = target.stream()
+        pieces = [stream.feed(token_id) for token_id in target.encode(text)]
+        assert "".join([*pieces, stream.flush()]) == target.decode(target.encode(text))
 
 
 def test_the_ids_are_those_of_the_vocabulary_and_no_others(marian):
