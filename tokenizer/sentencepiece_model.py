@@ -176,8 +176,8 @@ def _parse(data: bytes) -> SentencePieceModel:
     for number, value in _fields(memoryview(data), MAX_FIELDS):
         if number == 1:
             found = {"text": "", **_message(value, _PIECE, _PIECE_FIELDS)}
-            if len(found["text"]) > _LONGEST_PIECE:
-                raise _DamagedError("a piece is too long")
+            if not 0 < len(found["text"]) <= _LONGEST_PIECE:
+                raise _DamagedError("a piece is empty or too long")
             pieces.append(Piece(**found))
             continue
         if number in seen:
@@ -196,9 +196,8 @@ def read_sentencepiece(data: bytes, *, name: str) -> SentencePieceModel:
     """The contents of a SentencePiece model; `name` is for messages. Raises TokenizerError."""
     try:
         model = _parse(data)
-        texts = {piece.text for piece in model.pieces}
-        if len(texts) < len(model.pieces) or "" in texts:
-            raise _DamagedError("a piece stands twice or is empty")
+        if len({piece.text for piece in model.pieces}) < len(model.pieces):
+            raise _DamagedError("a piece stands twice")
         if sum(piece.kind is Kind.UNKNOWN for piece in model.pieces) != 1:
             raise _DamagedError("there must be one unknown piece")
     except (

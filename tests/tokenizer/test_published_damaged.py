@@ -35,7 +35,7 @@ def message(path):
     start = time.monotonic()
     with pytest.raises(TokenizerError) as caught:
         read_tokenizers(path)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10  # seconds, of a busy machine
     text = str(caught.value)
     assert "\n" not in text
     assert len(text) < 600

@@ -1,4 +1,4 @@
-"""Vocabularies of bytes and of words, GPT-2's and BERT's own among them, and tokens added to them."""
+"""Vocabularies of bytes and of words, GPT-2's and BERT's own among them, and added tokens."""
 
 import importlib.util
 import json
