@@ -25,7 +25,7 @@ def charsmap_steps(charsmap: bytes, *, name: str) -> list[normalizers.Normalizer
     """
     if not charsmap:
         return []
-    _check(charsmap, name)
+    check_charsmap(charsmap, name=name)
     try:
         table = normalizers.Precompiled(charsmap)
     except Exception as error:
@@ -36,7 +36,7 @@ def charsmap_steps(charsmap: bytes, *, name: str) -> list[normalizers.Normalizer
     return [nfc, cut, table, normalizers.Replace(_APART, ""), normalizers.NFC()]
 
 
-def _check(charsmap: bytes, name: str) -> None:
+def check_charsmap(charsmap: bytes, *, name: str) -> None:
     """Refuse a table that would make the library read outside of it, or texts grow without bound.
 
     It is a double array (darts-clone) of 32-bit units behind its size, then the replacements,

@@ -166,13 +166,16 @@ class Folder:
             for field, value in msgspec.structs.asdict(names).items():
                 if value is not None:
                     setattr(settings, field, value)
+        return settings
+
+    def refuse(self, settings: Settings) -> None:
+        """Raise TokenizerError for what no reader obeys (a tokenizer.json obeys it by itself)."""
         for field, harmless in REFUSED.items():
             if getattr(settings, field) not in harmless:
                 raise TokenizerError(
                     f"{self.path / CONFIG} asks for {field}={getattr(settings, field)!r}, "
                     "which is not supported; remove it if the model works without"
                 )
-        return settings
 
     def added_tokens(self) -> dict[str, int]:
         """Tokens of the older added_tokens.json, and their ids."""

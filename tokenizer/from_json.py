@@ -1,5 +1,9 @@
 """A published tokenizer.json, and what the settings beside it change in it."""
 
+import base64
+import json
+from typing import Any
+
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
@@ -10,6 +14,7 @@ from .added import (
     set_language_frame,
     wanted_tokens,
 )
+from .charsmap import check_charsmap
 from .folder import Folder, Settings
 from .guard import guard
 from .special import UNLEARNT
@@ -35,6 +40,7 @@ def read_json(folder: Folder, name: str, settings: Settings) -> tokenizers.Token
     path = str(folder.path / name)
     backend = Tokenizer.from_json(folder.text(name), name=path).backend
     with usable(path):
+        _check_normalizer(backend, path)
         _set_normalization(backend, settings)
         if backend.token_to_id(UNLEARNT) is None:  # else it is one of ours, and complete
             add_tokens(backend, wanted_tokens(folder, settings, {}), folder)
@@ -45,12 +51,25 @@ def read_json(folder: Folder, name: str, settings: Settings) -> tokenizers.Token
     return backend
 
 
+def _check_normalizer(backend: tokenizers.Tokenizer, path: str) -> None:
+    """Refuse tables of characters that would make the library panic at a text."""
+    if backend.normalizer is None:
+        return
+    left: list[Any] = [json.loads(backend.normalizer.__getstate__())]
+    while left:
+        step = left.pop()
+        left += step.get("normalizers", [])
+        if step["type"] == "Precompiled":
+            check_charsmap(base64.b64decode(step["precompiled_charsmap"]), name=path)
+
+
 def _set_normalization(backend: tokenizers.Tokenizer, settings: Settings) -> None:
     """BERT's and GPT-2's classes take the settings' word over tokenizer.json's."""
     given = backend.normalizer
     if isinstance(given, normalizers.BertNormalizer):
         if settings.do_lower_case is not None:
             given.lowercase = settings.do_lower_case
+        if settings.strip_accents is not None:
             given.strip_accents = settings.strip_accents
         if settings.tokenize_chinese_chars is not None:
             given.handle_chinese_chars = settings.tokenize_chinese_chars

@@ -72,6 +72,7 @@ def _plan(
             Piece(text, kind=Kind.UNKNOWN) if text == unknown else _entry(text, of_model, special)
             for text in sorted(ids, key=ids.__getitem__)
         ],
+        by_name=True,
         unlearnt=[piece for text, piece in of_model.items() if text not in ids],
     )
 

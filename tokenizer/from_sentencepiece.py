@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
@@ -17,7 +18,6 @@ from .tokenizer import TokenizerError
 SPACE = "▁"
 _FOUND = {Kind.NORMAL, Kind.USER_DEFINED}
 _NAMES = {Kind.CONTROL, Kind.UNKNOWN, Kind.BYTE}  # never found in a text
-_MAX_STRIPPED = 1 << 20  # spaces at the start of a decoded text: all of them
 _CODE = r">>(?m:.*?)<<"  # Marian's: which language to translate into
 
 
@@ -34,6 +34,7 @@ class Plan:
     model: SentencePieceModel
     pieces: Sequence[Piece]
     unlearnt: Sequence[Piece] = ()
+    by_name: bool = False  # runs of unknown characters that are a piece of another kind get its id
     codes: Sequence[str] | None = None  # pieces found at the start of a text; None: never
     prefix: bool = True  # False: no space before the first word, whatever the model says
     prefix_once: bool = False  # no space before a word that follows an added token
@@ -51,6 +52,21 @@ class Plan:
     def unknown(self) -> int:
         """The id of the unknown token."""
         return next(i for i, piece in enumerate(self.pieces) if piece.kind is Kind.UNKNOWN)
+
+    @cached_property
+    def characters(self) -> str:
+        """Those that the model knows, as they stand in the brackets of a regular expression."""
+        known = (p.text for p in self.model.pieces if p.kind in _FOUND and len(p.text) == 1)
+        return re.escape("".join(known)) or "\\0"
+
+    @cached_property
+    def surfaces(self) -> list[str]:
+        """Pieces that the model has not, and that it makes one unknown token of, longest first."""
+        if not self.by_name or self.model.byte_fallback:
+            return []
+        whole = re.compile(f"[^{self.characters}]+").fullmatch
+        found = (p.text for p in self.pieces if p.kind is Kind.UNUSED and whole(p.text))
+        return sorted(found, key=len, reverse=True)
 
     @property
     def has_prefix(self) -> bool:
@@ -92,29 +108,26 @@ def _unigram(plan: Plan, stored: Sequence[Piece]) -> tokenizers.Tokenizer:
 
     codes = set(plan.codes or ())
     entries = [(p.text, 0.0 if p.text in codes else score(p)) for p in stored]
-    model = models.Unigram(entries, plan.unknown, plan.model.byte_fallback)
-    backend = tokenizers.Tokenizer(model)
-    apart = guard(
-        (p.text for p in stored if p.kind in _NAMES and p.text not in codes),
-        (p.text for p in stored if p.kind in _FOUND and p.text not in codes),
-        at_start=codes,
-    )
-    code = pre_tokenizers.Split(Regex(rf"\A{_CODE}"), "isolated")
-    steps = [None if plan.codes is None else code, apart]
-    backend.pre_tokenizer = pre_tokenizers.Sequence([step for step in steps if step is not None])
+    backend = tokenizers.Tokenizer(models.Unigram(entries, plan.unknown, plan.model.byte_fallback))
+    backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(plan, stored)])
     return backend
 
 
 def _bpe(plan: Plan, stored: Sequence[Piece]) -> tokenizers.Tokenizer:
+    whole = plan.codes is not None or bool(plan.surfaces)  # pieces that no merge makes
     model = models.BPE(
         {piece.text: i for i, piece in enumerate(stored)},
         merges(stored),
         unk_token=stored[plan.unknown].text,
         fuse_unk=True,
         byte_fallback=plan.model.byte_fallback,
+        ignore_merges=whole,
     )
     backend = tokenizers.Tokenizer(model)
-    found = [p.text for p in stored if p.kind is Kind.USER_DEFINED] + [*(plan.codes or ())]
+    if whole:
+        backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(plan, stored)])
+    codes = set(plan.codes or ())
+    found = [p.text for p in stored if p.kind is Kind.USER_DEFINED and p.text not in codes]
     backend.add_tokens([tokenizers.AddedToken(text, normalized=False) for text in found])
     if plan.prefix_once:  # but none, too, before a text that starts with a space
         backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
@@ -158,10 +171,42 @@ def _normalizer(plan: Plan) -> normalizers.Normalizer:
         steps.append(normalizers.Replace(" ", SPACE))
     if model.remove_extra_whitespaces:  # a ▁ that was typed too, and the prefix of nothing
         steps.append(normalizers.Replace(Regex(rf"(?<!{space}){space}+\z"), ""))
-    if plan.codes is not None:  # a code that there is not is unknown, as a space is in no piece
+    steps += _surface_steps(plan)
+    if plan.codes is not None:  # a code that there is not is unknown, as a space alone is no piece
         known = "".join(f"(?!{re.escape(code)})" for code in plan.codes)
         steps.append(normalizers.Replace(Regex(rf"\A{known}{_CODE}"), " "))
     return normalizers.Sequence(steps)
+
+
+def _surface_steps(plan: Plan) -> list[normalizers.Normalizer]:
+    """A space before every surface: with it, they are the pieces as they are stored."""
+    if not plan.surfaces:
+        return []
+    run, known = "|".join(map(re.escape, plan.surfaces)), plan.characters
+    alone = f"(?<![^{known}])(?=[^{known}])(?=(?:{run})(?![^{known}]))"
+    if plan.codes is None:
+        return [normalizers.Replace(Regex(alone), " ")]
+    return [  # not inside of a code: that is stepped over, and the space after it taken back
+        normalizers.Replace(Regex(rf"\A{_CODE}\K|{alone}"), " "),
+        normalizers.Replace(Regex(rf"\A{_CODE}\K "), ""),
+    ]
+
+
+def _splits(plan: Plan, stored: Sequence[Piece]) -> Iterator[pre_tokenizers.PreTokenizer]:
+    """Splits around what is one token whatever stands beside it, and inside of what is none."""
+    codes = set(plan.codes or ())
+    if plan.codes is not None:
+        code = Regex(rf"\A(?:{_CODE}| (?={SPACE}|\z))")
+        yield pre_tokenizers.Split(code, "isolated")
+    apart = guard(
+        (p.text for p in stored if p.kind in _NAMES and p.text not in codes),
+        (p.text for p in stored if p.kind in _FOUND and p.text not in codes),
+        at_start=codes,
+    )
+    if apart is not None:
+        yield apart
+    if plan.surfaces:
+        yield pre_tokenizers.Split(Regex(f" [^{plan.characters}]+"), "isolated")
 
 
 def _decoder(plan: Plan, stored: Sequence[Piece]) -> decoders.Decoder:
@@ -173,6 +218,7 @@ def _decoder(plan: Plan, stored: Sequence[Piece]) -> decoders.Decoder:
         steps.append(decoders.ByteFallback())
     steps.append(decoders.Fuse())
     if plan.has_prefix or plan.model.remove_extra_whitespaces:
-        every = _MAX_STRIPPED if plan.model.remove_extra_whitespaces else 1
-        steps.append(decoders.Strip(" ", every, 0))
+        steps.append(decoders.Strip(" ", 1, 0))  # not all: streams decode from the middle, too
+    if plan.by_name:
+        steps.append(decoders.Replace(Regex(r"(?<! ) +\z"), ""))
     return decoders.Sequence(steps)

@@ -12,7 +12,7 @@ from .folder import ADDED_TOKENS, CONFIG, MODEL_CONFIG, SPECIAL_TOKENS_MAP, Fold
 from .from_json import keep_names_ordinary, read_json, tidy_decoded
 from .from_pairs import read_m2m100, read_marian
 from .from_vocabulary import BYTE_LEVEL_READERS, WORDPIECE_READERS
-from .tokenizer import Tokenizer, TokenizerError
+from .tokenizer import Tokenizer, TokenizerError, usable
 
 Read = Callable[[Folder, Settings], tokenizers.Tokenizer | Sequence[tokenizers.Tokenizer]]
 
@@ -107,15 +107,20 @@ def read_tokenizers(folder: Path) -> Tokenizers:
         if files.has(TARGET_JSON):
             found.append(read_json(files, TARGET_JSON, settings))
     else:
+        files.refuse(settings)
         read = _reader(files, settings)(files, settings)
         found = [read] if isinstance(read, tokenizers.Tokenizer) else [*read]
+    with usable(str(folder)):
+        finished = [_finished(backend, settings) for backend in found]
+    return Tokenizers(finished[0], finished[-1])
+
+
+def _finished(backend: tokenizers.Tokenizer, settings: Settings) -> Tokenizer:
     if settings.clean_up_tokenization_spaces:
-        for backend in found:
-            tidy_decoded(backend)
-    wrapped = [Tokenizer(backend) for backend in found]
-    for tokenizer in wrapped:
-        keep_names_ordinary(tokenizer)
-    return Tokenizers(wrapped[0], wrapped[-1])
+        tidy_decoded(backend)
+    tokenizer = Tokenizer(backend)
+    keep_names_ordinary(tokenizer)
+    return tokenizer
 
 
 def _reader(files: Folder, settings: Settings) -> Read:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from .tokenizer import TokenizerError
 
-MAX_PIECES = 1 << 20  # four times the largest vocabulary in use
+_PIECE_FIELDS, _LONGEST_PIECE = 16, 1 << 12  # of the 3 and the dozen characters in use
+MAX_FIELDS = 1 << 20  # of one message; the largest vocabulary in use, XLM-V's, has 901,629 pieces
 
 
 class Kind(IntEnum):
@@ -81,12 +82,17 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 _FIXED = {1: 8, 5: 4}  # bytes, by wire type
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
+def _fields(data: memoryview, most: int) -> Iterator[tuple[int, Any]]:
     """(field number, value) of a message: an int, or a memoryview of the bytes."""
-    at = 0
+    at = count = 0
     while at < len(data):
         key, at = _varint(data, at)
         wire = key & 7
+        count += 1
+        if key < 8:
+            raise _DamagedError("a field has no number")
+        if count > most:
+            raise _DamagedError("it has too many fields")
         if wire == 0:
             number, at = _varint(data, at)
             yield key >> 3, number
@@ -133,10 +139,12 @@ def _flag(value: Any) -> bool:
     return bool(_number(value))
 
 
-def _message(value: Any, readers: dict[int, tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
+def _message(
+    value: Any, readers: dict[int, tuple[str, Callable[[Any], Any]]], most: int = MAX_FIELDS
+) -> dict[str, Any]:
     """The fields of a message that have a reader; the last one counts, as in every protobuf."""
     found = {}
-    for number, raw in _fields(_bytes(value)):
+    for number, raw in _fields(_bytes(value), most):
         if number in readers:
             name, read = readers[number]
             found[name] = read(raw)
@@ -164,12 +172,18 @@ _NORMALIZER: dict[int, tuple[str, Callable[[Any], Any]]] = {
 def _parse(data: bytes) -> SentencePieceModel:
     pieces: list[Piece] = []
     spec: dict[str, Any] = {}
-    for number, value in _fields(memoryview(data)):
+    seen: set[int] = set()
+    for number, value in _fields(memoryview(data), MAX_FIELDS):
         if number == 1:
-            pieces.append(Piece(**{"text": "", **_message(value, _PIECE)}))
-            if len(pieces) > MAX_PIECES:
-                raise _DamagedError(f"it has more than {MAX_PIECES} pieces")
-        elif number in {2, 3}:
+            found = {"text": "", **_message(value, _PIECE, _PIECE_FIELDS)}
+            if not 0 < len(found["text"]) <= _LONGEST_PIECE:
+                raise _DamagedError("a piece is empty or too long")
+            pieces.append(Piece(**found))
+            continue
+        if number in seen:
+            raise _DamagedError(f"its field {number} stands twice")
+        seen.add(number)
+        if number in {2, 3}:
             spec |= _message(value, _TRAINER if number == 2 else _NORMALIZER)
         elif number == 5 and _message(value, _NORMALIZER).get("charsmap"):
             raise _DamagedError("its denormalizer_spec is not supported")
@@ -182,9 +196,8 @@ def read_sentencepiece(data: bytes, *, name: str) -> SentencePieceModel:
     """The contents of a SentencePiece model; `name` is for messages. Raises TokenizerError."""
     try:
         model = _parse(data)
-        texts = {piece.text for piece in model.pieces}
-        if len(texts) < len(model.pieces) or "" in texts:
-            raise _DamagedError("a piece stands twice or is empty")
+        if len({piece.text for piece in model.pieces}) < len(model.pieces):
+            raise _DamagedError("a piece stands twice")
         if sum(piece.kind is Kind.UNKNOWN for piece in model.pieces) != 1:
             raise _DamagedError("there must be one unknown piece")
     except (

@@ -1,0 +1,84 @@
+"""Small published tokenizers, made on the fly."""
+
+import functools
+import io
+import json
+import random
+import re
+
+import sentencepiece
+
+_WORDS = """
+    the quick brown fox jumps over lazy dog don't (x) e.g. banana bananas ananas 1234 408
+    Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich café Портрет не правда ли
+    日本語 の テキスト 한국 😀
+"""
+WORDS = tuple(re.split(r"\s+", _WORDS.strip()))
+SENTENCE = "The quick brown fox jumps over the lazy dog."
+TEXTS = [
+    SENTENCE,
+    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich!",
+    "Портрет: 12 × 34 = 408, не правда ли?",
+    "日本語 の テキスト、日本語。",
+    "  two  blanks,\ta tab\nand a second line ",
+    " leading",
+    "trailing   ",
+    "",
+    " ",
+    " \n\t ",
+    "cafe\u0301 ü u\u0308 Đế đe\u0302\u0301 e\u0301\u0302",
+    "😀 👩‍👩‍👧 🦀🦀x🦀",
+    "Ｆｕｌｌ ｗｉｄｔｈ ｶﾞ ﬁne x² ½ …",
+    "unseen: ξψω ሰላም x\u00a0y\u3000z\u200bw",
+    "tags <a> <b/> a<b>c {[(",
+    "a\u2028b\x85d\ufeff\ufffde\r\nf",
+    "banana bananas ananasananas",
+]
+
+
+def sentences(words=WORDS, *, seed=0):
+    """Lines of words in a random order."""
+    chance = random.Random(seed)
+    return [" ".join(chance.choice(words) for _ in range(8)) for _ in range(200)]
+
+
+@functools.cache
+def sentencepiece_model(kind, vocab_size=400, *, words=WORDS, **options):
+    """The file of a SentencePiece model that is trained on some words."""
+    stream = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences(words)),
+        model_writer=stream,
+        model_type=kind,
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        minloglevel=2,
+        num_threads=1,
+        **options,
+    )
+    return stream.getvalue()
+
+
+LLAMA = {
+    "byte_fallback": True,
+    "normalization_rule_name": "identity",
+    "remove_extra_whitespaces": False,
+    "allow_whitespace_only_pieces": True,
+    "split_digits": True,
+}
+
+
+def write(folder, files):
+    """Fill a folder: bytes and texts as they are, all else as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        text = content if isinstance(content, str | bytes) else json.dumps(content)
+        (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return folder
+
+
+def framed(tokenizer, text):
+    """All ids of a text, its frame included."""
+    before, after = tokenizer.frame()
+    return [*before, *tokenizer.encode(text), *after]
