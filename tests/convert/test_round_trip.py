@@ -8,38 +8,18 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from checkpoints import write_folder
+from tests.convert.owned import own, small
 from tests.convert.published import CASES, FAMILIES, VOCABULARY, make
 from tests.models import tiny_config
-from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
-from transformer.config import ConfigError, TransformerConfig
-from transformer.initialization import initialize
+from tokenizer import Tokenizer
+from transformer.config import ConfigError
 from transformer.loading import (
     build,
     convert_model,
     describe,
     load_model,
-    save_model,
 )
-from transformer.model import Transformer
-from transformer.presets import PRESETS, preset_config
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    options = TrainingOptions(kind="char", vocab_size=VOCABULARY, normalization="none")
-    return train_tokenizer(["the quick brown fox jumps over a lazy dog"] * 3, options)
-
-
-def own(folder: Path, config: TransformerConfig, tokenizer: Tokenizer) -> Transformer:
-    model = Transformer(config)
-    initialize(model, seed=1)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.1 * torch.randn_like(weight))
-    weights = model.state_dict()
-    write_folder(folder, lambda place: save_model(place, config, weights, tokenizer, card={}))
-    return model.eval()
+from transformer.presets import PRESETS
 
 
 def bits(folder: Path) -> dict[str, torch.Tensor]:
@@ -75,23 +55,6 @@ def assert_same_logits(one: Any, other: Any, *, atol: float = 1e-6) -> None:
     more = {"decoder_input_ids": ids_BT.flip(0)} if other.config.is_encoder_decoder else {}
     found, wanted = (model(input_ids=ids_BT, **more).logits for model in (one, other))
     torch.testing.assert_close(found, wanted, atol=atol, rtol=0)
-
-
-SMALL = {
-    "d_model": 16,
-    "d_ff": 24,
-    "heads": 4,
-    "vocab_size": VOCABULARY,
-    "max_positions": 40,
-    "output_scale": 1.0,
-}
-
-
-def small(preset: str) -> TransformerConfig:
-    fields = PRESETS[preset]
-    layers = {key: 2 for key in ("encoder_layers", "decoder_layers") if key in fields}
-    scale = {"output_scale": 0.25} if "output_scale" in fields else {}
-    return preset_config(preset, **{**SMALL, **layers, **scale})
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -10,10 +10,9 @@ import torch
 
 from tests.models import tiny_model
 from tokenizer import CorpusError, TrainingOptions, train_tokenizer
-from transformer.config import ConfigError
+from transformer.config import ConfigError, MissingExtraError
 from transformer.evaluation import (
     Likelihood,
-    MissingExtraError,
     text_likelihood,
     translation_scores,
 )

@@ -2,7 +2,6 @@
 
 from .perplexity import Likelihood, batch_loss, likelihood, text_likelihood
 from .translation import (
-    MissingExtraError,
     Score,
     can_score_translations,
     check_tokenization,
@@ -11,7 +10,6 @@ from .translation import (
 
 __all__ = [
     "Likelihood",
-    "MissingExtraError",
     "Score",
     "batch_loss",
     "can_score_translations",

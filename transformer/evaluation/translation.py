@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..config import ConfigError
+from ..config import ConfigError, MissingExtraError
 
 
 class Score(NamedTuple):
@@ -14,10 +14,6 @@ class Score(NamedTuple):
     value: float
     signature: str
     details: str
-
-
-class MissingExtraError(ConfigError):
-    """An optional package that this needs and that is not installed."""
 
 
 def can_score_translations() -> bool:
@@ -30,9 +26,7 @@ def check_tokenization(name: str) -> None:
     try:
         from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
     except ImportError:
-        raise MissingExtraError(
-            "BLEU and chrF need sacrebleu: pip install 'transduce[eval]'"
-        ) from None
+        raise MissingExtraError("BLEU and chrF", "sacrebleu", extra="eval") from None
     if name not in BLEU.TOKENIZERS:
         allowed = ", ".join(sorted(BLEU.TOKENIZERS))
         raise ConfigError(f"sacreBLEU has no tokenization {name!r}; allowed: {allowed}")

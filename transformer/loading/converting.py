@@ -29,13 +29,15 @@ from tokenizer import TOKENIZER_FILES
 
 from ..config import ConfigError, TransformerConfig, config_from_fields, config_to_fields
 from ..tables import UnknownNameError, nearest
+from .ctranslate import export_ctranslate2
 from .folders import CONFIG, Description, describe, find_model
 from .generation import GENERATION
 from .models import TOKENIZER, LoadedModel, build, equip
 from .saving import CARD, given, model_card, save_model
 
-PUBLISHED = "huggingface"  # as a target: whichever family can express the network
-TARGETS = (PUBLISHED, *CONVERTERS)
+PUBLISHED = "huggingface"  # whichever family can express the network
+CTRANSLATE2 = "ctranslate2"
+TARGETS = (PUBLISHED, CTRANSLATE2, *CONVERTERS)
 TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
 
 # What matters to training alone, and what to networks of one kind alone.
@@ -69,6 +71,9 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
     loaded = equip(described, build(described, dtype=stored_dtype(described)))
     if to == MODEL_TYPE:
         write_folder(out, lambda place: _write_own(place, loaded))
+        return to
+    if to == CTRANSLATE2:
+        export_ctranslate2(loaded, out)
         return to
     expressed = express(loaded, to)
     write_folder(out, lambda place: _write_published(place, loaded, expressed))

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from tokenizer import CorpusError, Counts, Tokenizer
 
+from ..config import MissingExtraError
 from ..data import Data, PairData, TokenStore, TokenWriter, WindowData
 from ..decoding import (
     GenerationOptions,
@@ -23,7 +24,6 @@ from ..decoding import (
     translate_lines,
 )
 from ..evaluation import (
-    MissingExtraError,
     Score,
     can_score_translations,
     check_tokenization,
@@ -102,8 +102,10 @@ class Translation:
         PairCorpus(recipe.data, Counts()).check()
         if recipe.validation.metric != "loss" and not can_score_translations():
             raise MissingExtraError(
-                f"validation by {recipe.validation.metric} needs sacrebleu: pip install "
-                "'transduce[eval]', or choose --set validation.metric=loss"
+                f"validation by {recipe.validation.metric}",
+                "sacrebleu",
+                extra="eval",
+                instead="choose --set validation.metric=loss",
             )
         if can_score_translations():
             check_tokenization(recipe.validation.tokenize)

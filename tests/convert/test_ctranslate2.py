@@ -1,0 +1,99 @@
+"""CTranslate2 writes the same texts with the models that we give it."""
+
+from pathlib import Path
+
+import ctranslate2
+import pytest
+import torch
+
+from tests.convert.owned import own, small
+from tests.convert.published import VOCABULARY
+from tests.models import tiny_config
+from tokenizer import Tokenizer
+from transformer.config import ConfigError, TransformerConfig
+from transformer.decoding import SearchOptions
+from transformer.decoding.search import SEARCHES
+from transformer.decoding.stepper import prompt_stepper, source_stepper
+from transformer.loading import convert_model, load_model
+
+LENGTH = 12
+LEARNED = {"positions": "learned", "position_offset": 2}
+TRANSLATORS = {
+    "marian": {"positions": "sinusoidal-halves", "feedforward": "silu", "output_bias": True},
+    "bart": {**LEARNED, "embedding_norm": True, "feedforward": "gelu", "embedding_scale": False},
+    "mbart": {**LEARNED, "embedding_norm": True, "norm_placement": "pre", "final_norm": True},
+    "m2m": {
+        "positions": "sinusoidal-tensor2tensor",
+        "position_offset": 2,
+        "norm_placement": "pre",
+        "final_norm": True,
+    },
+    "ours": {"norm_placement": "pre", "final_norm": True},
+    "separate": {"share_embeddings": False, "tie_output": False, "norm_eps": 1e-3},
+}
+WRITERS = ("gpt2", "write-tiny")
+
+
+def searched(loaded, rows: list[list[int]], beams: int) -> list[list[int]]:
+    """What we write. CTranslate2 stops as soon as it has as many texts as beams."""
+    end = loaded.generation.end_ids
+    options = SearchOptions(end=frozenset(end), beam=beams, early_stopping=True)
+    if loaded.model.encoder is None:
+        stepper, first_R = prompt_stepper(loaded.model, rows, size=LENGTH + 8)
+    else:
+        stepper = source_stepper(loaded.model, rows, size=LENGTH)
+        first_R = torch.full((len(rows),), loaded.start_id)
+    search = SEARCHES["beam" if beams > 1 else "greedy"]
+    return [best.ids for best, *_ in search(stepper, first_R, [LENGTH] * len(rows), options)]
+
+
+def written(folder: Path, config: TransformerConfig, tokenizer: Tokenizer) -> Path:
+    own(folder / "ours", config, tokenizer)
+    convert_model(folder / "ours", folder / "theirs", to="ctranslate2")
+    return folder / "theirs"
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("name", TRANSLATORS)
+@torch.inference_mode()
+def test_translations(name: str, beams: int, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    fields = {"vocab_size": VOCABULARY, "max_positions": 40, **TRANSLATORS[name]}
+    theirs = written(tmp_path, tiny_config("encoder-decoder", **fields), tokenizer)
+    rows = [[*torch.randint(4, VOCABULARY, (size,)).tolist(), 3] for size in (7, 3, 9, 5)]
+    names = [[tokenizer.token(i) for i in row] for row in rows]
+    translator = ctranslate2.Translator(str(theirs), inter_threads=1, intra_threads=1)
+    found = translator.translate_batch(
+        names, beam_size=beams, max_decoding_length=LENGTH, length_penalty=1.0
+    )
+    texts = [[tokenizer.token_id(t) for t in answer.hypotheses[0]] for answer in found]
+    assert texts == searched(load_model(tmp_path / "ours", device="cpu"), rows, beams)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("preset", WRITERS)
+@torch.inference_mode()
+def test_continuations(preset: str, beams: int, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    theirs = written(tmp_path, small(preset), tokenizer)
+    rows = [torch.randint(4, VOCABULARY, (6,)).tolist() for _ in range(3)]
+    names = [[tokenizer.token(i) for i in row] for row in rows]
+    generator = ctranslate2.Generator(str(theirs), inter_threads=1, intra_threads=1)
+    found = generator.generate_batch(
+        names,
+        beam_size=beams,
+        max_length=LENGTH,
+        length_penalty=1.0,
+        sampling_topk=1,
+        include_prompt_in_result=False,
+    )
+    texts = [[tokenizer.token_id(t) for t in answer.sequences[0]] for answer in found]
+    assert texts == searched(load_model(tmp_path / "ours", device="cpu"), rows, beams)
+
+
+@pytest.mark.parametrize("changes", [{"positions": "alibi"}, {"attention": "sliding"}])
+def test_what_it_does_not_have_is_named(
+    changes: dict[str, str], tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    ((field, value),) = changes.items()
+    config = tiny_config("decoder", vocab_size=VOCABULARY, **changes)
+    with pytest.raises(ConfigError, match=f"{field} is '{value}'"):
+        written(tmp_path, config, tokenizer)
