@@ -4,6 +4,7 @@ from .converting import PUBLISHED, TARGETS, convert_model
 from .folders import CONFIG, RUN, Description, describe, find_model, read_config
 from .generation import GENERATION, GenerationConfig, generation_config
 from .models import LoadedModel, build, choose_device, load_model
+from .pooling import Pooling, read_pooling
 from .saving import average_models, model_card, save_model
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Description",
     "GenerationConfig",
     "LoadedModel",
+    "Pooling",
     "average_models",
     "build",
     "choose_device",
@@ -25,5 +27,6 @@ __all__ = [
     "load_model",
     "model_card",
     "read_config",
+    "read_pooling",
     "save_model",
 ]

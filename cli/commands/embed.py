@@ -1,0 +1,52 @@
+"""`transduce embed`: lines in, vectors out."""
+
+from typing import Annotated
+
+import typer
+
+from .. import options as opt
+from ..streams import input_lines, output, report
+
+
+def embed(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Default: stdin.")
+    ] = None,
+    *,
+    model: opt.Model,
+    pooling: Annotated[
+        str | None, typer.Option(help="mean, first or max. Default: the model's, or mean.")
+    ] = None,
+    normalize: Annotated[
+        bool | None, typer.Option(help="To length 1. Default: as the model says, or yes.")
+    ] = None,
+    batch_tokens: opt.BatchTokens = 4096,
+    column: opt.Column = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    out: opt.Output = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Each line's vector as a line of JSON: the states of an encoder, pooled."""
+    import json
+
+    from tokenizer import Counts
+    from transformer.embedding import POOLINGS, embed_lines
+    from transformer.loading import read_pooling
+
+    from ..running import load
+
+    if pooling is not None:
+        POOLINGS.check(pooling)
+    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    asked = read_pooling(loaded.folder)
+    asked = asked._replace(
+        kind=pooling or asked.kind, normalize=asked.normalize if normalize is None else normalize
+    )
+    read, shortened = Counts(), 0
+    with output(out, reading=files) as writer:
+        lines = input_lines(files, read, column)
+        for found in embed_lines(loaded, lines, asked, batch_tokens=batch_tokens):
+            shortened += found.shortened
+            writer.line(json.dumps([round(x, 8) for x in found.vector]))
+    report(read, quiet=quiet, shortened=shortened)

@@ -1,0 +1,51 @@
+"""How an encoder's states become one vector a text, as sentence-transformers' folders say it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from checkpoints import CheckpointError, read_json, read_json_list
+
+_MODULES, _SETTINGS = "modules.json", "sentence_bert_config.json"
+# Their switches of which one is on, and our name for it.
+_MODES = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "first",
+    "pooling_mode_max_tokens": "max",
+}
+
+
+class Pooling(NamedTuple):
+    """`kind` is an entry of POOLINGS; texts are cut at `max_tokens`, their frame counted."""
+
+    kind: str = "mean"
+    normalize: bool = True
+    max_tokens: int | None = None
+
+
+def read_pooling(folder: Path) -> Pooling:
+    """What a folder says; the mean, normalized, where it says nothing. Raises CheckpointError."""
+    if not (folder / _MODULES).is_file():
+        return Pooling()
+    kind, normalize = "mean", False
+    for module in read_json_list(folder / _MODULES):
+        name = str(module.get("type", "")).rpartition(".")[2]
+        if name == "Pooling":
+            kind = _kind(folder / Path(str(module.get("path", ""))).name / "config.json")
+        elif name == "Normalize":
+            normalize = True
+        elif name != "Transformer":
+            raise CheckpointError(f"{folder / _MODULES}: a module {name!r} is not supported")
+    settings = read_json(folder / _SETTINGS) if (folder / _SETTINGS).is_file() else {}
+    most = settings.get("max_seq_length")
+    return Pooling(kind, normalize, most if isinstance(most, int) and most > 2 else None)
+
+
+def _kind(path: Path) -> str:
+    settings = read_json(path)
+    named = settings.get("pooling_mode")
+    on = [n for n, value in settings.items() if n.startswith("pooling_mode_") and value is True]
+    kinds = [_MODES.get(name) for name in on] or [named if named in _MODES.values() else None]
+    if len(kinds) != 1 or kinds[0] is None:
+        asked = ", ".join(on) or repr(named)
+        raise CheckpointError(f"{path} asks for {asked}; supported is one of {', '.join(_MODES)}")
+    return kinds[0]
