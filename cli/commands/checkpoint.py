@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from ..console import say
-from ..options import Quiet
+from ..options import Device, Quiet
+from ..streams import output
+
+_MOST = 64  # lines that are compared
+SAMPLES = [
+    "The quick brown fox jumps over the lazy dog.",
+    "Two young men are playing football in the park.",
+    "1, 2, 3: a list (with brackets) and a question?",
+    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich!",
+    "Hello",
+]
 
 app = typer.Typer(help="Work on model folders.", no_args_is_help=True)
 
@@ -14,6 +24,48 @@ app = typer.Typer(help="Work on model folders.", no_args_is_help=True)
 @app.callback()
 def group() -> None:
     """Work on model folders."""
+
+
+@app.command()
+def show(
+    model: Annotated[Path, typer.Argument(help="A model's folder, or a training run's.")],
+) -> None:
+    """Say what a model is, from its configuration and its files' headers alone."""
+    from transformer.loading import show_model
+
+    with output(None) as writer:
+        for name, value in show_model(model):
+            writer.line(f"{name:<13} {value}")
+
+
+@app.command()
+def verify(
+    first: Annotated[Path, typer.Argument(help="A model's folder.")],
+    second: Annotated[Path, typer.Argument(help="Another that should answer the same.")],
+    *,
+    text: Annotated[Path | None, typer.Option(help="Lines to try; else a few of our own.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="Of logits; a larger difference is exit code 1.")
+    ] = 1e-3,
+    device: Device = "auto",
+) -> None:
+    """Compare two models: the largest differences of logits, and what beam search writes."""
+    from transformer.decoding import compare
+
+    from ..running import load
+
+    lines = SAMPLES if text is None else text.read_text(encoding="utf-8").splitlines()[:_MOST]
+    one, other = (
+        load(path, device=device, dtype="float32", quiet=True) for path in (first, second)
+    )
+    differences = compare(one, other, lines)
+    with output(None) as writer:
+        for found in differences:
+            same = {True: "same text", False: "other text", None: "no text"}[found.beams]
+            writer.line(f"{found.logits:.2e}\t{same}\t{found.text}")
+    if differences[0].logits > tolerance or any(found.beams is False for found in differences):
+        say(f"{first} and {second} differ: by {differences[0].logits:.2e} in logits")
+        raise typer.Exit(1)
 
 
 @app.command()

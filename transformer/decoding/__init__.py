@@ -1,5 +1,6 @@
 """Decoding: steppers, processors, searches; text in → text out."""
 
+from .comparing import Difference, compare
 from .generation import (
     GenerationOptions,
     PromptError,
@@ -16,6 +17,7 @@ from .translation import Translation, TranslationOptions, translate_lines
 __all__ = [
     "PROCESSORS",
     "SEARCHES",
+    "Difference",
     "GenerationOptions",
     "Hypothesis",
     "ModelStepper",
@@ -24,6 +26,7 @@ __all__ = [
     "Stepper",
     "Translation",
     "TranslationOptions",
+    "compare",
     "deterministic_search",
     "encode_prompt",
     "generate_texts",

@@ -6,6 +6,7 @@ from .generation import GENERATION, GenerationConfig, generation_config
 from .models import LoadedModel, build, choose_device, load_model
 from .pooling import Pooling, read_pooling
 from .saving import average_models, model_card, save_model
+from .showing import show_model
 
 __all__ = [
     "CONFIG",
@@ -29,4 +30,5 @@ __all__ = [
     "read_config",
     "read_pooling",
     "save_model",
+    "show_model",
 ]
