@@ -14,6 +14,7 @@ from .options import Fields, Options
 from .own import MODEL_TYPE, OWN
 from .rules import UnmappedError
 from .t5 import T5
+from .torch_nn import from_torch_nn, to_torch_nn
 from .waves import sines_first
 
 # By the model_type of config.json.
@@ -56,5 +57,7 @@ __all__ = [
     "Options",
     "UnmappedError",
     "family_of",
+    "from_torch_nn",
     "sines_first",
+    "to_torch_nn",
 ]

@@ -8,6 +8,7 @@ from checkpoints.convert import Family, Fields, Options, family_of
 
 from ..config import ConfigError, TransformerConfig, config_from_fields, config_to_fields
 from ..parameters import count_parameters
+from .hub import fetch_model, is_hub_name
 
 CONFIG = "config.json"
 RUN = "run.json"  # in a run's folder: which checkpoint is best, which is last
@@ -29,7 +30,8 @@ class Description(NamedTuple):
 
 
 def find_model(path: Path) -> Path:
-    """The model folder meant by a path: itself, or a run's best checkpoint, or its last.
+    """The model folder meant by a path: itself, or a run's best checkpoint, or its last, or that
+    of a model on the hub.
 
     Raises CheckpointError saying what was found instead.
     """
@@ -42,7 +44,12 @@ def find_model(path: Path) -> Path:
             return path / name
         raise CheckpointError(f"the run {path} has no checkpoint yet")
     if not path.exists():
-        raise CheckpointError(f"there is no folder {path}; give a model's or a run's folder")
+        if is_hub_name(path):
+            return fetch_model(path.as_posix())
+        raise CheckpointError(
+            f"there is no folder {path}; give a model's or a run's folder, or a "
+            "name on the hub (owner/name)"
+        )
     raise CheckpointError(f"{path} is no model folder: it has no {CONFIG}")
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from checkpoints import CheckpointError, read_json, read_json_list
 
 _MODULES, _SETTINGS = "modules.json", "sentence_bert_config.json"
+POOLING_FILES = (_MODULES, _SETTINGS, "*_Pooling/config.json")
 # Their switches of which one is on, and our name for it.
 _MODES = {
     "pooling_mode_mean_tokens": "mean",

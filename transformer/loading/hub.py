@@ -1,0 +1,51 @@
+"""Models by their name on the Hugging Face hub, through that library's cache and its switches
+(HF_HOME, HF_HUB_OFFLINE, HF_TOKEN …). Data alone is fetched, and no code of a model's is run."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from checkpoints import CheckpointError
+from tokenizer import TOKENIZER_FILES
+
+from .generation import GENERATION
+from .pooling import POOLING_FILES
+
+_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_NEEDED = ("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES)
+# The first kind of weights that there is counts; shards have numbers.
+_WEIGHTS = (
+    ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+)
+
+
+def is_hub_name(path: Path) -> bool:
+    """Whether a path that is not there can be a name on the hub: `owner/name`, `owner/name@v1`.
+
+    A folder that lies beside others, such as `runs/en-de` where `runs` is, cannot.
+    """
+    return _NAME.fullmatch(path.as_posix()) is not None and not path.parent.exists()
+
+
+def fetch_model(name: str) -> Path:
+    """The folder of a hub's model, fetched unless it is in the cache. Raises CheckpointError."""
+    found = _NAME.fullmatch(name)
+    assert found is not None
+    for weights in _WEIGHTS:
+        folder = _snapshot(found["name"], found["revision"], [*_NEEDED, *weights])
+        if any((folder / file).is_file() for file in weights[:2]):
+            return folder
+    raise CheckpointError(f"{name} on the hub has no weights that this program reads")
+
+
+def _snapshot(name: str, revision: str | None, files: Sequence[str]) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415  (a second of imports)
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
+    except Exception as error:  # of many libraries: network, cache, server
+        reason = " ".join((str(error) or type(error).__name__).split())[:200]
+        raise CheckpointError(
+            f"there is no folder {name}, and no such model came from the hub: {reason}"
+        ) from None
