@@ -52,6 +52,7 @@ format: $(VENV)/linters
 benchmark: $(VENV)/peers
 	$(BIN)/python -m tests.benchmarks.training
 	$(BIN)/python -m tests.benchmarks.decoding
+	$(BIN)/python -m tests.benchmarks.loading
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from .config import ConfigError
 from .data import pad
-from .loading import LoadedModel, Pooling
+from .loading import LoadedModel, Pooling, finite
 from .masks import padded_positions
 from .tables import Table
 
@@ -92,4 +92,4 @@ def embed(loaded: LoadedModel, rows: Sequence[Sequence[int]], pooling: Pooling) 
     positions_BS = padded_positions(lengths_B, source_BS.size(1))
     states_BSD = loaded.model.encode(source_BS, positions_BS).float()
     vectors_BD = POOLINGS[pooling.kind](states_BSD, (positions_BS >= 0)[:, :, None])
-    return F.normalize(vectors_BD, dim=-1) if pooling.normalize else vectors_BD
+    return finite(F.normalize(vectors_BD, dim=-1) if pooling.normalize else vectors_BD)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..data import pad
+from ..loading import finite
 from ..masks import padded_positions
 from ..model import DecoderCache, Transformer
 
@@ -36,7 +37,7 @@ class ModelStepper:
         """See Stepper."""
         hidden_R1D = self._model.decode(ids_R[:, None], self._positions_R[:, None], self._cache)
         self._positions_R = self._positions_R + 1
-        return self._model.logits(hidden_R1D)[:, 0].float()
+        return finite(self._model.logits(hidden_R1D)[:, 0].float())
 
     def reorder(self, rows_R: Tensor) -> None:
         """See Stepper."""

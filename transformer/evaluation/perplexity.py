@@ -11,7 +11,7 @@ import torch
 from tokenizer import CorpusError
 
 from ..data import IGNORE, Batch, TokenStore, TokenWriter, WindowData
-from ..loading import LoadedModel
+from ..loading import LoadedModel, finite
 from ..losses import projected_cross_entropy
 from ..model import Transformer
 
@@ -87,4 +87,6 @@ def text_likelihood(
         if len(ids) < 2:
             raise CorpusError("there is no text to evaluate on")
         data = WindowData(ids, context=loaded.config.max_positions, budget=_BATCH_TOKENS, seed=0)
-        return likelihood(loaded.model, data.in_order()), size
+        found = likelihood(loaded.model, data.in_order())
+        finite(torch.tensor(found.nats))
+        return found, size

@@ -3,7 +3,7 @@
 from .converting import PUBLISHED, TARGETS, convert_model
 from .folders import CONFIG, RUN, Description, describe, find_model, read_config
 from .generation import GENERATION, GenerationConfig, generation_config
-from .models import LoadedModel, build, choose_device, load_model
+from .models import LoadedModel, build, choose_device, finite, load_model
 from .pooling import Pooling, read_pooling
 from .saving import average_models, model_card, save_model
 from .showing import show_model
@@ -24,6 +24,7 @@ __all__ = [
     "convert_model",
     "describe",
     "find_model",
+    "finite",
     "generation_config",
     "load_model",
     "model_card",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from checkpoints import CheckpointError, verify
 from tokenizer import Tokenizer, read_tokenizers
@@ -98,6 +99,17 @@ def equip(described: Description, model: Transformer) -> LoadedModel:
             )
     generation = read_generation(folder, described.options, target, config.vocab_size)
     return LoadedModel(model, source, generation, folder, target)
+
+
+def finite(found: Tensor) -> Tensor:
+    """What a model has computed, if it is numbers: damaged weights are found when they are used,
+    for looking at all of them would read files that are only mapped. Raises CheckpointError."""
+    if not bool(found.isfinite().all()):
+        raise CheckpointError(
+            "the model's output holds NaN or ∞: its weights are damaged, or too large for this "
+            "type of numbers (--dtype)"
+        )
+    return found
 
 
 def build(

@@ -1,0 +1,95 @@
+"""Loading a published folder of GPT-2's size: seconds and memory, beside transformers.
+
+Each load is a process of its own. Time and memory count from after the import of torch and of the
+library itself; memory is the largest resident set above what stood before, so a file that is
+mapped counts as much of it as is touched. `used` adds one forward pass, which touches all.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+_ROUNDS = 5
+_PRELUDE = r"""
+import json, re, sys, time, warnings
+from pathlib import Path
+warnings.simplefilter("ignore")
+import torch
+torch.set_num_threads(2)
+ids = torch.arange(32)[None]
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024
+"""
+_LOADS = {
+    "transduce": """
+from transformer.loading import build, describe
+base, started = peak(), time.perf_counter()
+model = build(describe(Path(sys.argv[1])))
+""",
+    "transformers": """
+import transformers
+from transformers import GPT2LMHeadModel
+transformers.utils.logging.disable_progress_bar()
+base, started = peak(), time.perf_counter()
+model = GPT2LMHeadModel.from_pretrained(sys.argv[1])
+""",
+}
+_REPORT = """
+loaded, seconds = peak() - base, time.perf_counter() - started
+with torch.inference_mode():
+    model(ids)
+print(json.dumps([seconds, loaded, peak() - base]))
+"""
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = _make(Path(folder))
+        seen: dict[str, list[list[float]]] = {name: [] for name in _LOADS}
+        for number in range(_ROUNDS + 1):
+            for name, load in _LOADS.items():
+                found = _run(load, folder)
+                if number:  # the first fills the page cache
+                    seen[name].append(found)
+    _show({name: _medians(rows) for name, rows in seen.items()}, size)
+
+
+def _make(folder: Path) -> int:
+    """GPT-2's sizes with random weights; how many bytes they take."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    GPT2LMHeadModel(GPT2Config()).save_pretrained(folder)
+    return (folder / "model.safetensors").stat().st_size
+
+
+def _run(load: str, folder: str) -> list[float]:
+    command = [sys.executable, "-c", _PRELUDE + load + _REPORT, folder]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _medians(rows: list[list[float]]) -> list[float]:
+    return [statistics.median(column) for column in zip(*rows, strict=True)]
+
+
+def _show(medians: dict[str, list[float]], size: int) -> None:
+    table = Table(title=f"Loading {size / 2**20:,.0f} MiB, medians of {_ROUNDS}")
+    for column in ("", "seconds", "memory, loaded", "memory, used"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, (seconds, loaded, used) in medians.items():
+        cells = [f"{memory / 2**20:,.0f} MiB ({memory / size:.2f})" for memory in (loaded, used)]
+        table.add_row(name, f"{seconds:.3f}", *cells)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
