@@ -40,10 +40,12 @@ def free(path: Path) -> Path:
 
 
 def put(name: str, content: Any) -> Damage:
-    """A file of that content; what is neither bytes nor text becomes JSON."""
+    """A file of that content, or of what it gives when called; what is neither bytes nor text
+    becomes JSON."""
 
     def damage(folder: Path) -> None:
-        text = content if isinstance(content, (str, bytes)) else json.dumps(content)
+        made = content() if callable(content) else content
+        text = made if isinstance(made, (str, bytes)) else json.dumps(made)
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         free(folder / name).write_bytes(raw)
 

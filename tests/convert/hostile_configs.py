@@ -42,8 +42,8 @@ ANY_JSON: dict[str, tuple[Any, ...]] = {
     "null": ("null",),
     "two objects": ("{} {}",),
     "a number of 10,000 digits": ('{"vocab_size": ' + "9" * 10_000 + "}",),
-    "five megabytes of lists": (b'{"a": [' + b"[]," * 1_900_000 + b"[]]}",),
-    "a hundred megabytes of lists": (b'{"a": [' + b"[]," * 33_000_000 + b"[]]}",),
+    "five megabytes of lists": (lambda: b'{"a": [' + b"[]," * 1_900_000 + b"[]]}",),
+    "a hundred megabytes of lists": (lambda: b'{"a": [' + b"[]," * 33_000_000 + b"[]]}",),
 }
 JSONS = {
     **{f"config: {name}": case(put(CONFIG, text), CONFIG) for name, (text,) in ANY_JSON.items()},
