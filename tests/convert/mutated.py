@@ -1,5 +1,6 @@
 """A JSON file with something changed at random."""
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def structured(change: Callable[[Any, Any, Any], None]) -> Callable[[bytes, rand
 
 
 def _retyped(place: Any, _: Any, chance: random.Random) -> None:
-    place[0][place[1]] = chance.choice(ODD)
+    place[0][place[1]] = copy.deepcopy(chance.choice(ODD))  # which must not change itself
 
 
 def _swapped(place: Any, places: Any, chance: random.Random) -> None:
