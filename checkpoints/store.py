@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
+MAX_JSON_BYTES = 6 << 20  # of lists in lists, which fill 40 times their length in memory
 _ASIDE = ".old.tmp"
 
 
@@ -84,8 +86,11 @@ def verify(folder: Path) -> None:
     """
     for name, entry in _read_manifest(folder).items():
         path = folder / name
-        if not isinstance(entry, dict) or not {"bytes", "sha256"} <= entry.keys():
+        sums = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else ()
+        if tuple(map(type, sums)) != (int, str):
             raise CheckpointError(f"{folder / MANIFEST} is damaged: it says nothing of {name}")
+        if not lies_in(folder, name):
+            raise CheckpointError(f"{folder / MANIFEST} names {name}, which is outside the folder")
         if not path.is_file():
             raise CheckpointError(f"{folder} is incomplete: {name} is missing")
         size = path.stat().st_size
@@ -111,6 +116,29 @@ def load_tensors(path: Path, *, device: str = "cpu") -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
 
 
+def lies_in(folder: Path, name: str) -> bool:
+    """Whether a name stays in a folder, through whatever links there are; a hub cache's lead to
+    the blobs beside its snapshots."""
+    if "\0" in name or any(len(os.fsencode(part)) > 255 for part in Path(name).parts):
+        return False
+    home = folder.resolve()
+    store = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
+    try:
+        real = (folder / name).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return True
+    return real.is_relative_to(home) or real.parent == store
+
+
+def refuse_links_out(folder: Path, names: Iterable[str]) -> None:
+    """Raise CheckpointError for files of a folder that are links to somewhere else."""
+    for name in names:
+        if not lies_in(folder, name):
+            raise CheckpointError(
+                f"{folder / name} is a link that leads out of the folder; copy the file in"
+            )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises CheckpointError."""
     value = _parse_json(path)
@@ -128,8 +156,18 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
 
 
 def _parse_json(path: Path) -> Any:
+    refuse_links_out(path.parent, [path.name])
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is no file")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise CheckpointError(
+                f"{path} is larger than {MAX_JSON_BYTES >> 20} MiB, the most that is read of it"
+            )
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except CheckpointError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
 
@@ -137,6 +175,13 @@ def _parse_json(path: Path) -> Any:
 def to_json(value: Any) -> str:
     """JSON as our files hold it."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"it holds the number {text[:20]}")
+    return number
 
 
 def _is_ours(path: Path) -> bool:

@@ -4,18 +4,22 @@ asked for, memory-mapped."""
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import safetensors
 import torch
 from torch import Tensor
 
-from .store import WEIGHTS, CheckpointError, read_json
+from .pickles import unpickle
+from .store import WEIGHTS, CheckpointError, read_json, refuse_links_out
 
 INDEX = f"{WEIGHTS}.index.json"
 PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = f"{PICKLE}.index.json"
 WEIGHT_FILES = (WEIGHTS, INDEX, PICKLE, PICKLE_INDEX)  # the first that is there counts
+
+MAX_HEADER_BYTES = 8 << 20
+MAX_TENSORS = 100_000  # fifty times what the largest models have
 
 _POINTER = b"version https://git-lfs"
 _DTYPES = {
@@ -52,6 +56,8 @@ class Weights(Mapping[str, Header]):
                 if name in self._headers:
                     raise CheckpointError(f"{path} repeats {name}, which another shard has")
                 self._headers[name] = header
+            if len(self._headers) > MAX_TENSORS:
+                raise CheckpointError(f"{folder} has more than {MAX_TENSORS:,} tensors")
 
     def __getitem__(self, name: str) -> Header:
         return self._headers[name]
@@ -86,7 +92,7 @@ class Weights(Mapping[str, Header]):
 
     def equal(self, first: str, second: str) -> bool:
         """Whether two tensors hold the same numbers."""
-        same = self[first].shape == self[second].shape
+        same = self[first][1:] == self[second][1:]  # in shape and type
         return same and torch.equal(self.tensor(first), self.tensor(second))
 
     def _read(self, path: Path) -> Iterator[tuple[str, Header]]:
@@ -94,17 +100,18 @@ class Weights(Mapping[str, Header]):
         return _READERS[path.suffix](self, path)
 
     def _safetensors(self, path: Path) -> Iterator[tuple[str, Header]]:
+        _check_header(path)
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118 (no mapping)
                     part = file.get_slice(name)
                     dtype = _DTYPES.get(part.get_dtype())
                     yield name, Header(path, tuple(part.get_shape()), dtype)
-        except (safetensors.SafetensorError, OSError, ValueError) as error:
+        except (safetensors.SafetensorError, OSError, ValueError, MemoryError) as error:
             raise CheckpointError(f"{path} cannot be read: {error}") from None
 
     def _pickle(self, path: Path) -> Iterator[tuple[str, Header]]:
-        state = _unpickle(path)
+        state = unpickle(path)
         self._pickled[path] = state
         for name, tensor in state.items():
             yield name, Header(path, tuple(tensor.shape), tensor.dtype)
@@ -133,7 +140,6 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> list[str]:
-    _inside(index.parent, index.name, index.name)
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(n, str) for n in names.values()):
         raise CheckpointError(f"{index} has no weight_map of tensors to files")
@@ -143,14 +149,13 @@ def _shards(index: Path) -> list[str]:
 def _inside(folder: Path, name: str, source: str) -> Path:
     """The file of that name in the folder itself, where it does not lead elsewhere."""
     path = folder / name
-    if Path(name).name != name or "\\" in name or path.suffix not in _READERS | {".json": None}:
-        raise CheckpointError(f"{folder / source} names {name!r}, which is no file of the folder")
+    plain = Path(name).name == name and len(name) <= 255 and not set("\\\0") & set(name)
+    if not plain or path.suffix not in _READERS:
+        shown = repr(name if len(name) <= 60 else f"{name[:60]}…")
+        raise CheckpointError(f"{folder / source} names {shown}, which is no file of weights in it")
+    refuse_links_out(folder, [name])
     if not path.is_file():
         raise CheckpointError(f"{folder} is incomplete: {name} is missing")
-    real, home = path.resolve(), folder.resolve()
-    store = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home  # a hub cache
-    if real.parent not in {home, store}:
-        raise CheckpointError(f"{path} is a link that leads out of the folder; copy the file in")
     return path
 
 
@@ -162,24 +167,12 @@ def _refuse_pointer(path: Path) -> None:
             )
 
 
-def _unpickle(path: Path) -> dict[str, Tensor]:
-    """A pickle's tensors through torch's restricted reader, which runs no code."""
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except Exception as error:
-        reason = str(error).strip().splitlines()
-        raise CheckpointError(
-            f"{path} cannot be read as plain tensors, and nothing else is read from a pickle: "
-            f"{reason[0][:150] if reason else type(error).__name__}"
-        ) from None
-    good = isinstance(state, dict) and all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
-    )
-    if not good:
-        raise CheckpointError(f"{path} holds no dictionary of tensors by name")
-    return dict(state)
-
-
-def _is_zip(path: Path) -> bool:
+def _check_header(path: Path) -> None:
+    """Refuse a header whose reading alone would fill the memory."""
     with path.open("rb") as stream:
-        return stream.read(2) == b"PK"
+        length = int.from_bytes(stream.read(8), "little")
+    if length > MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"{path} cannot be read: its header is said to have {length:,} bytes; "
+            f"at most {MAX_HEADER_BYTES:,} are read"
+        )

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
+LONGEST = 400  # characters of an error
 FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
 
 # By name, so that no torch is imported to look an error up; the nearest base class counts.
@@ -100,13 +101,25 @@ def _report(error: Exception) -> int:
         return FAILURE
     code = exit_code(error)
     if isinstance(error, OSError) and error.filename is not None:
-        say(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+        say(_line(f"{error.filename}: {(error.strerror or str(error)).lower()}"))
     elif code is not None:
-        say(" ".join(str(error).split()))
+        say(_line(str(error)))
     else:
-        text = " ".join(str(error).split())[:300]
+        text = _line(str(error))[:300]
         say(f"unexpected {type(error).__name__}: {text} (--debug shows where)")
     return FAILURE if code is None else code
+
+
+def _line(text: str) -> str:
+    """One line of no more than a screenful, in which nothing draws, whatever a file's names are."""
+    words = " ".join(_cut(text, 10 * LONGEST).split())
+    plain = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    return _cut("".join(plain), LONGEST)
+
+
+def _cut(text: str, most: int) -> str:
+    """Without its middle, for files choose how long their names are."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-most // 3 :]}"
 
 
 def leave(code: int) -> NoReturn:

@@ -9,6 +9,7 @@ import tokenizers
 from tokenizers import processors
 
 from .folder import ADDED_TOKENS, CONFIG, NAMED, Folder, Name, Settings, Token, name_of
+from .limits import check_added
 from .tokenizer import TokenizerError
 
 
@@ -52,7 +53,7 @@ def _with_ids(folder: Folder, settings: Settings, special: Sequence[Token]) -> l
             for text, token_id in sorted(folder.added_tokens().items(), key=lambda item: item[1])
         ]
     tokens = settings.added_tokens_decoder
-    if not all(key.isdecimal() for key in tokens):
+    if not all(key.isdecimal() and len(key) < 10 for key in tokens):
         raise TokenizerError(
             f"{folder.path / CONFIG}: the keys of added_tokens_decoder must be ids"
         )
@@ -61,6 +62,8 @@ def _with_ids(folder: Folder, settings: Settings, special: Sequence[Token]) -> l
 
 def add_tokens(backend: tokenizers.Tokenizer, wanted: Iterable[Wanted], folder: Folder) -> None:
     """Have the tokens recognised. Raises TokenizerError where one gets another id than it has."""
+    for token, _ in wanted:
+        check_added(token.content)
     present = {token.content for token in backend.get_added_tokens_decoder().values()}
     backend.add_tokens(
         [

@@ -54,6 +54,7 @@ class Settings(msgspec.Struct):
     tokenize_chinese_chars: bool | None = None
     do_basic_tokenize: bool | None = None
     extra_ids: int | None = None
+    auto_map: Any = None
     legacy: bool | None = None
     legacy_behaviour: bool | None = None
     src_lang: str | None = None
@@ -103,20 +104,30 @@ class Folder:
     """A folder of files. Whatever is wrong with one is a TokenizerError that names it."""
 
     path: Path
+    tokens: int | None = None  # of the model's vocabulary, where it is known
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
-        return (self.path / name).is_file()
+        return (self.path / name).exists() or (self.path / name).is_symlink()
+
+    @property
+    def most_bytes(self) -> int:
+        """How large a file may be: a vocabulary and its merges have some 200 bytes a token."""
+        if self.tokens is None:
+            return MAX_FILE_BYTES
+        return min(MAX_FILE_BYTES, (4 << 20) + 1000 * self.tokens)
 
     def bytes(self, name: str) -> bytes:
         """A file's contents."""
         path = self.path / name
         try:
             size = path.stat().st_size
-            if size > MAX_FILE_BYTES:
+            if not path.is_file():
+                raise TokenizerError(f"{path} is no file")
+            if size > self.most_bytes:
                 raise TokenizerError(
-                    f"{path} is {size >> 20} MiB large; files of a tokenizer are read up to "
-                    f"{MAX_FILE_BYTES >> 20} MiB"
+                    f"{path} is {size >> 20} MiB large; files of such a tokenizer are read up to "
+                    f"{self.most_bytes >> 20} MiB"
                 )
             data = path.read_bytes()
         except OSError as error:
@@ -161,6 +172,11 @@ class Folder:
     def settings(self) -> Settings:
         """What tokenizer_config.json and the older files beside it say."""
         settings = self.json_or(CONFIG, Settings)
+        if settings.auto_map:
+            raise TokenizerError(
+                f"{self.path / CONFIG} asks for code of its own (auto_map), and no code from a "
+                "model is ever run"
+            )
         if settings.added_tokens_decoder is None:  # else the older files repeat it, or are stale
             names = self.json_or(SPECIAL_TOKENS_MAP, _SpecialTokens)
             for field, value in msgspec.structs.asdict(names).items():

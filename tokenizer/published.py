@@ -98,9 +98,10 @@ CLASSES = {
 _NO_CLASS = {"PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"}
 
 
-def read_tokenizers(folder: Path) -> Tokenizers:
-    """The tokenizers of a published model's folder, or of one of ours. Raises TokenizerError."""
-    files = Folder(folder)
+def read_tokenizers(folder: Path, *, vocabulary: int | None = None) -> Tokenizers:
+    """The tokenizers of a published model's folder, or of one of ours. Raises TokenizerError,
+    also for files that are far too large for a model of so many tokens."""
+    files = Folder(folder, vocabulary)
     settings = files.settings()
     if files.has(JSON):
         found: list[tokenizers.Tokenizer] = [read_json(files, JSON, settings)]

@@ -12,6 +12,7 @@ import tokenizers
 from tokenizers.decoders import DecodeStream
 from tokenizers.processors import TemplateProcessing
 
+from .limits import check_contents, may_run_away
 from .special import ROLES, UNLEARNT
 
 Frame = tuple[list[int], list[int]]  # what stands before and after a text
@@ -19,6 +20,14 @@ Frame = tuple[list[int], list[int]]  # what stands before and after a text
 
 class TokenizerError(ValueError):
     """A tokenizer that cannot be loaded, trained or used as asked."""
+
+
+class _RefusedError(TokenizerError):
+    """What the library refused, and why."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what}: {reason}")
+        self.reason = reason
 
 
 class TokenizerOptionError(TokenizerError):
@@ -34,6 +43,7 @@ class Tokenizer:
         self.backend.encode_special_tokens = True
         self.backend.no_padding()
         self.backend.no_truncation()
+        self._quiet = may_run_away(self.backend)
         self._learnt = self.backend.token_to_id(UNLEARNT)  # ids below have a meaning of their own
 
     @classmethod
@@ -46,7 +56,7 @@ class Tokenizer:
     def from_json(cls, text: str, *, name: str = "tokenizer.json") -> "Tokenizer":
         """Build from the contents of a tokenizer.json; `name` is for messages."""
         with usable(name):
-            json.loads(text)
+            check_contents(text)
             return cls(tokenizers.Tokenizer.from_str(text))
 
     def to_json(self, *, frame: Frame | None = None) -> str:
@@ -74,6 +84,14 @@ class Tokenizer:
         if self._learnt is not None:
             return self._learnt
         return self.backend.get_vocab_size(with_added_tokens=True)
+
+    @property
+    def largest_id(self) -> int:
+        """The largest id that a text can become: ids may have gaps."""
+        if self._learnt is not None:
+            return self._learnt - 1
+        framing = (token_id for ids in self.frame() for token_id in ids)
+        return max((*self.backend.get_vocab(with_added_tokens=True).values(), *framing), default=0)
 
     def role(self, name: str) -> int | None:
         """The id of a special token by its role (a key of ROLES); None where there is none."""
@@ -104,11 +122,13 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Text to ids, without special tokens around it."""
-        return self._known(self.backend.encode(text, add_special_tokens=False).ids)
+        with self._working():
+            return self._known(self.backend.encode(text, add_special_tokens=False).ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Many texts at once, on all cores."""
-        rows = self.backend.encode_batch_fast(texts, add_special_tokens=False)
+        with self._working():
+            rows = self.backend.encode_batch_fast(texts, add_special_tokens=False)
         return [self._known(row.ids) for row in rows]
 
     def _known(self, ids: list[int]) -> list[int]:
@@ -117,9 +137,20 @@ class Tokenizer:
         unknown = self.need("unknown")
         return [token_id if token_id < self._learnt else unknown for token_id in ids]
 
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """What the library finds wrong with a text is a TokenizerError."""
+        with refused("the tokenizer cannot be used with this text"):
+            if not self._quiet:
+                yield
+                return
+            with _stderr, _silent():
+                yield
+
     def frame(self) -> Frame:
         """The ids that belong before and after a single text."""
-        found = self.backend.encode("a", add_special_tokens=True)
+        with self._working():
+            found = self.backend.encode("a", add_special_tokens=True)
         added = found.special_tokens_mask
         if 0 not in added:  # no text to see them around
             return [], []
@@ -128,15 +159,18 @@ class Tokenizer:
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of a text, by name."""
-        return self.backend.encode(text, add_special_tokens=False).tokens
+        with self._working():
+            return self.backend.encode(text, add_special_tokens=False).tokens
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text; special tokens are left out."""
-        return self.backend.decode(list(ids), skip_special_tokens=True)
+        with self._working():
+            return self.backend.decode(list(ids), skip_special_tokens=True)
 
     def decode_batch(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Many rows at once."""
-        return self.backend.decode_batch([list(row) for row in rows], skip_special_tokens=True)
+        with self._working():
+            return self.backend.decode_batch([list(row) for row in rows], skip_special_tokens=True)
 
     def stream(self, before: Sequence[int] = ()) -> "Stream":
         """A decoder that is fed one id after another; `before` was shown already."""
@@ -161,7 +195,8 @@ class Stream:
     def feed(self, token_id: int) -> str:
         """The text that this id completes; empty when it ends inside a character."""
         self._ids.append(token_id)
-        text = self._stream.step(self._tokenizer.backend, token_id) or ""
+        with refused("the tokenizer cannot be used with this text"):
+            text = self._stream.step(self._tokenizer.backend, token_id) or ""
         self._shown += len(text)
         return text
 
@@ -179,17 +214,23 @@ def usable(name: str) -> Iterator[None]:
 
     Its panics are no Exceptions, and write a trace to the descriptor of stderr.
     """
+    with refused(f"{name} is no usable tokenizer"), _stderr, _silent():
+        yield
+
+
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """The library's exceptions and panics as a TokenizerError that says what was refused."""
     try:
-        with _stderr, _silent():
-            yield
+        yield
+    except _RefusedError as error:
+        raise _RefusedError(what, error.reason) from None
     except TokenizerError:
         raise
-    except Exception as error:
-        raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise TokenizerError(f"{name} is no usable tokenizer: {_first_line(error)}") from None
+        raise _RefusedError(what, _first_line(error)) from None
 
 
 @contextmanager

@@ -90,8 +90,8 @@ class RingCache:
     """
 
     def __init__(self, config: TransformerConfig, rows: int, size: int, like: Tensor) -> None:
-        del size
-        self._first, self._window = config.global_tokens, config.window
+        self._first = min(config.global_tokens, size)
+        self._window = max(1, min(config.window, size - self._first))
         self._buffers = _Buffers(config, rows, self._first + self._window, like)
         shape = (rows, self._buffers.slots + 1)
         self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=like.device)

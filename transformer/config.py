@@ -7,6 +7,8 @@ import msgspec
 
 from .tables import nearest
 
+_LARGEST = 10**12
+
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
 
 
@@ -35,6 +37,13 @@ class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     low: float = 1.0
     high: float = 4.0
     original_context: int = 8192
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+        if self.factor <= 0 or self.original_context < 1:
+            raise ConfigError("rotary_scaling's factor and original_context must be above 0")
+        if self.kind == "llama3" and self.high <= self.low:
+            raise ConfigError(f"rotary_scaling's high is {self.high}, not above low, {self.low}")
 
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +103,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     initialization_std: float = 0.02
 
     def __post_init__(self) -> None:
+        _check_numbers(self)
         self._check_sizes()
         self._check_shape()
         self._check_heads()
@@ -138,6 +148,9 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         for name in ("vocab_size", "d_model", "d_ff", "heads", "max_positions", "window"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("kv_heads", "d_head", "source_vocab_size"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in (
             "encoder_layers",
             "decoder_layers",
@@ -181,6 +194,13 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         for name in ("dropout", "attention_dropout", "activation_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
+
+
+def _check_numbers(fields: msgspec.Struct) -> None:
+    """Refuse what no network has, before anything is multiplied with it."""
+    for name, value in msgspec.structs.asdict(fields).items():
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+            raise ConfigError(f"{name} is {value}; no number may be above {_LARGEST:,}")
 
 
 def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:

@@ -16,6 +16,7 @@ from .config import TransformerConfig
 from .dropout import Dropout
 from .heads import HEADS
 from .layers import CrossScope, Stack, cross_mask
+from .lookup import Embedding
 from .masks import padded_positions
 from .norms import make_norm
 
@@ -42,16 +43,14 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.embedding = Embedding(config.vocab_size, config.d_model)
         two = config.shape == "encoder-decoder"
         self.source_embedding = (
-            nn.Embedding(config.source_vocabulary, config.d_model)
+            Embedding(config.source_vocabulary, config.d_model)
             if two and not config.share_embeddings
             else None
         )
-        self.types = (
-            nn.Embedding(config.token_types, config.d_model) if config.token_types else None
-        )
+        self.types = Embedding(config.token_types, config.d_model) if config.token_types else None
         self.encoder = (
             Stack(config, layers=config.encoder_layers, causal=False)
             if config.has_encoder

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import RotaryScaling, TransformerConfig
+from .lookup import Embedding
 from .tables import Table
 
 
@@ -86,7 +87,7 @@ class Learned(Positions):
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
         rows = config.max_positions + config.position_offset
-        self.embedding = nn.Embedding(rows, config.d_model)
+        self.embedding = Embedding(rows, config.d_model)
 
     def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
         """Add the vector of each position."""
@@ -150,7 +151,7 @@ class Relative(Positions):
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
-        self.embedding = nn.Embedding(config.relative_buckets, config.heads)
+        self.embedding = Embedding(config.relative_buckets, config.heads)
 
     def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
         """Look up the bias of each pair's bucket."""

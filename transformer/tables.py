@@ -18,7 +18,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     'did you mean rotary? (allowed: alibi, rotary)'
     """
     names = sorted(allowed)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name[:100], names, n=1)  # of megabytes: slow
     listing = ", ".join(names)
     return f"did you mean {close[0]}? (allowed: {listing})" if close else f"allowed: {listing}"
 

@@ -42,6 +42,8 @@ class Family:
         self._check_names(weights, present, sources)
         for name, source in sources.items():
             parts = [present[part] for part in source.parts]
+            if len(parts) > 1:
+                _check_rows(weights, parts, part_rows(fields, parts, shapes[name][0]))
             yield name, _join(weights, parts, source.form, shapes[name], dtype)
 
     def store(self, tensors: Mapping[str, Tensor], fields: Fields) -> Iterator[tuple[str, Tensor]]:
@@ -114,6 +116,16 @@ def _join(
         whole[start : start + part[0]].copy_(weights.tensor(name))
         start += part[0]
     return whole
+
+
+def _check_rows(weights: Weights, names: list[str], rows: list[int]) -> None:
+    """Refuse parts that together have as many rows as ours, and each other rows than it should."""
+    for name, wanted in zip(names, rows, strict=True):
+        if weights[name].shape[:1] != (wanted,):
+            raise CheckpointError(
+                f"the weights in {weights.folder} do not fit its config.json: {name} is "
+                f"{weights[name].shape}; wanted are {wanted} rows"
+            )
 
 
 def _stacked(stored: list[tuple[int, ...]]) -> tuple[int, ...]:

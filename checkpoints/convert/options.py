@@ -7,6 +7,8 @@ from ..store import CheckpointError
 
 Fields = dict[str, Any]
 
+_LARGEST = 10**18
+
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -62,6 +64,8 @@ class Options:
         if value is None:
             return default
         kinds = kind if isinstance(kind, tuple) else (kind,)
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise self.error(f"{name} is {_shown(value)}; nothing is as large")
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             wanted = " or ".join(k.__name__ for k in kinds)
             raise self.error(f"{name} is {_shown(value)}; it must be {wanted}")

@@ -67,7 +67,7 @@ def _read(options: Options, weights: Names) -> Fields:
         "bias": False,
         "embedding_scale": False,
         "tie_output": _one_matrix(weights),
-        "output_scale": width**-0.5 if scaled else 1.0,
+        "output_scale": max(1, width) ** -0.5 if scaled else 1.0,
         "dropout": (rate := options.number("dropout_rate", 0.1)),
         "attention_dropout": rate,
         "activation_dropout": rate,

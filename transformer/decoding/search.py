@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from checkpoints import CheckpointError
+
 from ..tables import Table
 from .beam import beam_search
 from .hypothesis import Hypothesis, Row, SearchOptions
@@ -99,6 +101,8 @@ def sample_pick(options: SearchOptions) -> Pick:
         draws = [uniform(options.seed, key(row), len(row.written)) for row in rows]
         draws_R1 = torch.tensor(draws, dtype=torch.float64, device=logits_RV.device)[:, None]
         draws_R1 = draws_R1 * cumulative_RV[:, -1:]
+        if not bool(cumulative_RV[:, -1].isfinite().all()):
+            raise CheckpointError("the model's numbers overflow: no token has a probability")
         return torch.searchsorted(cumulative_RV, draws_R1, right=True)[:, 0]
 
     return pick

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from checkpoints import CheckpointError, Weights, read_json
+from checkpoints import CheckpointError, Weights, lies_in, read_json, refuse_links_out
 from checkpoints.convert import Family, Fields, Options, family_of
+from tokenizer import TOKENIZER_FILES
 
 from ..config import ConfigError, TransformerConfig, config_from_fields, config_to_fields
 from ..parameters import count_parameters
@@ -40,7 +41,7 @@ def find_model(path: Path) -> Path:
     if (path / RUN).is_file():
         pointers = read_json(path / RUN)
         name = pointers.get("best") or pointers.get("last")
-        if isinstance(name, str) and (path / name / CONFIG).is_file():
+        if isinstance(name, str) and lies_in(path, name) and (path / name / CONFIG).is_file():
             return path / name
         raise CheckpointError(f"the run {path} has no checkpoint yet")
     if not path.exists():
@@ -56,6 +57,7 @@ def find_model(path: Path) -> Path:
 def describe(folder: Path) -> Description:
     """What a model folder holds, whoever wrote it. Reads no weights. Raises CheckpointError."""
     source = str(folder / CONFIG)
+    refuse_links_out(folder, TOKENIZER_FILES)
     given = read_json(folder / CONFIG)
     family = family_of(given, source)
     weights = Weights(folder)

@@ -29,6 +29,24 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "typical_p": (1.0,),
 }
 
+# What is the user's to choose here, or does not change which text is written.
+_NO_EFFECT = """assistant_early_exit assistant_lookbehind cache_config cache_implementation
+    compile_config continuous_batching_config disable_compile do_sample is_assistant
+    is_encoder_decoder low_memory max_cache_len max_matching_ngram_size max_new_tokens max_time
+    min_p num_assistant_tokens num_assistant_tokens_schedule num_return_sequences output_attentions
+    output_hidden_states output_logits output_scores prefill_chunk_size prompt_lookup_num_tokens
+    remove_invalid_values renormalize_logits return_dict_in_generate speculation_type
+    target_lookbehind temperature top_k top_p transformers_version use_cache use_mtp"""
+# The least and the most that numbers may be.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "num_beams": (1, 1000),
+    "max_length": (1, 10**6),
+    "min_length": (0, 10**6),
+    "no_repeat_ngram_size": (0, 10**6),
+    "length_penalty": (-10, 10),
+    "repetition_penalty": (0.001, 1000),
+}
+
 
 class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The ids that decoding starts, ends and pads with, and how this model is best decoded."""
@@ -66,6 +84,10 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.end_ids[0]
 
 
+_OWN = frozenset(field.name for field in msgspec.structs.fields(GenerationConfig))
+_KNOWN = _OWN | _NEUTRAL.keys() | set(_NO_EFFECT.split())
+
+
 def generation_config(tokenizer: Tokenizer) -> GenerationConfig:
     """The ids that the tokenizer's special tokens give. Raises TokenizerError."""
     begin, end = tokenizer.need("begin"), tokenizer.need("end")
@@ -83,22 +105,44 @@ def read_generation(
     Raises CheckpointError for what this program cannot do, and for tokens outside the vocabulary.
     """
     path = folder / GENERATION
-    given = {**options, **(read_json(path) if path.is_file() else {})}
+    own = read_json(path) if path.exists() or path.is_symlink() else {}
+    _refuse_unknown(own, path)
+    given = {**options, **own}
     given = {name: value for name, value in given.items() if value is not None}
     for name, neutral in _NEUTRAL.items():
         value = given.get(name)
         if value and value not in neutral:
             raise CheckpointError(f"{folder}: {name} = {value!r} is not supported in decoding")
-    known = {field.name for field in msgspec.structs.fields(GenerationConfig)}
-    own = {name: value for name, value in given.items() if name in known}
+    own = {name: value for name, value in given.items() if name in _OWN}
     if "eos_token_id" not in own:
         own = {**_special(tokenizer, folder), **own}
     try:
         found = msgspec.convert(own, GenerationConfig)
     except msgspec.ValidationError as error:
         raise CheckpointError(f"{folder}: what it says of decoding is wrong: {error}") from None
+    _check_bounds(found, folder)
     _check_ids(found, vocabulary, folder)
     return found
+
+
+def _refuse_unknown(given: dict[str, Any], path: Path) -> None:
+    """Name an option that would be overlooked, where it asks for anything."""
+    for name, value in given.items():
+        known = name in _KNOWN or name.startswith("_")
+        if not known and value not in (None, False, {}, []):
+            raise CheckpointError(
+                f"{path}: the option {name} = {str(value)[:60]!r} is not known, and could change "
+                "what is written; take it out of the file if it does not"
+            )
+
+
+def _check_bounds(config: GenerationConfig, folder: Path) -> None:
+    for name, (least, most) in _BOUNDS.items():
+        value = getattr(config, name)
+        if value is not None and not least <= value <= most:
+            raise CheckpointError(
+                f"{folder}: {name} is {value}; it must be between {least} and {most:,}"
+            )
 
 
 def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
@@ -112,10 +156,17 @@ def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
 
 
 def _check_ids(config: GenerationConfig, vocabulary: int, folder: Path) -> None:
+    last, words = config.forced_eos_token_id, config.bad_words_ids or []
+    if not all(words):
+        raise CheckpointError(f"{folder}: bad_words_ids has a word without tokens")
     ids = {
         "eos_token_id": config.end_ids,
         "decoder_start_token_id": (config.decoder_start_token_id,),
         "forced_bos_token_id": (config.forced_bos_token_id,),
+        "forced_eos_token_id": last if isinstance(last, list) else (last,),
+        "suppress_tokens": config.suppress_tokens or (),
+        "begin_suppress_tokens": config.begin_suppress_tokens or (),
+        "bad_words_ids": [token for word in words for token in word],
     }
     for name, values in ids.items():
         for value in values:
@@ -123,3 +174,6 @@ def _check_ids(config: GenerationConfig, vocabulary: int, folder: Path) -> None:
                 raise CheckpointError(
                     f"{folder}: {name} is {value}; the vocabulary has {vocabulary:,} tokens"
                 )
+    never = {*ids["suppress_tokens"], *ids["begin_suppress_tokens"]}
+    if len(never | {word[0] for word in words if len(word) == 1}) == vocabulary:
+        raise CheckpointError(f"{folder}: suppress_tokens and the like leave no token to write")

@@ -89,16 +89,24 @@ def load_model(
 def equip(described: Description, model: Transformer) -> LoadedModel:
     """A folder's model with its tokenizers and settings."""
     folder, config = described.folder, described.config
-    source, target = read_tokenizers(folder)
+    most = max(config.source_vocabulary, config.vocab_size)
+    source, target = read_tokenizers(folder, vocabulary=most)
     sizes = {source: config.source_vocabulary, target: config.vocab_size}
     for tokenizer, size in sizes.items():
-        if tokenizer.vocab_size > size:
+        ids = max(tokenizer.vocab_size, tokenizer.largest_id + 1)
+        if ids > size:
             raise CheckpointError(
-                f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, "
+                f"{folder}: the tokenizer has {ids:,} tokens, "
                 f"the model's vocabulary {size:,}; they do not belong together"
             )
     generation = read_generation(folder, described.options, target, config.vocab_size)
-    return LoadedModel(model, source, generation, folder, target)
+    loaded = LoadedModel(model, source, generation, folder, target)
+    if config.has_encoder and config.has_decoder and (loaded.start_id or 0) >= config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: bos_token_id, with which a text starts, is {loaded.start_id}; "
+            f"the vocabulary has {config.vocab_size:,} tokens"
+        )
+    return loaded
 
 
 def finite(found: Tensor) -> Tensor:
