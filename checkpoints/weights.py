@@ -4,7 +4,7 @@ asked for, memory-mapped."""
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import safetensors
 import torch
@@ -50,6 +50,7 @@ class Weights(Mapping[str, Header]):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._pickled: dict[Path, dict[str, Tensor]] = {}
+        self._opened: dict[Path, Any] = {}  # safetensors files, mapped
         self._headers: dict[str, Header] = {}
         for path in weight_files(folder):
             for name, header in self._read(path):
@@ -73,10 +74,10 @@ class Weights(Mapping[str, Header]):
         """Numbers in all tensors together."""
         return sum(math.prod(header.shape) for header in self._headers.values())
 
-    def tensor(self, name: str) -> Tensor:
+    def tensor(self, name: str, *, to_copy: bool = False) -> Tensor:
         """One tensor, as a view of its file: nothing is read before it is used.
 
-        Each view has a mapping of its own, so that what is copied does not stay in memory.
+        One that is only to be copied has a mapping of its own, and does not stay in memory.
         """
         header = self._headers[name]
         if header.dtype is None or not header.dtype.is_floating_point:
@@ -86,8 +87,12 @@ class Weights(Mapping[str, Header]):
             )
         if header.file in self._pickled:
             return self._pickled[header.file][name]
-        with safetensors.safe_open(header.file, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(name)
+        file = None if to_copy else self._opened.get(header.file)
+        if file is None:
+            file = safetensors.safe_open(header.file, framework="pt")
+            if not to_copy:
+                self._opened[header.file] = file
+        tensor: Tensor = file.get_tensor(name)
         return tensor
 
     def equal(self, first: str, second: str) -> bool:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .config import TransformerConfig
 from .dropout import Dropout
+from .empty import Linear
 from .tables import Table
 
 
@@ -46,8 +47,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.kind = FEEDFORWARDS[config.feedforward]
         parts = 2 if self.kind.gated else 1
-        self.up = nn.Linear(config.d_model, parts * config.d_ff, bias=config.bias)
-        self.down = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
+        self.up = Linear(config.d_model, parts * config.d_ff, bias=config.bias)
+        self.down = Linear(config.d_ff, config.d_model, bias=config.bias)
         self.dropout = Dropout(config.activation_dropout)
 
     def forward(self, x_BTD: Tensor) -> Tensor:

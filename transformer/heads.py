@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import ConfigError, TransformerConfig
+from .empty import Linear
 from .feedforward import FEEDFORWARDS
 from .norms import make_norm, norm_parameters
 from .tables import Table
@@ -47,7 +48,7 @@ class MaskedHead(LinearHead):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config)
-        self.dense = nn.Linear(config.d_model, config.d_model)
+        self.dense = Linear(config.d_model, config.d_model)
         self.activation = FEEDFORWARDS[config.feedforward].activation
         self.norm = make_norm(config)
 

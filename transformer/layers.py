@@ -12,6 +12,7 @@ from . import masks
 from .attention import ATTENTION, exact
 from .cache import Cache, KeysValues, Memory
 from .config import TransformerConfig
+from .empty import Linear
 from .feedforward import FeedForward
 from .norms import make_norm, make_residual
 from .positions import POSITIONS, rotate
@@ -43,8 +44,8 @@ class SelfAttention(nn.Module):
         self.attend = ATTENTION[config.attention].attend
         width = config.head_width
         rows = (config.heads + 2 * config.key_value_heads) * width
-        self.qkv = nn.Linear(config.d_model, rows, bias=config.has_attention_bias)
-        self.out = nn.Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
+        self.qkv = Linear(config.d_model, rows, bias=config.has_attention_bias)
+        self.out = Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
 
     def forward(self, x_BTD: Tensor, scope: Scope, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D)."""
@@ -75,11 +76,11 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.config = config
         width = config.head_width
-        self.q = nn.Linear(config.d_model, config.heads * width, bias=config.has_attention_bias)
-        self.kv = nn.Linear(
+        self.q = Linear(config.d_model, config.heads * width, bias=config.has_attention_bias)
+        self.kv = Linear(
             config.d_model, 2 * config.key_value_heads * width, bias=config.has_attention_bias
         )
-        self.out = nn.Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
+        self.out = Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
 
     def keys_values(self, states_BSD: Tensor) -> KeysValues:
         """The encoder's output as keys and values (B, S, G, K), to be computed once a text."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import RotaryScaling, TransformerConfig
-from .lookup import Embedding
+from .empty import Embedding
 from .tables import Table
 
 

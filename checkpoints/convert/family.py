@@ -110,10 +110,11 @@ def _join(
             f"{stored[0]}; wanted is {wanted}{' of all parts' if len(names) > 1 else ''}"
         )
     if len(names) == 1:
-        return _TAKEN[form](weights.tensor(names[0]).to(dtype))
+        copied = weights[names[0]].dtype != dtype
+        return _TAKEN[form](weights.tensor(names[0], to_copy=copied).to(dtype))
     whole, start = torch.empty(shape, dtype=dtype), 0
     for name, part in zip(names, stored, strict=True):
-        whole[start : start + part[0]].copy_(weights.tensor(name))
+        whole[start : start + part[0]].copy_(weights.tensor(name, to_copy=True))
         start += part[0]
     return whole
 

@@ -90,11 +90,14 @@ HEADERS = {
 }
 TENSORS = {
     "tensors: NaN": case(
-        tensors(lambda state: state[WTE][3].fill_(float("nan"))), "wte", "holds NaN"
+        tensors(lambda state: state[WTE][3].fill_(float("nan"))), "weights are damaged", "NaN"
     ),
-    "tensors: ∞": case(tensors(lambda state: state[LN].fill_(float("-inf"))), "ln_f", "∞"),
+    "tensors: ∞": case(
+        tensors(lambda state: state[LN].fill_(float("-inf"))), "weights are damaged", "∞"
+    ),
     "tensors: too large to be multiplied": case(
-        tensors(lambda state: [value.fill_(3e38) for value in state.values()]), "overflow"
+        tensors(lambda state: [value.fill_(3e38) for value in state.values()]),
+        "too large for this type",
     ),
     "tensors: one missing": case(tensors(lambda state: state.pop(LN)), "config.json"),
     "tensors: one more": case(
