@@ -9,9 +9,10 @@ import time
 import pytest
 
 from tests.tokenizer.folders import LLAMA, TEXTS, sentencepiece_model, sentences, write
-from tokenizer import TokenizerError, TrainingOptions, folder, read_tokenizers, train_tokenizer
-from tokenizer.charsmap import charsmap_steps
-from tokenizer.sentencepiece_model import Kind, read_sentencepiece
+from tokenizer import TokenizerError, TrainingOptions, read_tokenizers, train_tokenizer
+from tokenizer.published import files
+from tokenizer.published.charsmap import charsmap_steps
+from tokenizer.published.sentencepiece_model import Kind, read_sentencepiece
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 DEEP = "[" * 200_000
@@ -145,7 +146,7 @@ def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
     with (write(tmp_path, {}) / "spiece.model").open("wb") as stream:
         stream.truncate((256 << 20) + 1)
     assert "256 MiB" in message(tmp_path)
-    monkeypatch.setattr(folder, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 10)
     assert "read up to" in message(write(tmp_path, {"tokenizer.json": "x" * 11}))
 
 

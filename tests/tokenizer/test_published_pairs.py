@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tokenizer.folders import TEXTS, WORDS, framed, sentencepiece_model, write
 from tokenizer import Tokenizer, read_tokenizers
-from tokenizer.sentencepiece_model import read_sentencepiece
+from tokenizer.published.sentencepiece_model import read_sentencepiece
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import tokenizers
 
+from ..tokenizer import Tokenizer, TokenizerError, usable
 from .families import read_llama, read_mbart, read_mbart50, read_nllb, read_t5, read_xlm_roberta
-from .folder import ADDED_TOKENS, CONFIG, MODEL_CONFIG, SPECIAL_TOKENS_MAP, Folder, Settings
+from .files import ADDED_TOKENS, CONFIG, MODEL_CONFIG, SPECIAL_TOKENS_MAP, Folder, Settings
 from .from_json import keep_names_ordinary, read_json, tidy_decoded
 from .from_pairs import read_m2m100, read_marian
 from .from_vocabulary import BYTE_LEVEL_READERS, WORDPIECE_READERS
-from .tokenizer import Tokenizer, TokenizerError, usable
 
 Read = Callable[[Folder, Settings], tokenizers.Tokenizer | Sequence[tokenizers.Tokenizer]]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
+from ..tokenizer import TokenizerError, usable
 from .added import add_tokens, set_asked_frame, set_frame, wanted_tokens
-from .folder import Folder, Settings, name_of
-from .tokenizer import TokenizerError, usable
+from .files import Folder, Settings, name_of
 
 GPT2 = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
 ROBERTA = {

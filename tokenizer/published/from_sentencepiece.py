@@ -9,11 +9,11 @@ from functools import cached_property
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
+from ..special import UNLEARNT
+from ..tokenizer import TokenizerError
 from .charsmap import charsmap_steps
 from .guard import guard
 from .sentencepiece_model import Algorithm, Kind, Piece, SentencePieceModel
-from .special import UNLEARNT
-from .tokenizer import TokenizerError
 
 SPACE = "▁"
 _FOUND = {Kind.NORMAL, Kind.USER_DEFINED}

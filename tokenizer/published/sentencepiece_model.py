@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from .tokenizer import TokenizerError
+from ..tokenizer import TokenizerError
 
 _PIECE_FIELDS, _LONGEST_PIECE = 16, 1 << 12  # of the 3 and the dozen characters in use
 MAX_FIELDS = 1 << 20  # of one message; the largest vocabulary in use, XLM-V's, has 901,629 pieces

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from tokenizers import Regex, pre_tokenizers
 
-from .tokenizer import TokenizerError
+from ..tokenizer import TokenizerError
 
 
 def guard(

@@ -8,9 +8,9 @@ import msgspec
 import tokenizers
 from tokenizers import processors
 
-from .folder import ADDED_TOKENS, CONFIG, NAMED, Folder, Name, Settings, Token, name_of
-from .limits import check_added
-from .tokenizer import TokenizerError
+from ..limits import check_added
+from ..tokenizer import TokenizerError
+from .files import ADDED_TOKENS, CONFIG, NAMED, Folder, Name, Settings, Token, name_of
 
 
 class Wanted(NamedTuple):

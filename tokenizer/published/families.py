@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import tokenizers
 
+from ..tokenizer import TokenizerError, usable
 from . import languages
 from .added import (
     Wanted,
@@ -14,10 +15,9 @@ from .added import (
     set_language_frame,
     wanted_tokens,
 )
-from .folder import CONFIG, Folder, Settings, name_of
+from .files import CONFIG, Folder, Settings, name_of
 from .from_sentencepiece import Plan, build
 from .sentencepiece_model import Kind, Piece, SentencePieceModel, read_sentencepiece
-from .tokenizer import TokenizerError, usable
 
 T5 = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 LLAMA = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}

@@ -4,7 +4,7 @@ import struct
 
 from tokenizers import Regex, normalizers
 
-from .tokenizer import TokenizerError
+from ..tokenizer import TokenizerError
 
 _LONGEST = 1024  # bytes that one character becomes; the longest in use has 33
 

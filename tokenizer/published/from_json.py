@@ -7,6 +7,8 @@ from typing import Any
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
+from ..special import UNLEARNT
+from ..tokenizer import Tokenizer, usable
 from .added import (
     LANGUAGE_FRAMES,
     add_tokens,
@@ -15,10 +17,8 @@ from .added import (
     wanted_tokens,
 )
 from .charsmap import check_charsmap
-from .folder import Folder, Settings
+from .files import Folder, Settings
 from .guard import guard
-from .special import UNLEARNT
-from .tokenizer import Tokenizer, usable
 
 # English as it is written: what clean_up_tokenization_spaces replaces in a decoded text, in order.
 _TIDY = {

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .tokenizer import TokenizerError
+from ..tokenizer import TokenizerError
 
 MAX_FILE_BYTES = 256 << 20
 LFS_POINTER = b"version https://git-lfs"

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import tokenizers
 
+from ..tokenizer import TokenizerError
 from . import languages
 from .added import Wanted, set_frame, set_language_frame, wanted_tokens
 from .families import assemble, load, names, token_name
-from .folder import CONFIG, Folder, Settings
+from .files import CONFIG, Folder, Settings
 from .from_sentencepiece import Plan
 from .sentencepiece_model import Kind, Piece
-from .tokenizer import TokenizerError
 
 MARIAN = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 M2M100 = {**MARIAN, "bos_token": "<s>", "sep_token": "</s>"}

@@ -1,0 +1,6 @@
+"""Tokenizers of published models, as objects of the `tokenizers` library; read without the
+libraries that wrote them."""
+
+from .folders import TOKENIZER_FILES, Tokenizers, read_tokenizers
+
+__all__ = ["TOKENIZER_FILES", "Tokenizers", "read_tokenizers"]
