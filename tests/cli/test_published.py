@@ -159,6 +159,16 @@ def test_evaluate_gives_the_perplexity_that_transformers_gives(llama, transduce,
     assert float(perplexity) == pytest.approx(float(loss.exp()), rel=1e-4)
 
 
+def test_training_on_a_framed_model_is_refused_rather_than_done_wrong(marian, transduce, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\n")
+    code, _, err = transduce(
+        "train", "-o", tmp_path / "run", "--pairs", tmp_path / "pairs.tsv", "--init", marian[0]
+    )
+    assert code == 2
+    assert b"texts stand between tokens of its own" in err
+    assert err.count(b"\n") == 1
+
+
 def test_t5_reads_its_text_with_an_end_and_starts_from_padding(transduce, tmp_path):
     files = {
         "spiece.model": sentencepiece_model("unigram", 300),

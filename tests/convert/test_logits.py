@@ -1,5 +1,7 @@
 """Every family gives the numbers that transformers gives, whatever its options."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from torch import Tensor
 
 from checkpoints.convert import CONVERTERS, MODEL_TYPE
 from tests.convert.published import CASES, FAMILIES, make, padded
+from transformer.data import IGNORE, Batch
+from transformer.evaluation import likelihood
 from transformer.loading import build, describe
 from transformer.masks import padded_positions
 from transformer.model import Transformer
@@ -27,6 +31,55 @@ def test_logits_are_those_of_transformers(name: str, number: int, tmp_path: Path
     ours, theirs = _logits(model, reference, texts, lengths_B)
     for row, length in enumerate(lengths_B):
         torch.testing.assert_close(ours[row, :length], theirs[row, :length], atol=1e-4, rtol=0)
+
+
+WRITERS = [case for case in CASES if "MaskedLM" not in FAMILIES[case[0]].model]
+
+
+@pytest.mark.parametrize(("name", "number"), WRITERS)
+@torch.no_grad()
+def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path: Path) -> None:
+    """Padded texts; theirs is the loss that they train on."""
+    reference = make(name, number, tmp_path)
+    model, pad = build(describe(tmp_path)), reference.config.pad_token_id
+    texts_BT, lengths_B = padded(3, 12, avoid=pad)
+    positions_BT = padded_positions(lengths_B, 12)
+    labels_BT = texts_BT.masked_fill(positions_BT < 0, IGNORE)
+    asked: dict[str, Any] = {"input_ids": texts_BT, "attention_mask": (positions_BT >= 0).long()}
+    if model.config.shape == "encoder-decoder":
+        asked["decoder_input_ids"] = texts_BT
+        batch = Batch(texts_BT, labels_BT, 0, slice(0), texts_BT, positions_BT)
+    else:  # they shift the labels themselves
+        batch = Batch(texts_BT[:, :-1], labels_BT[:, 1:], 0, slice(0))
+    wanted = reference(labels=labels_BT, **asked).loss.exp()
+    tokens = int((batch.targets_BT != IGNORE).sum())
+    found = likelihood(model, [replace(batch, target_tokens=tokens)])
+    assert found.perplexity == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_shards_and_pickles_hold_the_same_weights(tmp_path: Path) -> None:
+    reference = make("marian", 0, tmp_path / "whole")
+    wanted = build(describe(tmp_path / "whole")).state_dict()
+    reference.save_pretrained(tmp_path / "shards", max_shard_size="8KB")
+    shutil.copytree(tmp_path / "whole", tmp_path / "pickle")
+    (tmp_path / "pickle" / "model.safetensors").unlink()
+    torch.save(reference.state_dict(), tmp_path / "pickle" / "pytorch_model.bin")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    for folder in ("shards", "pickle"):
+        found = build(describe(tmp_path / folder)).state_dict()
+        assert found.keys() == wanted.keys()
+        assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16])
+def test_weights_come_in_the_type_that_is_wanted(stored: torch.dtype, tmp_path: Path) -> None:
+    reference = make("llama", 1, tmp_path).to(stored)
+    reference.save_pretrained(tmp_path)
+    for wanted in (torch.float32, torch.bfloat16):
+        model = build(describe(tmp_path), dtype=wanted)
+        assert {weight.dtype for weight in model.parameters()} == {wanted}
+        embedding = reference.get_input_embeddings().weight
+        assert torch.equal(model.embedding.weight, embedding.to(wanted))
 
 
 def _logits(

@@ -83,6 +83,8 @@ class Run:
                 f"{folder} holds a run already: --resume goes on with it, or choose another "
                 "folder with -o"
             )
+        if self.init is not None:
+            _check_trainable(self.init)
         check_recipe(recipe, self.init.config if self.init is not None else None)
         if self.resuming:
             check_unchanged(folder, recipe)
@@ -275,6 +277,19 @@ class Run:
         model = Transformer(config)
         initialize(model, seed=self.recipe.seed)
         return model.to(self.device)
+
+
+def _check_trainable(init: LoadedModel) -> None:
+    """Raise ConfigError for a model whose texts are framed otherwise than training frames them."""
+    end = init.generation.end_id
+    usual = init.frame == ([], [end]) and init.writer is init.tokenizer
+    asks = [i for i in (init.generation.forced_bos_token_id,) if i is not None]
+    if not usual or asks or init.start_id != init.tokenizer.role("begin"):
+        raise ConfigError(
+            f"--init: {init.folder} is a published model whose texts stand between tokens of its "
+            "own, which training does not put there yet; models trained here, and published ones "
+            "like GPT-2, can be trained on"
+        )
 
 
 def _step_name(step: int) -> str:
