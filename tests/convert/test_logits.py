@@ -1,10 +1,10 @@
 """Every family gives the numbers that transformers gives, whatever its options."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -46,14 +46,21 @@ def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path
     positions_BT = padded_positions(lengths_B, 12)
     labels_BT = texts_BT.masked_fill(positions_BT < 0, IGNORE)
     asked: dict[str, Any] = {"input_ids": texts_BT, "attention_mask": (positions_BT >= 0).long()}
+    read_BT, source = texts_BT[:, :-1], {}
+    targets_BT = labels_BT[:, 1:]  # they shift the labels of decoders themselves
     if model.config.shape == "encoder-decoder":
         asked["decoder_input_ids"] = texts_BT
-        batch = Batch(texts_BT, labels_BT, 0, slice(0), texts_BT, positions_BT)
-    else:  # they shift the labels themselves
-        batch = Batch(texts_BT[:, :-1], labels_BT[:, 1:], 0, slice(0))
+        read_BT, targets_BT = texts_BT, labels_BT
+        source = {"source_BS": texts_BT, "source_positions_BS": positions_BT}
+    batch = Batch(
+        ids_BT=read_BT,
+        targets_BT=targets_BT,
+        target_tokens=int((targets_BT != IGNORE).sum()),
+        rows=np.arange(len(lengths_B)),
+        **source,
+    )
     wanted = reference(labels=labels_BT, **asked).loss.exp()
-    tokens = int((batch.targets_BT != IGNORE).sum())
-    found = likelihood(model, [replace(batch, target_tokens=tokens)])
+    found = likelihood(model, [batch])
     assert found.perplexity == pytest.approx(float(wanted), rel=1e-4)
 
 
