@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformer.config import ConfigError
 from transformer.decoding import SearchOptions, deterministic_search
-from transformer.decoding.processors import chain, model_processors
+from transformer.decoding.processors import Chain, model_processors
 from transformer.loading import LoadedModel, load_model
 from transformer.tables import Table
 
@@ -31,7 +31,7 @@ def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
     """
     try:
         cold = sampling["temperature"] == 0.0  # greedy search, not a processor's value
-        chain({**sampling, "temperature": None} if cold else sampling)
+        Chain({**sampling, "temperature": None} if cold else sampling)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     given = [f"--{name}" for name, value in sampling.items() if value is not None]

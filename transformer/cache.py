@@ -5,7 +5,7 @@ may come and go. A forward pass calls `begin` once, which says where the visible
 `extend` once a layer. Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K width.
 """
 
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -30,32 +30,56 @@ class Cache(Protocol):
         """Row r becomes what row `rows_R[r]` was; rows may be repeated, dropped or added."""
         ...
 
+    def join(self, other: Self) -> None:
+        """Take in the rows of another cache of the same kind, after those that are here."""
+        ...
+
 
 class _Buffers:
-    """Zeroed buffers (rows, slots + 1, G, K), two a layer. The last slot takes what is not kept:
-    position -1 writes there, and nothing reads it."""
+    """Buffers (rows, slots + 1, G, K), two a layer, with room for more rows. The last slot takes
+    what is not kept: position -1 writes there, and nothing reads it."""
 
     def __init__(self, config: TransformerConfig, rows: int, slots: int, like: Tensor) -> None:
-        self.slots = slots
+        self.rows, self.slots = rows, slots
         shape = (rows, slots + 1, config.key_value_heads, config.head_width)
-        layers = range(config.decoder_layers)
-        self.keys = [like.new_zeros(shape) for _ in layers]
-        self.values = [like.new_zeros(shape) for _ in layers]
+        self.parts = [like.new_zeros(shape) for _ in range(2 * config.decoder_layers)]
 
     def write(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
         rows_B1 = torch.arange(len(slots_BT), device=slots_BT.device)[:, None]
-        self.keys[layer][rows_B1, slots_BT] = k_BTGK
-        self.values[layer][rows_B1, slots_BT] = v_BTGK
+        self.parts[2 * layer][rows_B1, slots_BT] = k_BTGK
+        self.parts[2 * layer + 1][rows_B1, slots_BT] = v_BTGK
 
     def read(self, layer: int, used: int) -> KeysValues:
-        return self.keys[layer][:, :used], self.values[layer][:, :used]
+        k, v = self.parts[2 * layer : 2 * layer + 2]
+        return k[: self.rows, :used], v[: self.rows, :used]
 
     def reorder(self, rows_R: Tensor, used: int) -> None:
-        for buffers in (self.keys, self.values):
-            for layer, old in enumerate(buffers):
-                new = old.new_zeros((len(rows_R), *old.shape[1:]))
-                new[:, :used] = old[rows_R, :used]
-                buffers[layer] = new
+        """Rows that stay where they are are not copied."""
+        if len(rows_R) > len(self.parts[0]):
+            self._resize(len(rows_R), self.slots)
+        places_R = torch.arange(len(rows_R), device=rows_R.device)
+        moved = rows_R != places_R
+        to, source = places_R[moved], rows_R[moved]
+        for part in self.parts:
+            part[to, :used] = part[source, :used]
+        self.rows = len(rows_R)
+
+    def join(self, other: "_Buffers", used: int) -> None:
+        """Take another's rows in after these; `used` of its slots have been written."""
+        rows, slots = self.rows + other.rows, max(self.slots, other.slots)
+        if rows > len(self.parts[0]) or slots > self.slots:
+            self._resize(rows, slots)
+        for mine, part in zip(self.parts, other.parts, strict=True):
+            mine[self.rows : rows, :used] = part[: other.rows, :used]
+        self.rows = rows
+
+    def _resize(self, rows: int, slots: int) -> None:
+        rows, old = max(rows, len(self.parts[0])), self.slots
+        for place, part in enumerate(self.parts):
+            larger = part.new_zeros((rows, slots + 1, *part.shape[2:]))
+            larger[: self.rows, :old] = part[: self.rows, :old]
+            self.parts[place] = larger
+        self.slots = slots
 
 
 class StaticCache:
@@ -68,7 +92,7 @@ class StaticCache:
     def begin(self, positions_BT: Tensor) -> Tensor:
         """See Cache. Slots not yet written lie after every query, so causality hides them."""
         self._slots_BT = positions_BT
-        self._used = max(self._used, int(positions_BT.max()) + 1)
+        self._used = int(positions_BT.max()) + 1
         if self._used > self._buffers.slots:
             raise ValueError(f"position {self._used} in a cache of {self._buffers.slots} slots")
         return torch.arange(self._used, device=positions_BT.device)[None]
@@ -81,6 +105,11 @@ class StaticCache:
     def reorder(self, rows_R: Tensor) -> None:
         """See Cache."""
         self._buffers.reorder(rows_R, self._used)
+
+    def join(self, other: Self) -> None:
+        """See Cache."""
+        self._buffers.join(other._buffers, other._used)
+        self._used = max(self._used, other._used)
 
 
 class RingCache:
@@ -128,15 +157,67 @@ class RingCache:
         self._buffers.reorder(rows_R, self._buffers.slots)
         self._positions_BS = self._positions_BS[rows_R]
 
+    def join(self, other: Self) -> None:
+        """See Cache. A ring no longer than its texts has not come round: each position stands in
+        the slot of its number, where it also stands in a longer ring."""
+        self._buffers.join(other._buffers, other._buffers.slots)
+        self._first = max(self._first, other._first)
+        self._window = self._buffers.slots - self._first
+        kept = (cache._positions_BS[:, :-1] for cache in (self, other))
+        self._positions_BS = _joined(*kept, self._buffers.slots + 1, value=-1)
+
 
 class Memory:
-    """What the encoder found, as each decoder layer's cross keys and values, computed once."""
+    """What the encoder found, as each decoder layer's cross keys and values, computed once.
+
+    Rows that follow one another and are about the same text, as beams are, share one entry:
+    row r reads entry r // copies.
+    """
 
     def __init__(self, layers: list[KeysValues], positions_BS: Tensor) -> None:
         self.layers = layers
         self.positions_BS = positions_BS
+        self.copies = 1
 
     def reorder(self, rows_R: Tensor) -> None:
         """Row r becomes what row `rows_R[r]` was."""
-        self.layers = [(k[rows_R], v[rows_R]) for k, v in self.layers]
-        self.positions_BS = self.positions_BS[rows_R]
+        entries_R = rows_R // self.copies
+        entries_B, counts_B = entries_R.unique_consecutive(return_counts=True)
+        alike = bool((counts_B == counts_B[0]).all())
+        self.copies = int(counts_B[0]) if alike else 1
+        self._select(entries_B if alike else entries_R)
+
+    def _select(self, entries_B: Tensor) -> None:
+        size = len(self.positions_BS)
+        if len(entries_B) == size and bool(
+            (entries_B == torch.arange(size, device=entries_B.device)).all()
+        ):
+            return
+        self.layers = [(k[entries_B], v[entries_B]) for k, v in self.layers]
+        self.positions_BS = self.positions_BS[entries_B]
+
+    def join(self, other: Self) -> None:
+        """Take in the rows of another, after those that are here."""
+        for memory in (self, other):
+            if self.copies != other.copies:
+                memory.spread()
+        size = max(self.positions_BS.size(1), other.positions_BS.size(1))
+        self.layers = [
+            (_joined(k, other_k, size), _joined(v, other_v, size))
+            for (k, v), (other_k, other_v) in zip(self.layers, other.layers, strict=True)
+        ]
+        self.positions_BS = _joined(self.positions_BS, other.positions_BS, size, value=-1)
+
+    def spread(self) -> None:
+        """Give each row an entry of its own."""
+        rows = torch.arange(len(self.positions_BS), device=self.positions_BS.device)
+        self._select(rows.repeat_interleave(self.copies))
+        self.copies = 1
+
+
+def _joined(a_BS: Tensor, b_BS: Tensor, size: int, *, value: int = 0) -> Tensor:
+    """Both, one after the other, with rows lengthened to `size`."""
+    joined = a_BS.new_full((len(a_BS) + len(b_BS), size, *a_BS.shape[2:]), value)
+    joined[: len(a_BS), : a_BS.size(1)] = a_BS
+    joined[len(a_BS) :, : b_BS.size(1)] = b_BS
+    return joined

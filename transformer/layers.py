@@ -89,21 +89,22 @@ class CrossAttention(nn.Module):
         return k_BSGK, v_BSGK
 
     def forward(self, x_BTD: Tensor, scope: CrossScope, layer: int) -> Tensor:
-        """(B, T, D) → (B, T, D)."""
+        """(B, T, D) → (B, T, D). Rows that share a cached text are queries of one row."""
         if scope.cached is not None:
             k, v = scope.cached[layer]
         else:
             assert scope.states_BSD is not None
             k, v = self.keys_values(scope.states_BSD)
+        q_BTHK = self.q(x_BTD).view(len(k), -1, self.config.heads, self.config.head_width)
         mixed_BTHK = exact(
-            self.q(x_BTD).unflatten(-1, (-1, self.config.head_width)),
+            q_BTHK,
             k,
             v,
             scale=self.config.scale,
             mask=scope.mask_B1TS,
             dropout=self.config.attention_dropout if self.training else 0.0,
         )
-        y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
+        y_BTD: Tensor = self.out(mixed_BTHK.reshape(*x_BTD.shape[:2], -1))
         return y_BTD
 
 

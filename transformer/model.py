@@ -33,6 +33,12 @@ class DecoderCache(NamedTuple):
         if self.memory is not None:
             self.memory.reorder(rows_R)
 
+    def join(self, other: "DecoderCache") -> None:
+        """Take in the rows of another cache, after those that are here."""
+        self.own.join(other.own)
+        if self.memory is not None and other.memory is not None:
+            self.memory.join(other.memory)
+
 
 class Transformer(nn.Module):
     """The network that a TransformerConfig describes; arXiv 1706.03762.

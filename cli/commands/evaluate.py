@@ -76,17 +76,17 @@ def _translation(
     from collections import Counter
 
     from tokenizer import CorpusError, Counts, Text, read_pairs
-    from transformer.decoding import translate_lines
+    from transformer.decoding import Given, translate
     from transformer.evaluation import translation_scores
 
     counts, notes = Counts(), Counter[str]()
     pairs = list(read_pairs([Text(source, plain=True)], [Text(reference, plain=True)], counts))
     if not pairs:
         raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
-    answers = translate_lines(loaded, (s for s, _ in pairs), options, counts=notes)
-    texts = [answer.texts[0] for answer in answers]
+    answers = translate(loaded, Given(s for s, _ in pairs), options, counts=notes)
+    texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
     scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
-    report(counts, quiet=quiet, shortened=notes["shortened"])
+    report(counts, quiet=quiet, notes=notes)
     return [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()]
 
 

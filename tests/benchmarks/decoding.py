@@ -10,8 +10,14 @@ import torch
 from tests.benchmarks.measuring import rates, show
 from tests.benchmarks.peers import marian
 from transformer import Transformer, TransformerConfig, preset_config
-from transformer.decoding import SEARCHES, SearchOptions
-from transformer.decoding.stepper import source_stepper
+from transformer.decoding import (
+    SEARCHES,
+    ModelStepper,
+    SearchOptions,
+    Task,
+    deterministic_search,
+    write,
+)
 from transformer.initialization import initialize
 
 SOURCE, WRITTEN = 24, 32
@@ -31,10 +37,8 @@ def ours(model: Transformer, rows: int, beam: int) -> Callable[[], int]:
 
     @torch.inference_mode()
     def decode() -> int:
-        stepper = source_stepper(model, source_BS.tolist(), size=WRITTEN)
-        first_R = torch.full((rows,), 2)
-        search = SEARCHES["beam" if beam > 1 else "greedy"]
-        found = search(stepper, first_R, [WRITTEN] * rows, options)
+        tasks = [Task(prompt=[2], source=row, limit=WRITTEN) for row in source_BS.tolist()]
+        found = write(ModelStepper(model), SEARCHES[deterministic_search(beam)](options), tasks)
         return sum(len(best[0].ids) for best in found)
 
     return decode

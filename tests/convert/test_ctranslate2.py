@@ -12,8 +12,9 @@ from tests.models import tiny_config
 from tokenizer import Tokenizer
 from transformer.config import ConfigError, TransformerConfig
 from transformer.decoding import SearchOptions
-from transformer.decoding.search import SEARCHES
-from transformer.decoding.stepper import prompt_stepper, source_stepper
+from transformer.decoding.search import SEARCHES, write
+from transformer.decoding.stepper import ModelStepper
+from transformer.decoding.tasks import Task
 from transformer.loading import convert_model, load_model
 
 LENGTH = 12
@@ -38,13 +39,14 @@ def searched(loaded, rows: list[list[int]], beams: int) -> list[list[int]]:
     """What we write. CTranslate2 stops as soon as it has as many texts as beams."""
     end = loaded.generation.end_ids
     options = SearchOptions(end=frozenset(end), beam=beams, early_stopping=True)
-    if loaded.model.encoder is None:
-        stepper, first_R = prompt_stepper(loaded.model, rows, size=LENGTH + 8)
-    else:
-        stepper = source_stepper(loaded.model, rows, size=LENGTH)
-        first_R = torch.full((len(rows),), loaded.start_id)
-    search = SEARCHES["beam" if beams > 1 else "greedy"]
-    return [best.ids for best, *_ in search(stepper, first_R, [LENGTH] * len(rows), options)]
+    tasks = [
+        Task(prompt=row, limit=LENGTH)
+        if loaded.model.encoder is None
+        else Task(prompt=[loaded.start_id], source=row, limit=LENGTH)
+        for row in rows
+    ]
+    search = SEARCHES["beam" if beams > 1 else "greedy"](options)
+    return [best.ids for best, *_ in write(ModelStepper(loaded.model), search, tasks)]
 
 
 def written(folder: Path, config: TransformerConfig, tokenizer: Tokenizer) -> Path:

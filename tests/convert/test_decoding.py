@@ -1,5 +1,6 @@
 """Texts of every family's models are those that transformers writes, token for token."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from torch import Tensor
 from tests.convert.published import FAMILIES, make, padded
 from transformer.decoding import SearchOptions
 from transformer.decoding.processors import model_processors
-from transformer.decoding.search import SEARCHES
-from transformer.decoding.stepper import prompt_stepper, source_stepper
+from transformer.decoding.search import SEARCHES, write
+from transformer.decoding.stepper import ModelStepper
+from transformer.decoding.tasks import Task
 from transformer.loading import GenerationConfig, build, describe
 from transformer.model import Transformer
 
@@ -43,14 +45,20 @@ WRITERS = [
 class Uncached:
     """A stepper that runs the whole text again for each token."""
 
-    def __init__(self, model: Transformer, texts: list[list[int]]) -> None:
-        self.model, self.sources = model, texts if model.encoder is not None else None
-        self.written = [[] if self.sources else text[:-1] for text in texts]
+    def __init__(self, model: Transformer) -> None:
+        self.model = model
+        self.written: list[list[int]] = []
+        self.sources: list[list[int] | None] = []
+
+    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+        for task in tasks:
+            self.written += [list(task.prompt[:-1])] * copies
+            self.sources += [list(task.source) or None] * copies
 
     def step(self, ids_R: Tensor) -> Tensor:
         self.written = [[*w, i] for w, i in zip(self.written, ids_R.tolist(), strict=True)]
-        sources = self.sources or [None] * len(self.written)
-        return torch.stack([self._last(w, s) for w, s in zip(self.written, sources, strict=True)])
+        rows = zip(self.written, self.sources, strict=True)
+        return torch.stack([self._last(written, source) for written, source in rows])
 
     def _last(self, written: list[int], source: list[int] | None) -> Tensor:
         source_BS = None if source is None else torch.tensor([source])
@@ -58,8 +66,7 @@ class Uncached:
 
     def reorder(self, rows_R: Tensor) -> None:
         self.written = [self.written[row] for row in rows_R.tolist()]
-        if self.sources is not None:
-            self.sources = [self.sources[row] for row in rows_R.tolist()]
+        self.sources = [self.sources[row] for row in rows_R.tolist()]
 
 
 def ours(
@@ -73,17 +80,16 @@ def ours(
         length_penalty=1.0 if settings.length_penalty is None else settings.length_penalty,
         early_stopping=settings.early_stopping or False,
         processors=model_processors(settings),
-        prompts=texts if model.encoder is None else (),
     )
-    if model.encoder is None:
-        stepper, first_R = prompt_stepper(model, texts, size=LENGTH + len(texts[0]))
-    else:
-        stepper = source_stepper(model, texts, size=LENGTH)
-        first_R = torch.full((len(texts),), START)
-    if not cached:
-        stepper = Uncached(model, texts)
-    search = SEARCHES["beam" if options.beam > 1 else "greedy"]
-    found = search(stepper, first_R, [LENGTH - 1] * len(texts), options)
+    tasks = [
+        Task(prompt=text, limit=LENGTH - 1)
+        if model.encoder is None
+        else Task(prompt=[START], source=text, limit=LENGTH - 1)
+        for text in texts
+    ]
+    stepper = ModelStepper(model) if cached else Uncached(model)
+    search = SEARCHES["beam" if options.beam > 1 else "greedy"](options)
+    found = write(stepper, search, tasks)
     return [[*best.ids, END] if best.finished else best.ids for best, *_ in found]
 
 

@@ -8,14 +8,16 @@ import torch
 from tests.models import VOCABULARY, tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
 from transformer.decoding import (
+    SEARCHES,
     GenerationOptions,
+    ModelStepper,
     PromptError,
     SearchOptions,
+    Task,
     generate_texts,
     stream_text,
+    write,
 )
-from transformer.decoding.search import SEARCHES
-from transformer.decoding.stepper import prompt_stepper, source_stepper
 from transformer.loading import LoadedModel, generation_config
 
 END = frozenset({3})
@@ -25,9 +27,12 @@ SAMPLING = {"temperature": 0.9, "top-p": 0.9}
 
 
 def translate(model, sources, limits, name, **options):
-    stepper = source_stepper(model, sources, size=max(limits))
-    first_R = torch.full((len(sources),), 2)
-    return SEARCHES[name](stepper, first_R, limits, SearchOptions(end=END, **options))
+    tasks = [
+        Task(prompt=[2], source=source, limit=limit)
+        for source, limit in zip(sources, limits, strict=True)
+    ]
+    search = SEARCHES[name](SearchOptions(end=END, **options))
+    return write(ModelStepper(model), search, tasks)
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "relative", "rotary"])
@@ -68,8 +73,9 @@ def test_prompts_of_different_lengths_go_on_side_by_side(attention: str) -> None
     options = SearchOptions(end=END)
 
     def go_on(some):
-        stepper, first_R = prompt_stepper(model, some, size=20)
-        return [h.ids for (h,) in SEARCHES["greedy"](stepper, first_R, [10] * len(some), options)]
+        tasks = [Task(prompt=prompt, limit=10) for prompt in some]
+        found = write(ModelStepper(model), SEARCHES["greedy"](options), tasks)
+        return [h.ids for (h,) in found]
 
     assert go_on(prompts) == [go_on([prompt])[0] for prompt in prompts]
 

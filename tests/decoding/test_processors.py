@@ -7,16 +7,15 @@ import pytest
 import torch
 from transformers.generation import logits_process as references
 
-from transformer.decoding.hypothesis import Row
-from transformer.decoding.processors import PROCESSORS, chain
+from transformer.decoding.processors import PROCESSORS, Chain
+from transformer.decoding.tasks import Row, Task
 
 CHANCES = [0.4, 0.3, 0.2, 0.06, 0.04]
 LOGITS_RV = torch.tensor([CHANCES, CHANCES[::-1]]).log() + 3.0
 
 
 def after(**values: float) -> list[list[float]]:
-    process = chain({name.replace("_", "-"): value for name, value in values.items()})
-    assert process is not None
+    process = Chain({name.replace("_", "-"): value for name, value in values.items()})
     rounded = process(LOGITS_RV, []).softmax(dim=-1)
     return [[round(p, 4) for p in row] for row in rounded.tolist()]
 
@@ -44,7 +43,7 @@ def test_what_is_left_of_a_distribution(values: dict[str, float], wanted: list[f
 
 
 # The rows have written [2] and [3, 4, 3] after their prompt [1].
-ROWS = [Row(0, [1], [2], 9), Row(1, [1], [3, 4, 3], 4)]
+ROWS = [Row(Task(prompt=[1], limit=9), [2]), Row(Task(prompt=[1], limit=4), [3, 4, 3])]
 VALUES: dict[str, Any] = {
     "bad-words": [[0], [4, 3, 2]],
     "min-length": (3, [0]),
@@ -52,6 +51,7 @@ VALUES: dict[str, Any] = {
     "suppress": [0, 4],
     "suppress-first": (1, [0]),
     "no-repeat-ngram": 2,
+    "task-rules": [0],
 }
 # What is forbidden to each row.
 FORBIDDEN = {
@@ -73,7 +73,7 @@ def test_what_may_not_follow_what_was_written(name: str) -> None:
 
 
 def test_a_forced_first_token_is_certain() -> None:
-    found = PROCESSORS["forced-first"](3)(LOGITS_RV, [Row(0, [1], [], 9), ROWS[1]])
+    found = PROCESSORS["forced-first"](3)(LOGITS_RV, [Row(ROWS[0].task, []), ROWS[1]])
     assert found.softmax(dim=-1)[0].tolist() == [0, 0, 0, 1, 0]
     assert torch.equal(found[1], LOGITS_RV[1])
 
@@ -110,6 +110,7 @@ REFERENCES = {
         (0, [2, 7]),
         lambda: references.SuppressTokensAtBeginLogitsProcessor([2, 7], 1),
     ),
+    "task-rules": ([], lambda: lambda ids, logits: logits),
     "temperature": (0.7, lambda: references.TemperatureLogitsWarper(0.7)),
     "top-k": (3, lambda: references.TopKLogitsWarper(3)),
     "top-p": (0.6, lambda: references.TopPLogitsWarper(0.6)),
@@ -124,7 +125,7 @@ def test_processors_do_what_those_of_transformers_do(name: str) -> None:
     ours, theirs = PROCESSORS[name](value), make()
     for length in range(1, 8):
         ids_RT, logits_RV = torch.randint(1, 5, (6, length)), torch.randn(6, 9).log_softmax(-1)
-        rows = [Row(n, ids[:1], ids[1:], 7) for n, ids in enumerate(ids_RT.tolist())]
+        rows = [Row(Task(prompt=ids[:1], limit=7), ids[1:]) for ids in ids_RT.tolist()]
         found, wanted = ours(logits_RV, rows), theirs(ids_RT, logits_RV.clone())
         torch.testing.assert_close(found.softmax(-1), wanted.softmax(-1), atol=1e-6, rtol=0)
 

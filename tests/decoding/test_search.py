@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from tests.decoding.tables import END, TableStepper, tree
-from transformer.decoding.hypothesis import SearchOptions
-from transformer.decoding.search import SEARCHES
+from transformer.decoding import SEARCHES, SearchOptions, Task, write
 
 A, B, C = 1, 2, 3
 
@@ -20,11 +19,13 @@ A, B, C = 1, 2, 3
 TRAP = tree({(): {A: 0.6, B: 0.4}, (A,): {A: 0.4, B: 0.35, C: 0.25}, (B,): {C: 0.9, A: 0.1}})
 
 
-def search(name, table, *, rows=1, limits=None, **options):
-    stepper = TableStepper(table, rows=rows, size=4)
+def search(name, table, *, rows=1, limits=None, keys=None, **options):
     asked = SearchOptions(end=frozenset({END}), **options)
-    first_R = torch.full((rows,), 9)
-    return SEARCHES[name](stepper, first_R, limits or [10] * rows, asked)
+    tasks = [
+        Task(prompt=[9], limit=limit, keys=(key,))
+        for limit, key in zip(limits or [10] * rows, keys or range(rows), strict=True)
+    ]
+    return write(TableStepper(table, size=4), SEARCHES[name](asked), tasks)
 
 
 def probability(hypothesis) -> float:
@@ -128,9 +129,9 @@ def test_a_text_cut_off_at_its_limit_says_so() -> None:
 def test_beam_stops_as_soon_as_nothing_can_improve() -> None:
     """Ending at once has p = 0.9; no continuation of the rest can reach it."""
     table = lambda tokens: {END: 0.9, A: 0.06, B: 0.04}  # noqa: E731
-    stepper = TableStepper(table, rows=1, size=4)
+    stepper = TableStepper(table, size=4)
     asked = SearchOptions(end=frozenset({END}), beam=2, length_penalty=0.0)
-    SEARCHES["beam"](stepper, torch.tensor([9]), [50], asked)
+    write(stepper, SEARCHES["beam"](asked), [Task(prompt=[9], limit=50)])
     assert stepper.steps == 2
 
 

@@ -8,28 +8,42 @@ from .generation import (
     generate_texts,
     stream_text,
 )
-from .hypothesis import Hypothesis, SearchOptions
+from .tasks import Hypothesis, SearchOptions
+from .lines import Answer, Given, Line, LineError, Output, Source
 from .processors import PROCESSORS
-from .search import SEARCHES, deterministic_search
+from .search import SEARCHES, Search, deterministic_search, run, write
 from .stepper import ModelStepper, Stepper
-from .translation import Translation, TranslationOptions, translate_lines
+from .tasks import Finished, Hypothesis, SearchOptions, Task, Token
+from .translation import TranslationOptions, translate, translate_lines
 
 __all__ = [
     "PROCESSORS",
     "SEARCHES",
+    "Answer",
     "Difference",
+    "Finished",
     "GenerationOptions",
+    "Given",
     "Hypothesis",
+    "Line",
+    "LineError",
     "ModelStepper",
+    "Output",
     "PromptError",
+    "Search",
     "SearchOptions",
+    "Source",
     "Stepper",
-    "Translation",
+    "Task",
+    "Token",
     "TranslationOptions",
     "compare",
     "deterministic_search",
     "encode_prompt",
     "generate_texts",
+    "run",
     "stream_text",
+    "translate",
     "translate_lines",
+    "write",
 ]

@@ -1,175 +1,182 @@
-"""Beam search over a step function.
+"""Beam search over a step function: plain, in groups that avoid each other, with words to include.
 
-Shape suffixes: B texts still being searched, K beams, C = 2K candidates, T tokens so far,
-V vocabulary, R = B·K rows of the stepper.
+Shape suffixes: R rows of the stepper (texts × groups × beams of a group), C candidates, V
+vocabulary.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .hypothesis import Hypothesis, Row, SearchOptions
-from .processors import chain
+from ..loading import finite
+from .lexical import met, spread, wanted
+from .processors import Chain
 from .stepper import Stepper
+from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task
+from .topk import top
+from .writing import next_ids
+
+_NEVER = float("-inf")
 
 
-class Beams(NamedTuple):
-    """The beams still growing, best first."""
+class Beam(NamedTuple):
+    """A text that is growing."""
 
-    texts_B: Tensor  # which text each is about
-    sums_BK: Tensor  # log-probability so far; -inf for a beam that does not exist yet
-    ids_BKT: Tensor
-    log_probabilities_BKT: Tensor
-
-
-class Candidates(NamedTuple):
-    """The 2K best continuations of each text: even if K of them end, K are left to go on."""
-
-    parents_BC: Tensor
-    tokens_BC: Tensor
-    log_probabilities_BC: Tensor
-    sums_BC: Tensor
+    row: Row
+    log_probabilities: list[float]  # under the model
+    sum: float  # what it is ranked by; -inf for a beam that does not exist
 
 
-def beam_search(
-    stepper: Stepper, first_R: Tensor, limits: Sequence[int], options: SearchOptions
-) -> list[list[Hypothesis]]:
+class Candidate(NamedTuple):
+    """One way in which a beam may go on."""
+
+    sum: float
+    parent: int  # a beam of the group
+    token: int
+    log_probability: float
+
+
+@dataclass
+class Group:
+    """Beams that compete with one another, best first, and what has ended of them."""
+
+    beams: list[Beam]
+    finished: list[Hypothesis] = field(default_factory=list)
+    open: bool = True
+
+
+class BeamSearch:
     """The `n_best` best hypotheses of each text, best first.
 
-    A text is done when K hypotheses have ended and no growing beam can score better than the worst
-    of them, as `early_stopping` has it: False looks at how the best would score if it ended at its
-    present length, "never" at the best score that its log-probability can still give, up to the
-    limit; True does not look. Processors change what beams are ranked by, and what is left is not
-    normalised again. All of this is Hugging Face's definition.
+    A group of K beams is done when K hypotheses have ended and no growing beam can score better
+    than the worst of them, as `early_stopping` has it: False looks at how the best would score if
+    it ended at its present length, "never" at the best score that its log-probability can still
+    give, up to the limit; True does not look. Processors change what beams are ranked by, and what
+    is left is not normalised again. All of this is Hugging Face's definition; groups are those of
+    diverse beam search with Hamming diversity, arXiv 1610.02424.
     """
-    K = max(options.beam, options.n_best)
-    finished: list[list[Hypothesis]] = [[] for _ in limits]
-    beams = _start(first_R, K)
-    stepper.reorder(beams.texts_B.repeat_interleave(K))
-    ids_R = first_R.repeat_interleave(K)
-    end_E = torch.tensor(sorted(options.end), device=first_R.device)
-    limits_B = torch.tensor(limits, device=first_R.device)
-    process = chain(options.processors)
-    prompts = [options.prompt(row, first) for row, first in enumerate(first_R.tolist())]
-    for length in range(1, max(limits) + 1):
-        logits_RV = stepper.step(ids_R)
-        ranked_RV = logits_RV
-        if process is not None:
-            ranked_RV = process(logits_RV.log_softmax(dim=-1), _rows(beams, prompts, limits))
-        candidates = _extend(beams, logits_RV, ranked_RV)
-        over_B1 = (limits_B[beams.texts_B] == length)[:, None]
-        ended_BC = torch.isin(candidates.tokens_BC, end_E) | over_B1
-        _collect(finished, beams, candidates, ended_BC[:, :K], options)
-        beams, parents_BK = _select(beams, candidates, ended_BC)
-        open_B = _still_open(finished, beams, limits, length, options) & ~over_B1[:, 0]
-        rows_BK = parents_BK + K * torch.arange(len(parents_BK), device=parents_BK.device)[:, None]
-        beams = Beams(*(part[open_B] for part in beams))
-        if not len(beams.texts_B):
-            break
-        stepper.reorder(rows_BK[open_B].flatten())
-        ids_R = beams.ids_BKT[:, :, -1].flatten()
-    return [best[: options.n_best] for best in finished]
 
+    def __init__(self, options: SearchOptions) -> None:
+        self.width = max(options.beam, options.n_best)
+        self._options, self._each = options, self.width // options.groups
+        self._process = Chain(options.processors, options.end)
+        self._texts: dict[Task, list[Group]] = {}
 
-def _start(first_B: Tensor, K: int) -> Beams:
-    B, device = len(first_B), first_B.device
-    sums_BK = torch.full((B, K), float("-inf"), device=device)
-    sums_BK[:, 0] = 0.0  # all beams are alike at first: let only one count
-    ids_BKT = torch.empty((B, K, 0), dtype=torch.long, device=device)
-    return Beams(torch.arange(B, device=device), sums_BK, ids_BKT, ids_BKT.float())
+    @property
+    def tasks(self) -> list[Task]:
+        """See Search."""
+        return list(self._texts)
 
+    def add(self, tasks: Sequence[Task]) -> None:
+        """See Search. All beams are alike at first, so only one of each group counts."""
+        for task in tasks:
+            self._texts[task] = [
+                Group([Beam(Row(task, []), [], _NEVER if k else 0.0) for k in range(self._each)])
+                for _ in range(self._options.groups)
+            ]
 
-def _rows(beams: Beams, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Row]:
-    """What processors see of each beam."""
-    texts = zip(beams.texts_B.tolist(), beams.ids_BKT.tolist(), strict=True)
-    return [Row(b, prompts[b], written, limits[b]) for b, kept in texts for written in kept]
+    def step(self, stepper: Stepper) -> list[Event]:
+        """See Search."""
+        groups = [group for text in self._texts.values() for group in text]
+        rows = [beam.row for group in groups for beam in group.beams]
+        candidates = self._candidates(stepper.step(next_ids(rows)), groups, rows)
+        kept: list[int] = []
+        done: list[Event] = []
+        for number, (task, text) in enumerate(list(self._texts.items())):
+            first, base = number * len(text), number * self.width
+            found = candidates[first : first + len(text)]
+            parents = [self._grow(text, place, found[place]) for place in range(len(text))]
+            if any(group.open for group in text):
+                for place, some in enumerate(parents):
+                    kept += [base + place * self._each + parent for parent in some]
+            else:
+                done.append(self._finish(task))
+        stepper.reorder(torch.tensor(kept, dtype=torch.long))
+        return done
 
+    def _candidates(
+        self, logits_RV: Tensor, groups: Sequence[Group], rows: Sequence[Row]
+    ) -> list[list[Candidate]]:
+        """Each group's continuations, best first: as many as can be needed when all but one beam
+        end or take what other groups have taken; where phrases must occur, all that there are."""
+        count = self._each + self.width
+        totals_R1 = finite(logits_RV.logsumexp(dim=-1, keepdim=True))
+        ranked_RV, idle = logits_RV, self._process.idle(rows)
+        if not idle:
+            ranked_RV = self._process(logits_RV - totals_R1, rows)
+        ranks_RC, tokens_RC = top(ranked_RV, count)
+        if (extra := wanted(rows)) is not None:
+            tokens_RC = torch.cat([tokens_RC, extra.to(tokens_RC.device)], dim=1)
+            ranks_RC, count = ranked_RV.gather(1, tokens_RC), tokens_RC.size(1) * self._each
+        gains_RC = logits_RV.gather(1, tokens_RC) - totals_R1
+        sums_R1 = totals_R1.new_tensor([b.sum for g in groups for b in g.beams])[:, None]
+        sums_RC = sums_R1 + (gains_RC if idle else ranks_RC)
+        each, by_group = sums_RC.size(1), (len(groups), -1)
+        best, places = sums_RC.view(by_group).topk(min(count, each * self._each))
+        tokens, gains = (part.view(by_group).gather(1, places) for part in (tokens_RC, gains_RC))
+        columns = (best, places // each, tokens, gains)
+        found = zip(*(column.tolist() for column in columns), strict=True)
+        return [[*map(Candidate._make, zip(*some, strict=True))] for some in found]
 
-def _extend(beams: Beams, logits_RV: Tensor, ranked_RV: Tensor) -> Candidates:
-    """The best 2K continuations, found among the best 2K of each beam. Sums grow by what tokens
-    are ranked by: the model's log-probabilities, unless processors have changed them."""
-    B, K = beams.sums_BK.shape
-    each = min(2 * K, logits_RV.size(-1))
-    top_RC, tokens_RC = ranked_RV.topk(each)
-    total_R1 = logits_RV.logsumexp(dim=-1, keepdim=True)
-    log_probabilities_RC = logits_RV.gather(1, tokens_RC) - total_R1
-    gains_RC = log_probabilities_RC if ranked_RV is logits_RV else top_RC
-    sums_BKC = beams.sums_BK[:, :, None] + gains_RC.view(B, K, each)
-    sums_BC, places_BC = sums_BKC.flatten(1).topk(min(2 * K, K * each))
-    return Candidates(
-        parents_BC=places_BC // each,
-        tokens_BC=tokens_RC.view(B, -1).gather(1, places_BC),
-        log_probabilities_BC=log_probabilities_RC.view(B, -1).gather(1, places_BC),
-        sums_BC=sums_BC,
-    )
+    def _grow(self, text: list[Group], place: int, candidates: list[Candidate]) -> list[int]:
+        """Let a group go on by a token. Returns the beams from which its beams come."""
+        group = text[place]
+        if not group.open:
+            return list(range(self._each))
+        if place and self._options.diversity:
+            taken = Counter(b.row.written[-1] for other in text[:place] for b in other.beams)
+            candidates = [
+                c._replace(sum=c.sum - self._options.diversity * taken[c.token]) for c in candidates
+            ]
+            candidates.sort(key=lambda c: -c.sum)
+        going: list[tuple[Candidate, Beam]] = []
+        possible = dict.fromkeys(c for c in candidates if c.sum > _NEVER)  # phrases repeat some
+        for rank, candidate in enumerate(possible):
+            grown = self._grown(group.beams[candidate.parent], candidate)
+            reason = self._options.reason(grown.row)
+            if reason is None:
+                going.append((candidate, grown))
+            elif rank < self._each and met(grown.row, ended=reason == "end"):
+                self._end(group, grown, reason)
+            if len(going) == self._each and not grown.row.task.phrases:
+                break
+        going = spread(going, self._each)
+        parents = [candidate.parent for candidate, _ in going]
+        dead = Beam(group.beams[0].row, [], _NEVER)
+        missing = self._each - len(going)
+        self._close(group, [beam for _, beam in going])
+        group.beams = [beam for _, beam in going] + [dead] * missing
+        return parents + [0] * missing
 
+    def _grown(self, beam: Beam, candidate: Candidate) -> Beam:
+        row = beam.row._replace(written=[*beam.row.written, candidate.token])
+        return Beam(row, [*beam.log_probabilities, candidate.log_probability], candidate.sum)
 
-def _collect(
-    finished: list[list[Hypothesis]],
-    beams: Beams,
-    candidates: Candidates,
-    ended_BK: Tensor,
-    options: SearchOptions,
-) -> None:
-    """Take ended candidates among the best K into their text's list, which keeps the best K."""
-    K = ended_BK.size(1)
-    possible_BK = ended_BK & candidates.sums_BC[:, :K].isfinite()
-    for b, c in possible_BK.nonzero().tolist():
-        parent, token = int(candidates.parents_BC[b, c]), int(candidates.tokens_BC[b, c])
-        ids = [*beams.ids_BKT[b, parent].tolist(), token]
-        log_probabilities = beams.log_probabilities_BKT[b, parent].tolist()
-        log_probabilities.append(float(candidates.log_probabilities_BC[b, c]))
-        ends = token in options.end
-        score = options.score(float(candidates.sums_BC[b, c]), len(ids))
-        best = finished[int(beams.texts_B[b])]
-        best.append(Hypothesis(ids[:-1] if ends else ids, score, log_probabilities, ends))
-        best.sort(key=lambda hypothesis: -hypothesis.score)
-        del best[K:]
+    def _end(self, group: Group, beam: Beam, reason: Reason) -> None:
+        """Take a hypothesis into its group's list, which keeps the best K."""
+        written = beam.row.written
+        score = self._options.score(beam.sum, len(written))
+        ids = written[:-1] if reason == "end" else written
+        group.finished.append(Hypothesis(ids, score, beam.log_probabilities, reason))
+        group.finished.sort(key=lambda hypothesis: -hypothesis.score)
+        del group.finished[self._each :]
 
+    def _close(self, group: Group, going: Sequence[Beam]) -> None:
+        """Whether the group can still improve."""
+        if not going:
+            group.open = False
+        elif len(group.finished) == self._each:
+            options, best = self._options, going[0]
+            longest = options.early_stopping == "never" and options.length_penalty > 0
+            length = best.row.task.limit if longest else len(best.row.written)
+            hoped = options.score(max(beam.sum for beam in going), length)
+            group.open = options.early_stopping is not True and hoped > group.finished[-1].score
 
-def _select(beams: Beams, candidates: Candidates, ended_BC: Tensor) -> tuple[Beams, Tensor]:
-    """The best K candidates that go on, and the beams from which they come."""
-    K = beams.sums_BK.size(1)
-    going_BC = candidates.sums_BC.masked_fill(ended_BC, float("-inf"))
-    sums_BK, places_BK = going_BC.topk(min(K, going_BC.size(1)))
-    parents_BK, tokens_BK, log_probabilities_BK = (
-        part.gather(1, places_BK) for part in candidates[:3]
-    )
-    history_BK1 = parents_BK[:, :, None].expand(-1, -1, beams.ids_BKT.size(-1))
-    grown = Beams(
-        texts_B=beams.texts_B,
-        sums_BK=sums_BK,
-        ids_BKT=torch.cat([beams.ids_BKT.gather(1, history_BK1), tokens_BK[:, :, None]], -1),
-        log_probabilities_BKT=torch.cat(
-            [
-                beams.log_probabilities_BKT.gather(1, history_BK1),
-                log_probabilities_BK[:, :, None],
-            ],
-            dim=-1,
-        ),
-    )
-    return grown, parents_BK
-
-
-def _still_open(
-    finished: list[list[Hypothesis]],
-    beams: Beams,
-    limits: Sequence[int],
-    length: int,
-    options: SearchOptions,
-) -> Tensor:
-    """Which texts can still improve (B)."""
-    can, K = [], beams.sums_BK.size(1)
-    longest = options.early_stopping == "never" and options.length_penalty > 0
-    for text, best_sum in zip(beams.texts_B.tolist(), beams.sums_BK[:, 0].tolist(), strict=True):
-        best = finished[text]
-        if len(best) < K:
-            can.append(best_sum > float("-inf"))
-        elif options.early_stopping is True:
-            can.append(False)
-        else:
-            hoped = options.score(best_sum, limits[text] if longest else length)
-            can.append(hoped > best[-1].score)
-    return torch.tensor(can, dtype=torch.bool, device=beams.texts_B.device)
+    def _finish(self, task: Task) -> Finished:
+        found = [h for group in self._texts.pop(task) for h in group.finished]
+        found.sort(key=lambda hypothesis: -hypothesis.score)
+        return Finished(task, found[: self._options.n_best])

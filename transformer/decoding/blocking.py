@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .hypothesis import Processor, Row
+from .tasks import Processor, Row
 
 _FORBIDDEN = float("-inf")
 
@@ -51,7 +51,7 @@ def minimum_length(value: tuple[int, Sequence[int]]) -> Processor:
     least, ends = value
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        short = [len(row.prompt) + len(row.written) < least for row in rows]
+        short = [len(row.task.prompt) + len(row.written) < least for row in rows]
         return _forbid(logits_RV, [list(ends) if s else [] for s in short])
 
     return process
@@ -86,7 +86,7 @@ def forced_first(token: int) -> Processor:
     """The first token is this one."""
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        return _force(logits_RV, [row.written == [] for row in rows], [token])
+        return _force(logits_RV, [None if row.written else [token] for row in rows])
 
     return process
 
@@ -95,9 +95,34 @@ def forced_last(tokens: Sequence[int]) -> Processor:
     """The last token that there is room for is one of these."""
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        return _force(logits_RV, [len(row.written) + 1 == row.limit for row in rows], tokens)
+        last = [len(row.written) + 1 == row.task.limit for row in rows]
+        return _force(logits_RV, [tokens if there else None for there in last])
 
     return process
+
+
+def task_rules(ends: Sequence[int]) -> Processor:
+    """What each text's own task asks of it."""
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        logits_RV = _forbid(logits_RV, [_forbidden(row, ends) for row in rows])
+        logits_RV = _allow(
+            logits_RV,
+            [None if (rule := row.task.constraint) is None else rule(row.written) for row in rows],
+        )
+        return _force(logits_RV, [_prefix(row) for row in rows])
+
+    return process
+
+
+def _forbidden(row: Row, ends: Sequence[int]) -> list[int]:
+    short = list(ends) if len(row.written) < row.task.least else []
+    return short + (_repeating(row.tokens(), row.task.no_repeat) if row.task.no_repeat else [])
+
+
+def _prefix(row: Row) -> list[int] | None:
+    place = len(row.written)
+    return [row.task.prefix[place]] if place < len(row.task.prefix) else None
 
 
 def _forbid(logits_RV: Tensor, forbidden: Sequence[Sequence[int]]) -> Tensor:
@@ -109,14 +134,28 @@ def _forbid(logits_RV: Tensor, forbidden: Sequence[Sequence[int]]) -> Tensor:
     return logits_RV.index_put((rows, tokens), logits_RV.new_tensor(_FORBIDDEN))
 
 
-def _force(logits_RV: Tensor, which: Sequence[bool], tokens: Sequence[int]) -> Tensor:
-    """Certainty, for some rows, that one of these tokens comes."""
-    if not any(which):
+def _allow(logits_RV: Tensor, allowed: Sequence[Tensor | None]) -> Tensor:
+    """Leave some rows nothing but what is allowed."""
+    if all(ids is None for ids in allowed):
         return logits_RV
-    certain_V = logits_RV.new_full((logits_RV.size(1),), _FORBIDDEN)
-    certain_V[list(tokens)] = 0.0
-    which_R1 = torch.tensor(which, device=logits_RV.device)[:, None]
-    return torch.where(which_R1, certain_V, logits_RV)
+    left_RV = logits_RV.clone()
+    for row, ids in enumerate(allowed):
+        if ids is not None:
+            left_RV[row] = _FORBIDDEN
+            left_RV[row, ids] = logits_RV[row, ids]
+    return left_RV
+
+
+def _force(logits_RV: Tensor, forced: Sequence[Sequence[int] | None]) -> Tensor:
+    """Certainty, for some rows, that one of these tokens comes."""
+    if all(tokens is None for tokens in forced):
+        return logits_RV
+    certain_RV = logits_RV.clone()
+    for row, tokens in enumerate(forced):
+        if tokens is not None:
+            certain_RV[row] = _FORBIDDEN
+            certain_RV[row, list(tokens)] = 0.0
+    return certain_RV
 
 
 def _ends_with(row: Row, tokens: Sequence[int]) -> bool:

@@ -13,9 +13,9 @@ from ..config import ConfigError
 from ..data import pad
 from ..loading import LoadedModel
 from ..masks import padded_positions
-from .hypothesis import Hypothesis, SearchOptions
-from .search import SEARCHES
-from .stepper import prompt_stepper, source_stepper
+from .search import SEARCHES, write
+from .stepper import ModelStepper
+from .tasks import SearchOptions, Task
 
 _LONGEST, _NEW, _BEAMS = 64, 32, 4  # tokens of a text, tokens to write, beams
 
@@ -78,13 +78,10 @@ def _write(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[i
     if not model.config.has_decoder:
         return None
     options = SearchOptions(end=frozenset(model.generation.end_ids), beam=beams)
-    limits = [_NEW] * len(rows)
     if model.config.has_encoder:
         start = model.generation.end_id if model.start_id is None else model.start_id
-        stepper = source_stepper(model.model, rows, size=_NEW)
-        first_R = torch.full((len(rows),), start, device=model.device)
+        tasks = [Task(prompt=[start], limit=_NEW, source=row) for row in rows]
     else:
-        longest = max(map(len, rows))
-        stepper, first_R = prompt_stepper(model.model, rows, size=longest + _NEW)
-    found: list[list[Hypothesis]] = SEARCHES["beam"](stepper, first_R, limits, options)
+        tasks = [Task(prompt=row, limit=_NEW) for row in rows]
+    found = write(ModelStepper(model.model), SEARCHES["beam"](options), tasks)
     return [best.ids for best, *_ in found]

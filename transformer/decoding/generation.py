@@ -1,15 +1,15 @@
 """A prompt in, its continuation out, piece by piece."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from ..config import ConfigError
 from ..loading import LoadedModel
-from .hypothesis import Hypothesis, SearchOptions
-from .search import PICKS, SEARCHES, tokens
-from .stepper import prompt_stepper
+from .search import SEARCHES, run, write
+from .stepper import ModelStepper
+from .tasks import Hypothesis, SearchOptions, Task, Token
 
 
 class PromptError(ValueError):
@@ -47,22 +47,21 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
     return ids
 
 
-def _limit(loaded: LoadedModel, prompt: list[int], options: GenerationOptions) -> int:
-    return min(options.max_tokens, loaded.config.max_positions - len(prompt))
+def _task(loaded: LoadedModel, prompt: str, options: GenerationOptions) -> Task:
+    ids = encode_prompt(loaded, prompt)
+    return Task(prompt=ids, limit=min(options.max_tokens, loaded.config.max_positions - len(ids)))
 
 
 @torch.inference_mode()
 def stream_text(loaded: LoadedModel, prompt: str, options: GenerationOptions) -> Iterator[str]:
     """Write the continuation in pieces that never end inside a character. Greedy or sampled."""
-    ids = encode_prompt(loaded, prompt)
-    limit = _limit(loaded, ids, options)
-    stepper, first_R = prompt_stepper(loaded.model, [ids], size=len(ids) + limit)
-    pick = PICKS[options.search](options.options)
-    text = loaded.tokenizer.stream(ids)
-    search = replace(options.options, prompts=[ids])
-    for token in tokens(stepper, first_R, [limit], search, pick):
-        if token.id not in options.options.end and (piece := text.feed(token.id)):
-            yield piece
+    task = _task(loaded, prompt, options)
+    text, search = loaded.tokenizer.stream(task.prompt), SEARCHES[options.search](options.options)
+    waiting = [[task]]
+    for events in run(ModelStepper(loaded.model), search, lambda _: waiting.pop() if waiting else None):
+        for event in events:
+            if isinstance(event, Token) and event.reason != "end" and (piece := text.feed(event.id)):
+                yield piece
     if rest := text.flush():
         yield rest
 
@@ -72,10 +71,8 @@ def generate_texts(
     loaded: LoadedModel, prompt: str, options: GenerationOptions
 ) -> list[tuple[str, Hypothesis]]:
     """The finished continuations, best first; any search."""
-    ids = encode_prompt(loaded, prompt)
-    limit = _limit(loaded, ids, options)
-    stepper, first_R = prompt_stepper(loaded.model, [ids], size=len(ids) + limit)
-    search = replace(options.options, prompts=[ids])
-    (found,) = SEARCHES[options.search](stepper, first_R, [limit], search)
-    shown = len(loaded.tokenizer.decode(ids))
-    return [(loaded.tokenizer.decode([*ids, *h.ids])[shown:], h) for h in found]
+    task = _task(loaded, prompt, options)
+    search = SEARCHES[options.search](options.options)
+    (found,) = write(ModelStepper(loaded.model), search, [task])
+    shown = len(loaded.tokenizer.decode(task.prompt))
+    return [(loaded.tokenizer.decode([*task.prompt, *h.ids])[shown:], h) for h in found]

@@ -11,7 +11,9 @@ def _mix(value: int) -> int:
     return value ^ (value >> 31)
 
 
-def uniform(seed: int, line: int, position: int) -> float:
-    """A number in [0, 1), the same for the same three keys."""
-    mixed = _mix(_mix(_mix(seed & _MASK) ^ (line & _MASK)) ^ (position & _MASK))
+def uniform(*keys: int) -> float:
+    """A number in [0, 1), the same for the same keys in the same order."""
+    mixed = 0
+    for key in keys:
+        mixed = _mix(mixed ^ (key & _MASK))
     return (mixed >> 11) / (1 << 53)

@@ -3,7 +3,7 @@
 A processor takes logits (R, V) and the rows as they stand, and gives logits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -19,8 +19,9 @@ from .blocking import (
     repetition_penalty,
     suppressed,
     suppressed_first,
+    task_rules,
 )
-from .hypothesis import Processor, Row
+from .tasks import Processor, Row
 from .truncation import min_p, temperature, top_k, top_p
 
 # In the order in which they are applied.
@@ -35,6 +36,7 @@ PROCESSORS: Table[Callable[[Any], Processor]] = Table(
         "forced-last": forced_last,
         "suppress": suppressed,
         "suppress-first": suppressed_first,
+        "task-rules": task_rules,
         "temperature": temperature,
         "top-k": top_k,
         "top-p": top_p,
@@ -43,20 +45,27 @@ PROCESSORS: Table[Callable[[Any], Processor]] = Table(
 )
 
 
-def chain(values: Mapping[str, Any]) -> Processor | None:
-    """One processor of those that have a value, in the table's order; None where none has."""
-    steps = [
-        make(values[name]) for name, make in PROCESSORS.items() if values.get(name) is not None
-    ]
-    if not steps:
-        return None
+class Chain:
+    """One processor of those that have a value, in the table's order."""
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        for step in steps:
+    def __init__(self, values: Mapping[str, Any], ends: Collection[int] = ()) -> None:
+        given = {**values, "task-rules": sorted(ends)}
+        self._plain = not any(value is not None for value in values.values())
+        self._steps = [
+            make(given[name]) for name, make in PROCESSORS.items() if given.get(name) is not None
+        ]
+
+    def idle(self, rows: Sequence[Row]) -> bool:
+        """Whether nothing would change."""
+        return self._plain and not any(row.task.ruled for row in rows)
+
+    def __call__(self, logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        """What is left of the logits; the very same tensor where nothing changes."""
+        if self.idle(rows):
+            return logits_RV
+        for step in self._steps:
             logits_RV = step(logits_RV, rows)
         return logits_RV
-
-    return process
 
 
 def model_processors(config: GenerationConfig) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a search sees of a model: a step function.
 
-Shape suffixes: R rows (texts being written), V vocabulary.
+Shape suffixes: R rows (texts being written), V vocabulary, T tokens.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,18 @@ import torch
 from torch import Tensor
 
 from ..data import pad
-from ..loading import finite
 from ..masks import padded_positions
 from ..model import DecoderCache, Transformer
+from .tasks import Task
 
 
 class Stepper(Protocol):
     """Something that continues rows of tokens: a model, several, or a table of probabilities."""
+
+    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+        """Add rows after those that are there, `copies` for each task, which have read what the
+        task's text begins with but for the last token of its prompt."""
+        ...
 
     def step(self, ids_R: Tensor) -> Tensor:
         """Take one more token for each row; return what may come next as logits (R, V)."""
@@ -30,50 +35,58 @@ class Stepper(Protocol):
 class ModelStepper:
     """A Transformer's decoder with its cache."""
 
-    def __init__(self, model: Transformer, cache: DecoderCache, positions_R: Tensor) -> None:
-        self._model, self._cache, self._positions_R = model, cache, positions_R
+    def __init__(self, model: Transformer) -> None:
+        self._model = model
+        self._device = model.embedding.weight.device
+        self._cache: DecoderCache | None = None
+        self._positions_R = torch.empty(0, dtype=torch.long, device=self._device)
+
+    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+        """See Stepper. Encodes sources and reads prompts."""
+        lengths_B = self._tensor([len(task.prompt) - 1 for task in tasks])
+        cache = self._model.new_cache(
+            len(tasks),
+            max(len(task.prompt) - 1 + task.limit for task in tasks),
+            **self._sources(tasks),
+        )
+        if longest := int(lengths_B.max()):
+            ids_BT = pad([task.prompt[:-1] for task in tasks], 0).to(self._device)
+            self._model.decode(ids_BT, padded_positions(lengths_B, longest), cache)
+        if copies > 1:
+            rows_R = torch.arange(len(tasks), device=self._device).repeat_interleave(copies)
+            cache.reorder(rows_R)
+            lengths_B = lengths_B[rows_R]
+        if self._cache is None:
+            self._cache = cache
+        else:
+            self._cache.join(cache)
+        self._positions_R = torch.cat([self._positions_R, lengths_B])
+
+    def _tensor(self, values: Sequence[int]) -> Tensor:
+        return torch.tensor(values, dtype=torch.long, device=self._device)
+
+    def _sources(self, tasks: Sequence[Task]) -> dict[str, Tensor]:
+        if not self._model.config.has_encoder:
+            return {}
+        source_BS = pad([task.source for task in tasks], 0).to(self._device)
+        lengths_B = self._tensor([len(task.source) for task in tasks])
+        positions_BS = padded_positions(lengths_B, source_BS.size(1))
+        return {"source_BS": source_BS, "source_positions_BS": positions_BS}
 
     def step(self, ids_R: Tensor) -> Tensor:
         """See Stepper."""
-        hidden_R1D = self._model.decode(ids_R[:, None], self._positions_R[:, None], self._cache)
+        assert self._cache is not None, "no rows were admitted"
+        ids_R1 = ids_R[:, None].to(self._device)
+        hidden_R1D = self._model.decode(ids_R1, self._positions_R[:, None], self._cache)
         self._positions_R = self._positions_R + 1
-        return finite(self._model.logits(hidden_R1D)[:, 0].float())
+        return self._model.logits(hidden_R1D)[:, 0].float()
 
     def reorder(self, rows_R: Tensor) -> None:
         """See Stepper."""
+        if not len(rows_R):  # the next to come need not have this one's sizes
+            self._cache, self._positions_R = None, self._positions_R[:0]
+            return
+        assert self._cache is not None, "no rows were admitted"
+        rows_R = rows_R.to(self._device)
         self._cache.reorder(rows_R)
         self._positions_R = self._positions_R[rows_R]
-
-
-def source_stepper(
-    model: Transformer, sources: Sequence[Sequence[int]], *, size: int
-) -> ModelStepper:
-    """A stepper that writes up to `size` tokens about each source, which is encoded here."""
-    device = model.embedding.weight.device
-    source_BS = pad(sources, 0).to(device)
-    lengths_B = torch.tensor([len(source) for source in sources], device=device)
-    cache = model.new_cache(
-        len(sources),
-        size,
-        source_BS=source_BS,
-        source_positions_BS=padded_positions(lengths_B, source_BS.size(1)),
-    )
-    return ModelStepper(model, cache, torch.zeros_like(lengths_B))
-
-
-def prompt_stepper(
-    model: Transformer, prompts: Sequence[Sequence[int]], *, size: int
-) -> tuple[ModelStepper, Tensor]:
-    """A stepper that has read each prompt but its last token, and those last tokens (R).
-
-    `size` is the longest text, prompt included, in tokens.
-    """
-    device = model.embedding.weight.device
-    cache = model.new_cache(len(prompts), size)
-    lengths_R = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
-    longest = int(lengths_R.max())
-    if longest:
-        ids_RT = pad([prompt[:-1] for prompt in prompts], 0).to(device)
-        model.decode(ids_RT, padded_positions(lengths_R, longest), cache)
-    last_R = torch.tensor([prompt[-1] for prompt in prompts], device=device)
-    return ModelStepper(model, cache, lengths_R), last_R

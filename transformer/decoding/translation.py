@@ -2,21 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-
-import torch
+from dataclasses import dataclass
 
 from ..config import ConfigError
 from ..loading import LoadedModel
-from .hypothesis import Hypothesis, SearchOptions
-from .languages import Request, request
+from .filtering import answers
+from .languages import request
+from .lines import MAX_CHARACTERS, Answer, Given, Line, LineError, Output, Source
 from .search import SEARCHES
-from .stepper import source_stepper
-
-WINDOW = 64  # how many batches' worth of lines are sorted by length together
-_FIRST = 16  # lines in the first window; each is twice the one before, so output starts early
-MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any model's context
+from .stepper import ModelStepper
+from .tasks import Hypothesis, SearchOptions, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,122 +24,101 @@ class TranslationOptions:
     batch_tokens: int = 4096  # padded source tokens times beams in one batch
     max_tokens: int | None = None
     ratio: float = 2.0
+    min_tokens: int = 0
+    min_ratio: float = 0.0  # times the source's tokens
+    guard: bool = True  # write texts that run into loops again
     source_language: str | None = None
     target_language: str | None = None
 
 
-@dataclass(frozen=True)
-class Translation:
-    """One line's answers, best first; empty for an empty line."""
+class TranslationPlan:
+    """How lines become tasks of an encoder-decoder, and their hypotheses translations."""
 
-    number: int  # the line's, from 0
-    texts: list[str]
-    hypotheses: list[Hypothesis]
+    def __init__(self, loaded: LoadedModel, options: TranslationOptions) -> None:
+        if not (loaded.config.has_encoder and loaded.config.has_decoder):
+            raise ConfigError(
+                f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs "
+                "an encoder-decoder; a decoder can `transduce generate`"
+            )
+        self._loaded, self._options = loaded, options
+        self._asked = request(loaded, options.source_language, options.target_language)
+
+    def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
+        """See Plan."""
+        encode = self._loaded.tokenizer.encode_batch
+        rows = encode([line.text[:MAX_CHARACTERS] for line in lines])
+        return [self._prepare(line, ids) for line, ids in zip(lines, rows, strict=True)]
+
+    def _prepare(self, line: Line, ids: list[int]) -> list[Task] | LineError:
+        if not line.text.strip() or not ids:
+            return []
+        asked, context = self._asked, self._loaded.config.max_positions
+        source = [*asked.before, *ids, *asked.after]
+        if len(source) > context or len(line.text) > MAX_CHARACTERS:
+            return LineError(
+                f"the line has {len(source):,} tokens or more; the model reads {context:,}"
+                if len(line.text) > MAX_CHARACTERS
+                else f"the line has {len(source):,} tokens; the model reads {context:,}"
+            )
+        return [self._task(line, source)]
+
+    def _task(self, line: Line, source: list[int]) -> Task:
+        first = [] if self._asked.first is None else [self._asked.first]
+        begun = self._loaded.writer.encode(line.prefix) if line.prefix else []
+        limit = self._limit(source)
+        least = max(self._options.min_tokens, int(self._options.min_ratio * len(source)))
+        return Task(
+            prompt=[self._asked.start],
+            source=source,
+            limit=limit,
+            keys=(line.number,),
+            least=min(least, limit - 1),
+            prefix=[*first, *begun],
+        )
+
+    def _limit(self, source: Sequence[int]) -> int:
+        """The most tokens of a source's translation."""
+        options, known = self._options, self._loaded.generation.max_length
+        usual = known - 1 if known else int(options.ratio * len(source)) + 10
+        return max(1, min(self._loaded.config.max_positions, options.max_tokens or usual))
+
+    def outputs(self, line: Line, found: Sequence[Sequence[Hypothesis]]) -> list[Output]:
+        """See Plan."""
+        del line
+        (hypotheses,) = found
+        if not hypotheses:
+            raise LineError("nothing that may be written meets what is asked of it")
+        texts = self._loaded.writer.decode_batch([h.ids for h in hypotheses])
+        single = (" ".join(text.split("\n")) for text in texts)
+        return [Output(text, h) for text, h in zip(single, hypotheses, strict=True)]
 
 
-def translate_lines(
+def translate(
     loaded: LoadedModel,
-    lines: Iterable[str],
+    source: Source,
     options: TranslationOptions,
     *,
     counts: Counter[str] | None = None,
-) -> Iterator[Translation]:
-    """Translate any number of lines, in order, in bounded memory.
+) -> Iterator[Answer]:
+    """Translate any number of lines, in order, in bounded memory. `counts`: see `answers`.
 
-    Lines are taken in windows, sorted by length inside one, batched by padded tokens, and given
-    back in their order. `counts` gathers what was shortened. Raises ConfigError for a model
-    without an encoder.
+    Raises ConfigError for a model without an encoder.
     """
-    if not (loaded.config.has_encoder and loaded.config.has_decoder):
-        raise ConfigError(
-            f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs an "
-            "encoder-decoder; a decoder can `transduce generate`"
-        )
-    counts = Counter() if counts is None else counts
-    asked = request(loaded, options.source_language, options.target_language)
-    numbered = enumerate(lines)
-    largest = max(_FIRST, WINDOW * options.batch_tokens // 256)
-    size = _FIRST
-    while window := list(islice(numbered, size)):
-        yield from _window(loaded, asked, window, options, counts)
-        size = min(2 * size, largest)
-
-
-def _window(
-    loaded: LoadedModel,
-    asked: Request,
-    window: list[tuple[int, str]],
-    options: TranslationOptions,
-    counts: Counter[str],
-) -> Iterator[Translation]:
-    numbers = [number for number, _ in window]
-    sources = dict(
-        zip(numbers, _encode(loaded, asked, [t for _, t in window], counts), strict=True)
+    plan = TranslationPlan(loaded, options)
+    return answers(
+        source,
+        plan,
+        stepper=ModelStepper(loaded.model),
+        search=SEARCHES[options.search](options.options),
+        budget=options.batch_tokens,
+        guard=options.guard,
+        counts=counts,
     )
-    real = [number for number in numbers if sources[number]]
-    real.sort(key=lambda number: (-len(sources[number]), number))
-    done = {n: Translation(n, [""], []) for n in numbers if not sources[n]}
-    beams = max(options.options.beam, options.options.n_best)
-    for rows in _batches(real, sources, max(1, options.batch_tokens // beams)):
-        for answer in _translate(loaded, asked, rows, sources, options):
-            counts["unfinished"] += not answer.hypotheses[0].finished
-            done[answer.number] = answer
-    for number in numbers:
-        yield done[number]
 
 
-def _encode(
-    loaded: LoadedModel, asked: Request, texts: Sequence[str], counts: Counter[str]
-) -> list[list[int]]:
-    """Each text's ids in their frame; empty for a text with nothing in it."""
-    room = loaded.config.max_positions - len(asked.before) - len(asked.after)
-    rows = []
-    for text, ids in zip(
-        texts,
-        loaded.tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts]),
-        strict=True,
-    ):
-        shortened = len(text) > MAX_CHARACTERS or len(ids) > room
-        counts["shortened"] += shortened
-        framed = [*asked.before, *ids[:room], *asked.after]
-        rows.append(framed if text.strip() and ids else [])
-    return rows
-
-
-def _batches(ordered: list[int], sources: dict[int, list[int]], budget: int) -> Iterator[list[int]]:
-    """Cut numbers ordered by falling length where the first's length times rows exceeds budget."""
-    start = 0
-    while start < len(ordered):
-        rows = max(1, budget // len(sources[ordered[start]]))
-        yield ordered[start : start + rows]
-        start += rows
-
-
-@torch.inference_mode()
-def _translate(
-    loaded: LoadedModel,
-    asked: Request,
-    numbers: list[int],
-    sources: dict[int, list[int]],
-    options: TranslationOptions,
-) -> list[Translation]:
-    batch = [sources[number] for number in numbers]
-    limits = [_limit(loaded, ids, options) for ids in batch]
-    stepper = source_stepper(loaded.model, batch, size=max(limits))
-    first_R = torch.full((len(batch),), asked.start, device=loaded.device)
-    search = replace(options.options, keys=numbers)
-    if asked.first is not None:
-        search = replace(search, processors={**search.processors, "forced-first": asked.first})
-    found = SEARCHES[options.search](stepper, first_R, limits, search)
-    answers = []
-    for number, hypotheses in zip(numbers, found, strict=True):
-        texts = loaded.writer.decode_batch([h.ids for h in hypotheses])
-        answers.append(Translation(number, [" ".join(t.split("\n")) for t in texts], hypotheses))
-    return answers
-
-
-def _limit(loaded: LoadedModel, source: list[int], options: TranslationOptions) -> int:
-    """The most tokens of a source's translation."""
-    known = loaded.generation.max_length
-    usual = known - 1 if known else int(options.ratio * len(source)) + 10
-    return max(1, min(loaded.config.max_positions, options.max_tokens or usual))
+def translate_lines(
+    loaded: LoadedModel, lines: Iterable[str], options: TranslationOptions
+) -> list[str]:
+    """The best translation of each of some lines; empty for an empty line or one that fails."""
+    found = translate(loaded, Given(lines), options)
+    return [answer.outputs[0].text if answer.outputs else "" for answer in found]

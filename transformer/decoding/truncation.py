@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .hypothesis import Processor, Row
+from .tasks import Processor, Row
 
 _FORBIDDEN = float("-inf")
 

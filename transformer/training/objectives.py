@@ -180,7 +180,7 @@ class Translation:
                 end=frozenset(loaded.generation.end_ids), beam=recipe.validation.beam
             ),
         )
-        return [translation.texts[0] for translation in translate_lines(loaded, lines, options)]
+        return translate_lines(loaded, lines, options)
 
 
 class LanguageModel:

@@ -1,0 +1,70 @@
+"""Lines of text in, answers out: what passes between the command line and decoding."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from .tasks import Hypothesis, Task
+
+MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any model's context
+
+
+class LineError(ValueError):
+    """A line that cannot be answered. Only this line fails."""
+
+
+class Line(NamedTuple):
+    """One line of input."""
+
+    number: int  # from 0
+    text: str
+    prefix: str = ""  # how its answer begins
+
+
+class Output(NamedTuple):
+    """One answer to a line, as text."""
+
+    text: str
+    hypothesis: Hypothesis
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All about one line: outputs, best first; or why there are none. An empty line has neither."""
+
+    line: Line
+    outputs: list[Output] = field(default_factory=list)
+    error: str | None = None
+
+
+class Source(Protocol):
+    """Where lines come from, however slowly."""
+
+    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+        """Up to `most` lines; without `wait` only those that are there. None: there are no more."""
+        ...
+
+
+class Given(Source):
+    """Lines that are there, or come as fast as they are asked for."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._lines: Iterator[Line] = (Line(n, text) for n, text in enumerate(texts))
+
+    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+        """See Source."""
+        del wait
+        return list(islice(self._lines, most)) or None
+
+
+class Plan(Protocol):
+    """How a line becomes tasks, and what was written an answer."""
+
+    def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
+        """Each line's tasks, none for an empty line; or why there cannot be any."""
+        ...
+
+    def outputs(self, line: Line, found: Sequence[Sequence[Hypothesis]]) -> list[Output]:
+        """What a line's tasks have become. Raises LineError."""
+        ...

@@ -1,0 +1,136 @@
+"""What searches are asked, and what they answer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor
+
+from ..config import ConfigError
+from ..tables import Table
+
+# The end token, no room left, a stop string; no token that rules allow.
+Reason = Literal["end", "length", "stop", "stuck"]
+
+
+# A rule for all of a text, such as a grammar: which tokens may follow what was written, as ids (n).
+# A pure function, for beams share what they wrote.
+Constraint = Callable[[Sequence[int]], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """One text to write."""
+
+    prompt: Sequence[int]  # what stands before it: the start token, or a prompt
+    limit: int  # the most tokens to write
+    source: Sequence[int] = ()  # what an encoder reads
+    keys: tuple[int, ...] = (0,)  # what identifies it to the noise of sampling
+    least: int = 0  # tokens without which it does not end
+    prefix: Sequence[int] = ()  # how it begins
+    phrases: Sequence[Sequence[int]] = ()  # what must be in it; beam search alone obeys
+    constraint: Constraint | None = None
+    no_repeat: int = 0  # no n-gram of this size twice
+
+    @property
+    def ruled(self) -> bool:
+        """Whether anything is asked of this text alone."""
+        return bool(self.least or self.prefix or self.constraint or self.no_repeat)
+
+
+class Row(NamedTuple):
+    """A text while it is written."""
+
+    task: Task
+    written: list[int]
+    sample: int = 0  # which of several about the same task
+
+    @property
+    def last(self) -> int:
+        """The token that a stepper reads next."""
+        return self.written[-1] if self.written else self.task.prompt[-1]
+
+    def tokens(self) -> list[int]:
+        """All tokens so far."""
+        return [*self.task.prompt, *self.written]
+
+
+class Hypothesis(NamedTuple):
+    """One finished text."""
+
+    ids: list[int]  # without the end token
+    score: float  # what hypotheses are ranked by: see SearchOptions.score
+    log_probabilities: list[float]  # of each token, the end token's last if there is one
+    reason: Reason
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to an end of its own."""
+        return self.reason in {"end", "stop"}
+
+
+class Token(NamedTuple):
+    """One token of one text, as it is decided."""
+
+    task: Task
+    sample: int
+    id: int
+    log_probability: float  # under the model, before any processor
+    reason: Reason | None  # why it is the last; None: it is not
+
+
+class Finished(NamedTuple):
+    """All about one task, best first."""
+
+    task: Task
+    hypotheses: list[Hypothesis]
+
+
+Event = Token | Finished
+Processor = Callable[[Tensor, Sequence[Row]], Tensor]
+
+LENGTH_PENALTIES: Table[Callable[[int, float], float]] = Table(
+    "length penalty",
+    {
+        "power": lambda length, alpha: length**alpha,  # Hugging Face's
+        "gnmt": lambda length, alpha: ((5 + length) / 6) ** alpha,  # arXiv 1609.08144 §7
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How to search."""
+
+    end: frozenset[int]  # ids that end a text
+    beam: int = 1
+    groups: int = 1  # of beams that avoid each other's tokens
+    diversity: float = 0.0  # how much they do
+    n_best: int = 1  # of sampling: how many samples
+    length_penalty: float = 1.0
+    length_penalty_kind: str = "power"  # in LENGTH_PENALTIES
+    early_stopping: bool | Literal["never"] = False  # see beam.py
+    processors: Mapping[str, Any] = field(default_factory=dict)  # by name in PROCESSORS
+    stop: Callable[[Row], bool] | None = None  # whether what was written ends here
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        LENGTH_PENALTIES.check(self.length_penalty_kind)
+        if self.beam % self.groups:
+            raise ConfigError(
+                f"{self.beam} beams do not divide into {self.groups} groups of equal size"
+            )
+
+    def score(self, log_probability: float, length: int) -> float:
+        """`log p / penalty(length)`, the end token counted in the length: by default `length^α`,
+        Hugging Face's definition."""
+        penalty = LENGTH_PENALTIES[self.length_penalty_kind]
+        return log_probability / penalty(max(1, length), self.length_penalty)
+
+    def reason(self, row: Row) -> Reason | None:
+        """Why a text ends with its last token; None: it goes on."""
+        if row.written[-1] in self.end:
+            return "end"
+        if self.stop is not None and self.stop(row):
+            return "stop"
+        return "length" if len(row.written) >= row.task.limit else None

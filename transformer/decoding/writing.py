@@ -1,0 +1,141 @@
+"""Searches that decide one token a step for each row: greedy search and sampling.
+
+Shape suffixes: R rows being written, V vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..loading import finite
+from ..tables import Table
+from .noise import uniform
+from .processors import Chain
+from .stepper import Stepper
+from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task, Token
+
+Pick = Callable[[Tensor, Sequence[Row], SearchOptions], Tensor]
+
+
+def greedy_pick(logits_RV: Tensor, rows: Sequence[Row], options: SearchOptions) -> Tensor:
+    """The likeliest token; the lowest id among equals."""
+    del rows, options
+    return logits_RV.argmax(dim=-1)
+
+
+def sample_pick(logits_RV: Tensor, rows: Sequence[Row], options: SearchOptions) -> Tensor:
+    """A token drawn with its probability, by noise that depends on (seed, line, position) alone.
+
+    The inverse of the cumulative distribution in float64: the noise of a line is the same in any
+    batch, so its text is too.
+    """
+    cumulative_RV = logits_RV.double().softmax(dim=-1).cumsum(dim=-1)
+    draws = [uniform(options.seed, *row.task.keys, row.sample, len(row.written)) for row in rows]
+    draws_R1 = cumulative_RV.new_tensor(draws)[:, None] * cumulative_RV[:, -1:]
+    ids_R = torch.searchsorted(cumulative_RV, draws_R1, right=True)[:, 0]
+    return ids_R.clamp(max=logits_RV.size(1) - 1)  # where nothing is allowed, anything is drawn
+
+
+PICKS: Table[Pick] = Table("pick", {"greedy": greedy_pick, "sample": sample_pick})
+
+
+@dataclass
+class Text:
+    """A row, and how likely what it wrote was."""
+
+    row: Row
+    log_probabilities: list[float] = field(default_factory=list)
+    reason: Reason | None = None
+
+    def take(self, token: int, log_probability: float, options: SearchOptions) -> Token:
+        """Write a token."""
+        self.row.written.append(token)
+        self.log_probabilities.append(log_probability)
+        self.reason = options.reason(self.row)
+        return Token(self.row.task, self.row.sample, token, log_probability, self.reason)
+
+    def hypothesis(self, options: SearchOptions) -> Hypothesis:
+        """The finished text."""
+        assert self.reason is not None
+        written = self.row.written
+        ids = written[:-1] if self.reason == "end" else written
+        score = options.score(sum(self.log_probabilities), len(written))
+        return Hypothesis(ids, score, self.log_probabilities, self.reason)
+
+
+class Writing:
+    """Rows that are written side by side. Sampling writes `n_best` about each task."""
+
+    def __init__(self, options: SearchOptions, pick: Pick) -> None:
+        self.width = options.n_best
+        self._options, self._pick = options, pick
+        self._process = Chain(options.processors, options.end)
+        self._texts: list[Text] = []
+        self._open: dict[Task, list[Text]] = {}
+
+    @property
+    def tasks(self) -> list[Task]:
+        """See Search."""
+        return list(self._open)
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        """See Search."""
+        for task in tasks:
+            self._open[task] = [Text(Row(task, [], n)) for n in range(self.width)]
+            self._texts += self._open[task]
+
+    def step(self, stepper: Stepper) -> list[Event]:
+        """See Search."""
+        rows = [text.row for text in self._texts]
+        logits_RV = stepper.step(next_ids(rows))
+        totals_R1 = finite(logits_RV.logsumexp(dim=-1, keepdim=True))
+        shaped_RV = self._process(logits_RV, rows)
+        ids_R = self._pick(shaped_RV, rows, self._options)
+        chosen = (logits_RV.gather(1, ids_R[:, None]) - totals_R1)[:, 0].tolist()
+        stuck = [False] * len(rows)
+        if shaped_RV is not logits_RV:
+            stuck = shaped_RV.amax(dim=-1).isneginf().tolist()
+        events: list[Event] = []
+        for text, token, gain, no in zip(self._texts, ids_R.tolist(), chosen, stuck, strict=True):
+            if no:
+                text.reason = "stuck"
+            else:
+                events.append(text.take(token, gain, self._options))
+        events += self._finish()
+        self._leave(stepper)
+        return events
+
+    def _finish(self) -> list[Event]:
+        done = [t for t, texts in self._open.items() if all(text.reason for text in texts)]
+        found: list[Event] = []
+        for task in done:
+            texts = [text for text in self._open.pop(task) if text.reason != "stuck"]
+            hypotheses = [text.hypothesis(self._options) for text in texts]
+            found.append(Finished(task, sorted(hypotheses, key=lambda h: -h.score)))
+        return found
+
+    def _leave(self, stepper: Stepper) -> None:
+        """Take finished rows out."""
+        stay = close_gaps([text.reason is None for text in self._texts])
+        if len(stay) < len(self._texts):
+            self._texts = [self._texts[place] for place in stay]
+            stepper.reorder(torch.tensor(stay, dtype=torch.long))
+
+
+def next_ids(rows: Sequence[Row]) -> Tensor:
+    """What a stepper is to read next (R)."""
+    return torch.tensor([row.last for row in rows])
+
+
+def close_gaps(alive: Sequence[bool]) -> list[int]:
+    """Where the rows that stay come from. The last ones fill the gaps that others leave, so that
+    few are copied.
+
+    >>> close_gaps([True, False, True, True])
+    [0, 3, 2]
+    """
+    stay = [place for place, lives in enumerate(alive) if lives]
+    moved = (place for place in reversed(stay) if place >= len(stay))
+    return [place if alive[place] else next(moved) for place in range(len(stay))]
