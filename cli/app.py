@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from .commands import checkpoint, embed, evaluate, generate, tokenizer, train, translate
+from .commands import (
+    checkpoint,
+    embed,
+    evaluate,
+    generate,
+    score,
+    tokenizer,
+    train,
+    translate,
+)
 from .console import guard
 
 app = typer.Typer(
@@ -21,6 +30,7 @@ app.add_typer(tokenizer.app, name="tokenizer")
 app.command("train")(train.train)
 app.command("translate")(translate.translate)
 app.command("generate")(generate.generate)
+app.command("score")(score.score)
 app.command("embed")(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")

@@ -24,7 +24,7 @@ EXIT_CODES: dict[str, int] = {
     "TokenizerError": UNLOADABLE,
     "OSError": UNLOADABLE,
     "CorpusError": BAD_DATA,
-    "PromptError": BAD_DATA,
+    "LineError": BAD_DATA,
     "MissingExtraError": FAILURE,
 }
 

@@ -1,15 +1,21 @@
-"""What commands that run a model have in common: loading it, and choosing a search."""
+"""What commands that run a model have in common: loading it, and asking a search."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from transformer.config import ConfigError
-from transformer.decoding import SearchOptions, deterministic_search
-from transformer.decoding.processors import Chain, model_processors
+from transformer.decoding import SearchOptions
+from transformer.decoding.processors import model_processors
 from transformer.loading import LoadedModel, load_model
 from transformer.tables import Table
 
 from .console import is_terminal, say
+
+if TYPE_CHECKING:
+    from transformer.decoding.tasks import Row
+
+    from .decoding_options import Decoding
 
 _BEAMS = 5
 
@@ -24,51 +30,99 @@ def load(model: Path, *, device: str, dtype: str, quiet: bool) -> LoadedModel:
     return load_model(model, device=device, dtype=dtypes[dtype])
 
 
-def choose_search(sampling: Mapping[str, float | None], *, beam: int) -> str:
-    """Sampling if any of its options is given, else beam, else greedy.
-
-    Raises ConfigError where options contradict each other, rather than ignore one in silence.
-    """
-    try:
-        cold = sampling["temperature"] == 0.0  # greedy search, not a processor's value
-        Chain({**sampling, "temperature": None} if cold else sampling)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    given = [f"--{name}" for name, value in sampling.items() if value is not None]
-    if cold and len(given) > 1:
-        others = ", ".join(name for name in given if name != "--temperature")
-        raise ConfigError(f"temperature 0 is greedy search, which {others} cannot change")
-    if not given or cold:
-        return deterministic_search(beam)
-    if beam > 1:
-        raise ConfigError(f"{', '.join(given)} sample; --beam and --n-best above 1 do not")
-    return "sample"
-
-
 def usual_beams(loaded: LoadedModel) -> int:
-    """How many beams a model is to be decoded with where nobody says."""
+    """How many beams a translator is to be decoded with where nobody says."""
     return loaded.generation.num_beams or _BEAMS
 
 
 def search_options(
     loaded: LoadedModel,
-    sampling: Mapping[str, float | None] | None = None,
+    processors: Mapping[str, Any] | None = None,
     *,
-    beam: int,
-    n_best: int = 1,
     length_penalty: float | None = None,
-    seed: int = 0,
+    early_stopping: str | None = None,
+    **more: Any,
 ) -> SearchOptions:
     """The options of a search: those given, and for the rest the model's own settings."""
-    own, sampling = loaded.generation, sampling or {}
+    own = loaded.generation
     usual = 1.0 if own.length_penalty is None else own.length_penalty
-    cold = sampling.get("temperature") == 0.0
+    rules: Table[Any] = Table("early stopping", {"yes": True, "no": False, "never": "never"})
     return SearchOptions(
         end=frozenset(own.end_ids),
-        beam=beam,
-        n_best=n_best,
         length_penalty=usual if length_penalty is None else length_penalty,
-        early_stopping=own.early_stopping or False,
-        processors={**model_processors(own), **({} if cold else sampling)},
-        seed=seed,
+        early_stopping=(own.early_stopping or False)
+        if early_stopping is None
+        else rules[early_stopping],
+        processors={**model_processors(own), **(processors or {})},
+        **more,
     )
+
+
+def token_values(loaded: LoadedModel, asked: "Decoding") -> dict[str, Any]:
+    """Values of processors that are about tokens, by name. Raises ConfigError for one that the
+    model does not have."""
+    own = model_processors(loaded.generation)
+    found: dict[str, Any] = {}
+    if asked.bad_word:
+        spelled = (ids for word in asked.bad_word for ids in _spellings(loaded, word))
+        found["bad-words"] = [*own.get("bad-words", []), *spelled]
+    if asked.suppress:
+        tokens = [_token(loaded, name) for name in asked.suppress]
+        found["suppress"] = [*own.get("suppress", []), *tokens]
+    if asked.bias:
+        found["token-bias"] = dict(_bias(loaded, text) for text in asked.bias)
+    return found
+
+
+def _spellings(loaded: LoadedModel, word: str) -> list[list[int]]:
+    """A word's ids at the start of a text and inside one."""
+    ids = [loaded.writer.encode(text) for text in (word, f" {word}")]
+    return [some for place, some in enumerate(ids) if some and some not in ids[:place]]
+
+
+def _token(loaded: LoadedModel, name: str) -> int:
+    token = loaded.writer.token_id(name)
+    if token is None:
+        raise ConfigError(
+            f"the model has no token {name!r}; `transduce tokenizer encode --pieces` shows them"
+        )
+    return token
+
+
+def _bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        return _token(loaded, name), float(number)
+    except ValueError as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5") from None
+
+
+def stopping(
+    loaded: LoadedModel, strings: Sequence[str] | None
+) -> "Callable[[Row], bool] | None":
+    """What ends a text at any of these strings."""
+    if not strings:
+        return None
+    from transformer.decoding.stopping import stop_at
+
+    return stop_at(strings, loaded.writer)
+
+
+def constraint(loaded: LoadedModel, asked: "Decoding") -> "Constraint | None":
+    """What all that is written must match, if anything."""
+    return None
+
+
+def make_engine(
+    loaded: LoadedModel,
+    others: Sequence[LoadedModel],
+    search: str,
+    options: SearchOptions,
+    drafting: "Drafting",
+) -> "Engine":
+    """What writes: one model or several, and the search."""
+    from transformer.decoding.search import plain_engine
+
+    return plain_engine(loaded, search, options)

@@ -2,15 +2,19 @@
 
 import errno
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .console import say
+import typer
+
+from .console import BAD_DATA, say
 
 if TYPE_CHECKING:
     from tokenizer import Counts
+    from transformer.decoding import Answer, Source
 
 
 def input_lines(
@@ -60,13 +64,54 @@ def output(path: Path | None, *, reading: Sequence[str] | None = None) -> Iterat
             yield Writer(stream)
 
 
-def report(counts: "Counts", *, quiet: bool, shortened: int = 0, unfinished: int = 0) -> None:
-    """Say what had to be mended in the input, and what was cut off in the output."""
+# What a command does with its lines: answers in order, and notes of what happened, by name.
+Run = Callable[["Source", Counter[str]], Iterator["Answer"]]
+
+
+def filter_lines(
+    files: Sequence[str] | None,
+    out: Path | None,
+    run: Run,
+    show: Callable[["Answer"], Iterable[str]],
+    *,
+    column: str | None = None,
+    as_json: bool = False,
+    strict: bool = False,
+    quiet: bool = False,
+) -> None:
+    """The filter: every line of files or stdin answered, in order; then what had to be mended.
+
+    A line that fails is shown like the others, by `show`. With `strict` it makes the exit code 4.
+    """
+    from tokenizer import Counts
+
+    from .reading import LineReader
+
+    counts, notes = Counts(), Counter[str]()
+    with output(out, reading=files) as writer:  # noqa: SIM117  (what is read is known by then)
+        with LineReader(files or ["-"], counts, column=column, as_json=as_json) as source:
+            for answer in run(source, notes):
+                if answer.error is not None and not quiet and notes["failed"] == 1:
+                    say(f"line {answer.line.number + 1:,}: {answer.error}")
+                for line in show(answer):
+                    writer.line(line)
+    report(counts, quiet=quiet, notes=notes)
+    if strict and notes["failed"]:
+        raise typer.Exit(BAD_DATA)
+
+
+def report(counts: "Counts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
+    """Say what had to be mended in the input, and what went wrong with the output."""
     if quiet:
         return
-    if counts.replaced:
-        say(f"lines with invalid UTF-8, read as U+FFFD: {counts.replaced:,}")
-    if total := counts.shortened + shortened:
-        say(f"lines too long, which were shortened: {total:,}")
-    if unfinished:
-        say(f"answers cut off at their limit, which -n sets: {unfinished:,}")
+    notes = notes or Counter()
+    told = {
+        "lines with invalid UTF-8, read as U+FFFD": counts.replaced,
+        "lines too long, which were shortened": counts.shortened + notes["shortened"],
+        "lines without an answer": notes["failed"],
+        "answers that ran into a loop, written again": notes["repeating"],
+        "answers cut off at their limit, which -n sets": notes["unfinished"],
+    }
+    for what, number in told.items():
+        if number:
+            say(f"{what}: {number:,}")

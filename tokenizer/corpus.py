@@ -22,6 +22,14 @@ class CorpusError(ValueError):
     """Text that cannot be used: nothing in it, a missing column, pairs that do not match."""
 
 
+DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
+
+
+def damaged(path: str, error: BaseException) -> CorpusError:
+    """What to say of a file that breaks off or does not unpack."""
+    return CorpusError(f"{path} is a damaged gzip file: {error}")
+
+
 @dataclass
 class Counts:
     """What was read, and what had to be mended to read it."""
@@ -94,9 +102,9 @@ def read_lines(text: Text, counts: Counts | None = None) -> Iterator[str]:
         try:
             for number, raw in enumerate(byte_lines(stream, counts), 1):
                 line = decode_line(raw, counts)
-                yield _column(line, text, number, counts) if _is_table(text) else line
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise CorpusError(f"{text.path} is a damaged gzip file: {error}") from None
+                yield column_of(line, text, number, counts) if _is_table(text) else line
+        except DAMAGE as error:
+            raise damaged(text.path, error) from None
 
 
 def read_all(texts: Sequence[Text], counts: Counts | None = None) -> Iterator[str]:
@@ -126,6 +134,11 @@ def read_chunks(text: Text, counts: Counts | None = None, *, size: int = 1 << 16
 def is_records(text: Text) -> bool:
     """Whether each line is a document of its own (a table), rather than part of a running text."""
     return _is_table(text)
+
+
+def is_json(text: Text) -> bool:
+    """Whether each line is a JSON object."""
+    return not text.plain and _format(text.path) in {".jsonl", ".ndjson"}
 
 
 def read_pairs(
@@ -162,7 +175,11 @@ def _is_table(text: Text) -> bool:
     return text.column is not None or _format(text.path) in {".tsv", ".jsonl", ".ndjson"}
 
 
-def _column(line: str, text: Text, number: int, counts: Counts) -> str:
+def column_of(line: str, text: Text, number: int, counts: Counts) -> str:
+    """The column of a table's line that is asked for, the first (JSONL: `text`) unless said.
+
+    Raises CorpusError where there is none.
+    """
     where = f"{text.path}, line {number}"
     if _format(text.path) in {".jsonl", ".ndjson"}:
         return _field(line, text.column or "text", where, counts)
@@ -186,9 +203,15 @@ def _field(line: str, name: str, where: str, counts: Counts) -> str:
         ) from None
     if not isinstance(value, str):
         raise CorpusError(f"{where}: field {name!r} is not text")
+    return mended(value, counts)
+
+
+def mended(value: object, counts: Counts) -> str:
+    """A JSON text, with U+FFFD in place of halves of surrogate pairs, which no tokenizer takes."""
+    text = str(value)
     try:
-        value.encode()
-    except UnicodeEncodeError:  # JSON can spell half of a surrogate pair, which no tokenizer takes
+        text.encode()
+    except UnicodeEncodeError:
         counts.replaced += 1
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

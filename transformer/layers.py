@@ -88,6 +88,16 @@ class CrossAttention(nn.Module):
         k_BSGK, v_BSGK = heads.chunk(2, dim=2)
         return k_BSGK, v_BSGK
 
+    def weights(self, x_BTD: Tensor, states_BSD: Tensor, mask_B1TS: Tensor | None) -> Tensor:
+        """How much each head looks at each source position, `softmax(QKᵀ/√d_k)`: (B, H, T, S)."""
+        q_BTHK = self.q(x_BTD).unflatten(-1, (-1, self.config.head_width))
+        k_BSHK, _ = self.keys_values(states_BSD)
+        k_BSHK = k_BSHK.repeat_interleave(q_BTHK.size(2) // k_BSHK.size(2), dim=2)
+        scores_BHTS = torch.einsum("bthk,bshk->bhts", self.config.scale * q_BTHK, k_BSHK)
+        if mask_B1TS is not None:
+            scores_BHTS = scores_BHTS + masks.additive(mask_B1TS)
+        return scores_BHTS.softmax(dim=-1)
+
     def forward(self, x_BTD: Tensor, scope: CrossScope, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D). Rows that share a cached text are queries of one row."""
         if scope.cached is not None:

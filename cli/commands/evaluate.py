@@ -23,7 +23,7 @@ def evaluate(
     tokenize: Annotated[
         str, typer.Option(help="sacreBLEU's tokenization; none: as it is.")
     ] = "13a",
-    beam: opt.MaybeBeam = None,
+    beam: opt.Beam = None,
     source_language: opt.SourceLanguage = None,
     target_language: opt.TargetLanguage = None,
     length_penalty: opt.LengthPenalty = None,

@@ -1,83 +1,146 @@
-"""`transduce generate`: a prompt in, its continuation out."""
+"""`transduce generate`: prompts in, their continuations out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import options as opt
-from ..console import say
-from ..streams import output, piped_text
+from ..decoding_options import Decoding, Drafting
+from ..grouping import grouped
+from ..streams import filter_lines, output, piped_text
+
+if TYPE_CHECKING:
+    from transformer.decoding import Engine, GenerationOptions
+    from transformer.loading import LoadedModel
+
+    from ..showing import Show
 
 _MAX_TOKENS = 256
 _TEMPERATURE = 0.8  # unless another is asked for, or beams
 
 
+@grouped
 def generate(
     prompt: Annotated[
         str | None, typer.Argument(help="What to continue; piped text joins.")
     ] = None,
     *,
-    model: opt.Model,
+    model: opt.Models,
     prompt_file: Annotated[
         Path | None, typer.Option("-f", "--file", help="A file whose text joins the prompt.")
     ] = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option("-n", "--max-tokens", min=1, help="The most tokens to write; 256 if unsaid."),
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Each line is a prompt: n lines in, n lines out.")
+    ] = False,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="The prompt is a message; at a terminal, talk.")
+    ] = False,
+    system: Annotated[
+        str | None, typer.Option("--system", help="With --chat: what the model is told first.")
     ] = None,
-    temperature: opt.Temperature = None,
-    top_k: opt.TopK = None,
-    top_p: opt.TopP = None,
-    min_p: opt.MinP = None,
-    seed: opt.Seed = 0,
-    beam: opt.Beam = 1,
-    length_penalty: opt.LengthPenalty = None,
-    n_best: opt.NBest = 1,
+    overflow: Annotated[
+        str,
+        typer.Option(
+            help="A prompt longer than the context: error; left: its end is kept; slide: and "
+            "writing goes on when the context is full."
+        ),
+    ] = "error",
+    decoding: Decoding,
+    drafting: Drafting,
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", help="Show the continuation alone.")
     ] = False,
+    as_json: opt.Json = False,
+    json_lines: opt.JsonLines = False,
+    scores: opt.Scores = False,
+    strict: opt.Strict = False,
+    batch_tokens: opt.BatchTokens = 4096,
+    column: opt.Column = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     out: opt.Output = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Continue a prompt, shown as it is written: sampled at temperature 0.8 unless you say."""
-    from transformer.decoding import (
-        GenerationOptions,
-        encode_prompt,
-        generate_texts,
-        stream_text,
-    )
+    """Continue a prompt, shown as it is written: sampled at temperature 0.8 unless you say.
 
-    from ..running import choose_search, load, search_options
+    In float32 on a CPU the same prompt, seed and line number give the same text in any batch; in
+    bfloat16 and on GPUs two tokens that are almost equally likely may take each other's place.
+    """
+    from transformer.config import ConfigError
+    from transformer.decoding import GenerationOptions
+    from transformer.decoding import generate as continue_lines
 
-    sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
-    beams = max(beam, n_best)
-    if beams == 1 and temperature is None:
-        sampling["temperature"] = _TEMPERATURE
-    search = choose_search(sampling, beam=beams)
-    text = _text(prompt, prompt_file)
-    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    from ..running import constraint, load, make_engine
+    from ..showing import Show
+
+    if lines and (chat or prompt is not None):
+        raise ConfigError("--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat")
+    search = decoding.choose(usual_temperature=_TEMPERATURE)
+    text = "" if lines else _text(prompt, prompt_file)
+    loaded, *others = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    options = decoding.options(loaded, search=search, usual=1, temperature=_TEMPERATURE)
+    engine = make_engine(loaded, others, search, options, drafting)
     asked = GenerationOptions(
         search=search,
-        options=search_options(
-            loaded, sampling, beam=beam, n_best=n_best, length_penalty=length_penalty, seed=seed
-        ),
-        max_tokens=max_tokens or _MAX_TOKENS,
+        options=options,
+        max_tokens=decoding.max_tokens or _MAX_TOKENS,
+        min_tokens=decoding.min_tokens,
+        overflow=overflow,
+        stop=decoding.stop or (),
+        constraint=constraint(loaded, decoding),
+        batch_tokens=batch_tokens,
+        blank=not lines,
     )
-    room = loaded.config.max_positions - len(encode_prompt(loaded, text))
-    if max_tokens is not None and max_tokens > room and not quiet:
-        say(f"the model's context leaves room for {room:,} tokens of the {max_tokens:,} asked for")
-    shown = "" if no_prompt else text
+    show = Show(
+        loaded, n_best=decoding.n_best, as_json=as_json, scores=scores, asked="prompt",
+        with_prompt=not (no_prompt or lines),
+    )
+    if lines:
+        filter_lines(
+            None if prompt_file is None else [str(prompt_file)],
+            out,
+            lambda source, counts: continue_lines(
+                loaded, source, asked, engine=engine, counts=counts
+            ),
+            show,
+            column=column,
+            as_json=json_lines,
+            strict=strict,
+            quiet=quiet,
+        )
+    elif chat:
+        from ..chatting import talk
+
+        talk(loaded, text, asked, engine, system=system, out=out)
+    else:
+        _continue(loaded, text, asked, engine, show, out=out)
+
+
+def _continue(
+    loaded: "LoadedModel",
+    text: str,
+    asked: "GenerationOptions",
+    engine: "Engine",
+    show: "Show",
+    *,
+    out: Path | None,
+) -> None:
+    """One prompt: shown as it is written, or once it is finished where that cannot be."""
+    from transformer.decoding import Given, PromptError, stream_text
+    from transformer.decoding import generate as continue_lines
+
     with output(out) as writer:
-        if search == "beam":
-            for continuation, _ in generate_texts(loaded, text, asked):
-                writer.line(f"{shown}{continuation}")
+        if show.whole or asked.search == "beam":
+            (answer,) = continue_lines(loaded, Given([text]), asked, engine=engine)
+            if answer.error is not None:
+                raise PromptError(answer.error)
+            for line in show(answer):
+                writer.line(line)
             return
-        pieces = stream_text(loaded, text, asked)
+        pieces = stream_text(loaded, text, asked, engine=engine)
         first = next(pieces, "")  # errors come before anything is shown
-        writer.piece(f"{shown}{first}")
+        writer.piece(f"{text if show.with_prompt else ''}{first}")
         for piece in pieces:
             writer.piece(piece)
         writer.line("")

@@ -1,36 +1,58 @@
 """`transduce translate`: lines in, translations out."""
 
-from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import options as opt
-from ..streams import input_lines, output, report
+from ..decoding_options import Decoding, Drafting
+from ..grouping import grouped
+from ..streams import filter_lines
 
 
+@grouped
 def translate(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="Default: stdin.")
     ] = None,
     *,
-    model: opt.Model,
-    beam: opt.MaybeBeam = None,
+    model: opt.Models,
     source_language: opt.SourceLanguage = None,
     target_language: opt.TargetLanguage = None,
-    length_penalty: opt.LengthPenalty = None,
-    n_best: opt.NBest = 1,
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Put each answer's score and a tab before it.")
-    ] = False,
-    temperature: opt.Temperature = None,
-    top_k: opt.TopK = None,
-    top_p: opt.TopP = None,
-    min_p: opt.MinP = None,
-    seed: opt.Seed = 0,
-    max_tokens: Annotated[
-        int | None, typer.Option("-n", "--max-tokens", min=1, help="The most tokens of an answer.")
+    decoding: Decoding,
+    drafting: Drafting,
+    min_ratio: Annotated[
+        float, typer.Option(min=0.0, help="The fewest tokens, as a factor of the source's.")
+    ] = 0.0,
+    max_ratio: Annotated[
+        float, typer.Option(min=0.0, help="The most tokens, as a factor of the source's, plus 10.")
+    ] = 2.0,
+    coverage_penalty: Annotated[
+        float, typer.Option(min=0.0, help="β of GNMT's, by which finished beams are ranked.")
+    ] = 0.0,
+    mbr: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of so many samples the one most like the others, by chrF."),
     ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Translate sentence by sentence; keep what is between.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="How every translation begins.")] = "",
+    glossary: Annotated[
+        Path | None,
+        typer.Option(help="TSV: where a line has the first, its translation has the second."),
+    ] = None,
+    no_guard: Annotated[
+        bool, typer.Option("--no-guard", help="Leave texts that run into a loop as they are.")
+    ] = False,
+    scores: opt.Scores = False,
+    alignments: Annotated[
+        bool, typer.Option("--alignments", help="Put a tab and pairs of words, i-j, behind it.")
+    ] = False,
+    as_json: opt.Json = False,
+    json_lines: opt.JsonLines = False,
+    strict: opt.Strict = False,
     batch_tokens: opt.BatchTokens = 4096,
     column: opt.Column = None,
     device: opt.Device = "auto",
@@ -38,35 +60,54 @@ def translate(
     out: opt.Output = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Translate each line. n lines in, n lines out (n-best: n times as many), in order."""
-    from tokenizer import Counts
-    from transformer.decoding import TranslationOptions, translate_lines
+    """Translate each line. n lines in, n lines out (n-best: n times as many), in order.
 
-    from ..running import choose_search, load, search_options, usual_beams
+    In float32 on a CPU a line's translation does not depend on the lines beside it; in bfloat16 and
+    on GPUs two texts that are almost equally likely may take each other's place.
+    """
+    from transformer.decoding import TranslationOptions, translate
+    from transformer.decoding.glossary import read_glossary
 
-    sampling = {"temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
-    choose_search(sampling, beam=max(beam or 1, n_best))  # mistakes first, then what takes time
-    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
-    sampled = any(value is not None for value in sampling.values())
-    beams = max(beam or (1 if sampled else usual_beams(loaded)), n_best)
-    search = choose_search(sampling, beam=beams)
+    from ..running import constraint, load, make_engine, usual_beams
+    from ..showing import Show
+
+    decoding = decoding.with_samples(mbr)
+    decoding.choose(usual=2)  # mistakes first, then what takes time
+    read_words = None if glossary is None else read_glossary(glossary)
+    loaded, *others = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    usual = usual_beams(loaded)
+    search = decoding.choose(usual=usual)
+    kept = decoding.n_best if not mbr else 1
+    options = decoding.options(
+        loaded, search=search, usual=usual, keep_all=bool(coverage_penalty)
+    )
     asked = TranslationOptions(
         search=search,
-        options=search_options(
-            loaded, sampling, beam=beams, n_best=n_best, length_penalty=length_penalty, seed=seed
-        ),
+        options=options,
         batch_tokens=batch_tokens,
-        max_tokens=max_tokens,
+        max_tokens=decoding.max_tokens,
+        ratio=max_ratio,
+        min_tokens=decoding.min_tokens,
+        min_ratio=min_ratio,
+        guard=not no_guard,
+        split=split,
+        prefix=prefix,
+        coverage=coverage_penalty,
+        consensus=bool(mbr),
+        glossary=read_words,
+        constraint=constraint(loaded, decoding),
         source_language=source_language,
         target_language=target_language,
     )
-    read, counts = Counts(), Counter[str]()
-    with output(out, reading=files) as writer:
-        for answer in translate_lines(
-            loaded, input_lines(files, read, column), asked, counts=counts
-        ):
-            for place in range(n_best):
-                text = answer.texts[place] if place < len(answer.texts) else ""
-                score = answer.hypotheses[place].score if place < len(answer.hypotheses) else 0.0
-                writer.line(f"{score:.4f}\t{text}" if scores else text)
-    report(read, quiet=quiet, shortened=counts["shortened"], unfinished=counts["unfinished"])
+
+    engine = make_engine(loaded, others, search, options, drafting)
+    filter_lines(
+        files,
+        out,
+        lambda source, counts: translate(loaded, source, asked, engine=engine, counts=counts),
+        Show(loaded, n_best=kept, as_json=as_json, scores=scores, alignments=alignments),
+        column=column,
+        as_json=json_lines,
+        strict=strict,
+        quiet=quiet,
+    )

@@ -10,11 +10,13 @@ from tokenizer import TrainingOptions, train_tokenizer
 from transformer.decoding import (
     SEARCHES,
     GenerationOptions,
+    Given,
     ModelStepper,
+    Output,
     PromptError,
     SearchOptions,
     Task,
-    generate_texts,
+    generate,
     stream_text,
     write,
 )
@@ -88,23 +90,28 @@ def writer() -> LoadedModel:
     return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
 
 
+def continued(writer: LoadedModel, prompt: str, options: GenerationOptions) -> Output:
+    (answer,) = generate(writer, Given([prompt]), options)
+    return answer.outputs[0]
+
+
 @pytest.mark.parametrize("name", ["greedy", "sample"])
 def test_streamed_pieces_make_the_finished_text(writer: LoadedModel, name: str) -> None:
     for seed in range(5):
         search = SearchOptions(end=END, processors=SAMPLING if name == "sample" else {}, seed=seed)
         options = GenerationOptions(search=name, options=search, max_tokens=40)
-        ((whole, _),) = generate_texts(writer, "the cat 🙂", options)
-        assert "".join(stream_text(writer, "the cat 🙂", options)) == whole
+        whole = continued(writer, "the cat 🙂", options)
+        assert "".join(stream_text(writer, "the cat 🙂", options)) == whole.text
 
 
 def test_the_context_is_filled_and_never_left(writer: LoadedModel) -> None:
     options = GenerationOptions(
         search="greedy", options=SearchOptions(end=frozenset()), max_tokens=10_000
     )
-    ((_, found),) = generate_texts(writer, "the", options)
-    assert len(writer.tokenizer.encode("the")) + len(found.ids) == 64
+    found = continued(writer, "the", options)
+    assert len(writer.tokenizer.encode("the")) + len(found.hypothesis.ids) == 64
     with pytest.raises(PromptError, match=r"the prompt has \d+ tokens; the model's context is 64"):
-        generate_texts(writer, "the cat " * 99, options)
+        next(stream_text(writer, "the cat " * 99, options))
 
 
 def test_vocabulary_of_the_tiny_models_is_what_these_tests_assume() -> None:

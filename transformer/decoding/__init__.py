@@ -5,13 +5,13 @@ from .generation import (
     GenerationOptions,
     PromptError,
     encode_prompt,
-    generate_texts,
+    generate,
+    stream,
     stream_text,
 )
-from .tasks import Hypothesis, SearchOptions
 from .lines import Answer, Given, Line, LineError, Output, Source
 from .processors import PROCESSORS
-from .search import SEARCHES, Search, deterministic_search, run, write
+from .search import SEARCHES, Engine, Search, deterministic_search, run, write
 from .stepper import ModelStepper, Stepper
 from .tasks import Finished, Hypothesis, SearchOptions, Task, Token
 from .translation import TranslationOptions, translate, translate_lines
@@ -21,6 +21,7 @@ __all__ = [
     "SEARCHES",
     "Answer",
     "Difference",
+    "Engine",
     "Finished",
     "GenerationOptions",
     "Given",
@@ -40,8 +41,9 @@ __all__ = [
     "compare",
     "deterministic_search",
     "encode_prompt",
-    "generate_texts",
+    "generate",
     "run",
+    "stream",
     "stream_text",
     "translate",
     "translate_lines",

@@ -6,20 +6,17 @@ being written.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
 from .lines import Answer, Line, LineError, Plan, Source
-from .repetition import is_loop
-from .search import Search, run
-from .stepper import Stepper
+from .search import Engine, run
 from .tasks import Event, Finished, Hypothesis, Task
 
 _FIRST = 16  # lines in the first window; each is twice the one before, so output starts early
 _LARGEST = 1024  # lines that are sorted by length together
 _FREE = 0.25  # of the batch, before waiting lines enter: entering copies what is there
-_BLOCKED = 3  # n-grams that do not repeat when a loop is written again
 
 
 @dataclass
@@ -40,38 +37,28 @@ class _Job:
 def answers(
     source: Source,
     plan: Plan,
+    engine: Engine,
     *,
-    stepper: Stepper,
-    search: Search,
     budget: int,
-    guard: bool = False,
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer]:
     """Answer any number of lines, in order, in bounded memory, each as soon as it and all before
     it are done.
 
     `budget` is the most tokens of sources (or prompts and what is written) in a batch, padding and
-    beams counted. With `guard`, texts that run into a loop are written again without repeated
-    n-grams. `counts` gathers what happened: failed, unfinished, repeating.
+    beams counted. `counts` gathers what happened: failed, unfinished, repeating.
     """
-    filter_ = _Filter(source, plan, search, budget, guard, Counter() if counts is None else counts)
-    for events in run(stepper, search, filter_.take):
+    counts = Counter() if counts is None else counts
+    filter_ = _Filter(source, plan, max(1, budget // engine.search.width), counts)
+    for events in run(*engine, filter_.take):
         filter_.note(events)
         yield from filter_.ready()
 
 
 class _Filter:
-    def __init__(
-        self,
-        source: Source,
-        plan: Plan,
-        search: Search,
-        budget: int,
-        guard: bool,
-        counts: Counter[str],
-    ) -> None:
-        self._source, self._plan, self._counts, self._guard = source, plan, counts, guard
-        self._budget = max(1, budget // search.width)
+    def __init__(self, source: Source, plan: Plan, budget: int, counts: Counter[str]) -> None:
+        self._source, self._plan, self._counts = source, plan, counts
+        self._budget = budget
         self._size, self._falling, self._ended = _FIRST, True, False
         self._waiting: list[Task] = []  # the next at the end
         self._jobs: dict[int, _Job] = {}  # by line, until given back
@@ -107,8 +94,12 @@ class _Filter:
             return
         self._size = min(2 * self._size, _LARGEST)
         for line, tasks in zip(lines, self._plan.prepare(lines), strict=True):
-            refused = isinstance(tasks, LineError)
-            job = _Job(line, [] if refused else tasks, error=str(tasks) if refused else None)
+            if line.error is not None:
+                job = _Job(line, [], error=line.error)
+            elif isinstance(tasks, LineError):
+                job = _Job(line, [], error=str(tasks))
+            else:
+                job = _Job(line, tasks)
             self._jobs[line.number] = job
             for place, task in enumerate(job.tasks):
                 self._place[task] = line.number, place
@@ -121,14 +112,14 @@ class _Filter:
         for event in events:
             if isinstance(event, Finished):
                 number, place = self._place.pop(event.task)
-                if self._guard and any(is_loop(h.ids) for h in event.hypotheses[:1]):
-                    self._counts["repeating"] += 1
-                    if not event.task.no_repeat:
-                        again = replace(event.task, no_repeat=_BLOCKED)
-                        self._place[again] = number, place
-                        self._waiting.append(again)
-                        continue
-                self._jobs[number].found[place] = event.hypotheses
+                job = self._jobs[number]
+                if (task := self._plan.again(event.task, event.hypotheses)) is not None:
+                    self._counts["repeating"] += task.no_repeat > event.task.no_repeat
+                    job.tasks[place] = task
+                    self._place[task] = number, place
+                    self._waiting.append(task)
+                else:
+                    job.found[place] = event.hypotheses
 
     def ready(self) -> Iterator[Answer]:
         """Give back what is done and follows what was given back."""
@@ -142,7 +133,7 @@ class _Filter:
         if error is None:
             try:
                 found = [job.found[place] for place in range(len(job.tasks))]
-                outputs = self._plan.outputs(job.line, found) if found else []
+                outputs = self._plan.outputs(job.line, job.tasks, found) if found else []
                 cut = any(h.reason == "length" for some in found for h in some[:1])
                 self._counts["unfinished"] += cut
                 return Answer(job.line, outputs)

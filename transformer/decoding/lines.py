@@ -1,9 +1,10 @@
 """Lines of text in, answers out: what passes between the command line and decoding."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from .tasks import Hypothesis, Task
 
@@ -20,6 +21,8 @@ class Line(NamedTuple):
     number: int  # from 0
     text: str
     prefix: str = ""  # how its answer begins
+    fields: Mapping[str, Any] = MappingProxyType({})  # what came with it and goes out again
+    error: str | None = None  # why it cannot be read
 
 
 class Output(NamedTuple):
@@ -27,6 +30,11 @@ class Output(NamedTuple):
 
     text: str
     hypothesis: Hypothesis
+    task: Task | None = None  # what it answers; None: several, one after another
+
+    def scored(self, score: float) -> "Output":
+        """The same with another score."""
+        return self._replace(hypothesis=self.hypothesis._replace(score=score))
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,12 @@ class Plan(Protocol):
         """Each line's tasks, none for an empty line; or why there cannot be any."""
         ...
 
-    def outputs(self, line: Line, found: Sequence[Sequence[Hypothesis]]) -> list[Output]:
+    def again(self, task: Task, found: Sequence[Hypothesis]) -> Task | None:
+        """What to write in a task's place, where what was found will not do."""
+        ...
+
+    def outputs(
+        self, line: Line, tasks: Sequence[Task], found: Sequence[Sequence[Hypothesis]]
+    ) -> list[Output]:
         """What a line's tasks have become. Raises LineError."""
         ...

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from ..loading import LoadedModel
 from ..tables import Table
 from .beam import BeamSearch
-from .stepper import Stepper
+from .stepper import ModelStepper, Stepper
 from .tasks import Event, Finished, Hypothesis, SearchOptions, Task
 from .writing import PICKS, Writing
 
@@ -34,6 +35,18 @@ SEARCHES: Table[Callable[[SearchOptions], Search]] = Table(
     "search",
     {**{name: partial(Writing, pick=pick) for name, pick in PICKS.items()}, "beam": BeamSearch},
 )
+
+class Engine(NamedTuple):
+    """What writes: a search, and the step function that it asks."""
+
+    stepper: Stepper
+    search: Search
+
+
+def plain_engine(loaded: LoadedModel, search: str, options: SearchOptions) -> Engine:
+    """One model, and a search by its name in SEARCHES."""
+    return Engine(ModelStepper(loaded.model), SEARCHES[search](options))
+
 
 # Gives tasks to begin beside those that are running, if any are to begin now; None at the end.
 Take = Callable[[Sequence[Task]], Sequence[Task] | None]

@@ -2,16 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config import ConfigError
 from ..loading import LoadedModel
+from .aligning import attention, coverage
+from .consensus import choose
 from .filtering import answers
+from .glossary import Glossary, phrase_ids
 from .languages import request
 from .lines import MAX_CHARACTERS, Answer, Given, Line, LineError, Output, Source
-from .search import SEARCHES
-from .stepper import ModelStepper
-from .tasks import Hypothesis, SearchOptions, Task
+from .repetition import is_loop
+from .search import Engine, plain_engine
+from .sentences import Piece, fit, split
+from .tasks import Constraint, Hypothesis, SearchOptions, Task
+
+_BLOCKED = 3  # n-grams that do not repeat when a loop is written again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,12 @@ class TranslationOptions:
     min_tokens: int = 0
     min_ratio: float = 0.0  # times the source's tokens
     guard: bool = True  # write texts that run into loops again
+    split: bool = False  # sentence by sentence
+    prefix: str = ""  # how a translation begins where its line does not say
+    coverage: float = 0.0  # β of the coverage penalty, which ranks what beam search has found
+    consensus: bool = False  # the sample that is most like the others
+    glossary: Glossary | None = None
+    constraint: Constraint | None = None
     source_language: str | None = None
     target_language: str | None = None
 
@@ -45,35 +57,67 @@ class TranslationPlan:
 
     def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
         """See Plan."""
+        texts = [self._pieces(line.text) for line in lines]
         encode = self._loaded.tokenizer.encode_batch
-        rows = encode([line.text[:MAX_CHARACTERS] for line in lines])
-        return [self._prepare(line, ids) for line, ids in zip(lines, rows, strict=True)]
+        rows = iter(encode([piece.text for pieces in texts for piece in pieces]))
+        found: list[list[Task] | LineError] = []
+        for line, pieces in zip(lines, texts, strict=True):
+            ids = [next(rows) for _ in pieces]
+            found.append(self._tasks(line, pieces, ids))
+        return found
 
-    def _prepare(self, line: Line, ids: list[int]) -> list[Task] | LineError:
-        if not line.text.strip() or not ids:
-            return []
-        asked, context = self._asked, self._loaded.config.max_positions
-        source = [*asked.before, *ids, *asked.after]
-        if len(source) > context or len(line.text) > MAX_CHARACTERS:
+    def _pieces(self, text: str) -> list[Piece]:
+        """What is translated by itself: the line, or its sentences."""
+        if not self._options.split:
+            return [Piece(text[: MAX_CHARACTERS + 1], "")] if text.strip() else []
+        size = self._loaded.tokenizer
+        return fit(split(text[:MAX_CHARACTERS]), lambda t: len(size.encode(t)), self._room())
+
+    def _room(self) -> int:
+        """Tokens of a source, without what stands around them."""
+        around = len(self._asked.before) + len(self._asked.after)
+        return max(1, self._loaded.config.max_positions - around)
+
+    def _tasks(
+        self, line: Line, pieces: Sequence[Piece], rows: Sequence[list[int]]
+    ) -> list[Task] | LineError:
+        if len(line.text) > MAX_CHARACTERS:
             return LineError(
-                f"the line has {len(source):,} tokens or more; the model reads {context:,}"
-                if len(line.text) > MAX_CHARACTERS
-                else f"the line has {len(source):,} tokens; the model reads {context:,}"
+                f"the line has {len(line.text):,} characters; {MAX_CHARACTERS:,} are read"
             )
-        return [self._task(line, source)]
+        longest = max(map(len, rows), default=0)
+        if longest > self._room():
+            return LineError(
+                f"the line has {longest:,} tokens; the model reads {self._room():,}: shorten it, "
+                "or translate its sentences one by one (--split)"
+            )
+        several = len(pieces) > 1
+        return [
+            self._task(line, piece.text, ids, place=n, keys=(line.number, n)[: 1 + several])
+            for n, (piece, ids) in enumerate(zip(pieces, rows, strict=True))
+            if ids and piece.text.strip()
+        ]
 
-    def _task(self, line: Line, source: list[int]) -> Task:
-        first = [] if self._asked.first is None else [self._asked.first]
-        begun = self._loaded.writer.encode(line.prefix) if line.prefix else []
+    def _task(
+        self, line: Line, text: str, ids: list[int], *, place: int, keys: tuple[int, ...]
+    ) -> Task:
+        asked, options = self._asked, self._options
+        source = [*asked.before, *ids, *asked.after]
+        first = [] if asked.first is None else [asked.first]
+        prefix = (line.prefix or options.prefix) if place == 0 else ""
+        begun = self._loaded.writer.encode(prefix) if prefix else []
         limit = self._limit(source)
-        least = max(self._options.min_tokens, int(self._options.min_ratio * len(source)))
+        least = max(options.min_tokens, int(options.min_ratio * len(source)))
+        phrases = options.glossary.phrases_for(text) if options.glossary else []
         return Task(
-            prompt=[self._asked.start],
+            prompt=[asked.start],
             source=source,
             limit=limit,
-            keys=(line.number,),
+            keys=keys,
             least=min(least, limit - 1),
             prefix=[*first, *begun],
+            phrases=[phrase_ids(self._loaded.writer, phrase) for phrase in phrases],
+            constraint=options.constraint,
         )
 
     def _limit(self, source: Sequence[int]) -> int:
@@ -82,15 +126,58 @@ class TranslationPlan:
         usual = known - 1 if known else int(options.ratio * len(source)) + 10
         return max(1, min(self._loaded.config.max_positions, options.max_tokens or usual))
 
-    def outputs(self, line: Line, found: Sequence[Sequence[Hypothesis]]) -> list[Output]:
-        """See Plan."""
-        del line
-        (hypotheses,) = found
-        if not hypotheses:
+    def again(self, task: Task, found: Sequence[Hypothesis]) -> Task | None:
+        """See Plan. A text that ran into a loop is written without repeated n-grams."""
+        looping = self._options.guard and not task.no_repeat and found and is_loop(found[0].ids)
+        return replace(task, no_repeat=_BLOCKED) if looping else None
+
+    def outputs(
+        self, line: Line, tasks: Sequence[Task], found: Sequence[Sequence[Hypothesis]]
+    ) -> list[Output]:
+        """See Plan. The n-th answer to a line of several sentences is made of their n-th ones."""
+        parts = [self._ranked(task, some) for task, some in zip(tasks, found, strict=True)]
+        if not all(parts):
             raise LineError("nothing that may be written meets what is asked of it")
-        texts = self._loaded.writer.decode_batch([h.ids for h in hypotheses])
-        single = (" ".join(text.split("\n")) for text in texts)
-        return [Output(text, h) for text, h in zip(single, hypotheses, strict=True)]
+        if not self._options.split:
+            return parts[0]
+        pieces = self._pieces(line.text)
+        count = min(map(len, parts))
+        return [self._joined(pieces, [part[n] for part in parts]) for n in range(count)]
+
+    def _ranked(self, task: Task, found: Sequence[Hypothesis]) -> list[Output]:
+        """One task's answers, best first."""
+        texts = self._loaded.writer.decode_batch([h.ids for h in found])
+        outputs = [
+            Output(" ".join(text.split("\n")), h, task)
+            for text, h in zip(texts, found, strict=True)
+        ]
+        if self._options.consensus and found:
+            outputs = [outputs[place] for place in choose([output.text for output in outputs])]
+        if self._options.coverage and found:
+            weights = attention(self._loaded, task, found)
+            outputs = [
+                output.scored(output.hypothesis.score + self._options.coverage * coverage(w))
+                for output, w in zip(outputs, weights, strict=True)
+            ]
+            outputs.sort(key=lambda output: -output.hypothesis.score)
+        return outputs
+
+    def _joined(self, pieces: Sequence[Piece], parts: Sequence[Output]) -> Output:
+        """The translations of a line's sentences, between which stands what stood there."""
+        waiting, text = iter(parts), ""
+        for piece in pieces:
+            text += (next(waiting).text if piece.text.strip() else piece.text) + piece.after
+        gains = [gain for part in parts for gain in part.hypothesis.log_probabilities]
+        reasons = [part.hypothesis.reason for part in parts]
+        return Output(
+            text,
+            Hypothesis(
+                ids=[token for part in parts for token in part.hypothesis.ids],
+                score=self._options.options.score(sum(gains), len(gains)),
+                log_probabilities=gains,
+                reason=next((reason for reason in reasons if reason != "end"), "end"),
+            ),
+        )
 
 
 def translate(
@@ -98,20 +185,19 @@ def translate(
     source: Source,
     options: TranslationOptions,
     *,
+    engine: Engine | None = None,
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer]:
-    """Translate any number of lines, in order, in bounded memory. `counts`: see `answers`.
+    """Translate any number of lines, in order, in bounded memory, by the model's own stepper and
+    `options.search` unless another engine is given. `counts`: see `answers`.
 
     Raises ConfigError for a model without an encoder.
     """
-    plan = TranslationPlan(loaded, options)
     return answers(
         source,
-        plan,
-        stepper=ModelStepper(loaded.model),
-        search=SEARCHES[options.search](options.options),
+        TranslationPlan(loaded, options),
+        engine or plain_engine(loaded, options.search, options.options),
         budget=options.batch_tokens,
-        guard=options.guard,
         counts=counts,
     )
 

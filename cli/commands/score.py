@@ -1,0 +1,117 @@
+"""`transduce score`: how likely given texts are."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import options as opt
+from ..console import say
+from ..streams import filter_lines
+
+if TYPE_CHECKING:
+    from transformer.decoding import Answer
+    from transformer.loading import LoadedModel
+
+
+def score(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Default: stdin.")
+    ] = None,
+    *,
+    model: opt.Model,
+    source_language: opt.SourceLanguage = None,
+    target_language: opt.TargetLanguage = None,
+    length_penalty: opt.LengthPenalty = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON each, with the tokens and their scores.")
+    ] = False,
+    json_lines: opt.JsonLines = False,
+    strict: opt.Strict = False,
+    batch_tokens: opt.BatchTokens = 4096,
+    column: opt.Column = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    out: opt.Output = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """How likely each line's text is: its score, perplexity and bits per byte, between tabs.
+
+    A decoder's lines are texts. An encoder-decoder's are sources and translations, with a tab
+    between. What `translate --json` and `generate --json` write is understood with --json-input:
+    the scores are then those that they reported.
+    """
+    from transformer.decoding.scoring import Exam, TextExam, TranslationExam, scores
+
+    from ..running import load, search_options
+
+    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    options = search_options(loaded, length_penalty=length_penalty)
+    exam: Exam = (
+        TranslationExam(loaded, source_language, target_language)
+        if loaded.config.shape == "encoder-decoder"
+        else TextExam(loaded)
+    )
+    show = _Show(loaded, as_json=as_json)
+    filter_lines(
+        files,
+        out,
+        lambda source, counts: scores(
+            loaded, source, exam, options, budget=batch_tokens, counts=counts
+        ),
+        show,
+        column=column,
+        as_json=json_lines,
+        strict=strict,
+        quiet=quiet,
+    )
+    if not quiet and show.tokens:
+        say(
+            f"{show.tokens:,} tokens: perplexity {math.exp(show.nats / show.tokens):.4f}, "
+            f"{show.nats / math.log(2) / max(1, show.size):.4f} bits per byte"
+        )
+
+
+class _Show:
+    """Each line's figures, and the sums over all."""
+
+    def __init__(self, loaded: "LoadedModel", *, as_json: bool) -> None:
+        self._loaded, self._as_json = loaded, as_json
+        self.nats, self.tokens, self.size = 0.0, 0, 0
+
+    def __call__(self, answer: "Answer") -> Iterator[str]:
+        """The line that answers one line."""
+        if not answer.outputs:
+            record = {"error": answer.error} if answer.error is not None else {"text": ""}
+            yield json.dumps({**answer.line.fields, **record}) if self._as_json else ""
+            return
+        found = self._figures(answer)
+        if self._as_json:
+            yield json.dumps({**answer.line.fields, **found}, ensure_ascii=False)
+        else:
+            yield "\t".join(
+                f"{found[name]:.4f}" for name in ("score", "perplexity", "bits_per_byte")
+            )
+
+    def _figures(self, answer: "Answer") -> dict[str, Any]:
+        (output,) = answer.outputs
+        hypothesis = output.hypothesis
+        gains, writer = hypothesis.log_probabilities, self._loaded.writer
+        ends = [self._loaded.generation.end_id] * (len(gains) - len(hypothesis.ids))
+        text = output.text
+        if output.task is not None and output.task.source and "source" not in answer.line.fields:
+            text = text.partition("\t")[2]
+        nats, size = -sum(gains), len(text.encode("utf-8", "replace"))
+        self.nats, self.tokens, self.size = (
+            self.nats + nats, self.tokens + len(gains), self.size + size
+        )
+        return {
+            "text": output.text,
+            "score": hypothesis.score,
+            "tokens": [writer.token(token) for token in [*hypothesis.ids, *ends]],
+            "token_scores": gains,
+            "perplexity": math.exp(min(700.0, nats / len(gains))),
+            "bits_per_byte": nats / math.log(2) / max(1, size),
+        }

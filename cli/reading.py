@@ -1,0 +1,125 @@
+"""Lines read ahead by a thread, so that work goes on while nobody types."""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Condition, Thread
+from types import TracebackType
+from typing import Any, Self
+
+from tokenizer import CorpusError, Counts, Text
+from tokenizer.corpus import (
+    DAMAGE,
+    byte_lines,
+    column_of,
+    damaged,
+    decode_line,
+    is_json,
+    mended,
+    open_bytes,
+)
+from transformer.decoding import Line
+
+_LINES, _CHARACTERS = 4096, 1 << 24  # that are read ahead at most
+PREFIX = "prefix"  # the field that says how a line's answer begins
+
+
+class LineReader:
+    """A Source of the lines of files, one after another; `-` is stdin.
+
+    Each line of a JSONL file (all files, with `as_json`) is an object: its field `column`, or
+    `text`, is the line; others go out again with the answer. What is none fails alone.
+    """
+
+    def __init__(
+        self, paths: Sequence[str], counts: Counts, *, column: str | None, as_json: bool
+    ) -> None:
+        self._texts = [Text(path, column) for path in paths]
+        self._counts, self._as_json = counts, as_json
+        self._lines: deque[Line] = deque()
+        self._characters = 0
+        self._ended = self._closed = False
+        self._error: BaseException | None = None
+        self._changed = Condition()
+        self._thread = Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+        """See Source. Raises what reading has raised, once all lines before it are taken."""
+        with self._changed:
+            while wait and not self._lines and not self._ended:
+                self._changed.wait()
+            taken = [self._lines.popleft() for _ in range(min(most, len(self._lines)))]
+            self._characters -= sum(len(line.text) for line in taken)
+            self._changed.notify_all()
+            if taken or not self._ended:
+                return taken
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def _read(self) -> None:
+        try:
+            for line in self._all():
+                with self._changed:
+                    while self._full() and not self._closed:
+                        self._changed.wait()
+                    if self._closed:
+                        return
+                    self._lines.append(line)
+                    self._characters += len(line.text)
+                    self._changed.notify_all()
+        except BaseException as error:
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _full(self) -> bool:
+        return len(self._lines) >= _LINES or self._characters >= _CHARACTERS
+
+    def _all(self) -> Iterator[Line]:
+        number = 0
+        for text in self._texts:
+            with open_bytes(text.path) as stream:
+                try:
+                    for place, raw in enumerate(byte_lines(stream, self._counts), 1):
+                        yield self._line(number, decode_line(raw, self._counts), text, place)
+                        number += 1
+                except DAMAGE as error:
+                    raise damaged(text.path, error) from None
+
+    def _line(self, number: int, line: str, text: Text, place: int) -> Line:
+        try:
+            if self._as_json or is_json(text):
+                return self._record(number, line, text.column or "text")
+            if text.column is not None:
+                line = column_of(line, text, place, self._counts)
+            return Line(number, line)
+        except CorpusError as error:
+            return Line(number, "", error=str(error))
+
+    def _record(self, number: int, line: str, name: str) -> Line:
+        if not line.strip():
+            return Line(number, "")
+        try:
+            fields: Any = json.loads(line)
+        except (ValueError, RecursionError):
+            raise CorpusError("the line is not JSON") from None
+        if not isinstance(fields, dict) or not isinstance(fields.get(name), str):
+            raise CorpusError(f"the line is no object with a text in the field {name!r}")
+        text, prefix = (mended(fields.pop(field, ""), self._counts) for field in (name, PREFIX))
+        return Line(number, text, prefix, fields)

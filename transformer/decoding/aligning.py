@@ -1,0 +1,83 @@
+"""Which source tokens written tokens come from: cross-attention, once a text is finished.
+
+Shape suffixes: B texts, T written tokens, S source tokens, D d_model.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tokenizer import Tokenizer
+
+from ..data import pad
+from ..layers import CrossAttention, CrossScope
+from ..loading import LoadedModel
+from .tasks import Hypothesis, Task
+
+Pair = tuple[int, int]  # source, target
+
+
+@torch.inference_mode()
+def attention(loaded: LoadedModel, task: Task, found: Sequence[Hypothesis]) -> list[Tensor]:
+    """How much each token of each text looks at each source token, (T, S): the mean over the heads
+    of the last decoder layer but one (arXiv 1909.02074 §3), or of the only one."""
+    model = loaded.model
+    assert model.decoder is not None and task.source, "only an encoder-decoder aligns"
+    layers = model.decoder.layers
+    layer = layers[max(0, len(layers) - 2)]
+    seen: list[Tensor] = []
+
+    def look(module: CrossAttention, given: tuple[Tensor, CrossScope, int], out: Tensor) -> None:
+        del out
+        x_BTD, scope, _ = given
+        assert scope.states_BSD is not None
+        seen.append(module.weights(x_BTD, scope.states_BSD, scope.mask_B1TS).mean(dim=1))
+
+    texts = [[*task.prompt, *h.ids][: len(task.prompt) - 1 + len(h.ids)] for h in found]
+    if not any(texts):
+        return [torch.zeros(0, len(task.source)) for _ in found]
+    hook = layer.cross.register_forward_hook(look)
+    try:
+        source_BS = torch.tensor([task.source], device=loaded.device).expand(len(found), -1)
+        model.hidden(pad([text or [0] for text in texts], 0).to(loaded.device), source_BS=source_BS)
+    finally:
+        hook.remove()
+    first = len(task.prompt) - 1
+    return [
+        weights_TS[first : first + len(h.ids)].float().cpu()
+        for weights_TS, h in zip(seen[0], found, strict=True)
+    ]
+
+
+def coverage(weights_TS: Tensor) -> float:
+    """`Σ_i log min(Σ_j p_ij, 1)` over source tokens i: 0 where all are looked at, below where some
+    are left out; arXiv 1609.08144 §7."""
+    seen_S = weights_TS.sum(dim=0).clamp(max=1.0)
+    return sum(math.log(max(value, 1e-9)) for value in seen_S.tolist())
+
+
+def align(
+    weights_TS: Tensor, source: Sequence[int | None], target: Sequence[int | None]
+) -> list[Pair]:
+    """Pairs of words, each written token's with that of the source token it looks at most, sorted
+    and without repeats. `source` and `target` say which word each token belongs to, None: none."""
+    real = [place for place, word in enumerate(source) if word is not None]
+    if not real or not len(weights_TS):
+        return []
+    best = weights_TS[:, real].argmax(dim=1).tolist()
+    pairs = {(source[real[i]], word) for i, word in zip(best, target, strict=True)}
+    return sorted((s, t) for s, t in pairs if s is not None and t is not None)
+
+
+def words(tokenizer: Tokenizer, ids: Sequence[int], special: Sequence[int] = ()) -> list[int | None]:
+    """The number of the word, between spaces, in which each token ends; None for special ones and
+    before the first word."""
+    found: list[int | None] = []
+    plain: list[int] = []
+    for token in ids:
+        plain += [] if token in special else [token]
+        count = len(tokenizer.decode(plain).split())
+        found.append(None if token in special or not count else count - 1)
+    return found
