@@ -61,7 +61,8 @@ class _Buffers:
         moved = rows_R != places_R
         to, source = places_R[moved], rows_R[moved]
         for part in self.parts:
-            part[to, :used] = part[source, :used]
+            kept = part[:, :used]
+            kept.index_copy_(0, to, kept.index_select(0, source))
         self.rows = len(rows_R)
 
     def join(self, other: "_Buffers", used: int) -> None:
@@ -74,7 +75,9 @@ class _Buffers:
         self.rows = rows
 
     def _resize(self, rows: int, slots: int) -> None:
-        rows, old = max(rows, len(self.parts[0])), self.slots
+        """Make room, for more than is asked, so that it need not be made again soon."""
+        had, old = len(self.parts[0]), self.slots
+        rows = rows + rows // 2 if rows > had else had
         for place, part in enumerate(self.parts):
             larger = part.new_zeros((rows, slots + 1, *part.shape[2:]))
             larger[: self.rows, :old] = part[: self.rows, :old]

@@ -71,7 +71,7 @@ def generate(
     from transformer.decoding import GenerationOptions
     from transformer.decoding import generate as continue_lines
 
-    from ..running import constraint, load, make_engine
+    from ..running import constraint, load, make_engines
     from ..showing import Show
 
     if lines and (chat or prompt is not None):
@@ -80,7 +80,7 @@ def generate(
     text = "" if lines else _text(prompt, prompt_file)
     loaded, *others = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
     options = decoding.options(loaded, search=search, usual=1, temperature=_TEMPERATURE)
-    engine = make_engine(loaded, others, search, options, drafting)
+    engines = make_engines(loaded, others, search, options, drafting)
     asked = GenerationOptions(
         search=search,
         options=options,
@@ -101,7 +101,7 @@ def generate(
             None if prompt_file is None else [str(prompt_file)],
             out,
             lambda source, counts: continue_lines(
-                loaded, source, asked, engine=engine, counts=counts
+                loaded, source, asked, engines=engines, counts=counts
             ),
             show,
             column=column,
@@ -112,9 +112,9 @@ def generate(
     elif chat:
         from ..chatting import talk
 
-        talk(loaded, text, asked, engine, system=system, out=out)
+        talk(loaded, text, asked, engines[0], system=system, out=out)
     else:
-        _continue(loaded, text, asked, engine, show, out=out)
+        _continue(loaded, text, asked, engines[0], show, out=out)
 
 
 def _continue(
@@ -132,7 +132,7 @@ def _continue(
 
     with output(out) as writer:
         if show.whole or asked.search == "beam":
-            (answer,) = continue_lines(loaded, Given([text]), asked, engine=engine)
+            (answer,) = continue_lines(loaded, Given([text]), asked, engines=[engine])
             if answer.error is not None:
                 raise PromptError(answer.error)
             for line in show(answer):

@@ -68,7 +68,7 @@ def translate(
     from transformer.decoding import TranslationOptions, translate
     from transformer.decoding.glossary import read_glossary
 
-    from ..running import constraint, load, make_engine, usual_beams
+    from ..running import constraint, load, make_engines, usual_beams
     from ..showing import Show
 
     decoding = decoding.with_samples(mbr)
@@ -100,11 +100,11 @@ def translate(
         target_language=target_language,
     )
 
-    engine = make_engine(loaded, others, search, options, drafting)
+    engines = make_engines(loaded, others, search, options, drafting)
     filter_lines(
         files,
         out,
-        lambda source, counts: translate(loaded, source, asked, engine=engine, counts=counts),
+        lambda source, counts: translate(loaded, source, asked, engines=engines, counts=counts),
         Show(loaded, n_best=kept, as_json=as_json, scores=scores, alignments=alignments),
         column=column,
         as_json=json_lines,

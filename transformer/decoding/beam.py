@@ -12,13 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..loading import finite
 from .lexical import met, spread, wanted
 from .processors import Chain
 from .stepper import Stepper
 from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task
 from .topk import top
-from .writing import next_ids
+from .writing import next_ids, numbers
 
 _NEVER = float("-inf")
 
@@ -104,17 +103,15 @@ class BeamSearch:
         """Each group's continuations, best first: as many as can be needed when all but one beam
         end or take what other groups have taken; where phrases must occur, all that there are."""
         count = self._each + self.width
-        totals_R1 = finite(logits_RV.logsumexp(dim=-1, keepdim=True))
-        ranked_RV, idle = logits_RV, self._process.idle(rows)
-        if not idle:
-            ranked_RV = self._process(logits_RV - totals_R1, rows)
+        gains_RV = logits_RV.log_softmax(dim=-1)
+        ranked_RV = self._process(gains_RV, rows)
         ranks_RC, tokens_RC = top(ranked_RV, count)
         if (extra := wanted(rows)) is not None:
             tokens_RC = torch.cat([tokens_RC, extra.to(tokens_RC.device)], dim=1)
             ranks_RC, count = ranked_RV.gather(1, tokens_RC), tokens_RC.size(1) * self._each
-        gains_RC = logits_RV.gather(1, tokens_RC) - totals_R1
-        sums_R1 = totals_R1.new_tensor([b.sum for g in groups for b in g.beams])[:, None]
-        sums_RC = sums_R1 + (gains_RC if idle else ranks_RC)
+        gains_RC = numbers(gains_RV.gather(1, tokens_RC))
+        sums_R1 = gains_RC.new_tensor([b.sum for g in groups for b in g.beams])[:, None]
+        sums_RC = sums_R1 + ranks_RC
         each, by_group = sums_RC.size(1), (len(groups), -1)
         best, places = sums_RC.view(by_group).topk(min(count, each * self._each))
         tokens, gains = (part.view(by_group).gather(1, places) for part in (tokens_RC, gains_RC))

@@ -1,12 +1,14 @@
 """The filter: n lines in, n answers out, in order, many written side by side.
 
-Memory is bounded by the lines that are read and not yet given back: two windows and those that are
-being written.
+The thread that asks for answers reads lines and gives answers back; each engine has a thread of its
+own, takes waiting tasks as finished ones make room, and knows nothing of lines. Memory is bounded by
+the lines that are read and not yet given back.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from threading import Condition, Thread
 
 import torch
 
@@ -16,7 +18,9 @@ from .tasks import Event, Finished, Hypothesis, Task
 
 _FIRST = 16  # lines in the first window; each is twice the one before, so output starts early
 _LARGEST = 1024  # lines that are sorted by length together
+_MOST = 4 * _LARGEST  # lines that are read and not given back: one that takes long holds up others
 _FREE = 0.25  # of the batch, before waiting lines enter: entering copies what is there
+_POLL = 0.02  # seconds between looks for a line that is being typed
 
 
 @dataclass
@@ -33,11 +37,14 @@ class _Job:
         return self.error is not None or len(self.found) == len(self.tasks)
 
 
-@torch.inference_mode()
+class _ClosedError(Exception):
+    """Nobody wants more answers."""
+
+
 def answers(
     source: Source,
     plan: Plan,
-    engine: Engine,
+    engines: Sequence[Engine],
     *,
     budget: int,
     counts: Counter[str] | None = None,
@@ -45,87 +52,158 @@ def answers(
     """Answer any number of lines, in order, in bounded memory, each as soon as it and all before
     it are done.
 
-    `budget` is the most tokens of sources (or prompts and what is written) in a batch, padding and
-    beams counted. `counts` gathers what happened: failed, unfinished, repeating.
+    `budget` is the most tokens of sources (or prompts and what is written) in an engine's batch,
+    padding and beams counted. Several engines compute with one thread each. `counts` gathers what
+    happened: failed, unfinished, repeating.
     """
     counts = Counter() if counts is None else counts
-    filter_ = _Filter(source, plan, max(1, budget // engine.search.width), counts)
-    for events in run(*engine, filter_.take):
-        filter_.note(events)
-        yield from filter_.ready()
+    filter_ = _Filter(source, plan, counts)
+    before = torch.get_num_threads()
+    threads = None if len(engines) == 1 else 1
+    workers = [
+        Thread(target=filter_.work, args=(engine, budget, threads), daemon=True)
+        for engine in engines
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        while filter_.feed():
+            yield from filter_.ready()
+    finally:
+        filter_.close()
+        for worker in workers:
+            worker.join()
+        torch.set_num_threads(before)
 
 
 class _Filter:
-    def __init__(self, source: Source, plan: Plan, budget: int, counts: Counter[str]) -> None:
+    """What the threads share; `_changed` guards it."""
+
+    def __init__(self, source: Source, plan: Plan, counts: Counter[str]) -> None:
         self._source, self._plan, self._counts = source, plan, counts
-        self._budget = budget
-        self._size, self._falling, self._ended = _FIRST, True, False
-        self._waiting: list[Task] = []  # the next at the end
+        self._size, self._falling = _FIRST, True
+        self._ended = self._closed = False
+        self._error: BaseException | None = None
+        self._windows: deque[list[Task]] = deque()  # each with the next at its end
         self._jobs: dict[int, _Job] = {}  # by line, until given back
         self._place: dict[Task, tuple[int, int]] = {}  # its line, and which of the line's tasks
         self._next = 0
+        self._changed = Condition()
 
-    def take(self, running: Sequence[Task]) -> list[Task] | None:
-        """Tasks to begin beside those that are running; None at the end."""
-        longest = max(map(cost, running), default=0)
-        if running and len(running) > (1 - _FREE) * (self._budget // longest):
-            return []
-        if not self._waiting:
-            self._read(wait=not running)
-        if not self._waiting and self._ended:
-            return None
-        chosen: list[Task] = []
-        while self._waiting:
-            longest = max(longest, cost(self._waiting[-1]))
-            rows = len(running) + len(chosen) + 1
-            if rows > 1 and rows * longest > self._budget:
-                break
-            chosen.append(self._waiting.pop())
-        return chosen
+    def feed(self) -> bool:
+        """Read a window of lines where one is wanted, or wait for something to be done. Whether
+        anything is left to do."""
+        with self._changed:
+            hungry = not self._ended and len(self._windows) < 2 and len(self._jobs) < _MOST
+            busy = bool(self._jobs)
+        if hungry:
+            lines = self._source.take(self._size, wait=not busy)
+            if lines:
+                self._read(lines)
+                return True
+            self._ended = lines is None
+        with self._changed:
+            if self._error is not None:
+                raise self._error
+            following = self._jobs.get(self._next)
+            if following is not None and not following.done:
+                self._changed.wait(_POLL if hungry and not self._ended else None)
+            self._changed.notify_all()
+            return bool(self._jobs) or not self._ended
 
-    def _read(self, *, wait: bool) -> None:
+    def _read(self, lines: Sequence[Line]) -> None:
         """Take in a window of lines, sorted by length: falling and rising in turn, so that where
         windows meet lengths are alike."""
-        if self._ended:
-            return
-        lines = self._source.take(self._size, wait=wait)
-        if lines is None:
-            self._ended = True
-            return
-        self._size = min(2 * self._size, _LARGEST)
-        for line, tasks in zip(lines, self._plan.prepare(lines), strict=True):
-            if line.error is not None:
-                job = _Job(line, [], error=line.error)
-            elif isinstance(tasks, LineError):
-                job = _Job(line, [], error=str(tasks))
-            else:
-                job = _Job(line, tasks)
-            self._jobs[line.number] = job
-            for place, task in enumerate(job.tasks):
-                self._place[task] = line.number, place
-                self._waiting.append(task)
-        self._waiting.sort(key=cost, reverse=not self._falling)
-        self._falling = not self._falling
+        prepared = self._plan.prepare(lines)
+        with self._changed:
+            window: list[Task] = []
+            for line, tasks in zip(lines, prepared, strict=True):
+                if line.error is not None or isinstance(tasks, LineError):
+                    job = _Job(line, [], error=line.error or str(tasks))
+                else:
+                    job = _Job(line, tasks)
+                self._jobs[line.number] = job
+                self._place |= {task: (line.number, n) for n, task in enumerate(job.tasks)}
+                window += job.tasks
+            self._windows.append(sorted(window, key=cost, reverse=not self._falling))
+            self._falling = not self._falling
+            self._size = min(2 * self._size, _LARGEST)
+            self._changed.notify_all()
 
-    def note(self, events: Sequence[Event]) -> None:
+    @torch.inference_mode()
+    def work(self, engine: Engine, budget: int, threads: int | None) -> None:
+        """Let an engine write, until there is nothing left."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        rows = max(1, budget // engine.search.width)
+        try:
+            for events in run(*engine, lambda running: self._take(running, rows)):
+                self._note(events)
+        except _ClosedError:
+            pass
+        except BaseException as error:
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _take(self, running: Sequence[Task], budget: int) -> list[Task] | None:
+        """Tasks to begin beside those that are running; None at the end."""
+        longest = max(map(cost, running), default=0)
+        with self._changed:
+            while True:
+                if self._closed:
+                    raise _ClosedError
+                if running and len(running) > (1 - _FREE) * (budget // longest):
+                    return []
+                if any(self._windows) or running:
+                    return self._choose(len(running), longest, budget)
+                if self._ended:
+                    return None
+                self._changed.wait()
+
+    def _choose(self, rows: int, longest: int, budget: int) -> list[Task]:
+        """The next tasks, as many as there is room for."""
+        chosen: list[Task] = []
+        while self._windows:
+            window = self._windows[0]
+            if not window:
+                self._windows.popleft()
+                self._changed.notify_all()
+                continue
+            longest = max(longest, cost(window[-1]))
+            if rows + len(chosen) and (rows + len(chosen) + 1) * longest > budget:
+                break
+            chosen.append(window.pop())
+        return chosen
+
+    def _note(self, events: Sequence[Event]) -> None:
         """Take what was finished, or let it be written again."""
-        for event in events:
-            if isinstance(event, Finished):
+        finished = [event for event in events if isinstance(event, Finished)]
+        if not finished:
+            return
+        with self._changed:
+            for event in finished:
                 number, place = self._place.pop(event.task)
                 job = self._jobs[number]
-                if (task := self._plan.again(event.task, event.hypotheses)) is not None:
-                    self._counts["repeating"] += task.no_repeat > event.task.no_repeat
-                    job.tasks[place] = task
-                    self._place[task] = number, place
-                    self._waiting.append(task)
-                else:
+                task = self._plan.again(event.task, event.hypotheses)
+                if task is None:
                     job.found[place] = event.hypotheses
+                    continue
+                self._counts["repeating"] += task.no_repeat > event.task.no_repeat
+                job.tasks[place] = task
+                self._place[task] = number, place
+                self._windows.appendleft([task])
+            self._changed.notify_all()
 
     def ready(self) -> Iterator[Answer]:
         """Give back what is done and follows what was given back."""
-        while (job := self._jobs.get(self._next)) is not None and job.done:
-            del self._jobs[self._next]
-            self._next += 1
+        while True:
+            with self._changed:
+                job = self._jobs.get(self._next)
+                if job is None or not job.done:
+                    return
+                del self._jobs[self._next]
+                self._next += 1
             yield self._answer(job)
 
     def _answer(self, job: _Job) -> Answer:
@@ -141,6 +219,12 @@ class _Filter:
                 error = str(refused)
         self._counts["failed"] += 1
         return Answer(job.line, error=error)
+
+    def close(self) -> None:
+        """Let the engines stop."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 def cost(task: Task) -> int:

@@ -209,7 +209,7 @@ def generate(
     source: Source,
     options: GenerationOptions,
     *,
-    engine: Engine | None = None,
+    engines: Sequence[Engine] = (),
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer]:
     """Continue any number of prompts, in order, in bounded memory; any search. `counts`: see
@@ -217,7 +217,7 @@ def generate(
     return answers(
         source,
         ContinuationPlan(loaded, options),
-        engine or plain_engine(loaded, options.search, options.options),
+        engines or [plain_engine(loaded, options.search, options.options)],
         budget=options.batch_tokens,
         counts=counts,
     )

@@ -185,18 +185,18 @@ def translate(
     source: Source,
     options: TranslationOptions,
     *,
-    engine: Engine | None = None,
+    engines: Sequence[Engine] = (),
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer]:
     """Translate any number of lines, in order, in bounded memory, by the model's own stepper and
-    `options.search` unless another engine is given. `counts`: see `answers`.
+    `options.search` unless other engines are given. `counts`: see `answers`.
 
     Raises ConfigError for a model without an encoder.
     """
     return answers(
         source,
         TranslationPlan(loaded, options),
-        engine or plain_engine(loaded, options.search, options.options),
+        engines or [plain_engine(loaded, options.search, options.options)],
         budget=options.batch_tokens,
         counts=counts,
     )

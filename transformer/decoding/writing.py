@@ -90,10 +90,10 @@ class Writing:
         """See Search."""
         rows = [text.row for text in self._texts]
         logits_RV = stepper.step(next_ids(rows))
-        totals_R1 = finite(logits_RV.logsumexp(dim=-1, keepdim=True))
         shaped_RV = self._process(logits_RV, rows)
         ids_R = self._pick(shaped_RV, rows, self._options)
-        chosen = (logits_RV.gather(1, ids_R[:, None]) - totals_R1)[:, 0].tolist()
+        gains_RV = logits_RV.log_softmax(dim=-1)
+        chosen = numbers(gains_RV.gather(1, ids_R[:, None]))[:, 0].tolist()
         stuck = [False] * len(rows)
         if shaped_RV is not logits_RV:
             stuck = shaped_RV.amax(dim=-1).isneginf().tolist()
@@ -122,6 +122,12 @@ class Writing:
         if len(stay) < len(self._texts):
             self._texts = [self._texts[place] for place in stay]
             stepper.reorder(torch.tensor(stay, dtype=torch.long))
+
+
+def numbers(gains: Tensor) -> Tensor:
+    """Log-probabilities, where they are numbers. Raises CheckpointError for NaN."""
+    finite(gains.clamp(min=-1.0))  # -∞ is one: what a model never writes
+    return gains
 
 
 def next_ids(rows: Sequence[Row]) -> Tensor:

@@ -1,0 +1,151 @@
+"""Translating a file: lines a second of the whole filter, beside fixed batches and peers.
+
+python -m tests.benchmarks.filter MODEL FILE [--beam 4] [--lines 2000]
+
+MODEL is a translator of one's own, FILE text in its source language. The same weights go to
+transformers and CTranslate2; all take the tokens of the same lines, in float32, on the same threads.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.measuring import rates, show
+from tokenizer import Text, read_lines
+from transformer.decoding import (
+    SEARCHES,
+    Given,
+    ModelStepper,
+    SearchOptions,
+    Task,
+    TranslationOptions,
+    translate,
+    write,
+)
+from transformer.loading import LoadedModel, convert_model, find_model, load_model
+
+FIXED = (16, 32, 64)  # rows of fixed batches, in the order of the file
+
+
+def ours(loaded: LoadedModel, lines: list[str], beam: int) -> Callable[[], int]:
+    """The filter, batch chosen by the tool."""
+    options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=beam)
+
+    def run() -> int:
+        asked = TranslationOptions(search="beam", options=options, guard=False)
+        return sum(1 for _ in translate(loaded, Given(lines), asked))
+
+    return run
+
+
+def fixed(loaded: LoadedModel, lines: list[str], beam: int, rows: int) -> Callable[[], int]:
+    """Our own decoder, a fixed number of lines at a time, as they come."""
+    options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=beam)
+
+    @torch.inference_mode()
+    def run() -> int:
+        done = 0
+        for start in range(0, len(lines), rows):
+            sources = framed(loaded, lines[start : start + rows])
+            tasks = [
+                Task(prompt=[loaded.start_id or 0], source=ids, limit=limit(ids)) for ids in sources
+            ]
+            found = write(ModelStepper(loaded.model), SEARCHES["beam"](options), tasks)
+            done += len(loaded.writer.decode_batch([best[0].ids for best in found]))
+        return done
+
+    return run
+
+
+def framed(loaded: LoadedModel, lines: list[str]) -> list[list[int]]:
+    before, after = loaded.frame
+    return [[*before, *ids, *after] for ids in loaded.tokenizer.encode_batch(lines)]
+
+
+def limit(source: list[int]) -> int:
+    return 2 * len(source) + 10
+
+
+def transformers_peer(folder: Path, loaded: LoadedModel, lines: list[str], beam: int):
+    """transformers' generate over batches of 32 lines sorted by length."""
+    from transformers import AutoModelForSeq2SeqLM
+
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+
+    @torch.inference_mode()
+    def run() -> int:
+        sources = sorted(framed(loaded, lines), key=len, reverse=True)
+        done = 0
+        for start in range(0, len(sources), 32):
+            batch = sources[start : start + 32]
+            size = max(map(len, batch))
+            ids = torch.tensor([[*row, *[0] * (size - len(row))] for row in batch])
+            mask = torch.tensor([[1] * len(row) + [0] * (size - len(row)) for row in batch])
+            found = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                num_beams=beam,
+                do_sample=False,
+                max_new_tokens=limit(batch[0]),
+            )
+            done += len(loaded.writer.decode_batch(found.tolist()))
+        return done
+
+    return run
+
+
+def ctranslate2_peer(folder: Path, loaded: LoadedModel, lines: list[str], beam: int):
+    """CTranslate2's translate_batch, which sorts and batches by itself."""
+    import ctranslate2
+
+    translator = ctranslate2.Translator(
+        str(folder), compute_type="float32", intra_threads=torch.get_num_threads()
+    )
+
+    def run() -> int:
+        names = [[loaded.tokenizer.token(i) for i in row] for row in framed(loaded, lines)]
+        found = translator.translate_batch(
+            names, beam_size=beam, max_batch_size=4096, batch_type="tokens", max_decoding_length=130
+        )
+        ids = [[loaded.writer.token_id(t) for t in best.hypotheses[0]] for best in found]
+        return len(loaded.writer.decode_batch(ids))
+
+    return run
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("file")
+    parser.add_argument("--beam", type=int, default=4)
+    parser.add_argument("--lines", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    torch.set_num_threads(2)
+    lines = list(islice(read_lines(Text(asked.file, plain=True)), asked.lines))
+    loaded = load_model(asked.model, device="cpu")
+    with tempfile.TemporaryDirectory() as place:
+        work: dict[str, Callable[[], int]] = {"transduce": ours(loaded, lines, asked.beam)}
+        for rows in FIXED:
+            work[f"fixed batches of {rows}"] = fixed(loaded, lines, asked.beam, rows)
+        for name, to, peer in (
+            ("transformers", "huggingface", transformers_peer),
+            ("CTranslate2", "ctranslate2", ctranslate2_peer),
+        ):
+            folder = Path(place) / to
+            convert_model(find_model(asked.model), folder, to=to)
+            work[name] = peer(folder, loaded, lines, asked.beam)
+        started = time.perf_counter()
+        found = rates(work, rounds=asked.rounds)
+    title = f"{len(lines):,} lines, beam {asked.beam}, lines/s ({time.perf_counter() - started:.0f} s)"
+    show(title, {"lines/s": found}, peer="fixed batches of 32")
+
+
+if __name__ == "__main__":
+    main()
