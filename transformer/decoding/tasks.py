@@ -37,6 +37,11 @@ class Task:
         """Whether anything is asked of this text alone."""
         return bool(self.least or self.prefix or self.constraint or self.no_repeat)
 
+    @property
+    def given(self) -> Sequence[int]:
+        """What the text is about: the source, or of a model without an encoder the prompt."""
+        return self.source or self.prompt
+
 
 class Row(NamedTuple):
     """A text while it is written."""

@@ -10,19 +10,21 @@ import torch
 from torch import Tensor
 
 from .tasks import Processor, Row
+from .values import check, check_size
 
 _FORBIDDEN = float("-inf")
+_FEW = 512
 
 
 def temperature(value: float) -> Processor:
     """`softmax(logits / τ)`: below 1 sharper, above 1 flatter."""
-    _check("temperature", value > 0, value, "above 0 (0 is greedy search)")
+    check("temperature", value > 0, value, "above 0 (0 is greedy search)")
     return lambda logits_RV, _rows: logits_RV / value
 
 
 def top_k(value: float) -> Processor:
     """Keep the k most likely tokens."""
-    _check("top-k", value >= 1 and value == int(value), value, "a whole number of at least 1")
+    check_size("top-k", value)
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
         del rows
@@ -34,7 +36,7 @@ def top_k(value: float) -> Processor:
 
 def top_p(value: float) -> Processor:
     """Keep the fewest tokens whose probabilities sum to at least p; arXiv 1904.09751."""
-    _check("top-p", 0 < value <= 1, value, "above 0 and at most 1")
+    check("top-p", 0 < value <= 1, value, "above 0 and at most 1")
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
         del rows
@@ -50,7 +52,7 @@ def top_p(value: float) -> Processor:
 
 def min_p(value: float) -> Processor:
     """Keep tokens at least p times as likely as the likeliest; arXiv 2407.01082."""
-    _check("min-p", 0 <= value <= 1, value, "between 0 and 1")
+    check("min-p", 0 <= value <= 1, value, "between 0 and 1")
     floor = math.log(value) if value > 0 else _FORBIDDEN
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
@@ -61,6 +63,80 @@ def min_p(value: float) -> Processor:
     return process
 
 
-def _check(name: str, good: bool, value: float, allowed: str) -> None:
-    if not good:
-        raise ValueError(f"{name} is {value:g}; it must be {allowed}")
+def top_n_sigma(value: float) -> Processor:
+    """Keep logits of at least `max - n·σ`; arXiv 2411.07641.
+
+    σ is the standard deviation of the logits that are not forbidden, in which their squares are
+    divided by their number, so that one alone has σ = 0; the paper's program divides by one less.
+    """
+    check("top-n-sigma", 0 < value < math.inf, value, "above 0")
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        out_RV = logits_RV.isneginf()
+        counts_R1 = (~out_RV).sum(dim=-1, keepdim=True).clamp(min=1)
+        means_R1 = logits_RV.masked_fill(out_RV, 0.0).sum(dim=-1, keepdim=True) / counts_R1
+        from_mean_RV = (logits_RV - means_R1).masked_fill(out_RV, 0.0)
+        sigmas_R1 = (from_mean_RV.square().sum(dim=-1, keepdim=True) / counts_R1).sqrt()
+        least_R1 = logits_RV.amax(dim=-1, keepdim=True) - value * sigmas_R1
+        return logits_RV.masked_fill(logits_RV < least_R1, _FORBIDDEN)
+
+    return process
+
+
+def typical(value: float) -> Processor:
+    """Keep the fewest tokens of mass p whose `-log p` is nearest to the entropy; 2202.00666."""
+    check("typical", 0 < value <= 1, value, "above 0 and at most 1")
+    if value == 1:  # the rounding of a sum to 1 would drop the farthest
+        return lambda logits_RV, _rows: logits_RV
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        logs_RV = logits_RV.log_softmax(dim=-1)
+        distances_RV = (logs_RV + _entropy(logs_RV)).abs()
+        reached_R1 = _distance_of_mass(distances_RV, logs_RV, value)
+        return logits_RV.masked_fill(distances_RV > reached_R1, _FORBIDDEN)
+
+    return process
+
+
+def epsilon_cutoff(value: float) -> Processor:
+    """Keep tokens at least as likely as ε, and the likeliest; arXiv 2210.15191."""
+    check("epsilon-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
+    return lambda logits_RV, _rows: _likely(logits_RV, logits_RV.softmax(dim=-1), value)
+
+
+def eta_cutoff(value: float) -> Processor:
+    """Keep tokens at least as likely as `min(ε, √ε·e^-H)`, H the entropy; arXiv 2210.15191."""
+    check("eta-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        logs_RV = logits_RV.log_softmax(dim=-1)
+        least_R1 = (math.sqrt(value) * (-_entropy(logs_RV)).exp()).clamp(max=value)
+        return _likely(logits_RV, logs_RV.exp(), least_R1)
+
+    return process
+
+
+def _distance_of_mass(distances_RV: Tensor, logs_RV: Tensor, mass: float) -> Tensor:
+    """Up to which distance (R, 1) tokens have this mass between them. Few are enough as a rule, and
+    to find them takes a sixth of the time of sorting all."""
+    for count in (min(_FEW, logs_RV.size(1)), logs_RV.size(1)):
+        nearest_RC, order_RC = distances_RV.topk(count, largest=False)
+        masses_RC = logs_RV.gather(1, order_RC).exp().cumsum(dim=-1)
+        if bool((masses_RC[:, -1] >= mass).all()):
+            break
+    last_R1 = (masses_RC < mass).sum(dim=-1, keepdim=True).clamp(max=count - 1)
+    return nearest_RC.gather(1, last_R1)
+
+
+def _entropy(logs_RV: Tensor) -> Tensor:
+    """`-Σ p·log p` (R, 1); what is forbidden adds nothing."""
+    return -(logs_RV * logs_RV.exp()).nansum(dim=-1, keepdim=True)
+
+
+def _likely(logits_RV: Tensor, chances_RV: Tensor, least: Tensor | float) -> Tensor:
+    """Keep what has at least this chance, and the likeliest, so that something is left."""
+    dropped_RV = (chances_RV < least) & (logits_RV < logits_RV.amax(dim=-1, keepdim=True))
+    return logits_RV.masked_fill(dropped_RV, _FORBIDDEN)

@@ -14,29 +14,23 @@ GENERATION = "generation_config.json"
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "assistant_confidence_threshold": (0.4,),
     "diversity_penalty": (0.0,),
-    "encoder_no_repeat_ngram_size": (0,),
-    "encoder_repetition_penalty": (1.0,),
-    "epsilon_cutoff": (0.0,),
-    "eta_cutoff": (0.0,),
-    "exponential_decay_length_penalty": (),
     "force_words_ids": (),
     "constraints": (),
     "guidance_scale": (1.0,),
     "num_beam_groups": (1,),
     "penalty_alpha": (0.0,),
-    "sequence_bias": (),
     "top_h": (1.0,),
-    "typical_p": (1.0,),
 }
 
-# What is the user's to choose here, or does not change which text is written.
+# What is the user's to choose here, sampling before all, or does not change which text is written.
 _NO_EFFECT = """assistant_early_exit assistant_lookbehind cache_config cache_implementation
-    compile_config continuous_batching_config disable_compile do_sample is_assistant
-    is_encoder_decoder low_memory max_cache_len max_matching_ngram_size max_new_tokens max_time
-    min_p num_assistant_tokens num_assistant_tokens_schedule num_return_sequences output_attentions
-    output_hidden_states output_logits output_scores prefill_chunk_size prompt_lookup_num_tokens
-    remove_invalid_values renormalize_logits return_dict_in_generate speculation_type
-    target_lookbehind temperature top_k top_p transformers_version use_cache use_mtp"""
+    compile_config continuous_batching_config disable_compile do_sample epsilon_cutoff eta_cutoff
+    is_assistant is_encoder_decoder low_memory max_cache_len max_matching_ngram_size max_new_tokens
+    max_time min_p num_assistant_tokens num_assistant_tokens_schedule num_return_sequences
+    output_attentions output_hidden_states output_logits output_scores prefill_chunk_size
+    prompt_lookup_num_tokens remove_invalid_values renormalize_logits return_dict_in_generate
+    speculation_type target_lookbehind temperature top_k top_p transformers_version typical_p
+    use_cache use_mtp"""
 # The least and the most that numbers may be.
 _BOUNDS: dict[str, tuple[float, float]] = {
     "num_beams": (1, 1000),
@@ -44,7 +38,12 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "min_length": (0, 10**6),
     "no_repeat_ngram_size": (0, 10**6),
     "length_penalty": (-10, 10),
+    "encoder_no_repeat_ngram_size": (0, 10**6),
     "repetition_penalty": (0.001, 1000),
+    "encoder_repetition_penalty": (0.001, 1000),
+    "the start of exponential_decay_length_penalty": (0, 10**6),
+    "the factor of exponential_decay_length_penalty": (0.001, 1000),
+    "sequence_bias": (-(10**9), 10**9),
 }
 
 
@@ -63,7 +62,11 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int | None = None  # tokens, the start and the end among them
     min_length: int | None = None
     no_repeat_ngram_size: int | None = None
+    encoder_no_repeat_ngram_size: int | None = None
     repetition_penalty: float | None = None
+    encoder_repetition_penalty: float | None = None
+    exponential_decay_length_penalty: tuple[int, float] | None = None  # from where, and how fast
+    sequence_bias: list[tuple[list[int], float]] | None = None
     bad_words_ids: list[list[int]] | None = None
     suppress_tokens: list[int] | None = None
     begin_suppress_tokens: list[int] | None = None
@@ -137,12 +140,18 @@ def _refuse_unknown(given: dict[str, Any], path: Path) -> None:
 
 
 def _check_bounds(config: GenerationConfig, folder: Path) -> None:
+    decay = config.exponential_decay_length_penalty or (None, None)
+    parts: dict[str, list[float | None]] = {
+        "the start of exponential_decay_length_penalty": [decay[0]],
+        "the factor of exponential_decay_length_penalty": [decay[1]],
+        "sequence_bias": [bias for _, bias in config.sequence_bias or []],
+    }
     for name, (least, most) in _BOUNDS.items():
-        value = getattr(config, name)
-        if value is not None and not least <= value <= most:
-            raise CheckpointError(
-                f"{folder}: {name} is {value}; it must be between {least} and {most:,}"
-            )
+        for value in parts[name] if name in parts else [getattr(config, name)]:
+            if value is not None and not least <= value <= most:
+                raise CheckpointError(
+                    f"{folder}: {name} is {value}; it must be between {least:,} and {most:,}"
+                )
 
 
 def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
@@ -157,8 +166,10 @@ def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
 
 def _check_ids(config: GenerationConfig, vocabulary: int, folder: Path) -> None:
     last, words = config.forced_eos_token_id, config.bad_words_ids or []
-    if not all(words):
-        raise CheckpointError(f"{folder}: bad_words_ids has a word without tokens")
+    biased = [sequence for sequence, _ in config.sequence_bias or []]
+    for name, sequences in {"bad_words_ids": words, "sequence_bias": biased}.items():
+        if not all(sequences):
+            raise CheckpointError(f"{folder}: {name} has a sequence without tokens")
     ids = {
         "eos_token_id": config.end_ids,
         "decoder_start_token_id": (config.decoder_start_token_id,),
@@ -167,6 +178,7 @@ def _check_ids(config: GenerationConfig, vocabulary: int, folder: Path) -> None:
         "suppress_tokens": config.suppress_tokens or (),
         "begin_suppress_tokens": config.begin_suppress_tokens or (),
         "bad_words_ids": [token for word in words for token in word],
+        "sequence_bias": [token for sequence in biased for token in sequence],
     }
     for name, values in ids.items():
         for value in values:
