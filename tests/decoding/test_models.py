@@ -82,6 +82,14 @@ def test_prompts_of_different_lengths_go_on_side_by_side(attention: str) -> None
     assert go_on(prompts) == [go_on([prompt])[0] for prompt in prompts]
 
 
+def tiny_translator() -> LoadedModel:
+    """An encoder-decoder of random weights with a tokenizer that every text goes through."""
+    options = TrainingOptions(kind="byte-bpe", vocab_size=280, normalization="none")
+    tokenizer = train_tokenizer(["one two größer 日本 three four five"] * 9, options)
+    model = tiny_model("encoder-decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
+    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+
+
 @pytest.fixture(scope="module")
 def writer() -> LoadedModel:
     options = TrainingOptions(kind="byte-bpe", vocab_size=270, normalization="none")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..loading import finite
 from ..tables import Table
-from .noise import uniform
+from .noise import exponential
 from .processors import Chain
 from .stepper import Stepper
 from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task, Token
@@ -26,16 +26,16 @@ def greedy_pick(logits_RV: Tensor, rows: Sequence[Row], options: SearchOptions) 
 
 
 def sample_pick(logits_RV: Tensor, rows: Sequence[Row], options: SearchOptions) -> Tensor:
-    """A token drawn with its probability, by noise that depends on (seed, line, position) alone.
+    """A token drawn with its probability: the first to happen where token v happens at rate p_v,
+    after a time that (seed, line, position, v) alone say (the Gumbel-max trick).
 
-    The inverse of the cumulative distribution in float64: the noise of a line is the same in any
-    batch, so its text is too.
+    Inverting the cumulative distribution would need one number only, but each of its many steps
+    moves with rounding: a line's text would depend on its batch in one of a thousand tokens. Here
+    only two times that are almost equal can change places.
     """
-    cumulative_RV = logits_RV.double().softmax(dim=-1).cumsum(dim=-1)
-    draws = [uniform(options.seed, *row.task.keys, row.sample, len(row.written)) for row in rows]
-    draws_R1 = cumulative_RV.new_tensor(draws)[:, None] * cumulative_RV[:, -1:]
-    ids_R = torch.searchsorted(cumulative_RV, draws_R1, right=True)[:, 0]
-    return ids_R.clamp(max=logits_RV.size(1) - 1)  # where nothing is allowed, anything is drawn
+    keys = [(options.seed, *row.task.keys, row.sample, len(row.written)) for row in rows]
+    times_RV = exponential(keys, logits_RV.size(1), logits_RV.device).log_()
+    return (logits_RV.double() - times_RV).argmax(dim=-1)
 
 
 PICKS: Table[Pick] = Table("pick", {"greedy": greedy_pick, "sample": sample_pick})

@@ -1,0 +1,121 @@
+"""The filter contract over generated streams of bytes: no line lost, added, swapped or changed."""
+
+import io
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cli.reading import LineReader
+from cli.showing import Show
+from cli.streams import filter_lines
+from tests.decoding.test_models import tiny_translator
+from tokenizer import Counts
+from transformer.decoding import Given, SearchOptions, TranslationOptions, translate
+from transformer.decoding.search import plain_engine
+
+WORDS = [b"one", b"two", "größer".encode(), "日本".encode(), b"</s>", b"<pad>", b"<s>"]
+ODD = [b"\r", b"\x00", b"\xff\xfe", b"\xf0\x9f\x98", b"\xe2\x80\xa8", b"\xc2\x85", b"\x0b", b"\x0c"]
+PIECES = st.sampled_from([*WORDS, *ODD, b" ", b"\t", b"  "]) | st.binary(max_size=6)
+LONG = st.builds(lambda word, times: word * times, st.sampled_from(WORDS), st.integers(1, 200))
+LINES = st.lists(PIECES, max_size=6).map(b"".join) | LONG
+STREAMS = st.builds(
+    lambda lines, end: b"\n".join(lines) + end,
+    st.lists(LINES, max_size=24),
+    st.sampled_from([b"", b"\n", b"\r\n", b"\n\n"]),
+)
+
+
+def lines_of(stream: bytes) -> list[str]:
+    """What the contract calls lines, in other words than the program's."""
+    parts = stream.split(b"\n")
+    parts = parts[:-1] if parts[-1] == b"" else parts
+    return [part.removesuffix(b"\r").decode("utf-8", "replace") for part in parts]
+
+
+@pytest.fixture(scope="module")
+def filtered():
+    """Run a stream through the whole filter; its lines, as read again."""
+    loaded = tiny_translator()
+    options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=2)
+    asked = TranslationOptions(options=options, max_tokens=6, batch_tokens=64)
+    notes = SimpleNamespace(failed=0)
+
+    def run(source, counts):
+        engines = [plain_engine(loaded, "beam", options) for _ in range(2)]
+        yield from translate(loaded, source, asked, engines=engines, counts=counts)
+        notes.failed = counts["failed"]
+
+    def go(stream: bytes) -> list[str]:
+        out = io.BytesIO()
+        kept = sys.stdin, sys.stdout
+        sys.stdin, sys.stdout = (io.TextIOWrapper(s) for s in (io.BytesIO(stream), out))
+        try:
+            filter_lines(None, None, run, Show(loaded), quiet=True)
+            return out.getvalue().decode().split("\n")[:-1]
+        finally:
+            sys.stdin, sys.stdout = kept
+
+    def alone(line: str) -> str:
+        (answer,) = translate(loaded, Given([line]), asked)
+        return answer.outputs[0].text if answer.outputs else ""
+
+    known: dict[str, str] = {}
+
+    def check(stream: bytes) -> None:
+        lines, found = lines_of(stream), go(stream)
+        assert len(found) == len(lines)
+        for line, answer in zip(lines, found, strict=True):
+            if line not in known:
+                known[line] = alone(line)
+            assert answer == known[line]
+
+    return check
+
+
+FAST = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@given(STREAMS)
+@settings(FAST, max_examples=150)
+def test_every_line_has_its_own_answer(filtered, stream: bytes) -> None:
+    filtered(stream)
+
+
+@pytest.mark.slow
+@given(STREAMS)
+@settings(FAST, max_examples=10_000)
+def test_ten_thousand_streams(filtered, stream: bytes) -> None:
+    filtered(stream)
+
+
+class Typed(io.RawIOBase):
+    """Bytes that come slowly."""
+
+    def __init__(self, parts: list[bytes], pause: float) -> None:
+        self.parts, self.pause = parts, pause
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        if not self.parts:
+            return 0
+        time.sleep(self.pause)
+        part = self.parts.pop(0)
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def test_a_reader_gives_what_is_there_and_waits_only_when_asked(monkeypatch) -> None:
+    stdin = SimpleNamespace(buffer=io.BufferedReader(Typed([b"one\ntw", b"o\n", b"three"], 0.05)))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with LineReader(["-"], Counts(), column=None, as_json=False) as source:
+        assert source.take(9, wait=False) == []
+        assert [line.text for line in source.take(9, wait=True)] == ["one"]
+        assert [line.text for line in source.take(9, wait=True)] == ["two"]
+        assert [line.text for line in source.take(9, wait=True)] == ["three"]
+        assert source.take(9, wait=True) is None
