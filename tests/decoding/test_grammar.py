@@ -4,8 +4,10 @@ import json
 import random
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from tokenizers import Regex, decoders
@@ -177,6 +179,24 @@ def test_special_tokens_in_what_was_written_are_no_text(letters: LoadedModel) ->
     a, b = letters.writer.encode("ab")
     assert constraint([begin]).tolist() == [a]
     assert constraint([begin, a]).tolist() == [b]
+
+
+def test_a_first_token_that_the_model_forces_stands_before_the_text(letters: LoadedModel) -> None:
+    forced = letters.writer.need("begin")
+    generation = msgspec.structs.replace(letters.generation, forced_bos_token_id=forced)
+    constraint = choices(["ab"])(replace(letters, generation=generation))
+    assert constraint([]).tolist() == [forced]
+    assert constraint([forced]).tolist() == letters.writer.encode("a")
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+@torch.inference_mode()
+def test_a_text_that_cannot_go_on_is_no_hypothesis(name: str) -> None:
+    """No token has a ξ: that is found out only where it must come."""
+    model = trained("bpe")
+    task = Task(prompt=[2], limit=20, constraint=choices(["catξ"])(model))
+    search = SEARCHES[name](SearchOptions(end=frozenset({3})))
+    assert write_texts(ModelStepper(model.model), search, [task]) == [[]]
 
 
 def test_several_ends_and_none(letters: LoadedModel) -> None:
