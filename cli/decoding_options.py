@@ -201,9 +201,12 @@ class Decoding:
         usual: int,
         temperature: float | None = None,
         keep_all: bool = False,
+        continuing: bool = False,
     ) -> "SearchOptions":
         """All that a search is asked: what was given, and for the rest the model's settings."""
-        from .running import search_options, stopping, token_values
+        from transformer.decoding.stopping import stop_at
+
+        from .running import search_options, token_values
 
         processors = {**self.processors, **token_values(loaded, self)}
         if search != "sample":
@@ -224,7 +227,7 @@ class Decoding:
             length_penalty_kind=self.length_penalty_kind,
             early_stopping=self.early_stopping,
             seed=self.seed,
-            stop=stopping(loaded, self.stop),
+            stop=stop_at(self.stop, loaded.writer, continuing=continuing) if self.stop else None,
             **(more if search == "contrastive" else {}),
         )
 

@@ -1,6 +1,6 @@
 """What commands that run a model have in common: loading it, and asking a search."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ from transformer.tables import Table
 from .console import is_terminal, say
 
 if TYPE_CHECKING:
-    from transformer.decoding.tasks import Row
+    from transformer.decoding import Engine
+    from transformer.decoding.grammar import Grammar
 
-    from .decoding_options import Decoding
+    from .decoding_options import Decoding, Drafting
 
 _BEAMS = 5
 
@@ -99,20 +100,18 @@ def _bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
         raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5") from None
 
 
-def stopping(
-    loaded: LoadedModel, strings: Sequence[str] | None
-) -> "Callable[[Row], bool] | None":
-    """What ends a text at any of these strings."""
-    if not strings:
-        return None
-    from transformer.decoding.stopping import stop_at
+def grammar(asked: "Decoding") -> "Grammar | None":
+    """What all that is written must match, if anything. Raises ConfigError for what cannot be."""
+    from transformer.decoding.grammar import GRAMMARS
 
-    return stop_at(strings, loaded.writer)
-
-
-def constraint(loaded: LoadedModel, asked: "Decoding") -> "Constraint | None":
-    """What all that is written must match, if anything."""
-    return None
+    schema = asked.json_schema
+    if schema is not None and not schema.lstrip().startswith(("{", "true", "false")):
+        schema = Path(schema).read_text(encoding="utf-8", errors="replace")
+    values = {"regular-expression": asked.regex, "choices": asked.choice, "json-schema": schema}
+    given = {name: value for name, value in values.items() if value is not None}
+    if len(given) > 1:
+        raise ConfigError("of --regex, --choice and --json-schema only one can be given")
+    return next((GRAMMARS[name](value) for name, value in given.items()), None)
 
 
 def make_engines(

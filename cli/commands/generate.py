@@ -71,15 +71,19 @@ def generate(
     from transformer.decoding import GenerationOptions
     from transformer.decoding import generate as continue_lines
 
-    from ..running import constraint, load, make_engines
+    from ..running import grammar, load, make_engines
     from ..showing import Show
 
     if lines and (chat or prompt is not None):
         raise ConfigError("--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat")
     search = decoding.choose(usual_temperature=_TEMPERATURE)
+    rule = grammar(decoding)
     text = "" if lines else _text(prompt, prompt_file)
     loaded, *others = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
-    options = decoding.options(loaded, search=search, usual=1, temperature=_TEMPERATURE)
+    continuing = bool(text) or lines
+    options = decoding.options(
+        loaded, search=search, usual=1, temperature=_TEMPERATURE, continuing=continuing
+    )
     engines = make_engines(loaded, others, search, options, drafting)
     asked = GenerationOptions(
         search=search,
@@ -88,7 +92,7 @@ def generate(
         min_tokens=decoding.min_tokens,
         overflow=overflow,
         stop=decoding.stop or (),
-        constraint=constraint(loaded, decoding),
+        constraint=rule and rule(loaded, continuing=continuing),
         batch_tokens=batch_tokens,
         blank=not lines,
     )

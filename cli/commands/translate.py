@@ -66,14 +66,14 @@ def translate(
     on GPUs two texts that are almost equally likely may take each other's place.
     """
     from transformer.decoding import TranslationOptions, translate
-    from transformer.decoding.glossary import read_glossary
+    from transformer.decoding.glossary import Glossary
 
-    from ..running import constraint, load, make_engines, usual_beams
+    from ..running import grammar, load, make_engines, usual_beams
     from ..showing import Show
 
     decoding = decoding.with_samples(mbr)
     decoding.choose(usual=2)  # mistakes first, then what takes time
-    read_words = None if glossary is None else read_glossary(glossary)
+    rule, read_words = grammar(decoding), None if glossary is None else Glossary.read(glossary)
     loaded, *others = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
     usual = usual_beams(loaded)
     search = decoding.choose(usual=usual)
@@ -95,7 +95,7 @@ def translate(
         coverage=coverage_penalty,
         consensus=bool(mbr),
         glossary=read_words,
-        constraint=constraint(loaded, decoding),
+        constraint=rule and rule(loaded),
         source_language=source_language,
         target_language=target_language,
     )

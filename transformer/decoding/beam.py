@@ -7,12 +7,13 @@ vocabulary.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .lexical import met, spread, wanted
+from .lexical import Coverage, spread, wanted
 from .processors import Chain
 from .stepper import Stepper
 from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task
@@ -28,6 +29,26 @@ class Beam(NamedTuple):
     row: Row
     log_probabilities: list[float]  # under the model
     sum: float  # what it is ranked by; -inf for a beam that does not exist
+    coverage: Coverage | None  # of the phrases that it must hold; None: it need not hold any
+
+    def grown(self, candidate: "Candidate", *, ended: bool) -> "Beam":
+        """With a token more; one that ends a text is no part of any phrase."""
+        row = self.row._replace(written=[*self.row.written, candidate.token])
+        gains, coverage = [*self.log_probabilities, candidate.log_probability], self.coverage
+        if coverage is not None and not ended:
+            coverage = coverage.grown(candidate.token)
+        return Beam(row, gains, candidate.sum, coverage)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds all phrases that it must hold."""
+        return self.coverage is None or self.coverage.done
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether there is no room left for its phrases."""
+        room = self.row.task.limit - len(self.row.written)
+        return self.coverage is not None and self.coverage.missing > room
 
 
 class Candidate(NamedTuple):
@@ -73,10 +94,9 @@ class BeamSearch:
     def add(self, tasks: Sequence[Task]) -> None:
         """See Search. All beams are alike at first, so only one of each group counts."""
         for task in tasks:
-            self._texts[task] = [
-                Group([Beam(Row(task, []), [], _NEVER if k else 0.0) for k in range(self._each)])
-                for _ in range(self._options.groups)
-            ]
+            first = Beam(Row(task, []), [], 0.0, Coverage.begin(task.phrases))
+            beams = [first, *[first._replace(sum=_NEVER)] * (self._each - 1)]
+            self._texts[task] = [Group(beams) for _ in range(self._options.groups)]
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""
@@ -106,8 +126,10 @@ class BeamSearch:
         gains_RV = logits_RV.log_softmax(dim=-1)
         ranked_RV = self._process(gains_RV, rows)
         ranks_RC, tokens_RC = top(ranked_RV, count)
-        if (extra := wanted(rows)) is not None:
-            tokens_RC = torch.cat([tokens_RC, extra.to(tokens_RC.device)], dim=1)
+        if (extra_RC := wanted([b.coverage for g in groups for b in g.beams])) is not None:
+            extra_RC = extra_RC.to(tokens_RC.device)
+            extra_RC = torch.where(extra_RC < 0, tokens_RC[:, :1], extra_RC)  # which is there
+            tokens_RC = torch.cat([tokens_RC, extra_RC], dim=1)
             ranks_RC, count = ranked_RV.gather(1, tokens_RC), tokens_RC.size(1) * self._each
         gains_RC = numbers(gains_RV.gather(1, tokens_RC))
         sums_R1 = gains_RC.new_tensor([b.sum for g in groups for b in g.beams])[:, None]
@@ -124,34 +146,42 @@ class BeamSearch:
         group = text[place]
         if not group.open:
             return list(range(self._each))
-        if place and self._options.diversity:
-            taken = Counter(b.row.written[-1] for other in text[:place] for b in other.beams)
-            candidates = [
-                c._replace(sum=c.sum - self._options.diversity * taken[c.token]) for c in candidates
-            ]
-            candidates.sort(key=lambda c: -c.sum)
-        going: list[tuple[Candidate, Beam]] = []
+        covering = group.beams[0].coverage is not None
         possible = dict.fromkeys(c for c in candidates if c.sum > _NEVER)  # phrases repeat some
-        for rank, candidate in enumerate(possible):
-            grown = self._grown(group.beams[candidate.parent], candidate)
+        candidates = list(islice(possible, None if covering else self._each + self.width))
+        if place and self._options.diversity:
+            candidates = self._apart(candidates, text[:place], len(group.beams[0].row.written))
+        going: list[tuple[Candidate, Beam]] = []
+        rank = 0
+        for candidate in candidates:
+            beam = group.beams[candidate.parent]
+            grown = beam.grown(candidate, ended=candidate.token in self._options.end)
             reason = self._options.reason(grown.row)
-            if reason is None:
-                going.append((candidate, grown))
-            elif rank < self._each and met(grown.row, ended=reason == "end"):
+            if reason is not None and grown.complete and rank < self._each:
                 self._end(group, grown, reason)
-            if len(going) == self._each and not grown.row.task.phrases:
+            elif reason is None and not grown.hopeless:
+                going.append((candidate, grown))
+            rank += grown.complete  # what lacks a phrase is no rival of what may end
+            if len(going) == self._each and not covering:
                 break
         going = spread(going, self._each)
         parents = [candidate.parent for candidate, _ in going]
-        dead = Beam(group.beams[0].row, [], _NEVER)
+        dead = group.beams[0]._replace(sum=_NEVER)
         missing = self._each - len(going)
         self._close(group, [beam for _, beam in going])
         group.beams = [beam for _, beam in going] + [dead] * missing
         return parents + [0] * missing
 
-    def _grown(self, beam: Beam, candidate: Candidate) -> Beam:
-        row = beam.row._replace(written=[*beam.row.written, candidate.token])
-        return Beam(row, [*beam.log_probabilities, candidate.log_probability], candidate.sum)
+    def _apart(
+        self, candidates: list[Candidate], others: list[Group], length: int
+    ) -> list[Candidate]:
+        """Candidates without what they lose by taking what other groups have taken just now:
+        beams that are no longer than before ended earlier, or do not exist."""
+        beams = [beam for other in others for beam in other.beams]
+        taken = Counter(b.row.written[-1] for b in beams if len(b.row.written) > length)
+        loss = self._options.diversity
+        worse = [c._replace(sum=c.sum - loss * taken[c.token]) for c in candidates]
+        return sorted(worse, key=lambda c: -c.sum)
 
     def _end(self, group: Group, beam: Beam, reason: Reason) -> None:
         """Take a hypothesis into its group's list, which keeps the best K."""

@@ -161,7 +161,8 @@ class ContinuationPlan:
     def _text(self, task: Task, whole: Hypothesis) -> str:
         decode = self._loaded.tokenizer.decode
         shown = len(decode(task.prompt))
-        return cut(decode([*task.prompt, *whole.ids])[shown:], self._options.stop)
+        text = decode([*task.prompt, *whole.ids])[shown:]
+        return cut(text, self._options.stop) if self._options.stop else text
 
 
 def stream_text(
@@ -184,17 +185,21 @@ def stream(
     plan = ContinuationPlan(loaded, options)
     task: Task | None = plan.task(ids, Line(0, ""))
     assert task is not None
-    text, hold = loaded.tokenizer.stream(task.prompt), Holdback(options.stop)
     engine = engine or plain_engine(loaded, options.search, options.options)
+    text = loaded.tokenizer.stream(task.prompt)
+    hold = Holdback(options.stop) if options.stop else None
     while task is not None:
         found: list[Hypothesis] = []
         for event in _events(engine, task):
             if isinstance(event, Finished):
                 found = event.hypotheses
-            elif event.reason != "end" and (piece := hold.feed(text.feed(event.id))):
-                yield piece
+            elif event.reason != "end":
+                piece = text.feed(event.id)
+                if shown := hold.feed(piece) if hold else piece:
+                    yield shown
         task = plan.again(task, found)
-    if rest := hold.feed(text.flush()) + hold.flush():
+    rest = text.flush()
+    if rest := hold.feed(rest) + hold.flush() if hold else rest:
         yield rest
 
 

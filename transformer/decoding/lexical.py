@@ -3,109 +3,122 @@
 Shape suffixes: R rows, C tokens that phrases ask for next.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .tasks import Row
-
 if TYPE_CHECKING:
     from .beam import Beam, Candidate
 
-Phrases = tuple[tuple[int, ...], ...]
+Left = tuple[int, ...]  # how many times each phrase must still come
 
 
-def wanted(rows: Sequence[Row]) -> Tensor | None:
-    """The tokens (R, C) that bring each row's phrases on; None where no row has any. Rows that
-    want fewer than others repeat theirs, rows that want none ask for token 0."""
-    if not any(row.task.phrases for row in rows):
+@dataclass(frozen=True)
+class Coverage:
+    """Which phrases a growing text holds, each at a place of its own, however they overlap.
+
+    A token that two phrases could share counts for one of them, so several ways of giving places
+    to phrases are followed at once, but none that leaves more to do than another.
+    """
+
+    phrases: tuple[tuple[int, ...], ...]  # different ones
+    recent: tuple[int, ...]  # the text's end, as long as the longest phrase
+    reached: tuple[
+        frozenset[Left], ...
+    ]  # what may be left at the last places, the present one last
+
+    @classmethod
+    def begin(cls, phrases: Sequence[Sequence[int]]) -> "Coverage | None":
+        """Of an empty text; None where nothing is asked. A phrase given twice must come twice."""
+        counts = Counter(tuple(phrase) for phrase in phrases if phrase)
+        if not counts:
+            return None
+        return cls(tuple(counts), (), (frozenset({tuple(counts.values())}),))
+
+    def grown(self, token: int) -> "Coverage":
+        """Of the text with one more token.
+
+        >>> Coverage.begin([[1, 2], [3]]).grown(3).missing
+        2
+        """
+        longest = max(map(len, self.phrases))
+        recent = (*self.recent, token)[-longest:]
+        found = set(self.reached[-1])
+        for place, phrase in enumerate(self.phrases):
+            if recent[-len(phrase) :] == phrase:
+                before = self.reached[-len(phrase)]
+                found |= {_less(left, place) for left in before if left[place]}
+        reached = (*self.reached, frozenset(_fewest(found)))[-longest:]
+        return replace(self, recent=recent, reached=reached)
+
+    @property
+    def done(self) -> bool:
+        """Whether all phrases are there."""
+        return any(not any(left) for left in self.reached[-1])
+
+    @property
+    def missing(self) -> int:
+        """The fewest tokens with which all phrases would be there."""
+        begun = (self._size(left) - n for left, _, n in self._begun())
+        return min([*map(self._size, self.reached[-1]), *begun])
+
+    @property
+    def next(self) -> list[int]:
+        """The tokens that bring a phrase on, or begin one."""
+        on = [phrase[n] for _, phrase, n in self._begun()]
+        wanted = [any(counts) for counts in zip(*self.reached[-1], strict=True)]
+        some = [phrase[0] for phrase, n in zip(self.phrases, wanted, strict=True) if n]
+        return list(dict.fromkeys([*on, *some]))
+
+    def _size(self, left: Left) -> int:
+        return sum(n * len(phrase) for n, phrase in zip(left, self.phrases, strict=True))
+
+    def _begun(self) -> Iterator[tuple[Left, tuple[int, ...], int]]:
+        """The phrases that the text's end begins: what was left before, and how much is there."""
+        for place, phrase in enumerate(self.phrases):
+            for n in range(1, min(len(phrase), len(self.recent) + 1)):
+                if self.recent[-n:] == phrase[:n]:
+                    yield from ((b, phrase, n) for b in self.reached[-n - 1] if b[place])
+
+
+def wanted(coverages: Sequence[Coverage | None]) -> Tensor | None:
+    """The tokens (R, C) that bring each row's phrases on, -1 where there are fewer; None where no
+    row has any."""
+    if all(coverage is None for coverage in coverages):
         return None
-    each = [_next(row) for row in rows]
+    each = [[] if coverage is None else coverage.next for coverage in coverages]
     most = max(1, *map(len, each))
-    return torch.tensor([[*ids, *[(ids or [0])[0]] * (most - len(ids))] for ids in each])
-
-
-def met(row: Row, *, ended: bool) -> bool:
-    """Whether all of a text's phrases are in it; the end token, if any, is its last."""
-    if not row.task.phrases:
-        return True
-    done, _ = progress(_tuples(row), tuple(row.written[:-1] if ended else row.written))
-    return done == len(row.task.phrases)
+    return torch.tensor([[*ids, *[-1] * (most - len(ids))] for ids in each])
 
 
 def spread(
     going: Sequence[tuple["Candidate", "Beam"]], beams: int
 ) -> list[tuple["Candidate", "Beam"]]:
-    """The beams to keep, best first: in turn the best of those that have as many tokens of their
+    """The beams to keep, best first: in turn the best of those that miss as many tokens of their
     phrases, so that some of each survive; without phrases simply the best."""
-    if not going or not going[0][1].row.task.phrases:
-        return list(going[:beams])
     banks: dict[int, list[tuple[Candidate, Beam]]] = {}
     for pair in going:
-        row = pair[1].row
-        banks.setdefault(_tokens_met(row), []).append(pair)
-    chosen: list[tuple[Candidate, Beam]] = []
-    while len(chosen) < beams and any(banks.values()):
-        for bank in sorted(banks, reverse=True):
-            if banks[bank] and len(chosen) < beams:
-                chosen.append(banks[bank].pop(0))
+        coverage = pair[1].coverage
+        banks.setdefault(coverage.missing if coverage else 0, []).append(pair)
+    by_need = [banks[missing] for missing in sorted(banks)]
+    in_turn = sorted(
+        ((turn, need) for need, bank in enumerate(by_need) for turn in range(len(bank)))
+    )
+    chosen = [by_need[need][turn] for turn, need in in_turn[:beams]]
     return sorted(chosen, key=lambda pair: -pair[1].sum)
 
 
-def progress(phrases: Phrases, written: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    """How many phrases are there, each at a place of its own, and the tokens of those begun.
-
-    >>> progress(((1, 2), (3,)), (3, 5, 1))
-    (1, (2,))
-    """
-    left = _left(phrases, written)
-    return len(phrases) - len(left), tuple(_follows(left, written))
+def _less(left: Left, place: int) -> Left:
+    return (*left[:place], left[place] - 1, *left[place + 1 :])
 
 
-@lru_cache(maxsize=1 << 14)
-def _left(phrases: Phrases, written: tuple[int, ...]) -> Phrases:
-    """The phrases that do not occur yet; found from left to right, longest first."""
-    left, place = sorted(phrases, key=len, reverse=True), 0
-    while place < len(written):
-        here = next((p for p in left if written[place : place + len(p)] == p), None)
-        if here is not None:
-            left.remove(here)
-        place += len(here) if here else 1
-    return tuple(left)
-
-
-def _follows(left: Phrases, written: tuple[int, ...]) -> list[int]:
-    """The next token of each phrase that the text's end begins."""
-    found = []
-    for phrase in left:
-        begun = next((n for n in range(len(phrase) - 1, 0, -1) if written[-n:] == phrase[:n]), 0)
-        if begun:
-            found.append(phrase[begun])
-    return found
-
-
-def _tuples(row: Row) -> Phrases:
-    return tuple(tuple(phrase) for phrase in row.task.phrases)
-
-
-def _next(row: Row) -> list[int]:
-    """What would begin a phrase or bring one on."""
-    if not row.task.phrases:
-        return []
-    phrases, written = _tuples(row), tuple(row.written)
-    left = _left(phrases, written)
-    return list(dict.fromkeys([*_follows(left, written), *(phrase[0] for phrase in left)]))
-
-
-def _tokens_met(row: Row) -> int:
-    """Tokens of phrases that are there, those of phrases that the end begins among them."""
-    phrases, written = _tuples(row), tuple(row.written)
-    left = _left(phrases, written)
-    whole = sum(map(len, phrases)) - sum(map(len, left))
-    begun = [
-        n for phrase in left for n in range(1, len(phrase)) if written[-n:] == phrase[:n]
-    ]
-    return whole + max(begun, default=0)
+def _fewest(found: set[Left]) -> Iterator[Left]:
+    """Those that are not worse than another in every respect."""
+    for left in found:
+        better = (all(a <= b for a, b in zip(o, left, strict=True)) for o in found if o != left)
+        if not any(better):
+            yield left
