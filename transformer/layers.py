@@ -33,6 +33,7 @@ class CrossScope(NamedTuple):
     states_BSD: Tensor | None
     cached: list[KeysValues] | None
     mask_B1TS: Tensor | None
+    looks: list[Tensor] | None = None  # takes each layer's weights (B, H, T, S), where wanted
 
 
 class SelfAttention(nn.Module):
@@ -88,16 +89,6 @@ class CrossAttention(nn.Module):
         k_BSGK, v_BSGK = heads.chunk(2, dim=2)
         return k_BSGK, v_BSGK
 
-    def weights(self, x_BTD: Tensor, states_BSD: Tensor, mask_B1TS: Tensor | None) -> Tensor:
-        """How much each head looks at each source position, `softmax(QKᵀ/√d_k)`: (B, H, T, S)."""
-        q_BTHK = self.q(x_BTD).unflatten(-1, (-1, self.config.head_width))
-        k_BSHK, _ = self.keys_values(states_BSD)
-        k_BSHK = k_BSHK.repeat_interleave(q_BTHK.size(2) // k_BSHK.size(2), dim=2)
-        scores_BHTS = torch.einsum("bthk,bshk->bhts", self.config.scale * q_BTHK, k_BSHK)
-        if mask_B1TS is not None:
-            scores_BHTS = scores_BHTS + masks.additive(mask_B1TS)
-        return scores_BHTS.softmax(dim=-1)
-
     def forward(self, x_BTD: Tensor, scope: CrossScope, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D). Rows that share a cached text are queries of one row."""
         if scope.cached is not None:
@@ -105,6 +96,8 @@ class CrossAttention(nn.Module):
         else:
             assert scope.states_BSD is not None
             k, v = self.keys_values(scope.states_BSD)
+        if scope.looks is not None:
+            scope.looks.append(self._weights(x_BTD, k, scope.mask_B1TS))
         q_BTHK = self.q(x_BTD).view(len(k), -1, self.config.heads, self.config.head_width)
         mixed_BTHK = exact(
             q_BTHK,
@@ -116,6 +109,15 @@ class CrossAttention(nn.Module):
         )
         y_BTD: Tensor = self.out(mixed_BTHK.reshape(*x_BTD.shape[:2], -1))
         return y_BTD
+
+    def _weights(self, x_BTD: Tensor, k_BSGK: Tensor, mask_B1TS: Tensor | None) -> Tensor:
+        """How much each head looks at each source position, `softmax(QKᵀ/√d_k)`: (B, H, T, S)."""
+        q_BTHK = self.q(x_BTD).unflatten(-1, (-1, self.config.head_width))
+        k_BSHK = k_BSGK.repeat_interleave(self.config.heads // k_BSGK.size(2), dim=2)
+        scores_BHTS = torch.einsum("bthk,bshk->bhts", self.config.scale * q_BTHK, k_BSHK)
+        if mask_B1TS is not None:
+            scores_BHTS = scores_BHTS + masks.additive(mask_B1TS)
+        return scores_BHTS.softmax(dim=-1)
 
 
 class Layer(nn.Module):

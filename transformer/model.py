@@ -135,6 +135,14 @@ class Transformer(nn.Module):
         states_BSD: Tensor = self.encoder(x_BSD, positions_BT=positions_BS)
         return states_BSD
 
+    def looks(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
+        """How much each decoder layer's heads look at each source position, (B, H, T, S) each."""
+        assert self.decoder is not None
+        cross = CrossScope(self.encode(source_BS), None, None, looks=[])
+        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, None)
+        self.decoder(x_BTD, cross=cross)
+        return cross.looks or []
+
     def new_cache(
         self,
         rows: int,

@@ -12,7 +12,6 @@ from torch import Tensor
 from tokenizer import Tokenizer
 
 from ..data import pad
-from ..layers import CrossAttention, CrossScope
 from ..loading import LoadedModel
 from .tasks import Hypothesis, Task
 
@@ -23,31 +22,14 @@ Pair = tuple[int, int]  # source, target
 def attention(loaded: LoadedModel, task: Task, found: Sequence[Hypothesis]) -> list[Tensor]:
     """How much each token of each text looks at each source token, (T, S): the mean over the heads
     of the last decoder layer but one (arXiv 1909.02074 §3), or of the only one."""
-    model = loaded.model
-    assert model.decoder is not None and task.source, "only an encoder-decoder aligns"
-    layers = model.decoder.layers
-    layer = layers[max(0, len(layers) - 2)]
-    seen: list[Tensor] = []
-
-    def look(module: CrossAttention, given: tuple[Tensor, CrossScope, int], out: Tensor) -> None:
-        del out
-        x_BTD, scope, _ = given
-        assert scope.states_BSD is not None
-        seen.append(module.weights(x_BTD, scope.states_BSD, scope.mask_B1TS).mean(dim=1))
-
-    texts = [[*task.prompt, *h.ids][: len(task.prompt) - 1 + len(h.ids)] for h in found]
-    if not any(texts):
-        return [torch.zeros(0, len(task.source)) for _ in found]
-    hook = layer.cross.register_forward_hook(look)
-    try:
-        source_BS = torch.tensor([task.source], device=loaded.device).expand(len(found), -1)
-        model.hidden(pad([text or [0] for text in texts], 0).to(loaded.device), source_BS=source_BS)
-    finally:
-        hook.remove()
+    texts = [[*task.prompt, *h.ids][: len(task.prompt) - 1 + len(h.ids)] or [0] for h in found]
+    source_BS = torch.tensor([task.source], device=loaded.device).expand(len(found), -1)
+    looks = loaded.model.looks(pad(texts, 0).to(loaded.device), source_BS)
+    weights_BTS = looks[max(0, len(looks) - 2)].mean(dim=1).float().cpu()
     first = len(task.prompt) - 1
     return [
-        weights_TS[first : first + len(h.ids)].float().cpu()
-        for weights_TS, h in zip(seen[0], found, strict=True)
+        weights_TS[first : first + len(h.ids)]
+        for weights_TS, h in zip(weights_BTS, found, strict=True)
     ]
 
 

@@ -104,14 +104,21 @@ def task_rules(ends: Sequence[int]) -> Processor:
     """What each text's own task asks of it."""
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        logits_RV = _forbid(logits_RV, [_forbidden(row, ends) for row in rows])
-        logits_RV = _allow(
-            logits_RV,
-            [None if (rule := row.task.constraint) is None else rule(row.written) for row in rows],
-        )
-        return _force(logits_RV, [_prefix(row) for row in rows])
+        left_RV = _forbid(logits_RV, [_forbidden(row, ends) for row in rows])
+        left_RV = _allow(left_RV, left_RV, [_constrained(row) for row in rows])
+        left_RV = _allow(left_RV, logits_RV, [_prefix(row) for row in rows])
+        return _force(left_RV, [_first(row) for row in rows])
 
     return process
+
+
+def _constrained(row: Row) -> Tensor | None:
+    rule = row.task.constraint
+    return None if rule is None else rule(row.written)
+
+
+def _first(row: Row) -> list[int] | None:
+    return None if row.written or row.task.first is None else [row.task.first]
 
 
 def _forbidden(row: Row, ends: Sequence[int]) -> list[int]:
@@ -119,9 +126,12 @@ def _forbidden(row: Row, ends: Sequence[int]) -> list[int]:
     return short + (_repeating(row.tokens(), row.task.no_repeat) if row.task.no_repeat else [])
 
 
-def _prefix(row: Row) -> list[int] | None:
-    place = len(row.written)
-    return [row.task.prefix[place]] if place < len(row.task.prefix) else None
+def _prefix(row: Row) -> Tensor | None:
+    """The token of its prefix that comes now; of a token that is forced to be first it knows
+    nothing."""
+    place = len(row.written) - (row.task.first is not None)
+    here = 0 <= place < len(row.task.prefix)
+    return torch.tensor([row.task.prefix[place]]) if here else None
 
 
 def _forbid(logits_RV: Tensor, forbidden: Sequence[Sequence[int]]) -> Tensor:
@@ -133,16 +143,16 @@ def _forbid(logits_RV: Tensor, forbidden: Sequence[Sequence[int]]) -> Tensor:
     return logits_RV.index_put((rows, tokens), logits_RV.new_tensor(_FORBIDDEN))
 
 
-def _allow(logits_RV: Tensor, allowed: Sequence[Tensor | None]) -> Tensor:
-    """Leave some rows nothing but what is allowed."""
+def _allow(left_RV: Tensor, logits_RV: Tensor, allowed: Sequence[Tensor | None]) -> Tensor:
+    """Leave some rows nothing but the logits of what is allowed."""
     if all(ids is None for ids in allowed):
-        return logits_RV
-    left_RV = logits_RV.clone()
+        return left_RV
+    found_RV = left_RV.clone()
     for row, ids in enumerate(allowed):
         if ids is not None:
-            left_RV[row] = _FORBIDDEN
-            left_RV[row, ids] = logits_RV[row, ids]
-    return left_RV
+            found_RV[row] = _FORBIDDEN
+            found_RV[row, ids] = logits_RV[row, ids]
+    return found_RV
 
 
 def _force(logits_RV: Tensor, forced: Sequence[Sequence[int] | None]) -> Tensor:

@@ -33,7 +33,7 @@ def request(loaded: LoadedModel, source: str | None, target: str | None) -> Requ
         if leads or not any(_is_language(loaded, i) for i in [*before, *after]):
             raise ConfigError(f"{loaded.folder} is not told the language of its source")
         before, after = (_replaced(loaded, ids, token) for ids in (before, after))
-    start, first = loaded.start_id, None
+    start, first = loaded.start_id, loaded.generation.forced_bos_token_id
     if loaded.generation.decoder_start_token_id is None and loaded.tokenizer.frame() != ([], []):
         start = None  # a published model whose start is the language to write
     if target is not None:

@@ -67,7 +67,7 @@ class TranslationExam:
         written = written_ids(self._loaded, line, text, ends=True)
         if asked.first is not None and written[:1] != [asked.first]:
             written = [asked.first, *written]
-        task = Task(prompt=[asked.start], source=ids, limit=len(written))
+        task = Task(prompt=[asked.start], source=ids, limit=len(written), first=asked.first)
         return _checked(self._loaded, task, written)
 
 
@@ -158,7 +158,7 @@ def score(
         found.append(
             Hypothesis(
                 ids=written[:-1] if ended else written,
-                score=options.score(sum(gains), len(written)),
+                score=options.score(sum(gains[task.first is not None :]), len(written)),
                 log_probabilities=gains,
                 reason="end" if ended else "length",
             )

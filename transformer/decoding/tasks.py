@@ -27,7 +27,8 @@ class Task:
     source: Sequence[int] = ()  # what an encoder reads
     keys: tuple[int, ...] = (0,)  # what identifies it to the noise of sampling
     least: int = 0  # tokens without which it does not end
-    prefix: Sequence[int] = ()  # how it begins
+    first: int | None = None  # a first token that is given, and adds nothing to a score
+    prefix: Sequence[int] = ()  # how it begins after that
     phrases: Sequence[Sequence[int]] = ()  # what must be in it; beam search alone obeys
     constraint: Constraint | None = None
     no_repeat: int = 0  # no n-gram of this size twice
@@ -35,7 +36,8 @@ class Task:
     @property
     def ruled(self) -> bool:
         """Whether anything is asked of this text alone."""
-        return bool(self.least or self.prefix or self.constraint or self.no_repeat)
+        rules = (self.least, self.prefix, self.constraint, self.no_repeat)
+        return self.first is not None or any(rules)
 
     @property
     def given(self) -> Sequence[int]:

@@ -103,7 +103,6 @@ class TranslationPlan:
     ) -> Task:
         asked, options = self._asked, self._options
         source = [*asked.before, *ids, *asked.after]
-        first = [] if asked.first is None else [asked.first]
         prefix = (line.prefix or options.prefix) if place == 0 else ""
         begun = self._loaded.writer.encode(prefix) if prefix else []
         limit = self._limit(source)
@@ -115,7 +114,8 @@ class TranslationPlan:
             limit=limit,
             keys=keys,
             least=min(least, limit - 1),
-            prefix=[*first, *begun],
+            first=asked.first,
+            prefix=begun,
             phrases=[phrase_ids(self._loaded.writer, phrase) for phrase in phrases],
             constraint=options.constraint,
         )

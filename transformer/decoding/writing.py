@@ -61,7 +61,8 @@ class Text:
         assert self.reason is not None
         written = self.row.written
         ids = written[:-1] if self.reason == "end" else written
-        score = options.score(sum(self.log_probabilities), len(written))
+        own = self.log_probabilities[self.row.task.first is not None :]
+        score = options.score(sum(own), len(written))
         return Hypothesis(ids, score, self.log_probabilities, self.reason)
 
 
