@@ -10,7 +10,8 @@ from transformer.loading import LoadedModel
 
 
 class Show:
-    """How a line's answers are written: `n_best` lines of text, or one of JSON."""
+    """How a line's answers are written: `n_best` lines of text, or one of JSON. With `lines`, line
+    breaks in an answer become spaces."""
 
     def __init__(
         self,
@@ -22,9 +23,10 @@ class Show:
         alignments: bool = False,
         asked: str = "source",
         with_prompt: bool = False,
+        lines: bool = True,
     ) -> None:
         self._loaded, self._n_best, self._asked = loaded, n_best, asked
-        self.with_prompt = with_prompt
+        self.with_prompt, self._lines = with_prompt, lines
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
 
     @property
@@ -40,8 +42,8 @@ class Show:
         empty: list[Output | None] = [None] * self._n_best
         for output in [*answer.outputs, *empty][: self._n_best]:
             text = "" if output is None else output.text
-            if self.with_prompt:
-                text = answer.line.text + text
+            text = answer.line.text + text if self.with_prompt else text
+            text = " ".join(text.split("\n")) if self._lines else text
             if self._scores:
                 text = f"{0.0 if output is None else output.hypothesis.score:.4f}\t{text}"
             if self._alignments:

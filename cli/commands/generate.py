@@ -98,7 +98,7 @@ def generate(
     )
     show = Show(
         loaded, n_best=decoding.n_best, as_json=as_json, scores=scores, asked="prompt",
-        with_prompt=not (no_prompt or lines),
+        with_prompt=not (no_prompt or lines), lines=lines,
     )
     if lines:
         filter_lines(

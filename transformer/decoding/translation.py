@@ -147,10 +147,7 @@ class TranslationPlan:
     def _ranked(self, task: Task, found: Sequence[Hypothesis]) -> list[Output]:
         """One task's answers, best first."""
         texts = self._loaded.writer.decode_batch([h.ids for h in found])
-        outputs = [
-            Output(" ".join(text.split("\n")), h, task)
-            for text, h in zip(texts, found, strict=True)
-        ]
+        outputs = [Output(text, h, task) for text, h in zip(texts, found, strict=True)]
         if self._options.consensus and found:
             outputs = [outputs[place] for place in choose([output.text for output in outputs])]
         if self._options.coverage and found:
@@ -207,4 +204,5 @@ def translate_lines(
 ) -> list[str]:
     """The best translation of each of some lines; empty for an empty line or one that fails."""
     found = translate(loaded, Given(lines), options)
-    return [answer.outputs[0].text if answer.outputs else "" for answer in found]
+    texts = (answer.outputs[0].text if answer.outputs else "" for answer in found)
+    return [" ".join(text.split("\n")) for text in texts]

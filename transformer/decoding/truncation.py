@@ -40,11 +40,14 @@ def top_p(value: float) -> Processor:
 
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
         del rows
-        sorted_RV, order_RV = logits_RV.sort(descending=True)
-        probabilities_RV = sorted_RV.softmax(dim=-1)
-        before_RV = probabilities_RV.cumsum(dim=-1) - probabilities_RV
-        dropped_RV = torch.zeros_like(logits_RV, dtype=torch.bool)
-        dropped_RV.scatter_(1, order_RV, before_RV >= value)
+        chances_RV = logits_RV.softmax(dim=-1)
+        for count in (min(_FEW, logits_RV.size(1)), logits_RV.size(1)):
+            chances_RC, order_RC = chances_RV.topk(count)
+            masses_RC = chances_RC.cumsum(dim=-1)
+            if bool((masses_RC[:, -1] >= value).all()):  # few are enough as a rule
+                break
+        dropped_RV = torch.ones_like(logits_RV, dtype=torch.bool)
+        dropped_RV.scatter_(1, order_RC, masses_RC - chances_RC >= value)
         return logits_RV.masked_fill(dropped_RV, _FORBIDDEN)
 
     return process

@@ -1,0 +1,197 @@
+"""What translate, generate and score give besides plain text, and what can be asked of them."""
+
+import json
+import math
+
+import pytest
+
+LINES = b"one two three\nfour\n\nfive six"
+LONG = b"one " * 99
+
+
+@pytest.fixture
+def run(transduce, translator, writer):
+    """A command on the model that it needs; its lines."""
+
+    def go(command, *options, stdin=LINES, code=0, model=None):
+        model = model or (writer if command == "generate" else translator)
+        ended = transduce(command, "-m", model, "--device", "cpu", *options, stdin=stdin)
+        assert ended.code == code, ended.err
+        return ended.out.decode().split("\n")[:-1]
+
+    return go
+
+
+def records(lines):
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("search", [(), ("--beam", "1"), ("-t", "1")], ids=str)
+def test_score_gives_the_scores_that_translate_reported(run, search):
+    reported = run("translate", "--json", *search)
+    scored = records(run("score", "--json", "--json-input", stdin="\n".join(reported).encode()))
+    for one, other in zip(records(reported), scored, strict=True):
+        if not one["source"]:
+            assert one["text"] == other["text"] == ""
+            continue
+        assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+        assert one["token_scores"] == pytest.approx(other["token_scores"], abs=1e-5)
+        assert one["score"] == pytest.approx(sum(one["token_scores"]) / len(one["tokens"]))
+        assert one["tokens"] == other["tokens"]
+
+
+def test_score_gives_the_scores_that_generate_reported(run, writer):
+    reported = run("generate", "--lines", "--json", "-t", "1", "-n", "9")
+    fed = "\n".join(reported).encode()
+    scored = records(run("score", "--json", "--json-input", stdin=fed, model=writer))
+    for one, other in zip(records(reported), scored, strict=True):
+        assert one.get("token_scores", []) == pytest.approx(other.get("token_scores", []), abs=1e-5)
+
+
+def test_score_reads_pairs_with_a_tab_and_adds_up(transduce, translator):
+    ended = transduce("score", "-m", translator, stdin=b"one two\ttwo one\n\nno tab\n")
+    first, empty, failed = ended.out.decode().split("\n")[:-1]
+    score, perplexity, bits = map(float, first.split("\t"))
+    assert (empty, failed) == ("", "")
+    assert perplexity == pytest.approx(math.exp(-score), abs=1e-3)
+    assert bits > 0
+    assert b"line 3: the line has no tab" in ended.err
+    assert f"perplexity {perplexity:.4f}".encode() in ended.err
+
+
+def test_fields_of_json_lines_come_through_and_a_bad_line_fails_alone(run):
+    stdin = b'{"id": 1, "text": "one two three", "tags": ["a"]}\nno json\n{"id": 3}\n{"text": "six"}'
+    found = records(run("translate", "--json", "--json-input", stdin=stdin))
+    assert [sorted(record)[:1] for record in found] == [["finish_reason"], ["error"], ["error"], ["finish_reason"]]
+    assert (found[0]["id"], found[0]["tags"], found[0]["source"]) == (1, ["a"], "one two three")
+    assert found[0]["text"] == "three two one"
+    assert "not JSON" in found[1]["error"]
+    assert "'text'" in found[2]["error"]
+
+
+def test_a_line_that_fails_is_an_empty_line_and_a_code_only_if_strict(run, transduce, translator):
+    stdin = b"one two\n" + LONG + b"\nsix"
+    for options, code in (((), 0), (("--strict",), 4)):
+        lines = run("translate", *options, stdin=stdin, code=code)
+        assert [bool(line) for line in lines] == [True, False, True]
+    ended = transduce("translate", "-m", translator, stdin=stdin)
+    assert b"line 2: the line has" in ended.err
+    assert b"lines without an answer: 1" in ended.err
+    (_, failed, _) = records(run("translate", "--json", stdin=stdin))
+    assert "--split" in failed["error"]
+
+
+def test_split_translates_what_is_too_long_and_keeps_what_is_between(run):
+    stdin = b"  one two.   three four.\n" + b"one two. " * 40
+    one, other = run("translate", "--split", stdin=stdin)
+    assert one.startswith("  ")
+    assert one.count("   ") == 1
+    assert len(other.split()) > 60
+
+
+@pytest.mark.parametrize("options", [(), ("--beam", "1"), ("-t", "1")], ids=str)
+def test_a_prefix_begins_every_answer(run, options):
+    lines = run("translate", "--prefix", "seven", *options)
+    assert [line[:5] for line in lines] == ["seven", "seven", "", "seven"]
+    (found,) = records(
+        run("translate", "--json", "--json-input", *options, stdin=b'{"text": "one", "prefix": "six"}')
+    )
+    assert found["text"].startswith("six")
+
+
+def test_samples_of_a_line_differ_and_come_best_first(run):
+    found = records(run("translate", "-t", "1.5", "--n-best", "4", "--json", stdin=b"one two three"))
+    scores = [output["score"] for output in found[0]["n_best"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len({output["text"] for output in found[0]["n_best"]}) > 1
+
+
+def test_the_sample_most_like_the_others_is_taken(run):
+    assert run("translate", "--mbr", "8", stdin=b"one two three") == ["three two one"]
+
+
+def test_alignments_are_pairs_of_words(run):
+    (line,) = run("translate", "--alignments", stdin=b"one two three")
+    text, pairs = line.split("\t")
+    numbers = [tuple(map(int, pair.split("-"))) for pair in pairs.split()]
+    assert all(0 <= i < 3 and 0 <= j < len(text.split()) for i, j in numbers)
+    assert {j for _, j in numbers} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--coverage-penalty", "0.3"),
+        ("--beam-groups", "2", "--beam", "4"),
+        ("--length-penalty-kind", "gnmt", "--length-penalty", "0.6"),
+        ("--early-stopping", "never"),
+        ("--contrastive", "0.4"),
+        ("-t", "0.7", "--typical", "0.9"),
+        ("-t", "0.7", "--top-n-sigma", "1"),
+        ("--lookup", "--beam", "1"),
+    ],
+    ids=str,
+)
+def test_each_search_keeps_the_lines(run, options):
+    lines = run("translate", *options)
+    assert [bool(line) for line in lines] == [True, True, False, True]
+
+
+def test_a_glossary_puts_its_words_in(run, tmp_path):
+    (tmp_path / "words.tsv").write_text("two\tseven\n")
+    lines = run("translate", "--glossary", tmp_path / "words.tsv")
+    assert ["seven" in line for line in lines] == [True, False, False, False]
+
+
+def test_choices_and_patterns_are_obeyed(run):
+    lines = run("translate", "--choice", "six", "--choice", "five one")
+    assert set(lines) - {""} <= {"six", "five one"}
+    (text,) = run("generate", "one", "--no-prompt", "--regex", " (two|six){3}", stdin=b"")
+    assert text in {" " + "".join(w) for w in __import__("itertools").product(("two", "six"), repeat=3)}
+
+
+def test_a_stop_string_ends_the_text_and_is_not_shown(run):
+    whole = run("generate", "one two", "-t", "0", "-n", "20", "--no-prompt", stdin=b"")
+    text = "\n".join(whole)
+    stop = text[3:6]
+    cut = "\n".join(run("generate", "one two", "-t", "0", "-n", "20", "--no-prompt", "--stop", stop, stdin=b""))
+    assert cut == text[: text.index(stop)]
+    (record,) = records(
+        run("generate", "one two", "-t", "0", "-n", "20", "--json", "--stop", stop, stdin=b"")
+    )
+    assert (record["text"], record["finish_reason"]) == (cut, "stop")
+
+
+def test_lines_are_prompts(run):
+    greedy = ("-t", "0", "-n", "5", "--no-prompt")
+    lines = run("generate", "--lines", *greedy)
+    assert [bool(line) for line in lines] == [True, True, False, True]
+    for prompt, line in zip(LINES.decode().split("\n"), lines, strict=True):
+        alone = run("generate", prompt, *greedy, stdin=b"") if prompt else [""]
+        assert line == " ".join(alone)
+
+
+def test_a_prompt_that_does_not_fit_is_shortened_only_where_asked(run):
+    run("generate", LONG.decode(), "-n", "4", stdin=b"", code=4)
+    for overflow in ("left", "slide"):
+        assert run("generate", LONG.decode(), "-n", "4", "--overflow", overflow, stdin=b"")
+
+
+def test_slide_writes_on_when_the_context_is_full(run):
+    options = ("one", "-t", "0", "-n", "80", "--json", "--suppress", "</s>")
+    (short,) = records(run("generate", *options, stdin=b""))
+    (long,) = records(run("generate", *options, "--overflow", "slide", stdin=b""))
+    assert len(short["tokens"]) < 32
+    assert len(long["tokens"]) == 80
+    assert long["tokens"][: len(short["tokens"])] == short["tokens"]
+
+
+def test_two_models_of_one_vocabulary_decide_together(run, translator):
+    alone = run("translate")
+    assert run("translate", "-m", translator) == alone
+
+
+def test_generated_lines_have_one_line_each(run):
+    """A newline that the model writes does not make two lines of one."""
+    lines = run("generate", "--lines", "-t", "1.5", "-n", "30", stdin=b"one\n" * 8)
+    assert len(lines) == 8
