@@ -85,9 +85,7 @@ class Decoding:
         float | None,
         _option("--top-n-sigma", panel=_SAMPLE, help="Among logits n deviations below the best."),
     ] = None
-    seed: Annotated[
-        int, _option("--seed", panel=_SAMPLE, help="The same seed, the same text.")
-    ] = 0
+    seed: Annotated[int, _option("--seed", panel=_SAMPLE, help="The same seed, the same text.")] = 0
     contrastive: Annotated[
         float | None,
         _option(
@@ -230,7 +228,6 @@ class Decoding:
             stop=stop_at(self.stop, loaded.writer, continuing=continuing) if self.stop else None,
             **(more if search == "contrastive" else {}),
         )
-
 
     def with_samples(self, samples: int | None) -> "Decoding":
         """The same, to sample so many answers. Raises ConfigError where that contradicts it."""

@@ -15,7 +15,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     parameters that are annotated with a dataclass.
     """
     signature = inspect.signature(command, eval_str=True)
-    groups = {
+    groups: dict[str, Any] = {
         name: parameter.annotation
         for name, parameter in signature.parameters.items()
         if dataclasses.is_dataclass(parameter.annotation)
@@ -30,7 +30,9 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     parameters: list[Parameter] = []
     for name, parameter in signature.parameters.items():
-        parameters += map(_option, dataclasses.fields(groups[name])) if name in groups else [parameter]
+        parameters += (
+            map(_option, dataclasses.fields(groups[name])) if name in groups else [parameter]
+        )
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
 

@@ -53,9 +53,7 @@ Json = Annotated[
 ]
 JsonLines = Annotated[
     bool,
-    typer.Option(
-        "--json-input", help="Each line read is JSON, as in .jsonl files; see --column."
-    ),
+    typer.Option("--json-input", help="Each line read is JSON, as in .jsonl files; see --column."),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit with 4 where a line could not be answered.")

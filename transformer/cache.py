@@ -166,8 +166,8 @@ class RingCache:
         self._buffers.join(other._buffers, other._buffers.slots)
         self._first = max(self._first, other._first)
         self._window = self._buffers.slots - self._first
-        kept = (cache._positions_BS[:, :-1] for cache in (self, other))
-        self._positions_BS = _joined(*kept, self._buffers.slots + 1, value=-1)
+        mine_BS, others_BS = (cache._positions_BS[:, :-1] for cache in (self, other))
+        self._positions_BS = _joined(mine_BS, others_BS, self._buffers.slots + 1, value=-1)
 
 
 class Memory:
@@ -185,7 +185,7 @@ class Memory:
     def reorder(self, rows_R: Tensor) -> None:
         """Row r becomes what row `rows_R[r]` was."""
         entries_R = rows_R // self.copies
-        entries_B, counts_B = entries_R.unique_consecutive(return_counts=True)
+        entries_B, counts_B = torch.unique_consecutive(entries_R, return_counts=True)
         alike = bool((counts_B == counts_B[0]).all())
         self.copies = int(counts_B[0]) if alike else 1
         self._select(entries_B if alike else entries_R)

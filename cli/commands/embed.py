@@ -1,5 +1,6 @@
 """`transduce embed`: lines in, vectors out."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -43,10 +44,10 @@ def embed(
     asked = asked._replace(
         kind=pooling or asked.kind, normalize=asked.normalize if normalize is None else normalize
     )
-    read, shortened = Counts(), 0
+    read, notes = Counts(), Counter[str]()
     with output(out, reading=files) as writer:
         lines = input_lines(files, read, column)
         for found in embed_lines(loaded, lines, asked, batch_tokens=batch_tokens):
-            shortened += found.shortened
+            notes["shortened"] += found.shortened
             writer.line(json.dumps([round(x, 8) for x in found.vector]))
-    report(read, quiet=quiet, shortened=shortened)
+    report(read, quiet=quiet, notes=notes)

@@ -75,7 +75,9 @@ def generate(
     from ..showing import Show
 
     if lines and (chat or prompt is not None):
-        raise ConfigError("--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat")
+        raise ConfigError(
+            "--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat"
+        )
     search = decoding.choose(usual_temperature=_TEMPERATURE)
     rule = grammar(decoding)
     text = "" if lines else _text(prompt, prompt_file)
@@ -92,13 +94,18 @@ def generate(
         min_tokens=decoding.min_tokens,
         overflow=overflow,
         stop=decoding.stop or (),
-        constraint=rule and rule(loaded, continuing=continuing),
+        constraint=None if rule is None else rule(loaded, continuing=continuing),
         batch_tokens=batch_tokens,
         blank=not lines,
     )
     show = Show(
-        loaded, n_best=decoding.n_best, as_json=as_json, scores=scores, asked="prompt",
-        with_prompt=not (no_prompt or lines), lines=lines,
+        loaded,
+        n_best=decoding.n_best,
+        as_json=as_json,
+        scores=scores,
+        asked="prompt",
+        with_prompt=not (no_prompt or lines),
+        lines=lines,
     )
     if lines:
         filter_lines(

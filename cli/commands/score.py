@@ -105,7 +105,9 @@ class _Show:
             text = text.partition("\t")[2]
         nats, size = -sum(gains), len(text.encode("utf-8", "replace"))
         self.nats, self.tokens, self.size = (
-            self.nats + nats, self.tokens + len(gains), self.size + size
+            self.nats + nats,
+            self.tokens + len(gains),
+            self.size + size,
         )
         return {
             "text": output.text,

@@ -78,9 +78,7 @@ def translate(
     usual = usual_beams(loaded)
     search = decoding.choose(usual=usual)
     kept = decoding.n_best if not mbr else 1
-    options = decoding.options(
-        loaded, search=search, usual=usual, keep_all=bool(coverage_penalty)
-    )
+    options = decoding.options(loaded, search=search, usual=usual, keep_all=bool(coverage_penalty))
     asked = TranslationOptions(
         search=search,
         options=options,
@@ -95,7 +93,7 @@ def translate(
         coverage=coverage_penalty,
         consensus=bool(mbr),
         glossary=read_words,
-        constraint=rule and rule(loaded),
+        constraint=None if rule is None else rule(loaded),
         source_language=source_language,
         target_language=target_language,
     )

@@ -3,7 +3,7 @@
 python -m tests.benchmarks.filter MODEL FILE [--beam 4] [--lines 2000]
 
 MODEL is a translator of one's own, FILE text in its source language. The same weights go to
-transformers and CTranslate2; all take the tokens of the same lines, in float32, on the same threads.
+transformers and CTranslate2; all take the tokens of the same lines, in float32, on the same cores.
 """
 
 import argparse
@@ -143,7 +143,9 @@ def main() -> None:
             work[name] = peer(folder, loaded, lines, asked.beam)
         started = time.perf_counter()
         found = rates(work, rounds=asked.rounds)
-    title = f"{len(lines):,} lines, beam {asked.beam}, lines/s ({time.perf_counter() - started:.0f} s)"
+    title = (
+        f"{len(lines):,} lines, beam {asked.beam}, lines/s ({time.perf_counter() - started:.0f} s)"
+    )
     show(title, {"lines/s": found}, peer="fixed batches of 32")
 
 

@@ -40,7 +40,7 @@ class Shuffled(Source):
 
 
 def texts(
-    loaded: LoadedModel, lines: list[str], order: list[int], name: str, budget: int, workers: int
+    loaded: LoadedModel, lines: list[str], order: list[int], name: str, *, budget: int, workers: int
 ) -> list[str]:
     """Translations in the file's order, of lines given in another."""
     options = SearchOptions(end=frozenset(loaded.generation.end_ids), **SEARCHES[name])
@@ -69,11 +69,11 @@ def main() -> None:
     order = list(range(len(lines)))
     orders = {"in order": order, "shuffled": random.Random(1).sample(order, len(order))}
     for title, some in orders.items():  # noise belongs to a line's number, and so to an order
-        alone = {name: texts(loaded, lines, some, name, 1, 1) for name in SEARCHES}
+        alone = {name: texts(loaded, lines, some, name, budget=1, workers=1) for name in SEARCHES}
         for budget in BUDGETS[1:]:
             cells = []
             for name in SEARCHES:
-                found = texts(loaded, lines, some, name, budget, 2)
+                found = texts(loaded, lines, some, name, budget=budget, workers=2)
                 cells.append(str(sum(a != b for a, b in zip(found, alone[name], strict=True))))
             table.add_row(f"{budget:,} tokens, {title}", *cells)
     Console().print(table)

@@ -60,9 +60,16 @@ def test_score_reads_pairs_with_a_tab_and_adds_up(transduce, translator):
 
 
 def test_fields_of_json_lines_come_through_and_a_bad_line_fails_alone(run):
-    stdin = b'{"id": 1, "text": "one two three", "tags": ["a"]}\nno json\n{"id": 3}\n{"text": "six"}'
+    stdin = (
+        b'{"id": 1, "text": "one two three", "tags": ["a"]}\nno json\n{"id": 3}\n{"text": "six"}'
+    )
     found = records(run("translate", "--json", "--json-input", stdin=stdin))
-    assert [sorted(record)[:1] for record in found] == [["finish_reason"], ["error"], ["error"], ["finish_reason"]]
+    assert [sorted(record)[:1] for record in found] == [
+        ["finish_reason"],
+        ["error"],
+        ["error"],
+        ["finish_reason"],
+    ]
     assert (found[0]["id"], found[0]["tags"], found[0]["source"]) == (1, ["a"], "one two three")
     assert found[0]["text"] == "three two one"
     assert "not JSON" in found[1]["error"]
@@ -94,13 +101,21 @@ def test_a_prefix_begins_every_answer(run, options):
     lines = run("translate", "--prefix", "seven", *options)
     assert [line[:5] for line in lines] == ["seven", "seven", "", "seven"]
     (found,) = records(
-        run("translate", "--json", "--json-input", *options, stdin=b'{"text": "one", "prefix": "six"}')
+        run(
+            "translate",
+            "--json",
+            "--json-input",
+            *options,
+            stdin=b'{"text": "one", "prefix": "six"}',
+        )
     )
     assert found["text"].startswith("six")
 
 
 def test_samples_of_a_line_differ_and_come_best_first(run):
-    found = records(run("translate", "-t", "1.5", "--n-best", "4", "--json", stdin=b"one two three"))
+    found = records(
+        run("translate", "-t", "1.5", "--n-best", "4", "--json", stdin=b"one two three")
+    )
     scores = [output["score"] for output in found[0]["n_best"]]
     assert scores == sorted(scores, reverse=True)
     assert len({output["text"] for output in found[0]["n_best"]}) > 1
@@ -147,14 +162,18 @@ def test_choices_and_patterns_are_obeyed(run):
     lines = run("translate", "--choice", "six", "--choice", "five one")
     assert set(lines) - {""} <= {"six", "five one"}
     (text,) = run("generate", "one", "--no-prompt", "--regex", " (two|six){3}", stdin=b"")
-    assert text in {" " + "".join(w) for w in __import__("itertools").product(("two", "six"), repeat=3)}
+    assert text in {
+        " " + "".join(w) for w in __import__("itertools").product(("two", "six"), repeat=3)
+    }
 
 
 def test_a_stop_string_ends_the_text_and_is_not_shown(run):
     whole = run("generate", "one two", "-t", "0", "-n", "20", "--no-prompt", stdin=b"")
     text = "\n".join(whole)
     stop = text[3:6]
-    cut = "\n".join(run("generate", "one two", "-t", "0", "-n", "20", "--no-prompt", "--stop", stop, stdin=b""))
+    cut = "\n".join(
+        run("generate", "one two", "-t", "0", "-n", "20", "--no-prompt", "--stop", stop, stdin=b"")
+    )
     assert cut == text[: text.index(stop)]
     (record,) = records(
         run("generate", "one two", "-t", "0", "-n", "20", "--json", "--stop", stop, stdin=b"")

@@ -40,7 +40,7 @@ class Lengths:
 
 def forever(tokens):
     """A is always likeliest, and nothing ends."""
-    return {A: 0.5, **{token: 0.5 / 28 for token in range(B, 30)}}
+    return {A: 0.5, **dict.fromkeys(range(B, 30), 0.5 / 28)}
 
 
 def engine(table=forever) -> Engine:

@@ -53,7 +53,9 @@ def align(
     return sorted((s, t) for s, t in pairs if s is not None and t is not None)
 
 
-def words(tokenizer: Tokenizer, ids: Sequence[int], special: Sequence[int] = ()) -> list[int | None]:
+def words(
+    tokenizer: Tokenizer, ids: Sequence[int], special: Sequence[int] = ()
+) -> list[int | None]:
     """The number of the word, between spaces, in which each token ends; None for special ones and
     before the first word."""
     found: list[int | None] = []

@@ -1,8 +1,8 @@
 """The filter: n lines in, n answers out, in order, many written side by side.
 
-The thread that asks for answers reads lines and gives answers back; each engine has a thread of its
-own, takes waiting tasks as finished ones make room, and knows nothing of lines. Memory is bounded by
-the lines that are read and not yet given back.
+The thread that asks for answers reads lines and gives answers back; each engine has a thread of
+its own, takes waiting tasks as finished ones make room, and knows nothing of lines. Memory is
+bounded by the lines that are read and not yet given back.
 """
 
 from collections import Counter, deque

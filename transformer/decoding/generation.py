@@ -48,8 +48,8 @@ def _keep_end(ids: list[int], context: int, most: int) -> list[int]:
     return ids[-(context - max(1, min(most, context // 2))) :]
 
 
-# What becomes of a prompt that does not fit: (ids, context, most to write) -> ids. Of these, "slide"
-# also goes on when the context is full, from the last half of it.
+# What becomes of a prompt that does not fit: (ids, context, most to write) -> ids. Of these,
+# "slide" also goes on when the context is full, from the last half of it.
 OVERFLOWS: Table[Callable[[list[int], int, int], list[int]]] = Table(
     "overflow", {"error": _refuse, "left": _keep_end, "slide": _keep_end}
 )
@@ -86,9 +86,7 @@ class ContinuationPlan:
         """See Plan."""
         rows = self._loaded.tokenizer.encode_batch([line.text[:MAX_CHARACTERS] for line in lines])
         before = self._loaded.tokenizer.frame()[0]
-        return [
-            self._prepare(line, [*before, *ids]) for line, ids in zip(lines, rows, strict=True)
-        ]
+        return [self._prepare(line, [*before, *ids]) for line, ids in zip(lines, rows, strict=True)]
 
     def _prepare(self, line: Line, ids: list[int]) -> list[Task] | LineError:
         if not line.text.strip() and not self._options.blank:

@@ -36,6 +36,7 @@ SEARCHES: Table[Callable[[SearchOptions], Search]] = Table(
     {**{name: partial(Writing, pick=pick) for name, pick in PICKS.items()}, "beam": BeamSearch},
 )
 
+
 class Engine(NamedTuple):
     """What writes: a search, and the step function that it asks."""
 

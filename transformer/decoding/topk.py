@@ -13,8 +13,8 @@ def top(values_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` largest of each row and their places, (R, C) each, largest first; all of them
     where there are fewer.
 
-    The largest values stand in those blocks whose largest values are largest: a maximum over blocks,
-    which is one pass at the memory's speed, leaves few to sort.
+    The largest values stand in those blocks whose largest values are largest: a maximum over
+    blocks, which is one pass at the memory's speed, leaves few to sort.
     """
     rows, size = values_RV.shape
     blocks = size // _BLOCK
