@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from tests.decoding.tables import END, TableStepper, tree
+from tests.decoding.tables import END, StateTable, TableStepper, tree
 from transformer.decoding import SEARCHES, SearchOptions, Task, write
 
 A, B, C = 1, 2, 3
@@ -18,6 +18,8 @@ A, B, C = 1, 2, 3
 #           → C 0.25 → end  p = 0.15
 TRAP = tree({(): {A: 0.6, B: 0.4}, (A,): {A: 0.4, B: 0.35, C: 0.25}, (B,): {C: 0.9, A: 0.1}})
 
+STEPPERS = {"contrastive": StateTable}  # of searches that want more than a table
+
 
 def search(name, table, *, rows=1, limits=None, keys=None, **options):
     asked = SearchOptions(end=frozenset({END}), **options)
@@ -25,7 +27,8 @@ def search(name, table, *, rows=1, limits=None, keys=None, **options):
         Task(prompt=[9], limit=limit, keys=(key,))
         for limit, key in zip(limits or [10] * rows, keys or range(rows), strict=True)
     ]
-    return write(TableStepper(table, size=4), SEARCHES[name](asked), tasks)
+    stepper = STEPPERS.get(name, TableStepper)(table, size=4)
+    return write(stepper, SEARCHES[name](asked), tasks)
 
 
 def probability(hypothesis) -> float:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ..tables import Table
 from .beam import BeamSearch
+from .contrastive import ContrastiveSearch
 from .stepper import Stepper
 from .tasks import Event, Finished, Hypothesis, SearchOptions, Task
 from .writing import PICKS, Writing
@@ -15,6 +16,7 @@ class Search(Protocol):
     """Texts that are being written. Each is independent of all others."""
 
     width: int  # rows of the stepper for each task
+    reads_states: bool  # whether the stepper must be a StateStepper
 
     @property
     def tasks(self) -> list[Task]:
@@ -32,7 +34,11 @@ class Search(Protocol):
 
 SEARCHES: Table[Callable[[SearchOptions], Search]] = Table(
     "search",
-    {**{name: partial(Writing, pick=pick) for name, pick in PICKS.items()}, "beam": BeamSearch},
+    {
+        **{name: partial(Writing, pick=pick) for name, pick in PICKS.items()},
+        "beam": BeamSearch,
+        "contrastive": ContrastiveSearch,
+    },
 )
 
 # Gives tasks to begin beside those that are running, if any are to begin now; None at the end.
