@@ -263,7 +263,24 @@ class Drafting:
     ] = False
     draft_tokens: Annotated[
         int, _option("--draft-tokens", min=1, panel=_DRAFTING, help="Tokens to guess at once.")
-    ] = 5
+    ] = 8
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything is to be guessed."""
+        return self.draft is not None or self.lookup
+
+    def load(self, lead: "LoadedModel") -> "LoadedModel | None":
+        """The model that guesses, if one is to: where the other is, in numbers of its type."""
+        from transformer.config import ConfigError
+        from transformer.loading import load_model
+
+        if self.draft is None:
+            return None
+        if self.lookup:
+            raise ConfigError("of --draft and --lookup only one can be given")
+        dtype = lead.model.embedding.weight.dtype
+        return load_model(self.draft, device=str(lead.device), dtype=dtype)
 
 
 def _given(options: Decoding, *names: str) -> dict[str, Any]:

@@ -115,17 +115,44 @@ def grammar(asked: "Decoding") -> "Grammar | None":
 
 
 def make_engines(
-    loaded: LoadedModel,
-    others: Sequence[LoadedModel],
-    search: str,
-    options: SearchOptions,
-    drafting: "Drafting",
-) -> "list[Engine]":
-    """What writes: one model or several that decide together, once for each of the CPU's cores,
-    for two batches on a core each are faster than one on both."""
+    models: Sequence[LoadedModel], search: str, options: SearchOptions, drafting: "Drafting"
+) -> "tuple[LoadedModel, list[Engine]]":
+    """What writes: a model, or several that decide together, once for each of the CPU's cores, for
+    two batches on a core each are faster than one on both; and the model that reads for them.
+
+    Raises ConfigError for models, searches and drafts that do not go together.
+    """
     import torch
 
+    from transformer.decoding import SEARCHES, Engine, ModelStepper
+    from transformer.decoding.ensemble import EnsembleStepper, check_ensemble
     from transformer.decoding.search import plain_engine
+    from transformer.decoding.speculative import speculative_search
 
-    count = torch.get_num_threads() if loaded.device.type == "cpu" else 1
-    return [plain_engine(loaded, search, options) for _ in range(count)]
+    if drafting.asked and len(models) > 1:
+        raise ConfigError("--draft and --lookup guess for one model; several were given")
+    lead = check_ensemble(models) if len(models) > 1 else models[0]
+    draft = drafting.load(lead)
+
+    def make() -> Engine:
+        if drafting.asked:
+            drafter, ahead = "lookup" if draft is None else "model", drafting.draft_tokens
+            found = speculative_search(
+                options, lead, pick=search, drafter=drafter, draft=draft, ahead=ahead
+            )
+            return Engine(ModelStepper(lead.model), found)
+        if len(models) > 1:
+            steppers = [ModelStepper(model.model) for model in models]
+            return Engine(EnsembleStepper(steppers), SEARCHES[search](options))
+        return plain_engine(lead, search, options)
+
+    count = torch.get_num_threads() if lead.device.type == "cpu" else 1
+    return lead, [make() for _ in range(count)]
+
+
+def tell_guesses(engines: "Sequence[Engine]") -> None:
+    """Say how many guesses of speculative decoding were right."""
+    proposed = sum(getattr(engine.search, "proposed", 0) for engine in engines)
+    accepted = sum(getattr(engine.search, "accepted", 0) for engine in engines)
+    if proposed:
+        say(f"guessed {proposed:,} tokens, of which {accepted:,} were right")

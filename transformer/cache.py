@@ -10,7 +10,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from .config import TransformerConfig
+from .config import ConfigError, TransformerConfig
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -32,6 +32,11 @@ class Cache(Protocol):
 
     def join(self, other: Self) -> None:
         """Take in the rows of another cache of the same kind, after those that are here."""
+        ...
+
+    def trim(self, length: int) -> None:
+        """No row is longer than this now: what stood at later positions is taken back, and is
+        overwritten when they come again. Raises ConfigError where nothing can be taken back."""
         ...
 
 
@@ -114,6 +119,10 @@ class StaticCache:
         self._buffers.join(other._buffers, other._used)
         self._used = max(self._used, other._used)
 
+    def trim(self, length: int) -> None:
+        """See Cache. Causality hides what is taken back, as it hides what is not yet written."""
+        self._used = length
+
 
 class RingCache:
     """The last `window` positions and the first `global_tokens`: memory that does not grow.
@@ -166,8 +175,16 @@ class RingCache:
         self._buffers.join(other._buffers, other._buffers.slots)
         self._first = max(self._first, other._first)
         self._window = self._buffers.slots - self._first
-        mine_BS, others_BS = (cache._positions_BS[:, :-1] for cache in (self, other))
-        self._positions_BS = _joined(mine_BS, others_BS, self._buffers.slots + 1, value=-1)
+        mine_BS, theirs_BS = (cache._positions_BS[:, :-1] for cache in (self, other))
+        size = self._buffers.slots + 1
+        self._positions_BS = _joined(mine_BS, theirs_BS, size, value=-1)
+
+    def trim(self, length: int) -> None:
+        """See Cache. A ring has overwritten what the positions before would still see."""
+        raise ConfigError(
+            "a sliding window's cache cannot take tokens back, which speculative decoding needs; "
+            "use greedy search or sampling"
+        )
 
 
 class Memory:

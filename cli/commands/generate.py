@@ -71,7 +71,7 @@ def generate(
     from transformer.decoding import GenerationOptions
     from transformer.decoding import generate as continue_lines
 
-    from ..running import grammar, load, make_engines
+    from ..running import grammar, load, make_engines, tell_guesses
     from ..showing import Show
 
     if lines and (chat or prompt is not None):
@@ -81,12 +81,13 @@ def generate(
     search = decoding.choose(usual_temperature=_TEMPERATURE)
     rule = grammar(decoding)
     text = "" if lines else _text(prompt, prompt_file)
-    loaded, *others = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    models = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    loaded = models[0]
     continuing = bool(text) or lines
     options = decoding.options(
         loaded, search=search, usual=1, temperature=_TEMPERATURE, continuing=continuing
     )
-    engines = make_engines(loaded, others, search, options, drafting)
+    loaded, engines = make_engines(models, search, options, drafting)
     asked = GenerationOptions(
         search=search,
         options=options,
@@ -126,6 +127,8 @@ def generate(
         talk(loaded, text, asked, engines[0], system=system, out=out)
     else:
         _continue(loaded, text, asked, engines[0], show, out=out)
+    if not quiet:
+        tell_guesses(engines)
 
 
 def _continue(

@@ -68,13 +68,14 @@ def translate(
     from transformer.decoding import TranslationOptions, translate
     from transformer.decoding.glossary import Glossary
 
-    from ..running import grammar, load, make_engines, usual_beams
+    from ..running import grammar, load, make_engines, tell_guesses, usual_beams
     from ..showing import Show
 
     decoding = decoding.with_samples(mbr)
     decoding.choose(usual=2)  # mistakes first, then what takes time
     rule, read_words = grammar(decoding), None if glossary is None else Glossary.read(glossary)
-    loaded, *others = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    models = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    loaded = models[0]
     usual = usual_beams(loaded)
     search = decoding.choose(usual=usual)
     kept = decoding.n_best if not mbr else 1
@@ -98,7 +99,7 @@ def translate(
         target_language=target_language,
     )
 
-    engines = make_engines(loaded, others, search, options, drafting)
+    loaded, engines = make_engines(models, search, options, drafting)
     filter_lines(
         files,
         out,
@@ -109,3 +110,5 @@ def translate(
         strict=strict,
         quiet=quiet,
     )
+    if not quiet:
+        tell_guesses(engines)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from transformer.decoding import Task
+from transformer.decoding import Finished, Hypothesis, Search, Stepper, Task, run
 
 END = 0
 Distribution = Mapping[int, float]
@@ -35,6 +35,74 @@ class TableStepper:
 
     def reorder(self, rows_R: Tensor) -> None:
         self.written = [self.written[row] for row in rows_R.tolist()]
+
+
+def _unit(tokens: tuple[int, ...]) -> Sequence[float]:
+    """Each token's own direction; the prompt's is the first."""
+    return [float(place == (tokens[-1] if tokens else 0)) for place in range(4)]
+
+
+class StateTable(TableStepper):
+    """A table with hand-made states: a function of the tokens too."""
+
+    def __init__(self, table, *, size: int, state: Callable[..., Sequence[float]] = _unit):
+        super().__init__(table, size=size)
+        self.state = state
+
+    def states(self) -> tuple[Tensor, Tensor]:
+        lengths = [len(tokens or ()) + 1 for tokens in self.written]
+        width = len(self.state(()))
+        states_RTD = torch.full(
+            (len(lengths), max(lengths), width), 9.0
+        )  # padding is not looked at
+        for row, tokens in enumerate(self.written):
+            for length in range(lengths[row]):
+                states_RTD[row, length] = torch.tensor(self.state((tokens or ())[:length]))
+        return states_RTD, torch.tensor(lengths)
+
+
+STEPPERS = {"contrastive": StateTable}  # of searches that want more than a table
+
+
+class RewindingTable(TableStepper):
+    """A table that takes several tokens at once, and takes them back."""
+
+    def extend(self, ids_RT: Tensor, counts_R: Tensor) -> Tensor:
+        rows, size = ids_RT.shape
+        logits_RTV = torch.zeros(rows, size, self.size)
+        self.steps += 1
+        for place in range(size):
+            for row in (counts_R > place).nonzero()[:, 0].tolist():
+                before, token = self.written[row], int(ids_RT[row, place])
+                self.written[row] = () if before is None else (*before, token)
+                logits_RTV[row, place] = float("-inf")
+                for following, probability in self.table(self.written[row]).items():
+                    logits_RTV[row, place, following] = math.log(probability)
+        return logits_RTV
+
+    def rewind(self, counts_R: Tensor) -> None:
+        for row, count in enumerate(counts_R.tolist()):
+            tokens = self.written[row]
+            assert tokens is not None and count <= len(tokens)
+            self.written[row] = tokens[: len(tokens) - count]
+
+
+def trickle(
+    stepper: Stepper, search: Search, tasks: Sequence[Task], *, most: int
+) -> list[list[Hypothesis]]:
+    """Each task's hypotheses, never more than `most` at a time, a new one every other step."""
+    waiting, found, steps = list(reversed(tasks)), {}, 0
+
+    def take(running: Sequence[Task]) -> Sequence[Task] | None:
+        nonlocal steps
+        steps += 1
+        if not waiting:
+            return None
+        return [waiting.pop()] if not running or (steps % 2 and len(running) < most) else []
+
+    for events in run(stepper, search, take):
+        found.update((e.task, e.hypotheses) for e in events if isinstance(e, Finished))
+    return [found[task] for task in tasks]
 
 
 def tree(branches: Mapping[tuple[int, ...], Distribution]) -> Callable[..., Distribution]:

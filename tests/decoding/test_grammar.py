@@ -16,9 +16,10 @@ from tests.models import tiny_model
 from tests.tokenizer.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
 from transformer.config import ConfigError, MissingExtraError
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task
+from transformer.decoding import SEARCHES, SearchOptions, Task
 from transformer.decoding import write as write_texts
 from transformer.decoding.grammar import GRAMMARS, choices, json_schema, regular_expression
+from transformer.decoding.search import plain_engine
 from transformer.loading import LoadedModel, generation_config
 
 LINES = [
@@ -195,8 +196,8 @@ def test_a_text_that_cannot_go_on_is_no_hypothesis(name: str) -> None:
     """No token has a ξ: that is found out only where it must come."""
     model = trained("bpe")
     task = Task(prompt=[2], limit=20, constraint=choices(["catξ"])(model))
-    search = SEARCHES[name](SearchOptions(end=frozenset({3})))
-    assert write_texts(ModelStepper(model.model), search, [task]) == [[]]
+    engine = plain_engine(model, name, SearchOptions(end=frozenset({3})))
+    assert write_texts(*engine, [task]) == [[]]
 
 
 def test_several_ends_and_none(letters: LoadedModel) -> None:
@@ -248,7 +249,7 @@ def test_searches_through_a_random_model_write_the_schema(name: str) -> None:
     options = SearchOptions(end=frozenset({3}), beam=3 if name == "beam" else 1, seed=1)
     tasks = [Task(prompt=[token], limit=280, constraint=constraint) for token in (4, 9, 30)]
     read = 0
-    for hypotheses in write_texts(ModelStepper(model.model), SEARCHES[name](options), tasks):
+    for hypotheses in write_texts(*plain_engine(model, name, options), tasks):
         for hypothesis in hypotheses:
             if hypothesis.reason == "end":
                 value = json.loads(model.writer.decode(hypothesis.ids))

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from tests.decoding.tables import END, TableStepper, tree
+from tests.decoding.tables import END, STEPPERS, TableStepper, tree
 from transformer.decoding import SEARCHES, SearchOptions, Task, write
 
 A, B, C = 1, 2, 3
@@ -25,7 +25,8 @@ def search(name, table, *, rows=1, limits=None, keys=None, **options):
         Task(prompt=[9], limit=limit, keys=(key,))
         for limit, key in zip(limits or [10] * rows, keys or range(rows), strict=True)
     ]
-    return write(TableStepper(table, size=4), SEARCHES[name](asked), tasks)
+    stepper = STEPPERS.get(name, TableStepper)(table, size=4)
+    return write(stepper, SEARCHES[name](asked), tasks)
 
 
 def probability(hypothesis) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.decoding.tables import TableStepper
+from tests.decoding.tables import STEPPERS, TableStepper
 from tests.tokenizer.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
 from transformer.config import ConfigError
@@ -70,7 +70,7 @@ def test_a_search_ends_with_the_reason_stop(name: str) -> None:
     table = lambda tokens: {ids[len(tokens)] if len(tokens) < len(ids) else 3: 1.0}  # noqa: E731
     options = SearchOptions(end=frozenset({3}), stop=stop_at(["t sa", "mat"], tokenizer))
     task = Task(prompt=[0], limit=30)
-    stepper = TableStepper(table, size=tokenizer.vocab_size)
+    stepper = STEPPERS.get(name, TableStepper)(table, size=tokenizer.vocab_size)
     (((found),),) = write_texts(stepper, SEARCHES[name](options), [task])
     text = tokenizer.decode(found.ids)
     assert (found.reason, found.finished) == ("stop", True)

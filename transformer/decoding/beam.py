@@ -80,6 +80,8 @@ class BeamSearch:
     diverse beam search with Hamming diversity, arXiv 1610.02424.
     """
 
+    reads_states = False
+
     def __init__(self, options: SearchOptions) -> None:
         self.width = max(options.beam, options.n_best)
         self._options, self._each = options, self.width // options.groups

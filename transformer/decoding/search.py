@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from ..loading import LoadedModel
 from ..tables import Table
 from .beam import BeamSearch
+from .contrastive import ContrastiveSearch
 from .stepper import ModelStepper, Stepper
 from .tasks import Event, Finished, Hypothesis, SearchOptions, Task
 from .writing import PICKS, Writing
@@ -16,6 +17,7 @@ class Search(Protocol):
     """Texts that are being written. Each is independent of all others."""
 
     width: int  # rows of the stepper for each task
+    reads_states: bool  # whether the stepper must be a StateStepper
 
     @property
     def tasks(self) -> list[Task]:
@@ -33,7 +35,11 @@ class Search(Protocol):
 
 SEARCHES: Table[Callable[[SearchOptions], Search]] = Table(
     "search",
-    {**{name: partial(Writing, pick=pick) for name, pick in PICKS.items()}, "beam": BeamSearch},
+    {
+        **{name: partial(Writing, pick=pick) for name, pick in PICKS.items()},
+        "beam": BeamSearch,
+        "contrastive": ContrastiveSearch,
+    },
 )
 
 
@@ -46,7 +52,8 @@ class Engine(NamedTuple):
 
 def plain_engine(loaded: LoadedModel, search: str, options: SearchOptions) -> Engine:
     """One model, and a search by its name in SEARCHES."""
-    return Engine(ModelStepper(loaded.model), SEARCHES[search](options))
+    made = SEARCHES[search](options)
+    return Engine(ModelStepper(loaded.model, keep_states=made.reads_states), made)
 
 
 # Gives tasks to begin beside those that are running, if any are to begin now; None at the end.

@@ -117,6 +117,8 @@ class SearchOptions:
     length_penalty: float = 1.0
     length_penalty_kind: str = "power"  # in LENGTH_PENALTIES
     early_stopping: bool | Literal["never"] = False  # see beam.py
+    penalty: float = 0.6  # contrastive search's α: how much likeness to what was written costs
+    candidates: int = 4  # contrastive search's k: the tokens that it chooses from
     processors: Mapping[str, Any] = field(default_factory=dict)  # by name in PROCESSORS
     stop: Callable[[Row], bool] | None = None  # whether what was written ends here
     seed: int = 0
@@ -127,6 +129,10 @@ class SearchOptions:
             raise ConfigError(
                 f"{self.beam} beams do not divide into {self.groups} groups of equal size"
             )
+        if not 0 <= self.penalty <= 1:
+            raise ConfigError(f"penalty is {self.penalty:g}; it must be between 0 and 1")
+        if self.candidates < 1:
+            raise ConfigError(f"candidates is {self.candidates}; it must be at least 1")
 
     def score(self, log_probability: float, length: int) -> float:
         """`log p / penalty(length)`, the end token counted in the length: by default `length^α`,

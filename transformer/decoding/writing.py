@@ -13,7 +13,7 @@ from ..loading import finite
 from ..tables import Table
 from .noise import exponential
 from .processors import Chain
-from .stepper import Stepper
+from .stepper import Follower, Stepper
 from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task, Token
 
 Pick = Callable[[Tensor, Sequence[Row], SearchOptions], Tensor]
@@ -69,6 +69,8 @@ class Text:
 class Writing:
     """Rows that are written side by side. Sampling writes `n_best` about each task."""
 
+    reads_states = False
+
     def __init__(self, options: SearchOptions, pick: Pick) -> None:
         self.width = options.n_best
         self._options, self._pick = options, pick
@@ -89,8 +91,14 @@ class Writing:
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""
-        rows = [text.row for text in self._texts]
-        logits_RV = stepper.step(next_ids(rows))
+        logits_RV = stepper.step(next_ids([text.row for text in self._texts]))
+        events = [*self._write(self._texts, logits_RV), *self._finish()]
+        self._leave(stepper)
+        return events
+
+    def _write(self, texts: Sequence[Text], logits_RV: Tensor) -> list[Event]:
+        """Write each text's next token, which these logits (R, V) are about."""
+        rows = [text.row for text in texts]
         shaped_RV = self._process(logits_RV, rows)
         ids_R = self._pick(shaped_RV, rows, self._options)
         gains_RV = logits_RV.log_softmax(dim=-1)
@@ -99,13 +107,11 @@ class Writing:
         if shaped_RV is not logits_RV:
             stuck = shaped_RV.amax(dim=-1).isneginf().tolist()
         events: list[Event] = []
-        for text, token, gain, no in zip(self._texts, ids_R.tolist(), chosen, stuck, strict=True):
+        for text, token, gain, no in zip(texts, ids_R.tolist(), chosen, stuck, strict=True):
             if no:
                 text.reason = "stuck"
             else:
                 events.append(text.take(token, gain, self._options))
-        events += self._finish()
-        self._leave(stepper)
         return events
 
     def _finish(self) -> list[Event]:
@@ -117,12 +123,13 @@ class Writing:
             found.append(Finished(task, sorted(hypotheses, key=lambda h: -h.score)))
         return found
 
-    def _leave(self, stepper: Stepper) -> None:
-        """Take finished rows out."""
+    def _leave(self, *followers: Follower) -> None:
+        """Take finished rows out, here and of what follows them."""
         stay = close_gaps([text.reason is None for text in self._texts])
         if len(stay) < len(self._texts):
             self._texts = [self._texts[place] for place in stay]
-            stepper.reorder(torch.tensor(stay, dtype=torch.long))
+            for follower in followers:
+                follower.reorder(torch.tensor(stay, dtype=torch.long))
 
 
 def numbers(gains: Tensor) -> Tensor:
