@@ -88,13 +88,13 @@ def filter_lines(
     from .reading import LineReader
 
     counts, notes = Counts(), Counter[str]()
-    with output(out, reading=files) as writer:  # noqa: SIM117  (what is read is known by then)
-        with LineReader(files or ["-"], counts, column=column, as_json=as_json) as source:
-            for answer in run(source, notes):
-                if answer.error is not None and not quiet and notes["failed"] == 1:
-                    say(f"line {answer.line.number + 1:,}: {answer.error}")
-                for line in show(answer):
-                    writer.line(line)
+    reader = LineReader(files or ["-"], counts, column=column, as_json=as_json)
+    with output(out, reading=files) as writer, reader as source:
+        for answer in run(source, notes):
+            if answer.error is not None and not quiet and notes["failed"] == 1:
+                say(f"line {answer.line.number + 1:,}: {answer.error}")
+            for line in show(answer):
+                writer.line(line)
     report(counts, quiet=quiet, notes=notes)
     if strict and notes["failed"]:
         raise typer.Exit(BAD_DATA)

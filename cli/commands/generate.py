@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import options as opt
+from ..console import say
 from ..decoding_options import Decoding, Drafting
 from ..grouping import grouped
 from ..streams import filter_lines, output, piped_text
@@ -126,9 +127,20 @@ def generate(
 
         talk(loaded, text, asked, engines[0], system=system, out=out)
     else:
+        if not quiet and overflow == "error":
+            _tell_room(loaded, text, decoding.max_tokens)
         _continue(loaded, text, asked, engines[0], show, out=out)
     if not quiet:
         tell_guesses(engines)
+
+
+def _tell_room(loaded: "LoadedModel", text: str, wanted: int | None) -> None:
+    """Say where the context has less room than was asked for."""
+    from transformer.decoding import encode_prompt
+
+    room = loaded.config.max_positions - len(encode_prompt(loaded, text))
+    if wanted is not None and wanted > room > 0:
+        say(f"the model's context leaves room for {room:,} tokens of the {wanted:,} asked for")
 
 
 def _continue(
