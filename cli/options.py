@@ -1,5 +1,6 @@
 """Options that commands share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -64,3 +65,18 @@ Column = Annotated[
     str | None,
     typer.Option("--column", help="Of TSV files, a number from 1; of JSONL files, a field (text)."),
 ]
+
+
+@dataclass(kw_only=True)
+class Filtering:
+    """How lines are read and written by the commands that answer line for line."""
+
+    as_json: Json = False
+    json_input: JsonLines = False
+    column: Column = None
+    strict: Strict = False
+    batch_tokens: BatchTokens = 4096
+    device: Device = "auto"
+    dtype: Dtype = "float32"
+    out: Output = None
+    quiet: Quiet = False

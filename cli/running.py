@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformer.decoding.grammar import Grammar
 
     from .decoding_options import Decoding, Drafting
+    from .options import Filtering
 
 _BEAMS = 5
 
@@ -29,6 +30,11 @@ def load(model: Path, *, device: str, dtype: str, quiet: bool) -> LoadedModel:
         say(f"loading {model}")
     dtypes = Table("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
     return load_model(model, device=device, dtype=dtypes[dtype])
+
+
+def load_for(model: Path, asked: "Filtering") -> LoadedModel:
+    """Load a model for a command that answers line for line."""
+    return load(model, device=asked.device, dtype=asked.dtype, quiet=asked.quiet)
 
 
 def usual_beams(loaded: LoadedModel) -> int:
@@ -150,9 +156,9 @@ def make_engines(
     return lead, [make() for _ in range(count)]
 
 
-def tell_guesses(engines: "Sequence[Engine]") -> None:
+def tell_guesses(engines: "Sequence[Engine]", *, quiet: bool) -> None:
     """Say how many guesses of speculative decoding were right."""
     proposed = sum(getattr(engine.search, "proposed", 0) for engine in engines)
     accepted = sum(getattr(engine.search, "accepted", 0) for engine in engines)
-    if proposed:
+    if proposed and not quiet:
         say(f"guessed {proposed:,} tokens, of which {accepted:,} were right")

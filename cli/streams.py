@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import typer
 
 from .console import BAD_DATA, say
+from .options import Filtering
 
 if TYPE_CHECKING:
     from tokenizer import Counts
@@ -70,33 +71,28 @@ Run = Callable[["Source", Counter[str]], Iterator["Answer"]]
 
 def filter_lines(
     files: Sequence[str] | None,
-    out: Path | None,
+    asked: Filtering,
     run: Run,
     show: Callable[["Answer"], Iterable[str]],
-    *,
-    column: str | None = None,
-    as_json: bool = False,
-    strict: bool = False,
-    quiet: bool = False,
 ) -> None:
     """The filter: every line of files or stdin answered, in order; then what had to be mended.
 
-    A line that fails is shown like the others, by `show`. With `strict` it makes the exit code 4.
+    A line that fails is shown like the others, by `show`. With --strict it makes the exit code 4.
     """
     from tokenizer import Counts
 
     from .reading import LineReader
 
     counts, notes = Counts(), Counter[str]()
-    reader = LineReader(files or ["-"], counts, column=column, as_json=as_json)
-    with output(out, reading=files) as writer, reader as source:
+    reader = LineReader(files or ["-"], counts, column=asked.column, as_json=asked.json_input)
+    with output(asked.out, reading=files) as writer, reader as source:
         for answer in run(source, notes):
-            if answer.error is not None and not quiet and notes["failed"] == 1:
+            if answer.error is not None and not asked.quiet and notes["failed"] == 1:
                 say(f"line {answer.line.number + 1:,}: {answer.error}")
             for line in show(answer):
                 writer.line(line)
-    report(counts, quiet=quiet, notes=notes)
-    if strict and notes["failed"]:
+    report(counts, quiet=asked.quiet, notes=notes)
+    if asked.strict and notes["failed"]:
         raise typer.Exit(BAD_DATA)
 
 

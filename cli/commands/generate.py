@@ -52,16 +52,8 @@ def generate(
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", help="Show the continuation alone.")
     ] = False,
-    as_json: opt.Json = False,
-    json_lines: opt.JsonLines = False,
     scores: opt.Scores = False,
-    strict: opt.Strict = False,
-    batch_tokens: opt.BatchTokens = 4096,
-    column: opt.Column = None,
-    device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
-    out: opt.Output = None,
-    quiet: opt.Quiet = False,
+    filtering: opt.Filtering,
 ) -> None:
     """Continue a prompt, shown as it is written: sampled at temperature 0.8 unless you say.
 
@@ -72,7 +64,7 @@ def generate(
     from transformer.decoding import GenerationOptions
     from transformer.decoding import generate as continue_lines
 
-    from ..running import grammar, load, make_engines, tell_guesses
+    from ..running import grammar, load_for, make_engines, tell_guesses
     from ..showing import Show
 
     if lines and (chat or prompt is not None):
@@ -82,7 +74,7 @@ def generate(
     search = decoding.choose(usual_temperature=_TEMPERATURE)
     rule = grammar(decoding)
     text = "" if lines else _text(prompt, prompt_file)
-    models = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    models = [load_for(path, filtering) for path in model]
     loaded = models[0]
     continuing = bool(text) or lines
     options = decoding.options(
@@ -97,13 +89,13 @@ def generate(
         overflow=overflow,
         stop=decoding.stop or (),
         constraint=None if rule is None else rule(loaded, continuing=continuing),
-        batch_tokens=batch_tokens,
+        batch_tokens=filtering.batch_tokens,
         blank=not lines,
     )
     show = Show(
         loaded,
         n_best=decoding.n_best,
-        as_json=as_json,
+        as_json=filtering.as_json,
         scores=scores,
         asked="prompt",
         with_prompt=not (no_prompt or lines),
@@ -112,26 +104,21 @@ def generate(
     if lines:
         filter_lines(
             None if prompt_file is None else [str(prompt_file)],
-            out,
+            filtering,
             lambda source, counts: continue_lines(
                 loaded, source, asked, engines=engines, counts=counts
             ),
             show,
-            column=column,
-            as_json=json_lines,
-            strict=strict,
-            quiet=quiet,
         )
     elif chat:
         from ..chatting import talk
 
-        talk(loaded, text, asked, engines[0], system=system, out=out)
+        talk(loaded, text, asked, engines[0], system=system, out=filtering.out)
     else:
-        if not quiet and overflow == "error":
+        if not filtering.quiet and overflow == "error":
             _tell_room(loaded, text, decoding.max_tokens)
-        _continue(loaded, text, asked, engines[0], show, out=out)
-    if not quiet:
-        tell_guesses(engines)
+        _continue(loaded, text, asked, engines[0], show, out=filtering.out)
+    tell_guesses(engines, quiet=filtering.quiet)
 
 
 def _tell_room(loaded: "LoadedModel", text: str, wanted: int | None) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from .. import options as opt
 from ..console import say
+from ..grouping import grouped
 from ..streams import filter_lines
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from transformer.loading import LoadedModel
 
 
+@grouped
 def score(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="Default: stdin.")
@@ -25,17 +27,7 @@ def score(
     source_language: opt.SourceLanguage = None,
     target_language: opt.TargetLanguage = None,
     length_penalty: opt.LengthPenalty = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="A line of JSON each, with the tokens and their scores.")
-    ] = False,
-    json_lines: opt.JsonLines = False,
-    strict: opt.Strict = False,
-    batch_tokens: opt.BatchTokens = 4096,
-    column: opt.Column = None,
-    device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
-    out: opt.Output = None,
-    quiet: opt.Quiet = False,
+    filtering: opt.Filtering,
 ) -> None:
     """How likely each line's text is: its score, perplexity and bits per byte, between tabs.
 
@@ -45,29 +37,25 @@ def score(
     """
     from transformer.decoding.scoring import Exam, TextExam, TranslationExam, scores
 
-    from ..running import load, search_options
+    from ..running import load_for, search_options
 
-    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    loaded = load_for(model, filtering)
     options = search_options(loaded, length_penalty=length_penalty)
     exam: Exam = (
         TranslationExam(loaded, source_language, target_language)
         if loaded.config.shape == "encoder-decoder"
         else TextExam(loaded)
     )
-    show = _Show(loaded, as_json=as_json)
+    show = _Show(loaded, as_json=filtering.as_json)
     filter_lines(
         files,
-        out,
+        filtering,
         lambda source, counts: scores(
-            loaded, source, exam, options, budget=batch_tokens, counts=counts
+            loaded, source, exam, options, budget=filtering.batch_tokens, counts=counts
         ),
         show,
-        column=column,
-        as_json=json_lines,
-        strict=strict,
-        quiet=quiet,
     )
-    if not quiet and show.tokens:
+    if not filtering.quiet and show.tokens:
         say(
             f"{show.tokens:,} tokens: perplexity {math.exp(show.nats / show.tokens):.4f}, "
             f"{show.nats / math.log(2) / max(1, show.size):.4f} bits per byte"

@@ -50,15 +50,7 @@ def translate(
     alignments: Annotated[
         bool, typer.Option("--alignments", help="Put a tab and pairs of words, i-j, behind it.")
     ] = False,
-    as_json: opt.Json = False,
-    json_lines: opt.JsonLines = False,
-    strict: opt.Strict = False,
-    batch_tokens: opt.BatchTokens = 4096,
-    column: opt.Column = None,
-    device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
-    out: opt.Output = None,
-    quiet: opt.Quiet = False,
+    filtering: opt.Filtering,
 ) -> None:
     """Translate each line. n lines in, n lines out (n-best: n times as many), in order.
 
@@ -68,13 +60,13 @@ def translate(
     from transformer.decoding import TranslationOptions, translate
     from transformer.decoding.glossary import Glossary
 
-    from ..running import grammar, load, make_engines, tell_guesses, usual_beams
+    from ..running import grammar, load_for, make_engines, tell_guesses, usual_beams
     from ..showing import Show
 
     decoding = decoding.with_samples(mbr)
     decoding.choose(usual=2)  # mistakes first, then what takes time
     rule, read_words = grammar(decoding), None if glossary is None else Glossary.read(glossary)
-    models = [load(path, device=device, dtype=dtype, quiet=quiet) for path in model]
+    models = [load_for(path, filtering) for path in model]
     loaded = models[0]
     usual = usual_beams(loaded)
     search = decoding.choose(usual=usual)
@@ -83,7 +75,7 @@ def translate(
     asked = TranslationOptions(
         search=search,
         options=options,
-        batch_tokens=batch_tokens,
+        batch_tokens=filtering.batch_tokens,
         max_tokens=decoding.max_tokens,
         ratio=max_ratio,
         min_tokens=decoding.min_tokens,
@@ -102,13 +94,14 @@ def translate(
     loaded, engines = make_engines(models, search, options, drafting)
     filter_lines(
         files,
-        out,
+        filtering,
         lambda source, counts: translate(loaded, source, asked, engines=engines, counts=counts),
-        Show(loaded, n_best=kept, as_json=as_json, scores=scores, alignments=alignments),
-        column=column,
-        as_json=json_lines,
-        strict=strict,
-        quiet=quiet,
+        Show(
+            loaded,
+            n_best=kept,
+            as_json=filtering.as_json,
+            scores=scores,
+            alignments=alignments,
+        ),
     )
-    if not quiet:
-        tell_guesses(engines)
+    tell_guesses(engines, quiet=filtering.quiet)

@@ -27,6 +27,7 @@ from transformer.decoding import (
     translate,
     write,
 )
+from transformer.decoding.search import plain_engine
 from transformer.loading import LoadedModel, convert_model, find_model, load_model
 
 FIXED = (16, 32, 64)  # rows of fixed batches, in the order of the file
@@ -38,7 +39,8 @@ def ours(loaded: LoadedModel, lines: list[str], beam: int) -> Callable[[], int]:
 
     def run() -> int:
         asked = TranslationOptions(search="beam", options=options, guard=False)
-        return sum(1 for _ in translate(loaded, Given(lines), asked))
+        engines = [plain_engine(loaded, "beam", options) for _ in range(torch.get_num_threads())]
+        return sum(1 for _ in translate(loaded, Given(lines), asked, engines=engines))
 
     return run
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cli.options import Filtering
 from cli.reading import LineReader
 from cli.showing import Show
 from cli.streams import filter_lines
@@ -54,7 +55,7 @@ def filtered():
         kept = sys.stdin, sys.stdout
         sys.stdin, sys.stdout = (io.TextIOWrapper(s) for s in (io.BytesIO(stream), out))
         try:
-            filter_lines(None, None, run, Show(loaded), quiet=True)
+            filter_lines(None, Filtering(quiet=True), run, Show(loaded))
             return out.getvalue().decode().split("\n")[:-1]
         finally:
             sys.stdin, sys.stdout = kept
