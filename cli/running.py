@@ -97,13 +97,14 @@ def _token(loaded: LoadedModel, name: str) -> int:
 
 
 def _bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
-    name, _, number = text.rpartition("=")
+    name, equals, number = text.rpartition("=")
     try:
-        return _token(loaded, name), float(number)
-    except ValueError as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5") from None
+        value = float(number) if equals else None
+    except ValueError:
+        value = None
+    if value is None:
+        raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5")
+    return _token(loaded, name), value
 
 
 def grammar(asked: "Decoding") -> "Grammar | None":

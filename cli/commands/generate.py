@@ -61,10 +61,8 @@ def generate(
     bfloat16 and on GPUs two tokens that are almost equally likely may take each other's place.
     """
     from transformer.config import ConfigError
-    from transformer.decoding import GenerationOptions
-    from transformer.decoding import generate as continue_lines
 
-    from ..running import grammar, load_for, make_engines, tell_guesses
+    from ..running import load_for, make_engines, tell_guesses
     from ..showing import Show
 
     if lines and (chat or prompt is not None):
@@ -72,28 +70,20 @@ def generate(
             "--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat"
         )
     search = decoding.choose(usual_temperature=_TEMPERATURE)
-    rule = grammar(decoding)
     text = "" if lines else _text(prompt, prompt_file)
     models = [load_for(path, filtering) for path in model]
-    loaded = models[0]
-    continuing = bool(text) or lines
-    options = decoding.options(
-        loaded, search=search, usual=1, temperature=_TEMPERATURE, continuing=continuing
-    )
-    loaded, engines = make_engines(models, search, options, drafting)
-    asked = GenerationOptions(
+    asked = _ask(
+        models[0],
+        decoding,
         search=search,
-        options=options,
-        max_tokens=decoding.max_tokens or _MAX_TOKENS,
-        min_tokens=decoding.min_tokens,
         overflow=overflow,
-        stop=decoding.stop or (),
-        constraint=None if rule is None else rule(loaded, continuing=continuing),
-        batch_tokens=filtering.batch_tokens,
-        blank=not lines,
+        lines=lines,
+        continuing=bool(text) or lines,
+        budget=filtering.batch_tokens,
     )
+    lead, engines = make_engines(models, search, asked.options, drafting)
     show = Show(
-        loaded,
+        lead,
         n_best=decoding.n_best,
         as_json=filtering.as_json,
         scores=scores,
@@ -102,23 +92,70 @@ def generate(
         lines=lines,
     )
     if lines:
-        filter_lines(
-            None if prompt_file is None else [str(prompt_file)],
-            filtering,
-            lambda source, counts: continue_lines(
-                loaded, source, asked, engines=engines, counts=counts
-            ),
-            show,
-        )
+        files = None if prompt_file is None else [str(prompt_file)]
+        _continue_lines(lead, files, asked, engines, show, filtering=filtering)
     elif chat:
         from ..chatting import talk
 
-        talk(loaded, text, asked, engines[0], system=system, out=filtering.out)
+        talk(lead, text, asked, engines[0], system=system, out=filtering.out)
     else:
         if not filtering.quiet and overflow == "error":
-            _tell_room(loaded, text, decoding.max_tokens)
-        _continue(loaded, text, asked, engines[0], show, out=filtering.out)
+            _tell_room(lead, text, decoding.max_tokens)
+        _continue(lead, text, asked, engines[0], show, out=filtering.out)
     tell_guesses(engines, quiet=filtering.quiet)
+
+
+def _ask(
+    loaded: "LoadedModel",
+    decoding: Decoding,
+    *,
+    search: str,
+    overflow: str,
+    lines: bool,
+    continuing: bool,
+    budget: int,
+) -> "GenerationOptions":
+    """All that is asked of continuations. Raises ConfigError."""
+    from transformer.decoding import GenerationOptions
+
+    from ..running import grammar
+
+    rule = grammar(decoding)
+    return GenerationOptions(
+        search=search,
+        options=decoding.options(
+            loaded, search=search, usual=1, temperature=_TEMPERATURE, continuing=continuing
+        ),
+        max_tokens=decoding.max_tokens or _MAX_TOKENS,
+        min_tokens=decoding.min_tokens,
+        overflow=overflow,
+        stop=decoding.stop or (),
+        constraint=None if rule is None else rule(loaded, continuing=continuing),
+        batch_tokens=budget,
+        blank=not lines,
+    )
+
+
+def _continue_lines(
+    loaded: "LoadedModel",
+    files: list[str] | None,
+    asked: "GenerationOptions",
+    engines: "list[Engine]",
+    show: "Show",
+    *,
+    filtering: opt.Filtering,
+) -> None:
+    """Each line is a prompt."""
+    from transformer.decoding import generate as continue_lines
+
+    filter_lines(
+        files,
+        filtering,
+        lambda source, counts: continue_lines(
+            loaded, source, asked, engines=engines, counts=counts
+        ),
+        show,
+    )
 
 
 def _tell_room(loaded: "LoadedModel", text: str, wanted: int | None) -> None:

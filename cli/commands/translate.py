@@ -1,7 +1,8 @@
 """`transduce translate`: lines in, translations out."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,86 @@ from .. import options as opt
 from ..decoding_options import Decoding, Drafting
 from ..grouping import grouped
 from ..streams import filter_lines
+
+if TYPE_CHECKING:
+    from transformer.decoding import TranslationOptions
+    from transformer.loading import LoadedModel
+
+
+@dataclass(kw_only=True)
+class Translating:
+    """What can be asked of a translation, beside what can be asked of any text."""
+
+    source_language: opt.SourceLanguage = None
+    target_language: opt.TargetLanguage = None
+    min_ratio: Annotated[
+        float, typer.Option(min=0.0, help="The fewest tokens, as a factor of the source's.")
+    ] = 0.0
+    max_ratio: Annotated[
+        float, typer.Option(min=0.0, help="The most tokens, as a factor of the source's, plus 10.")
+    ] = 2.0
+    coverage_penalty: Annotated[
+        float, typer.Option(min=0.0, help="β of GNMT's, by which finished beams are ranked.")
+    ] = 0.0
+    mbr: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of so many samples the one most like the others, by chrF."),
+    ] = None
+    split: Annotated[
+        bool, typer.Option("--split", help="Translate sentence by sentence; keep what is between.")
+    ] = False
+    prefix: Annotated[str, typer.Option(help="How every translation begins.")] = ""
+    glossary: Annotated[
+        Path | None,
+        typer.Option(help="TSV: where a line has the first, its translation has the second."),
+    ] = None
+    no_guard: Annotated[
+        bool, typer.Option("--no-guard", help="Leave texts that run into a loop as they are.")
+    ] = False
+
+    def check(self, search: str) -> None:
+        """Raise ConfigError for what the search would not obey."""
+        from transformer.config import ConfigError
+
+        for option, given in {
+            "--coverage-penalty": self.coverage_penalty,
+            "--glossary": self.glossary,
+        }.items():
+            if given and search != "beam":
+                raise ConfigError(
+                    f"{option} needs beam search, but the options given mean {search}"
+                )
+
+    def ask(
+        self, loaded: "LoadedModel", decoding: Decoding, *, search: str, usual: int, budget: int
+    ) -> "TranslationOptions":
+        """All that is asked of translations. Raises ConfigError."""
+        from transformer.decoding import TranslationOptions
+        from transformer.decoding.glossary import Glossary
+
+        from ..running import grammar
+
+        rule = grammar(decoding)
+        return TranslationOptions(
+            search=search,
+            options=decoding.options(
+                loaded, search=search, usual=usual, keep_all=bool(self.coverage_penalty)
+            ),
+            batch_tokens=budget,
+            max_tokens=decoding.max_tokens,
+            ratio=self.max_ratio,
+            min_tokens=decoding.min_tokens,
+            min_ratio=self.min_ratio,
+            guard=not self.no_guard,
+            split=self.split,
+            prefix=self.prefix,
+            coverage=self.coverage_penalty,
+            consensus=bool(self.mbr),
+            glossary=None if self.glossary is None else Glossary.read(self.glossary),
+            constraint=None if rule is None else rule(loaded),
+            source_language=self.source_language,
+            target_language=self.target_language,
+        )
 
 
 @grouped
@@ -18,34 +99,9 @@ def translate(
     ] = None,
     *,
     model: opt.Models,
-    source_language: opt.SourceLanguage = None,
-    target_language: opt.TargetLanguage = None,
+    translating: Translating,
     decoding: Decoding,
     drafting: Drafting,
-    min_ratio: Annotated[
-        float, typer.Option(min=0.0, help="The fewest tokens, as a factor of the source's.")
-    ] = 0.0,
-    max_ratio: Annotated[
-        float, typer.Option(min=0.0, help="The most tokens, as a factor of the source's, plus 10.")
-    ] = 2.0,
-    coverage_penalty: Annotated[
-        float, typer.Option(min=0.0, help="β of GNMT's, by which finished beams are ranked.")
-    ] = 0.0,
-    mbr: Annotated[
-        int | None,
-        typer.Option(min=2, help="Of so many samples the one most like the others, by chrF."),
-    ] = None,
-    split: Annotated[
-        bool, typer.Option("--split", help="Translate sentence by sentence; keep what is between.")
-    ] = False,
-    prefix: Annotated[str, typer.Option(help="How every translation begins.")] = "",
-    glossary: Annotated[
-        Path | None,
-        typer.Option(help="TSV: where a line has the first, its translation has the second."),
-    ] = None,
-    no_guard: Annotated[
-        bool, typer.Option("--no-guard", help="Leave texts that run into a loop as they are.")
-    ] = False,
     scores: opt.Scores = False,
     alignments: Annotated[
         bool, typer.Option("--alignments", help="Put a tab and pairs of words, i-j, behind it.")
@@ -57,51 +113,29 @@ def translate(
     In float32 on a CPU a line's translation does not depend on the lines beside it; in bfloat16 and
     on GPUs two texts that are almost equally likely may take each other's place.
     """
-    from transformer.decoding import TranslationOptions, translate
-    from transformer.decoding.glossary import Glossary
+    from transformer.decoding import translate as translate_lines
 
-    from ..running import grammar, load_for, make_engines, tell_guesses, usual_beams
+    from ..running import load_for, make_engines, tell_guesses, usual_beams
     from ..showing import Show
 
-    decoding = decoding.with_samples(mbr)
+    n_best = decoding.n_best
+    decoding = decoding.with_samples(translating.mbr)
     decoding.choose(usual=2)  # mistakes first, then what takes time
-    rule, read_words = grammar(decoding), None if glossary is None else Glossary.read(glossary)
     models = [load_for(path, filtering) for path in model]
-    loaded = models[0]
-    usual = usual_beams(loaded)
+    usual = usual_beams(models[0])
     search = decoding.choose(usual=usual)
-    kept = decoding.n_best if not mbr else 1
-    options = decoding.options(loaded, search=search, usual=usual, keep_all=bool(coverage_penalty))
-    asked = TranslationOptions(
-        search=search,
-        options=options,
-        batch_tokens=filtering.batch_tokens,
-        max_tokens=decoding.max_tokens,
-        ratio=max_ratio,
-        min_tokens=decoding.min_tokens,
-        min_ratio=min_ratio,
-        guard=not no_guard,
-        split=split,
-        prefix=prefix,
-        coverage=coverage_penalty,
-        consensus=bool(mbr),
-        glossary=read_words,
-        constraint=None if rule is None else rule(loaded),
-        source_language=source_language,
-        target_language=target_language,
+    translating.check(search)
+    asked = translating.ask(
+        models[0], decoding, search=search, usual=usual, budget=filtering.batch_tokens
     )
-
-    loaded, engines = make_engines(models, search, options, drafting)
+    lead, engines = make_engines(models, search, asked.options, drafting)
+    show = Show(
+        lead, n_best=n_best, as_json=filtering.as_json, scores=scores, alignments=alignments
+    )
     filter_lines(
         files,
         filtering,
-        lambda source, counts: translate(loaded, source, asked, engines=engines, counts=counts),
-        Show(
-            loaded,
-            n_best=kept,
-            as_json=filtering.as_json,
-            scores=scores,
-            alignments=alignments,
-        ),
+        lambda source, counts: translate_lines(lead, source, asked, engines=engines, counts=counts),
+        show,
     )
     tell_guesses(engines, quiet=filtering.quiet)
