@@ -19,7 +19,7 @@ _NAMES = """Add And Assign AssignBlock Break Call CallBlock Compare Concat CondE
     Macro Mod Mul Name Neg Not NSRef Operand Or Output Pair Pos Pow Scope Slice Sub Template
     TemplateData Test Tuple With"""
 _ALLOWED = frozenset(_NAMES.split())
-MAX_PARTS = 10_000  # of a tree; that of a published template of 16,000 characters has 3,000
+MAX_PARTS = 10_000  # of a tree; a template has one for every eight characters
 
 
 class Generation(Extension):
