@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -14,6 +15,7 @@ from tokenizers.processors import TemplateProcessing
 
 from .limits import check_contents, may_run_away
 from .special import ROLES, UNLEARNT
+from .spelling import Speller
 
 Frame = tuple[list[int], list[int]]  # what stands before and after a text
 
@@ -130,6 +132,16 @@ class Tokenizer:
         with self._working():
             rows = self.backend.encode_batch_fast(texts, add_special_tokens=False)
         return [self._known(row.ids) for row in rows]
+
+    def encode_with_specials(self, text: str, *, ordinary: Collection[int] = ()) -> list[int]:
+        """Text to ids, in which special tokens spelled out are recognised, but for those that
+        begin at places in `ordinary`."""
+        with self._working():
+            return self._known(self._speller.encode(text, ordinary))
+
+    @cached_property
+    def _speller(self) -> Speller:
+        return Speller(self.backend)
 
     def _known(self, ids: list[int]) -> list[int]:
         if self._learnt is None:

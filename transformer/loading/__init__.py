@@ -1,5 +1,7 @@
 """The one place where folder, configuration, model and tokenizer meet."""
 
+from .chat import ChatTemplate, Message, read_chat_template
+from .chat_encoding import encode_chat
 from .converting import PUBLISHED, TARGETS, convert_model
 from .folders import CONFIG, RUN, Description, describe, find_model, read_config
 from .generation import GENERATION, GenerationConfig, generation_config
@@ -14,20 +16,24 @@ __all__ = [
     "PUBLISHED",
     "RUN",
     "TARGETS",
+    "ChatTemplate",
     "Description",
     "GenerationConfig",
     "LoadedModel",
+    "Message",
     "Pooling",
     "average_models",
     "build",
     "choose_device",
     "convert_model",
     "describe",
+    "encode_chat",
     "find_model",
     "finite",
     "generation_config",
     "load_model",
     "model_card",
+    "read_chat_template",
     "read_config",
     "read_pooling",
     "save_model",

@@ -29,6 +29,7 @@ from tokenizer import TOKENIZER_FILES
 
 from ..config import ConfigError, TransformerConfig, config_from_fields, config_to_fields
 from ..tables import UnknownNameError, nearest
+from .chat import CHAT_FILES, chat_template_text, write_chat_template
 from .ctranslate import export_ctranslate2
 from .folders import CONFIG, Description, describe, find_model
 from .generation import GENERATION
@@ -149,8 +150,12 @@ def _write_own(place: Path, loaded: LoadedModel) -> None:
     )
     if (loaded.folder / TOKENIZER).is_file():
         _copy_tokenizer(loaded.folder, place)
-    elif loaded.writer is not loaded.tokenizer:
+        return
+    if loaded.writer is not loaded.tokenizer:
         (place / TARGET_TOKENIZER).write_text(loaded.writer.to_json(), encoding="utf-8")
+    template = chat_template_text(loaded.folder)
+    if template is not None:
+        write_chat_template(place, template)
 
 
 def _write_published(place: Path, loaded: LoadedModel, expressed: Expressed) -> None:
@@ -175,7 +180,7 @@ def _write_published(place: Path, loaded: LoadedModel, expressed: Expressed) -> 
 
 
 def _copy_tokenizer(folder: Path, place: Path) -> None:
-    for name in TOKENIZER_FILES:
+    for name in (*TOKENIZER_FILES, *CHAT_FILES):
         if name != CONFIG and (folder / name).is_file():
             shutil.copyfile(folder / name, place / name)
 

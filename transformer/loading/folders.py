@@ -9,6 +9,7 @@ from tokenizer import TOKENIZER_FILES
 
 from ..config import ConfigError, TransformerConfig, config_from_fields, config_to_fields
 from ..parameters import count_parameters
+from .chat import CHAT_FILES
 from .hub import fetch_model, is_hub_name
 
 CONFIG = "config.json"
@@ -57,7 +58,7 @@ def find_model(path: Path) -> Path:
 def describe(folder: Path) -> Description:
     """What a model folder holds, whoever wrote it. Reads no weights. Raises CheckpointError."""
     source = str(folder / CONFIG)
-    refuse_links_out(folder, TOKENIZER_FILES)
+    refuse_links_out(folder, (*TOKENIZER_FILES, *CHAT_FILES))
     given = read_json(folder / CONFIG)
     family = family_of(given, source)
     weights = Weights(folder)

@@ -8,11 +8,12 @@ from pathlib import Path
 from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
+from .chat import CHAT_FILES
 from .generation import GENERATION
 from .pooling import POOLING_FILES
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-_NEEDED = ("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES)
+_NEEDED = ("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES)
 # The first kind of weights that there is counts; shards have numbers.
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
