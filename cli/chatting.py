@@ -4,11 +4,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from transformer.loading.chat import ChatTemplate, Message, encode_chat, read_chat_template
 
 from transformer.config import ConfigError
 from transformer.decoding import Engine, GenerationOptions, stream
-from transformer.loading import LoadedModel
+from transformer.loading import (
+    ChatTemplate,
+    LoadedModel,
+    Message,
+    encode_chat,
+    read_chat_template,
+)
 
 from .console import say
 from .streams import output

@@ -1,0 +1,63 @@
+"""Conversations: a message in a pipe, and many at a terminal."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from checkpoints.store import MANIFEST
+from transformer.loading import find_model
+
+TEMPLATE = "{% for message in messages %}{{ message.content }} {% endfor %}"
+GREEDY = ("-t", "0", "-n", "4")
+
+
+@pytest.fixture
+def talker(writer, tmp_path):
+    """A model with a template that strings messages together."""
+    shutil.copytree(find_model(writer), tmp_path / "talker")
+    (tmp_path / "talker" / MANIFEST).unlink()
+    (tmp_path / "talker" / "chat_template.jinja").write_text(TEMPLATE)
+    return tmp_path / "talker"
+
+
+def test_a_message_is_answered_as_the_template_puts_it(transduce, talker):
+    said = transduce("generate", "--chat", "-m", talker, *GREEDY, "one two")
+    plain = transduce("generate", "--no-prompt", "-m", talker, *GREEDY, "one two ")
+    assert said.code == 0, said.err
+    assert said.out == plain.out
+    with_system = transduce("generate", "--chat", "-m", talker, *GREEDY, "--system", "six", "one")
+    plain = transduce("generate", "--no-prompt", "-m", talker, *GREEDY, "six one ")
+    assert with_system.out == plain.out
+
+
+def test_a_model_that_was_not_taught_to_talk_says_so(transduce, writer):
+    ended = transduce("generate", "--chat", "-m", writer, "hello")
+    assert (ended.code, ended.out) == (2, b"")
+    assert b"no chat template" in ended.err
+
+
+def test_at_a_terminal_each_line_is_a_message(transduce, talker):
+    """The second answer follows the first message and its answer; /clear forgets them."""
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "cli.app", "generate", "--chat", "-m", str(talker), *GREEDY]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    program = subprocess.Popen(
+        [*command, "--device", "cpu"],
+        stdin=end,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    os.write(terminal, b"one two\nthree\n/clear\none two\n\x04")
+    out, err = program.communicate(timeout=60)
+    os.close(terminal)
+    os.close(end)
+    assert program.returncode == 0, err
+    first = transduce("generate", "--chat", "-m", talker, *GREEDY, "one two").out
+    assert out.startswith(first)
+    assert out.endswith(first)
+    assert len(out) > 2 * len(first)
+    assert err.count(b"> ") == 5
