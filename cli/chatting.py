@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-
 from transformer.config import ConfigError
 from transformer.decoding import Engine, GenerationOptions, stream
 from transformer.loading import (

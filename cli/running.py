@@ -1,6 +1,6 @@
 """What commands that run a model have in common: loading it, and asking a search."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,13 +124,11 @@ def grammar(asked: "Decoding") -> "Grammar | None":
 def make_engines(
     models: Sequence[LoadedModel], search: str, options: SearchOptions, drafting: "Drafting"
 ) -> "tuple[LoadedModel, list[Engine]]":
-    """What writes: a model, or several that decide together, once for each of the CPU's cores, for
-    two batches on a core each are faster than one on both; and the model that reads for them.
+    """What writes: a model, or several that decide together, once for each core; and the model that
+    reads for them.
 
     Raises ConfigError for models, searches and drafts that do not go together.
     """
-    import torch
-
     from transformer.decoding import SEARCHES, Engine, ModelStepper
     from transformer.decoding.ensemble import EnsembleStepper, check_ensemble
     from transformer.decoding.search import plain_engine
@@ -153,8 +151,16 @@ def make_engines(
             return Engine(EnsembleStepper(steppers), SEARCHES[search](options))
         return plain_engine(lead, search, options)
 
-    count = torch.get_num_threads() if lead.device.type == "cpu" else 1
-    return lead, [make() for _ in range(count)]
+    return lead, on_each_core(lead, make)
+
+
+def on_each_core(loaded: LoadedModel, make: "Callable[[], Engine]") -> "list[Engine]":
+    """An engine for each of the CPU's cores, for two batches on a core each are faster than one on
+    both; one on a GPU."""
+    import torch
+
+    count = torch.get_num_threads() if loaded.device.type == "cpu" else 1
+    return [make() for _ in range(count)]
 
 
 def tell_guesses(engines: "Sequence[Engine]", *, quiet: bool) -> None:

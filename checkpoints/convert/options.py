@@ -30,10 +30,11 @@ _NO_EFFECT = _names(
 _GENERATION = _names(
     """bad_words_ids begin_suppress_tokens bos_token_id decoder_start_token_id diversity_penalty
     do_sample early_stopping encoder_no_repeat_ngram_size encoder_repetition_penalty eos_token_id
-    epsilon_cutoff eta_cutoff exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty
-    max_new_tokens min_length no_repeat_ngram_size num_beam_groups num_beams num_return_sequences
-    output_scores pad_token_id remove_invalid_values repetition_penalty return_dict_in_generate
-    sequence_bias suppress_tokens temperature top_k top_p typical_p"""
+    epsilon_cutoff eta_cutoff exponential_decay_length_penalty forced_bos_token_id
+    forced_eos_token_id length_penalty max_new_tokens min_length no_repeat_ngram_size
+    num_beam_groups num_beams num_return_sequences output_scores pad_token_id
+    remove_invalid_values repetition_penalty return_dict_in_generate sequence_bias suppress_tokens
+    temperature top_k top_p typical_p"""
 )
 
 

@@ -77,13 +77,18 @@ def _translation(
 
     from tokenizer import CorpusError, Counts, Text, read_pairs
     from transformer.decoding import Given, translate
+    from transformer.decoding.search import plain_engine
     from transformer.evaluation import translation_scores
+
+    from ..running import on_each_core
 
     counts, notes = Counts(), Counter[str]()
     pairs = list(read_pairs([Text(source, plain=True)], [Text(reference, plain=True)], counts))
     if not pairs:
         raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
-    answers = translate(loaded, Given(s for s, _ in pairs), options, counts=notes)
+    engines = on_each_core(loaded, lambda: plain_engine(loaded, options.search, options.options))
+    sources = Given(source for source, _ in pairs)
+    answers = translate(loaded, sources, options, engines=engines, counts=notes)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
     scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
     report(counts, quiet=quiet, notes=notes)

@@ -158,6 +158,15 @@ def test_a_glossary_puts_its_words_in(run, tmp_path):
     assert ["seven" in line for line in lines] == [True, False, False, False]
 
 
+def test_a_line_that_cannot_have_what_is_asked_fails_alone(run, tmp_path):
+    (tmp_path / "words.tsv").write_text("two\tseven seven seven\n")
+    stdin = b"one two three\nfour"
+    lines = run("translate", "--glossary", tmp_path / "words.tsv", "-n", "2", "--json", stdin=stdin)
+    failed, found = records(lines)
+    assert "nothing that may be written" in failed["error"]
+    assert found["text"]
+
+
 def test_choices_and_patterns_are_obeyed(run):
     lines = run("translate", "--choice", "six", "--choice", "five one")
     assert set(lines) - {""} <= {"six", "five one"}
