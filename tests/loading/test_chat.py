@@ -11,10 +11,12 @@ import tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from checkpoints import CheckpointError
+from tests.convert.owned import own, small
+from tests.convert.published import VOCABULARY
 from tests.loading.chats import STYLES, backend, contents
-from tokenizer import Tokenizer
+from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
 from transformer.config import ConfigError
-from transformer.loading import Message, encode_chat, read_chat_template
+from transformer.loading import Message, convert_model, encode_chat, read_chat_template
 from transformer.loading.chat import ChatTemplate, write_chat_template
 
 HELLO = [Message("user", "Hello"), Message("assistant", " Hi! "), Message("user", "Bye\n")]
@@ -267,6 +269,20 @@ def test_a_template_that_is_written_is_read_again(tmp_path: Path) -> None:
     found = read_chat_template(tmp_path, ours("llama 2"))
     assert found is not None
     assert found.text == "a\r\n{{ 'é' }}\n"
+
+
+@pytest.mark.parametrize("to", ["transduce", "huggingface"])
+def test_a_template_goes_where_its_model_goes(tmp_path: Path, to: str) -> None:
+    options = TrainingOptions(kind="char", vocab_size=VOCABULARY, normalization="none")
+    tokenizer = train_tokenizer(["the quick brown fox jumps over a lazy dog 0123456789"], options)
+    own(tmp_path / "model", small("write-tiny"), tokenizer)
+    names = {"bos_token": "</s>", "eos_token": {"content": "<s>"}}  # not what their roles are
+    put(tmp_path / "model", tokenizer_config__json=names, chat_template__jinja=SHOW)
+    (tmp_path / "model" / "manifest.json").unlink()
+    convert_model(tmp_path / "model", tmp_path / "other", to=to)
+    found = read_chat_template(tmp_path / "other", tokenizer)
+    assert found is not None
+    assert found.render(HELLO) == "</s>,<s>,,"
 
 
 @pytest.mark.parametrize(
