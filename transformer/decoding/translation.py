@@ -163,7 +163,8 @@ class TranslationPlan:
         """The translations of a line's sentences, between which stands what stood there."""
         waiting, text = iter(parts), ""
         for piece in pieces:
-            text += (next(waiting).text if piece.text.strip() else piece.text) + piece.after
+            before = piece.text[: len(piece.text) - len(piece.text.lstrip())]
+            text += before + (next(waiting).text if piece.text.strip() else "") + piece.after
         gains = [gain for part in parts for gain in part.hypothesis.log_probabilities]
         reasons = [part.hypothesis.reason for part in parts]
         return Output(
