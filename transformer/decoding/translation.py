@@ -161,10 +161,12 @@ class TranslationPlan:
 
     def _joined(self, pieces: Sequence[Piece], parts: Sequence[Output]) -> Output:
         """The translations of a line's sentences, between which stands what stood there."""
-        waiting, text = iter(parts), ""
-        for piece in pieces:
+        texts = {part.task.keys[1:]: part.text for part in parts if part.task is not None}
+        text = ""
+        for place, piece in enumerate(pieces):
+            key = (place,) if len(pieces) > 1 else ()
             before = piece.text[: len(piece.text) - len(piece.text.lstrip())]
-            text += before + (next(waiting).text if piece.text.strip() else "") + piece.after
+            text += before + texts.get(key, "") + piece.after
         gains = [gain for part in parts for gain in part.hypothesis.log_probabilities]
         reasons = [part.hypothesis.reason for part in parts]
         return Output(
