@@ -24,10 +24,11 @@ class Decoding:
 
     beam: Annotated[
         int | None,
-        _option("--beam", min=1, panel=_BEAM, help="Beams; 1 is greedy. Default: the model's."),
+        _option("--beam", min=1, panel=_BEAM, help="Beams; 1 is greedy."),
     ] = None
     n_best: Annotated[
-        int, _option("--n-best", min=1, panel=_BEAM, help="Answers, best first; or samples.")
+        int,
+        _option("--n-best", min=1, panel=_BEAM, help="Answers, best first: of beams, or samples."),
     ] = 1
     length_penalty: Annotated[
         float | None,
@@ -156,23 +157,36 @@ class Decoding:
         """Which search these options mean, by its name in SEARCHES; `usual` beams where nothing
         says otherwise. Raises ConfigError where options contradict each other."""
         from transformer.config import ConfigError
-        from transformer.decoding import deterministic_search
         from transformer.decoding.processors import Chain
 
-        sampling = self.sampling
-        cold = sampling.get("temperature") == 0.0  # greedy search, not a processor's value
-        names = ", ".join(f"--{name}" for name in sampling)
+        cold = self.temperature == 0.0  # greedy search, not a processor's value
+        values = self.processors
         try:
-            Chain({k: v for k, v in self.processors.items() if not (cold and k == "temperature")})
+            Chain({k: v for k, v in values.items() if not (cold and k == "temperature")})
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        search = self._search(usual=usual, sampled=usual_temperature is not None, cold=cold)
+        groups = ["--beam-groups"] if self.beam_groups > 1 else []
+        idle = [*groups, *(f"--{name}" for name in _given(self, "early_stopping", "diversity"))]
+        if idle and search != "beam":
+            raise ConfigError(f"{', '.join(idle)}: of beams; the options given mean {search}")
+        if self.diversity is not None and self.beam_groups == 1:
+            raise ConfigError("--diversity is between groups of beams; it needs --beam-groups")
+        return search
+
+    def _search(self, *, usual: int, sampled: bool, cold: bool) -> str:
+        from transformer.config import ConfigError
+        from transformer.decoding import deterministic_search
+
+        sampling = self.sampling
+        names = ", ".join(f"--{name}" for name in sampling)
         if cold and len(sampling) > 1:
             others = ", ".join(f"--{name}" for name in sampling if name != "temperature")
             raise ConfigError(f"temperature 0 is greedy search, which {others} cannot change")
         if self.contrastive is not None:
             if (self.beam or 1) > 1 or sampling.keys() - {"top-k"} or self.n_best > 1:
                 raise ConfigError(
-                    f"--contrastive takes no --beam, no --n-best and of sampling only --top-k; got "
+                    "--contrastive takes no --beam, no --n-best and of sampling only --top-k; got "
                     f"{names or '--beam or --n-best'}"
                 )
             return "contrastive"
@@ -180,10 +194,9 @@ class Decoding:
             if (self.beam or 1) > 1:
                 raise ConfigError(f"{names} sample; --beam above 1 does not")
             return "sample"
-        beams = max(self.beam or (1 if cold else usual), self.n_best)
-        if self.beam is None and self.n_best == 1 and usual_temperature and not cold:
+        if sampled and self.beam is None and not cold:
             return "sample"
-        return deterministic_search(beams)
+        return deterministic_search(max(self.beam or (1 if cold else usual), self.n_best))
 
     @property
     def processors(self) -> dict[str, Any]:
@@ -212,7 +225,8 @@ class Decoding:
                 processors.pop(name, None)
         elif temperature is not None:
             processors.setdefault("temperature", temperature)
-        more = {"penalty": self.contrastive, "candidates": self.top_k or 4}
+        most = min(self.top_k or 4, loaded.config.vocab_size)
+        more = {"penalty": self.contrastive, "candidates": most}
         beam = max(self.beam or usual, self.n_best) if search == "beam" else 1
         return search_options(
             loaded,
@@ -235,8 +249,11 @@ class Decoding:
 
         if samples is None:
             return self
-        if self.n_best > 1:
-            raise ConfigError("--mbr gives one answer; it takes no --n-best")
+        if self.n_best > 1 or self.beam is not None or self.temperature == 0.0:
+            raise ConfigError(
+                "--mbr gives one of several samples; it takes no --n-best, no --beam, and a "
+                "temperature above 0"
+            )
         temperature = 1.0 if not self.sampling else self.temperature
         return replace(self, n_best=samples, temperature=temperature)
 
@@ -262,13 +279,19 @@ class Drafting:
         ),
     ] = False
     draft_tokens: Annotated[
-        int, _option("--draft-tokens", min=1, panel=_DRAFTING, help="Tokens to guess at once.")
-    ] = 8
+        int | None,
+        _option("--draft-tokens", min=1, panel=_DRAFTING, help="Tokens to guess at once; 8."),
+    ] = None
 
     @property
     def asked(self) -> bool:
-        """Whether anything is to be guessed."""
-        return self.draft is not None or self.lookup
+        """Whether anything is to be guessed. Raises ConfigError for an option that is idle."""
+        from transformer.config import ConfigError
+
+        asked = self.draft is not None or self.lookup
+        if self.draft_tokens is not None and not asked:
+            raise ConfigError("--draft-tokens needs --draft or --lookup")
+        return asked
 
     def load(self, lead: "LoadedModel") -> "LoadedModel | None":
         """The model that guesses, if one is to: where the other is, in numbers of its type."""

@@ -40,6 +40,10 @@ LengthPenalty = Annotated[
         help="α in log p / length^α; the length counts the end. Default: the model's, or 1.",
     ),
 ]
+LengthPenaltyKind = Annotated[
+    str,
+    typer.Option("--length-penalty-kind", help="power: length^α; gnmt: ((5 + length) / 6)^α."),
+]
 SourceLanguage = Annotated[
     str | None, typer.Option("--from", help="Multilingual models: the source's language.")
 ]

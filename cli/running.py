@@ -1,5 +1,6 @@
 """What commands that run a model have in common: loading it, and asking a search."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .options import Filtering
 
 _BEAMS = 5
+_STRONGEST = 1e9  # bias
+_AHEAD = 8  # tokens to guess
 
 
 def load(model: Path, *, device: str, dtype: str, quiet: bool) -> LoadedModel:
@@ -83,6 +86,8 @@ def token_values(loaded: LoadedModel, asked: "Decoding") -> dict[str, Any]:
 
 def _spellings(loaded: LoadedModel, word: str) -> list[list[int]]:
     """A word's ids at the start of a text and inside one."""
+    if not word.strip():
+        raise ConfigError(f"--bad-word {word!r} is no word")
     ids = [loaded.writer.encode(text) for text in (word, f" {word}")]
     return [some for place, some in enumerate(ids) if some and some not in ids[:place]]
 
@@ -102,8 +107,8 @@ def _bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
         value = float(number) if equals else None
     except ValueError:
         value = None
-    if value is None:
-        raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5")
+    if value is None or not name or not (value == -math.inf or abs(value) <= _STRONGEST):
+        raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5 or dog=-inf")
     return _token(loaded, name), value
 
 
@@ -134,6 +139,8 @@ def make_engines(
     from transformer.decoding.search import plain_engine
     from transformer.decoding.speculative import speculative_search
 
+    if drafting.asked and search == "contrastive":
+        raise ConfigError("contrastive search cannot be guessed for: it takes no --draft, --lookup")
     if drafting.asked and len(models) > 1:
         raise ConfigError("--draft and --lookup guess for one model; several were given")
     lead = check_ensemble(models) if len(models) > 1 else models[0]
@@ -141,7 +148,7 @@ def make_engines(
 
     def make() -> Engine:
         if drafting.asked:
-            drafter, ahead = "lookup" if draft is None else "model", drafting.draft_tokens
+            drafter, ahead = "lookup" if draft is None else "model", drafting.draft_tokens or _AHEAD
             found = speculative_search(
                 options, lead, pick=search, drafter=drafter, draft=draft, ahead=ahead
             )

@@ -45,7 +45,8 @@ class Show:
             text = answer.line.text + text if self.with_prompt else text
             text = " ".join(text.split("\n")) if self._lines else text
             if self._scores:
-                text = f"{0.0 if output is None else output.hypothesis.score:.4f}\t{text}"
+                worst = 0.0 if answer.error is None else float("-inf")
+                text = f"{worst if output is None else output.hypothesis.score:.4f}\t{text}"
             if self._alignments:
                 pairs = [] if output is None else self._pairs(output)
                 text += "\t" + " ".join(f"{i}-{j}" for i, j in pairs)
@@ -63,10 +64,8 @@ class Show:
 
     def _output(self, output: Output) -> dict[str, Any]:
         hypothesis, writer = output.hypothesis, self._loaded.writer
-        names = [writer.token(token) for token in hypothesis.ids]
-        ended = len(hypothesis.log_probabilities) > len(hypothesis.ids)
-        if ended:
-            names.append(writer.token(self._loaded.generation.end_id))
+        ends = [] if hypothesis.end is None else [hypothesis.end]
+        names = [writer.token(token) for token in [*hypothesis.ids, *ends]]
         found: dict[str, Any] = {
             "text": output.text,
             "score": hypothesis.score,

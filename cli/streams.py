@@ -83,11 +83,12 @@ def filter_lines(
 
     from .reading import LineReader
 
-    counts, notes = Counts(), Counter[str]()
+    counts, notes, told = Counts(), Counter[str](), False
     reader = LineReader(files or ["-"], counts, column=asked.column, as_json=asked.json_input)
     with output(asked.out, reading=files) as writer, reader as source:
         for answer in run(source, notes):
-            if answer.error is not None and not asked.quiet and notes["failed"] == 1:
+            if answer.error is not None and not asked.quiet and not told:
+                told = True
                 say(f"line {answer.line.number + 1:,}: {answer.error}")
             for line in show(answer):
                 writer.line(line)

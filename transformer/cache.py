@@ -213,8 +213,10 @@ class Memory:
             (entries_B == torch.arange(size, device=entries_B.device)).all()
         ):
             return
-        self.layers = [(k[entries_B], v[entries_B]) for k, v in self.layers]
-        self.positions_BS = self.positions_BS[entries_B]
+        positions_BS = self.positions_BS[entries_B]
+        longest = int(positions_BS.max()) + 1 if len(entries_B) else 0
+        self.layers = [(k[entries_B, :longest], v[entries_B, :longest]) for k, v in self.layers]
+        self.positions_BS = positions_BS[:, :longest]
 
     def join(self, other: Self) -> None:
         """Take in the rows of another, after those that are here."""

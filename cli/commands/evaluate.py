@@ -44,6 +44,8 @@ def evaluate(
         raise ConfigError("give --source and --reference, or --text")
     if source is not None:
         check_tokenization(tokenize)
+    elif beam or length_penalty is not None or source_language or target_language:
+        raise ConfigError("--beam, --length-penalty, --from and --to are not for --text")
     loaded = load(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
         beams = beam or usual_beams(loaded)

@@ -69,7 +69,13 @@ def generate(
         raise ConfigError(
             "--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat"
         )
+    _check(filtering, lines=lines, chat=chat, system=system)
     search = decoding.choose(usual_temperature=_TEMPERATURE)
+    if chat and (search == "beam" or decoding.n_best > 1 or filtering.as_json or scores):
+        raise ConfigError(
+            "--chat shows one answer as it is written; it takes no --beam, --n-best, --json or "
+            "--scores"
+        )
     text = "" if lines else _text(prompt, prompt_file)
     models = [load_for(path, filtering) for path in model]
     asked = _ask(
@@ -103,6 +109,22 @@ def generate(
             _tell_room(lead, text, decoding.max_tokens)
         _continue(lead, text, asked, engines[0], show, out=filtering.out)
     tell_guesses(engines, quiet=filtering.quiet)
+
+
+def _check(filtering: opt.Filtering, *, lines: bool, chat: bool, system: str | None) -> None:
+    """Raise ConfigError for options that would be idle."""
+    from transformer.config import ConfigError
+
+    given = {
+        "--json-input": filtering.json_input,
+        "--column": filtering.column,
+        "--strict": filtering.strict,
+    }
+    idle = [name for name, value in given.items() if value and not lines]
+    if idle:
+        raise ConfigError(f"{', '.join(idle)}: of lines, which --lines makes of the input")
+    if system is not None and not chat:
+        raise ConfigError("--system is for --chat")
 
 
 def _ask(

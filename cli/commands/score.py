@@ -27,20 +27,24 @@ def score(
     source_language: opt.SourceLanguage = None,
     target_language: opt.TargetLanguage = None,
     length_penalty: opt.LengthPenalty = None,
+    length_penalty_kind: opt.LengthPenaltyKind = "power",
     filtering: opt.Filtering,
 ) -> None:
     """How likely each line's text is: its score, perplexity and bits per byte, between tabs.
 
     A decoder's lines are texts. An encoder-decoder's are sources and translations, with a tab
     between. What `translate --json` and `generate --json` write is understood with --json-input:
-    the scores are then those that they reported.
+    the scores are then those that they reported, where no coverage penalty, rule or processor had
+    a part in them and the text was neither split nor its prompt cut.
     """
     from transformer.decoding.scoring import Exam, TextExam, TranslationExam, scores
 
     from ..running import load_for, search_options
 
     loaded = load_for(model, filtering)
-    options = search_options(loaded, length_penalty=length_penalty)
+    options = search_options(
+        loaded, length_penalty=length_penalty, length_penalty_kind=length_penalty_kind
+    )
     exam: Exam = (
         TranslationExam(loaded, source_language, target_language)
         if loaded.config.shape == "encoder-decoder"
@@ -87,7 +91,7 @@ class _Show:
         (output,) = answer.outputs
         hypothesis = output.hypothesis
         gains, writer = hypothesis.log_probabilities, self._loaded.writer
-        ends = [self._loaded.generation.end_id] * (len(gains) - len(hypothesis.ids))
+        ends = [] if hypothesis.end is None else [hypothesis.end]
         text = output.text
         if output.task is not None and output.task.source and "source" not in answer.line.fields:
             text = text.partition("\t")[2]

@@ -26,8 +26,13 @@ class Translating:
         float, typer.Option(min=0.0, help="The fewest tokens, as a factor of the source's.")
     ] = 0.0
     max_ratio: Annotated[
-        float, typer.Option(min=0.0, help="The most tokens, as a factor of the source's, plus 10.")
-    ] = 2.0
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="The most tokens, as a factor of the source's, plus 10. Default: the model's "
+            "most, or 2.",
+        ),
+    ] = None
     coverage_penalty: Annotated[
         float, typer.Option(min=0.0, help="β of GNMT's, by which finished beams are ranked.")
     ] = 0.0
@@ -64,12 +69,15 @@ class Translating:
         self, loaded: "LoadedModel", decoding: Decoding, *, search: str, usual: int, budget: int
     ) -> "TranslationOptions":
         """All that is asked of translations. Raises ConfigError."""
+        from transformer.config import ConfigError
         from transformer.decoding import TranslationOptions
         from transformer.decoding.glossary import Glossary
 
         from ..running import grammar
 
         rule = grammar(decoding)
+        if rule is not None and self.split:
+            raise ConfigError("a grammar describes a whole text; it cannot go with --split")
         return TranslationOptions(
             search=search,
             options=decoding.options(
@@ -83,6 +91,7 @@ class Translating:
             guard=not self.no_guard,
             split=self.split,
             prefix=self.prefix,
+            stop=decoding.stop or (),
             coverage=self.coverage_penalty,
             consensus=bool(self.mbr),
             glossary=None if self.glossary is None else Glossary.read(self.glossary),
@@ -113,11 +122,14 @@ def translate(
     In float32 on a CPU a line's translation does not depend on the lines beside it; in bfloat16 and
     on GPUs two texts that are almost equally likely may take each other's place.
     """
+    from transformer.config import ConfigError
     from transformer.decoding import translate as translate_lines
 
     from ..running import load_for, make_engines, tell_guesses, usual_beams
     from ..showing import Show
 
+    if alignments and translating.split:
+        raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
     n_best = decoding.n_best
     decoding = decoding.with_samples(translating.mbr)
     decoding.choose(usual=2)  # mistakes first, then what takes time

@@ -169,6 +169,54 @@ def test_a_line_that_cannot_have_what_is_asked_fails_alone(run, tmp_path):
     assert found["text"]
 
 
+def test_a_glossary_that_the_model_cannot_write_is_an_error_before_any_work(run, tmp_path):
+    (tmp_path / "words.tsv").write_text("seven\t☃☃\n")
+    assert run("translate", "--glossary", tmp_path / "words.tsv", code=2) == []
+
+
+@pytest.mark.parametrize("field", ["prefix", "text"])
+@pytest.mark.parametrize("value", ["null", "5", '["one"]'])
+def test_fields_of_another_type_fail_alone(run, field, value):
+    stdin = f'{{"text": "one", "{field}": {value}, "id": 7}}\n{{"text": "six"}}'.encode()
+    failed, found = records(run("translate", "--json", "--json-input", stdin=stdin))
+    assert f"no text in '{field}'" in failed["error"]
+    assert failed["id"] == 7
+    assert found["text"]
+
+
+@pytest.mark.parametrize(
+    "fields", ['"tokens": 7', '"tokens": []', '"tokens": [1]', '"source": null']
+)
+def test_what_cannot_be_scored_fails_alone(run, fields):
+    stdin = f'{{"source": "one", "text": "one", {fields}}}\n{{"source": "a", "text": "six"}}'
+    failed, found = records(run("score", "--json", "--json-input", stdin=stdin.encode()))
+    assert "the field" in failed["error"]
+    assert found["score"] < 0
+
+
+def test_a_stop_string_ends_a_translation_before_it(run):
+    assert run("translate", "--stop", " two", stdin=b"one two three") == ["three"]
+
+
+def test_a_choice_that_looks_like_a_loop_is_no_loop(run):
+    choice = " ".join(["one"] * 22)
+    assert run("translate", "--choice", choice, "-n", "60", stdin=b"one two three") == [choice]
+
+
+def test_a_grammar_goes_on_when_the_context_is_full(run):
+    options = ("one", "--no-prompt", "--overflow", "slide", "-n", "100", "-t", "0")
+    (text,) = run("generate", *options, "--regex", "( one){40} seven", stdin=b"")
+    assert text == " one" * 40 + " seven"
+
+
+def test_what_cannot_go_on_is_an_error_after_what_was_written(transduce, writer):
+    ended = transduce(
+        "generate", "one", "-m", writer, "--regex", "x", "--min-tokens", "9", "--no-prompt"
+    )
+    assert ended.code == 4
+    assert b"nothing that may be written" in ended.err
+
+
 def test_choices_and_patterns_are_obeyed(run):
     lines = run("translate", "--choice", "six", "--choice", "five one")
     assert set(lines) - {""} <= {"six", "five one"}

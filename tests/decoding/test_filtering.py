@@ -83,6 +83,38 @@ def test_what_is_finished_leaves_and_what_waits_enters() -> None:
     assert made.stepper.steps <= 4
 
 
+@pytest.mark.parametrize("engines", [1, 2])
+def test_windows_without_anything_to_write_do_not_hold_up_others(engines: int) -> None:
+    lines = [*[""] * 200, "1", *["!"] * 200, "2"]
+    found = answered(lines, engines=engines)
+    assert len(found) == 402
+    assert [answer.outputs[0].text for answer in found if answer.outputs] == ["1", "2"]
+
+
+class Broken(Given):
+    """Lines whose reading fails after the last."""
+
+    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+        lines = super().take(most, wait=wait)
+        if lines is None:
+            raise OSError("the file is gone")
+        return lines
+
+
+def test_what_was_read_is_answered_before_an_error_is_told() -> None:
+    found = answers(Broken(["9", *["3"] * 40]), Lengths(), [engine()], budget=8)
+    seen = []
+    with pytest.raises(OSError, match="gone"):
+        seen.extend(answer.outputs[0].text for answer in found)
+    assert seen == ["9", *["3"] * 40]
+
+
+def test_few_lines_are_shared_among_engines() -> None:
+    made = [engine(), engine()]
+    list(answers(Given(["30"] * 4), Lengths(), made, budget=100))
+    assert all(each.stepper.steps for each in made)
+
+
 class Typist(Source):
     """Gives a line only when the answer to the one before was seen."""
 

@@ -190,7 +190,8 @@ class BeamSearch:
         written = beam.row.written
         score = self._options.score(beam.sum, len(written))
         ids = written[:-1] if reason == "end" else written
-        group.finished.append(Hypothesis(ids, score, beam.log_probabilities, reason))
+        end = written[-1] if reason == "end" else None
+        group.finished.append(Hypothesis(ids, score, beam.log_probabilities, reason, end))
         group.finished.sort(key=lambda hypothesis: -hypothesis.score)
         del group.finished[self._each :]
 

@@ -114,7 +114,7 @@ def task_rules(ends: Sequence[int]) -> Processor:
 
 def _constrained(row: Row) -> Tensor | None:
     rule = row.task.constraint
-    return None if rule is None else rule(row.written)
+    return None if rule is None else rule(row.text)
 
 
 def _first(row: Row) -> list[int] | None:
@@ -122,7 +122,7 @@ def _first(row: Row) -> list[int] | None:
 
 
 def _forbidden(row: Row, ends: Sequence[int]) -> list[int]:
-    short = list(ends) if len(row.written) < row.task.least else []
+    short = list(ends) if len(row.text) < row.task.least else []
     return short + (_repeating(row.tokens(), row.task.no_repeat) if row.task.no_repeat else [])
 
 

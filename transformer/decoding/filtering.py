@@ -20,6 +20,7 @@ _FIRST = 16  # lines in the first window; each is twice the one before, so outpu
 _LARGEST = 1024  # lines that are sorted by length together
 _MOST = 4 * _LARGEST  # lines that are read and not given back: one that takes long holds up others
 _FREE = 0.25  # of the batch, before waiting lines enter: entering copies what is there
+_CHARACTERS = 1 << 26  # the same in characters, for lines may be long
 _POLL = 0.02  # seconds between looks for a line that is being typed
 
 
@@ -57,7 +58,7 @@ def answers(
     happened: failed, unfinished, repeating.
     """
     counts = Counter() if counts is None else counts
-    filter_ = _Filter(source, plan, counts)
+    filter_ = _Filter(source, plan, counts, engines=len(engines))
     before = torch.get_num_threads()
     threads = None if len(engines) == 1 else 1
     workers = [
@@ -79,25 +80,27 @@ def answers(
 class _Filter:
     """What the threads share; `_changed` guards it."""
 
-    def __init__(self, source: Source, plan: Plan, counts: Counter[str]) -> None:
-        self._source, self._plan, self._counts = source, plan, counts
+    def __init__(self, source: Source, plan: Plan, counts: Counter[str], *, engines: int) -> None:
+        self._source, self._plan, self._counts, self._engines = source, plan, counts, engines
         self._size, self._falling = _FIRST, True
         self._ended = self._closed = False
-        self._error: BaseException | None = None
+        self._error: BaseException | None = None  # an engine's
+        self._unread: Exception | None = None  # the source's, told once all before it is answered
         self._windows: deque[list[Task]] = deque()  # each with the next at its end
         self._jobs: dict[int, _Job] = {}  # by line, until given back
         self._place: dict[Task, tuple[int, int]] = {}  # its line, and which of the line's tasks
-        self._next = 0
+        self._next = self._characters = 0
         self._changed = Condition()
 
     def feed(self) -> bool:
         """Read a window of lines where one is wanted, or wait for something to be done. Whether
         anything is left to do."""
         with self._changed:
-            hungry = not self._ended and len(self._windows) < 2 and len(self._jobs) < _MOST
+            full = len(self._jobs) >= _MOST or self._characters >= _CHARACTERS
+            hungry = not self._ended and len(self._windows) < 2 and not full
             busy = bool(self._jobs)
         if hungry:
-            lines = self._source.take(self._size, wait=not busy)
+            lines = self._more(wait=not busy)
             if lines:
                 self._read(lines)
                 return True
@@ -109,7 +112,16 @@ class _Filter:
             if following is not None and not following.done:
                 self._changed.wait(_POLL if hungry and not self._ended else None)
             self._changed.notify_all()
+            if self._unread is not None and not self._jobs:
+                raise self._unread
             return bool(self._jobs) or not self._ended
+
+    def _more(self, *, wait: bool) -> list[Line] | None:
+        try:
+            return self._source.take(self._size, wait=wait)
+        except Exception as error:
+            self._unread = error
+            return None
 
     def _read(self, lines: Sequence[Line]) -> None:
         """Take in a window of lines, sorted by length: falling and rising in turn, so that where
@@ -123,9 +135,11 @@ class _Filter:
                 else:
                     job = _Job(line, tasks)
                 self._jobs[line.number] = job
+                self._characters += len(line.text)
                 self._place |= {task: (line.number, n) for n, task in enumerate(job.tasks)}
                 window += job.tasks
-            self._windows.append(sorted(window, key=cost, reverse=not self._falling))
+            if window:
+                self._windows.append(sorted(window, key=cost, reverse=not self._falling))
             self._falling = not self._falling
             self._size = min(2 * self._size, _LARGEST)
             self._changed.notify_all()
@@ -135,9 +149,9 @@ class _Filter:
         """Let an engine write, until there is nothing left."""
         if threads is not None:
             torch.set_num_threads(threads)
-        rows = max(1, budget // engine.search.width)
+        most = max(1, budget // engine.search.width)
         try:
-            for events in run(*engine, lambda running: self._take(running, rows)):
+            for events in run(*engine, lambda running: self._take(running, most)):
                 self._note(events)
         except _ClosedError:
             pass
@@ -155,25 +169,25 @@ class _Filter:
                     raise _ClosedError
                 if running and len(running) > (1 - _FREE) * (budget // longest):
                     return []
-                if any(self._windows) or running:
+                if self._windows or running:
                     return self._choose(len(running), longest, budget)
                 if self._ended:
                     return None
                 self._changed.wait()
 
     def _choose(self, rows: int, longest: int, budget: int) -> list[Task]:
-        """The next tasks, as many as there is room for."""
+        """The next tasks, as many as there is room for; of few no more than this engine's share."""
         chosen: list[Task] = []
-        while self._windows:
+        share = -(-len(self._place) // self._engines)
+        while self._windows and rows + len(chosen) < share:
             window = self._windows[0]
-            if not window:
-                self._windows.popleft()
-                self._changed.notify_all()
-                continue
             longest = max(longest, cost(window[-1]))
             if rows + len(chosen) and (rows + len(chosen) + 1) * longest > budget:
                 break
             chosen.append(window.pop())
+            if not window:
+                self._windows.popleft()
+                self._changed.notify_all()  # more may be read
         return chosen
 
     def _note(self, events: Sequence[Event]) -> None:
@@ -204,6 +218,7 @@ class _Filter:
                     return
                 del self._jobs[self._next]
                 self._next += 1
+                self._characters -= len(job.line.text)
             yield self._answer(job)
 
     def _answer(self, job: _Job) -> Answer:

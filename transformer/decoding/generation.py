@@ -10,10 +10,10 @@ from ..config import ConfigError
 from ..loading import LoadedModel
 from ..tables import Table
 from .filtering import answers
-from .lines import MAX_CHARACTERS, Answer, Line, LineError, Output, Source
+from .lines import IMPOSSIBLE, MAX_CHARACTERS, Answer, Line, LineError, Output, Source
 from .search import Engine, plain_engine, run
 from .stopping import Holdback, cut
-from .tasks import Constraint, Finished, Hypothesis, SearchOptions, Task, Token
+from .tasks import Before, Constraint, Finished, Hypothesis, SearchOptions, Task, Token, joined
 
 
 class PromptError(LineError):
@@ -35,23 +35,28 @@ class GenerationOptions:
     blank: bool = False  # whether an empty prompt is one, rather than an empty line
 
 
-def _refuse(ids: list[int], context: int, most: int) -> list[int]:
-    del most
+def _refuse(ids: list[int], head: int, context: int, most: int) -> list[int]:
+    """The prompt as it is, where it leaves room for a token."""
+    del head, most
+    if len(ids) < context:
+        return ids
     raise PromptError(
         f"the prompt has {len(ids):,} tokens; the model's context is {context:,}, and one must be "
         "left to write into: shorten the prompt, or let its beginning go (--overflow left)"
     )
 
 
-def _keep_end(ids: list[int], context: int, most: int) -> list[int]:
-    """The prompt's end, with room for what is to be written, at most half of the context."""
-    return ids[-(context - max(1, min(most, context // 2))) :]
+def keep_end(ids: list[int], head: int, context: int, most: int) -> list[int]:
+    """The prompt's end, with room for what is to be written, at most half of the context, after
+    the `head` tokens that the model begins all texts with."""
+    room = context - max(1, min(most, context // 2))
+    return ids if len(ids) <= room else [*ids[:head], *ids[len(ids) - max(1, room - head) :]]
 
 
-# What becomes of a prompt that does not fit: (ids, context, most to write) -> ids. Of these,
-# "slide" also goes on when the context is full, from the last half of it.
-OVERFLOWS: Table[Callable[[list[int], int, int], list[int]]] = Table(
-    "overflow", {"error": _refuse, "left": _keep_end, "slide": _keep_end}
+# What becomes of a prompt: (ids, of which so many begin every text, context, most to write) -> ids.
+# Of these, "slide" also goes on when the context is full, from the last half of it.
+OVERFLOWS: Table[Callable[[list[int], int, int, int], list[int]]] = Table(
+    "overflow", {"error": _refuse, "left": keep_end, "slide": keep_end}
 )
 
 
@@ -79,12 +84,19 @@ class ContinuationPlan:
     def __init__(self, loaded: LoadedModel, options: GenerationOptions) -> None:
         check_writer(loaded)
         OVERFLOWS.check(options.overflow)
+        if options.overflow == "slide" and (options.search == "beam" or options.options.n_best > 1):
+            raise ConfigError(
+                "--overflow slide goes on with one text; it cannot go with beams or samples"
+            )
         self._loaded, self._options = loaded, options
-        self._earlier: dict[Task, Hypothesis] = {}  # what stands before a task's own text
+        self._head = len(loaded.tokenizer.frame()[0])
 
     def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
         """See Plan."""
-        rows = self._loaded.tokenizer.encode_batch([line.text[:MAX_CHARACTERS] for line in lines])
+        keep = slice(0, MAX_CHARACTERS)
+        if self._options.overflow != "error":
+            keep = slice(-MAX_CHARACTERS, None)
+        rows = self._loaded.tokenizer.encode_batch([line.text[keep] for line in lines])
         before = self._loaded.tokenizer.frame()[0]
         return [self._prepare(line, [*before, *ids]) for line, ids in zip(lines, rows, strict=True)]
 
@@ -103,14 +115,13 @@ class ContinuationPlan:
     def task(self, ids: list[int], line: Line) -> Task:
         """What is to be written after some ids. Raises PromptError where there is no room."""
         options, context = self._options, self._loaded.config.max_positions
-        if len(ids) >= context:
-            ids = OVERFLOWS[options.overflow](ids, context, options.max_tokens)
+        ids = OVERFLOWS[options.overflow](ids, self._head, context, options.max_tokens)
         limit = min(options.max_tokens, context - len(ids))
         return Task(
             prompt=ids,
             limit=limit,
             keys=(line.number,),
-            least=min(options.min_tokens, limit - 1),
+            least=min(options.min_tokens, options.max_tokens - 1),
             prefix=self._loaded.writer.encode(line.prefix) if line.prefix else [],
             constraint=options.constraint,
         )
@@ -120,29 +131,29 @@ class ContinuationPlan:
         if self._options.overflow != "slide" or not found or found[0].reason != "length":
             return None
         so_far = self._whole(task, found[0])
-        left = self._options.max_tokens - len(so_far.ids)
-        context = self._loaded.config.max_positions
-        prompt = [*task.prompt, *found[0].ids][-(context // 2) :]
-        if left <= 0 or len(prompt) >= context:
-            return None
-        limit = min(left, context - len(prompt))
-        following = replace(
-            task, prompt=prompt, limit=limit, keys=(*task.keys, len(so_far.ids)), prefix=(), least=0
+        left, context = (
+            self._options.max_tokens - len(so_far.ids),
+            self._loaded.config.max_positions,
         )
-        self._earlier[following] = so_far
-        return following
+        if left <= 0:
+            return None
+        first = task.prompt if task.before is None else task.before.prompt
+        prompt = keep_end([*task.prompt, *found[0].ids], self._head, context, context)
+        return replace(
+            task,
+            prompt=prompt,
+            limit=min(left, context - len(prompt)),
+            keys=(*task.keys[:1], len(so_far.ids)),
+            prefix=(),
+            before=Before(first, so_far.ids, so_far.log_probabilities),
+        )
 
     def _whole(self, task: Task, hypothesis: Hypothesis) -> Hypothesis:
-        earlier = self._earlier.get(task)
-        if earlier is None:
+        """With what was written before the context was full."""
+        if task.before is None:
             return hypothesis
-        gains = [*earlier.log_probabilities, *hypothesis.log_probabilities]
-        return Hypothesis(
-            ids=[*earlier.ids, *hypothesis.ids],
-            score=self._options.options.score(sum(gains), len(gains)),
-            log_probabilities=gains,
-            reason=hypothesis.reason,
-        )
+        earlier = Hypothesis(task.before.ids, 0.0, task.before.log_probabilities, "end")
+        return joined([earlier, hypothesis], self._options.options)
 
     def outputs(
         self, line: Line, tasks: Sequence[Task], found: Sequence[Sequence[Hypothesis]]
@@ -151,15 +162,14 @@ class ContinuationPlan:
         del line
         (task,), (hypotheses,) = tasks, found
         if not hypotheses:
-            raise LineError("nothing that may be written meets what is asked of it")
+            raise LineError(IMPOSSIBLE)
         wholes = [self._whole(task, h) for h in hypotheses]
-        self._earlier.pop(task, None)
         return [Output(self._text(task, whole), whole, task) for whole in wholes]
 
     def _text(self, task: Task, whole: Hypothesis) -> str:
         decode = self._loaded.tokenizer.decode
-        shown = len(decode(task.prompt))
-        text = decode([*task.prompt, *whole.ids])[shown:]
+        prompt = task.prompt if task.before is None else task.before.prompt
+        text = decode([*prompt, *whole.ids])[len(decode(prompt)) :]
         return cut(text, self._options.stop) if self._options.stop else text
 
 
@@ -179,7 +189,10 @@ def stream(
     engine: Engine | None = None,
 ) -> Iterator[str]:
     """Write what follows some ids, in pieces that never end inside a character or a stop string.
-    For searches that decide token by token. Raises PromptError where there is no room."""
+    Raises PromptError where there is no room, ConfigError for searches that do not decide token by
+    token, LineError where nothing may be written on."""
+    if options.search == "beam" or options.options.n_best > 1:
+        raise ConfigError("beams and several samples cannot be shown as they are written")
     plan = ContinuationPlan(loaded, options)
     task: Task | None = plan.task(ids, Line(0, ""))
     assert task is not None
@@ -195,10 +208,12 @@ def stream(
                 piece = text.feed(event.id)
                 if shown := hold.feed(piece) if hold else piece:
                     yield shown
-        task = plan.again(task, found)
+        stuck, task = not found, plan.again(task, found)
     rest = text.flush()
     if rest := hold.feed(rest) + hold.flush() if hold else rest:
         yield rest
+    if stuck:
+        raise LineError(IMPOSSIBLE)
 
 
 def _events(engine: Engine, task: Task) -> Iterator[Token | Finished]:

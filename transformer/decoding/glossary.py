@@ -58,6 +58,10 @@ class Glossary:
     def __len__(self) -> int:
         return sum(map(len, self._entries.values()))
 
+    def targets(self) -> set[str]:
+        """All translations."""
+        return {entry.target for forms in self._entries.values() for entry in forms.values()}
+
     def _add(self, entry: Entry) -> None:
         words = tuple(map(_plain, _words(entry.source)))
         folded = tuple(word.casefold() for word in words)

@@ -11,6 +11,9 @@ from .tasks import Hypothesis, Task
 MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any model's context
 
 
+IMPOSSIBLE = "nothing that may be written meets what is asked of it"
+
+
 class LineError(ValueError):
     """A line that cannot be answered. Only this line fails."""
 

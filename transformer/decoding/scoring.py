@@ -42,7 +42,7 @@ class TextExam:
         written = written_ids(self._loaded, line, line.text, ends=False)
         if not written:
             return None
-        prompt = encode_prompt(self._loaded, str(line.fields.get("prompt", "")))
+        prompt = encode_prompt(self._loaded, _field(line, "prompt"))
         return _checked(self._loaded, Task(prompt=prompt, limit=len(written)), written)
 
 
@@ -59,7 +59,7 @@ class TranslationExam:
             return None
         source, tab, text = line.text.partition("\t")
         if "source" in line.fields:
-            source, text = str(line.fields["source"]), line.text
+            source, text = _field(line, "source"), line.text
         elif not tab:
             raise LineError("the line has no tab between a source and its translation")
         asked = self._asked
@@ -74,19 +74,29 @@ class TranslationExam:
 def written_ids(loaded: LoadedModel, line: Line, text: str, *, ends: bool) -> list[int]:
     """A text's ids: those of its field `tokens`, where decoding has reported them, else as the
     tokenizer cuts it, with the end token if it `ends`."""
-    names = line.fields.get("tokens")
-    if names is None:
+    if "tokens" not in line.fields:
         ids = loaded.writer.encode(text)
         return [*ids, loaded.generation.end_id] if ends else ids
-    found = [loaded.writer.token_id(str(name)) for name in names]
+    names = line.fields["tokens"]
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise LineError(f"the field 'tokens' is {str(names)[:40]!r}, no list of tokens' names")
+    found = [loaded.writer.token_id(name) for name in names]
     if None in found:
         raise LineError(f"the model has no token {names[found.index(None)]!r}")
     return [token for token in found if token is not None]
 
 
+def _field(line: Line, name: str) -> str:
+    value = line.fields.get(name, "")
+    if not isinstance(value, str):
+        raise LineError(f"the field {name!r} is {str(value)[:40]!r}, no text")
+    return value
+
+
 def _checked(loaded: LoadedModel, task: Task, written: list[int]) -> tuple[Task, list[int]]:
-    context, longest = loaded.config.max_positions, _length(task, written)
-    if longest > context + 1:
+    context = loaded.config.max_positions
+    longest = max(len(task.source), len(task.prompt) + len(written) - 1)  # the last is not read
+    if longest > context:
         raise LineError(f"the line has {longest:,} tokens; the model's context is {context:,}")
     return task, written
 
@@ -161,6 +171,7 @@ def score(
                 score=options.score(sum(gains[task.first is not None :]), len(written)),
                 log_probabilities=gains,
                 reason="end" if ended else "length",
+                end=written[-1] if ended else None,
             )
         )
     return found

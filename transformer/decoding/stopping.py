@@ -24,8 +24,9 @@ def stop_at(
     local = is_local(tokenizer)
 
     def stops(row: Row) -> bool:
-        ids = row.tokens() if continuing else row.written
-        most, before = len(ids), len(ids) - len(row.written)
+        ids = row.tokens() if continuing or row.task.before else row.written
+        own = min(len(ids), len(row.text))  # of these, tokens that were written
+        most, before = len(ids), len(ids) - own
         some = longest + 2 * _CHARACTER if local else most
         while some < most:
             text = _new(tokenizer, ids[most - some :], before - most + some, longest)

@@ -32,17 +32,31 @@ class Task:
     phrases: Sequence[Sequence[int]] = ()  # what must be in it; beam search alone obeys
     constraint: Constraint | None = None
     no_repeat: int = 0  # no n-gram of this size twice
+    before: "Before | None" = None  # what it goes on with, where the context was full
+
+    @property
+    def earlier(self) -> Sequence[int]:
+        """What is written already of the text that this goes on with; its end is in the prompt."""
+        return () if self.before is None else self.before.ids
 
     @property
     def ruled(self) -> bool:
         """Whether anything is asked of this text alone."""
-        rules = (self.least, self.prefix, self.constraint, self.no_repeat)
+        rules: tuple[object, ...] = (self.least, self.prefix, self.constraint, self.no_repeat)
         return self.first is not None or any(rules)
 
     @property
     def given(self) -> Sequence[int]:
         """What the text is about: the source, or of a model without an encoder the prompt."""
         return self.source or self.prompt
+
+
+class Before(NamedTuple):
+    """A text so far, of which a full context has forgotten the beginning."""
+
+    prompt: Sequence[int]
+    ids: list[int]
+    log_probabilities: list[float]
 
 
 class Row(NamedTuple):
@@ -57,6 +71,11 @@ class Row(NamedTuple):
         """The token that a stepper reads next."""
         return self.written[-1] if self.written else self.task.prompt[-1]
 
+    @property
+    def text(self) -> Sequence[int]:
+        """All that is written of the text."""
+        return [*self.task.earlier, *self.written] if self.task.before else self.written
+
     def tokens(self) -> list[int]:
         """All tokens so far."""
         return [*self.task.prompt, *self.written]
@@ -69,6 +88,7 @@ class Hypothesis(NamedTuple):
     score: float  # what hypotheses are ranked by: see SearchOptions.score
     log_probabilities: list[float]  # of each token, the end token's last if there is one
     reason: Reason
+    end: int | None = None  # the token that ended it
 
     @property
     def finished(self) -> bool:
@@ -94,6 +114,15 @@ class Finished(NamedTuple):
 
 
 Event = Token | Finished
+_WIDEST = 1000  # rows for a text
+
+
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Raise ConfigError for a number that is not between two others, or is none."""
+    if not least <= value <= most:
+        raise ConfigError(f"{name} is {value:g}; it must be between {least:g} and {most:,.10g}")
+
+
 Processor = Callable[[Tensor, Sequence[Row]], Tensor]
 
 LENGTH_PENALTIES: Table[Callable[[int, float], float]] = Table(
@@ -125,9 +154,14 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         LENGTH_PENALTIES.check(self.length_penalty_kind)
-        if self.beam % self.groups:
+        check_range("beam", self.beam, 1, _WIDEST)
+        check_range("n-best", self.n_best, 1, _WIDEST)
+        check_range("length penalty", self.length_penalty, -10, 10)
+        check_range("diversity", self.diversity, 0, 1e6)
+        beams = max(self.beam, self.n_best)
+        if beams % self.groups:
             raise ConfigError(
-                f"{self.beam} beams do not divide into {self.groups} groups of equal size"
+                f"{beams} beams do not divide into {self.groups} groups of equal size"
             )
         if not 0 <= self.penalty <= 1:
             raise ConfigError(f"penalty is {self.penalty:g}; it must be between 0 and 1")
@@ -147,3 +181,20 @@ class SearchOptions:
         if self.stop is not None and self.stop(row):
             return "stop"
         return "length" if len(row.written) >= row.task.limit else None
+
+
+def joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
+    """Texts that were written one after another as one: all tokens, the ends of all but the last
+    among its ids, and the first reason that is not the end token."""
+    gains = [gain for part in parts for gain in part.log_probabilities]
+    ids: list[int] = []
+    for part in parts:
+        ids += part.ids if part is parts[-1] or part.end is None else [*part.ids, part.end]
+    reasons = [part.reason for part in parts]
+    return Hypothesis(
+        ids=ids,
+        score=options.score(sum(gains), len(gains)),
+        log_probabilities=gains,
+        reason=next((reason for reason in reasons if reason != "end"), "end"),
+        end=parts[-1].end,
+    )

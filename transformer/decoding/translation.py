@@ -11,36 +11,43 @@ from .consensus import choose
 from .filtering import answers
 from .glossary import Glossary, phrase_ids
 from .languages import request
-from .lines import MAX_CHARACTERS, Answer, Given, Line, LineError, Output, Source
+from .lines import IMPOSSIBLE, MAX_CHARACTERS, Answer, Given, Line, LineError, Output, Source
 from .repetition import is_loop
 from .search import Engine, plain_engine
 from .sentences import Piece, fit, split
-from .tasks import Constraint, Hypothesis, SearchOptions, Task
+from .stopping import cut
+from .tasks import Constraint, Hypothesis, SearchOptions, Task, check_range, joined
 
+_RATIO = 2.0
 _BLOCKED = 3  # n-grams that do not repeat when a loop is written again
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationOptions:
-    """How to translate. A translation has at most `max_tokens`, or else as many as the model's
-    settings say, or else `ratio` times the source's tokens plus 10."""
+    """How to translate. A translation has at most `max_tokens`, or else `ratio` times the source's
+    tokens plus 10, or else as many as the model's settings say, or twice the source's plus 10."""
 
     search: str = "beam"
     options: SearchOptions
     batch_tokens: int = 4096  # padded source tokens times beams in one batch
     max_tokens: int | None = None
-    ratio: float = 2.0
+    ratio: float | None = None
     min_tokens: int = 0
     min_ratio: float = 0.0  # times the source's tokens
     guard: bool = True  # write texts that run into loops again
     split: bool = False  # sentence by sentence
     prefix: str = ""  # how a translation begins where its line does not say
+    stop: Sequence[str] = ()  # what options.stop looks for, which is not shown
     coverage: float = 0.0  # β of the coverage penalty, which ranks what beam search has found
     consensus: bool = False  # the sample that is most like the others
     glossary: Glossary | None = None
     constraint: Constraint | None = None
     source_language: str | None = None
     target_language: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ratio", "min_ratio", "coverage"):
+            check_range(name, getattr(self, name) or 0.0, 0, 1000)
 
 
 class TranslationPlan:
@@ -54,6 +61,8 @@ class TranslationPlan:
             )
         self._loaded, self._options = loaded, options
         self._asked = request(loaded, options.source_language, options.target_language)
+        targets = options.glossary.targets() if options.glossary else ()
+        self._phrases = {target: phrase_ids(loaded.writer, target) for target in targets}
 
     def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
         """See Plan."""
@@ -116,19 +125,24 @@ class TranslationPlan:
             least=min(least, limit - 1),
             first=asked.first,
             prefix=begun,
-            phrases=[phrase_ids(self._loaded.writer, phrase) for phrase in phrases],
+            phrases=[self._phrases[phrase] for phrase in phrases],
             constraint=options.constraint,
         )
 
     def _limit(self, source: Sequence[int]) -> int:
         """The most tokens of a source's translation."""
         options, known = self._options, self._loaded.generation.max_length
-        usual = known - 1 if known else int(options.ratio * len(source)) + 10
+        if options.ratio is None and known:
+            usual = known - 1
+        else:
+            usual = int((options.ratio or _RATIO) * len(source)) + 10
         return max(1, min(self._loaded.config.max_positions, options.max_tokens or usual))
 
     def again(self, task: Task, found: Sequence[Hypothesis]) -> Task | None:
-        """See Plan. A text that ran into a loop is written without repeated n-grams."""
-        looping = self._options.guard and not task.no_repeat and found and is_loop(found[0].ids)
+        """See Plan. A text that ran into a loop is written without repeated n-grams, unless more is
+        asked of it, which repeated n-grams may be part of."""
+        bound = task.no_repeat or task.constraint or task.phrases or task.prefix
+        looping = self._options.guard and not bound and found and is_loop(found[0].ids)
         return replace(task, no_repeat=_BLOCKED) if looping else None
 
     def outputs(
@@ -137,7 +151,7 @@ class TranslationPlan:
         """See Plan. The n-th answer to a line of several sentences is made of their n-th ones."""
         parts = [self._ranked(task, some) for task, some in zip(tasks, found, strict=True)]
         if not all(parts):
-            raise LineError("nothing that may be written meets what is asked of it")
+            raise LineError(IMPOSSIBLE)
         if not self._options.split:
             return parts[0]
         pieces = self._pieces(line.text)
@@ -146,10 +160,13 @@ class TranslationPlan:
 
     def _ranked(self, task: Task, found: Sequence[Hypothesis]) -> list[Output]:
         """One task's answers, best first."""
+        stop = self._options.stop
         texts = self._loaded.writer.decode_batch([h.ids for h in found])
+        texts = [cut(text, stop) for text in texts] if stop else texts
         outputs = [Output(text, h, task) for text, h in zip(texts, found, strict=True)]
         if self._options.consensus and found:
-            outputs = [outputs[place] for place in choose([output.text for output in outputs])]
+            gains = [sum(h.log_probabilities) for h in found]
+            outputs = [outputs[place] for place in choose(texts, gains)]
         if self._options.coverage and found:
             weights = attention(self._loaded, task, found)
             outputs = [
@@ -167,17 +184,7 @@ class TranslationPlan:
             key = (place,) if len(pieces) > 1 else ()
             before = piece.text[: len(piece.text) - len(piece.text.lstrip())]
             text += before + texts.get(key, "") + piece.after
-        gains = [gain for part in parts for gain in part.hypothesis.log_probabilities]
-        reasons = [part.hypothesis.reason for part in parts]
-        return Output(
-            text,
-            Hypothesis(
-                ids=[token for part in parts for token in part.hypothesis.ids],
-                score=self._options.options.score(sum(gains), len(gains)),
-                log_probabilities=gains,
-                reason=next((reason for reason in reasons if reason != "end"), "end"),
-            ),
-        )
+        return Output(text, joined([part.hypothesis for part in parts], self._options.options))
 
 
 def translate(

@@ -18,7 +18,8 @@ _FEW = 512
 
 def temperature(value: float) -> Processor:
     """`softmax(logits / τ)`: below 1 sharper, above 1 flatter."""
-    check("temperature", value > 0, value, "above 0 (0 is greedy search)")
+    allowed = "between 0.001 and 1000 (0 is greedy search)"
+    check("temperature", 1e-3 <= value <= 1e3, value, allowed)
     return lambda logits_RV, _rows: logits_RV / value
 
 

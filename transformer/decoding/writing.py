@@ -63,7 +63,8 @@ class Text:
         ids = written[:-1] if self.reason == "end" else written
         own = self.log_probabilities[self.row.task.first is not None :]
         score = options.score(sum(own), len(written))
-        return Hypothesis(ids, score, self.log_probabilities, self.reason)
+        end = written[-1] if self.reason == "end" else None
+        return Hypothesis(ids, score, self.log_probabilities, self.reason, end)
 
 
 class Writing:

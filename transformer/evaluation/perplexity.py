@@ -10,6 +10,7 @@ import torch
 
 from tokenizer import CorpusError
 
+from ..config import ConfigError
 from ..data import IGNORE, Batch, TokenStore, TokenWriter, WindowData
 from ..loading import LoadedModel, finite
 from ..losses import projected_cross_entropy
@@ -75,6 +76,11 @@ def text_likelihood(
     cut into windows as long as the model's context; its ids are kept on disk meanwhile. Raises
     CorpusError where there is no text.
     """
+    if loaded.config.shape != "decoder":
+        raise ConfigError(
+            f"the {loaded.config.shape} model in {loaded.folder} does not predict running text; a "
+            "decoder does"
+        )
     size = 0
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
