@@ -1,7 +1,6 @@
 """The options of decoding, which all commands that write text have."""
 
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +10,9 @@ if TYPE_CHECKING:
     from transformer.loading import LoadedModel
 
 _BEAM, _SAMPLE, _RULES = "Beam search", "Sampling", "What may be written"
-_DRAFTING = "Speculation"
 
 
-def _option(*names: str, panel: str, help: str, **more: Any) -> Any:  # noqa: A002
+def option(*names: str, panel: str, help: str, **more: Any) -> Any:  # noqa: A002
     return typer.Option(*names, rich_help_panel=panel, help=help, **more)
 
 
@@ -24,15 +22,15 @@ class Decoding:
 
     beam: Annotated[
         int | None,
-        _option("--beam", min=1, panel=_BEAM, help="Beams; 1 is greedy."),
+        option("--beam", min=1, panel=_BEAM, help="Beams; 1 is greedy."),
     ] = None
     n_best: Annotated[
         int,
-        _option("--n-best", min=1, panel=_BEAM, help="Answers, best first: of beams, or samples."),
+        option("--n-best", min=1, panel=_BEAM, help="Answers, best first: of beams, or samples."),
     ] = 1
     length_penalty: Annotated[
         float | None,
-        _option(
+        option(
             "--length-penalty",
             panel=_BEAM,
             help="α in log p / length^α; the length counts the end. Default: the model's, or 1.",
@@ -40,7 +38,7 @@ class Decoding:
     ] = None
     length_penalty_kind: Annotated[
         str,
-        _option(
+        option(
             "--length-penalty-kind",
             panel=_BEAM,
             help="power: length^α; gnmt: ((5 + length) / 6)^α.",
@@ -48,7 +46,7 @@ class Decoding:
     ] = "power"
     early_stopping: Annotated[
         str | None,
-        _option(
+        option(
             "--early-stopping",
             panel=_BEAM,
             help="yes: once as many texts have ended as there are beams; no: once the best beam, "
@@ -56,40 +54,40 @@ class Decoding:
         ),
     ] = None
     beam_groups: Annotated[
-        int, _option("--beam-groups", min=1, panel=_BEAM, help="Groups that avoid each other.")
+        int, option("--beam-groups", min=1, panel=_BEAM, help="Groups that avoid each other.")
     ] = 1
     diversity: Annotated[
         float | None,
-        _option("--diversity", min=0.0, panel=_BEAM, help="How much groups do. Default: 0.5."),
+        option("--diversity", min=0.0, panel=_BEAM, help="How much groups do. Default: 0.5."),
     ] = None
     temperature: Annotated[
         float | None,
-        _option(
+        option(
             "-t", "--temperature", min=0.0, panel=_SAMPLE, help="0 is greedy, 1 the model's own."
         ),
     ] = None
     top_k: Annotated[
-        int | None, _option("--top-k", panel=_SAMPLE, help="Among the k likeliest tokens.")
+        int | None, option("--top-k", panel=_SAMPLE, help="Among the k likeliest tokens.")
     ] = None
     top_p: Annotated[
-        float | None, _option("--top-p", panel=_SAMPLE, help="Among the likeliest that sum to p.")
+        float | None, option("--top-p", panel=_SAMPLE, help="Among the likeliest that sum to p.")
     ] = None
     min_p: Annotated[
         float | None,
-        _option("--min-p", panel=_SAMPLE, help="Among those p times as likely as the best."),
+        option("--min-p", panel=_SAMPLE, help="Among those p times as likely as the best."),
     ] = None
     typical: Annotated[
         float | None,
-        _option("--typical", panel=_SAMPLE, help="Among the most typical that sum to p."),
+        option("--typical", panel=_SAMPLE, help="Among the most typical that sum to p."),
     ] = None
     top_n_sigma: Annotated[
         float | None,
-        _option("--top-n-sigma", panel=_SAMPLE, help="Among logits n deviations below the best."),
+        option("--top-n-sigma", panel=_SAMPLE, help="Among logits n deviations below the best."),
     ] = None
-    seed: Annotated[int, _option("--seed", panel=_SAMPLE, help="The same seed, the same text.")] = 0
+    seed: Annotated[int, option("--seed", panel=_SAMPLE, help="The same seed, the same text.")] = 0
     contrastive: Annotated[
         float | None,
-        _option(
+        option(
             "--contrastive",
             min=0.0,
             max=1.0,
@@ -97,55 +95,68 @@ class Decoding:
             help="Contrastive search with this α among --top-k tokens (default 4).",
         ),
     ] = None
+    mbr: Annotated[
+        int | None,
+        option(
+            "--mbr",
+            min=2,
+            panel=_SAMPLE,
+            help="Of so many samples the one most like the others, by chrF.",
+        ),
+    ] = None
     max_tokens: Annotated[
-        int | None, _option("-n", "--max-tokens", min=1, panel=_RULES, help="The most to write.")
+        int | None, option("-n", "--max-tokens", min=1, panel=_RULES, help="The most to write.")
     ] = None
     min_tokens: Annotated[
-        int, _option("--min-tokens", min=0, panel=_RULES, help="The fewest to write.")
+        int, option("--min-tokens", min=0, panel=_RULES, help="The fewest to write.")
     ] = 0
     repetition_penalty: Annotated[
         float | None,
-        _option(
+        option(
             "--repetition-penalty", panel=_RULES, help="Above 1: tokens that were there less often."
         ),
     ] = None
     presence_penalty: Annotated[
         float | None,
-        _option("--presence-penalty", panel=_RULES, help="Less to the logits of written tokens."),
+        option("--presence-penalty", panel=_RULES, help="Less to the logits of written tokens."),
     ] = None
     frequency_penalty: Annotated[
         float | None,
-        _option("--frequency-penalty", panel=_RULES, help="The same, for each time."),
+        option("--frequency-penalty", panel=_RULES, help="The same, for each time."),
     ] = None
     no_repeat_ngram: Annotated[
         int | None,
-        _option("--no-repeat-ngram", min=1, panel=_RULES, help="No n tokens twice in a row."),
+        option("--no-repeat-ngram", min=1, panel=_RULES, help="No n tokens twice in a row."),
     ] = None
     bad_word: Annotated[
-        list[str] | None, _option("--bad-word", panel=_RULES, help="Never write this. Repeatable.")
+        list[str] | None, option("--bad-word", panel=_RULES, help="Never write this. Repeatable.")
     ] = None
     suppress: Annotated[
         list[str] | None,
-        _option("--suppress", panel=_RULES, help="Never write this token (name). Repeatable."),
+        option("--suppress", panel=_RULES, help="Never write this token (name). Repeatable."),
     ] = None
     bias: Annotated[
         list[str] | None,
-        _option("--bias", metavar="TOKEN=NUMBER", panel=_RULES, help="Added to its logit."),
+        option("--bias", metavar="TOKEN=NUMBER", panel=_RULES, help="Added to its logit."),
     ] = None
     stop: Annotated[
         list[str] | None,
-        _option("--stop", panel=_RULES, help="End before this is written. Repeatable."),
+        option("--stop", panel=_RULES, help="End before this is written. Repeatable."),
+    ] = None
+    must: Annotated[
+        list[str] | None,
+        option("--must", panel=_RULES, help="Write this somewhere; beams. Repeatable."),
     ] = None
     regex: Annotated[
-        str | None, _option("--regex", panel=_RULES, help="All that is written matches this.")
+        str | None, option("--regex", panel=_RULES, help="All that is written matches this.")
     ] = None
     choice: Annotated[
         list[str] | None,
-        _option("--choice", panel=_RULES, help="Write one of these. Repeatable."),
+        option("--choice", panel=_RULES, help="Write one of these. Repeatable."),
     ] = None
     json_schema: Annotated[
         str | None,
-        _option("--json-schema", panel=_RULES, help="JSON of this schema: a file, or the text."),
+        option("--json-schema", panel=_RULES, help="JSON of this schema: a file, or the text."),
     ] = None
 
     @property
@@ -167,7 +178,8 @@ class Decoding:
             raise ConfigError(str(error)) from None
         search = self._search(usual=usual, sampled=usual_temperature is not None, cold=cold)
         groups = ["--beam-groups"] if self.beam_groups > 1 else []
-        idle = [*groups, *(f"--{name}" for name in _given(self, "early_stopping", "diversity"))]
+        beams_only = _given(self, "early_stopping", "diversity", "must")
+        idle = [*groups, *(f"--{name}" for name in beams_only)]
         if idle and search != "beam":
             raise ConfigError(f"{', '.join(idle)}: of beams; the options given mean {search}")
         if self.diversity is not None and self.beam_groups == 1:
@@ -243,11 +255,11 @@ class Decoding:
             **(more if search == "contrastive" else {}),
         )
 
-    def with_samples(self, samples: int | None) -> "Decoding":
-        """The same, to sample so many answers. Raises ConfigError where that contradicts it."""
+    def with_samples(self) -> "Decoding":
+        """The same, with --mbr as so many samples. Raises ConfigError where that contradicts it."""
         from transformer.config import ConfigError
 
-        if samples is None:
+        if self.mbr is None:
             return self
         if self.n_best > 1 or self.beam is not None or self.temperature == 0.0:
             raise ConfigError(
@@ -255,55 +267,7 @@ class Decoding:
                 "temperature above 0"
             )
         temperature = 1.0 if not self.sampling else self.temperature
-        return replace(self, n_best=samples, temperature=temperature)
-
-
-@dataclass(kw_only=True)
-class Drafting:
-    """Guessing several tokens at once, which the model then checks: speculative decoding."""
-
-    draft: Annotated[
-        Path | None,
-        _option(
-            "--draft",
-            panel=_DRAFTING,
-            help="A smaller model of the same vocabulary, which guesses. The text stays the same.",
-        ),
-    ] = None
-    lookup: Annotated[
-        bool,
-        _option(
-            "--lookup",
-            panel=_DRAFTING,
-            help="Guess from what the prompt or the source says. The text stays the same.",
-        ),
-    ] = False
-    draft_tokens: Annotated[
-        int | None,
-        _option("--draft-tokens", min=1, panel=_DRAFTING, help="Tokens to guess at once; 8."),
-    ] = None
-
-    @property
-    def asked(self) -> bool:
-        """Whether anything is to be guessed. Raises ConfigError for an option that is idle."""
-        from transformer.config import ConfigError
-
-        asked = self.draft is not None or self.lookup
-        if self.draft_tokens is not None and not asked:
-            raise ConfigError("--draft-tokens needs --draft or --lookup")
-        return asked
-
-    def load(self, lead: "LoadedModel") -> "LoadedModel | None":
-        """The model that guesses, if one is to: where the other is, in numbers of its type."""
-        from transformer.config import ConfigError
-        from transformer.loading import load_model
-
-        if self.draft is None:
-            return None
-        if self.lookup:
-            raise ConfigError("of --draft and --lookup only one can be given")
-        dtype = lead.model.embedding.weight.dtype
-        return load_model(self.draft, device=str(lead.device), dtype=dtype)
+        return replace(self, n_best=self.mbr, temperature=temperature)
 
 
 def _given(options: Decoding, *names: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from transformer.decoding import Engine
     from transformer.decoding.grammar import Grammar
 
-    from .decoding_options import Decoding, Drafting
+    from .decoding_options import Decoding
+    from .drafting_options import Drafting
     from .options import Filtering
 
 _BEAMS = 5

@@ -7,7 +7,8 @@ import typer
 
 from .. import options as opt
 from ..console import say
-from ..decoding_options import Decoding, Drafting
+from ..decoding_options import Decoding
+from ..drafting_options import Drafting
 from ..grouping import grouped
 from ..streams import filter_lines, output, piped_text
 
@@ -70,6 +71,8 @@ def generate(
             "--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat"
         )
     _check(filtering, lines=lines, chat=chat, system=system)
+    n_best = decoding.n_best
+    decoding = decoding.with_samples()
     search = decoding.choose(usual_temperature=_TEMPERATURE)
     if chat and (search == "beam" or decoding.n_best > 1 or filtering.as_json or scores):
         raise ConfigError(
@@ -90,7 +93,7 @@ def generate(
     lead, engines = make_engines(models, search, asked.options, drafting)
     show = Show(
         lead,
-        n_best=decoding.n_best,
+        n_best=n_best,
         as_json=filtering.as_json,
         scores=scores,
         asked="prompt",
@@ -152,6 +155,8 @@ def _ask(
         min_tokens=decoding.min_tokens,
         overflow=overflow,
         stop=decoding.stop or (),
+        must=decoding.must or (),
+        consensus=decoding.mbr is not None,
         constraint=None if rule is None else rule(loaded, continuing=continuing),
         batch_tokens=budget,
         blank=not lines,
@@ -203,7 +208,7 @@ def _continue(
     from transformer.decoding import generate as continue_lines
 
     with output(out) as writer:
-        if show.whole or asked.search == "beam":
+        if show.whole or asked.search == "beam" or asked.options.n_best > 1:
             (answer,) = continue_lines(loaded, Given([text]), asked, engines=[engine])
             if answer.error is not None:
                 raise PromptError(answer.error)

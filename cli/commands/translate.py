@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import options as opt
-from ..decoding_options import Decoding, Drafting
+from ..decoding_options import Decoding
+from ..drafting_options import Drafting
 from ..grouping import grouped
 from ..streams import filter_lines
 
@@ -36,10 +37,6 @@ class Translating:
     coverage_penalty: Annotated[
         float, typer.Option(min=0.0, help="β of GNMT's, by which finished beams are ranked.")
     ] = 0.0
-    mbr: Annotated[
-        int | None,
-        typer.Option(min=2, help="Of so many samples the one most like the others, by chrF."),
-    ] = None
     split: Annotated[
         bool, typer.Option("--split", help="Translate sentence by sentence; keep what is between.")
     ] = False
@@ -93,7 +90,8 @@ class Translating:
             prefix=self.prefix,
             stop=decoding.stop or (),
             coverage=self.coverage_penalty,
-            consensus=bool(self.mbr),
+            consensus=decoding.mbr is not None,
+            must=decoding.must or (),
             glossary=None if self.glossary is None else Glossary.read(self.glossary),
             constraint=None if rule is None else rule(loaded),
             source_language=self.source_language,
@@ -131,7 +129,7 @@ def translate(
     if alignments and translating.split:
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
     n_best = decoding.n_best
-    decoding = decoding.with_samples(translating.mbr)
+    decoding = decoding.with_samples()
     decoding.choose(usual=2)  # mistakes first, then what takes time
     models = [load_for(path, filtering) for path in model]
     usual = usual_beams(models[0])

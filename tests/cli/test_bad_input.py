@@ -88,6 +88,8 @@ OTHER_USAGE = {
     "generate a -m {writer} --chat --beam 3": ["--chat", "--beam"],
     "generate a -m {writer} --overflow slide --beam 3": ["slide", "beams"],
     "generate a -m {writer} -t inf": ["temperature is inf", "between"],
+    "generate a -m {writer} --must b": ["--must", "sample"],
+    "generate a -m {writer} --mbr 3 --chat": ["--chat"],
     "translate -m {translator} --split --alignments": ["--alignments", "--split"],
     "translate -m {translator} --split --regex a": ["--split", "grammar"],
     "translate -m {translator} --diversity 1": ["--diversity", "--beam-groups"],

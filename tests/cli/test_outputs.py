@@ -127,6 +127,18 @@ def test_the_sample_most_like_the_others_is_taken(run):
     assert run("translate", "--mbr", "8", stdin=b"one two three") == ["three two one"]
 
 
+def test_the_sample_of_a_continuation_most_like_the_others_is_one_of_them(run):
+    samples = run("generate", "--lines", "-t", "1", "--n-best", "6", "-n", "8", stdin=b"one two")
+    (chosen,) = run("generate", "--lines", "-t", "1", "--mbr", "6", "-n", "8", stdin=b"one two")
+    assert chosen in samples
+
+
+def test_words_that_must_be_there_are(run):
+    assert all("seven" in line for line in run("translate", "--must", "seven") if line)
+    text = run("generate", "one two", "--beam", "4", "--must", "seven", stdin=b"")
+    assert "seven" in "\n".join(text)
+
+
 def test_alignments_are_pairs_of_words(run):
     (line,) = run("translate", "--alignments", stdin=b"one two three")
     text, pairs = line.split("\t")

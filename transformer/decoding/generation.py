@@ -9,7 +9,9 @@ import torch
 from ..config import ConfigError
 from ..loading import LoadedModel
 from ..tables import Table
+from .consensus import choose
 from .filtering import answers
+from .glossary import phrase_ids
 from .lines import IMPOSSIBLE, MAX_CHARACTERS, Answer, Line, LineError, Output, Source
 from .search import Engine, plain_engine, run
 from .stopping import Holdback, cut
@@ -30,6 +32,8 @@ class GenerationOptions:
     min_tokens: int = 0
     overflow: str = "error"  # in OVERFLOWS
     stop: Sequence[str] = ()  # what options.stop looks for, which is not shown
+    must: Sequence[str] = ()  # words that every text has; beam search alone obeys
+    consensus: bool = False  # the sample that is most like the others
     constraint: Constraint | None = None
     batch_tokens: int = 4096  # of prompts and what is written, in one batch
     blank: bool = False  # whether an empty prompt is one, rather than an empty line
@@ -90,6 +94,7 @@ class ContinuationPlan:
             )
         self._loaded, self._options = loaded, options
         self._head = len(loaded.tokenizer.frame()[0])
+        self._phrases = [phrase_ids(loaded.writer, word) for word in options.must]
 
     def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
         """See Plan."""
@@ -123,6 +128,7 @@ class ContinuationPlan:
             keys=(line.number,),
             least=min(options.min_tokens, options.max_tokens - 1),
             prefix=self._loaded.writer.encode(line.prefix) if line.prefix else [],
+            phrases=self._phrases,
             constraint=options.constraint,
         )
 
@@ -131,13 +137,11 @@ class ContinuationPlan:
         if self._options.overflow != "slide" or not found or found[0].reason != "length":
             return None
         so_far = self._whole(task, found[0])
-        left, context = (
-            self._options.max_tokens - len(so_far.ids),
-            self._loaded.config.max_positions,
-        )
+        left = self._options.max_tokens - len(so_far.ids)
         if left <= 0:
             return None
         first = task.prompt if task.before is None else task.before.prompt
+        context = self._loaded.config.max_positions
         prompt = keep_end([*task.prompt, *found[0].ids], self._head, context, context)
         return replace(
             task,
@@ -164,7 +168,11 @@ class ContinuationPlan:
         if not hypotheses:
             raise LineError(IMPOSSIBLE)
         wholes = [self._whole(task, h) for h in hypotheses]
-        return [Output(self._text(task, whole), whole, task) for whole in wholes]
+        outputs = [Output(self._text(task, whole), whole, task) for whole in wholes]
+        if not self._options.consensus:
+            return outputs
+        gains = [sum(whole.log_probabilities) for whole in wholes]
+        return [outputs[place] for place in choose([output.text for output in outputs], gains)]
 
     def _text(self, task: Task, whole: Hypothesis) -> str:
         decode = self._loaded.tokenizer.decode

@@ -61,7 +61,7 @@ class RewindingStepper(Stepper, Protocol):
         ...
 
 
-class _Memory:
+class _Rows:
     """What a model remembers of rows: its cache, and the states where they are asked for."""
 
     def __init__(self, model: Transformer, cache: DecoderCache, states: States | None) -> None:
@@ -90,7 +90,7 @@ class _Memory:
         if self.states is not None:
             self.states.trim(length)
 
-    def join(self, other: "_Memory") -> None:
+    def join(self, other: "_Rows") -> None:
         """Take in the rows of another, after those that are here."""
         self.cache.join(other.cache)
         if self.states is not None and other.states is not None:
@@ -104,7 +104,7 @@ class ModelStepper:
     def __init__(self, model: Transformer, *, keep_states: bool = False) -> None:
         self._model, self._keep = model, keep_states
         self._device = model.embedding.weight.device
-        self._memory: _Memory | None = None
+        self._memory: _Rows | None = None
         self._positions_R = torch.empty(0, dtype=torch.long, device=self._device)
 
     def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
@@ -124,16 +124,16 @@ class ModelStepper:
             self._memory.join(memory)
         self._positions_R = torch.cat([self._positions_R, lengths_B])
 
-    def _begin(self, tasks: Sequence[Task]) -> _Memory:
+    def _begin(self, tasks: Sequence[Task]) -> _Rows:
         """Room for all that tasks' rows will read; those with states read their last token too."""
         rows, size = len(tasks), max(len(task.prompt) - 1 + task.limit for task in tasks)
         if not self._keep:
             cache = self._model.new_cache(rows, size, **self._sources(tasks))
-            return _Memory(self._model, cache, None)
+            return _Rows(self._model, cache, None)
         cache = self._model.new_cache(rows, size + 1, **self._sources(tasks))
         weight = self._model.embedding.weight
         states = States(rows, size + 1, self._model.config.d_model, weight)
-        return _Memory(self._model, cache, states)
+        return _Rows(self._model, cache, states)
 
     def _tensor(self, values: Sequence[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)

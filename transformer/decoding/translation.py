@@ -40,6 +40,7 @@ class TranslationOptions:
     stop: Sequence[str] = ()  # what options.stop looks for, which is not shown
     coverage: float = 0.0  # β of the coverage penalty, which ranks what beam search has found
     consensus: bool = False  # the sample that is most like the others
+    must: Sequence[str] = ()  # words that every translation has; beam search alone obeys
     glossary: Glossary | None = None
     constraint: Constraint | None = None
     source_language: str | None = None
@@ -61,8 +62,9 @@ class TranslationPlan:
             )
         self._loaded, self._options = loaded, options
         self._asked = request(loaded, options.source_language, options.target_language)
-        targets = options.glossary.targets() if options.glossary else ()
-        self._phrases = {target: phrase_ids(loaded.writer, target) for target in targets}
+        targets = options.glossary.targets() if options.glossary else set()
+        words = {*targets, *options.must}
+        self._phrases = {word: phrase_ids(loaded.writer, word) for word in words}
 
     def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
         """See Plan."""
@@ -125,7 +127,7 @@ class TranslationPlan:
             least=min(least, limit - 1),
             first=asked.first,
             prefix=begun,
-            phrases=[self._phrases[phrase] for phrase in phrases],
+            phrases=[self._phrases[phrase] for phrase in dict.fromkeys([*options.must, *phrases])],
             constraint=options.constraint,
         )
 
