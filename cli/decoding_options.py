@@ -13,6 +13,7 @@ _BEAM, _SAMPLE, _RULES = "Beam search", "Sampling", "What may be written"
 
 
 def option(*names: str, panel: str, help: str, **more: Any) -> Any:  # noqa: A002
+    """An option under a heading of the help page."""
     return typer.Option(*names, rich_help_panel=panel, help=help, **more)
 
 
