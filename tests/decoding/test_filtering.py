@@ -111,7 +111,7 @@ def test_what_was_read_is_answered_before_an_error_is_told() -> None:
 
 def test_few_lines_are_shared_among_engines() -> None:
     made = [engine(), engine()]
-    list(answers(Given(["30"] * 4), Lengths(), made, budget=100))
+    list(answers(Given(["300"] * 4), Lengths(), made, budget=100))
     assert all(each.stepper.steps for each in made)
 
 

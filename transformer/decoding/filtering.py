@@ -60,7 +60,7 @@ def answers(
     counts = Counter() if counts is None else counts
     filter_ = _Filter(source, plan, counts, engines=len(engines))
     before = torch.get_num_threads()
-    threads = None if len(engines) == 1 else 1
+    threads = before if len(engines) == 1 else 1  # a new thread does not know what was set here
     workers = [
         Thread(target=filter_.work, args=(engine, budget, threads), daemon=True)
         for engine in engines
@@ -145,10 +145,9 @@ class _Filter:
             self._changed.notify_all()
 
     @torch.inference_mode()
-    def work(self, engine: Engine, budget: int, threads: int | None) -> None:
+    def work(self, engine: Engine, budget: int, threads: int) -> None:
         """Let an engine write, until there is nothing left."""
-        if threads is not None:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
         most = max(1, budget // engine.search.width)
         try:
             for events in run(*engine, lambda running: self._take(running, most)):
