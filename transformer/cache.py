@@ -5,6 +5,7 @@ may come and go. A forward pass calls `begin` once, which says where the visible
 `extend` once a layer. Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K width.
 """
 
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 import torch
@@ -40,23 +41,22 @@ class Cache(Protocol):
         ...
 
 
-class _Buffers:
-    """Buffers (rows, slots + 1, G, K), two a layer, with room for more rows. The last slot takes
-    what is not kept: position -1 writes there, and nothing reads it."""
+class Buffers:
+    """Several buffers (rows, slots + 1, …), with room for more rows. The last slot takes what is
+    not kept: position -1 writes there, and nothing reads it."""
 
-    def __init__(self, config: TransformerConfig, rows: int, slots: int, like: Tensor) -> None:
-        self.rows, self.slots = rows, slots
-        shape = (rows, slots + 1, config.key_value_heads, config.head_width)
-        self.parts = [like.new_zeros(shape) for _ in range(2 * config.decoder_layers)]
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        self.parts = list(parts)
+        self.rows, self.slots = self.parts[0].size(0), self.parts[0].size(1) - 1
 
-    def write(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
+    def write(self, place: int, slots_BT: Tensor, values_BT: Tensor) -> None:
+        """Put values (B, T, …) into slots of one buffer."""
         rows_B1 = torch.arange(len(slots_BT), device=slots_BT.device)[:, None]
-        self.parts[2 * layer][rows_B1, slots_BT] = k_BTGK
-        self.parts[2 * layer + 1][rows_B1, slots_BT] = v_BTGK
+        self.parts[place][rows_B1, slots_BT] = values_BT
 
-    def read(self, layer: int, used: int) -> KeysValues:
-        k, v = self.parts[2 * layer : 2 * layer + 2]
-        return k[: self.rows, :used], v[: self.rows, :used]
+    def read(self, place: int, used: int) -> Tensor:
+        """The first slots of one buffer, (B, used, …)."""
+        return self.parts[place][: self.rows, :used]
 
     def reorder(self, rows_R: Tensor, used: int) -> None:
         """Rows that stay where they are are not copied."""
@@ -70,7 +70,7 @@ class _Buffers:
             kept.index_copy_(0, to, kept.index_select(0, source))
         self.rows = len(rows_R)
 
-    def join(self, other: "_Buffers", used: int) -> None:
+    def join(self, other: "Buffers", used: int) -> None:
         """Take another's rows in after these; `used` of its slots have been written."""
         rows, slots = self.rows + other.rows, max(self.slots, other.slots)
         if rows > len(self.parts[0]) or slots > self.slots:
@@ -90,11 +90,28 @@ class _Buffers:
         self.slots = slots
 
 
+class _KeysValues(Buffers):
+    """Keys and values (rows, slots + 1, G, K) of each layer."""
+
+    def __init__(self, config: TransformerConfig, rows: int, slots: int, like: Tensor) -> None:
+        shape = (rows, slots + 1, config.key_value_heads, config.head_width)
+        super().__init__([like.new_zeros(shape) for _ in range(2 * config.decoder_layers)])
+
+    def keep(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
+        """Put one layer's new keys and values into slots."""
+        self.write(2 * layer, slots_BT, k_BTGK)
+        self.write(2 * layer + 1, slots_BT, v_BTGK)
+
+    def seen(self, layer: int, used: int) -> KeysValues:
+        """One layer's keys and values in the first slots."""
+        return self.read(2 * layer, used), self.read(2 * layer + 1, used)
+
+
 class StaticCache:
     """Position p in slot p of buffers as long as the longest text will be."""
 
     def __init__(self, config: TransformerConfig, rows: int, size: int, like: Tensor) -> None:
-        self._buffers = _Buffers(config, rows, size, like)
+        self._buffers = _KeysValues(config, rows, size, like)
         self._used = 0
 
     def begin(self, positions_BT: Tensor) -> Tensor:
@@ -107,8 +124,8 @@ class StaticCache:
 
     def extend(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
-        self._buffers.write(layer, self._slots_BT, k_BTGK, v_BTGK)
-        return self._buffers.read(layer, self._used)
+        self._buffers.keep(layer, self._slots_BT, k_BTGK, v_BTGK)
+        return self._buffers.seen(layer, self._used)
 
     def reorder(self, rows_R: Tensor) -> None:
         """See Cache."""
@@ -133,7 +150,7 @@ class RingCache:
     def __init__(self, config: TransformerConfig, rows: int, size: int, like: Tensor) -> None:
         self._first = min(config.global_tokens, size)
         self._window = max(1, min(config.window, size - self._first))
-        self._buffers = _Buffers(config, rows, self._first + self._window, like)
+        self._buffers = _KeysValues(config, rows, self._first + self._window, like)
         shape = (rows, self._buffers.slots + 1)
         self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=like.device)
 
@@ -159,9 +176,9 @@ class RingCache:
     def extend(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
         several = k_BTGK.size(1) > 1
-        old = self._buffers.read(layer, self._buffers.slots)
+        old = self._buffers.seen(layer, self._buffers.slots)
         seen = (torch.cat([old[0], k_BTGK], 1), torch.cat([old[1], v_BTGK], 1)) if several else old
-        self._buffers.write(layer, self._slots_BT, k_BTGK, v_BTGK)
+        self._buffers.keep(layer, self._slots_BT, k_BTGK, v_BTGK)
         return seen
 
     def reorder(self, rows_R: Tensor) -> None:

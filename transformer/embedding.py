@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .config import ConfigError
-from .data import pad
+from .data import pad_rows
 from .loading import LoadedModel, Pooling, finite
-from .masks import padded_positions
 from .tables import Table
 
 _WINDOW = 512  # lines that are sorted by length together, once as many have been read
@@ -87,9 +86,7 @@ def _window(
 @torch.inference_mode()
 def embed(loaded: LoadedModel, rows: Sequence[Sequence[int]], pooling: Pooling) -> Tensor:
     """The vectors (B, D) of texts as ids, their frames included."""
-    source_BS = pad(rows, 0).to(loaded.device)
-    lengths_B = torch.tensor([len(row) for row in rows], device=loaded.device)
-    positions_BS = padded_positions(lengths_B, source_BS.size(1))
+    source_BS, positions_BS = pad_rows(rows, loaded.device)
     states_BSD = loaded.model.encode(source_BS, positions_BS).float()
     vectors_BD = POOLINGS[pooling.kind](states_BSD, (positions_BS >= 0)[:, :, None])
     return finite(F.normalize(vectors_BD, dim=-1) if pooling.normalize else vectors_BD)

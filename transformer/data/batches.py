@@ -72,6 +72,13 @@ def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
     return torch.from_numpy(padded)
 
 
+def pad_rows(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows of ids as one tensor (B, longest), and where each token stands, -1 for padding."""
+    ids_BT = pad(rows, 0).to(device)
+    lengths_B = torch.tensor([len(row) for row in rows], device=device)
+    return ids_BT, padded_positions(lengths_B, ids_BT.size(1))
+
+
 def cut(source_lengths: Index, target_lengths: Index, budget: int) -> list[int]:
     """Where to cut sorted rows into batches of `rows x longest side <= budget`; at least one row.
 

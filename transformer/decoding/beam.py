@@ -187,11 +187,8 @@ class BeamSearch:
 
     def _end(self, group: Group, beam: Beam, reason: Reason) -> None:
         """Take a hypothesis into its group's list, which keeps the best K."""
-        written = beam.row.written
-        score = self._options.score(beam.sum, len(written))
-        ids = written[:-1] if reason == "end" else written
-        end = written[-1] if reason == "end" else None
-        group.finished.append(Hypothesis(ids, score, beam.log_probabilities, reason, end))
+        written, gains = beam.row.written, beam.log_probabilities
+        group.finished.append(self._options.hypothesis(written, beam.sum, gains, reason))
         group.finished.sort(key=lambda hypothesis: -hypothesis.score)
         del group.finished[self._each :]
 

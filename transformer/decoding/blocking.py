@@ -157,14 +157,9 @@ def _allow(left_RV: Tensor, logits_RV: Tensor, allowed: Sequence[Tensor | None])
 
 def _force(logits_RV: Tensor, forced: Sequence[Sequence[int] | None]) -> Tensor:
     """Certainty, for some rows, that one of these tokens comes."""
-    if all(tokens is None for tokens in forced):
-        return logits_RV
-    certain_RV = logits_RV.clone()
-    for row, tokens in enumerate(forced):
-        if tokens is not None:
-            certain_RV[row] = _FORBIDDEN
-            certain_RV[row, list(tokens)] = 0.0
-    return certain_RV
+    certain_RV = logits_RV.new_zeros(()).expand_as(logits_RV)
+    ids = [None if tokens is None else torch.tensor(list(tokens)) for tokens in forced]
+    return _allow(logits_RV, certain_RV, ids)
 
 
 def ends_with(tokens: Sequence[int], end: Sequence[int]) -> bool:

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from ..config import ConfigError
-from ..data import pad
+from ..data import pad_rows
 from ..loading import LoadedModel
-from ..masks import padded_positions
 from .search import SEARCHES, write
 from .stepper import ModelStepper
 from .tasks import SearchOptions, Task
@@ -62,9 +61,7 @@ def _row(model: LoadedModel, text: str) -> list[int]:
 
 def _logits(model: LoadedModel, rows: list[list[int]]) -> Tensor:
     """Every position's (B, T, V); an encoder-decoder reads the texts and is given them to write."""
-    ids_BT = pad(rows, 0).to(model.device)
-    lengths_B = torch.tensor([len(row) for row in rows], device=model.device)
-    positions_BT = padded_positions(lengths_B, ids_BT.size(1))
+    ids_BT, positions_BT = pad_rows(rows, model.device)
     source = {}
     if model.config.shape == "encoder-decoder":
         source = {"source_BS": ids_BT, "source_positions_BS": positions_BT}

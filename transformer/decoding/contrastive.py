@@ -12,11 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import ConfigError
-from ..loading import finite
 from .processors import Chain
 from .stepper import StateStepper, Stepper
 from .tasks import Event, Finished, Row, SearchOptions, Task
-from .writing import Text
+from .writing import Text, numbers
 
 _NEVER = float("-inf")
 
@@ -94,12 +93,11 @@ class ContrastiveSearch:
 
     def _propose(self, choices: Sequence[_Choice], logits_BV: Tensor) -> None:
         """Let each text choose from the likeliest tokens."""
-        totals_B1 = finite(logits_BV.logsumexp(dim=-1, keepdim=True))
         shaped_BV = self._process(logits_BV, [choice.text.row for choice in choices])
         count = min(self.width, logits_BV.size(1))
         ids_BK = shaped_BV.topk(count).indices
         chances_BK = shaped_BV.softmax(dim=-1).gather(1, ids_BK)
-        gains_BK = logits_BV.gather(1, ids_BK) - totals_B1
+        gains_BK = numbers(logits_BV.log_softmax(dim=-1).gather(1, ids_BK))
         stuck = shaped_BV.amax(dim=-1).isneginf().tolist()
         spare = self.width - count  # of a vocabulary smaller than that
         columns = (part.tolist() for part in (ids_BK, chances_BK, gains_BK))

@@ -93,7 +93,7 @@ class ContinuationPlan:
                 "--overflow slide goes on with one text; it cannot go with beams or samples"
             )
         self._loaded, self._options = loaded, options
-        self._head = len(loaded.tokenizer.frame()[0])
+        self._before = loaded.tokenizer.frame()[0]
         self._phrases = [phrase_ids(loaded.writer, word) for word in options.must]
 
     def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
@@ -102,8 +102,8 @@ class ContinuationPlan:
         if self._options.overflow != "error":
             keep = slice(-MAX_CHARACTERS, None)
         rows = self._loaded.tokenizer.encode_batch([line.text[keep] for line in lines])
-        before = self._loaded.tokenizer.frame()[0]
-        return [self._prepare(line, [*before, *ids]) for line, ids in zip(lines, rows, strict=True)]
+        whole = ([*self._before, *ids] for ids in rows)
+        return [self._prepare(line, ids) for line, ids in zip(lines, whole, strict=True)]
 
     def _prepare(self, line: Line, ids: list[int]) -> list[Task] | LineError:
         if not line.text.strip() and not self._options.blank:
@@ -120,7 +120,7 @@ class ContinuationPlan:
     def task(self, ids: list[int], line: Line) -> Task:
         """What is to be written after some ids. Raises PromptError where there is no room."""
         options, context = self._options, self._loaded.config.max_positions
-        ids = OVERFLOWS[options.overflow](ids, self._head, context, options.max_tokens)
+        ids = OVERFLOWS[options.overflow](ids, len(self._before), context, options.max_tokens)
         limit = min(options.max_tokens, context - len(ids))
         return Task(
             prompt=ids,
@@ -142,7 +142,7 @@ class ContinuationPlan:
             return None
         first = task.prompt if task.before is None else task.before.prompt
         context = self._loaded.config.max_positions
-        prompt = keep_end([*task.prompt, *found[0].ids], self._head, context, context)
+        prompt = keep_end([*task.prompt, *found[0].ids], len(self._before), context, context)
         return replace(
             task,
             prompt=prompt,

@@ -14,6 +14,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from ..config import ConfigError
 from .blocking import ends_with
 from .tasks import Processor, Row
 from .values import check
@@ -65,7 +66,7 @@ def token_bias(value: Mapping[int, float]) -> Processor:
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
         del rows
         if ids and max(ids) >= logits_RV.size(1):
-            raise ValueError(
+            raise ConfigError(
                 f"token-bias names the token {max(ids)}; "
                 f"the vocabulary has {logits_RV.size(1):,} tokens"
             )
@@ -118,7 +119,7 @@ def length_decay(value: tuple[int, float, Collection[int]]) -> Processor:
 
 def _check_bias(name: str, ids: Sequence[int], bias: float) -> None:
     if not ids or min(ids) < 0:
-        raise ValueError(f"{name} is for {list(ids)}; it must be for ids of the vocabulary")
+        raise ConfigError(f"{name} is for {list(ids)}; it must be for ids of the vocabulary")
     good = bias == _FORBIDDEN or abs(bias) <= _LARGEST
     shown = ", ".join(map(str, ids))
     check(f"{name} of {shown}", good, bias, f"at most {_LARGEST:g} either way, or -inf")

@@ -9,14 +9,15 @@ from typing import Protocol
 
 import torch
 
-from ..data import pad
-from ..loading import LoadedModel, finite
+from ..data import pad, pad_rows
+from ..loading import LoadedModel
 from ..masks import padded_positions
 from ..model import Transformer
 from .generation import check_writer, encode_prompt
 from .languages import request
 from .lines import Answer, Line, LineError, Output, Source
 from .tasks import Hypothesis, SearchOptions, Task
+from .writing import numbers
 
 _WINDOW = 256  # lines that are sorted by length together, once as many have been read
 
@@ -146,32 +147,21 @@ def score(
 ) -> list[Hypothesis]:
     """The log-probability of each token of each text, in one pass."""
     device = model.embedding.weight.device
-    rows = [[*task.prompt, *written] for task, written in texts]
-    ids_BT = pad(rows, 0).to(device)
-    lengths_B = torch.tensor([len(row) - 1 for row in rows], device=device)
-    positions_BT = padded_positions(lengths_B, ids_BT.size(1) - 1)
+    ids_BT = pad([[*task.prompt, *written] for task, written in texts], 0).to(device)
+    lengths_B = torch.tensor([len(t.prompt) + len(w) - 1 for t, w in texts], device=device)
+    positions_BT = padded_positions(lengths_B, ids_BT.size(1) - 1)  # the last is not read
     sources = {}
     if model.config.has_encoder:
-        sizes_B = torch.tensor([len(task.source) for task, _ in texts], device=device)
-        source_BS = pad([task.source for task, _ in texts], 0).to(device)
-        positions_BS = padded_positions(sizes_B, source_BS.size(1))
+        source_BS, positions_BS = pad_rows([task.source for task, _ in texts], device)
         sources = {"source_BS": source_BS, "source_positions_BS": positions_BS}
     hidden_BTD = model.hidden(ids_BT[:, :-1], positions_BT=positions_BT, **sources)
     found = []
     for place, (task, written) in enumerate(texts):
         first, last = len(task.prompt) - 1, len(task.prompt) - 1 + len(written)
         logits_TV = model.logits(hidden_BTD[place, first:last]).float()
-        totals_T = finite(logits_TV.logsumexp(dim=-1))
-        chosen_T = logits_TV.gather(1, ids_BT[place, first + 1 : last + 1, None])[:, 0] - totals_T
-        gains = chosen_T.tolist()
+        chosen_T1 = ids_BT[place, first + 1 : last + 1, None]
+        gains = numbers(logits_TV.log_softmax(dim=-1).gather(1, chosen_T1))[:, 0].tolist()
         ended = bool(written) and written[-1] in options.end
-        found.append(
-            Hypothesis(
-                ids=written[:-1] if ended else written,
-                score=options.score(sum(gains[task.first is not None :]), len(written)),
-                log_probabilities=gains,
-                reason="end" if ended else "length",
-                end=written[-1] if ended else None,
-            )
-        )
+        total = sum(gains[task.first is not None :])
+        found.append(options.hypothesis(written, total, gains, "end" if ended else "length"))
     return found

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from ..data import pad
+from ..data import pad, pad_rows
 from ..masks import padded_positions
 from ..model import DecoderCache, Transformer
 from .states import States
@@ -141,9 +141,7 @@ class ModelStepper:
     def _sources(self, tasks: Sequence[Task]) -> dict[str, Tensor]:
         if not self._model.config.has_encoder:
             return {}
-        source_BS = pad([task.source for task in tasks], 0).to(self._device)
-        lengths_B = self._tensor([len(task.source) for task in tasks])
-        positions_BS = padded_positions(lengths_B, source_BS.size(1))
+        source_BS, positions_BS = pad_rows([task.source for task in tasks], self._device)
         return {"source_BS": source_BS, "source_positions_BS": positions_BS}
 
     def step(self, ids_R: Tensor) -> Tensor:

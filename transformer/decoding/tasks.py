@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..config import ConfigError
 from ..tables import Table
+from .values import check_range
 
 # The end token, no room left, a stop string; no token that rules allow.
 Reason = Literal["end", "length", "stop", "stuck"]
@@ -91,6 +92,11 @@ class Hypothesis(NamedTuple):
     end: int | None = None  # the token that ended it
 
     @property
+    def tokens(self) -> list[int]:
+        """All that was written."""
+        return self.ids if self.end is None else [*self.ids, self.end]
+
+    @property
     def finished(self) -> bool:
         """Whether it came to an end of its own."""
         return self.reason in {"end", "stop"}
@@ -115,13 +121,6 @@ class Finished(NamedTuple):
 
 Event = Token | Finished
 _WIDEST = 1000  # rows for a text
-
-
-def check_range(name: str, value: float, least: float, most: float) -> None:
-    """Raise ConfigError for a number that is not between two others, or is none."""
-    if not least <= value <= most:
-        raise ConfigError(f"{name} is {value:g}; it must be between {least:g} and {most:,.10g}")
-
 
 Processor = Callable[[Tensor, Sequence[Row]], Tensor]
 
@@ -163,8 +162,7 @@ class SearchOptions:
             raise ConfigError(
                 f"{beams} beams do not divide into {self.groups} groups of equal size"
             )
-        if not 0 <= self.penalty <= 1:
-            raise ConfigError(f"penalty is {self.penalty:g}; it must be between 0 and 1")
+        check_range("penalty", self.penalty, 0, 1)
         if self.candidates < 1:
             raise ConfigError(f"candidates is {self.candidates}; it must be at least 1")
 
@@ -173,6 +171,20 @@ class SearchOptions:
         Hugging Face's definition."""
         penalty = LENGTH_PENALTIES[self.length_penalty_kind]
         return log_probability / penalty(max(1, length), self.length_penalty)
+
+    def hypothesis(
+        self, written: list[int], total: float, gains: list[float], reason: Reason
+    ) -> Hypothesis:
+        """The finished text, ranked by a total log-probability, which need not be that of `gains`:
+        processors and forced tokens change it."""
+        ends = reason == "end"
+        return Hypothesis(
+            ids=written[:-1] if ends else written,
+            score=self.score(total, len(written)),
+            log_probabilities=gains,
+            reason=reason,
+            end=written[-1] if ends else None,
+        )
 
     def reason(self, row: Row) -> Reason | None:
         """Why a text ends with its last token; None: it goes on."""
@@ -187,14 +199,12 @@ def joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
     """Texts that were written one after another as one: all tokens, the ends of all but the last
     among its ids, and the first reason that is not the end token."""
     gains = [gain for part in parts for gain in part.log_probabilities]
-    ids: list[int] = []
-    for part in parts:
-        ids += part.ids if part is parts[-1] or part.end is None else [*part.ids, part.end]
+    *others, last = parts
     reasons = [part.reason for part in parts]
     return Hypothesis(
-        ids=ids,
+        ids=[*(token for part in others for token in part.tokens), *last.ids],
         score=options.score(sum(gains), len(gains)),
         log_probabilities=gains,
         reason=next((reason for reason in reasons if reason != "end"), "end"),
-        end=parts[-1].end,
+        end=last.end,
     )

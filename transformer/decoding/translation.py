@@ -16,7 +16,8 @@ from .repetition import is_loop
 from .search import Engine, plain_engine
 from .sentences import Piece, fit, split
 from .stopping import cut
-from .tasks import Constraint, Hypothesis, SearchOptions, Task, check_range, joined
+from .tasks import Constraint, Hypothesis, SearchOptions, Task, joined
+from .values import check_range
 
 _RATIO = 2.0
 _BLOCKED = 3  # n-grams that do not repeat when a loop is written again

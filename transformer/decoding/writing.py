@@ -59,12 +59,8 @@ class Text:
     def hypothesis(self, options: SearchOptions) -> Hypothesis:
         """The finished text."""
         assert self.reason is not None
-        written = self.row.written
-        ids = written[:-1] if self.reason == "end" else written
         own = self.log_probabilities[self.row.task.first is not None :]
-        score = options.score(sum(own), len(written))
-        end = written[-1] if self.reason == "end" else None
-        return Hypothesis(ids, score, self.log_probabilities, self.reason, end)
+        return options.hypothesis(self.row.written, sum(own), self.log_probabilities, self.reason)
 
 
 class Writing:
