@@ -173,10 +173,7 @@ class Decoding:
 
         cold = self.temperature == 0.0  # greedy search, not a processor's value
         values = self.processors
-        try:
-            Chain({k: v for k, v in values.items() if not (cold and k == "temperature")})
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+        Chain({k: v for k, v in values.items() if not (cold and k == "temperature")})
         search = self._search(usual=usual, sampled=usual_temperature is not None, cold=cold)
         groups = ["--beam-groups"] if self.beam_groups > 1 else []
         beams_only = _given(self, "early_stopping", "diversity", "must")

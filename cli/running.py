@@ -1,12 +1,12 @@
 """What commands that run a model have in common: loading it, and asking a search."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformer.config import ConfigError
 from transformer.decoding import SearchOptions
+from transformer.decoding.penalties import token_bias
 from transformer.decoding.processors import model_processors
 from transformer.loading import LoadedModel, load_model
 from transformer.tables import Table
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .options import Filtering
 
 _BEAMS = 5
-_STRONGEST = 1e9  # bias
-_AHEAD = 8  # tokens to guess
 
 
 def load(model: Path, *, device: str, dtype: str, quiet: bool) -> LoadedModel:
@@ -103,12 +101,13 @@ def _token(loaded: LoadedModel, name: str) -> int:
 
 
 def _bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
-    name, equals, number = text.rpartition("=")
+    name, _, number = text.rpartition("=")
     try:
-        value = float(number) if equals else None
+        value = float(number)
+        token_bias({0: value})  # whether it is one that is added
     except ValueError:
-        value = None
-    if value is None or not name or not (value == -math.inf or abs(value) <= _STRONGEST):
+        name = ""
+    if not name:
         raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5 or dog=-inf")
     return _token(loaded, name), value
 
@@ -138,7 +137,7 @@ def make_engines(
     from transformer.decoding import SEARCHES, Engine, ModelStepper
     from transformer.decoding.ensemble import EnsembleStepper, check_ensemble
     from transformer.decoding.search import plain_engine
-    from transformer.decoding.speculative import speculative_search
+    from transformer.decoding.speculative import AHEAD, speculative_search
 
     if drafting.asked and search == "contrastive":
         raise ConfigError("contrastive search cannot be guessed for: it takes no --draft, --lookup")
@@ -149,7 +148,7 @@ def make_engines(
 
     def make() -> Engine:
         if drafting.asked:
-            drafter, ahead = "lookup" if draft is None else "model", drafting.draft_tokens or _AHEAD
+            drafter, ahead = "lookup" if draft is None else "model", drafting.draft_tokens or AHEAD
             found = speculative_search(
                 options, lead, pick=search, drafter=drafter, draft=draft, ahead=ahead
             )

@@ -28,6 +28,7 @@ class Show:
         self._loaded, self._n_best, self._asked = loaded, n_best, asked
         self.with_prompt, self._lines = with_prompt, lines
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
+        self._special = frozenset(loaded.tokenizer.special_tokens().values())
 
     @property
     def whole(self) -> bool:
@@ -64,12 +65,10 @@ class Show:
 
     def _output(self, output: Output) -> dict[str, Any]:
         hypothesis, writer = output.hypothesis, self._loaded.writer
-        ends = [] if hypothesis.end is None else [hypothesis.end]
-        names = [writer.token(token) for token in [*hypothesis.ids, *ends]]
         found: dict[str, Any] = {
             "text": output.text,
             "score": hypothesis.score,
-            "tokens": names,
+            "tokens": [writer.token(token) for token in hypothesis.tokens],
             "token_scores": hypothesis.log_probabilities,
             "finish_reason": hypothesis.reason,
         }
@@ -82,6 +81,5 @@ class Show:
         if output.task is None:
             return []
         (weights,) = attention(self._loaded, output.task, [output.hypothesis])
-        special = [*self._loaded.tokenizer.special_tokens().values()]
-        source = words(self._loaded.tokenizer, output.task.source, special)
+        source = words(self._loaded.tokenizer, output.task.source, self._special)
         return align(weights, source, words(self._loaded.writer, output.hypothesis.ids))

@@ -1,5 +1,6 @@
 """`transduce generate`: prompts in, their continuations out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +15,98 @@ from ..streams import filter_lines, output, piped_text
 
 if TYPE_CHECKING:
     from transformer.decoding import Engine, GenerationOptions
+    from transformer.decoding.grammar import Grammar
     from transformer.loading import LoadedModel
 
     from ..showing import Show
 
 _MAX_TOKENS = 256
 _TEMPERATURE = 0.8  # unless another is asked for, or beams
+
+
+@dataclass(kw_only=True)
+class Continuing:
+    """What can be asked of a continuation, beside what can be asked of any text."""
+
+    prompt_file: Annotated[
+        Path | None, typer.Option("-f", "--file", help="A file whose text joins the prompt.")
+    ] = None
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Each line is a prompt: n lines in, n lines out.")
+    ] = False
+    chat: Annotated[
+        bool, typer.Option("--chat", help="The prompt is a message; at a terminal, talk.")
+    ] = False
+    system: Annotated[
+        str | None, typer.Option("--system", help="With --chat: what the model is told first.")
+    ] = None
+    overflow: Annotated[
+        str,
+        typer.Option(
+            help="A prompt longer than the context: error; left: its end is kept; slide: and "
+            "writing goes on when the context is full."
+        ),
+    ] = "error"
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", help="Show the continuation alone.")] = (
+        False
+    )
+    scores: opt.Scores = False
+
+    def check(
+        self, prompt: str | None, decoding: Decoding, filtering: opt.Filtering, *, search: str
+    ) -> None:
+        """Raise ConfigError for options that contradict each other or would be idle."""
+        from transformer.config import ConfigError
+
+        if self.lines and (self.chat or prompt is not None):
+            raise ConfigError(
+                "--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat"
+            )
+        of_lines = {
+            "--json-input": filtering.json_input,
+            "--column": filtering.column,
+            "--strict": filtering.strict,
+        }
+        idle = [name for name, value in of_lines.items() if value and not self.lines]
+        if idle:
+            raise ConfigError(f"{', '.join(idle)}: of lines, which --lines makes of the input")
+        if self.system is not None and not self.chat:
+            raise ConfigError("--system is for --chat")
+        whole = search == "beam" or decoding.n_best > 1 or filtering.as_json or self.scores
+        if self.chat and whole:
+            raise ConfigError(
+                "--chat shows one answer as it is written; it takes no --beam, --n-best, --json "
+                "or --scores"
+            )
+
+    def ask(
+        self,
+        loaded: "LoadedModel",
+        decoding: Decoding,
+        *,
+        search: str,
+        rule: "Grammar | None",
+        continuing: bool,
+        budget: int,
+    ) -> "GenerationOptions":
+        """All that is asked of continuations. Raises ConfigError."""
+        from transformer.decoding import GenerationOptions
+
+        return GenerationOptions(
+            search=search,
+            options=decoding.options(
+                loaded, search=search, usual=1, temperature=_TEMPERATURE, continuing=continuing
+            ),
+            max_tokens=decoding.max_tokens or _MAX_TOKENS,
+            min_tokens=decoding.min_tokens,
+            overflow=self.overflow,
+            stop=decoding.stop or (),
+            must=decoding.must or (),
+            consensus=decoding.mbr is not None,
+            constraint=None if rule is None else rule(loaded, continuing=continuing),
+            batch_tokens=budget,
+            blank=not self.lines,
+        )
 
 
 @grouped
@@ -29,31 +116,9 @@ def generate(
     ] = None,
     *,
     model: opt.Models,
-    prompt_file: Annotated[
-        Path | None, typer.Option("-f", "--file", help="A file whose text joins the prompt.")
-    ] = None,
-    lines: Annotated[
-        bool, typer.Option("--lines", help="Each line is a prompt: n lines in, n lines out.")
-    ] = False,
-    chat: Annotated[
-        bool, typer.Option("--chat", help="The prompt is a message; at a terminal, talk.")
-    ] = False,
-    system: Annotated[
-        str | None, typer.Option("--system", help="With --chat: what the model is told first.")
-    ] = None,
-    overflow: Annotated[
-        str,
-        typer.Option(
-            help="A prompt longer than the context: error; left: its end is kept; slide: and "
-            "writing goes on when the context is full."
-        ),
-    ] = "error",
+    continuing: Continuing,
     decoding: Decoding,
     drafting: Drafting,
-    no_prompt: Annotated[
-        bool, typer.Option("--no-prompt", help="Show the continuation alone.")
-    ] = False,
-    scores: opt.Scores = False,
     filtering: opt.Filtering,
 ) -> None:
     """Continue a prompt, shown as it is written: sampled at temperature 0.8 unless you say.
@@ -61,32 +126,21 @@ def generate(
     In float32 on a CPU the same prompt, seed and line number give the same text in any batch; in
     bfloat16 and on GPUs two tokens that are almost equally likely may take each other's place.
     """
-    from transformer.config import ConfigError
-
-    from ..running import load_for, make_engines, tell_guesses
+    from ..running import grammar, load_for, make_engines, tell_guesses
     from ..showing import Show
 
-    if lines and (chat or prompt is not None):
-        raise ConfigError(
-            "--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat"
-        )
-    _check(filtering, lines=lines, chat=chat, system=system)
-    n_best = decoding.n_best
+    n_best, lines = decoding.n_best, continuing.lines
     decoding = decoding.with_samples()
     search = decoding.choose(usual_temperature=_TEMPERATURE)
-    if chat and (search == "beam" or decoding.n_best > 1 or filtering.as_json or scores):
-        raise ConfigError(
-            "--chat shows one answer as it is written; it takes no --beam, --n-best, --json or "
-            "--scores"
-        )
-    text = "" if lines else _text(prompt, prompt_file)
+    continuing.check(prompt, decoding, filtering, search=search)
+    rule = grammar(decoding)
+    text = "" if lines else _text(prompt, continuing.prompt_file)
     models = [load_for(path, filtering) for path in model]
-    asked = _ask(
+    asked = continuing.ask(
         models[0],
         decoding,
         search=search,
-        overflow=overflow,
-        lines=lines,
+        rule=rule,
         continuing=bool(text) or lines,
         budget=filtering.batch_tokens,
     )
@@ -95,72 +149,24 @@ def generate(
         lead,
         n_best=n_best,
         as_json=filtering.as_json,
-        scores=scores,
+        scores=continuing.scores,
         asked="prompt",
-        with_prompt=not (no_prompt or lines),
+        with_prompt=not (continuing.no_prompt or lines),
         lines=lines,
     )
     if lines:
-        files = None if prompt_file is None else [str(prompt_file)]
+        file = continuing.prompt_file
+        files = None if file is None else [str(file)]
         _continue_lines(lead, files, asked, engines, show, filtering=filtering)
-    elif chat:
+    elif continuing.chat:
         from ..chatting import talk
 
-        talk(lead, text, asked, engines[0], system=system, out=filtering.out)
+        talk(lead, text, asked, engines[0], system=continuing.system, out=filtering.out)
     else:
-        if not filtering.quiet and overflow == "error":
-            _tell_room(lead, text, decoding.max_tokens)
+        if decoding.max_tokens is not None and continuing.overflow == "error":
+            _tell_room(lead, text, decoding.max_tokens, quiet=filtering.quiet)
         _continue(lead, text, asked, engines[0], show, out=filtering.out)
     tell_guesses(engines, quiet=filtering.quiet)
-
-
-def _check(filtering: opt.Filtering, *, lines: bool, chat: bool, system: str | None) -> None:
-    """Raise ConfigError for options that would be idle."""
-    from transformer.config import ConfigError
-
-    given = {
-        "--json-input": filtering.json_input,
-        "--column": filtering.column,
-        "--strict": filtering.strict,
-    }
-    idle = [name for name, value in given.items() if value and not lines]
-    if idle:
-        raise ConfigError(f"{', '.join(idle)}: of lines, which --lines makes of the input")
-    if system is not None and not chat:
-        raise ConfigError("--system is for --chat")
-
-
-def _ask(
-    loaded: "LoadedModel",
-    decoding: Decoding,
-    *,
-    search: str,
-    overflow: str,
-    lines: bool,
-    continuing: bool,
-    budget: int,
-) -> "GenerationOptions":
-    """All that is asked of continuations. Raises ConfigError."""
-    from transformer.decoding import GenerationOptions
-
-    from ..running import grammar
-
-    rule = grammar(decoding)
-    return GenerationOptions(
-        search=search,
-        options=decoding.options(
-            loaded, search=search, usual=1, temperature=_TEMPERATURE, continuing=continuing
-        ),
-        max_tokens=decoding.max_tokens or _MAX_TOKENS,
-        min_tokens=decoding.min_tokens,
-        overflow=overflow,
-        stop=decoding.stop or (),
-        must=decoding.must or (),
-        consensus=decoding.mbr is not None,
-        constraint=None if rule is None else rule(loaded, continuing=continuing),
-        batch_tokens=budget,
-        blank=not lines,
-    )
 
 
 def _continue_lines(
@@ -185,12 +191,12 @@ def _continue_lines(
     )
 
 
-def _tell_room(loaded: "LoadedModel", text: str, wanted: int | None) -> None:
+def _tell_room(loaded: "LoadedModel", text: str, wanted: int, *, quiet: bool) -> None:
     """Say where the context has less room than was asked for."""
     from transformer.decoding import encode_prompt
 
     room = loaded.config.max_positions - len(encode_prompt(loaded, text))
-    if wanted is not None and wanted > room > 0:
+    if not quiet and wanted > room > 0:
         say(f"the model's context leaves room for {room:,} tokens of the {wanted:,} asked for")
 
 

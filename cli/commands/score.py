@@ -91,7 +91,6 @@ class _Show:
         (output,) = answer.outputs
         hypothesis = output.hypothesis
         gains, writer = hypothesis.log_probabilities, self._loaded.writer
-        ends = [] if hypothesis.end is None else [hypothesis.end]
         text = output.text
         if output.task is not None and output.task.source and "source" not in answer.line.fields:
             text = text.partition("\t")[2]
@@ -104,7 +103,7 @@ class _Show:
         return {
             "text": output.text,
             "score": hypothesis.score,
-            "tokens": [writer.token(token) for token in [*hypothesis.ids, *ends]],
+            "tokens": [writer.token(token) for token in hypothesis.tokens],
             "token_scores": gains,
             "perplexity": math.exp(min(700.0, nats / len(gains))),
             "bits_per_byte": nats / math.log(2) / max(1, size),

@@ -14,6 +14,8 @@ from ..streams import filter_lines
 
 if TYPE_CHECKING:
     from transformer.decoding import TranslationOptions
+    from transformer.decoding.glossary import Glossary
+    from transformer.decoding.grammar import Grammar
     from transformer.loading import LoadedModel
 
 
@@ -62,12 +64,9 @@ class Translating:
                     f"{option} needs beam search, but the options given mean {search}"
                 )
 
-    def ask(
-        self, loaded: "LoadedModel", decoding: Decoding, *, search: str, usual: int, budget: int
-    ) -> "TranslationOptions":
-        """All that is asked of translations. Raises ConfigError."""
+    def read(self, decoding: Decoding) -> "tuple[Grammar | None, Glossary | None]":
+        """What texts must match and the words that they take. Raises ConfigError, OSError."""
         from transformer.config import ConfigError
-        from transformer.decoding import TranslationOptions
         from transformer.decoding.glossary import Glossary
 
         from ..running import grammar
@@ -75,6 +74,22 @@ class Translating:
         rule = grammar(decoding)
         if rule is not None and self.split:
             raise ConfigError("a grammar describes a whole text; it cannot go with --split")
+        return rule, None if self.glossary is None else Glossary.read(self.glossary)
+
+    def ask(
+        self,
+        loaded: "LoadedModel",
+        decoding: Decoding,
+        *,
+        search: str,
+        usual: int,
+        budget: int,
+        rule: "Grammar | None",
+        glossary: "Glossary | None",
+    ) -> "TranslationOptions":
+        """All that is asked of translations. Raises ConfigError."""
+        from transformer.decoding import TranslationOptions
+
         return TranslationOptions(
             search=search,
             options=decoding.options(
@@ -92,7 +107,7 @@ class Translating:
             coverage=self.coverage_penalty,
             consensus=decoding.mbr is not None,
             must=decoding.must or (),
-            glossary=None if self.glossary is None else Glossary.read(self.glossary),
+            glossary=glossary,
             constraint=None if rule is None else rule(loaded),
             source_language=self.source_language,
             target_language=self.target_language,
@@ -130,13 +145,20 @@ def translate(
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
     n_best = decoding.n_best
     decoding = decoding.with_samples()
-    decoding.choose(usual=2)  # mistakes first, then what takes time
+    translating.check(decoding.choose(usual=2))  # mistakes first, then what takes time
+    rule, glossary = translating.read(decoding)
     models = [load_for(path, filtering) for path in model]
     usual = usual_beams(models[0])
     search = decoding.choose(usual=usual)
     translating.check(search)
     asked = translating.ask(
-        models[0], decoding, search=search, usual=usual, budget=filtering.batch_tokens
+        models[0],
+        decoding,
+        search=search,
+        usual=usual,
+        budget=filtering.batch_tokens,
+        rule=rule,
+        glossary=glossary,
     )
     lead, engines = make_engines(models, search, asked.options, drafting)
     show = Show(

@@ -4,7 +4,7 @@ Shape suffixes: B texts, T written tokens, S source tokens, D d_model.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -54,7 +54,7 @@ def align(
 
 
 def words(
-    tokenizer: Tokenizer, ids: Sequence[int], special: Sequence[int] = ()
+    tokenizer: Tokenizer, ids: Sequence[int], special: Collection[int] = ()
 ) -> list[int | None]:
     """The number of the word, between spaces, in which each token ends; None for special ones and
     before the first word."""

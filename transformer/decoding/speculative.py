@@ -18,7 +18,7 @@ from .stepper import ModelStepper, RewindingStepper, Stepper
 from .tasks import Event, SearchOptions, Task
 from .writing import PICKS, Pick, Text, Writing
 
-_AHEAD = 8  # tokens that are guessed at a time
+AHEAD = 8  # tokens that are guessed at a time
 _LONGEST_REST = 15  # steps
 
 
@@ -66,7 +66,7 @@ class SpeculativeSearch(Writing):
     """
 
     def __init__(
-        self, options: SearchOptions, pick: Pick, drafter: Drafter, *, ahead: int = _AHEAD
+        self, options: SearchOptions, pick: Pick, drafter: Drafter, *, ahead: int = AHEAD
     ) -> None:
         super().__init__(options, pick)
         self._drafter, self._ahead, self._pace = drafter, ahead, _Pace()
@@ -131,7 +131,7 @@ def speculative_search(
     pick: str = "greedy",
     drafter: str = "lookup",
     draft: LoadedModel | None = None,
-    ahead: int = _AHEAD,
+    ahead: int = AHEAD,
 ) -> SpeculativeSearch:
     """The search that writes with a model what `SEARCHES[pick]` would, by a drafter in DRAFTERS;
     `draft` is the smaller model of the drafter "model".
