@@ -3,13 +3,15 @@
 Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K head width.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from . import masks
-from .attention import ATTENTION, exact
+from .attention import ATTENTION, band_mask, banded, exact
 from .cache import Cache, KeysValues, Memory
 from .config import TransformerConfig
 from .empty import Linear
@@ -21,8 +23,7 @@ from .positions import POSITIONS, rotate
 class Scope(NamedTuple):
     """What self-attention may see: made once a forward pass, used by every layer."""
 
-    mask: Tensor | None  # broadcasts to (B, H, T, S); None: everything, or the triangle
-    causal: bool  # the plain triangle, without a mask
+    attend: Callable[..., Tensor]  # attention with its mask, to be given q, k, v, scale, dropout
     rotation: Tensor | None
     cache: Cache | None
 
@@ -42,7 +43,6 @@ class SelfAttention(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.attend = ATTENTION[config.attention].attend
         width = config.head_width
         rows = (config.heads + 2 * config.key_value_heads) * width
         self.qkv = Linear(config.d_model, rows, bias=config.has_attention_bias)
@@ -57,15 +57,8 @@ class SelfAttention(nn.Module):
         q, k = rotate(q, scope.rotation), rotate(k, scope.rotation)
         if scope.cache is not None:
             k, v = scope.cache.extend(layer, k, v)
-        mixed_BTHK = self.attend(
-            q,
-            k,
-            v,
-            scale=config.scale,
-            mask=scope.mask,
-            causal=scope.causal,
-            dropout=config.attention_dropout if self.training else 0.0,
-        )
+        dropout = config.attention_dropout if self.training else 0.0
+        mixed_BTHK = scope.attend(q, k, v, scale=config.scale, dropout=dropout)
         y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
         return y_BTD
 
@@ -163,6 +156,7 @@ class Stack(nn.Module):
         super().__init__()
         self.config = config
         self.causal = causal
+        self.attention_kind = ATTENTION[config.attention]
         self.positions = POSITIONS[config.positions](config, causal=causal)
         kind = CrossLayer if cross else Layer
         self.layers = nn.ModuleList(kind(config) for _ in range(layers))
@@ -187,20 +181,39 @@ class Stack(nn.Module):
         plain = positions_BT is None and cache is None
         if positions_BT is None:
             positions_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
-        keys_BS = positions_BT if cache is None else cache.begin(positions_BT)
         rotation = self.positions.rotation(positions_BT)
-        bias = self.positions.bias(positions_BT, keys_BS)
-        pattern = ATTENTION[self.config.attention].pattern
-        if plain and pattern is None and bias is None:  # the kernels know these two without a mask
-            return Scope(None, self.causal, rotation, cache)
-        seen_BTS = masks.causal(positions_BT, keys_BS) if self.causal else None
+        if cache is not None:
+            mask = self._mask(positions_BT, cache.begin(positions_BT))
+            return Scope(partial(exact, mask=mask), rotation, cache)
+        return Scope(self._attend(positions_BT, plain=plain), rotation, None)
+
+    def _attend(self, positions_BT: Tensor, *, plain: bool) -> Callable[..., Tensor]:
+        """The cheapest way to attend to whole texts; `plain` ones have no padding."""
+        length = positions_BT.size(1)
+        band = None if self.attention_kind.band is None else self.attention_kind.band(self.config)
+        if band is not None and band.pays(length):
+            seen = band_mask(band, positions_BT, self._mask, causal=self.causal)
+            return partial(banded, seen=seen)
+        everything = self.attention_kind.pattern is None or (
+            band is not None and length <= band.window
+        )
+        if plain and everything and not self.positions.biased:  # kernels know these without a mask
+            return partial(exact, causal=self.causal)
+        return partial(exact, mask=self._mask(positions_BT, positions_BT))
+
+    def _mask(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+        """The pairs of positions that see each other, (B, 1 or H, T or 1, S): booleans, or numbers
+        to add to the scores."""
+        bias = self.positions.bias(queries_BT, keys_BS)
+        pattern = self.attention_kind.pattern
+        if not self.causal and pattern is None and bias is None:
+            return masks.padding(keys_BS)
+        seen_BTS = masks.causal(queries_BT, keys_BS) if self.causal else None
         if pattern is not None:
-            near_BTS = pattern(self.config, positions_BT, keys_BS)
+            near_BTS = pattern(self.config, queries_BT, keys_BS)
             seen_BTS = near_BTS if seen_BTS is None else near_BTS & seen_BTS
-        mask = masks.real(positions_BT, keys_BS, seen_BTS)[:, None]
-        if bias is not None:
-            mask = masks.additive(mask) + bias
-        return Scope(mask, False, rotation, cache)
+        mask = masks.real(queries_BT, keys_BS, seen_BTS)[:, None]
+        return mask if bias is None else masks.additive(mask) + bias
 
     def remember(self, states_BSD: Tensor, positions_BS: Tensor) -> Memory:
         """Each layer's cross keys and values of the encoder's output."""
@@ -210,4 +223,4 @@ class Stack(nn.Module):
 
 def cross_mask(positions_BS: Tensor | None) -> Tensor | None:
     """The mask (B, 1, 1, S) that hides the source's padding; None where there is none."""
-    return None if positions_BS is None else (positions_BS >= 0)[:, None, None, :]
+    return None if positions_BS is None else masks.padding(positions_BS)

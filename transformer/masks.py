@@ -17,6 +17,13 @@ def padded_positions(lengths_B: Tensor, size: int) -> Tensor:
     return torch.where(places < lengths_B[:, None], places, -1)
 
 
+def padding(keys_BS: Tensor) -> Tensor:
+    """All but padding is seen, by whoever looks; of a row of nothing else all, so that no softmax
+    is empty. Shape (B, 1, 1, S)."""
+    real_BS = keys_BS >= 0
+    return (real_BS | ~real_BS.any(dim=1, keepdim=True))[:, None, None, :]
+
+
 def causal(queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
     """A position sees itself and all before it. Shape (B, T, S)."""
     return keys_BS[:, None, :] <= queries_BT[:, :, None]

@@ -18,6 +18,8 @@ from .tables import Table
 class Positions(nn.Module):
     """No positions at all, and the base of all kinds: each overrides the places where it acts."""
 
+    biased = False  # whether attention scores get a bias
+
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__()
         self.config = config
@@ -149,6 +151,8 @@ class Relative(Positions):
     Half the buckets are exact distances; the rest grow logarithmically to relative_max_distance.
     """
 
+    biased = True
+
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
         self.embedding = Embedding(config.relative_buckets, config.heads)
@@ -183,6 +187,8 @@ class Relative(Positions):
 
 class Alibi(Positions):
     """A fixed penalty growing with distance, steeper for each head; arXiv 2108.12409."""
+
+    biased = True
 
     def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
         """`-slope_h · |i - j|`."""

@@ -1,11 +1,13 @@
 """Weights copied from torch.nn's Transformer give its outputs and its gradients."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from transformer.attention import exact
 from transformer.config import TransformerConfig
 from transformer.layers import (
     CrossAttention,
@@ -103,7 +105,7 @@ TRIANGLE = nn.Transformer.generate_square_subsequent_mask(6)
 
 
 def padding_scope() -> Scope:
-    return Scope(REAL[:, None, None, :], False, None, None)
+    return Scope(partial(exact, mask=REAL[:, None, None, :]), None, None)
 
 
 def test_multi_head_attention_with_padding() -> None:
@@ -145,7 +147,7 @@ def test_decoder_layer(placement: str, activation: str) -> None:
     wanted = theirs(y, memory_y, tgt_mask=TRIANGLE, memory_key_padding_mask=~REAL)
     cross = CrossScope(memory_x, None, cross_mask(PADDED))
     everywhere = torch.ones(3, 6, dtype=torch.bool)
-    found = ours(x, Scope(None, True, None, None), cross, 0)
+    found = ours(x, Scope(partial(exact, causal=True), None, None), cross, 0)
     same(found, wanted, [(x, y), (memory_x, memory_y)], everywhere)
 
 

@@ -9,19 +9,32 @@ from .. import masks
 from ..cache import Cache, RingCache, StaticCache
 from ..config import TransformerConfig
 from ..tables import Table
+from .banded import Band, BandMask, band_mask, banded
 from .exact import Attend, exact, fused, plain
 
-__all__ = ["ATTENTION", "Attend", "AttentionKind", "exact", "fused", "plain"]
+__all__ = [
+    "ATTENTION",
+    "Attend",
+    "AttentionKind",
+    "Band",
+    "BandMask",
+    "band_mask",
+    "banded",
+    "exact",
+    "fused",
+    "plain",
+]
 
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
 MakeCache = Callable[[TransformerConfig, int, int, Tensor], Cache]
 
 
 class AttentionKind(NamedTuple):
-    """How self-attention is computed, which pairs it leaves out (None: none), what it caches."""
+    """A kind of self-attention: the pairs that it leaves out (None: none), the band in which those
+    that are left lie, and its cache."""
 
-    attend: Attend
     pattern: Pattern | None
+    band: Callable[[TransformerConfig], Band] | None
     cache: MakeCache
 
 
@@ -29,10 +42,14 @@ def _sliding(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> 
     return masks.near(queries_BT, keys_BS, window=config.window, global_tokens=config.global_tokens)
 
 
+def _sliding_band(config: TransformerConfig) -> Band:
+    return Band(config.window, config.global_tokens)
+
+
 ATTENTION: Table[AttentionKind] = Table(
     "attention kind",
     {
-        "full": AttentionKind(exact, None, StaticCache),
-        "sliding": AttentionKind(exact, _sliding, RingCache),
+        "full": AttentionKind(None, None, StaticCache),
+        "sliding": AttentionKind(_sliding, _sliding_band, RingCache),
     },
 )

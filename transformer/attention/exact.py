@@ -1,6 +1,7 @@
 """Exact attention, `softmax(QKᵀ/√d_k)V`; arXiv 1706.03762 §3.2.1.
 
-Shape suffixes: B batch, T queries, S keys, H heads, G key heads (H a multiple of G), K width.
+Shape suffixes: B batch, T queries, S keys, H heads, G key heads (H a multiple of G), R queries of
+all heads of a group, K width.
 """
 
 from typing import Protocol
@@ -31,12 +32,27 @@ class Attend(Protocol):
         ...
 
 
-def _by_head(q_BTHK: Tensor, k_BSGK: Tensor, v_BSGK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    q, k, v = (x.transpose(1, 2) for x in (q_BTHK, k_BSGK, v_BSGK))
-    groups = q.size(1) // k.size(1)
-    if groups > 1:
-        k, v = (x.repeat_interleave(groups, dim=1) for x in (k, v))
-    return q, k, v
+def _by_group(
+    q_BTHK: Tensor, k_BSGK: Tensor, v_BSGK: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Let the H/G heads that share keys stand below one another as queries (B, G, H/G·T, K), so
+    that no key or value is copied; arXiv 2305.13245. The mask follows them."""
+    groups = k_BSGK.size(2)
+    shared, length = q_BTHK.size(2) // groups, q_BTHK.size(1)
+    q_BGRK = q_BTHK.unflatten(2, (groups, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+    k_BGSK, v_BGSK = k_BSGK.transpose(1, 2), v_BSGK.transpose(1, 2)
+    if mask is not None and shared > 1:
+        if mask.size(1) > 1:  # differs from head to head
+            mask = mask.expand(-1, -1, length, -1).unflatten(1, (groups, shared)).flatten(2, 3)
+        elif mask.size(2) > 1:
+            mask = mask.repeat(1, 1, shared, 1)
+    return q_BGRK, k_BGSK, v_BGSK, mask
+
+
+def _by_head(out_BGRK: Tensor, heads: int) -> Tensor:
+    """Undo what `_by_group` did to the queries: (B, T, H, K)."""
+    shared = heads // out_BGRK.size(1)
+    return out_BGRK.unflatten(2, (shared, -1)).permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 
 # Up to this many scores a head, matrix products beat the CPU's fused kernel in bfloat16, whose
@@ -78,13 +94,25 @@ def fused(
     dropout: float = 0.0,
 ) -> Tensor:
     """Attend through torch's kernels, which never hold all scores. See Attend."""
-    q, k, v = _by_head(q_BTHK, k_BSGK, v_BSGK)
     if mask is not None and mask.dtype != torch.bool:
-        mask = mask.to(q.dtype)
-    out_BHTK = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scale
+        mask = mask.to(q_BTHK.dtype)
+    if causal:  # the triangle is for T queries a head, so these cannot share rows
+        q, k, v = (x.transpose(1, 2) for x in (q_BTHK, k_BSGK, v_BSGK))
+        out_BHTK = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            dropout_p=dropout,
+            is_causal=True,
+            scale=scale,
+            enable_gqa=k.size(1) < q.size(1),
+        )
+        return out_BHTK.transpose(1, 2)
+    q, k, v, mask = _by_group(q_BTHK, k_BSGK, v_BSGK, mask)
+    out_BGRK = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale
     )
-    return out_BHTK.transpose(1, 2)
+    return _by_head(out_BGRK, q_BTHK.size(2))
 
 
 def plain(
@@ -98,11 +126,12 @@ def plain(
     dropout: float = 0.0,
 ) -> Tensor:
     """Attend by the equation itself: for small texts, for tests, for reading. See Attend."""
-    q, k, v = _by_head(q_BTHK, k_BSGK, v_BSGK)
     if causal:
-        mask = torch.ones(q.size(2), k.size(2), dtype=torch.bool, device=q.device).tril()
-    scores_BHTS = (scale * q) @ k.transpose(-2, -1)
+        square = (1, 1, q_BTHK.size(1), k_BSGK.size(1))
+        mask = torch.ones(square, dtype=torch.bool, device=q_BTHK.device).tril()
+    q, k, v, mask = _by_group(q_BTHK, k_BSGK, v_BSGK, mask)
+    scores_BGRS = (scale * q) @ k.transpose(-2, -1)
     if mask is not None:
-        scores_BHTS = scores_BHTS + (additive(mask) if mask.dtype == torch.bool else mask)
-    weights_BHTS = scores_BHTS.softmax(dim=-1).to(v.dtype)
-    return (F.dropout(weights_BHTS, dropout) @ v).transpose(1, 2)
+        scores_BGRS = scores_BGRS + (additive(mask) if mask.dtype == torch.bool else mask)
+    weights_BGRS = scores_BGRS.softmax(dim=-1).to(v.dtype)
+    return _by_head(F.dropout(weights_BGRS, dropout) @ v, q_BTHK.size(2))

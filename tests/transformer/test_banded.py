@@ -1,0 +1,87 @@
+"""Attention in blocks equals attention under the dense mask, whichever way a text is read."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models import SHAPES, VOCABULARY, tiny_model
+from transformer.attention import Band, banded
+from transformer.attention.banded import SMALLEST_BLOCK
+from transformer.layers import Stack
+from transformer.masks import padded_positions
+from transformer.positions import POSITIONS
+
+LENGTH = 3 * SMALLEST_BLOCK + 5
+BANDS = [(1, 0), (3, 2), (SMALLEST_BLOCK, 1), (SMALLEST_BLOCK + 6, 0)]
+VARIANTS = [
+    *itertools.product(SHAPES, BANDS, ["rotary"], [None]),
+    *itertools.product(SHAPES, [(9, 2)], POSITIONS, [None]),
+    *itertools.product(SHAPES, [(9, 0), (9, 2)], ["relative"], [1, 2]),
+]
+
+
+def output_and_gradients(model, ids_BT: Tensor, **inputs: Tensor) -> list[Tensor]:
+    model.zero_grad()
+    hidden_BTD = model.hidden(ids_BT, **inputs)
+    padded_BT = inputs.get("positions_BT")
+    if padded_BT is not None:
+        hidden_BTD = hidden_BTD * (padded_BT >= 0)[:, :, None]
+    hidden_BTD.square().sum().backward()
+    return [hidden_BTD.detach(), *(w.grad for w in model.parameters() if w.grad is not None)]
+
+
+@pytest.mark.parametrize(("shape", "band", "positions", "kv_heads"), VARIANTS)
+@pytest.mark.parametrize("padded", [False, True])
+def test_blocks_give_what_the_dense_mask_gives(
+    monkeypatch, shape, band, positions, kv_heads, padded
+) -> None:
+    window, global_tokens = band
+    model = tiny_model(
+        shape, attention="sliding", window=window, global_tokens=global_tokens,
+        positions=positions, kv_heads=kv_heads, max_positions=LENGTH,
+    )  # fmt: skip
+    ids_BT = torch.randint(0, VOCABULARY, (2, LENGTH))
+    positions_BT = padded_positions(torch.tensor([LENGTH, LENGTH - 70]), LENGTH)
+    inputs = {"positions_BT": positions_BT} if padded else {}
+    if shape == "encoder-decoder":
+        inputs |= {"source_BS": ids_BT.flip(1)}
+        inputs |= {"source_positions_BS": positions_BT} if padded else {}
+    in_blocks = output_and_gradients(model, ids_BT, **inputs)
+    monkeypatch.setattr(Band, "pays", lambda self, length: False)
+    for found, wanted in zip(in_blocks, output_and_gradients(model, ids_BT, **inputs), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("length", "blocks"), [(2 * 64, False), (2 * 64 + 1, True)])
+def test_blocks_are_taken_once_a_text_is_longer_than_two(length: int, blocks: bool) -> None:
+    model = tiny_model(attention="sliding", window=5, max_positions=length)
+    x_BTD = torch.randn(1, length, model.config.d_model)
+    assert isinstance(model.decoder, Stack)
+    scope = model.decoder._scope(x_BTD, None, None)
+    assert (scope.attend.func is banded) == blocks
+    if blocks:  # 3 blocks of 64 queries, each of which sees 2 · 64 keys
+        assert scope.attend.keywords["seen"].mask_NhCS.shape == (3, 1, 64, 128)
+
+
+def test_a_window_that_a_text_does_not_fill_needs_no_mask() -> None:
+    model = tiny_model(attention="sliding", window=8)
+    assert isinstance(model.decoder, Stack)
+    inside, outside = (
+        model.decoder._scope(torch.randn(1, length, 16), None, None) for length in (8, 9)
+    )
+    assert inside.attend.keywords == {"causal": True}
+    assert outside.attend.keywords["mask"].shape == (1, 1, 9, 9)
+
+
+def test_a_padded_encoders_mask_has_one_row_for_all_queries() -> None:
+    model = tiny_model("encoder")
+    assert isinstance(model.encoder, Stack)
+    positions_BT = padded_positions(torch.tensor([4, 2]), 4)
+    scope = model.encoder._scope(torch.randn(2, 4, 16), positions_BT, None)
+    mask = scope.attend.keywords["mask"]
+    assert mask.shape == (2, 1, 1, 4)
+    assert mask.flatten(1).int().tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    nothing = model(torch.zeros(1, 3, dtype=torch.long), positions_BT=torch.full((1, 3), -1))
+    assert nothing.isfinite().all()
