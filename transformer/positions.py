@@ -47,16 +47,40 @@ class Positions(nn.Module):
         return 0
 
 
+# Above this many positions, waves are computed for those that come, not kept for all there may be.
+_KEPT_POSITIONS = 1 << 16
+
+
 class Sinusoidal(Positions):
     """`PE(pos, 2i) = sin(pos/10000^(2i/d))`, cosine at 2i+1; arXiv 1706.03762 §3.5."""
 
+    def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
+        super().__init__(config, causal=causal)
+        # no buffer, for it is no part of a checkpoint, and is the same for any weights
+        self._waves_PD: Tensor | None = None
+
     def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
         """Add the sinusoids of each position."""
-        width = x_BTD.size(-1)
-        steps = torch.arange((width + 1) // 2, device=x_BTD.device, dtype=torch.float64)
+        size = max(self.config.max_positions, x_BTD.size(1))
+        if size > _KEPT_POSITIONS:
+            return x_BTD + self._waves(positions_BT, x_BTD)
+        waves_PD = self._waves_PD
+        if (
+            waves_PD is None
+            or len(waves_PD) < size
+            or (waves_PD.device, waves_PD.dtype) != (x_BTD.device, x_BTD.dtype)
+        ):
+            waves_PD = self._waves(torch.arange(size, device=x_BTD.device), x_BTD)
+            self._waves_PD = waves_PD
+        return x_BTD + waves_PD[positions_BT.clamp(min=0)]
+
+    def _waves(self, positions: Tensor, like_BTD: Tensor) -> Tensor:
+        """The sinusoids (…, D) of positions, in the type of embeddings."""
+        width = like_BTD.size(-1)
+        steps = torch.arange((width + 1) // 2, device=positions.device, dtype=torch.float64)
         frequencies = torch.exp(steps * (-math.log(10_000.0) / self.last_step(width)))
-        angles = (positions_BT + self.config.position_offset)[..., None] * frequencies
-        return x_BTD + self.arrange(angles.sin(), angles.cos())[..., :width].to(x_BTD.dtype)
+        angles = (positions + self.config.position_offset)[..., None] * frequencies
+        return self.arrange(angles.sin(), angles.cos())[..., :width].to(like_BTD.dtype)
 
     def last_step(self, width: int) -> float:
         """At which i the wavelength would be 10000·2π."""
@@ -110,16 +134,25 @@ class Rotary(Positions):
         super().__init__(config, causal=causal)
         if config.rotary_scaling is not None:
             ROTARY_SCALINGS.check(config.rotary_scaling.kind)
+        self._kept_frequencies: Tensor | None = None
 
     def rotation(self, positions_BT: Tensor) -> Tensor:
         """Cosines and sines of each position's angles."""
+        frequencies = self._kept_frequencies
+        if frequencies is None or frequencies.device != positions_BT.device:
+            frequencies = self._frequencies(positions_BT.device)
+            self._kept_frequencies = frequencies
+        angles = positions_BT[:, :, None, None].float() * frequencies
+        return torch.stack([angles.cos(), angles.sin()])
+
+    def _frequencies(self, device: torch.device) -> Tensor:
+        """The angle (K/2) by which each pair turns from position to position."""
         config, scaling = self.config, self.config.rotary_scaling
-        exponents = torch.arange(0, config.head_width, 2, device=positions_BT.device).float()
+        exponents = torch.arange(0, config.head_width, 2, device=device).float()
         frequencies = 1.0 / config.rotary_base ** (exponents / config.head_width)
         if scaling is not None:
             frequencies = frequencies * ROTARY_SCALINGS[scaling.kind](scaling, frequencies)
-        angles = positions_BT[:, :, None, None].float() * frequencies
-        return torch.stack([angles.cos(), angles.sin()])
+        return frequencies
 
 
 def _linear_stretch(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models import tiny_config
+from tests.models import VOCABULARY, tiny_config, tiny_model
+from transformer import positions
 from transformer.attention import exact, fused, plain
 from transformer.config import RotaryScaling
 from transformer.masks import additive, causal, near, padded_positions
@@ -76,6 +77,34 @@ def test_sinusoids_are_the_papers() -> None:
             angle = position / 10_000 ** (2 * i / 6)
             assert x[0, position, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-5)
             assert x[0, position, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_what_was_kept_while_decoding_serves_training_and_other_types(kind: str) -> None:
+    model = tiny_model(positions=kind)
+    ids_BT = torch.randint(0, VOCABULARY, (2, 9))
+    with torch.inference_mode():
+        decoded = model(ids_BT)
+    trained = model(ids_BT)
+    torch.testing.assert_close(trained, decoded)
+    trained.sum().backward()
+    assert model.bfloat16()(ids_BT).dtype == torch.bfloat16
+    torch.testing.assert_close(model.double()(ids_BT).float(), decoded, atol=0.1, rtol=0.1)
+
+
+@pytest.mark.parametrize("kind", [name for name in POSITIONS if name.startswith("sinusoidal")])
+def test_sinusoids_reach_beyond_what_is_kept_of_them(monkeypatch, kind: str) -> None:
+    """Past max_positions they grow with the text; of too many they are computed as they come."""
+    positions_BT = torch.arange(70)[None]
+    wanted = POSITIONS[kind](tiny_config(max_positions=70), causal=True).embed(
+        torch.zeros(1, 70, 16), positions_BT
+    )
+    x_BTD = torch.zeros(1, 70, 16)
+    kept = POSITIONS[kind](tiny_config(max_positions=4), causal=True)
+    kept.embed(torch.zeros(1, 2, 16), positions_BT[:, :2])
+    assert torch.equal(kept.embed(x_BTD, positions_BT), wanted)
+    monkeypatch.setattr(positions, "_KEPT_POSITIONS", 69)
+    assert torch.equal(kept.embed(x_BTD, positions_BT), wanted)
 
 
 def test_rotary_products_depend_on_the_distance_alone() -> None:

@@ -15,10 +15,14 @@ from transformer.positions import POSITIONS
 
 LENGTH = 3 * SMALLEST_BLOCK + 5
 BANDS = [(1, 0), (3, 2), (SMALLEST_BLOCK, 1), (SMALLEST_BLOCK + 6, 0)]
+KINDS = [
+    *itertools.product(BANDS, ["rotary"], [None]),
+    *itertools.product([(9, 2)], POSITIONS, [None]),
+    *itertools.product([(9, 0), (9, 2)], ["relative"], [1, 2]),
+]
 VARIANTS = [
-    *itertools.product(SHAPES, BANDS, ["rotary"], [None]),
-    *itertools.product(SHAPES, [(9, 2)], POSITIONS, [None]),
-    *itertools.product(SHAPES, [(9, 0), (9, 2)], ["relative"], [1, 2]),
+    dict(window=window, global_tokens=tokens, positions=positions, kv_heads=heads)
+    for (window, tokens), positions, heads in KINDS
 ]
 
 
@@ -32,16 +36,11 @@ def output_and_gradients(model, ids_BT: Tensor, **inputs: Tensor) -> list[Tensor
     return [hidden_BTD.detach(), *(w.grad for w in model.parameters() if w.grad is not None)]
 
 
-@pytest.mark.parametrize(("shape", "band", "positions", "kv_heads"), VARIANTS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))
 @pytest.mark.parametrize("padded", [False, True])
-def test_blocks_give_what_the_dense_mask_gives(
-    monkeypatch, shape, band, positions, kv_heads, padded
-) -> None:
-    window, global_tokens = band
-    model = tiny_model(
-        shape, attention="sliding", window=window, global_tokens=global_tokens,
-        positions=positions, kv_heads=kv_heads, max_positions=LENGTH,
-    )  # fmt: skip
+def test_blocks_give_what_the_dense_mask_gives(monkeypatch, shape, variant, padded) -> None:
+    model = tiny_model(shape, attention="sliding", max_positions=LENGTH, **variant)
     ids_BT = torch.randint(0, VOCABULARY, (2, LENGTH))
     positions_BT = padded_positions(torch.tensor([LENGTH, LENGTH - 70]), LENGTH)
     inputs = {"positions_BT": positions_BT} if padded else {}
