@@ -2,7 +2,9 @@
 
 Each row stands at its own position, so rows of one batch may have prompts of different lengths and
 may come and go. A forward pass calls `begin` once, which says where the visible keys stand, then
-`extend` once a layer. Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K width.
+`extend` once a layer. What the host knows (which rows stay, how long the longest is) it is told, so
+that nothing is read from a GPU. Shape suffixes: B rows, T new tokens, S visible slots, G key heads,
+K width.
 """
 
 from collections.abc import Sequence
@@ -19,16 +21,17 @@ KeysValues = tuple[Tensor, Tensor]
 class Cache(Protocol):
     """What the decoder asks of the cache of its self-attention."""
 
-    def begin(self, positions_BT: Tensor) -> Tensor:
-        """Make room for new tokens (-1: padding, kept nowhere). Returns key positions (B, S)."""
+    def begin(self, positions_BT: Tensor, longest: int) -> Tensor:
+        """Make room for new tokens (-1: padding, kept nowhere), with which the longest row has
+        `longest`. Returns key positions (B, S)."""
         ...
 
     def extend(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """Store one layer's new keys and values; return all visible ones, (B, S, G, K) each."""
         ...
 
-    def reorder(self, rows_R: Tensor) -> None:
-        """Row r becomes what row `rows_R[r]` was; rows may be repeated, dropped or added."""
+    def reorder(self, rows: Sequence[int]) -> None:
+        """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added."""
         ...
 
     def join(self, other: Self) -> None:
@@ -58,17 +61,17 @@ class Buffers:
         """The first slots of one buffer, (B, used, …)."""
         return self.parts[place][: self.rows, :used]
 
-    def reorder(self, rows_R: Tensor, used: int) -> None:
+    def reorder(self, rows: Sequence[int], used: int) -> None:
         """Rows that stay where they are are not copied."""
-        if len(rows_R) > len(self.parts[0]):
-            self._resize(len(rows_R), self.slots)
-        places_R = torch.arange(len(rows_R), device=rows_R.device)
-        moved = rows_R != places_R
-        to, source = places_R[moved], rows_R[moved]
-        for part in self.parts:
-            kept = part[:, :used]
-            kept.index_copy_(0, to, kept.index_select(0, source))
-        self.rows = len(rows_R)
+        if len(rows) > len(self.parts[0]):
+            self._resize(len(rows), self.slots)
+        moved = [(place, row) for place, row in enumerate(rows) if place != row]
+        if moved:
+            to, source = torch.tensor(moved, device=self.parts[0].device).unbind(dim=1)
+            for part in self.parts:
+                kept = part[:, :used]
+                kept.index_copy_(0, to, kept.index_select(0, source))
+        self.rows = len(rows)
 
     def join(self, other: "Buffers", used: int) -> None:
         """Take another's rows in after these; `used` of its slots have been written."""
@@ -114,10 +117,10 @@ class StaticCache:
         self._buffers = _KeysValues(config, rows, size, like)
         self._used = 0
 
-    def begin(self, positions_BT: Tensor) -> Tensor:
+    def begin(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Slots not yet written lie after every query, so causality hides them."""
         self._slots_BT = positions_BT
-        self._used = int(positions_BT.max()) + 1
+        self._used = longest
         if self._used > self._buffers.slots:
             raise ValueError(f"position {self._used} in a cache of {self._buffers.slots} slots")
         return torch.arange(self._used, device=positions_BT.device)[None]
@@ -127,9 +130,9 @@ class StaticCache:
         self._buffers.keep(layer, self._slots_BT, k_BTGK, v_BTGK)
         return self._buffers.seen(layer, self._used)
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
-        self._buffers.reorder(rows_R, self._used)
+        self._buffers.reorder(rows, self._used)
 
     def join(self, other: Self) -> None:
         """See Cache."""
@@ -154,9 +157,10 @@ class RingCache:
         shape = (rows, self._buffers.slots + 1)
         self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=like.device)
 
-    def begin(self, positions_BT: Tensor) -> Tensor:
+    def begin(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Several new tokens at once see the old ring beside themselves, for writing
         the last of them overwrites what the first still see."""
+        del longest
         self._slots_BT = self._slots(positions_BT)
         old_BS = self._positions_BS[:, :-1].clone()
         self._positions_BS.scatter_(1, self._slots_BT, positions_BT)
@@ -181,9 +185,10 @@ class RingCache:
         self._buffers.keep(layer, self._slots_BT, k_BTGK, v_BTGK)
         return seen
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
-        self._buffers.reorder(rows_R, self._buffers.slots)
+        self._buffers.reorder(rows, self._buffers.slots)
+        rows_R = torch.tensor(rows, dtype=torch.long, device=self._positions_BS.device)
         self._positions_BS = self._positions_BS[rows_R]
 
     def join(self, other: Self) -> None:
@@ -208,49 +213,47 @@ class Memory:
     """What the encoder found, as each decoder layer's cross keys and values, computed once.
 
     Rows that follow one another and are about the same text, as beams are, share one entry:
-    row r reads entry r // copies.
+    row r reads entry r // copies. `lengths` are the texts' in tokens, padding left out.
     """
 
-    def __init__(self, layers: list[KeysValues], positions_BS: Tensor) -> None:
+    def __init__(self, layers: list[KeysValues], lengths: Sequence[int], mask_B11S: Tensor) -> None:
         self.layers = layers
-        self.positions_BS = positions_BS
+        self.lengths = list(lengths)
+        self.mask_B11S = mask_B11S
         self.copies = 1
 
-    def reorder(self, rows_R: Tensor) -> None:
-        """Row r becomes what row `rows_R[r]` was."""
-        entries_R = rows_R // self.copies
-        entries_B, counts_B = torch.unique_consecutive(entries_R, return_counts=True)
-        alike = bool((counts_B == counts_B[0]).all())
-        self.copies = int(counts_B[0]) if alike else 1
-        self._select(entries_B if alike else entries_R)
+    def reorder(self, rows: Sequence[int], copies: int) -> None:
+        """Row r becomes what row `rows[r]` was; every `copies` rows are about the same text."""
+        entries = [row // self.copies for row in rows[::copies]]
+        self.copies = copies
+        self._select(entries)
 
-    def _select(self, entries_B: Tensor) -> None:
-        size = len(self.positions_BS)
-        if len(entries_B) == size and bool(
-            (entries_B == torch.arange(size, device=entries_B.device)).all()
-        ):
+    def _select(self, entries: list[int]) -> None:
+        if entries == list(range(len(self.lengths))):
             return
-        positions_BS = self.positions_BS[entries_B]
-        longest = int(positions_BS.max()) + 1 if len(entries_B) else 0
+        self.lengths = [self.lengths[entry] for entry in entries]
+        longest = max(self.lengths, default=0)
+        entries_B = torch.tensor(entries, dtype=torch.long, device=self.mask_B11S.device)
         self.layers = [(k[entries_B, :longest], v[entries_B, :longest]) for k, v in self.layers]
-        self.positions_BS = positions_BS[:, :longest]
+        self.mask_B11S = self.mask_B11S[entries_B, :, :, :longest]
 
     def join(self, other: Self) -> None:
         """Take in the rows of another, after those that are here."""
         for memory in (self, other):
             if self.copies != other.copies:
                 memory.spread()
-        size = max(self.positions_BS.size(1), other.positions_BS.size(1))
+        size = max(self.mask_B11S.size(-1), other.mask_B11S.size(-1))
         self.layers = [
             (_joined(k, other_k, size), _joined(v, other_v, size))
             for (k, v), (other_k, other_v) in zip(self.layers, other.layers, strict=True)
         ]
-        self.positions_BS = _joined(self.positions_BS, other.positions_BS, size, value=-1)
+        seen_BS = _joined(self.mask_B11S[:, 0, 0], other.mask_B11S[:, 0, 0], size)
+        self.mask_B11S = seen_BS[:, None, None]
+        self.lengths += other.lengths
 
     def spread(self) -> None:
         """Give each row an entry of its own."""
-        rows = torch.arange(len(self.positions_BS), device=self.positions_BS.device)
-        self._select(rows.repeat_interleave(self.copies))
+        self._select([entry for entry in range(len(self.lengths)) for _ in range(self.copies)])
         self.copies = 1
 
 

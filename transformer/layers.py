@@ -3,7 +3,7 @@
 Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K head width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -168,22 +168,26 @@ class Stack(nn.Module):
         *,
         positions_BT: Tensor | None = None,
         cache: Cache | None = None,
+        longest: int = 0,
         cross: CrossScope | None = None,
     ) -> Tensor:
-        """(B, T, D) → (B, T, D). `positions_BT` None: 0 … T-1, no padding; -1 marks padding."""
-        scope = self._scope(x_BTD, positions_BT, cache)
+        """(B, T, D) → (B, T, D). `positions_BT` None: 0 … T-1, no padding; -1 marks padding. With a
+        cache `longest` tokens are in the longest row, the new ones included."""
+        scope = self._scope(x_BTD, positions_BT, cache, longest)
         for number, layer in enumerate(self.layers):
             x_BTD = layer(x_BTD, scope, cross, number)
         y_BTD: Tensor = self.norm(x_BTD)
         return y_BTD
 
-    def _scope(self, x_BTD: Tensor, positions_BT: Tensor | None, cache: Cache | None) -> Scope:
+    def _scope(
+        self, x_BTD: Tensor, positions_BT: Tensor | None, cache: Cache | None, longest: int = 0
+    ) -> Scope:
         plain = positions_BT is None and cache is None
         if positions_BT is None:
             positions_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
         rotation = self.positions.rotation(positions_BT)
         if cache is not None:
-            mask = self._mask(positions_BT, cache.begin(positions_BT))
+            mask = self._mask(positions_BT, cache.begin(positions_BT, longest))
             return Scope(partial(exact, mask=mask), rotation, cache)
         return Scope(self._attend(positions_BT, plain=plain), rotation, None)
 
@@ -215,10 +219,11 @@ class Stack(nn.Module):
         mask = masks.real(queries_BT, keys_BS, seen_BTS)[:, None]
         return mask if bias is None else masks.additive(mask) + bias
 
-    def remember(self, states_BSD: Tensor, positions_BS: Tensor) -> Memory:
+    def remember(self, states_BSD: Tensor, lengths: Sequence[int], positions_BS: Tensor) -> Memory:
         """Each layer's cross keys and values of the encoder's output."""
         layers = (layer for layer in self.layers if isinstance(layer, CrossLayer))
-        return Memory([layer.cross.keys_values(states_BSD) for layer in layers], positions_BS)
+        cached = [layer.cross.keys_values(states_BSD) for layer in layers]
+        return Memory(cached, lengths, masks.padding(positions_BS))
 
 
 def cross_mask(positions_BS: Tensor | None) -> Tensor | None:

@@ -5,6 +5,7 @@ Wherever positions are given, -1 marks padding; None means 0, 1, 2 … with no p
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,11 +28,12 @@ class DecoderCache(NamedTuple):
     own: Cache
     memory: Memory | None
 
-    def reorder(self, rows_R: Tensor) -> None:
-        """Row r becomes what row `rows_R[r]` was; rows may be repeated, dropped or added."""
-        self.own.reorder(rows_R)
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
+        """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added. Every
+        `copies` rows that follow one another are about the same source."""
+        self.own.reorder(rows)
         if self.memory is not None:
-            self.memory.reorder(rows_R)
+            self.memory.reorder(rows, copies)
 
     def join(self, other: "DecoderCache") -> None:
         """Take in the rows of another cache, after those that are here."""
@@ -149,29 +151,38 @@ class Transformer(nn.Module):
         size: int,
         *,
         source_BS: Tensor | None = None,
-        source_positions_BS: Tensor | None = None,
+        source_lengths: Sequence[int] | None = None,
     ) -> DecoderCache:
-        """An empty cache for `rows` texts of up to `size` tokens; encodes the source, if any."""
+        """An empty cache for `rows` texts of up to `size` tokens; encodes the source, if any, whose
+        rows are as long as `source_lengths` says (None: none is padded)."""
         assert self.decoder is not None
         own = ATTENTION[self.config.attention].cache(self.config, rows, size, self.embedding.weight)
         if self.encoder is None:
             return DecoderCache(own, None)
         assert source_BS is not None
-        if source_positions_BS is None:
-            lengths_B = torch.full((rows,), source_BS.size(1), device=source_BS.device)
-            source_positions_BS = padded_positions(lengths_B, source_BS.size(1))
-        states_BSD = self.encode(source_BS, source_positions_BS)
-        return DecoderCache(own, self.decoder.remember(states_BSD, source_positions_BS))
+        lengths = source_lengths or [source_BS.size(1)] * rows
+        lengths_B = torch.tensor(lengths, device=source_BS.device)
+        positions_BS = padded_positions(lengths_B, source_BS.size(1))
+        states_BSD = self.encode(source_BS, positions_BS)
+        return DecoderCache(own, self.decoder.remember(states_BSD, lengths, positions_BS))
 
-    def decode(self, ids_BT: Tensor, positions_BT: Tensor, cache: DecoderCache) -> Tensor:
-        """The states (B, T, D) of new tokens that stand at `positions_BT`, after what is cached."""
+    def decode(
+        self, ids_BT: Tensor, positions_BT: Tensor, cache: DecoderCache, longest: int | None = None
+    ) -> Tensor:
+        """The states (B, T, D) of new tokens that stand at `positions_BT`, after what is cached.
+
+        `longest` tokens are then in the longest row; None reads it from the positions, for which a
+        GPU must wait.
+        """
         assert self.decoder is not None
         cross = None
         if cache.memory is not None:
-            cross = CrossScope(None, cache.memory.layers, cross_mask(cache.memory.positions_BS))
+            cross = CrossScope(None, cache.memory.layers, cache.memory.mask_B11S)
+        if longest is None:
+            longest = int(positions_BT.max()) + 1
         x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT)
         states_BTD: Tensor = self.decoder(
-            x_BTD, positions_BT=positions_BT, cache=cache.own, cross=cross
+            x_BTD, positions_BT=positions_BT, cache=cache.own, longest=longest, cross=cross
         )
         return states_BTD
 

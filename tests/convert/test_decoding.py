@@ -70,9 +70,9 @@ class Uncached:
         source_BS = None if source is None else torch.tensor([source])
         return self.model(torch.tensor([written]), source_BS=source_BS)[0, -1]
 
-    def reorder(self, rows_R: Tensor) -> None:
-        self.written = [self.written[row] for row in rows_R.tolist()]
-        self.sources = [self.sources[row] for row in rows_R.tolist()]
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
+        self.written = [self.written[row] for row in rows]
+        self.sources = [self.sources[row] for row in rows]
 
 
 def ours(

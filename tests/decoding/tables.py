@@ -33,8 +33,9 @@ class TableStepper:
                 logits_RV[row, token] = math.log(probability)
         return logits_RV
 
-    def reorder(self, rows_R: Tensor) -> None:
-        self.written = [self.written[row] for row in rows_R.tolist()]
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
+        assert len(rows) % copies == 0
+        self.written = [self.written[row] for row in rows]
 
 
 def _unit(tokens: tuple[int, ...]) -> Sequence[float]:
@@ -67,12 +68,12 @@ STEPPERS = {"contrastive": StateTable}  # of searches that want more than a tabl
 class RewindingTable(TableStepper):
     """A table that takes several tokens at once, and takes them back."""
 
-    def extend(self, ids_RT: Tensor, counts_R: Tensor) -> Tensor:
+    def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
         rows, size = ids_RT.shape
         logits_RTV = torch.zeros(rows, size, self.size)
         self.steps += 1
         for place in range(size):
-            for row in (counts_R > place).nonzero()[:, 0].tolist():
+            for row in [row for row, count in enumerate(counts) if count > place]:
                 before, token = self.written[row], int(ids_RT[row, place])
                 self.written[row] = () if before is None else (*before, token)
                 logits_RTV[row, place] = float("-inf")
@@ -80,8 +81,8 @@ class RewindingTable(TableStepper):
                     logits_RTV[row, place, following] = math.log(probability)
         return logits_RTV
 
-    def rewind(self, counts_R: Tensor) -> None:
-        for row, count in enumerate(counts_R.tolist()):
+    def rewind(self, counts: Sequence[int]) -> None:
+        for row, count in enumerate(counts):
             tokens = self.written[row]
             assert tokens is not None and count <= len(tokens)
             self.written[row] = tokens[: len(tokens) - count]

@@ -29,7 +29,7 @@ class Scripted:
     def admit(self, tasks, copies=1):
         pass
 
-    def reorder(self, rows_R):
+    def reorder(self, rows, copies=1):
         pass
 
     def draft(self, rows, most):

@@ -64,6 +64,14 @@ def source_of(model: Transformer, rows: int) -> dict[str, Tensor]:
     }
 
 
+def cached_source(source: dict[str, Tensor]) -> dict[str, object]:
+    """The same for a cache, which is told lengths."""
+    if not source:
+        return {}
+    lengths = (source["source_positions_BS"] >= 0).sum(dim=1).tolist()
+    return {"source_BS": source["source_BS"], "source_lengths": lengths}
+
+
 @pytest.mark.parametrize("variant", WITH_DECODER, ids=name)
 @torch.no_grad()
 def test_decoding_with_a_cache_equals_the_full_pass(variant: dict[str, object]) -> None:
@@ -72,7 +80,7 @@ def test_decoding_with_a_cache_equals_the_full_pass(variant: dict[str, object]) 
     ids_BT, lengths = some_ids(2, 12), torch.tensor([6, 3])
     source = source_of(model, 2)
     full_BTV = model(ids_BT, **source)
-    cache = model.new_cache(2, 12, **source)
+    cache = model.new_cache(2, 12, **cached_source(source))
     prompt_BT = padded_positions(lengths, 6)
     states_BTD = model.decode(ids_BT[:, :6], prompt_BT, cache)
     for row, length in enumerate(lengths):
@@ -92,10 +100,10 @@ def test_a_reordered_cache_goes_on_as_the_chosen_rows(variant: dict[str, object]
     model = tiny_model(**variant)
     ids_BT, source = some_ids(2, 6), source_of(model, 2)
     full_BTV = model(ids_BT, **source)
-    cache = model.new_cache(2, 6, **source)
+    cache = model.new_cache(2, 6, **cached_source(source))
     model.decode(ids_BT[:, :5], torch.arange(5).expand(2, 5), cache)
     rows_R = torch.tensor([1, 1, 0])
-    cache.reorder(rows_R)
+    cache.reorder(rows_R.tolist())
     last_R1 = torch.full((3, 1), 5)
     logits_R1V = model.logits(model.decode(ids_BT[rows_R, 5:], last_R1, cache))
     torch.testing.assert_close(logits_R1V[:, 0], full_BTV[rows_R, 5], atol=1e-5, rtol=0)

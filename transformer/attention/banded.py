@@ -53,7 +53,7 @@ def band_mask(band: Band, positions_BT: Tensor, mask: MakeMask, *, causal: bool)
     """Lay out a band over rows of positions (1 or B, T) with -1 for padding."""
     size, first = band.block, band.global_tokens
     filled_BT = F.pad(positions_BT, (0, -positions_BT.size(1) % size), value=-1)
-    queries_BNC = filled_BT.unflatten(1, (-1, size))
+    queries_BNC = torch.unflatten(filled_BT, 1, (-1, size))
     near_BNS = _neighbours(queries_BNC, causal=causal, value=-1)
     if first:  # which have columns of their own
         near_BNS = near_BNS.masked_fill(near_BNS < first, -1)
@@ -78,13 +78,13 @@ def banded(
     rows, length = q_BTHK.shape[:2]
     band, mask = seen.band, seen.mask_NhCS
     filled = (0, 0, 0, 0, 0, -length % band.block)
-    q_BNCHK = F.pad(q_BTHK, filled).unflatten(1, (-1, band.block))
+    q_BNCHK = torch.unflatten(F.pad(q_BTHK, filled), 1, (-1, band.block))
     blocks = q_BNCHK.size(1)
     if len(mask) < rows * blocks:
         mask = mask.repeat(rows, 1, 1, 1)
     k_NSGK, v_NSGK = (_block_keys(x, blocks, seen, filled) for x in (k_BTGK, v_BTGK))
     out_NCHK = exact(q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, scale=scale, mask=mask, dropout=dropout)
-    out_BTHK = out_NCHK.unflatten(0, (rows, blocks)).flatten(1, 2)[:, :length]
+    out_BTHK = torch.unflatten(out_NCHK, 0, (rows, blocks)).flatten(1, 2)[:, :length]
     if seen.first_BhTS is None:
         return out_BTHK
     first, mask = band.global_tokens, seen.first_BhTS
@@ -94,7 +94,7 @@ def banded(
 
 def _block_keys(x_BTGK: Tensor, blocks: int, seen: BandMask, filled: tuple[int, ...]) -> Tensor:
     """Keys or values that each block sees (N, S, G, K), in the order of the mask's columns."""
-    near = F.pad(x_BTGK, filled).unflatten(1, (blocks, -1))
+    near = torch.unflatten(F.pad(x_BTGK, filled), 1, (blocks, -1))
     near = _neighbours(near, causal=seen.causal)
     first = seen.band.global_tokens
     if first:

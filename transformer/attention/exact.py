@@ -39,11 +39,12 @@ def _by_group(
     that no key or value is copied; arXiv 2305.13245. The mask follows them."""
     groups = k_BSGK.size(2)
     shared, length = q_BTHK.size(2) // groups, q_BTHK.size(1)
-    q_BGRK = q_BTHK.unflatten(2, (groups, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+    q_BGRK = torch.unflatten(q_BTHK, 2, (groups, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
     k_BGSK, v_BGSK = k_BSGK.transpose(1, 2), v_BSGK.transpose(1, 2)
     if mask is not None and shared > 1:
         if mask.size(1) > 1:  # differs from head to head
-            mask = mask.expand(-1, -1, length, -1).unflatten(1, (groups, shared)).flatten(2, 3)
+            mask = mask.expand(-1, -1, length, -1)
+            mask = torch.unflatten(mask, 1, (groups, shared)).flatten(2, 3)
         elif mask.size(2) > 1:
             mask = mask.repeat(1, 1, shared, 1)
     return q_BGRK, k_BGSK, v_BGSK, mask
@@ -52,7 +53,7 @@ def _by_group(
 def _by_head(out_BGRK: Tensor, heads: int) -> Tensor:
     """Undo what `_by_group` did to the queries: (B, T, H, K)."""
     shared = heads // out_BGRK.size(1)
-    return out_BGRK.unflatten(2, (shared, -1)).permute(0, 3, 1, 2, 4).flatten(2, 3)
+    return torch.unflatten(out_BGRK, 2, (shared, -1)).permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 
 # Up to this many scores a head, matrix products beat the CPU's fused kernel in bfloat16, whose

@@ -18,7 +18,7 @@ from .processors import Chain
 from .stepper import Stepper
 from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task
 from .topk import top
-from .writing import next_ids, numbers
+from .writing import fetch, next_ids, numbers
 
 _NEVER = float("-inf")
 
@@ -116,7 +116,7 @@ class BeamSearch:
                     kept += [base + place * self._each + parent for parent in some]
             else:
                 done.append(self._finish(task))
-        stepper.reorder(torch.tensor(kept, dtype=torch.long))
+        stepper.reorder(kept, self.width)
         return done
 
     def _candidates(
@@ -133,15 +133,16 @@ class BeamSearch:
             extra_RC = torch.where(extra_RC < 0, tokens_RC[:, :1], extra_RC)  # which is there
             tokens_RC = torch.cat([tokens_RC, extra_RC], dim=1)
             ranks_RC, count = ranked_RV.gather(1, tokens_RC), tokens_RC.size(1) * self._each
-        gains_RC = numbers(gains_RV.gather(1, tokens_RC))
+        gains_RC = gains_RV.gather(1, tokens_RC)
         sums_R1 = gains_RC.new_tensor([b.sum for g in groups for b in g.beams])[:, None]
         sums_RC = sums_R1 + ranks_RC
         each, by_group = sums_RC.size(1), (len(groups), -1)
         best, places = sums_RC.view(by_group).topk(min(count, each * self._each))
         tokens, gains = (part.view(by_group).gather(1, places) for part in (tokens_RC, gains_RC))
-        columns = (best, places // each, tokens, gains)
-        found = zip(*(column.tolist() for column in columns), strict=True)
-        return [[*map(Candidate._make, zip(*some, strict=True))] for some in found]
+        columns = fetch(best, places // each, tokens, gains)
+        numbers(columns[-1])
+        found = columns.permute(1, 2, 0).tolist()  # groups, candidates, columns
+        return [[Candidate(s, int(p), int(t), g) for s, p, t, g in some] for some in found]
 
     def _grow(self, text: list[Group], place: int, candidates: list[Candidate]) -> list[int]:
         """Let a group go on by a token. Returns the beams from which its beams come."""

@@ -15,7 +15,7 @@ from ..config import ConfigError
 from .processors import Chain
 from .stepper import StateStepper, Stepper
 from .tasks import Event, Finished, Row, SearchOptions, Task
-from .writing import Text, numbers
+from .writing import Text, fetch, numbers
 
 _NEVER = float("-inf")
 
@@ -78,7 +78,7 @@ class ContrastiveSearch:
             self._propose([choices[p] for p in going], logits_RV[[rows[p] for p in going]])
         events += self._finish()
         stay = [rows[place] for place in going if choices[place].text.reason is None]
-        stepper.reorder(torch.tensor(stay, dtype=torch.long).repeat_interleave(self.width))
+        stepper.reorder([row for row in stay for _ in range(self.width)], self.width)
         return events
 
     def _best(self, choices: Sequence[_Choice], stepper: StateStepper) -> list[int]:
@@ -97,14 +97,16 @@ class ContrastiveSearch:
         count = min(self.width, logits_BV.size(1))
         ids_BK = shaped_BV.topk(count).indices
         chances_BK = shaped_BV.softmax(dim=-1).gather(1, ids_BK)
-        gains_BK = numbers(logits_BV.log_softmax(dim=-1).gather(1, ids_BK))
-        stuck = shaped_BV.amax(dim=-1).isneginf().tolist()
+        gains_BK = logits_BV.log_softmax(dim=-1).gather(1, ids_BK)
+        stuck_BK = shaped_BV.amax(dim=-1, keepdim=True).isneginf().expand_as(ids_BK)
+        columns = fetch(stuck_BK, ids_BK, chances_BK, gains_BK)
+        numbers(columns[-1])
         spare = self.width - count  # of a vocabulary smaller than that
-        columns = (part.tolist() for part in (ids_BK, chances_BK, gains_BK))
-        for choice, no, ids, chances, gains in zip(choices, stuck, *columns, strict=True):
-            if no:
+        for choice, no, ids, chances, gains in zip(choices, *columns.tolist(), strict=True):
+            if no[0]:
                 choice.text.reason = "stuck"
-            choice.tokens = ids + ids[:1] * spare
+            tokens = [int(token) for token in ids]
+            choice.tokens = tokens + tokens[:1] * spare
             choice.chances = chances + [0.0] * spare
             choice.log_probabilities = gains
 

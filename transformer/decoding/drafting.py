@@ -29,7 +29,7 @@ class Drafter(Protocol):
         """The tokens that may come next in each row, at most so many; perhaps none."""
         ...
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""
         ...
 
@@ -57,7 +57,7 @@ class Lookup:
     def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
         """See Drafter."""
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""
 
     def draft(self, rows: Sequence[Row], most: Sequence[int]) -> list[list[int]]:
@@ -135,10 +135,10 @@ class ModelDrafter:
             there = len(task.prompt) - 1
             self._read += [_Read(there, there) for _ in range(copies)]
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower. No row comes twice."""
-        self._stepper.reorder(rows_R)
-        self._read = [self._read[row] for row in rows_R.tolist()]
+        self._stepper.reorder(rows, copies)
+        self._read = [self._read[row] for row in rows]
 
     def draft(self, rows: Sequence[Row], most: Sequence[int]) -> list[list[int]]:
         """See Drafter."""
@@ -170,17 +170,17 @@ class ModelDrafter:
         right = [read.right(some) for read, some in zip(self._read, tokens, strict=True)]
         wrong = [read.count - count for read, count in zip(self._read, right, strict=True)]
         if any(wrong):
-            self._stepper.rewind(torch.tensor(wrong))
+            self._stepper.rewind(wrong)
         self._read = [_Read(count, count) for count in right]
 
     def _extend(self, new: Sequence[Sequence[int]]) -> Tensor:
         """Read new tokens; what may come after the last of each row's (R, V)."""
         counts = [len(some) for some in new]
-        counts_R = torch.tensor(counts)
-        logits_RTV = self._stepper.extend(pad(new, 0), counts_R)
+        logits_RTV = self._stepper.extend(pad(new, 0), counts)
         for read, count in zip(self._read, counts, strict=True):
             read.count += count
-        return logits_RTV[torch.arange(len(new)), (counts_R - 1).clamp(min=0)]
+        last_R = torch.tensor(counts).sub(1).clamp(min=0)
+        return logits_RTV[torch.arange(len(new)), last_R]
 
 
 DRAFTERS: Table[Callable[[DraftOptions], Drafter]] = Table(

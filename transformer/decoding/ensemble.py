@@ -55,19 +55,19 @@ class EnsembleStepper:
         each = [some.to(logits[0].device).log_softmax(dim=-1) for some in logits]
         return self._combine(torch.stack(each))
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""
         for stepper in self._steppers:
-            stepper.reorder(rows_R)
+            stepper.reorder(rows, copies)
 
-    def extend(self, ids_RT: Tensor, counts_R: Tensor) -> Tensor:
+    def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
         """See RewindingStepper."""
-        return self._average([each.extend(ids_RT, counts_R) for each in self._rewinding()])
+        return self._average([each.extend(ids_RT, counts) for each in self._rewinding()])
 
-    def rewind(self, counts_R: Tensor) -> None:
+    def rewind(self, counts: Sequence[int]) -> None:
         """See RewindingStepper."""
         for stepper in self._rewinding():
-            stepper.rewind(counts_R)
+            stepper.rewind(counts)
 
     def _rewinding(self) -> Iterator[RewindingStepper]:
         for stepper in self._steppers:

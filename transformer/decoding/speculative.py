@@ -5,7 +5,6 @@ Shape suffixes: R rows, T tokens, V vocabulary.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from ..attention import ATTENTION
@@ -51,10 +50,11 @@ class _Pace:
                 self._misses[row] = 0 if kept else self._misses[row] + 1
                 self._rests[row] = min(2 ** self._misses[row] - 1, _LONGEST_REST)
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""
-        self._misses = [self._misses[row] for row in rows_R.tolist()]
-        self._rests = [self._rests[row] for row in rows_R.tolist()]
+        del copies
+        self._misses = [self._misses[row] for row in rows]
+        self._rests = [self._rests[row] for row in rows]
 
 
 class SpeculativeSearch(Writing):
@@ -88,11 +88,11 @@ class SpeculativeSearch(Writing):
         rooms = [row.task.limit - len(row.written) - 1 for row in rows]
         drafts = self._drafter.draft(rows, self._pace.within(rooms, self._ahead))
         read = [[row.last, *draft] for row, draft in zip(rows, drafts, strict=True)]
-        logits_RTV = stepper.extend(pad(read, 0), torch.tensor([len(some) for some in read]))
+        logits_RTV = stepper.extend(pad(read, 0), [len(some) for some in read])
         events, kept = self._verify(drafts, logits_RTV)
         guessed = [len(draft) for draft in drafts]
         if guessed != kept:
-            stepper.rewind(torch.tensor(guessed) - torch.tensor(kept))
+            stepper.rewind([count - right for count, right in zip(guessed, kept, strict=True)])
         self.proposed += sum(guessed)
         self.accepted += sum(kept)
         self._pace.note(guessed, kept)

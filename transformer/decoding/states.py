@@ -3,6 +3,8 @@
 Shape suffixes: R rows, T tokens, D d_model.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from ..cache import Buffers
@@ -15,18 +17,18 @@ class States:
         self._buffers = Buffers([like.new_zeros(rows, slots + 1, width)])
         self._used = 0
 
-    def write(self, slots_RT: Tensor, states_RTD: Tensor) -> None:
-        """Keep new states; slot -1 is padding."""
+    def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:
+        """Keep new states, with which the longest row has `longest`; slot -1 is padding."""
         self._buffers.write(0, slots_RT, states_RTD)
-        self._used = int(slots_RT.max()) + 1
+        self._used = longest
 
     def read(self) -> Tensor:
         """What is kept, (R, T, D) with T the longest row's tokens."""
         return self._buffers.read(0, self._used)
 
-    def reorder(self, rows_R: Tensor) -> None:
-        """Row r becomes what row `rows_R[r]` was."""
-        self._buffers.reorder(rows_R, self._used)
+    def reorder(self, rows: Sequence[int]) -> None:
+        """Row r becomes what row `rows[r]` was."""
+        self._buffers.reorder(rows, self._used)
 
     def join(self, other: "States") -> None:
         """Take in the rows of another, after those that are here."""

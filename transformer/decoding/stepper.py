@@ -4,12 +4,12 @@ Shape suffixes: R rows (texts being written), V vocabulary, T tokens, D d_model.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from ..data import pad, pad_rows
+from ..data import pad
 from ..masks import padded_positions
 from ..model import DecoderCache, Transformer
 from .states import States
@@ -19,8 +19,9 @@ from .tasks import Task
 class Follower(Protocol):
     """Something whose rows are those of a search."""
 
-    def reorder(self, rows_R: Tensor) -> None:
-        """Row r becomes what row `rows_R[r]` was; rows may be repeated, dropped or added."""
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
+        """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added. Every
+        `copies` rows that follow one another are about the same text."""
         ...
 
 
@@ -51,12 +52,12 @@ class StateStepper(Stepper, Protocol):
 class RewindingStepper(Stepper, Protocol):
     """A stepper that takes several tokens at once, and takes them back."""
 
-    def extend(self, ids_RT: Tensor, counts_R: Tensor) -> Tensor:
-        """Take the first `counts_R` tokens of each row, none in some; return what may come after
+    def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
+        """Take the first `counts` tokens of each row, none in some; return what may come after
         each, as logits (R, T, V)."""
         ...
 
-    def rewind(self, counts_R: Tensor) -> None:
+    def rewind(self, counts: Sequence[int]) -> None:
         """Take each row's last tokens back."""
         ...
 
@@ -67,22 +68,23 @@ class _Rows:
     def __init__(self, model: Transformer, cache: DecoderCache, states: States | None) -> None:
         self.model, self.cache, self.states = model, cache, states
 
-    def read(self, ids_RT: Tensor, positions_RT: Tensor) -> Tensor:
-        """The states (R, T, D) of new tokens."""
+    def read(self, ids_RT: Tensor, positions_RT: Tensor, longest: int) -> Tensor:
+        """The states (R, T, D) of new tokens, with which the longest row has `longest`."""
         if self.states is None:
-            return self.model.decode(ids_RT, positions_RT, self.cache)
+            return self.model.decode(ids_RT, positions_RT, self.cache, longest)
         # A candidate for the last token of a text that fills the context has no position of its
         # own: it is read at the last one.
-        within_RT = positions_RT.clamp(max=self.model.config.max_positions - 1)
-        hidden_RTD = self.model.decode(ids_RT, within_RT, self.cache)
-        self.states.write(positions_RT, hidden_RTD)
+        most = self.model.config.max_positions
+        within_RT = positions_RT.clamp(max=most - 1)
+        hidden_RTD = self.model.decode(ids_RT, within_RT, self.cache, min(longest, most))
+        self.states.write(positions_RT, hidden_RTD, longest)
         return hidden_RTD
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""
-        self.cache.reorder(rows_R)
+        self.cache.reorder(rows, copies)
         if self.states is not None:
-            self.states.reorder(rows_R)
+            self.states.reorder(rows)
 
     def trim(self, length: int) -> None:
         """No row is longer than this now."""
@@ -105,24 +107,23 @@ class ModelStepper:
         self._model, self._keep = model, keep_states
         self._device = model.embedding.weight.device
         self._memory: _Rows | None = None
-        self._positions_R = torch.empty(0, dtype=torch.long, device=self._device)
+        self._lengths: list[int] = []  # tokens that each row has read
 
     def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
         """See Stepper. Encodes sources and reads prompts."""
-        lengths_B = self._tensor([len(task.prompt) - 1 for task in tasks])
+        lengths = [len(task.prompt) - 1 for task in tasks]
         memory = self._begin(tasks)
-        if longest := int(lengths_B.max()):
+        if longest := max(lengths):
             ids_BT = pad([task.prompt[:-1] for task in tasks], 0).to(self._device)
-            memory.read(ids_BT, padded_positions(lengths_B, longest))
+            memory.read(ids_BT, padded_positions(self._tensor(lengths), longest), longest)
+        rows = [row for row in range(len(tasks)) for _ in range(copies)]
         if copies > 1:
-            rows_R = torch.arange(len(tasks), device=self._device).repeat_interleave(copies)
-            memory.reorder(rows_R)
-            lengths_B = lengths_B[rows_R]
+            memory.reorder(rows, copies)
         if self._memory is None:
             self._memory = memory
         else:
             self._memory.join(memory)
-        self._positions_R = torch.cat([self._positions_R, lengths_B])
+        self._lengths += [lengths[row] for row in rows]
 
     def _begin(self, tasks: Sequence[Task]) -> _Rows:
         """Room for all that tasks' rows will read; those with states read their last token too."""
@@ -138,53 +139,54 @@ class ModelStepper:
     def _tensor(self, values: Sequence[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)
 
-    def _sources(self, tasks: Sequence[Task]) -> dict[str, Tensor]:
+    def _sources(self, tasks: Sequence[Task]) -> dict[str, Any]:
         if not self._model.config.has_encoder:
             return {}
-        source_BS, positions_BS = pad_rows([task.source for task in tasks], self._device)
-        return {"source_BS": source_BS, "source_positions_BS": positions_BS}
+        lengths = [len(task.source) for task in tasks]
+        source_BS = pad([task.source for task in tasks], 0).to(self._device)
+        return {"source_BS": source_BS, "source_lengths": lengths}
 
     def step(self, ids_R: Tensor) -> Tensor:
         """See Stepper."""
         assert self._memory is not None, "no rows were admitted"
+        positions_R1 = self._tensor(self._lengths)[:, None]
+        self._lengths = [length + 1 for length in self._lengths]
         ids_R1 = ids_R[:, None].to(self._device)
-        hidden_R1D = self._memory.read(ids_R1, self._positions_R[:, None])
-        self._positions_R = self._positions_R + 1
+        hidden_R1D = self._memory.read(ids_R1, positions_R1, max(self._lengths))
         return self._model.logits(hidden_R1D)[:, 0].float()
 
     def states(self) -> tuple[Tensor, Tensor]:
         """See StateStepper."""
         assert self._memory is not None, "no rows were admitted"
         assert self._memory.states is not None, "keep_states was not asked for"
-        return self._memory.states.read(), self._positions_R
+        return self._memory.states.read(), self._tensor(self._lengths)
 
-    def extend(self, ids_RT: Tensor, counts_R: Tensor) -> Tensor:
+    def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
         """See RewindingStepper. Raises ConfigError for a sliding window."""
         assert self._memory is not None, "no rows were admitted"
-        counts_R = counts_R.to(self._device)
-        new_RT = padded_positions(counts_R, ids_RT.size(1))
-        positions_RT = torch.where(new_RT < 0, -1, new_RT + self._positions_R[:, None])
-        hidden_RTD = self._memory.read(ids_RT.to(self._device), positions_RT)
-        self._move(counts_R)
+        new_RT = padded_positions(self._tensor(counts), ids_RT.size(1))
+        before_R1 = self._tensor(self._lengths)[:, None]
+        positions_RT = torch.where(new_RT < 0, -1, new_RT + before_R1)
+        self._move(counts)
+        hidden_RTD = self._memory.read(ids_RT.to(self._device), positions_RT, max(self._lengths))
         return self._model.logits(hidden_RTD).float()
 
-    def rewind(self, counts_R: Tensor) -> None:
+    def rewind(self, counts: Sequence[int]) -> None:
         """See RewindingStepper."""
-        self._move(-counts_R.to(self._device))
+        self._move([-count for count in counts])
 
-    def _move(self, counts_R: Tensor) -> None:
-        """Let rows end elsewhere, and the cache know how long the longest is: it need not be
-        among those that have read something."""
+    def _move(self, counts: Sequence[int]) -> None:
+        """Let rows end elsewhere. Raises ConfigError where nothing can be taken back."""
         assert self._memory is not None, "no rows were admitted"
-        self._positions_R = self._positions_R + counts_R
-        self._memory.trim(int(self._positions_R.max()))
+        moved = zip(self._lengths, counts, strict=True)
+        self._lengths = [length + count for length, count in moved]
+        self._memory.trim(max(self._lengths))
 
-    def reorder(self, rows_R: Tensor) -> None:
+    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""
-        if not len(rows_R):  # the next to come need not have this one's sizes
-            self._memory, self._positions_R = None, self._positions_R[:0]
+        if not rows:  # the next to come need not have this one's sizes
+            self._memory, self._lengths = None, []
             return
         assert self._memory is not None, "no rows were admitted"
-        rows_R = rows_R.to(self._device)
-        self._memory.reorder(rows_R)
-        self._positions_R = self._positions_R[rows_R]
+        self._memory.reorder(rows, copies)
+        self._lengths = [self._lengths[row] for row in rows]

@@ -42,10 +42,10 @@ def top_p(value: float) -> Processor:
     def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
         del rows
         chances_RV = logits_RV.softmax(dim=-1)
-        for count in (min(_FEW, logits_RV.size(1)), logits_RV.size(1)):
+        for count in _sizes(logits_RV):
             chances_RC, order_RC = chances_RV.topk(count)
             masses_RC = chances_RC.cumsum(dim=-1)
-            if bool((masses_RC[:, -1] >= value).all()):  # few are enough as a rule
+            if count == logits_RV.size(1) or bool((masses_RC[:, -1] >= value).all()):
                 break
         dropped_RV = torch.ones_like(logits_RV, dtype=torch.bool)
         dropped_RV.scatter_(1, order_RC, masses_RC - chances_RC >= value)
@@ -123,13 +123,20 @@ def eta_cutoff(value: float) -> Processor:
     return process
 
 
+def _sizes(logits_RV: Tensor) -> tuple[int, ...]:
+    """How many of the likeliest tokens to sort: few are enough as a rule, but to read whether they
+    are a GPU would have to wait."""
+    size = logits_RV.size(1)
+    return (_FEW, size) if logits_RV.device.type == "cpu" and size > _FEW else (size,)
+
+
 def _distance_of_mass(distances_RV: Tensor, logs_RV: Tensor, mass: float) -> Tensor:
     """Up to which distance (R, 1) tokens have this mass between them. Few are enough as a rule, and
     to find them takes a sixth of the time of sorting all."""
-    for count in (min(_FEW, logs_RV.size(1)), logs_RV.size(1)):
+    for count in _sizes(logs_RV):
         nearest_RC, order_RC = distances_RV.topk(count, largest=False)
         masses_RC = logs_RV.gather(1, order_RC).exp().cumsum(dim=-1)
-        if bool((masses_RC[:, -1] >= mass).all()):
+        if count == logs_RV.size(1) or bool((masses_RC[:, -1] >= mass).all()):
             break
     last_R1 = (masses_RC < mass).sum(dim=-1, keepdim=True).clamp(max=count - 1)
     return nearest_RC.gather(1, last_R1)

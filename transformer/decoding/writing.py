@@ -5,6 +5,7 @@ Shape suffixes: R rows being written, V vocabulary.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -98,17 +99,18 @@ class Writing:
         rows = [text.row for text in texts]
         shaped_RV = self._process(logits_RV, rows)
         ids_R = self._pick(shaped_RV, rows, self._options)
-        gains_RV = logits_RV.log_softmax(dim=-1)
-        chosen = numbers(gains_RV.gather(1, ids_R[:, None]))[:, 0].tolist()
-        stuck = [False] * len(rows)
-        if shaped_RV is not logits_RV:
-            stuck = shaped_RV.amax(dim=-1).isneginf().tolist()
+        gains_R = logits_RV.log_softmax(dim=-1).gather(1, ids_R[:, None])[:, 0]
+        none = shaped_RV is logits_RV  # nothing was forbidden
+        stuck_R = torch.zeros_like(ids_R) if none else shaped_RV.amax(dim=-1).isneginf()
+        ids, gains, stuck = fetch(ids_R, gains_R, stuck_R)
+        numbers(gains)
         events: list[Event] = []
-        for text, token, gain, no in zip(texts, ids_R.tolist(), chosen, stuck, strict=True):
+        columns = zip(texts, ids.tolist(), gains.tolist(), stuck.tolist(), strict=True)
+        for text, token, gain, no in columns:
             if no:
                 text.reason = "stuck"
             else:
-                events.append(text.take(token, gain, self._options))
+                events.append(text.take(int(token), gain, self._options))
         return events
 
     def _finish(self) -> list[Event]:
@@ -125,8 +127,26 @@ class Writing:
         stay = close_gaps([text.reason is None for text in self._texts])
         if len(stay) < len(self._texts):
             self._texts = [self._texts[place] for place in stay]
+            copies = equal_runs([text.row.task for text in self._texts])
             for follower in followers:
-                follower.reorder(torch.tensor(stay, dtype=torch.long))
+                follower.reorder(stay, copies)
+
+
+def fetch(*columns: Tensor) -> Tensor:
+    """Read columns of equal shape from their device, all at once, for a GPU is waited for each
+    time. Float64 holds every id and every float32 as it is."""
+    return torch.stack([column.double() for column in columns]).cpu()
+
+
+def equal_runs(tasks: Sequence[Task]) -> int:
+    """How many rows in a row are about the same text, where that is the same for all; else 1.
+
+    >>> one, two = Task(prompt=[1], limit=1), Task(prompt=[1], limit=1)
+    >>> equal_runs([one, one, two, two]), equal_runs([one, one, two])
+    (2, 1)
+    """
+    runs = {sum(1 for _ in run) for _, run in groupby(tasks, key=id)}
+    return runs.pop() if len(runs) == 1 else 1
 
 
 def numbers(gains: Tensor) -> Tensor:
