@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transformer.training.events import Event, Finished, Notice, Started, Validated
-from transformer.training.loop import StepReport
+from transformer.training.loop import SkippedStep, StepReport
 
 from .console import is_terminal, say
 
@@ -100,6 +100,9 @@ def record(event: Event) -> dict[str, Any] | None:
     """An event as a line of metrics.jsonl; None for what is no number."""
     if isinstance(event, StepReport):
         return {"event": "step", **event._asdict()}
+    if isinstance(event, SkippedStep):  # JSON knows no NaN
+        numbers = {"loss": str(event.loss), "gradient_norm": str(event.gradient_norm)}
+        return {"event": "skipped", **event._asdict(), **numbers}
     if isinstance(event, Validated):
         scores = {
             s.name: {"value": s.value, "signature": s.signature} for s in event.scores.values()
@@ -154,20 +157,44 @@ class _screen:  # noqa: N801  (a context manager, used as a function)
 
 
 def _line(event: Event, view: View, live: bool) -> str | None:
-    if isinstance(event, Notice):
-        return event.text
-    if isinstance(event, Started):
-        return (
-            f"{event.parameters:,} parameters on {event.device}; {event.steps:,} steps, "
-            f"{event.batches_per_epoch:,} batches an epoch"
-        )
-    if isinstance(event, Validated):
-        return f"validation at {describe(event)}{' (best)' if event.best else ''}"
-    if isinstance(event, Finished):
-        return f"{event.reason} at step {event.step:,}"
-    if isinstance(event, StepReport) and not live and event.step % _EVERY == 0:
-        return (
-            f"step {event.step:,}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
-            f"learning rate {event.learning_rate:.2e}, {clock(view.seconds_left())} left"
-        )
+    if isinstance(event, StepReport):
+        return None if live or event.step % _EVERY else _step_line(event, view)
+    for kind, line in _LINES.items():
+        if isinstance(event, kind):
+            return line(event)
     return None
+
+
+def _step_line(event: StepReport, view: View) -> str:
+    return (
+        f"step {event.step:,}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
+        f"learning rate {event.learning_rate:.2e}, {clock(view.seconds_left())} left"
+    )
+
+
+def _started_line(event: Started) -> str:
+    return (
+        f"{event.parameters:,} parameters on {event.device}; {event.steps:,} steps, "
+        f"{event.batches_per_epoch:,} batches an epoch"
+    )
+
+
+def _skipped_line(event: SkippedStep) -> str:
+    return (
+        f"step {event.step:,} was skipped: its loss is {event.loss}, the gradient's norm "
+        f"{event.gradient_norm}; it has {event.batches}"
+    )
+
+
+def _finished_line(event: Finished) -> str:
+    skipped = f"; {event.skipped:,} steps were skipped" if event.skipped else ""
+    return f"{event.reason} at step {event.step:,}{skipped}"
+
+
+_LINES: dict[type[Event], Callable[[Any], str]] = {
+    Notice: lambda event: event.text,
+    Started: _started_line,
+    SkippedStep: _skipped_line,
+    Validated: lambda event: f"validation at {describe(event)}{' (best)' if event.best else ''}",
+    Finished: _finished_line,
+}

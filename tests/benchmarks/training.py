@@ -30,6 +30,7 @@ def batch() -> Batch:
     return Batch(
         ids_BT=ids_BT[:, :-1],
         targets_BT=ids_BT[:, 1:],
+        predicted_N=None,
         target_tokens=ROWS * LENGTH,
         rows=torch.arange(ROWS).numpy(),
         source_BS=torch.randint(4, VOCABULARY, (ROWS, LENGTH)),

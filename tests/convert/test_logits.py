@@ -55,6 +55,7 @@ def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path
     batch = Batch(
         ids_BT=read_BT,
         targets_BT=targets_BT,
+        predicted_N=(targets_BT != IGNORE).flatten().nonzero()[:, 0],
         target_tokens=int((targets_BT != IGNORE).sum()),
         rows=np.arange(len(lengths_B)),
         **source,

@@ -226,6 +226,7 @@ def test_training_that_diverges_says_so_and_keeps_the_last_checkpoint(tmp_path: 
     recipe = toy_recipe(tmp_path, optimizer="sgd", learning_rate=1e30, clip=0.0, warmup=4)
     with pytest.raises(ConfigError, match=r"lower training\.learning_rate"):
         train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()  # nothing was saved of it
 
 
 def test_line_ends_inside_a_record_do_not_shift_the_validation_text(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Token ids on disk, and batches of them."""
 
 from .batches import IGNORE, Batch, Data, PairData, WindowData, pad, pad_rows
+from .loader import BatchLoader, pins_memory
 from .store import TokenStore, TokenWriter
 
 __all__ = [
     "IGNORE",
     "Batch",
+    "BatchLoader",
     "Data",
     "PairData",
     "TokenStore",
@@ -13,4 +15,5 @@ __all__ = [
     "WindowData",
     "pad",
     "pad_rows",
+    "pins_memory",
 ]

@@ -1,12 +1,14 @@
 """Batches: each a pure function of the data, a seed and the step.
 
 So resuming needs nothing but the step's number, and any number of readers see the same order.
-Shape suffixes: B batch, T target tokens, S source tokens.
+Shape suffixes: B batch, T target tokens, S source tokens, N tokens to predict.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from .store import Ids, TokenStore
 IGNORE = -100  # a target that is none: padding
 
 Index = NDArray[np.int64]
+_SHOWN = 8  # rows of a batch that are named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,26 +30,24 @@ class Batch:
 
     ids_BT: Tensor
     targets_BT: Tensor  # IGNORE where there is nothing to predict
+    predicted_N: Tensor | None  # where there is, as places in B·T; None: everywhere
     target_tokens: int
     rows: Index  # which rows of the data these are
     source_BS: Tensor | None = None
     source_positions_BS: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
-        move = [self.ids_BT, self.targets_BT, self.source_BS, self.source_positions_BS]
-        ids, targets, source, positions = (
-            None if t is None else t.to(device, non_blocking=True) for t in move
-        )
-        assert ids is not None and targets is not None
-        return Batch(
-            ids_BT=ids,
-            targets_BT=targets,
-            target_tokens=self.target_tokens,
-            rows=self.rows,
-            source_BS=source,
-            source_positions_BS=positions,
-        )
+        """The same batch on a device; from pinned memory without waiting for it."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """The same batch in memory from which a GPU copies by itself."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        tensors = {name: v for name, v in vars(self).items() if isinstance(v, Tensor)}
+        changed: dict[str, Any] = {name: change(tensor) for name, tensor in tensors.items()}
+        return replace(self, **changed)
 
 
 class Data(Protocol):
@@ -56,6 +57,14 @@ class Data(Protocol):
 
     def batch(self, number: int) -> Batch:
         """Batch `number` of an endless shuffled sequence."""
+        ...
+
+    def target_tokens(self, number: int) -> int:
+        """Count the tokens that batch `number` has to predict, without making it."""
+        ...
+
+    def describe(self, number: int) -> str:
+        """Say which of the data are in batch `number`."""
         ...
 
     def in_order(self) -> Iterator[Batch]:
@@ -94,6 +103,30 @@ def cut(source_lengths: Index, target_lengths: Index, budget: int) -> list[int]:
     return [*cuts, len(source_lengths)]
 
 
+def gather(ids: Ids, starts: Index, lengths: Index, fill: int) -> tuple[Index, NDArray[np.bool_]]:
+    """Cut pieces out of a flat array into one of (B, longest), and say where they are in it.
+
+    >>> gather(np.array([5, 6, 7]), np.array([1, 0]), np.array([2, 1]), 0)[0].tolist()
+    [[6, 7], [5, 0]]
+    """
+    places = np.arange(lengths.max(initial=0))
+    inside, where = places < lengths[:, None], starts[:, None] + places
+    if inside.all():
+        return np.asarray(ids).take(where).astype(np.int64), inside
+    rows = np.full(inside.shape, fill, dtype=np.int64)
+    rows[inside] = np.asarray(ids).take(where[inside])
+    return rows, inside
+
+
+def _where(inside: NDArray[np.bool_]) -> Tensor | None:
+    """Flat places of what is inside; None where that is everything."""
+    return None if inside.all() else torch.from_numpy(np.flatnonzero(inside))
+
+
+def _shown(rows: Index) -> str:
+    return ", ".join(f"{row:,}" for row in rows[:_SHOWN]) + (" …" if len(rows) > _SHOWN else "")
+
+
 class PairData:
     """Source and target rows, batched by a budget of padded tokens among rows of like length.
 
@@ -117,15 +150,31 @@ class PairData:
         order = np.lexsort((self._source_lengths, self._target_lengths))
         self._cuts = cut(self._source_lengths[order], self._target_lengths[order], budget)
         self.batches_per_epoch = len(self._cuts) - 1
-        self._epoch = (-1, order, order)
+        self._epoch = lru_cache(maxsize=2)(self._shuffle)  # a step may end in the next one
 
     def batch(self, number: int) -> Batch:
         """See Data."""
+        return self._make(self._rows(number))
+
+    def target_tokens(self, number: int) -> int:
+        """See Data."""
+        return int(self._target_lengths[self._rows(number)].sum())
+
+    def describe(self, number: int) -> str:
+        """See Data."""
+        return f"pairs {_shown(self._rows(number))}"
+
+    def in_order(self) -> Iterator[Batch]:
+        """See Data."""
+        order = np.lexsort((self._source_lengths, self._target_lengths))
+        for first, last in pairwise(self._cuts):
+            yield self._make(order[first:last])
+
+    def _rows(self, number: int) -> Index:
         epoch, place = divmod(number, self.batches_per_epoch)
-        if self._epoch[0] != epoch:
-            self._epoch = (epoch, *self._shuffle(epoch))
-        _, order, batches = self._epoch
-        return self._rows(order, int(batches[place]))
+        order, batches = self._epoch(epoch)
+        chosen = int(batches[place])
+        return order[self._cuts[chosen] : self._cuts[chosen + 1]]
 
     def _shuffle(self, epoch: int) -> tuple[Index, Index]:
         generator = np.random.default_rng([self.seed, epoch])
@@ -133,27 +182,33 @@ class PairData:
         order = np.lexsort((ties, self._source_lengths, self._target_lengths))
         return order, generator.permutation(self.batches_per_epoch)
 
-    def in_order(self) -> Iterator[Batch]:
-        """See Data."""
-        order = np.lexsort((self._source_lengths, self._target_lengths))
-        for place in range(self.batches_per_epoch):
-            yield self._rows(order, place)
-
-    def _rows(self, order: Index, place: int) -> Batch:
-        rows = order[self._cuts[place] : self._cuts[place + 1]]
-        sources = [[*self.source[row], self.end] for row in rows]
-        targets = [self.target[row].tolist() for row in rows]
-        lengths_B = torch.tensor([len(row) for row in sources])
-        source_BS = pad(sources, self.end)
-        padded = bool((lengths_B < source_BS.size(1)).any())
+    def _make(self, rows: Index) -> Batch:
+        source_lengths, target_lengths = self._source_lengths[rows], self._target_lengths[rows]
+        # what follows a row is the end token, which is what padding is filled with
+        source_BS, read_BS = self._gather(self.source, rows, source_lengths)
+        ids_BT, real_BT = self._gather(self.target, rows, target_lengths)
+        targets_BT = np.where(real_BT, ids_BT, IGNORE)
+        ids_BT = np.roll(ids_BT, 1, axis=1)
+        ids_BT[:, 0] = self.begin
+        padded = not read_BS.all()
+        positions_BS = np.where(read_BS, np.arange(read_BS.shape[1]), -1)
         return Batch(
-            ids_BT=pad([[self.begin, *row] for row in targets], self.end),
-            targets_BT=pad([[*row, self.end] for row in targets], IGNORE),
-            target_tokens=sum(len(row) + 1 for row in targets),
+            ids_BT=torch.from_numpy(ids_BT),
+            targets_BT=torch.from_numpy(targets_BT),
+            predicted_N=_where(real_BT),
+            target_tokens=int(target_lengths.sum()),
             rows=rows,
-            source_BS=source_BS,
-            source_positions_BS=padded_positions(lengths_B, source_BS.size(1)) if padded else None,
+            source_BS=torch.from_numpy(source_BS),
+            source_positions_BS=torch.from_numpy(positions_BS) if padded else None,
         )
+
+    def _gather(
+        self, store: TokenStore, rows: Index, lengths: Index
+    ) -> tuple[Index, NDArray[np.bool_]]:
+        """Rows with the end token after each, which is counted in their lengths."""
+        ids_BT, _ = gather(store.ids, store.offsets[rows], lengths - 1, self.end)
+        ids_BT = np.pad(ids_BT, ((0, 0), (0, 1)), constant_values=self.end)
+        return ids_BT, np.arange(ids_BT.shape[1]) < lengths[:, None]
 
 
 class WindowData:
@@ -166,17 +221,32 @@ class WindowData:
         self.ids, self.seed = ids, seed
         self.context = min(context, len(self.ids) - 1)
         self._windows = max(1, (len(self.ids) - 1) // self.context - 1)
-        self._rows = min(max(1, budget // self.context), self._windows)
-        self.batches_per_epoch = self._windows // self._rows
-        self._epoch = (-1, np.empty(0, dtype=np.int64))
+        self._in_batch = min(max(1, budget // self.context), self._windows)
+        self.batches_per_epoch = self._windows // self._in_batch
+        self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
     def batch(self, number: int) -> Batch:
         """See Data."""
+        return self._make(self._starts(number))
+
+    def target_tokens(self, number: int) -> int:
+        """See Data."""
+        del number
+        return self._in_batch * self.context
+
+    def describe(self, number: int) -> str:
+        """See Data."""
+        return f"windows at tokens {_shown(self._starts(number))}"
+
+    def in_order(self) -> Iterator[Batch]:
+        """See Data. Each token but the first is predicted exactly once."""
+        starts = np.arange(0, len(self.ids) - 1, self.context)
+        for place in range(0, len(starts), self._in_batch):
+            yield self._make(starts[place : place + self._in_batch])
+
+    def _starts(self, number: int) -> Index:
         epoch, place = divmod(number, self.batches_per_epoch)
-        if self._epoch[0] != epoch:
-            self._epoch = (epoch, self._shuffle(epoch))
-        starts = self._epoch[1][place * self._rows : (place + 1) * self._rows]
-        return self._cut(starts)
+        return self._epoch(epoch)[place * self._in_batch : (place + 1) * self._in_batch]
 
     def _shuffle(self, epoch: int) -> Index:
         generator = np.random.default_rng([self.seed, epoch])
@@ -184,18 +254,14 @@ class WindowData:
         shift = generator.integers(0, min(room, self.context) + 1)
         return shift + self.context * generator.permutation(self._windows)
 
-    def in_order(self) -> Iterator[Batch]:
-        """See Data. Each token but the first is predicted exactly once."""
-        starts = np.arange(0, len(self.ids) - 1, self.context)
-        for place in range(0, len(starts), self._rows):
-            yield self._cut(starts[place : place + self._rows])
-
-    def _cut(self, starts: Index) -> Batch:
-        windows = [self.ids[start : start + self.context + 1].tolist() for start in starts]
-        targets_BT = pad([window[1:] for window in windows], IGNORE)
+    def _make(self, starts: Index) -> Batch:
+        lengths = np.minimum(self.context, len(self.ids) - 1 - starts)
+        ids_BT, real_BT = gather(self.ids, starts, lengths, 0)
+        targets_BT, _ = gather(self.ids, starts + 1, lengths, IGNORE)
         return Batch(
-            ids_BT=pad([window[:-1] for window in windows], 0),
-            targets_BT=targets_BT,
-            target_tokens=int((targets_BT != IGNORE).sum()),
+            ids_BT=torch.from_numpy(ids_BT),
+            targets_BT=torch.from_numpy(targets_BT),
+            predicted_N=_where(real_BT),
+            target_tokens=int(lengths.sum()),
             rows=starts,
         )

@@ -11,7 +11,7 @@ import torch
 from tokenizer import CorpusError
 
 from ..config import ConfigError
-from ..data import IGNORE, Batch, TokenStore, TokenWriter, WindowData
+from ..data import Batch, TokenStore, TokenWriter, WindowData
 from ..loading import LoadedModel, finite
 from ..losses import projected_cross_entropy
 from ..model import Transformer
@@ -47,12 +47,13 @@ def batch_loss(
     hidden_BTD = model.hidden(
         batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
     )
-    real_BT = batch.targets_BT != IGNORE
-    features_ND = model.head.features(hidden_BTD[real_BT])
+    hidden_ND, targets_N = hidden_BTD.flatten(0, 1), batch.targets_BT.flatten()
+    if batch.predicted_N is not None:
+        hidden_ND = hidden_ND.index_select(0, batch.predicted_N)
+        targets_N = targets_N.index_select(0, batch.predicted_N)
+    features_ND = model.head.features(hidden_ND)
     weight_VD, bias_V = model.projection()
-    return projected_cross_entropy(
-        features_ND, weight_VD, bias_V, batch.targets_BT[real_BT], smoothing=smoothing
-    )
+    return projected_cross_entropy(features_ND, weight_VD, bias_V, targets_N, smoothing=smoothing)
 
 
 @torch.no_grad()
@@ -60,11 +61,11 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     """The likelihood of all batches together; dropout must be off."""
     assert not model.training
     device = model.embedding.weight.device
-    nats, tokens = 0.0, 0
+    nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
     for batch in batches:
-        nats += float(batch_loss(model, batch.to(device))[1])
+        nats += batch_loss(model, batch.to(device))[1]
         tokens += batch.target_tokens
-    return Likelihood(nats, tokens)
+    return Likelihood(float(nats), tokens)
 
 
 def text_likelihood(

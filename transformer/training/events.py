@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..evaluation import Score
-from .loop import StepReport
+from .loop import SkippedStep, StepReport
 
 
 class Notice(NamedTuple):
@@ -47,6 +47,7 @@ class Finished(NamedTuple):
     step: int
     reason: str
     interrupted: bool
+    skipped: int = 0  # steps, in all of the run
 
 
-Event = Notice | Started | StepReport | Validated | Saved | Finished
+Event = Notice | Started | StepReport | SkippedStep | Validated | Saved | Finished

@@ -1,25 +1,38 @@
 """One step of training, and the state that steps change."""
 
+import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from checkpoints import flatten_optimizer, load_tensors, save_tensors, unflatten_optimizer
 
-from ..data import Data
+from ..data import BatchLoader, Data
 from ..evaluation import batch_loss
 from ..model import Transformer
+from .late import LateNumbers
 from .optimizers import OPTIMIZERS, RunningAverage, parameter_groups
+from .precision import autocast, matmul_precision
 from .recipe import Recipe
 from .schedules import SCHEDULES
 
 
+def noise_seed(seed: int, step: int) -> int:
+    """Mix a run's seed and a step into 64 bits, for torch's generator on a CPU heeds the lower 32
+    alone."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
+
+
 class StepReport(NamedTuple):
-    """What one step did."""
+    """One step that was taken."""
 
     step: int  # from 1
     loss: float  # plain cross-entropy in nats a token, without smoothing
@@ -27,6 +40,24 @@ class StepReport(NamedTuple):
     gradient_norm: float  # before clipping
     tokens: int  # target tokens
     seconds: float
+
+
+class SkippedStep(NamedTuple):
+    """One step that was not taken, for its loss or gradient is no number: no weight changed."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    batches: str  # which data they hold
+
+
+class _Pending(NamedTuple):
+    """A step whose numbers have not been read yet."""
+
+    step: int
+    learning_rate: float
+    tokens: int
+    started: float
 
 
 class Trainer:
@@ -41,52 +72,82 @@ class Trainer:
         self.optimizer = OPTIMIZERS[training.optimizer](groups, training)
         self.average = RunningAverage(model, training.ema) if training.ema else None
         self.steps_done = 0
+        self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)
+        self._numbers = LateNumbers(self.device)
+        self._pending: deque[_Pending] = deque()
+        self._read_at = 0.0
         if training.compile:  # the function, not the module: names of weights stay as they are
             object.__setattr__(model, "hidden", torch.compile(model.hidden, dynamic=True))
 
-    def step(self) -> StepReport:
-        """Accumulate gradients over the step's batches, then update.
+    def step(self) -> None:
+        """Accumulate gradients over the step's batches, then update; `reports` says what came of
+        it.
 
         Dropout is seeded from (seed, step), so that nothing random is carried from step to step.
+        Nothing is read from the device. Where the loss or the gradient's norm is no finite number,
+        weights, moments and averages stay as they are.
         """
         started = time.perf_counter()
         training, number = self.recipe.training, self.steps_done + 1
         self.model.train()
-        torch.manual_seed((self.recipe.seed << 32) + number)
-        first = self.steps_done * training.accumulate
-        batches = [self.data.batch(first + i) for i in range(training.accumulate)]
-        tokens = sum(batch.target_tokens for batch in batches)
+        torch.manual_seed(noise_seed(self.recipe.seed, number))
+        tokens, batches = self._loader.step(self.steps_done)
         nats = torch.zeros((), device=self.device)
-        for batch in batches:
-            with self.precision():
-                loss, plain = batch_loss(
-                    self.model, batch.to(self.device), smoothing=training.label_smoothing
-                )
-            (loss / tokens).backward()  # type: ignore[no-untyped-call]
-            nats += plain
-        parameters = self.model.parameters()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, training.clip or float("inf"))
+        with matmul_precision(training.precision, self.device):
+            for batch in batches:
+                with self.precision():
+                    loss, plain = batch_loss(self.model, batch, smoothing=training.label_smoothing)
+                (loss / tokens).backward()  # type: ignore[no-untyped-call]
+                nats += plain
         rate = training.learning_rate * self.schedule(number, training.warmup, training.steps)
+        norm = self._update(rate, nats)
+        self.steps_done = number
+        self._numbers.put(torch.stack([nats / tokens, norm]))
+        self._pending.append(_Pending(number, rate, tokens, started))
+
+    def _update(self, rate: float, nats: Tensor) -> Tensor:
+        """Change weights and their average by the gradients, if these are numbers; returns their
+        norm before clipping."""
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if clip := self.recipe.training.clip:
+            clip_grads_with_norm_(parameters, clip, norm)
+        finite = (nats + norm).isfinite()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        # fused optimizers look at this themselves, so that nobody must wait for it
+        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.steps_done = number
         if self.average is not None:
-            self.average.update(self.model.state_dict().items(), number)
-        plain_loss, gradient_norm = float(nats) / tokens, float(norm)  # waits for a GPU's queue
-        seconds = time.perf_counter() - started
-        return StepReport(number, plain_loss, rate, gradient_norm, tokens, seconds)
+            self.average.update(self.model.state_dict(), self.steps_done + 1, finite)
+        return norm
+
+    def reports(self, *, flush: bool = False) -> list[StepReport | SkippedStep]:
+        """Read what came of steps: on a CPU of all so far, on a GPU of all but the latest, unless
+        `flush`."""
+        found: list[StepReport | SkippedStep] = []
+        for loss, norm in self._numbers.take(flush=flush):
+            pending, now = self._pending.popleft(), time.perf_counter()
+            seconds, self._read_at = now - max(pending.started, self._read_at), now
+            if math.isfinite(loss + norm):
+                step, rate, tokens, _ = pending
+                found.append(StepReport(step, loss, rate, norm, tokens, seconds))
+            else:
+                found.append(SkippedStep(pending.step, loss, norm, self._describe(pending.step)))
+        return found
+
+    def _describe(self, step: int) -> str:
+        each = self.recipe.training.accumulate
+        return "; ".join(self.data.describe(n) for n in range((step - 1) * each, step * each))
 
     def precision(self) -> torch.autocast:
-        """Matrix products in the recipe's precision: auto is bfloat16 on a GPU."""
-        wanted = self.recipe.training.precision
-        half = wanted == "bfloat16" or (wanted == "auto" and self.device.type == "cuda")
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half)
+        """Compute matrix products in the recipe's precision, in training and in validation."""
+        return autocast(self.recipe.training.precision, self.device)
 
     @contextmanager
     def evaluating(self) -> Iterator[Transformer]:
-        """The model as it will be used: averaged if it is to be, without dropout."""
+        """Show the model as it will be used: averaged if it is to be, without dropout."""
         own = None
         if self.average is not None:
             own = {name: w.clone() for name, w in self.model.state_dict().items()}

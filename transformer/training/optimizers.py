@@ -1,6 +1,6 @@
 """Optimizers, and the running average of weights."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -28,9 +28,10 @@ def _adamw(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
 
 
 def _sgd(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
-    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.beta1)
+    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.beta1, fused=True)
 
 
+# Fused ones: where the tensor `found_inf` is 1 their step changes nothing, and nobody waits.
 OPTIMIZERS: Table[Callable[[Groups, TrainingRecipe], Optimizer]] = Table(
     "optimizer",
     {
@@ -48,10 +49,11 @@ class RunningAverage:
         self.weights = {name: w.detach().clone() for name, w in model.state_dict().items()}
 
     @torch.no_grad()
-    def update(self, weights: Iterable[tuple[str, Tensor]], updates: int) -> None:
-        """Take in the weights after update number `updates`, from 1."""
+    def update(self, weights: Mapping[str, Tensor], updates: int, taken: Tensor) -> None:
+        """Take in the weights after update number `updates`, from 1, if that was `taken`, which is
+        True or False on their device."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
-        named = dict(weights)
-        torch._foreach_lerp_(
-            list(self.weights.values()), [named[name] for name in self.weights], 1 - decay
-        )
+        averages = list(self.weights.values())
+        changes = torch._foreach_sub([weights[name] for name in self.weights], averages)
+        torch._foreach_mul_(changes, (1 - decay) * taken)
+        torch._foreach_add_(averages, changes)

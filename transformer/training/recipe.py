@@ -63,7 +63,8 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
     clip: float = 1.0  # largest norm of the gradient; 0: unlimited
     label_smoothing: float = 0.0
     ema: float = 0.0  # decay of the running average of weights; 0: none
-    precision: str = "auto"  # of matrix products: auto, float32, bfloat16
+    precision: str = "auto"  # of matrix products: auto, float32, tf32, bfloat16
+    max_skipped: int = 10  # steps in a row whose loss or gradient is no number, before giving up
     compile: bool = False
 
 
@@ -79,13 +80,16 @@ class ValidationRecipe(_Section, frozen=True, kw_only=True):
     tokenize: str = "13a"  # sacreBLEU's tokenization
 
 
+PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
+
 # What numbers may be, as messages say it, and of which keys.
 _BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
     "above 0": (
         lambda value: 0 < value < math.inf,
         """training.steps training.batch_tokens training.accumulate training.context
-        training.learning_rate training.adam_eps validation.every validation.keep validation.beam
-        validation.max_lines tokenizer.vocab_size data.max_tokens""",
+        training.learning_rate training.adam_eps training.max_skipped validation.every
+        validation.keep validation.beam validation.max_lines tokenizer.vocab_size
+        data.max_tokens""",
     ),
     "at least 0": (
         lambda value: 0 <= value < math.inf,
@@ -118,7 +122,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
                     raise ConfigError(f"{key} is {value}; it must be {bound}")
         if not isinstance(self.model.get("preset", ""), str):
             raise ConfigError(f"model.preset is {self.model['preset']!r}; it must be a name")
-        _allowed("training.precision", self.training.precision, ("auto", "float32", "bfloat16"))
+        _allowed("training.precision", self.training.precision, PRECISION_NAMES)
         _allowed("validation.metric", self.validation.metric, ("loss", "bleu", "chrf"))
 
 

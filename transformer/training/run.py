@@ -31,6 +31,7 @@ from ..parameters import count_parameters
 from .events import Event, Finished, Notice, Saved, Started, Validated
 from .loop import Trainer
 from .objectives import OBJECTIVES, TRAIN, VALID
+from .progress import REMEDY, DivergedError, Progress
 from .recipe import Recipe, recipe_to_toml
 from .resolving import (
     RECIPE,
@@ -42,20 +43,6 @@ from .resolving import (
 )
 
 STATE = "state.json"
-
-
-class Progress(msgspec.Struct):
-    """What a run remembers besides tensors."""
-
-    step: int = 0
-    validated_step: int = 0
-    best_step: int | None = None
-    best_value: float | None = None
-    without_improvement: int = 0
-
-
-class DivergedError(ConfigError):
-    """Training that has left the numbers."""
 
 
 class Run:
@@ -120,37 +107,40 @@ class Run:
         patience = self.recipe.validation.patience
         while True:
             if self._due() and not self.stop():
+                yield from self._reports(trainer, flush=True)
                 if valid is not None:
                     yield from self._validate_safely(trainer, tokenizer, valid)
                 if not self.stop():
                     self.progress.validated_step = self.progress.step
                     yield self._save(trainer, tokenizer)
-            if patience and self.progress.without_improvement >= patience:
+            if self.progress.exhausted(patience):
                 reason = f"no improvement in {patience} validations"
-                yield Finished(trainer.steps_done, reason, interrupted=False)
+                yield self._finished(reason)
                 return
             if trainer.steps_done >= self.recipe.training.steps and not self._due():
-                yield Finished(trainer.steps_done, "all steps done", interrupted=False)
+                yield self._finished("all steps done")
                 return
             if self.stop():
+                yield from self._reports(trainer, flush=True)
                 yield self._save(trainer, tokenizer)
-                yield Finished(trainer.steps_done, "interrupted and saved", interrupted=True)
+                yield self._finished("interrupted and saved", interrupted=True)
                 return
-            report = trainer.step()
-            if not math.isfinite(report.loss + report.gradient_norm):
-                raise DivergedError(
-                    f"the loss is {report.loss} and the gradient's norm {report.gradient_norm} at "
-                    f"step {report.step}: lower training.learning_rate or raise training.warmup; "
-                    "the last checkpoint stands"
-                )
-            self.progress.step = report.step
+            trainer.step()
+            self.progress.step = trainer.steps_done
+            yield from self._reports(trainer)
+
+    def _reports(self, trainer: Trainer, *, flush: bool = False) -> Iterator[Event]:
+        """Tell what came of steps. Raises DivergedError for too many without numbers in a row."""
+        for report in trainer.reports(flush=flush):
             yield report
+            self.progress.take_step(report, max_skipped=self.recipe.training.max_skipped)
+
+    def _finished(self, reason: str, *, interrupted: bool = False) -> Finished:
+        return Finished(self.progress.step, reason, interrupted, self.progress.skipped)
 
     def _due(self) -> bool:
-        """Whether the present step is to be validated and has not been."""
-        step, steps = self.progress.step, self.recipe.training.steps
-        at = step > 0 and (step % self.recipe.validation.every == 0 or step >= steps)
-        return at and self.progress.validated_step != step
+        every, steps = self.recipe.validation.every, self.recipe.training.steps
+        return self.progress.due(every=every, steps=steps)
 
     def _validate_safely(
         self, trainer: Trainer, tokenizer: Tokenizer, valid: Data
@@ -158,6 +148,8 @@ class Run:
         """Validate; should that fail, save the steps that led to it first."""
         try:
             found = self._validate(trainer, tokenizer, valid)
+        except DivergedError:
+            raise
         except Exception:
             self._save(trainer, tokenizer)
             raise
@@ -169,7 +161,10 @@ class Run:
         data = self.folder / "data"
         with trainer.evaluating() as model:
             batches = takewhile(lambda _: not self.stop(), valid.in_order())
-            found = likelihood(model, batches)
+            with trainer.precision():  # texts are decoded in float32, as they will be
+                found = likelihood(model, batches)
+            if not math.isfinite(found.loss):
+                raise DivergedError(f"the validation loss is {found.loss}: {REMEDY}")
             loaded = LoadedModel(model, tokenizer, generation_config(tokenizer), self.folder)
             if self.stop():
                 return None
@@ -177,12 +172,7 @@ class Run:
             sample = self.objective.sample(loaded, self.recipe, data)
         metric = self.recipe.validation.metric
         value = -found.loss if metric == "loss" else scores[metric].value
-        best = self.progress.best_value is None or value > self.progress.best_value
-        if best:
-            self.progress.best_value, self.progress.best_step = value, trainer.steps_done
-            self.progress.without_improvement = 0
-        else:
-            self.progress.without_improvement += 1
+        best = self.progress.take_validation(value)
         return Validated(trainer.steps_done, found.loss, found.perplexity, scores, sample, best)
 
     def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:

@@ -1,0 +1,46 @@
+"""Numbers that a device has computed, read without waiting for what it does now."""
+
+from collections import deque
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..data import pins_memory
+
+
+class _Sent(NamedTuple):
+    """Numbers on their way to the host."""
+
+    host: Tensor
+    arrived: "torch.cuda.Event | None"  # None: they are there
+
+
+class LateNumbers:
+    """A queue of small tensors. On a GPU each is copied into pinned memory while the host goes on,
+    and read a step later, so that the GPU never runs out of work; on a CPU at once."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._asynchronous = pins_memory(device)
+        self._sent: deque[_Sent] = deque()
+
+    def put(self, numbers: Tensor) -> None:
+        """Send numbers to the host."""
+        host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=self._asynchronous)
+        host.copy_(numbers, non_blocking=True)
+        arrived = None
+        if self._asynchronous:
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record()
+        self._sent.append(_Sent(host, arrived))
+
+    def take(self, *, flush: bool = False) -> list[list[float]]:
+        """What has been sent, in order; on a GPU all but the latest, unless `flush`."""
+        late = 1 if self._asynchronous and not flush else 0
+        taken: list[list[float]] = []
+        while len(self._sent) > late:
+            host, arrived = self._sent.popleft()
+            if arrived is not None:
+                arrived.synchronize()
+            taken.append(host.tolist())
+        return taken
