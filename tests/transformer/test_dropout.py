@@ -6,6 +6,13 @@ import torch
 from transformer.dropout import Dropout
 
 
+@pytest.fixture(autouse=True, params=["on a CPU", "compiled or elsewhere"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of drawing: the CPU's own, and torch's, which compilers and GPUs take."""
+    if request.param != "on a CPU":
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+
+
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.9])
 def test_a_part_p_becomes_zero_and_the_mean_stays(p: float) -> None:
     found = Dropout(p)(torch.ones(200_001))
