@@ -1,56 +1,22 @@
 """Dropout at each place of the network: where its name says, at its rate, in training only, with
-noise of its own.
+noise of its own. One pass of a real model is watched at all places at once.
 
-One pass of a real model is watched at all places at once. The places are cut off from one another,
-so that what is dropped at one is seen at no other: see Watched.
-Shape suffixes: B batch, T tokens, D d_model.
+Shape suffixes: B batch, T tokens, H heads, K head width.
 """
 
-from functools import partial
 from itertools import combinations
-from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models import SHAPES, VOCABULARY, tiny_model
+from tests.models import SHAPES, tiny_model
+from tests.transformer.watching import P, Variant, Watched
 from transformer.attention import ATTENTION
-from transformer.feedforward import FeedForward
-from transformer.layers import CrossAttention, CrossLayer, Layer, SelfAttention, Stack
-from transformer.model import Transformer
-from transformer.norms import RESIDUALS, PostNorm
+from transformer.layers import Layer
+from transformer.norms import RESIDUALS, PreNorm
 
-P = 0.3  # not 0.5, where the rate of what is dropped and of what is kept are the same
 RATES = ("dropout", "attention_dropout", "activation_dropout")
-ROWS, LENGTH, HEADS = 2, 32, 4
-
-
-class Variant(NamedTuple):
-    """A model, and how it is run."""
-
-    fields: dict[str, object]
-    half: bool = False
-    length: int = LENGTH
-    heads: int = HEADS
-
-    def model(self, rates: dict[str, float]) -> Transformer:
-        """Heads as wide as a text is long, so that a head's output has room for its weights, and
-        all places equally wide, so that the noise of any two can be compared."""
-        sizes = {"heads": self.heads, "d_model": self.heads * self.length}
-        sizes |= {"d_ff": self.heads * self.length, "max_positions": self.length}
-        return tiny_model(**sizes, **self.fields, **rates)  # type: ignore[arg-type]
-
-    def run(self, model: Transformer) -> Tensor:
-        """Logits of a batch that is always the same, with gradients: without them, attention in
-        bfloat16 on a CPU goes another way than in training."""
-        chance = torch.Generator().manual_seed(1)
-        draw = partial(torch.randint, 0, VOCABULARY, (ROWS, self.length), generator=chance)
-        source = {"source_BS": draw()} if model.config.shape == "encoder-decoder" else {}
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
-            logits_BTV: Tensor = model(draw(), **source)
-        return logits_BTV
-
 
 BOTH = {"shape": "encoder-decoder"}
 SLIDING = {**BOTH, "attention": "sliding", "window": 8, "global_tokens": 1}
@@ -67,7 +33,9 @@ VARIANTS = {
     "bfloat16": Variant(BOTH, half=True),
     "bfloat16, sliding, grouped": Variant({**SLIDING, "kv_heads": 1}, half=True),
     # more scores than attention in bfloat16 computes by the equation itself
-    "bfloat16, long": Variant({"shape": "decoder"}, half=True, length=260, heads=1),
+    "bfloat16, long": Variant(
+        {"shape": "decoder", "decoder_layers": 1}, half=True, rows=1, length=260, heads=1
+    ),
 }
 every_variant = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 
@@ -76,124 +44,6 @@ def rate_of(place: str) -> str:
     """Which field of the configuration says how much is dropped there."""
     kinds = {"weights": "attention_dropout", "hidden": "activation_dropout"}
     return kinds.get(place.rsplit(maxsplit=1)[-1], "dropout")
-
-
-class Watched:
-    """A model, and what stands right before and after each place where dropout may act.
-
-    Attention reads one-hot rows, with nothing for queries and keys: so its output is its weights.
-    What goes into the feed-forward's activation, and what a sublayer hands to its residual, is
-    replaced by ones.
-    """
-
-    def __init__(self, variant: Variant, *rates: str) -> None:
-        self.variant, self.places = variant, list[str]()
-        self.model = variant.model(dict.fromkeys(rates, P))
-        self.before, self.after = dict[str, Tensor](), dict[str, Tensor]()
-        for name in ("encoder", "decoder"):
-            stack = getattr(self.model, name)
-            if stack is not None:
-                self._watch_embeddings(f"{name} embeddings", stack)
-                for number, layer in enumerate(stack.layers):
-                    self._watch_layer(f"{name} {number}", layer)
-
-    def kept(self, seed: int | None = 0) -> dict[str, Tensor]:
-        """What each value is multiplied with in training, by place; NaN where there is none."""
-        whole = self.see(None, training=False)
-        return {place: found / whole[place] for place, found in self.see(seed).items()}
-
-    def see(self, seed: int | None, *, training: bool = True) -> dict[str, Tensor]:
-        """What stands after each place. A place that nothing passed is an error."""
-        self.before, self.after = {}, {}
-        if seed is not None:
-            torch.manual_seed(seed)
-        self.variant.run(self.model.train(training))
-        return {place: self.after[place] for place in self.places}
-
-    def gradients(self, into: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What comes of gradients after each place to what stood before it and was not 0."""
-        found = {}
-        for place, after in self.after.items():
-            (gradient,) = torch.autograd.grad(
-                after, self.before[place], into[place], retain_graph=True
-            )
-            found[place] = gradient * self.before[place]
-        return found
-
-    def _enter(self, place: str, values: Tensor) -> Tensor:
-        """Values that stand before a place, to go in instead of what was there."""
-        self.before[place] = values.detach().clone().requires_grad_()
-        return self.before[place]
-
-    def _watch_embeddings(self, place: str, stack: Stack) -> None:
-        self.places.append(place)
-        latest: list[Tensor] = []  # both sides may read one embedding, one after the other
-        for embedding in (self.model.source_embedding, self.model.embedding):
-            if embedding is not None:
-                embedding.register_forward_hook(lambda _m, _i, output: latest.append(output))
-
-        def leave(_module: nn.Module, inputs: tuple[Tensor]) -> None:
-            self.before[place], self.after[place] = latest[-1], inputs[0]
-
-        stack.register_forward_pre_hook(leave)
-
-    def _watch_layer(self, place: str, layer: Layer) -> None:
-        self._watch_weights(f"{place} attention weights", layer.attention)
-        self._watch_sublayer(f"{place} attention", layer.attention, layer.attention_residual)
-        if isinstance(layer, CrossLayer):
-            self._watch_weights(f"{place} cross weights", layer.cross)
-            self._watch_sublayer(f"{place} cross", layer.cross, layer.cross_residual)
-        self._watch_hidden(f"{place} feedforward hidden", layer.feedforward)
-        self._watch_sublayer(f"{place} feedforward", layer.feedforward, layer.feedforward_residual)
-
-    def _watch_weights(self, place: str, attention: SelfAttention | CrossAttention) -> None:
-        self.places.append(place)
-        expose_weights(attention)
-        module = attention if isinstance(attention, SelfAttention) else attention.kv
-        rows_BTD = torch.eye(self.variant.length, self.model.config.d_model).expand(ROWS, -1, -1)
-        module.register_forward_pre_hook(
-            lambda _m, inputs: (self._enter(place, rows_BTD), *inputs[1:])
-        )
-        attention.register_forward_hook(lambda _m, _i, output: self.after.update({place: output}))
-
-    def _watch_hidden(self, place: str, feedforward: FeedForward) -> None:
-        self.places.append(place)
-        feedforward.up.register_forward_hook(
-            lambda _m, _i, output: self._enter(place, torch.ones_like(output))
-        )
-        feedforward.down.register_forward_pre_hook(
-            lambda _m, inputs: self.after.update({place: inputs[0]})
-        )
-
-    def _watch_sublayer(self, place: str, sublayer: nn.Module, residual: PostNorm) -> None:
-        """Its output is what it adds to the residual stream, which is normed before or after."""
-        self.places.append(place)
-        stream: list[Tensor] = []
-        residual.register_forward_pre_hook(lambda _m, inputs: stream.append(inputs[0]))
-        sublayer.register_forward_hook(
-            lambda _m, _i, output: self._enter(place, torch.ones_like(output))
-        )
-
-        def leave(total_BTD: Tensor) -> None:
-            self.after[place] = total_BTD - stream[-1]
-
-        if self.model.config.norm_placement == "post":
-            residual.norm.register_forward_pre_hook(lambda _m, inputs: leave(inputs[0]))
-        else:
-            residual.register_forward_hook(lambda _m, _i, output: leave(output))
-
-
-@torch.no_grad()
-def expose_weights(attention: SelfAttention | CrossAttention) -> None:
-    """No queries and no keys, so that all that is seen counts alike; values are what is read, and
-    heads stand side by side in the output."""
-    for weight in attention.parameters():
-        weight.zero_()
-    groups, width = attention.config.key_value_heads, attention.config.head_width
-    values = attention.qkv if isinstance(attention, SelfAttention) else attention.kv
-    identity = torch.eye(width, attention.config.d_model)
-    values.weight[-groups * width :] = identity.repeat(groups, 1)
-    nn.init.eye_(attention.out.weight)
 
 
 def dropped_together(one: Tensor, other: Tensor) -> float:
@@ -270,22 +120,68 @@ def test_gradients_pass_through_what_was_kept_and_nothing_else(variant: Variant)
         torch.testing.assert_close(found[place], wanted[place], **close)
 
 
+@every_variant
+def test_what_attention_drops_of_a_head_it_drops_for_all_features_of_the_value(variant) -> None:
+    for place, kept in Watched(variant, "attention_dropout").kept().items():
+        if rate_of(place) == "attention_dropout":
+            twice = kept.unflatten(-1, (variant.heads, 2, -1)).nan_to_num().unbind(-2)
+            assert torch.equal(*twice), place
+
+
+@pytest.mark.parametrize("placement", RESIDUALS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_is_dropped_after_the_last_layer(shape: str) -> None:
-    model = tiny_model(shape, final_norm=True, **dict.fromkeys(RATES, P)).train()
-    found, wanted = list[Tensor](), list[Tensor]()
+def test_whatever_else_modules_hand_on_comes_whole(shape: str, placement: str) -> None:
+    fields = {"norm_placement": placement, "final_norm": True}
+    model = tiny_model(shape, **fields, **dict.fromkeys(RATES, P)).train()
+    given, taken = Seen(), Seen()
     for stack in filter(None, (model.encoder, model.decoder)):
-        stack.layers[-1].register_forward_hook(
-            lambda _m, _i, output, norm=stack.norm: wanted.append(norm(output))
-        )
+        given.output(stack.layers[-1], then=stack.norm)
+        taken.output(stack)
+        given.output(stack.layers[0])
+        taken.input(stack.layers[1])
+        for layer in stack.layers:
+            watch_insides(layer, given, taken)
     if shape == "encoder-decoder":
-        model.decoder.layers[0].cross.kv.register_forward_pre_hook(
-            lambda _m, inputs: found.append(inputs[0])
-        )
-    model.head.register_forward_pre_hook(lambda _m, inputs: found.append(inputs[0]))
+        given.output(model.encoder)
+        taken.input(model.decoder.layers[0].cross.kv)
+    given.output(model.encoder if shape == "encoder" else model.decoder)
+    taken.input(model.head)
     logits_BTV = Variant({}).run(model)
-    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
-    assert torch.equal(logits_BTV, model.eval().logits(wanted[-1]))
+    assert given.values.keys() == taken.values.keys()
+    assert all(torch.equal(value, taken.values[link]) for link, value in given.values.items())
+    assert torch.equal(logits_BTV, model.eval().logits(taken.values[max(taken.values)]))
+
+
+def watch_insides(layer: Layer, given: "Seen", taken: "Seen") -> None:
+    """From the residual stream to each sublayer, from there to its first maps, and out again."""
+    maps = {"attention": ("qkv", "out"), "cross": ("q", "out"), "feedforward": ("up", "down")}
+    for name, (first, last) in maps.items():
+        if (sublayer := getattr(layer, name, None)) is not None:
+            residual = getattr(layer, f"{name}_residual")
+            given.input(residual, then=residual.norm if isinstance(residual, PreNorm) else None)
+            taken.input(sublayer)
+            given.input(sublayer)
+            taken.input(getattr(sublayer, first))
+            given.output(getattr(sublayer, last))
+            taken.output(sublayer)
+
+
+class Seen:
+    """What is seen on one side of links between modules, numbered as they are named."""
+
+    def __init__(self) -> None:
+        self.values, self.links = dict[int, Tensor](), 0
+
+    def input(self, module: nn.Module, then: nn.Module | None = None) -> None:
+        link, self.links = self.links, self.links + 1
+        module.register_forward_pre_hook(lambda _m, inputs: self._keep(link, inputs[0], then))
+
+    def output(self, module: nn.Module, then: nn.Module | None = None) -> None:
+        link, self.links = self.links, self.links + 1
+        module.register_forward_hook(lambda _m, _i, output: self._keep(link, output, then))
+
+    def _keep(self, link: int, value: Tensor, then: nn.Module | None) -> None:
+        self.values[link] = value if then is None else then(value)
 
 
 def test_all_kinds_of_attention_are_covered_here() -> None:
