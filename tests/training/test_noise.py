@@ -107,10 +107,6 @@ def test_noise_differs_between_steps_micro_batches_and_places(tmp_path: Path) ->
         assert_independent([places[name][0] for name in same])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="seeded with seed << 32 | step, of which torch's generator on a CPU takes 32 bits",
-)
 def test_noise_differs_between_seeds_whatever_the_step(tmp_path: Path) -> None:
     """Were the generator seeded with seed + step, runs of seeds 1 and 2 would share nearly all."""
     noise = [step for seed in (0, 1, 2) for step in Recorded(windows(tmp_path), seed=seed).steps(3)]
