@@ -32,15 +32,16 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         vocabulary = weight_VD.size(0)
         d_features = torch.empty_like(features_ND)
-        d_weight = torch.zeros_like(weight_VD, dtype=torch.float32)
-        d_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
-        plain, spread = (torch.zeros((), device=features_ND.device) for _ in range(2))
+        exact = torch.promote_types(features_ND.dtype, torch.float32)
+        d_weight = torch.zeros_like(weight_VD, dtype=exact)
+        d_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=exact)
+        plain, spread = features_ND.new_zeros(2, dtype=exact).unbind()
         weight = weight_VD.to(features_ND.dtype)
         size = max(1, CHUNK_NUMBERS.get(features_ND.device.type, 1 << 27) // vocabulary)
         for start in range(0, len(targets_N), size):
             part = slice(start, start + size)
             x_CD, targets_C1 = features_ND[part], targets_N[part, None]
-            logits_CV = (x_CD @ weight.T).float()
+            logits_CV = (x_CD @ weight.T).to(exact)
             if bias_V is not None:
                 logits_CV += bias_V
             log_p_CV = logits_CV.log_softmax(dim=-1)
@@ -79,7 +80,8 @@ def projected_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Sums over N of the smoothed loss, which has gradients, and of the plain one, which has none.
 
-    The matrix products run in the dtype that autocast asks for, everything else in float32.
+    The matrix products run in the dtype that autocast asks for, everything else in float32, or in
+    float64 where features are.
     """
     device = features_ND.device.type
     differentiate = torch.is_grad_enabled()

@@ -1,9 +1,15 @@
 """Toy text to train on in seconds: digits to words, and a counting rhyme."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tests.models import VOCABULARY
+from transformer.data import Data, PairData, TokenStore, TokenWriter, WindowData
+from transformer.data.batches import Index
 from transformer.training.events import Event
 from transformer.training.recipe import Recipe
 from transformer.training.resolving import resolve_recipe
@@ -27,6 +33,52 @@ def write_text(folder: Path, lines: int = 200) -> dict[str, list[str]]:
     path = folder / "toy.txt"
     path.write_text("".join(f"{WORDS[n % 10]} then {WORDS[(n + 1) % 10]}.\n" for n in range(lines)))
     return {"text": [str(path)]}
+
+
+def store(folder: Path, rows: Sequence[Sequence[int]], vocab_size: int = VOCABULARY) -> TokenStore:
+    """Rows of ids on disk."""
+    with TokenWriter(folder, vocab_size=vocab_size) as writer:
+        writer.write(rows)
+    return TokenStore(folder)
+
+
+def pair_data(folder: Path, *, rows: int = 40, budget: int = 24, seed: int = 7) -> PairData:
+    """Random pairs for tiny models, in ragged batches of a few rows."""
+    chance = random.Random(2)
+    sides = [
+        [
+            [chance.randrange(3, VOCABULARY) for _ in range(chance.randint(1, 7))]
+            for _ in range(rows)
+        ]
+        for _ in range(2)
+    ]
+    source, target = (store(folder / name, side) for name, side in zip("st", sides, strict=True))
+    return PairData(source, target, begin=1, end=2, budget=budget, seed=seed)
+
+
+class Ragged(WindowData):
+    """Windows of which every other batch has but one, so that batches differ in tokens."""
+
+    def _starts(self, number: int) -> Index:
+        starts = super()._starts(number)
+        return starts[:1] if number % 2 else starts
+
+    def target_tokens(self, number: int) -> int:
+        """See Data."""
+        return len(self._starts(number)) * self.context
+
+
+def running_data(*, accumulate: int = 1) -> Data:
+    """Random running text for tiny models."""
+    chance = random.Random(3)
+    ids = np.array([chance.randrange(VOCABULARY) for _ in range(150)], dtype=np.uint16)
+    kind = Ragged if accumulate > 1 else WindowData
+    return kind(ids, context=6, budget=18, seed=7)
+
+
+def recipe_of(objective: str = "translation", *, seed: int = 1, **training: Any) -> Recipe:
+    """A recipe for a trainer whose model and data are made by hand."""
+    return resolve_recipe(None, {"objective": objective, "seed": seed, "training": training}, [])
 
 
 SMALL = {"d_model": 16, "d_ff": 32, "heads": 2, "dropout": 0.0}

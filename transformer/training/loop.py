@@ -92,7 +92,7 @@ class Trainer:
         self.model.train()
         torch.manual_seed(noise_seed(self.recipe.seed, number))
         tokens, batches = self._loader.step(self.steps_done)
-        nats = torch.zeros((), device=self.device)
+        nats = torch.zeros((), dtype=torch.float64, device=self.device)
         with matmul_precision(training.precision, self.device):
             for batch in batches:
                 with self.precision():
@@ -102,7 +102,7 @@ class Trainer:
         rate = training.learning_rate * self.schedule(number, training.warmup, training.steps)
         norm = self._update(rate, nats)
         self.steps_done = number
-        self._numbers.put(torch.stack([nats / tokens, norm]))
+        self._numbers.put(torch.stack([nats / tokens, norm.double()]))
         self._pending.append(_Pending(number, rate, tokens, started))
 
     def _update(self, rate: float, nats: Tensor) -> Tensor:

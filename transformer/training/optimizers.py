@@ -55,5 +55,5 @@ class RunningAverage:
         decay = min(self.decay, (1 + updates) / (10 + updates))
         averages = list(self.weights.values())
         changes = torch._foreach_sub([weights[name] for name in self.weights], averages)
-        torch._foreach_mul_(changes, (1 - decay) * taken)
+        torch._foreach_mul_(changes, (1 - decay) * taken.double())
         torch._foreach_add_(averages, changes)
