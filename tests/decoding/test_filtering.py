@@ -75,6 +75,47 @@ def test_a_loop_is_written_again_without_repeats_and_counted() -> None:
     assert not is_loop(ids)
 
 
+class Watched(TableStepper):
+    """A table that notes how large the batch is, in tokens of padded sources, at each step."""
+
+    def __init__(self) -> None:
+        super().__init__(forever, size=30)
+        self.sources: list[int] = []
+        self.sizes: list[tuple[int, int]] = []  # rows, padded tokens
+
+    def admit(self, tasks, copies=1):
+        super().admit(tasks, copies)
+        self.sources += [len(task.source) for task in tasks for _ in range(copies)]
+
+    def step(self, ids_R):
+        self.sizes.append((len(self.sources), len(self.sources) * max(self.sources)))
+        return super().step(ids_R)
+
+    def reorder(self, rows, copies=1):
+        super().reorder(rows, copies)
+        self.sources = [self.sources[row] for row in rows]
+
+
+class Sources(Lengths):
+    """A line is a number: so long is its source; three tokens are written."""
+
+    def _prepare(self, line: Line) -> list[Task] | LineError:
+        return [Task(prompt=[9], source=[1] * int(line.text), limit=3)]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("budget", [10, 24, 60])
+def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: int) -> None:
+    """Padding and beams counted; and the budget is used, not only kept."""
+    options = SearchOptions(end=frozenset({END}), beam=beam)
+    made = Engine(Watched(), SEARCHES["beam" if beam > 1 else "greedy"](options))
+    lines = [str(n % 7 + 1) for n in range(60)] + ["40"]
+    list(answers(Given(lines), Sources(), [made], budget=budget))
+    sizes = made.stepper.sizes
+    assert all(size <= budget or rows == beam for rows, size in sizes)
+    assert max(size for _, size in sizes if size <= budget) > budget / 2
+
+
 def test_what_is_finished_leaves_and_what_waits_enters() -> None:
     """Two rows at a time: 1 + 1 + 1 tokens beside 3 take three steps, not four."""
     made = engine()

@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from transformer.data import IGNORE, PairData, TokenStore, TokenWriter, WindowData
+from tests.models import tiny_model
+from tests.training.toys import pair_data as toy_pairs
+from tests.training.toys import recipe_of, running_data, store
+from transformer.data import (
+    IGNORE,
+    Batch,
+    BatchLoader,
+    Data,
+    PairData,
+    TokenStore,
+    TokenWriter,
+    WindowData,
+)
 from transformer.data.batches import cut
+from transformer.training.loop import Trainer
 
 BEGIN, END = 1, 2
-
-
-def store(folder: Path, rows: list[list[int]], vocab_size: int = 100) -> TokenStore:
-    with TokenWriter(folder, vocab_size=vocab_size) as writer:
-        writer.write(rows[:2])
-        writer.write(rows[2:])
-    return TokenStore(folder)
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def pair_data(tmp_path: Path):
     generator = np.random.default_rng(0)
     rows = [generator.integers(3, 100, generator.integers(1, 9)).tolist() for _ in range(60)]
     turned = [row[::-1] * 2 for row in rows]
-    source, target = store(tmp_path / "s", rows), store(tmp_path / "t", turned)
+    source, target = store(tmp_path / "s", rows, 100), store(tmp_path / "t", turned, 100)
 
     def make(seed: int = 7, budget: int = 64) -> PairData:
         return PairData(source, target, begin=BEGIN, end=END, budget=budget, seed=seed)
@@ -37,7 +43,10 @@ def pair_data(tmp_path: Path):
 @pytest.mark.parametrize("vocab_size", [100, 1 << 16, (1 << 16) + 1])
 def test_rows_come_back_from_disk(tmp_path: Path, vocab_size: int) -> None:
     rows = [[3], [], [vocab_size - 1, 0], [5, 6, 7]]
-    kept = store(tmp_path, rows, vocab_size)
+    with TokenWriter(tmp_path, vocab_size=vocab_size) as writer:
+        writer.write(rows[:2])
+        writer.write(rows[2:])
+    kept = TokenStore(tmp_path)
     assert [kept[row].tolist() for row in range(len(kept))] == rows
     assert kept.ids.itemsize == (2 if vocab_size <= 1 << 16 else 4)
 
@@ -118,3 +127,152 @@ def test_a_text_shorter_than_a_window_is_still_a_batch(length: int) -> None:
         batch = data.batch(step)
         assert batch.target_tokens == batch.ids_BT.numel() > 0
         assert torch.equal(batch.targets_BT, batch.ids_BT + 1)
+
+
+def widths(data: Data, epoch: int) -> list[tuple[int, ...]]:
+    """The shapes of an epoch's batches, in order."""
+    n = data.batches_per_epoch
+    return [tuple(data.batch(epoch * n + i).ids_BT.shape) for i in range(n)]
+
+
+def test_batches_are_shuffled_not_only_rows_within_them(pair_data) -> None:
+    """By length, each epoch would go from short to long; by seed or epoch, orders are others."""
+    data = pair_data(budget=40)
+    epochs = [widths(data, epoch) for epoch in range(3)]
+    assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)  # the cuts are the same
+    by_length = [tuple(batch.ids_BT.shape) for batch in data.in_order()]
+    assert len({tuple(e) for e in (*epochs, by_length, widths(pair_data(8, 40), 0))}) == 5
+    assert [shape[1] for shape in by_length] == sorted(shape[1] for shape in by_length)
+
+
+def test_rows_of_equal_length_change_places(tmp_path: Path) -> None:
+    """All alike but for their order: an epoch's batches hold other rows than the next one's."""
+    rows = [[5, 6, 7]] * 60
+    data = PairData(
+        store(tmp_path / "s", rows), store(tmp_path / "t", rows), begin=1, end=2, budget=40, seed=1
+    )
+    n = data.batches_per_epoch
+    epochs = [{frozenset(data.batch(e * n + i).rows.tolist()) for i in range(n)} for e in (0, 1)]
+    assert epochs[0] != epochs[1]
+
+
+def test_an_epoch_has_every_window_once_in_an_order_of_its_own() -> None:
+    data = WindowData(np.arange(203, dtype=np.uint16), context=10, budget=30, seed=3)
+    orders = []
+    for epoch in range(3):
+        batches = [data.batch(epoch * data.batches_per_epoch + i) for i in range(6)]
+        starts = list(chain.from_iterable(batch.rows.tolist() for batch in batches))
+        assert len(set(starts)) == len(starts) == 18  # of 19 in threes
+        assert len({start % 10 for start in starts}) == 1
+        assert starts != sorted(starts)
+        orders.append([start // 10 for start in starts])
+    assert orders[0] != orders[1] != orders[2]
+    other = WindowData(np.arange(203, dtype=np.uint16), context=10, budget=30, seed=4)
+    assert other.batch(0).rows.tolist() != data.batch(0).rows.tolist()
+
+
+@pytest.mark.parametrize("budget", [5, 10, 25, 64, 10_000])
+def test_windows_keep_the_budget_unless_one_is_larger(budget: int) -> None:
+    data = WindowData(np.arange(203, dtype=np.uint16), context=10, budget=budget, seed=3)
+    sizes = {data.batch(number).ids_BT.numel() for number in range(data.batches_per_epoch)}
+    assert sizes == {max(10, min(budget, 190) // 10 * 10)}
+
+
+def every_data(tmp_path: Path) -> list[Data]:
+    return [toy_pairs(tmp_path), running_data(), running_data(accumulate=2)]
+
+
+def test_tokens_are_counted_without_the_batch_and_places_are_those_of_targets(tmp_path) -> None:
+    for data in every_data(tmp_path):
+        for batch, number in [(data.batch(n), n) for n in range(9)]:
+            real_BT = batch.targets_BT != IGNORE
+            assert data.target_tokens(number) == batch.target_tokens == int(real_BT.sum())
+            if batch.predicted_N is None:
+                assert real_BT.all()
+            else:
+                assert batch.predicted_N.tolist() == real_BT.flatten().nonzero()[:, 0].tolist()
+
+
+def same(one: Batch, other: Batch) -> bool:
+    tensors = [(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True)]
+    return all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) else np.array_equal(a, b)
+        for a, b in tensors
+    )
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_loader_gives_the_batches_of_each_step_from_wherever_it_begins(
+    tmp_path: Path, accumulate: int
+) -> None:
+    for data in every_data(tmp_path):
+        loader = BatchLoader(data, accumulate=accumulate, device=torch.device("cpu"))
+        for step in (0, 1, 2, 40, 41, 7, 8):
+            wanted = [data.batch(step * accumulate + i) for i in range(accumulate)]
+            tokens, batches = loader.step(step)
+            assert tokens == sum(batch.target_tokens for batch in wanted)
+            assert all(map(same, batches, wanted))
+
+
+def test_a_loader_reads_few_batches_ahead() -> None:
+    data, made = running_data(), []
+    real = data.batch
+    data.batch = lambda number: made.append(number) or real(number)
+    loader = BatchLoader(data, accumulate=4, device=torch.device("cpu"))
+    _, batches = loader.step(0)
+    next(batches)
+    loader._thread.submit(int).result()  # all that was asked for is made
+    assert made == [0, 1, 2, 3]
+
+
+class BrokenData(WindowData):
+    """Data that cannot be read from the third batch on."""
+
+    def batch(self, number: int) -> Batch:
+        if number > 1:
+            raise OSError("the disk is gone")
+        return super().batch(number)
+
+
+def test_an_error_in_reading_ahead_comes_where_the_batch_is_needed() -> None:
+    data = BrokenData(np.arange(203, dtype=np.uint16), context=10, budget=30, seed=3)
+    loader = BatchLoader(data, accumulate=1, device=torch.device("cpu"))
+    assert same(next(loader.step(0)[1]), data.batch(0))
+    assert same(next(loader.step(1)[1]), data.batch(1))
+    with pytest.raises(OSError, match="gone"):
+        loader.step(2)
+
+
+class Watched(Trainer):
+    """A trainer that notes which rows it learns from."""
+
+    def __init__(self, data: Data, **training) -> None:
+        super().__init__(tiny_model(), data, recipe_of("language-model", **training))
+        self.rows: list[list[int]] = []
+        real = self._loader.step
+
+        def step(number: int):
+            tokens, batches = real(number)
+            batches = list(batches)
+            self.rows += [batch.rows.tolist() for batch in batches]
+            return tokens, iter(batches)
+
+        self._loader.step = step
+
+
+def test_the_order_survives_a_resume(tmp_path: Path) -> None:
+    """In the middle of an epoch and of an accumulated step's place in it."""
+    whole = Watched(running_data(), accumulate=2)
+    for _ in range(12):
+        whole.step()
+    assert whole.rows == [running_data().batch(number).rows.tolist() for number in range(24)]
+    first = Watched(running_data(), accumulate=2)
+    for _ in range(5):
+        first.step()
+    tmp_path.mkdir(exist_ok=True)
+    first.save(tmp_path)
+    second = Watched(running_data(), accumulate=2)
+    second.restore(tmp_path, 5)
+    for _ in range(7):
+        second.step()
+    assert first.rows + second.rows == whole.rows
