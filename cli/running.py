@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 _BEAMS = 5
 
 
-def load(model: Path, *, device: str, dtype: str, quiet: bool) -> LoadedModel:
+def load(
+    model: Path, *, device: str, dtype: str, quiet: bool, trust_cache: bool = True
+) -> LoadedModel:
     """Load a model folder, saying so at a terminal, for it takes a while."""
     import torch
 
     if is_terminal() and not quiet:
         say(f"loading {model}")
     dtypes = Table("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
-    return load_model(model, device=device, dtype=dtypes[dtype])
+    return load_model(model, device=device, dtype=dtypes[dtype], trust_cache=trust_cache)
 
 
 def load_for(model: Path, asked: "Filtering") -> LoadedModel:

@@ -49,14 +49,18 @@ def verify(
     ] = 1e-3,
     device: Device = "auto",
 ) -> None:
-    """Compare two models: the largest differences of logits, and what beam search writes."""
+    """Compare two models: the largest differences of logits, and what beam search writes.
+
+    Every file of a folder with a manifest is summed first.
+    """
     from transformer.decoding import compare
 
     from ..running import load
 
     lines = SAMPLES if text is None else text.read_text(encoding="utf-8").splitlines()[:_MOST]
     one, other = (
-        load(path, device=device, dtype="float32", quiet=True) for path in (first, second)
+        load(path, device=device, dtype="float32", quiet=True, trust_cache=False)
+        for path in (first, second)
     )
     differences = compare(one, other, lines)
     with output(None) as writer:

@@ -75,12 +75,20 @@ def choose_device(name: str) -> torch.device:
 
 
 def load_model(
-    path: Path, *, device: str = "auto", dtype: torch.dtype = torch.float32
+    path: Path,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype = torch.float32,
+    trust_cache: bool = True,
 ) -> LoadedModel:
-    """Load a model or run folder, ready to decode. Raises CheckpointError or TokenizerError."""
+    """Load a model or run folder, ready to decode. Raises CheckpointError or TokenizerError.
+
+    Files whose sums were right once are summed again when they have changed, or always where the
+    cache is not trusted.
+    """
     place = choose_device(device)
     folder = find_model(path)
-    verify(folder)
+    verify(folder, trust_cache=trust_cache)
     described = describe(folder)
     model = build(described, device=place, dtype=dtype)
     return equip(described, model)

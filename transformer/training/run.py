@@ -61,7 +61,7 @@ class Run:
         self.recipe, self.folder, self.stop = recipe, folder, stop
         self.objective = OBJECTIVES[recipe.objective]
         self.device = choose_device(device)
-        self.init = load_model(init, device="cpu") if init is not None else None
+        self.init = None if init is None else load_model(init, device="cpu", trust_cache=False)
         self.progress = Progress()
         self.counts = Counts()
         self.resuming = (folder / RUN).is_file()
