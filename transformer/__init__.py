@@ -3,12 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from .config import ConfigError, TransformerConfig
+from .kernel_cache import limit_kernel_caches
 from .presets import PRESETS, preset_config
 
 if TYPE_CHECKING:
     from .model import Transformer
 
 __all__ = ["PRESETS", "ConfigError", "Transformer", "TransformerConfig", "preset_config"]
+
+limit_kernel_caches()
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from ..config import ConfigError
 from ..data import Data
 from ..evaluation import likelihood
 from ..initialization import initialize
+from ..kernel_cache import limit_kernel_caches
 from ..loading import (
     RUN,
     LoadedModel,
@@ -78,6 +79,7 @@ class Run:
 
     def events(self) -> Iterator[Event]:
         """Train from wherever the folder stands to the recipe's end, or until `stop()`."""
+        limit_kernel_caches(primitives=0)  # batches hardly ever have the same shape twice
         for place in (self.folder, self.folder / "checkpoints", self.folder / "training"):
             place.mkdir(parents=True, exist_ok=True)
             sweep(place)

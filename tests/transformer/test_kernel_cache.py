@@ -1,0 +1,66 @@
+"""Limits of kernel caches: set before torch computes, lower for training, a user's own left alone;
+and the memory that they are for."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+NAMES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+SHOW = f"import os; print(*(os.environ[name] for name in {NAMES}))"
+IMPORT = "import transformer, sys; assert 'torch' not in sys.modules; "
+TRAIN = """
+from pathlib import Path
+import tempfile
+from tests.training.toys import toy_recipe
+from transformer.training.run import Run
+folder = Path(tempfile.mkdtemp())
+list(Run(toy_recipe(folder, steps=1), folder / "run", device="cpu").events())
+"""
+# As many shapes as steps; resident memory in MiB after 20 and after 60 of them.
+SHAPES = """
+from pathlib import Path
+import torch
+from transformer import Transformer, preset_config
+from transformer.initialization import initialize
+from transformer.kernel_cache import limit_kernel_caches
+limit_kernel_caches(primitives=0)
+torch.set_num_threads(1)
+model = Transformer(preset_config("translate-tiny", vocab_size=500))
+initialize(model, seed=1)
+for step in range(60):
+    ids_BT = torch.ones((8 + step % 40, 30 + step), dtype=torch.long)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model.hidden(ids_BT, source_BS=ids_BT[:, : 20 + step]).sum().backward()
+    if step in (19, 59):
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        print(pages * 4096 >> 20, torch.numel(ids_BT))
+"""
+
+
+def run(program: str, **environment: str) -> list[str]:
+    kept = {name: value for name, value in os.environ.items() if name not in NAMES}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True, capture_output=True, text=True, env={**kept, **environment},
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+def test_limits_stand_before_torch_is_imported_and_are_the_users_where_given() -> None:
+    assert run(IMPORT + SHOW) == ["128", "16"]
+    assert run(IMPORT + SHOW, **{NAMES[0]: "7"}) == ["7", "16"]
+
+
+def test_training_keeps_no_kernels_unless_the_user_wants_them() -> None:
+    assert run(TRAIN + SHOW) == ["0", "16"]
+    assert run(TRAIN + SHOW, **dict.fromkeys(NAMES, "9")) == ["9", "9"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_every_new_shape() -> None:
+    kept, without = run(SHAPES, **dict.fromkeys(NAMES, "1024")), run(SHAPES)
+    grown, flat = (int(some[2]) - int(some[0]) for some in (kept, without))
+    assert flat < grown / 3

@@ -1,0 +1,20 @@
+"""Limits of what torch keeps of its CPU kernels, for processes that meet many shapes.
+
+oneDNN and ATen each keep the code and the packed weights of up to 1,024 products, one for each new
+shape of a batch: in bfloat16 that is over a gigabyte after 60 steps of training. Both read their
+limits from the environment when they are first used, so these must stand there before the first
+product; a user's own limits win.
+"""
+
+import os
+
+_PRIMITIVES, _PACKED = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
+_GIVEN = frozenset({_PRIMITIVES, _PACKED} & os.environ.keys())
+
+
+def limit_kernel_caches(*, primitives: int = 128, packed: int = 16) -> None:
+    """Keep no more than this. Decoding needs some: with none, a step for one row in bfloat16 takes
+    three times as long, and with 128 no longer than with 1,024."""
+    for name, limit in ((_PRIMITIVES, primitives), (_PACKED, packed)):
+        if name not in _GIVEN:
+            os.environ[name] = str(limit)
