@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .config import ConfigError, TransformerConfig
-from .kernel_cache import limit_kernel_caches
+from .memory import limit_kernel_caches
 from .presets import PRESETS, preset_config
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from ..config import ConfigError
 from ..data import Data
 from ..evaluation import likelihood
 from ..initialization import initialize
-from ..kernel_cache import limit_kernel_caches
 from ..loading import (
     RUN,
     LoadedModel,
@@ -27,6 +26,7 @@ from ..loading import (
     read_config,
     save_model,
 )
+from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
 from .events import Event, Finished, Notice, Saved, Started, Validated
@@ -93,6 +93,7 @@ class Run:
         if valid is None:
             yield Notice("no validation text: the last checkpoint will be taken for the best")
         trainer = Trainer(self._model(tokenizer), train, self.recipe)
+        release_freed_memory()
         if self.resuming:
             self._restore(trainer)
         yield Started(
@@ -115,6 +116,7 @@ class Run:
                 if not self.stop():
                     self.progress.validated_step = self.progress.step
                     yield self._save(trainer, tokenizer)
+                release_freed_memory()
             if self.progress.exhausted(patience):
                 reason = f"no improvement in {patience} validations"
                 yield self._finished(reason)

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from transformer import Transformer, preset_config
 from transformer.initialization import initialize
-from transformer.kernel_cache import limit_kernel_caches
+from transformer.memory import limit_kernel_caches
 limit_kernel_caches(primitives=0)
 torch.set_num_threads(1)
 model = Transformer(preset_config("translate-tiny", vocab_size=500))

@@ -1,4 +1,4 @@
-"""Limits of what torch keeps of its CPU kernels, for processes that meet many shapes.
+"""Memory that a process on a CPU would keep for nothing.
 
 oneDNN and ATen each keep the code and the packed weights of up to 1,024 products, one for each new
 shape of a batch: in bfloat16 that is over a gigabyte after 60 steps of training. Both read their
@@ -6,7 +6,9 @@ limits from the environment when they are first used, so these must stand there 
 product; a user's own limits win.
 """
 
+import ctypes
 import os
+import sys
 
 _PRIMITIVES, _PACKED = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
 _GIVEN = frozenset({_PRIMITIVES, _PACKED} & os.environ.keys())
@@ -18,3 +20,12 @@ def limit_kernel_caches(*, primitives: int = 128, packed: int = 16) -> None:
     for name, limit in ((_PRIMITIVES, primitives), (_PACKED, packed)):
         if name not in _GIVEN:
             os.environ[name] = str(limit)
+
+
+def release_freed_memory() -> None:
+    """Give the pages of freed buffers back to the system. The C library keeps those of each thread
+    that came and went, as validation's do: some 60 MiB."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others return them anyway
+        if trim is not None:
+            trim(0)
