@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .faults import Fault, read_rooms
-from .running import Copy, Result
+from .running import Copy, Result, prepare
 
 
 class Bench:
@@ -87,6 +87,7 @@ def main() -> int:
         if not given.rooms or room in given.rooms
     }
     chosen = {room: faults for room, faults in chosen.items() if faults}
+    prepare()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         bench = Bench(Path(folder), given.jobs)
         faults = [fault for some in chosen.values() for fault in some]

@@ -25,6 +25,13 @@ def test_every_schedule_works_without_a_warm_up(name: str) -> None:
     assert 0 < SCHEDULES[name](1, 0, STEPS) <= 1
 
 
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_no_schedule_climbs_or_leaves_0_to_1_after_the_last_step(name: str) -> None:
+    values = [SCHEDULES[name](step, WARMUP, STEPS) for step in (STEPS, STEPS + 50, 2 * STEPS)]
+    assert values == sorted(values, reverse=True)
+    assert 0 <= values[-1] <= 1
+
+
 @pytest.mark.parametrize(
     ("name", "step", "value"),
     [

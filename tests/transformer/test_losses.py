@@ -23,6 +23,8 @@ def test_loss_and_gradients_equal_torchs(smoothing, biased, monkeypatch) -> None
     wanted = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum")
     torch.testing.assert_close(loss, wanted)
     torch.testing.assert_close(plain, F.cross_entropy(logits, targets, reduction="sum").detach())
+    assert loss.requires_grad
+    assert not plain.requires_grad
     found = torch.autograd.grad(loss / 7, leaves)
     for ours, theirs in zip(found, torch.autograd.grad(wanted / 7, leaves), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
@@ -37,9 +39,12 @@ def test_smoothing_worked_by_hand() -> None:
     assert plain.item() == pytest.approx(-math.log(0.75), abs=1e-6)
 
 
-def test_bfloat16_is_near() -> None:
+def test_autocast_multiplies_in_bfloat16_and_does_all_else_in_float32() -> None:
     x, w, targets = torch.randn(30, 8), torch.randn(50, 8), torch.randint(0, 50, (30,))
     exact, _ = projected_cross_entropy(x, w, None, targets)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         near, _ = projected_cross_entropy(x, w, None, targets)
+    logits = (x.bfloat16() @ w.bfloat16().T).float()
+    assert near.item() == pytest.approx(F.cross_entropy(logits, targets, reduction="sum").item())
     assert near.item() == pytest.approx(exact.item(), rel=0.01)
+    assert near.item() != exact.item()
