@@ -56,7 +56,7 @@ def test_nothing_is_added_before_anything_is_written() -> None:
 
 
 def test_a_source_of_another_vocabulary_has_no_effect_beyond_ours() -> None:
-    rows = [Row(Task(prompt=[1], limit=9, source=[4, 99, 4, 50]), [4])] * 2
+    rows = [Row(Task(prompt=[1], limit=9, source=[4, 99, 4, 5]), [4])] * 2
     found = PROCESSORS["encoder-repetition-penalty"](2.0)(LOGITS_RV, rows)
     assert found.tolist() == [[1, 2, -3, 4, 10], [1, -2, 3, 4, -2.5]]
     assert torch.equal(PROCESSORS["encoder-no-repeat-ngram"](2)(LOGITS_RV, rows), LOGITS_RV)
@@ -99,6 +99,31 @@ def test_a_models_own_settings_ask_for_penalties() -> None:
         "length-decay": (5, 1.1, [2, 3]),
         "sequence-bias": [([4, 5], -2.0)],
     }
+
+
+def test_a_models_own_rules_leave_it_room_to_end() -> None:
+    """Its end is no bad word; what is suppressed at first comes after what is forced."""
+    rules = GenerationConfig(
+        eos_token_id=[2, 3],
+        bad_words_ids=[[2], [7, 8], [3], [6]],
+        min_length=4,
+        forced_bos_token_id=9,
+        forced_eos_token_id=2,
+        begin_suppress_tokens=[5],
+        suppress_tokens=[11],
+        no_repeat_ngram_size=3,
+    )
+    assert model_processors(rules) == {
+        "bad-words": [[7, 8], [6]],
+        "min-length": (4, [2, 3]),
+        "forced-first": 9,
+        "forced-last": [2],
+        "suppress-first": (1, [5]),
+        "suppress": [11],
+        "no-repeat-ngram": 3,
+    }
+    others = GenerationConfig(eos_token_id=2, forced_eos_token_id=[2, 3], begin_suppress_tokens=[5])
+    assert model_processors(others) == {"forced-last": [2, 3], "suppress-first": (0, [5])}
 
 
 def test_neutral_settings_ask_for_nothing() -> None:

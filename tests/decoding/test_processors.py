@@ -145,6 +145,7 @@ def test_no_processor_forbids_everything_or_changes_its_input(name: str) -> None
     ("name", "value"),
     [
         ("temperature", -1),
+        ("temperature", 0),
         ("top-k", 0),
         ("top-k", 1.5),
         ("top-p", 0),

@@ -56,13 +56,11 @@ def test_no_optimizer_moves_before_it_has_a_rate(name: str) -> None:
 @pytest.mark.parametrize("shape", ["encoder", "decoder", "encoder-decoder"])
 def test_matrices_decay_and_vectors_do_not(shape: str) -> None:
     model = tiny_model(shape, output_bias=True)
-    decays = {
-        id(weight): group["weight_decay"]
-        for group in parameter_groups(model, 0.1)
-        for weight in group["params"]
-    }
+    groups = parameter_groups(model, 0.1)
+    decays = {id(w): group["weight_decay"] for group in groups for w in group["params"]}
     names = dict(model.named_parameters())
     assert decays.keys() == {id(weight) for weight in names.values()}
+    assert sum(len(group["params"]) for group in groups) == len(names)  # none of them twice
     for name, weight in names.items():
         matrix = name.endswith("weight") and "norm" not in name
         assert decays[id(weight)] == (0.1 if matrix else 0.0), name

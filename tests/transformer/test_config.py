@@ -49,12 +49,54 @@ def test_a_preset_has_as_many_weights_as_its_built_model(name: str) -> None:
         ({"positions": "rotary", "d_head": 5}, "even head width"),
         ({"d_modle": 16}, "'d_modle'; did you mean d_model"),
         ({"d_model": "wide"}, "d_model"),
+        ({"heads": 0}, "heads is 0; it must be at least 1"),
+        ({"kv_heads": 0}, "kv_heads is 0; it must be at least 1"),
+        ({"d_head": 0}, "d_head is 0; it must be at least 1"),
+        ({"global_tokens": -1}, "global_tokens is -1; it cannot be negative"),
+        ({"norm_eps": 0.0}, "norm_eps must be above 0"),
+        ({"norm_eps": float("nan")}, "norm_eps is nan; no number"),
+        ({"rotary_base": 1.0}, "rotary_base above 1"),
+        ({"relative_buckets": 3}, "relative_buckets must be at least 4"),
+        ({"relative_buckets": 8, "relative_max_distance": 4}, "relative_max_distance above half"),
+        ({"source_vocab_size": 9}, "source_vocab_size needs share_embeddings to be false"),
+        ({"attention_dropout": -0.1}, "attention_dropout is -0.1"),
+        ({"rotary_scaling": {"factor": 0.0}}, "factor and original_context must be above 0"),
+        ({"rotary_scaling": {"original_context": 0}}, "original_context must be above 0"),
+        ({"rotary_scaling": {"factor": float("inf")}}, "factor is inf; no number"),
+        ({"rotary_scaling": {"kind": "llama3", "low": 4.0}}, "high is 4.0, not above low, 4.0"),
     ],
 )
 def test_impossible_configurations_are_refused_by_name(changes: dict, words: str) -> None:
     fields = {**config_to_fields(tiny_config()), **changes}
     with pytest.raises(ConfigError, match=words):
         config_from_fields(fields)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"d_model": 30, "heads": 4, "d_head": 6},  # d_head frees d_model
+        {"d_head": 5},  # odd, but nothing turns its pairs
+        {"kv_heads": 1, "relative_buckets": 4, "relative_max_distance": 3},
+        {"rotary_scaling": {"kind": "linear", "low": 4.0}},  # which llama3 alone looks at
+        {"source_vocab_size": 9, "share_embeddings": False},
+    ],
+)
+def test_what_is_just_possible_is_a_configuration(changes: dict) -> None:
+    config_from_fields({**config_to_fields(tiny_config()), **changes})
+
+
+def test_what_follows_from_fields_and_what_is_said_instead() -> None:
+    plain = tiny_config(d_model=16, heads=4)
+    assert (plain.head_width, plain.key_value_heads, plain.scale) == (4, 4, 0.5)
+    assert (plain.source_vocabulary, plain.has_attention_bias) == (plain.vocab_size, True)
+    said = tiny_config(d_head=9, kv_heads=2, share_embeddings=False, source_vocab_size=7)
+    assert (said.head_width, said.key_value_heads, said.source_vocabulary) == (9, 2, 7)
+    assert said.scale == pytest.approx(1 / 3)
+    assert tiny_config(attention_scale=2.0).scale == 2.0
+    for both in (True, False):
+        assert tiny_config(bias=both).has_attention_bias is both
+        assert tiny_config(bias=both, attention_bias=not both).has_attention_bias is not both
 
 
 @pytest.mark.parametrize(
