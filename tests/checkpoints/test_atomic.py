@@ -1,7 +1,9 @@
 """Folders and files that are whole or not there, whatever stops their writer."""
 
 import errno
+import hashlib
 import itertools
+import json
 import os
 import shutil
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from checkpoints import WEIGHTS, save_tensors, sweep, verify, write_file, write_folder
-from checkpoints.store import MANIFEST
+from checkpoints.store import MANIFEST, ForeignFolderError
 
 TOUCHING = [
     (os, "fsync"),
@@ -150,6 +152,60 @@ def test_a_writer_stopped_at_any_point_leaves_a_whole_file(tmp_path, monkeypatch
             sweep(tmp_path)
         assert [*tmp_path.iterdir()] == [path]
     assert path.read_text() == "new é"
+
+
+def test_contents_are_on_the_disk_before_their_names(tmp_path, monkeypatch):
+    """Each file and folder is flushed before the renaming, and what holds them after it."""
+    order = []
+    fsync, rename, replace = os.fsync, Path.rename, Path.replace
+
+    def name_of(descriptor):
+        places = [tmp_path, *tmp_path.rglob("*")]
+        return next(p.name for p in places if p.stat().st_ino == os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", lambda d: (order.append(name_of(d)), fsync(d)))
+    for name, real in (("rename", rename), ("replace", replace)):
+
+        def renamed(path, target, real=real):
+            order.append("renamed")
+            return real(path, target)
+
+        monkeypatch.setattr(Path, name, renamed)
+    write_folder(tmp_path / "model", filler("new"))
+    before, after = order[: order.index("renamed")], order[order.index("renamed") + 1 :]
+    pattern = f".model.{os.getpid()}.tmp"
+    assert sorted(before) == sorted(["a.txt", "b.txt", "inner", MANIFEST, pattern])
+    assert after == [tmp_path.name]
+    order.clear()
+    write_file(tmp_path / "run.json", "text")
+    assert order == [f".run.json.{os.getpid()}.tmp", "renamed", tmp_path.name]
+
+
+def test_what_this_program_did_not_write_is_not_replaced(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("mine")
+    for name in ("file", "folder"):
+        with pytest.raises(ForeignFolderError, match="was not written by this program"):
+            write_folder(tmp_path / name, filler("new"))
+    assert (tmp_path / "file").read_text() == "mine"
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["a.txt"]
+
+
+def test_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "model").mkdir()
+    write_folder(tmp_path / "model", filler("new"))
+    assert state_of(tmp_path / "model") == "new"
+
+
+def test_a_folders_sums_are_those_of_its_files(folder):
+    """Of folders inside of it, too; not its own."""
+    entries = json.loads((folder / MANIFEST).read_text())
+    assert {name: entry["bytes"] for name, entry in entries.items()} == {
+        "a.txt": 3,
+        "inner/b.txt": 6,
+    }
+    assert entries["a.txt"]["sha256"] == hashlib.sha256(b"old").hexdigest()
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])

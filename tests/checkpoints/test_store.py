@@ -11,8 +11,10 @@ from checkpoints import (
     CheckpointError,
     average_weights,
     flatten_optimizer,
+    lies_in,
     load_tensors,
     read_json,
+    read_json_list,
     save_tensors,
     to_json,
     unflatten_optimizer,
@@ -108,6 +110,66 @@ def test_what_is_no_json_object_is_a_checkpoint_error(tmp_path, content):
         read_json(tmp_path / "config.json")
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_json_holds_no_number_that_is_none(tmp_path, number):
+    (tmp_path / "config.json").write_text(f'{{"a": [{number}]}}')
+    with pytest.raises(CheckpointError, match=f"it holds the number {number}"):
+        read_json(tmp_path / "config.json")
+
+
+def test_json_is_small(tmp_path):
+    """Lists in lists fill 40 times their length in memory."""
+    (tmp_path / "config.json").write_text('{"a": 1}' + " " * (6 << 20))
+    with pytest.raises(CheckpointError, match="larger than 6 MiB"):
+        read_json(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(("text", "good"), [("[]", 1), ('[{"a": 1}]', 1), ("[1]", 0), ("{}", 0)])
+def test_a_list_of_objects_is_one(tmp_path, text, good):
+    (tmp_path / "list.json").write_text(text)
+    if good:
+        assert read_json_list(tmp_path / "list.json") == json.loads(text)
+        return
+    with pytest.raises(CheckpointError, match="holds no list of JSON objects"):
+        read_json_list(tmp_path / "list.json")
+
+
+def test_our_json_can_be_read_by_people():
+    assert to_json({"é": ["日本"]}) == '{\n  "é": [\n    "日本"\n  ]\n}\n'
+
+
+def hub_cache(tmp_path):
+    """A snapshot whose files are links to blobs, as a hub keeps them."""
+    model = tmp_path / "models--a--b"
+    for place in ("snapshots/0123", "snapshots/4567", "blobs"):
+        (model / place).mkdir(parents=True)
+    (model / "blobs" / "77").write_text("{}")
+    (model / "other").write_text("{}")
+    return model / "snapshots" / "0123"
+
+
+def test_names_stay_in_their_folder_or_lead_to_the_blobs_of_a_hubs_cache(tmp_path):
+    home = hub_cache(tmp_path)
+    links = {"blob": "../../blobs/77", "beside": "../4567", "above": "../../other", "self": "self"}
+    for name, target in links.items():
+        (home / name).symlink_to(target)
+    (home / "in").symlink_to("blob")
+    found = {name: lies_in(home, name) for name in [*links, "in", "plain", "../0123/plain"]}
+    assert found == {
+        "blob": True, "in": True, "plain": True, "../0123/plain": True, "self": True,
+        "beside": False, "above": False,
+    }  # fmt: skip
+    assert not lies_in(home, "../4567/x")
+    assert not lies_in(home, str(tmp_path / "x"))
+    assert not lies_in(tmp_path / "models--a--b", "../blobs/77")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "é" * 128, "x" * 256, "a/" + "x" * 256])
+def test_names_that_no_file_can_have_lie_nowhere(tmp_path, name):
+    assert not lies_in(tmp_path, name)
+    assert lies_in(tmp_path, "é" * 127)
+
+
 def test_json_comes_back_as_it_was_written(tmp_path):
     value = {"é\u2028": [1, 2.5, None], "nested": {"a": "\x00"}}
     write_file(tmp_path / "config.json", to_json(value))
@@ -139,12 +201,18 @@ def test_an_average_is_the_mean_of_each_tensor(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "other", [{"w": torch.ones(3)}, {"v": torch.ones(2)}, {"w": torch.ones(2), "v": torch.ones(1)}]
+    "other",
+    [
+        {"w": torch.ones(3), "u": torch.ones(1)},
+        {"v": torch.ones(2), "u": torch.ones(1)},
+        {"w": torch.ones(2), "v": torch.ones(1), "u": torch.ones(1)},
+        {"w": torch.ones(2)},
+    ],
 )
 def test_an_average_of_different_models_is_an_error(tmp_path, other):
-    one = weights_folder(tmp_path / "one", {"w": torch.ones(2)})
+    one = weights_folder(tmp_path / "one", {"w": torch.ones(2), "u": torch.ones(1)})
     two = weights_folder(tmp_path / "two", other)
-    with pytest.raises(CheckpointError, match=r"two is another model than .*one: [vw] differs"):
+    with pytest.raises(CheckpointError, match=r"two is another model than .*one: [uvw] differs"):
         average_weights([one, two])
 
 
@@ -168,7 +236,17 @@ def test_an_optimizer_state_comes_back_through_names(tmp_path):
         torch.testing.assert_close(loaded[index], entry, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", ["exp_avg", "x.exp_avg", "0.", ".exp_avg", "-1.exp_avg"])
+def test_an_optimizers_state_keeps_its_numbers_where_some_are_missing() -> None:
+    """A weight without gradients has no state."""
+    one = torch.ones(1)
+    state = {0: {"exp_avg": one}, 7: {"exp_avg": one, "max.exp_avg": one}}
+    assert [*flatten_optimizer(state)] == ["0.exp_avg", "7.exp_avg", "7.max.exp_avg"]
+    assert unflatten_optimizer(flatten_optimizer(state)) == state
+
+
+@pytest.mark.parametrize(
+    "name", ["exp_avg", "x.exp_avg", "0.", ".exp_avg", "-1.exp_avg", "².exp_avg"]
+)
 def test_a_name_of_another_form_is_an_error(name):
     with pytest.raises(CheckpointError, match=f"'{name}' is no tensor"):
         unflatten_optimizer({name: torch.ones(1)})
