@@ -46,7 +46,9 @@ def test_log_probabilities_are_the_models_with_the_end_token() -> None:
 
 
 def test_only_candidates_are_looked_at_and_what_is_forbidden_is_none() -> None:
-    """B is unlike all, but the second: one candidate leaves it out. Forbidden, it cannot win."""
+    """B is unlike all, but the second: one candidate leaves it out. Forbidden, it cannot win. Of
+    four tokens, nine candidates are no more than four."""
+    assert search(TABLE, penalty=0.3, candidates=9).ids == [B, A]
     assert search(TABLE, penalty=0.9, candidates=1).ids == [A]
     assert search(TABLE, penalty=0.9, candidates=9, processors={"suppress": [B]}).ids == [A]
 
