@@ -1,11 +1,15 @@
 """What is guessed, and how a model's rows take several tokens and take them back."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from tests.decoding.test_beams import translator
 from tests.models import tiny_model
 from transformer.decoding import ModelStepper, SearchOptions, Task
 from transformer.decoding.drafting import DRAFTERS, DraftOptions
+from transformer.decoding.speculative import _shares_tokens
 from transformer.decoding.tasks import Row
 from transformer.decoding.writing import PICKS
 
@@ -64,3 +68,12 @@ def test_a_models_rows_go_on_by_different_counts_and_back(shape: str) -> None:
     close(logits_RV[0], full([*texts[1], 20])[-1])
     close(logits_RV[1], full([5, 6, 14, 21])[-1])
     close(logits_RV[2], full([13, 17, 19, 22])[-1])
+
+
+def test_sources_are_looked_up_where_they_are_of_the_tokens_that_are_written() -> None:
+    two = translator("two alphabets")
+    one = replace(two, target_tokenizer=None)
+    assert [_shares_tokens(loaded) for loaded in (one, two)] == [True, False]
+    assert not _shares_tokens(replace(one, model=translator("x", source_vocab_size=9).model))
+    for shape, shares in (("decoder", False), ("encoder-decoder", True)):
+        assert _shares_tokens(replace(two, model=tiny_model(shape))) is shares

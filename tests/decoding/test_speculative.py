@@ -47,6 +47,7 @@ CHAIN = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {C: 1.0}, (A, B, C): {A: 1.0
         ([A, B, C, A, END], 5, 5, 1),  # all that is written
         ([A, B, A, A, A], 5 + 2, 2 + 1, 2),  # ABC at once, then A and the end
         ([C, C, C, C, C], 5 + 3 + 1, 1, 4),  # a rest after the first; the third, and A with it
+        ([A, C, B], 3 + 1, 1, 4),  # a token that comes later is wrong here
         ([], 0, 0, 5),
     ],
 )
@@ -98,7 +99,30 @@ def test_a_text_ends_within_what_was_guessed(options, limit, wanted, reason) -> 
     search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([A, B, C, A, END]))
     (found,) = write(RewindingTable(CHAIN, size=4), search, [Task(prompt=[9], limit=limit)])
     assert [(h.ids, h.reason) for h in found] == ([(wanted, reason)] if reason else [])
-    assert search.accepted <= limit
+    assert search.proposed < limit  # the last token needs no guess
+
+
+def test_a_text_that_nothing_may_follow_guesses_nothing_more_right() -> None:
+    """After A and B comes C alone, which is forbidden; that B was guessed again is no merit."""
+    asked = SearchOptions(end=frozenset({END}), processors={"suppress": [C]})
+    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([A, B, B, B]))
+    assert write(RewindingTable(CHAIN, size=4), search, [Task(prompt=[9], limit=9)]) == [[]]
+    assert search.accepted == 2
+
+
+def test_no_text_rests_for_ever() -> None:
+    """Rests of 1, 3, 7 and 15 steps; no longer ones."""
+    asked = SearchOptions(end=frozenset({END}))
+    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([B] * 99), ahead=1)
+    stepper, tasks = RewindingTable(lambda tokens: {A: 1.0}, size=4), [Task(prompt=[9], limit=99)]
+    stepper.admit(tasks)
+    search.add(tasks)
+    guessing = []
+    for step in range(70):
+        before = search.proposed
+        search.step(stepper)
+        guessing += [step] if search.proposed > before else []
+    assert guessing == [0, 2, 6, 14, 30, 46, 62]
 
 
 def test_tokens_are_told_in_order_several_a_step() -> None:
@@ -237,7 +261,7 @@ SLIDING = {"attention": "sliding", "window": 4}
 @pytest.mark.parametrize(
     ("model", "asked", "message"),
     [
-        ({}, {"beam": 4}, "writes greedily or samples, not with 4 beams"),
+        ({}, {"beam": 2}, "writes greedily or samples, not with 2 beams"),
         ({}, {"ahead": 0}, "0 tokens ahead; it must be at least 1"),
         ({}, {"drafter": "model"}, 'the drafter "model", and no other, needs a draft model'),
         ({}, {"draft": {}}, 'the drafter "model", and no other, needs a draft model'),
