@@ -210,7 +210,7 @@ class _Limited:
     def __iter__(self) -> Iterator[str]:
         for line in self.lines:
             self.seen = self.seen or bool(line.strip())
-            self.left -= len(line.encode("utf-8", errors="replace"))
+            self.left -= len(line.encode())
             if self.left < 0:
                 return
             yield line
