@@ -4,13 +4,14 @@ import itertools
 import math
 import random
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tests.decoding.tables import END, TableStepper, tree
 from transformer.decoding import SEARCHES, SearchOptions, Task, write
-from transformer.decoding.lexical import Coverage
+from transformer.decoding.lexical import Coverage, spread
 
 A, B, C = 1, 2, 3
 
@@ -201,6 +202,25 @@ def test_coverage_is_what_trying_all_places_says(seed: int) -> None:
             assert min(others) == coverage.missing - 1
         text.append(chance.choice([A, B, B, C] if seed % 2 else [A, B]))
         coverage = coverage.grown(text[-1])
+
+
+def test_beams_are_kept_of_each_number_of_missing_tokens_in_turn() -> None:
+    """The best of those that miss none, one, two; then the second best of each."""
+
+    def pair(missing: int, total: float):
+        coverage = Coverage.begin([[A]] * missing) if missing else None
+        return missing, SimpleNamespace(coverage=coverage, sum=total)
+
+    going = [pair(0, -1.0), pair(0, -2.0), pair(0, -3.0), pair(1, -4.0), pair(1, -5.0),
+             pair(2, -2.5), pair(2, -9.0)]  # fmt: skip
+    for beams, wanted in (
+        (1, [(0, -1.0)]),
+        (2, [(0, -1.0), (1, -4.0)]),
+        (3, [(0, -1.0), (2, -2.5), (1, -4.0)]),
+        (5, [(0, -1.0), (0, -2.0), (2, -2.5), (1, -4.0), (1, -5.0)]),
+    ):
+        assert [(missing, beam.sum) for missing, beam in spread(going, beams)] == wanted
+    assert len(spread(going, 99)) == 7
 
 
 def test_nothing_asked_is_no_coverage() -> None:

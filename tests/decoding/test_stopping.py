@@ -13,7 +13,7 @@ from transformer.config import ConfigError
 from transformer.decoding import SEARCHES, SearchOptions, Task
 from transformer.decoding import write as write_texts
 from transformer.decoding.stopping import Holdback, cut, stop_at
-from transformer.decoding.tasks import Row
+from transformer.decoding.tasks import Before, Row
 
 LINES = ["the cat sat on the mat, a bat: no!", "é 日本 🙂 stop it. END\n\nQ: x"] * 9
 
@@ -60,6 +60,41 @@ def test_a_string_is_found_with_the_token_that_completes_it(tokenizer, continuin
                 found += 1
                 break
     assert found > 10
+
+
+@pytest.mark.parametrize("forgotten", [0, 3, 9])
+def test_a_string_may_begin_before_a_full_context_was_cut(tokenizer, forgotten: int) -> None:
+    """The end of the text so far is the prompt of what follows, and no longer the user's."""
+    ids = tokenizer.encode("the cat sat on the mat, a bat: no! the cat sat on the mat")
+    found = 0
+    for place in range(forgotten + 1, len(ids)):
+        before = Before([4], ids[:place], [0.0] * place)
+        for length in range(1, min(8, len(ids) - place)):
+            task = Task(prompt=ids[forgotten:place], limit=99, before=before)
+            row = Row(task, ids[place : place + length])
+            new = tokenizer.decode(row.tokens())
+            old = tokenizer.decode(row.tokens()[:-1])
+            for string in ("at s", "sat on", "no!"):
+                if string in new and string not in old:
+                    assert stop_at([string], tokenizer)(row), (string, old, new)
+                    found += 1
+                elif string not in new:
+                    assert not stop_at([string], tokenizer)(row)
+    assert found > 0
+
+
+def test_strings_among_halves_of_characters(tokenizer) -> None:
+    """Tokens in any order, many of them parts of characters; a look at the whole text decides."""
+    chance, signs = random.Random(3), sorted({*tokenizer.encode("🙂 日本 é ab 🙂b")})
+    for _ in range(60):
+        strings = chance.sample(["b", "🙂", "éa", "日", "ab ab a", "本 🙂 é", "\ufffdb"], 2)
+        stops, ids = stop_at(strings, tokenizer), chance.choices(signs, k=40)
+        for length in range(1, len(ids) + 1):
+            text = tokenizer.decode(ids[:length])
+            there = any(string in text for string in strings)
+            assert stops(Row(Task(prompt=[4], limit=99), ids[:length])) is there, (strings, text)
+            if there:
+                break
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -75,6 +75,8 @@ def prepare() -> None:
     """Begin the process that others are forked from."""
     # Without bytecode: it is told by size and second, which two faults can have in common.
     os.environ.update(OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+    # Tests that are over are ended without tidying up, which the system does.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     _processes.set_forkserver_preload(_LIBRARIES)
 
 
