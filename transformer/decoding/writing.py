@@ -168,5 +168,5 @@ def close_gaps(alive: Sequence[bool]) -> list[int]:
     [0, 3, 2]
     """
     stay = [place for place, lives in enumerate(alive) if lives]
-    moved = (place for place in reversed(stay) if place >= len(stay))
+    moved = reversed(stay)  # there are as many behind the gaps as there are gaps
     return [place if alive[place] else next(moved) for place in range(len(stay))]
