@@ -97,6 +97,19 @@ def test_strings_among_halves_of_characters(tokenizer) -> None:
                 break
 
 
+@pytest.mark.parametrize("length", [3, 15, 16])
+@pytest.mark.parametrize("lead", ["", "the cat ", "the cats "])
+def test_a_string_may_be_many_times_as_many_tokens(tokenizer, lead: str, length: int) -> None:
+    """Letters that no tokenizer has learnt are two tokens each where they are bytes."""
+    string = ("ξψ" * length)[:length]
+    stops, ids = stop_at([string], tokenizer), tokenizer.encode(f"{lead}{'ψξ' * 20}")
+    for count in range(1, len(ids) + 1):
+        there = string in tokenizer.decode(ids[:count])
+        assert stops(Row(Task(prompt=[4], limit=99), ids[:count])) is there
+        if there:
+            break
+
+
 @pytest.mark.parametrize("name", SEARCHES)
 @torch.inference_mode()
 def test_a_search_ends_with_the_reason_stop(name: str) -> None:

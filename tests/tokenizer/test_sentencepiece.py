@@ -10,6 +10,7 @@ from tests.tokenizer.folders import TEXTS, sentencepiece_model
 from tokenizer import Tokenizer, TokenizerError
 from tokenizer.published.charsmap import charsmap_steps, check_charsmap
 from tokenizer.published.from_sentencepiece import Plan, build, merges
+from tokenizer.published.guard import guard
 from tokenizer.published.sentencepiece_model import Kind, Piece, read_sentencepiece
 
 
@@ -181,3 +182,23 @@ def test_a_table_of_characters_is_of_whole_blocks_that_are_there(size):
         check_charsmap(data, name="model")
     with pytest.raises(TokenizerError, match="its table ends too early"):
         check_charsmap(struct.pack("<I", 1024) + b"\0" * 1023, name="model")
+
+
+@pytest.mark.parametrize(
+    ("name", "pieces", "parts"),
+    [
+        ("abc", ["ab", "c"], ["ab", "c"]),  # not inside of a piece, and before its last character
+        ("abc", ["a", "bc"], ["a", "bc"]),
+        ("abcd", ["cd"], ["ab", "cd"]),  # not between two that no piece has
+        ("ab", [], ["a", "b"]),
+    ],
+)
+def test_names_are_cut_where_no_piece_lies_across(name, pieces, parts):
+    cut = guard([name], pieces)
+    assert [part for part, _ in cut.pre_tokenize_str(name)] == parts
+
+
+def test_a_name_of_one_character_cannot_be_cut():
+    with pytest.raises(TokenizerError, match="'x' cannot be told from ordinary text"):
+        guard(["x"], ["a"])
+    assert guard([], ["a"]) is None
