@@ -223,10 +223,17 @@ class Alibi(Positions):
 
     biased = True
 
+    def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
+        super().__init__(config, causal=causal)
+        self._slopes_H: Tensor | None = None  # on the device that last asked
+
     def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
         """`-slope_h · |i - j|`."""
         distance_BTS = (queries_BT[:, :, None] - keys_BS[:, None, :]).abs()
-        slopes_H = torch.tensor(alibi_slopes(self.config.heads), device=distance_BTS.device)
+        slopes_H = self._slopes_H
+        if slopes_H is None or slopes_H.device != distance_BTS.device:
+            slopes_H = torch.tensor(alibi_slopes(self.config.heads), device=distance_BTS.device)
+            self._slopes_H = slopes_H
         return -slopes_H[None, :, None, None] * distance_BTS[:, None]
 
 

@@ -1,0 +1,172 @@
+"""Caches one by one: what they keep, where rows go, which rows share a source."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models import tiny_config
+from transformer.cache import Buffers, Memory, RingCache, StaticCache
+from transformer.masks import padding
+
+LAYER = 1  # of two
+
+
+def keys(values: list[list[float]]) -> Tensor:
+    """Rows of keys (B, T, G, K) that say what they are."""
+    return torch.tensor(values)[:, :, None, None].expand(-1, -1, 4, 4)
+
+
+def shown(cache_keys: Tensor) -> list[list[float]]:
+    return cache_keys[:, :, 0, 0].tolist()
+
+
+def static(rows: list[list[float]], size: int = 6) -> StaticCache:
+    cache = StaticCache(tiny_config(), len(rows), size, torch.zeros(1))
+    length = len(rows[0])
+    cache.begin(torch.arange(length).expand(len(rows), length), length)
+    cache.extend(LAYER, keys(rows), keys(rows))
+    return cache
+
+
+def one_more(cache: StaticCache, values: list[float], position: int) -> list[list[float]]:
+    """Add a token to each row; all that is then seen."""
+    places = cache.begin(torch.full((len(values), 1), position), position + 1)
+    assert places.tolist() == [list(range(position + 1))]
+    found, _ = cache.extend(LAYER, keys([[v] for v in values]), keys([[v] for v in values]))
+    return shown(found)
+
+
+@pytest.mark.parametrize(
+    "rows", [[0, 1, 2], [2, 1, 0], [1, 1, 1], [2], [0, 0, 1, 1, 2, 2], [2, 0, 1]]
+)
+def test_rows_take_all_that_they_have_with_them(rows: list[int]) -> None:
+    texts = [[10.0, 11.0], [20.0, 21.0], [30.0, 31.0]]
+    cache = static(texts)
+    cache.reorder(rows)
+    found = one_more(cache, [float(n) for n in range(len(rows))], 2)
+    assert found == [[*texts[row], float(n)] for n, row in enumerate(rows)]
+
+
+def test_what_joins_stands_after_what_is_there() -> None:
+    cache = static([[10.0, 11.0], [20.0, 21.0]], size=3)
+    cache.join(static([[30.0, 31.0, 32.0, 33.0]], size=5))
+    places = cache.begin(torch.tensor([[2], [2], [4]]), 5)
+    assert places.tolist() == [[0, 1, 2, 3, 4]]
+    found, _ = cache.extend(LAYER, keys([[12.0], [22.0], [34.0]]), keys([[1.0]] * 3))
+    assert shown(found)[0][:3] == [10.0, 11.0, 12.0]
+    assert shown(found)[1][:3] == [20.0, 21.0, 22.0]
+    assert shown(found)[2] == [30.0, 31.0, 32.0, 33.0, 34.0]
+
+
+def test_a_position_beyond_the_cache_is_refused() -> None:
+    with pytest.raises(ValueError, match="position 7 in a cache of 6 slots"):
+        static([[1.0]]).begin(torch.tensor([[6]]), 7)
+
+
+def test_padding_is_kept_nowhere() -> None:
+    cache = StaticCache(tiny_config(), 2, 4, torch.zeros(1))
+    cache.begin(torch.tensor([[0, 1], [0, -1]]), 2)
+    found, _ = cache.extend(LAYER, keys([[1.0, 2.0], [3.0, 9.0]]), keys([[0.0, 0.0]] * 2))
+    assert shown(found) == [[1.0, 2.0], [3.0, 0.0]]
+
+
+def test_a_ring_keeps_its_window_and_the_global_tokens() -> None:
+    config = tiny_config(attention="sliding", window=3, global_tokens=1)
+    cache = RingCache(config, 1, 20, torch.zeros(1))
+    for position in range(9):
+        places = cache.begin(torch.tensor([[position]]), position + 1)
+        found, _ = cache.extend(LAYER, keys([[float(position)]]), keys([[0.0]]))
+        there = {p: v for p, v in zip(places[0].tolist(), shown(found)[0], strict=True) if p >= 0}
+        kept = {0, *range(max(0, position - 2), position + 1)}
+        assert there == {p: float(p) for p in kept}
+
+
+def test_a_rings_rows_may_stand_at_other_places_and_change_theirs() -> None:
+    config = tiny_config(attention="sliding", window=2)
+    cache = RingCache(config, 2, 20, torch.zeros(1))
+    cache.begin(torch.tensor([[0, 1, 2, 3], [0, 1, -1, -1]]), 4)
+    cache.extend(LAYER, keys([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 9.0, 9.0]]), keys([[0.0] * 4] * 2))
+    cache.reorder([1, 0])
+    places = cache.begin(torch.tensor([[2], [4]]), 5)
+    found, _ = cache.extend(LAYER, keys([[12.0], [4.0]]), keys([[0.0]] * 2))
+    seen = [
+        dict(zip(row, values, strict=True))
+        for row, values in zip(places.tolist(), shown(found), strict=True)
+    ]
+    assert seen == [{1: 11.0, 2: 12.0}, {3: 3.0, 4: 4.0}]
+
+
+def test_a_prompt_longer_than_its_ring_leaves_its_end_there() -> None:
+    config = tiny_config(attention="sliding", window=2)
+    cache = RingCache(config, 1, 20, torch.zeros(1))
+    cache.begin(torch.arange(5)[None], 5)
+    seen, _ = cache.extend(LAYER, keys([[0.0, 1.0, 2.0, 3.0, 4.0]]), keys([[0.0] * 5]))
+    assert shown(seen)[0][-5:] == [0.0, 1.0, 2.0, 3.0, 4.0]  # beside the empty ring
+    places = cache.begin(torch.tensor([[5]]), 6)
+    found, _ = cache.extend(LAYER, keys([[5.0]]), keys([[0.0]]))
+    assert dict(zip(places[0].tolist(), shown(found)[0], strict=True)) == {4: 4.0, 5: 5.0}
+
+
+def memory(*texts: list[float]) -> Memory:
+    """A source of each, as one layer's keys and values."""
+    longest = max(map(len, texts))
+    rows = keys([[*text, *[0.0] * (longest - len(text))] for text in texts])
+    lengths = [len(text) for text in texts]
+    positions_BS = torch.tensor([[*range(n), *[-1] * (longest - n)] for n in lengths])
+    return Memory([(rows, rows)], lengths, padding(positions_BS))
+
+
+def read_by_rows(found: Memory) -> list[list[float]]:
+    """The source that each row reads, its padding left out."""
+    entries = shown(found.layers[0][0])
+    masks = found.mask_B11S[:, 0, 0].tolist()
+    texts = [
+        [k for k, m in zip(*pair, strict=True) if m] for pair in zip(entries, masks, strict=True)
+    ]
+    assert [len(text) for text in texts] == found.lengths
+    return [text for text in texts for _ in range(found.copies)]
+
+
+ONE, TWO, THREE = [1.0], [2.0, 2.5], [3.0, 3.5, 3.75]
+
+
+@pytest.mark.parametrize(
+    ("steps", "rows", "entries"),
+    [
+        ([([0, 0, 1, 1, 2, 2], 2)], [ONE, ONE, TWO, TWO, THREE, THREE], 3),
+        ([([0, 0, 1, 1, 2, 2], 2), ([5, 4, 0, 1], 2)], [THREE, THREE, ONE, ONE], 2),
+        ([([0, 0, 1, 1], 2), ([2, 2, 3, 3], 4)], [TWO] * 4, 1),
+        ([([0, 0, 0, 1, 1, 1], 3), ([0, 4, 5], 1)], [ONE, TWO, TWO], 3),
+        ([([0, 0, 1, 1], 2), ([0, 2, 3], 1), ([2, 1], 2)], [TWO, TWO], 1),
+        ([([2, 0, 1], 1)], [THREE, ONE, TWO], 3),
+        ([([0, 1], 1)], [ONE, TWO], 2),
+    ],
+)
+def test_rows_about_one_source_share_it(steps, rows, entries) -> None:
+    found = memory(ONE, TWO, THREE)
+    for order, copies in steps:
+        found.reorder(order, copies)
+    assert read_by_rows(found) == rows
+    assert len(found.lengths) == entries
+    assert found.mask_B11S.size(-1) == max(map(len, rows))  # no wider than the longest that stays
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(1, 1), (2, 2), (2, 1), (1, 3)])
+def test_sources_that_join_are_read_by_their_own_rows(mine: int, theirs: int) -> None:
+    first, second = memory(ONE, TWO), memory(THREE)
+    first.reorder([row for row in (0, 1) for _ in range(mine)], mine)
+    second.reorder([0] * theirs, theirs)
+    first.join(second)
+    assert read_by_rows(first) == [*[ONE] * mine, *[TWO] * mine, *[THREE] * theirs]
+
+
+def test_buffers_grow_without_losing_a_slot() -> None:
+    buffers = Buffers([torch.zeros(1, 4, 1)])
+    buffers.write(0, torch.arange(3)[None], torch.tensor([[[1.0], [2.0], [3.0]]]))
+    buffers.reorder([0, 0, 0], 3)
+    assert buffers.read(0, 3)[:, :, 0].tolist() == [[1.0, 2.0, 3.0]] * 3
+    longer = Buffers([torch.full((1, 7, 1), 5.0)])
+    buffers.join(longer, 6)
+    assert buffers.slots == 6
+    assert buffers.read(0, 6)[:, :, 0].tolist()[3] == [5.0] * 6
+    assert buffers.read(0, 3)[:, :, 0].tolist()[0] == [1.0, 2.0, 3.0]
