@@ -1,0 +1,188 @@
+"""A step of decoding reads once from its device (contrastive search twice), so that a GPU waits
+for the host as rarely as it can; and what is asked of a search mixes no devices."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from tests.models import tiny_model
+from tests.virtual_device import VirtualDevice, virtual_device
+from transformer.decoding import PROCESSORS, SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding import stepper as stepping
+from transformer.decoding.drafting import DRAFTERS, DraftOptions
+from transformer.decoding.ensemble import COMBINATIONS, EnsembleStepper
+from transformer.decoding.scoring import score
+from transformer.decoding.speculative import SpeculativeSearch
+from transformer.decoding.writing import PICKS
+from transformer.model import Transformer
+from transformer.positions import POSITIONS
+
+END = frozenset({3})
+MOST = {"greedy": 1, "sample": 1, "beam": 1, "contrastive": 2}  # reads a step
+CUT = {"temperature": 0.9, "top-k": 9, "top-p": 0.9, "min-p": 0.01, "typical": 0.95}
+SEARCHED = {
+    "greedy": {},
+    **{f"sample {name}": {"processors": {name: value}} for name, value in CUT.items()},
+    "sample with all": {"processors": CUT, "n_best": 2},
+    "beam": {"beam": 4},
+    "beam in groups": {"beam": 4, "groups": 2, "diversity": 0.5},
+    "beam with a length penalty": {"beam": 4, "length_penalty": 0.6, "early_stopping": "never"},
+    "beam n-best": {"beam": 4, "n_best": 3},
+    "contrastive": {},
+}
+PROCESSED = {
+    "sequence-bias": [([5, 6], 1.0), ([7], -1.0)],
+    "token-bias": {8: 0.5},
+    "encoder-repetition-penalty": 1.1,
+    "repetition-penalty": 1.2,
+    "frequency-penalty": 0.1,
+    "presence-penalty": 0.1,
+    "no-repeat-ngram": 2,
+    "encoder-no-repeat-ngram": 3,
+    "bad-words": [[9], [5, 7]],
+    "min-length": (3, [3]),
+    "forced-first": 5,
+    "forced-last": [3],
+    "length-decay": (1, 1.1, [3]),
+    "suppress": [4],
+    "suppress-first": (1, [6]),
+    "task-rules": None,  # each task's own: see RULES
+    "top-n-sigma": 2.0,
+    "epsilon-cutoff": 0.001,
+    "eta-cutoff": 0.001,
+    **CUT,
+}
+RULES = {"least": 2, "first": 5, "prefix": [6, 7], "no_repeat": 2}
+PHRASES = {"phrases": [[8, 9], [10]]}
+SHAPES = ("decoder", "encoder-decoder")
+CACHES = {"static": {}, "ring": {"attention": "sliding", "window": 4, "global_tokens": 1}}
+
+shapes = pytest.mark.parametrize("shape", SHAPES)
+caches = pytest.mark.parametrize("cache", CACHES)
+
+
+def network(shape: str, cache: str = "static", positions: str = "rotary") -> Transformer:
+    return tiny_model(shape, positions=positions, kv_heads=2, **CACHES[cache])
+
+
+def tasks(shape: str, **rules: object) -> list[Task]:
+    """Of different lengths and limits, so that rows finish and leave one by one."""
+    texts, made = [([5], 4), ([6, 7, 8, 9], 9), ([10, 11], 12)], []
+    for number, (text, limit) in enumerate(texts):
+        source = {"source": [*text, 3]} if shape == "encoder-decoder" else {}
+        prompt = [2] if source else text
+        made.append(Task(prompt=prompt, limit=limit, keys=(number,), **source, **rules))
+    return made
+
+
+def watched(model: Transformer, name: str, some: list[Task], **options: object) -> list[Counter]:
+    """The reads of each step after admission, by the lines that asked."""
+    kind, reads = name.split(maxsplit=1)[0], []
+    search = SEARCHES[kind](SearchOptions(end=END, seed=4, **options))
+    with torch.inference_mode(), virtual_device() as device:
+        stepper = ModelStepper(model.to("cuda"), keep_states=search.reads_states)
+        stepper.admit(some, search.width)
+        search.add(some)
+        while search.tasks:
+            device.reads.clear()
+            search.step(stepper)
+            reads.append(device.reads.copy())
+    return reads
+
+
+def assert_few(reads: list[Counter], name: str) -> None:
+    most = MOST[name.split(maxsplit=1)[0]]
+    assert all(0 < step.total() <= most for step in reads), reads
+
+
+@shapes
+@caches
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_step_reads_no_more_than_it_must(shape: str, cache: str, name: str) -> None:
+    some = tasks(shape)
+    reads = watched(network(shape, cache), name, some, **SEARCHED[name])
+    assert_few(reads, name)
+    assert len(reads) > 4  # so that the first has left
+
+
+@shapes
+@caches
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_no_kind_of_positions_mixes_devices_or_reads(shape, cache, positions: str) -> None:
+    for name in ("greedy", "sample with all", "beam in groups", "contrastive"):
+        model = network(shape, cache, positions)
+        assert_few(watched(model, name, tasks(shape), **SEARCHED[name]), name)
+
+
+@shapes
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_no_processor_mixes_devices_or_reads(shape: str, processor: str) -> None:
+    ruled = processor == "task-rules"
+    values = {} if ruled else {processor: PROCESSED[processor]}
+    for name in ("greedy", "sample", "beam"):
+        some = tasks(shape, **(RULES if ruled else {}))
+        assert_few(watched(network(shape), name, some, beam=3, processors=values), name)
+
+
+@shapes
+def test_phrases_and_constraints_mix_no_devices(shape: str) -> None:
+    some = tasks(shape, **PHRASES)
+    assert_few(watched(network(shape), "beam", some, beam=4), "beam")
+    some = tasks(shape, constraint=lambda _: torch.tensor([4, 5, 3]))
+    for name in ("greedy", "beam"):
+        assert_few(watched(network(shape), name, some, beam=1), name)
+
+
+@shapes
+@pytest.mark.parametrize("pick", PICKS)
+@pytest.mark.parametrize("drafter", DRAFTERS)
+def test_speculative_search_mixes_no_devices(shape: str, pick: str, drafter: str) -> None:
+    with torch.inference_mode(), virtual_device():
+        model, options = network(shape).to("cuda"), SearchOptions(end=END, processors=CUT)
+        made_of = DraftOptions(
+            options=options, pick=PICKS[pick], stepper=ModelStepper(model), sources=True
+        )
+        search = SpeculativeSearch(options, PICKS[pick], DRAFTERS[drafter](made_of), ahead=3)
+        assert all(write(ModelStepper(model), search, tasks(shape)))
+        assert search.proposed
+
+
+@shapes
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_ensembles_and_scores_mix_no_devices(shape: str, combination: str) -> None:
+    with torch.inference_mode(), virtual_device():
+        models, options = [network(shape).to("cuda") for _ in range(2)], SearchOptions(end=END)
+        stepper = EnsembleStepper([*map(ModelStepper, models)], combination)
+        some = tasks(shape)
+        found = write(stepper, SEARCHES["beam"](options), some)
+        texts = [(task, best.tokens) for task, (best,) in zip(some, found, strict=True)]
+        assert len(score(models[0], texts, options)) == len(some)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_read_more_would_be_seen(name: str, monkeypatch) -> None:
+    plain = stepping.ModelStepper.step
+
+    def reading(self, ids_R):
+        logits_RV = plain(self, ids_R)
+        logits_RV.sum().item()
+        return logits_RV
+
+    before = watched(network("decoder"), name, tasks("decoder"))
+    monkeypatch.setattr(stepping.ModelStepper, "step", reading)
+    after = watched(network("decoder"), name, tasks("decoder"))
+    assert [step.total() for step in after] == [step.total() + 1 for step in before]
+
+
+def test_watching_changes_no_text() -> None:
+    def written(model: Transformer) -> list[list[int]]:
+        search = SEARCHES["beam"](SearchOptions(end=END, beam=4))
+        return [best.ids for best, *_ in write(ModelStepper(model), search, tasks("decoder"))]
+
+    model = network("decoder")
+    with torch.inference_mode():
+        plain = written(model)
+        with virtual_device() as device:
+            assert written(model.to("cuda")) == plain
+    assert isinstance(device, VirtualDevice) and device.reads
