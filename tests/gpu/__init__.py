@@ -1,0 +1,1 @@
+"""What CUDA computes is what the CPU computes: `make test-gpu`, where there is CUDA."""

@@ -1,0 +1,205 @@
+"""Searches on CUDA write the CPU's texts, and wait for the device as seldom as is known of them.
+
+In float32 logits differ by 1e-5 between devices, and two tokens of the tiny models are hardly ever
+that close, so texts are equal. In bfloat16 another token may win, so what is compared are scores of
+the same texts.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.decoding.test_host_reads import CACHES, CUT, SEARCHED, network, tasks
+from tests.decoding.test_models import tiny_translator
+from tests.gpu.comparing import moved, waits
+from tests.models import SHAPES, tiny_model
+from tests.virtual_device import virtual_device
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.decoding import (
+    SEARCHES,
+    ModelStepper,
+    SearchOptions,
+    Task,
+    TranslationOptions,
+    translate_lines,
+    write,
+)
+from transformer.decoding.drafting import DRAFTERS, DraftOptions
+from transformer.decoding.noise import exponential
+from transformer.decoding.scoring import score
+from transformer.decoding.speculative import SpeculativeSearch
+from transformer.decoding.writing import PICKS
+from transformer.embedding import POOLINGS, embed_lines
+from transformer.loading import LoadedModel, Pooling, generation_config
+from transformer.model import Transformer
+from transformer.positions import POSITIONS
+
+pytestmark = pytest.mark.gpu
+
+CPU = torch.device("cpu")
+END = frozenset({3})
+WRITERS = ("decoder", "encoder-decoder")
+DTYPES = [torch.float32, torch.bfloat16]
+
+shapes = pytest.mark.parametrize("shape", WRITERS)
+caches = pytest.mark.parametrize("cache", CACHES)
+
+
+def written(model: Transformer, name: str, some: list[Task], **options: object) -> list:
+    search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end=END, seed=4, **options))
+    stepper = ModelStepper(model, keep_states=search.reads_states)
+    return write(stepper, search, some)
+
+
+def assert_alike(found: list, wanted: list) -> None:
+    """The same texts in the same order, with near log-probabilities and scores."""
+    for some, others in zip(found, wanted, strict=True):
+        assert [(h.ids, h.reason) for h in some] == [(h.ids, h.reason) for h in others]
+        for one, other in zip(some, others, strict=True):
+            assert one.score == pytest.approx(other.score, abs=1e-3)
+            assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+
+
+@shapes
+@caches
+@pytest.mark.parametrize("name", SEARCHED)
+@torch.inference_mode()
+def test_every_search_writes_the_cpus_texts(shape, cache, name, device) -> None:
+    model, some, options = network(shape, cache), tasks(shape), SEARCHED[name]
+    wanted = written(moved(model, CPU), name, some, **options)
+    assert_alike(written(moved(model, device), name, some, **options), wanted)
+
+
+@shapes
+@caches
+@pytest.mark.parametrize("positions", POSITIONS)
+@torch.inference_mode()
+def test_every_kind_of_positions_writes_the_cpus_texts(shape, cache, positions, device) -> None:
+    model, some = network(shape, cache, positions), tasks(shape)
+    for name in ("greedy", "sample with all", "beam"):
+        wanted = written(moved(model, CPU), name, some, **SEARCHED[name])
+        assert_alike(written(moved(model, device), name, some, **SEARCHED[name]), wanted)
+
+
+@shapes
+@pytest.mark.parametrize("drafter", DRAFTERS)
+@pytest.mark.parametrize("pick", PICKS)
+@torch.inference_mode()
+def test_speculative_search_writes_the_plain_texts(shape, drafter, pick, device) -> None:
+    model, some = network(shape), tasks(shape)
+    options = SearchOptions(end=END, seed=4, processors=CUT if pick == "sample" else {})
+    there = moved(model, device)
+    made_of = DraftOptions(
+        options=options, pick=PICKS[pick], stepper=ModelStepper(there), sources=True
+    )
+    search = SpeculativeSearch(options, PICKS[pick], DRAFTERS[drafter](made_of), ahead=3)
+    found = write(ModelStepper(there), search, some)
+    assert search.proposed
+    assert_alike(found, written(moved(model, CPU), pick, some, processors=options.processors))
+
+
+def test_noise_is_the_cpus(device) -> None:
+    """Its 64 bits are those of integers; a logarithm of them may differ in the last of 53."""
+    keys = [(seed, line, 0, place) for seed in (0, 7) for line in range(9) for place in range(5)]
+    here, there = (exponential(keys, 1000, on) for on in (CPU, device))
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-13, atol=0)
+    assert (here > 0).all()
+
+
+@shapes
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "bfloat16"])
+@torch.inference_mode()
+def test_scores_are_the_cpus(shape: str, dtype: torch.dtype, device) -> None:
+    """A log-probability of bfloat16 is off by what its logits are: 3e-2 of a few units."""
+    model, some, options = network(shape), tasks(shape), SearchOptions(end=END)
+    bests = [best.tokens for (best,) in written(model, "greedy", some)]
+    texts = [*zip(some, bests, strict=True)]
+    wanted = score(moved(model, CPU), texts, options)
+    found = score(moved(model, device).to(dtype), texts, options)
+    near = 1e-4 if dtype == torch.float32 else 0.2
+    for one, other in zip(found, wanted, strict=True):
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=near)
+
+
+@shapes
+@caches
+@torch.inference_mode()
+def test_decoding_in_bfloat16_reports_the_scores_of_a_full_pass(shape, cache, device) -> None:
+    """Step by step and all at once, on the device alone; rounded differently on the way."""
+    model, options = moved(network(shape, cache), device).bfloat16(), SearchOptions(end=END)
+    some = tasks(shape)
+    for name in ("greedy", "beam"):
+        found = written(model, name, some, **SEARCHED[name])
+        texts = [(task, best[0].tokens) for task, best in zip(some, found, strict=True)]
+        for (best, *_), whole in zip(found, score(model, texts, options), strict=True):
+            assert best.log_probabilities == pytest.approx(whole.log_probabilities, abs=0.2)
+
+
+@pytest.mark.parametrize("kind", POOLINGS)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "decoder"])
+def test_embeddings_are_the_cpus(kind: str, shape: str, device) -> None:
+    lines = ["one two", "", "three four five six", "two"]
+    tokenizer = train_tokenizer(lines * 9, TrainingOptions(kind="char", vocab_size=40))
+    model, generation = tiny_model(shape, vocab_size=40), generation_config(tokenizer)
+    found = []
+    for on in (CPU, device):
+        loaded = LoadedModel(moved(model, on), tokenizer, generation, Path("nowhere"))
+        rows = embed_lines(loaded, lines, Pooling(kind=kind))
+        found.append(torch.tensor([row.vector for row in rows]))
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=0)
+
+
+def test_lines_are_translated_as_on_the_cpu(device) -> None:
+    """The whole way of `transduce translate`, with its own batches and threads."""
+    loaded, lines = tiny_translator(), ["one two", "größer", "", "three four five 日本"] * 5
+    found = []
+    for on in (CPU, device):
+        given = LoadedModel(
+            moved(loaded.model, on), loaded.tokenizer, loaded.generation, loaded.folder
+        )
+        options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=3)
+        asked = TranslationOptions(search="beam", options=options)
+        found.append(translate_lines(given, lines, asked))
+    assert found[0] == found[1]
+
+
+def waited(model: Transformer, name: str, some: list[Task], count) -> list[int]:
+    """How often the host waits in each step after admission."""
+    search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end=END, seed=4, **SEARCHED[name]))
+    stepper = ModelStepper(model, keep_states=search.reads_states)
+    stepper.admit(some, search.width)
+    search.add(some)
+    counts = []
+    while search.tasks:
+        counts.append(count(lambda: search.step(stepper)))
+    return counts
+
+
+@shapes
+@caches
+@pytest.mark.parametrize("name", SEARCHED)
+@torch.inference_mode()
+def test_the_host_waits_for_no_more_than_the_virtual_device_says(
+    shape, cache, name, device
+) -> None:
+    """CUDA also waits for what is sent from memory that is not pinned, as lists are."""
+    model, some = network(shape, cache), tasks(shape)
+
+    def real(step) -> int:
+        with waits(device) as found:
+            step()
+        return len(found)
+
+    with virtual_device() as virtual:
+
+        def counted(step) -> int:
+            before = virtual.reads.total() + virtual.uploads.total()
+            step()
+            return virtual.reads.total() + virtual.uploads.total() - before
+
+        allowed = waited(moved(model, torch.device("cuda")), name, some, counted)
+    there = moved(model, device)
+    waited(there, name, some, real)  # makes what is kept
+    found = waited(there, name, some, real)
+    assert all(one <= most for one, most in zip(found, allowed, strict=True)), (found, allowed)
