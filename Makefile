@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYTHON),$(firstword \
 	$(wildcard $(BIN)/python) $(PYTHON)))
 
-.PHONY: help demo test test-slow test-gpu mutation lint format benchmark benchmark-filter clean
+.PHONY: help demo test test-slow test-gpu mutation lint format benchmark benchmark-gpu benchmark-filter clean
 
 help:
 	@echo "make demo       train and run two small models, two to three minutes"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-gpu   CUDA beside the CPU, where there is CUDA (PYTHON=… has torch and pytest)"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make benchmark  training and decoding speed on this machine"
+	@echo "make benchmark-gpu  the same of a GPU, in eight minutes (PYTHON=… as above)"
 	@echo "make benchmark-filter MODEL=… FILE=…  the same of a file through a translator"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -68,6 +69,10 @@ benchmark: $(VENV)/peers
 	$(BIN)/python -m tests.benchmarks.decoding
 	$(BIN)/python -m tests.benchmarks.loading
 	$(BIN)/python -m tests.benchmarks.endless
+
+# TEXT=… is a file to train the large Shakespeare setting on, for its validation loss.
+benchmark-gpu:
+	@$(GPU_PYTHON) -m tests.benchmarks.gpu $(if $(TEXT),--text $(TEXT))
 
 # The filter with a translator of your own: make benchmark-filter MODEL=runs/en-de FILE=in.txt
 benchmark-filter: $(VENV)/peers
