@@ -14,7 +14,7 @@ FAULTS = [fault for faults in ROOMS.values() for fault in faults]
 def test_a_fault_fits_its_file_and_leaves_python(fault: Fault) -> None:
     whole = (ROOT / fault.file).read_text(encoding="utf-8")
     changed = fault.apply(whole)
-    assert "\n" not in fault.old
+    assert fault.old.count("\n") <= 2  # a line, and as much as tells it from its likes
     assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(whole))
     for test in fault.tests:
         assert (ROOT / test.partition("::")[0]).exists(), test

@@ -80,10 +80,11 @@ def test_an_average_is_that_of_its_definition() -> None:
     average = RunningAverage(model, 0.24)
     model.first.data.fill_(99.0)  # what the model becomes does not reach the average by itself
     weights = {"second": torch.tensor([0.0]), "first": torch.tensor([11.0])}
-    average.update(weights.items(), 1)
+    average.update(weights, 1, torch.tensor(True))
     assert [average.weights[n].item() for n in ("first", "second")] == pytest.approx([9.0, 2.0])
-    average.update(weights.items(), 2)
+    average.update(weights, 2, torch.tensor(True))
     wanted = [0.24 * 9.0 + 0.76 * 11.0, 0.24 * 2.0]
+    average.update(weights, 3, torch.tensor(False))  # a step that was skipped
     assert [average.weights[n].item() for n in ("first", "second")] == pytest.approx(wanted)
 
 

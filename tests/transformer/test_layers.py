@@ -5,11 +5,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import tiny_config, tiny_model
+from transformer.attention import exact
 from transformer.layers import CrossAttention, CrossScope, Scope, SelfAttention, cross_mask
 from transformer.masks import padded_positions
 from transformer.model import Transformer
 
-PLAIN = Scope(None, False, None, None)
+PLAIN = Scope(exact, None, None)
 KINDS = ("self", "cross")
 
 
