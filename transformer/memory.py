@@ -23,8 +23,8 @@ def limit_kernel_caches(*, primitives: int = 128, packed: int = 16) -> None:
 
 
 def release_freed_memory() -> None:
-    """Give the pages of freed buffers back to the system. The C library keeps those of each thread
-    that came and went, as validation's do: some 60 MiB."""
+    """Give the pages of freed buffers back to the system. Batches of many shapes leave gaps behind:
+    the Multi30k model's 660 MiB were 730 after 1,500 steps."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others return them anyway
         if trim is not None:

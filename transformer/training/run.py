@@ -44,6 +44,7 @@ from .resolving import (
 )
 
 STATE = "state.json"
+_RELEASE = 50  # steps between releases of freed memory, each of which costs a fifth of a step
 
 
 class Run:
@@ -93,7 +94,6 @@ class Run:
         if valid is None:
             yield Notice("no validation text: the last checkpoint will be taken for the best")
         trainer = Trainer(self._model(tokenizer), train, self.recipe)
-        release_freed_memory()
         if self.resuming:
             self._restore(trainer)
         yield Started(
@@ -116,10 +116,8 @@ class Run:
                 if not self.stop():
                     self.progress.validated_step = self.progress.step
                     yield self._save(trainer, tokenizer)
-                release_freed_memory()
             if self.progress.exhausted(patience):
-                reason = f"no improvement in {patience} validations"
-                yield self._finished(reason)
+                yield self._finished(f"no improvement in {patience} validations")
                 return
             if trainer.steps_done >= self.recipe.training.steps and not self._due():
                 yield self._finished("all steps done")
@@ -131,6 +129,8 @@ class Run:
                 return
             trainer.step()
             self.progress.step = trainer.steps_done
+            if trainer.steps_done % _RELEASE == 0:
+                release_freed_memory()
             yield from self._reports(trainer)
 
     def _reports(self, trainer: Trainer, *, flush: bool = False) -> Iterator[Event]:
