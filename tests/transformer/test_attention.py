@@ -10,7 +10,7 @@ from tests.models import VOCABULARY, tiny_config, tiny_model
 from transformer import positions
 from transformer.attention import exact, fused, plain
 from transformer.config import RotaryScaling
-from transformer.masks import additive, causal, near, padded_positions
+from transformer.masks import additive, causal, near, padded_positions, padding, real
 from transformer.positions import POSITIONS, alibi_slopes, rotate
 
 
@@ -28,16 +28,17 @@ def test_attention_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("length", [1, 2, 6])
 @pytest.mark.parametrize("kind", ["none", "causal", "boolean", "additive"])
-def test_the_kernels_equal_the_equation(kind: str, groups: int) -> None:
-    q, k, v = heads(6), heads(6, groups), heads(6, groups)
-    seen = torch.rand(2, 1, 6, 6) > 0.3
+def test_the_kernels_equal_the_equation(kind: str, length: int, groups: int) -> None:
+    q, k, v = heads(length), heads(length, groups), heads(length, groups)
+    seen = torch.rand(2, 1, length, length) > 0.3
     seen[..., 0] = True
     how = {
         "none": {},
         "causal": {"causal": True},
         "boolean": {"mask": seen},
-        "additive": {"mask": additive(seen) + torch.randn(2, 4, 6, 6)},
+        "additive": {"mask": additive(seen) + torch.randn(2, 4, length, length)},
     }[kind]
     wanted = plain(q, k, v, scale=0.3, **how)
     for attend in (exact, fused):
@@ -65,6 +66,23 @@ def test_a_sliding_window_with_a_global_token() -> None:
         [1, 0, 0, 1, 1, 0],
         [1, 0, 0, 0, 1, 1],
     ]
+
+
+def test_global_tokens_see_all_and_are_seen_by_all() -> None:
+    positions = torch.arange(5)[None]
+    assert near(positions, positions, window=1, global_tokens=2)[0].int().tolist() == [
+        [1, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1],
+        [1, 1, 1, 0, 0],
+        [1, 1, 0, 1, 0],
+        [1, 1, 0, 0, 1],
+    ]
+
+
+def test_padding_is_not_seen_and_sees_all() -> None:
+    positions = torch.tensor([[0, 1, -1]])
+    seen = real(positions, positions, causal(positions, positions))
+    assert seen[0].int().tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
 
 
 def test_sinusoids_are_the_papers() -> None:
@@ -151,6 +169,12 @@ def test_relative_buckets_are_exact_when_near_and_shared_when_far() -> None:
 def test_alibi_slopes_of_a_power_of_two_and_of_another_number() -> None:
     assert alibi_slopes(8) == [2.0**-n for n in range(1, 9)]
     assert alibi_slopes(3) == [2.0**-4, 2.0**-8, 2.0**-2]
+
+
+def test_all_but_padding_is_seen_and_of_nothing_else_all() -> None:
+    positions_BS = torch.tensor([[0, 1, -1], [-1, -1, -1], [5, -1, 6]])
+    seen = [[1, 1, 0], [1, 1, 1], [1, 0, 1]]
+    assert padding(positions_BS)[:, 0, 0].int().tolist() == seen
 
 
 def test_padding_positions() -> None:

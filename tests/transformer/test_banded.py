@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from tests.models import SHAPES, VOCABULARY, tiny_model
-from transformer.attention import Band, banded
+from transformer.attention import Band, band_mask, banded
 from transformer.attention.banded import SMALLEST_BLOCK
 from transformer.layers import Stack
-from transformer.masks import padded_positions
+from transformer.masks import near, padded_positions, real
 from transformer.positions import POSITIONS
 
 LENGTH = 3 * SMALLEST_BLOCK + 5
@@ -62,6 +62,30 @@ def test_blocks_are_taken_once_a_text_is_longer_than_two(length: int, blocks: bo
     assert (scope.attend.func is banded) == blocks
     if blocks:  # 3 blocks of 64 queries, each of which sees 2 · 64 keys
         assert scope.attend.keywords["seen"].mask_NhCS.shape == (3, 1, 64, 128)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_weights_are_dropped_in_blocks_and_for_global_tokens(causal: bool) -> None:
+    """All keys alike and values of one: what is left of each query's weights, scaled up, sums to 1
+    on the average, and to something else for each query."""
+    band, positions_BT = Band(8, 3), torch.arange(LENGTH)[None]
+
+    def mask(queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+        seen_BTS = near(queries_BT, keys_BS, window=8, global_tokens=3)
+        if causal:
+            seen_BTS = seen_BTS & (keys_BS[:, None] <= queries_BT[:, :, None])
+        return real(queries_BT, keys_BS, seen_BTS)[:, None]
+
+    same, ones = torch.zeros(4, LENGTH, 2, 4), torch.ones(4, LENGTH, 2, 4)
+    seen = band_mask(band, positions_BT, mask, causal=causal)
+    whole = banded(same, same, ones, scale=1.0, seen=seen)
+    torch.testing.assert_close(whole, ones)
+    dropped = banded(same, same, ones, scale=1.0, seen=seen, dropout=0.5)[..., 0]
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.05)
+    assert dropped[:, :3].unique().numel() > 1
+    assert dropped[:, 3:].unique().numel() > 5
+    if not causal:  # of 197 weights about half are left
+        assert dropped[:, :3].std() < 0.2 < dropped[:, 3:].std()
 
 
 def test_a_window_that_a_text_does_not_fill_needs_no_mask() -> None:
