@@ -96,6 +96,7 @@ def test_cutting_worked_by_hand() -> None:
     lengths = np.array([1, 1, 2, 3, 3])
     assert cut(lengths, lengths, 4) == [0, 2, 3, 4, 5]
     assert cut(lengths, lengths, 6) == [0, 3, 5]
+    assert cut(np.array([5, 1, 1]), np.array([1, 2, 2]), 4) == [0, 1, 3]  # the longer side counts
 
 
 def test_windows_predict_the_next_token_and_cover_the_text() -> None:

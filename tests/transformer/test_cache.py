@@ -107,6 +107,38 @@ def test_a_prompt_longer_than_its_ring_leaves_its_end_there() -> None:
     assert dict(zip(places[0].tolist(), shown(found)[0], strict=True)) == {4: 4.0, 5: 5.0}
 
 
+@pytest.mark.parametrize("length", [1, 3, 5, 9])
+def test_no_two_tokens_go_to_one_slot_of_a_ring(length: int) -> None:
+    """Which of them a GPU would write last is not defined."""
+    config = tiny_config(attention="sliding", window=3, global_tokens=1)
+    slots = RingCache(config, 1, 20, torch.zeros(1))._slots(torch.arange(length)[None])[0].tolist()
+    kept = [slot for slot in slots if slot < 4]
+    assert len(set(kept)) == len(kept) == min(length, 4)
+
+
+def test_rings_of_texts_shorter_than_their_window_join() -> None:
+    """Each position stands in the slot of its number, in whichever ring, so it is overwritten when
+    it leaves the window and not before."""
+    config = tiny_config(attention="sliding", window=6, global_tokens=1)
+    short, long = (RingCache(config, 1, size, torch.zeros(1)) for size in (3, 12))
+    for cache, values in ((short, [0.0, 1.0, 2.0]), (long, [10.0, 11.0, 12.0, 13.0])):
+        cache.begin(torch.arange(len(values))[None], len(values))
+        cache.extend(LAYER, keys([values]), keys([values]))
+    short.join(long)
+    for step in range(7):
+        last = (3 + step, 4 + step)
+        places = short.begin(torch.tensor([[last[0]], [last[1]]]), last[1] + 1)
+        new = [[float(last[0])], [10.0 + last[1]]]
+        found, _ = short.extend(LAYER, keys(new), keys(new))
+        seen = [
+            {p: k for p, k in zip(*pair, strict=True) if p >= 0}
+            for pair in zip(places.tolist(), shown(found), strict=True)
+        ]
+        for row, (base, end) in enumerate(zip((0.0, 10.0), last, strict=True)):
+            kept = {0, *range(max(0, end - 5), end + 1)}
+            assert {p: seen[row][p] for p in kept} == {p: base + p for p in kept}
+
+
 def memory(*texts: list[float]) -> Memory:
     """A source of each, as one layer's keys and values."""
     longest = max(map(len, texts))
