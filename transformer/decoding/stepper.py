@@ -74,9 +74,8 @@ class _Rows:
             return self.model.decode(ids_RT, positions_RT, self.cache, longest)
         # A candidate for the last token of a text that fills the context has no position of its
         # own: it is read at the last one.
-        most = self.model.config.max_positions
-        within_RT = positions_RT.clamp(max=most - 1)
-        hidden_RTD = self.model.decode(ids_RT, within_RT, self.cache, min(longest, most))
+        within_RT = positions_RT.clamp(max=self.model.config.max_positions - 1)
+        hidden_RTD = self.model.decode(ids_RT, within_RT, self.cache, longest)
         self.states.write(positions_RT, hidden_RTD, longest)
         return hidden_RTD
 
