@@ -30,6 +30,7 @@ class View:
         self.step: StepReport | None = None
         self.validated: Validated | None = None
         self.best: Validated | None = None
+        self.skipped = 0
         self.loss = 0.0
         self.tokens_per_second = 0.0
         self.began = time.monotonic()
@@ -45,6 +46,8 @@ class View:
             old = self.tokens_per_second
             self.tokens_per_second = rate if first else _SMOOTH * old + (1 - _SMOOTH) * rate
             self.step = event
+        elif isinstance(event, SkippedStep):
+            self.skipped += 1
         elif isinstance(event, Validated):
             self.validated = event
             self.best = event if event.best else self.best
@@ -64,6 +67,8 @@ class View:
         grid.add_column(overflow="fold")
         steps = f"{self.step.step:,} of {self.started.steps:,}"
         grid.add_row("step", f"{steps}, {clock(self.seconds_left())} left")
+        if self.skipped:
+            grid.add_row("skipped", f"{self.skipped:,} steps without finite numbers")
         grid.add_row("loss", f"{self.loss:.3f}")
         grid.add_row("tokens/s", f"{self.tokens_per_second:,.0f}")
         grid.add_row("learning rate", f"{self.step.learning_rate:.2e}")
@@ -159,10 +164,8 @@ class _screen:  # noqa: N801  (a context manager, used as a function)
 def _line(event: Event, view: View, live: bool) -> str | None:
     if isinstance(event, StepReport):
         return None if live or event.step % _EVERY else _step_line(event, view)
-    for kind, line in _LINES.items():
-        if isinstance(event, kind):
-            return line(event)
-    return None
+    line = _LINES.get(type(event))
+    return None if line is None else line(event)
 
 
 def _step_line(event: StepReport, view: View) -> str:
@@ -187,7 +190,7 @@ def _skipped_line(event: SkippedStep) -> str:
 
 
 def _finished_line(event: Finished) -> str:
-    skipped = f"; {event.skipped:,} steps were skipped" if event.skipped else ""
+    skipped = f" (skipped: {event.skipped:,})" if event.skipped else ""
     return f"{event.reason} at step {event.step:,}{skipped}"
 
 

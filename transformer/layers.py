@@ -168,7 +168,7 @@ class Stack(nn.Module):
         *,
         positions_BT: Tensor | None = None,
         cache: Cache | None = None,
-        longest: int = 0,
+        longest: int | None = None,
         cross: CrossScope | None = None,
     ) -> Tensor:
         """(B, T, D) → (B, T, D). `positions_BT` None: 0 … T-1, no padding; -1 marks padding. With a
@@ -180,22 +180,28 @@ class Stack(nn.Module):
         return y_BTD
 
     def _scope(
-        self, x_BTD: Tensor, positions_BT: Tensor | None, cache: Cache | None, longest: int = 0
+        self,
+        x_BTD: Tensor,
+        positions_BT: Tensor | None,
+        cache: Cache | None,
+        longest: int | None = None,
     ) -> Scope:
         plain = positions_BT is None and cache is None
         if positions_BT is None:
             positions_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
         rotation = self.positions.rotation(positions_BT)
         if cache is not None:
+            assert longest is not None, "a cache must know how long the longest row is"
             mask = self._mask(positions_BT, cache.begin(positions_BT, longest))
             return Scope(partial(exact, mask=mask), rotation, cache)
-        return Scope(self._attend(positions_BT, plain=plain), rotation, None)
+        return Scope(self._attend(positions_BT, rows=len(x_BTD), plain=plain), rotation, None)
 
-    def _attend(self, positions_BT: Tensor, *, plain: bool) -> Callable[..., Tensor]:
-        """The cheapest way to attend to whole texts; `plain` ones have no padding."""
+    def _attend(self, positions_BT: Tensor, *, rows: int, plain: bool) -> Callable[..., Tensor]:
+        """Choose the cheapest way to attend to whole texts; `plain` ones have no padding."""
         length = positions_BT.size(1)
         band = None if self.attention_kind.band is None else self.attention_kind.band(self.config)
         if band is not None and band.pays(length):
+            positions_BT = positions_BT.expand(rows, -1)
             seen = band_mask(band, positions_BT, self._mask, causal=self.causal)
             return partial(banded, seen=seen)
         everything = self.attention_kind.pattern is None or (
@@ -206,8 +212,8 @@ class Stack(nn.Module):
         return partial(exact, mask=self._mask(positions_BT, positions_BT))
 
     def _mask(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
-        """The pairs of positions that see each other, (B, 1 or H, T or 1, S): booleans, or numbers
-        to add to the scores."""
+        """Mask the pairs of positions that see each other, (B, 1 or H, T or 1, S): booleans, or
+        numbers to add to the scores."""
         bias = self.positions.bias(queries_BT, keys_BS)
         pattern = self.attention_kind.pattern
         if not self.causal and pattern is None and bias is None:

@@ -18,8 +18,8 @@ def padded_positions(lengths_B: Tensor, size: int) -> Tensor:
 
 
 def padding(keys_BS: Tensor) -> Tensor:
-    """All but padding is seen, by whoever looks; of a row of nothing else all, so that no softmax
-    is empty. Shape (B, 1, 1, S)."""
+    """Hide padding keys from all queries; a row of nothing but padding stays visible, so that no
+    softmax is empty. Shape (B, 1, 1, S)."""
     real_BS = keys_BS >= 0
     return (real_BS | ~real_BS.any(dim=1, keepdim=True))[:, None, None, :]
 

@@ -11,21 +11,23 @@ import os
 import sys
 
 _PRIMITIVES, _PACKED = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
-_GIVEN = frozenset({_PRIMITIVES, _PACKED} & os.environ.keys())
+# What was set here, which child processes inherit and must not take for a user's wish.
+_SET_HERE = "TRANSDUCE_KERNEL_LIMITS"
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def limit_kernel_caches(*, primitives: int = 128, packed: int = 16) -> None:
     """Keep no more than this. Decoding needs some: with none, a step for one row in bfloat16 takes
     three times as long, and with 128 no longer than with 1,024."""
+    mine = dict(pair.split("=") for pair in os.environ.get(_SET_HERE, "").split())
     for name, limit in ((_PRIMITIVES, primitives), (_PACKED, packed)):
-        if name not in _GIVEN:
-            os.environ[name] = str(limit)
+        if os.environ.get(name) == mine.get(name):  # both None: nobody has set it
+            os.environ[name] = mine[name] = str(limit)
+    os.environ[_SET_HERE] = " ".join(f"{name}={limit}" for name, limit in mine.items())
 
 
 def release_freed_memory() -> None:
     """Give the pages of freed buffers back to the system. Batches of many shapes leave gaps behind:
     the Multi30k model's 660 MiB were 730 after 1,500 steps."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others return them anyway
-        if trim is not None:
-            trim(0)
+    if _TRIM is not None:  # glibc's; others give them back by themselves
+        _TRIM(0)

@@ -160,7 +160,7 @@ class Transformer(nn.Module):
         if self.encoder is None:
             return DecoderCache(own, None)
         assert source_BS is not None
-        lengths = source_lengths or [source_BS.size(1)] * rows
+        lengths = [source_BS.size(1)] * rows if source_lengths is None else source_lengths
         lengths_B = torch.tensor(lengths, device=source_BS.device)
         positions_BS = padded_positions(lengths_B, source_BS.size(1))
         states_BSD = self.encode(source_BS, positions_BS)
@@ -180,7 +180,7 @@ class Transformer(nn.Module):
             cross = CrossScope(None, cache.memory.layers, cache.memory.mask_B11S)
         if longest is None:
             longest = int(positions_BT.max()) + 1
-        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT)
+        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT, longest=longest)
         states_BTD: Tensor = self.decoder(
             x_BTD, positions_BT=positions_BT, cache=cache.own, longest=longest, cross=cross
         )
@@ -193,13 +193,15 @@ class Transformer(nn.Module):
         ids_BT: Tensor,
         positions_BT: Tensor | None,
         types_BT: Tensor | None = None,
+        *,
+        longest: int = 0,
     ) -> Tensor:
         x_BTD = embedding(ids_BT)
         if self.config.embedding_scale:
             x_BTD = x_BTD * math.sqrt(self.config.d_model)
         if positions_BT is None:
             positions_BT = torch.arange(ids_BT.size(1), device=ids_BT.device)[None]
-        x_BTD = stack.positions.embed(x_BTD, positions_BT)
+        x_BTD = stack.positions.embed(x_BTD, positions_BT, longest)
         if self.types is not None:
             x_BTD = x_BTD + self.types(torch.zeros_like(ids_BT) if types_BT is None else types_BT)
         if self.config.embedding_norm:

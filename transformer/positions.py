@@ -25,9 +25,9 @@ class Positions(nn.Module):
         self.config = config
         self.causal = causal
 
-    def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
-        """Add positions to embeddings."""
-        del positions_BT
+    def embed(self, x_BTD: Tensor, positions_BT: Tensor, longest: int = 0) -> Tensor:
+        """Add positions to embeddings; all are below T or below `longest`, whichever is more."""
+        del positions_BT, longest
         return x_BTD
 
     def rotation(self, positions_BT: Tensor) -> Tensor | None:
@@ -59,9 +59,9 @@ class Sinusoidal(Positions):
         # no buffer, for it is no part of a checkpoint, and is the same for any weights
         self._waves_PD: Tensor | None = None
 
-    def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
+    def embed(self, x_BTD: Tensor, positions_BT: Tensor, longest: int = 0) -> Tensor:
         """Add the sinusoids of each position."""
-        size = max(self.config.max_positions, x_BTD.size(1))
+        size = max(self.config.max_positions, x_BTD.size(1), longest)
         if size > _KEPT_POSITIONS:
             return x_BTD + self._waves(positions_BT, x_BTD)
         waves_PD = self._waves_PD
@@ -75,7 +75,7 @@ class Sinusoidal(Positions):
         return x_BTD + waves_PD[positions_BT.clamp(min=0)]
 
     def _waves(self, positions: Tensor, like_BTD: Tensor) -> Tensor:
-        """The sinusoids (…, D) of positions, in the type of embeddings."""
+        """Compute the sinusoids (…, D) of positions, in the type of embeddings."""
         width = like_BTD.size(-1)
         steps = torch.arange((width + 1) // 2, device=positions.device, dtype=torch.float64)
         frequencies = torch.exp(steps * (-math.log(10_000.0) / self.last_step(width)))
@@ -115,8 +115,9 @@ class Learned(Positions):
         rows = config.max_positions + config.position_offset
         self.embedding = Embedding(rows, config.d_model)
 
-    def embed(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
+    def embed(self, x_BTD: Tensor, positions_BT: Tensor, longest: int = 0) -> Tensor:
         """Add the vector of each position."""
+        del longest
         rows_BT = positions_BT.clamp(min=0) + self.config.position_offset
         added: Tensor = x_BTD + self.embedding(rows_BT)
         return added
@@ -146,7 +147,7 @@ class Rotary(Positions):
         return torch.stack([angles.cos(), angles.sin()])
 
     def _frequencies(self, device: torch.device) -> Tensor:
-        """The angle (K/2) by which each pair turns from position to position."""
+        """Compute the angle (K/2) by which each pair turns from position to position."""
         config, scaling = self.config, self.config.rotary_scaling
         exponents = torch.arange(0, config.head_width, 2, device=device).float()
         frequencies = 1.0 / config.rotary_base ** (exponents / config.head_width)

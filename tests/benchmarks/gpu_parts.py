@@ -235,7 +235,7 @@ def shakespeare(sizes: Sizes) -> Iterator[Row]:
         with (
             windows(ids[cut:], vocabulary, 256, rows) as valid,
             some.evaluating() as model,
-            some.precision(),
+            some.forward_precision(),
         ):
             found = likelihood(model, valid.in_order())
         yield Row(task, f"after {some.steps_done:,} steps", found.loss, "nats, validation")

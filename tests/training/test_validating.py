@@ -15,7 +15,7 @@ from transformer.training import run as run_module
 from transformer.training.events import Finished, Validated
 from transformer.training.loop import Trainer
 from transformer.training.objectives import OBJECTIVES
-from transformer.training.precision import PRECISIONS, matmul_precision
+from transformer.training.precision import PRECISIONS, tf32_rounding
 from transformer.training.progress import Progress
 from transformer.training.recipe import PRECISION_NAMES
 from transformer.training.run import Run
@@ -229,7 +229,7 @@ def test_tf32_is_allowed_where_the_recipe_says_so_and_only_there(name, device, r
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        with matmul_precision(name, torch.device(device)):
+        with tf32_rounding(name, torch.device(device)):
             assert torch.get_float32_matmul_precision() == rounding
         assert torch.get_float32_matmul_precision() == "medium"
     finally:

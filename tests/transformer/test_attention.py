@@ -121,6 +121,9 @@ def test_sinusoids_reach_beyond_what_is_kept_of_them(monkeypatch, kind: str) -> 
     kept = POSITIONS[kind](tiny_config(max_positions=4), causal=True)
     kept.embed(torch.zeros(1, 2, 16), positions_BT[:, :2])
     assert torch.equal(kept.embed(x_BTD, positions_BT), wanted)
+    kept = POSITIONS[kind](tiny_config(max_positions=4), causal=True)
+    late_BT = torch.tensor([[69]])
+    assert torch.equal(kept.embed(x_BTD[:, :1], late_BT, 70), wanted[:, 69:])
     monkeypatch.setattr(positions, "_KEPT_POSITIONS", 69)
     assert torch.equal(kept.embed(x_BTD, positions_BT), wanted)
 

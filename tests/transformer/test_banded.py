@@ -68,7 +68,7 @@ def test_blocks_are_taken_once_a_text_is_longer_than_two(length: int, blocks: bo
 def test_weights_are_dropped_in_blocks_and_for_global_tokens(causal: bool) -> None:
     """All keys alike and values of one: what is left of each query's weights, scaled up, sums to 1
     on the average, and to something else for each query."""
-    band, positions_BT = Band(8, 3), torch.arange(LENGTH)[None]
+    band, positions_BT = Band(8, 3), torch.arange(LENGTH).expand(4, -1)
 
     def mask(queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
         seen_BTS = near(queries_BT, keys_BS, window=8, global_tokens=3)

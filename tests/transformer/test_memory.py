@@ -40,7 +40,7 @@ for step in range(60):
 
 
 def run(program: str, **environment: str) -> list[str]:
-    kept = {name: value for name, value in os.environ.items() if name not in NAMES}
+    kept = {k: v for k, v in os.environ.items() if k not in (*NAMES, "TRANSDUCE_KERNEL_LIMITS")}
     done = subprocess.run(
         [sys.executable, "-c", program],
         check=True, capture_output=True, text=True, env={**kept, **environment},
@@ -51,6 +51,12 @@ def run(program: str, **environment: str) -> list[str]:
 def test_limits_stand_before_torch_is_imported_and_are_the_users_where_given() -> None:
     assert run(IMPORT + SHOW) == ["128", "16"]
     assert run(IMPORT + SHOW, **{NAMES[0]: "7"}) == ["7", "16"]
+
+
+def test_a_child_does_not_take_inherited_limits_for_a_users() -> None:
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    program = f"import transformer, sys; sys.argv = ['', {TRAIN + SHOW!r}]; {child}"
+    assert run(program) == ["0", "16"]
 
 
 def test_training_keeps_no_kernels_unless_the_user_wants_them() -> None:

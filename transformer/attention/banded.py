@@ -45,12 +45,12 @@ class BandMask(NamedTuple):
 
     band: Band
     causal: bool
-    mask_NhCS: Tensor  # of each block; N blocks of one row or of all, h 1 or H
+    mask_NhCS: Tensor  # of each block; h is 1 or H
     first_BhTS: Tensor | None  # of the global tokens, which see all; None: causality says it
 
 
 def band_mask(band: Band, positions_BT: Tensor, mask: MakeMask, *, causal: bool) -> BandMask:
-    """Lay out a band over rows of positions (1 or B, T) with -1 for padding."""
+    """Lay out a band over rows of positions (B, T) with -1 for padding."""
     size, first = band.block, band.global_tokens
     filled_BT = F.pad(positions_BT, (0, -positions_BT.size(1) % size), value=-1)
     queries_BNC = torch.unflatten(filled_BT, 1, (-1, size))
@@ -80,8 +80,6 @@ def banded(
     filled = (0, 0, 0, 0, 0, -length % band.block)
     q_BNCHK = torch.unflatten(F.pad(q_BTHK, filled), 1, (-1, band.block))
     blocks = q_BNCHK.size(1)
-    if len(mask) < rows * blocks:
-        mask = mask.repeat(rows, 1, 1, 1)
     k_NSGK, v_NSGK = (_block_keys(x, blocks, seen, filled) for x in (k_BTGK, v_BTGK))
     out_NCHK = exact(q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, scale=scale, mask=mask, dropout=dropout)
     out_BTHK = torch.unflatten(out_NCHK, 0, (rows, blocks)).flatten(1, 2)[:, :length]
@@ -93,7 +91,7 @@ def banded(
 
 
 def _block_keys(x_BTGK: Tensor, blocks: int, seen: BandMask, filled: tuple[int, ...]) -> Tensor:
-    """Keys or values that each block sees (N, S, G, K), in the order of the mask's columns."""
+    """Lay out the keys or values that each block sees, (N, S, G, K), as the mask's columns are."""
     near = torch.unflatten(F.pad(x_BTGK, filled), 1, (blocks, -1))
     near = _neighbours(near, causal=seen.causal)
     first = seen.band.global_tokens
@@ -104,8 +102,8 @@ def _block_keys(x_BTGK: Tensor, blocks: int, seen: BandMask, filled: tuple[int, 
 
 
 def _neighbours(x_BNC: Tensor, *, causal: bool, value: int = 0) -> Tensor:
-    """Each block with the one before it, and where not causal the one after it: (B, N, 2C or 3C,
-    …). `value` fills what lies outside."""
+    """Join each block with the one before it, and where not causal the one after it: (B, N, 2C or
+    3C, …). `value` fills what lies outside."""
     after = 0 if causal else 1
     blocks, inner = x_BNC.size(1), (0, 0) * (x_BNC.dim() - 2)
     padded = F.pad(x_BNC, (*inner, 1, after), value=value)

@@ -97,23 +97,30 @@ def fused(
     """Attend through torch's kernels, which never hold all scores. See Attend."""
     if mask is not None and mask.dtype != torch.bool:
         mask = mask.to(q_BTHK.dtype)
-    if causal:  # the triangle is for T queries a head, so these cannot share rows
-        q, k, v = (x.transpose(1, 2) for x in (q_BTHK, k_BSGK, v_BSGK))
-        out_BHTK = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            dropout_p=dropout,
-            is_causal=True,
-            scale=scale,
-            enable_gqa=k.size(1) < q.size(1),
-        )
-        return out_BHTK.transpose(1, 2)
+    if causal:
+        return _fused_causal(q_BTHK, k_BSGK, v_BSGK, scale=scale, dropout=dropout)
     q, k, v, mask = _by_group(q_BTHK, k_BSGK, v_BSGK, mask)
     out_BGRK = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale
     )
     return _by_head(out_BGRK, q_BTHK.size(2))
+
+
+def _fused_causal(
+    q_BTHK: Tensor, k_BSGK: Tensor, v_BSGK: Tensor, *, scale: float, dropout: float
+) -> Tensor:
+    """Attend through the plain triangle, which is for T queries a head: heads of a group cannot
+    stand below one another here."""
+    q, k, v = (x.transpose(1, 2) for x in (q_BTHK, k_BSGK, v_BSGK))
+    shared = q.size(1) // k.size(1)
+    # CUDA's only kernel for float32 knows no groups: without copies it would hold all scores
+    grouped = q.device.type == "cpu" or q.dtype != torch.float32
+    if shared > 1 and not grouped:
+        k, v = (x.repeat_interleave(shared, dim=1) for x in (k, v))
+    out_BHTK = F.scaled_dot_product_attention(
+        q, k, v, dropout_p=dropout, is_causal=True, scale=scale, enable_gqa=shared > 1 and grouped
+    )
+    return out_BHTK.transpose(1, 2)
 
 
 def plain(

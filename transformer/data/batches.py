@@ -30,7 +30,7 @@ class Batch:
 
     ids_BT: Tensor
     targets_BT: Tensor  # IGNORE where there is nothing to predict
-    predicted_N: Tensor | None  # where there is, as places in B·T; None: everywhere
+    predicted_N: Tensor | None  # flat indices of the targets in B·T; None: all are targets
     target_tokens: int
     rows: Index  # which rows of the data these are
     source_BS: Tensor | None = None
@@ -51,7 +51,7 @@ class Batch:
 
 
 class Data(Protocol):
-    """Training or validation data that a loop can draw from."""
+    """Training or validation data that a loop can draw from, in several threads at once."""
 
     batches_per_epoch: int
 
@@ -119,7 +119,7 @@ def gather(ids: Ids, starts: Index, lengths: Index, fill: int) -> tuple[Index, N
 
 
 def _where(inside: NDArray[np.bool_]) -> Tensor | None:
-    """Flat places of what is inside; None where that is everything."""
+    """Return flat indices of what is inside; None where that is everything."""
     return None if inside.all() else torch.from_numpy(np.flatnonzero(inside))
 
 
@@ -162,7 +162,7 @@ class PairData:
 
     def describe(self, number: int) -> str:
         """See Data."""
-        return f"pairs {_shown(self._rows(number))}"
+        return f"kept pairs {_shown(self._rows(number))}"
 
     def in_order(self) -> Iterator[Batch]:
         """See Data."""
@@ -205,7 +205,7 @@ class PairData:
     def _gather(
         self, store: TokenStore, rows: Index, lengths: Index
     ) -> tuple[Index, NDArray[np.bool_]]:
-        """Rows with the end token after each, which is counted in their lengths."""
+        """Gather rows with the end token after each, which is counted in their lengths."""
         ids_BT, _ = gather(store.ids, store.offsets[rows], lengths - 1, self.end)
         ids_BT = np.pad(ids_BT, ((0, 0), (0, 1)), constant_values=self.end)
         return ids_BT, np.arange(ids_BT.shape[1]) < lengths[:, None]

@@ -12,7 +12,8 @@ _AHEAD = 3  # batches that are made or waiting, whichever of them the step is at
 
 
 def pins_memory(device: torch.device) -> bool:
-    """Return True where the host's memory can be pinned for a device: CUDA's runtime does that."""
+    """Return True for a CUDA device, where CUDA's runtime is there to pin memory: what only stands
+    in for one, as in tests, has none."""
     ready: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return ready and device.type == "cuda"
 
@@ -20,8 +21,8 @@ def pins_memory(device: torch.device) -> bool:
 class BatchLoader:
     """The micro-batches of training steps, in order, each on its device when it is asked for.
 
-    They are pure functions of their numbers, so reading ahead changes no result. Only one thread
-    asks the data, and no more than a few batches are in memory, however many a step has.
+    They are pure functions of their numbers, so reading ahead changes no result. No more than a few
+    batches are in memory, however many a step has.
     """
 
     def __init__(self, data: Data, *, accumulate: int, device: torch.device) -> None:
@@ -32,8 +33,8 @@ class BatchLoader:
         self._next = 0  # the number of the batch that comes next
 
     def step(self, number: int) -> tuple[int, Iterator[Batch]]:
-        """The target tokens of all of a step's batches together, and the batches. Steps count
-        from 0."""
+        """Return the target tokens of all of a step's batches together, and the batches. Steps
+        count from 0."""
         first = number * self._accumulate
         if first != self._next:  # a new run, or one that is resumed
             self._waiting.clear()
@@ -54,7 +55,7 @@ class BatchLoader:
             self._waiting.append(self._thread.submit(self._make, number))
 
     def _make(self, number: int) -> tuple[int, Batch]:
-        """A batch, and where a step begins with it the step's tokens."""
+        """Make a batch, and count its step's tokens where it is the first of a step."""
         step = range(number, number + self._accumulate) if number % self._accumulate == 0 else ()
         tokens = sum(self._data.target_tokens(each) for each in step)
         batch = self._data.batch(number)

@@ -18,7 +18,7 @@ from .processors import Chain
 from .stepper import Stepper
 from .tasks import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task
 from .topk import top
-from .writing import fetch, next_ids, numbers
+from .writing import next_ids, numbers, to_host
 
 _NEVER = float("-inf")
 
@@ -139,7 +139,7 @@ class BeamSearch:
         each, by_group = sums_RC.size(1), (len(groups), -1)
         best, places = sums_RC.view(by_group).topk(min(count, each * self._each))
         tokens, gains = (part.view(by_group).gather(1, places) for part in (tokens_RC, gains_RC))
-        columns = fetch(best, places // each, tokens, gains)
+        columns = to_host(best, places // each, tokens, gains)
         numbers(columns[-1])
         found = columns.permute(1, 2, 0).tolist()  # groups, candidates, columns
         return [[Candidate(s, int(p), int(t), g) for s, p, t, g in some] for some in found]

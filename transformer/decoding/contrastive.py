@@ -15,7 +15,7 @@ from ..config import ConfigError
 from .processors import Chain
 from .stepper import StateStepper, Stepper
 from .tasks import Event, Finished, Row, SearchOptions, Task
-from .writing import Text, fetch, numbers
+from .writing import Text, numbers, to_host
 
 _NEVER = float("-inf")
 
@@ -99,7 +99,7 @@ class ContrastiveSearch:
         chances_BK = shaped_BV.softmax(dim=-1).gather(1, ids_BK)
         gains_BK = logits_BV.log_softmax(dim=-1).gather(1, ids_BK)
         stuck_BK = shaped_BV.amax(dim=-1, keepdim=True).isneginf().expand_as(ids_BK)
-        columns = fetch(stuck_BK, ids_BK, chances_BK, gains_BK)
+        columns = to_host(stuck_BK, ids_BK, chances_BK, gains_BK)
         numbers(columns[-1])
         spare = self.width - count  # of a vocabulary smaller than that
         for choice, no, ids, chances, gains in zip(choices, *columns.tolist(), strict=True):

@@ -124,8 +124,8 @@ def eta_cutoff(value: float) -> Processor:
 
 
 def _sizes(logits_RV: Tensor) -> tuple[int, ...]:
-    """How many of the likeliest tokens to sort: few are enough as a rule, but to read whether they
-    are a GPU would have to wait."""
+    """Choose how many of the likeliest tokens to sort, in turn: few are enough as a rule, but to
+    read whether they are a GPU would have to wait."""
     size = logits_RV.size(1)
     return (_FEW, size) if logits_RV.device.type == "cpu" and size > _FEW else (size,)
 

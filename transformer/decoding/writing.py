@@ -100,9 +100,9 @@ class Writing:
         shaped_RV = self._process(logits_RV, rows)
         ids_R = self._pick(shaped_RV, rows, self._options)
         gains_R = logits_RV.log_softmax(dim=-1).gather(1, ids_R[:, None])[:, 0]
-        none = shaped_RV is logits_RV  # nothing was forbidden
-        stuck_R = torch.zeros_like(ids_R) if none else shaped_RV.amax(dim=-1).isneginf()
-        ids, gains, stuck = fetch(ids_R, gains_R, stuck_R)
+        unchanged = shaped_RV is logits_RV
+        stuck_R = torch.zeros_like(ids_R) if unchanged else shaped_RV.amax(dim=-1).isneginf()
+        ids, gains, stuck = to_host(ids_R, gains_R, stuck_R)
         numbers(gains)
         events: list[Event] = []
         columns = zip(texts, ids.tolist(), gains.tolist(), stuck.tolist(), strict=True)
@@ -127,22 +127,22 @@ class Writing:
         stay = close_gaps([text.reason is None for text in self._texts])
         if len(stay) < len(self._texts):
             self._texts = [self._texts[place] for place in stay]
-            copies = equal_runs([text.row.task for text in self._texts])
+            copies = rows_per_text([text.row.task for text in self._texts])
             for follower in followers:
                 follower.reorder(stay, copies)
 
 
-def fetch(*columns: Tensor) -> Tensor:
+def to_host(*columns: Tensor) -> Tensor:
     """Read columns of equal shape from their device, all at once, for a GPU is waited for each
     time. Float64 holds every id and every float32 as it is."""
     return torch.stack([column.double() for column in columns]).cpu()
 
 
-def equal_runs(tasks: Sequence[Task]) -> int:
-    """How many rows in a row are about the same text, where that is the same for all; else 1.
+def rows_per_text(tasks: Sequence[Task]) -> int:
+    """Count the neighbouring rows about each text; 1 where texts differ in that.
 
     >>> one, two = Task(prompt=[1], limit=1), Task(prompt=[1], limit=1)
-    >>> equal_runs([one, one, two, two]), equal_runs([one, one, two])
+    >>> rows_per_text([one, one, two, two]), rows_per_text([one, one, two])
     (2, 1)
     """
     runs = {sum(1 for _ in run) for _, run in groupby(tasks, key=id)}

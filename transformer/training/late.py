@@ -21,22 +21,22 @@ class LateNumbers:
     and read a step later, so that the GPU never runs out of work; on a CPU at once."""
 
     def __init__(self, device: torch.device) -> None:
-        self._asynchronous = pins_memory(device)
+        self._pin = pins_memory(device)
         self._sent: deque[_Sent] = deque()
 
     def put(self, numbers: Tensor) -> None:
         """Send numbers to the host."""
-        host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=self._asynchronous)
+        host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=self._pin)
         host.copy_(numbers, non_blocking=True)
         arrived = None
-        if self._asynchronous:
+        if self._pin:
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            arrived.record()
+            arrived.record(torch.cuda.current_stream(numbers.device))
         self._sent.append(_Sent(host, arrived))
 
     def take(self, *, flush: bool = False) -> list[list[float]]:
-        """What has been sent, in order; on a GPU all but the latest, unless `flush`."""
-        late = 1 if self._asynchronous and not flush else 0
+        """Read what has been sent, in order; on a GPU all but the latest, unless `flush`."""
+        late = 1 if self._pin and not flush else 0
         taken: list[list[float]] = []
         while len(self._sent) > late:
             host, arrived = self._sent.popleft()

@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from ..evaluation import batch_loss
 from ..model import Transformer
 from .late import LateNumbers
 from .optimizers import OPTIMIZERS, RunningAverage, parameter_groups
-from .precision import autocast, matmul_precision
+from .precision import forward_precision, tf32_rounding
 from .recipe import Recipe
 from .schedules import SCHEDULES
 
@@ -43,7 +43,7 @@ class StepReport(NamedTuple):
 
 
 class SkippedStep(NamedTuple):
-    """One step that was not taken, for its loss or gradient is no number: no weight changed."""
+    """One step that was not taken, for its loss or gradient is not finite: no weight changed."""
 
     step: int
     loss: float
@@ -93,9 +93,9 @@ class Trainer:
         torch.manual_seed(noise_seed(self.recipe.seed, number))
         tokens, batches = self._loader.step(self.steps_done)
         nats = torch.zeros((), dtype=torch.float64, device=self.device)
-        with matmul_precision(training.precision, self.device):
+        with tf32_rounding(training.precision, self.device):
             for batch in batches:
-                with self.precision():
+                with self.forward_precision():
                     loss, plain = batch_loss(self.model, batch, smoothing=training.label_smoothing)
                 (loss / tokens).backward()  # type: ignore[no-untyped-call]
                 nats += plain
@@ -141,9 +141,9 @@ class Trainer:
         each = self.recipe.training.accumulate
         return "; ".join(self.data.describe(n) for n in range((step - 1) * each, step * each))
 
-    def precision(self) -> torch.autocast:
+    def forward_precision(self) -> AbstractContextManager[None]:
         """Compute matrix products in the recipe's precision, in training and in validation."""
-        return autocast(self.recipe.training.precision, self.device)
+        return forward_precision(self.recipe.training.precision, self.device)
 
     @contextmanager
     def evaluating(self) -> Iterator[Transformer]:

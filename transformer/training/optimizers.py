@@ -28,7 +28,11 @@ def _adamw(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
 
 
 def _sgd(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
-    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.beta1, fused=True)
+    optimizer = torch.optim.SGD(groups, lr=0.0, momentum=recipe.beta1, fused=True)
+    if recipe.beta1:  # torch leaves them unwritten where the very first step is skipped
+        for p in (p for group in groups for p in group["params"]):
+            optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    return optimizer
 
 
 # Fused ones: where the tensor `found_inf` is 1 their step changes nothing, and nobody waits.
@@ -53,7 +57,6 @@ class RunningAverage:
         """Take in the weights after update number `updates`, from 1, if that was `taken`, which is
         True or False on their device."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
-        averages = list(self.weights.values())
-        changes = torch._foreach_sub([weights[name] for name in self.weights], averages)
-        torch._foreach_mul_(changes, (1 - decay) * taken.double())
-        torch._foreach_add_(averages, changes)
+        share = (1 - decay) * taken.double()
+        for name, average in self.weights.items():
+            average.lerp_(weights[name], share.to(average.dtype))

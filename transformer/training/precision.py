@@ -31,21 +31,27 @@ PRECISIONS: Table[dict[str, Precision]] = Table(
 
 
 @contextmanager
-def matmul_precision(name: str, device: torch.device) -> Iterator[None]:
-    """Let products of float32 be rounded to TF32 where the precision has that; forward and
-    backward."""
+def tf32_rounding(name: str, device: torch.device) -> Iterator[None]:
+    """Let CUDA round products of float32 to TF32 where the precision has that, and only there; a
+    backward pass must stand in this too."""
+    if device.type != "cuda":  # on a CPU the same setting lets oneDNN round to bfloat16
+        yield
+        return
     before = torch.get_float32_matmul_precision()
-    if device.type == "cuda":  # on a CPU it would let oneDNN round to bfloat16
-        tf32 = PRECISIONS[name][device.type].tf32
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.set_float32_matmul_precision("high" if PRECISIONS[name]["cuda"].tf32 else "highest")
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
 
 
-def autocast(name: str, device: torch.device) -> torch.autocast:
-    """Compute the products of a forward pass in the precision's type."""
+@contextmanager
+def forward_precision(name: str, device: torch.device) -> Iterator[None]:
+    """Compute the products of a forward pass in the precision's type and rounding."""
     dtype = PRECISIONS[name][device.type].dtype
     half = dtype != torch.float32
-    return torch.autocast(device.type, dtype=dtype if half else None, enabled=half)
+    with (
+        tf32_rounding(name, device),
+        torch.autocast(device.type, dtype=dtype if half else None, enabled=half),
+    ):
+        yield

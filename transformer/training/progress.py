@@ -5,7 +5,7 @@ import msgspec
 from ..config import ConfigError
 from .loop import SkippedStep, StepReport
 
-REMEDY = "lower training.learning_rate or raise training.warmup; the last checkpoint stands"
+REMEDY = "lower training.learning_rate or raise training.warmup; what was saved last stands"
 
 
 class DivergedError(ConfigError):
@@ -13,7 +13,7 @@ class DivergedError(ConfigError):
 
 
 class Progress(msgspec.Struct):
-    """What a run remembers besides tensors."""
+    """Numbers that a run remembers besides tensors."""
 
     step: int = 0
     validated_step: int = 0

@@ -44,7 +44,7 @@ from .resolving import (
 )
 
 STATE = "state.json"
-_RELEASE = 50  # steps between releases of freed memory, each of which costs a fifth of a step
+_RELEASE = 50  # steps between releases of freed memory: 0.4% of the Multi30k recipe's time
 
 
 class Run:
@@ -129,7 +129,7 @@ class Run:
                 return
             trainer.step()
             self.progress.step = trainer.steps_done
-            if trainer.steps_done % _RELEASE == 0:
+            if trainer.steps_done % _RELEASE == 0 and self.device.type == "cpu":
                 release_freed_memory()
             yield from self._reports(trainer)
 
@@ -165,7 +165,7 @@ class Run:
         data = self.folder / "data"
         with trainer.evaluating() as model:
             batches = takewhile(lambda _: not self.stop(), valid.in_order())
-            with trainer.precision():  # texts are decoded in float32, as they will be
+            with trainer.forward_precision():  # texts are decoded in float32, as they will be
                 found = likelihood(model, batches)
             if not math.isfinite(found.loss):
                 raise DivergedError(f"the validation loss is {found.loss}: {REMEDY}")
