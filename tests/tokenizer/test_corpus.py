@@ -141,6 +141,11 @@ def test_a_line_beyond_the_limit_is_cut_and_the_next_ones_are_whole(write, more,
     assert counts == Counts(lines=len(found), shortened=int(more > 0))
 
 
+def test_a_carriage_return_just_beyond_the_limit_ends_no_line(write):
+    found, counts = read(write(b"x" * MAX_LINE_BYTES + b"\ry\nz\n"))
+    assert (found, counts.shortened) == (["x" * MAX_LINE_BYTES, "z"], 1)
+
+
 def test_a_line_is_cut_between_characters(write):
     found, counts = read(write("é" * MAX_LINE_BYTES + "\nx" + "é" * MAX_LINE_BYTES))
     assert [set(line) for line in found] == [{"é"}, {"x", "é"}]

@@ -10,6 +10,7 @@ from tokenizers.processors import TemplateProcessing
 from tokenizer import TOKENIZERS, Tokenizer, TokenizerError, TrainingOptions, train_tokenizer
 from tokenizer.limits import MAX_ADDED, check_contents, may_run_away
 from tokenizer.special import UNLEARNT
+from tokenizer.tokenizer import _first_line
 
 LINES = ["the cat sat on the mat </s> and <pad> <unk> 1 < 2"] * 5
 
@@ -188,6 +189,25 @@ def test_patterns_that_may_run_away_are_found(pattern, may):
     split = pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated")
     backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), split])
     assert may_run_away(backend) is may
+
+
+@pytest.mark.parametrize("ordinary", [[4], [3, 4], []])
+def test_a_special_token_may_take_the_space_before_it(ordinary):
+    """Where its text begins counts, not where its space does."""
+    trained = train_tokenizer(LINES, TrainingOptions(kind="char", vocab_size=40))
+    backend = tokenizers.Tokenizer.from_str(trained.to_json())
+    backend.add_special_tokens([tokenizers.AddedToken("<END>", lstrip=True, normalized=False)])
+    ours = Tokenizer(backend)
+    found = ours.token_id("<END>") in ours.encode_with_specials("the <END>", ordinary=ordinary)
+    assert found is (ordinary == [])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("a\nb"), "a"), (ValueError(), "ValueError"), (ValueError("x" * 999), "x" * 200)],
+)
+def test_an_error_is_one_short_line(error, line):
+    assert _first_line(error) == line
 
 
 def test_an_error_is_one_line(tmp_path):
