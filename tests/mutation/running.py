@@ -93,7 +93,8 @@ def _run_tests(folder: Path, output: Path, tests: list[str]) -> None:
         del sys.modules[name]
     import pytest
 
-    code = int(pytest.main([*_OPTIONS, *tests]))
+    place = folder.with_suffix(".tmp")  # of its own: others tidy up what they share
+    code = int(pytest.main([*_OPTIONS, f"--basetemp={place}", *tests]))
     sys.stdout.flush()
     os._exit(code)  # whatever threads a fault has left behind
 
