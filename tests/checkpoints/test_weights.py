@@ -68,7 +68,7 @@ def test_a_shard_is_a_file_of_the_folder_itself(tmp_path: Path, shard: str, word
 @pytest.mark.parametrize("count", range(1, 5))
 def test_the_first_file_of_the_list_counts(tmp_path: Path, count: int) -> None:
     """safetensors before pickles, a whole file before shards."""
-    assert WEIGHT_FILES == ("model.safetensors", INDEX, PICKLE, f"{PICKLE}.index.json")
+    assert ("model.safetensors", INDEX, PICKLE, f"{PICKLE}.index.json") == WEIGHT_FILES
     for number, name in reversed([*enumerate(WEIGHT_FILES)][-count:]):
         tensors = {f"from {number}": torch.ones(1)}
         if name.endswith("index.json"):

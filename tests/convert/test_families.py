@@ -162,6 +162,7 @@ def test_tensors_are_found_under_all_their_names(tmp_path: Path, changes: dict) 
         ({"k_weight": torch.ones(2, 3)}, "k.weight is .*; wanted are 1 rows"),
         ({"k_weight": torch.ones(1, 4)}, "wanted is .* of all parts"),
         ({"k_weight": torch.ones(())}, "wanted are 1 rows"),
+        ({"norm_weight": torch.ones(())}, r"norm.weight is \(\); wanted is \(3,\)"),
         ({"norm_weight": None, "norm_beta": THREE}, "they lack norm.weight"),
     ],
     ids=str,
