@@ -127,10 +127,10 @@ class Run:
                 yield self._save(trainer, tokenizer)
                 yield self._finished("interrupted and saved", interrupted=True)
                 return
-            trainer.step()
-            self.progress.step = trainer.steps_done
             if trainer.steps_done % _RELEASE == 0 and self.device.type == "cpu":
                 release_freed_memory()
+            trainer.step()
+            self.progress.step = trainer.steps_done
             yield from self._reports(trainer)
 
     def _reports(self, trainer: Trainer, *, flush: bool = False) -> Iterator[Event]:
