@@ -64,9 +64,7 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
     label_smoothing: float = 0.0
     ema: float = 0.0  # decay of the running average of weights; 0: none
     precision: str = "auto"  # of matrix products: auto, float32, tf32, bfloat16
-    max_skipped: int = (
-        10  # steps in a row with a loss or gradient that is not finite, before giving up
-    )
+    max_skipped: int = 10  # steps in a row whose loss or gradient is not finite: then give up
     compile: bool = False
 
 
