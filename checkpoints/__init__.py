@@ -1,28 +1,19 @@
 """Tensors and JSON in folders. Knows no model."""
 
+from .atomic_folder import sweep, verify, write_file, write_folder
 from .average import average_weights
-from .state import flatten_optimizer, unflatten_optimizer
-from .store import (
-    WEIGHTS,
-    CheckpointError,
-    lies_in,
-    load_tensors,
-    read_json,
-    read_json_list,
-    refuse_links_out,
-    save_tensors,
-    sweep,
-    to_json,
-    verify,
-    write_file,
-    write_folder,
-)
+from .errors import CheckpointError, ForeignFolderError
+from .json_io import read_json, read_json_list, to_json
+from .links import lies_in, refuse_links_out
+from .optimizer_state import flatten_optimizer, unflatten_optimizer
+from .safetensors_io import WEIGHTS, load_tensors, save_tensors
 from .weights import WEIGHT_FILES, Tensors, Weights
 
 __all__ = [
     "WEIGHTS",
     "WEIGHT_FILES",
     "CheckpointError",
+    "ForeignFolderError",
     "Tensors",
     "Weights",
     "average_weights",

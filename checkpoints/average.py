@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .store import WEIGHTS, CheckpointError, load_tensors
+from .errors import CheckpointError
+from .safetensors_io import WEIGHTS, load_tensors
 
 
 def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:

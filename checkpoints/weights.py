@@ -10,8 +10,11 @@ import safetensors
 import torch
 from torch import Tensor
 
-from .pickles import unpickle
-from .store import WEIGHTS, CheckpointError, read_json, refuse_links_out
+from .errors import CheckpointError
+from .json_io import read_json
+from .links import refuse_links_out
+from .pytorch_bin import unpickle
+from .safetensors_io import WEIGHTS
 
 INDEX = f"{WEIGHTS}.index.json"
 PICKLE = "pytorch_model.bin"

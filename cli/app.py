@@ -6,17 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .commands import (
-    checkpoint,
-    embed,
-    evaluate,
-    generate,
-    score,
-    tokenizer,
-    train,
-    translate,
-)
-from .console import guard
+from .commands import checkpoint, embed, evaluate, generate, score, tokenizer, train, translate
+from .errors import guard
 
 app = typer.Typer(
     name="transduce",

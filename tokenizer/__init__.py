@@ -1,16 +1,11 @@
 """Text ↔ ids. Imports no torch: its commands start at once."""
 
-from .corpus import CorpusError, Counts, Text, read_all, read_chunks, read_lines, read_pairs
-from .published import TOKENIZER_FILES, Tokenizers, read_tokenizers
+from .corpus import Counts, Text, read_all, read_chunks, read_lines, read_pairs
+from .errors import CorpusError, TokenizerError, TokenizerOptionError
+from .pretrained import TOKENIZER_FILES, Tokenizers, read_tokenizers
 from .special import language_tag
-from .tokenizer import Tokenizer, TokenizerError, TokenizerOptionError
-from .training import (
-    NORMALIZATIONS,
-    TOKENIZERS,
-    TrainingOptions,
-    check_options,
-    train_tokenizer,
-)
+from .tokenizer import Tokenizer
+from .training import NORMALIZATIONS, TOKENIZERS, TrainingOptions, check_options, train_tokenizer
 
 __all__ = [
     "NORMALIZATIONS",

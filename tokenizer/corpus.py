@@ -15,11 +15,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from .errors import CorpusError
+
 MAX_LINE_BYTES = 1 << 20  # a line of 1 MB takes seconds to encode; what is longer is cut
-
-
-class CorpusError(ValueError):
-    """Text that cannot be used: nothing in it, a missing column, pairs that do not match."""
 
 
 DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)

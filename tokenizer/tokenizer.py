@@ -13,15 +13,12 @@ import tokenizers
 from tokenizers.decoders import DecodeStream
 from tokenizers.processors import TemplateProcessing
 
+from .errors import TokenizerError
 from .limits import check_contents, may_run_away
 from .special import ROLES, UNLEARNT
-from .spelling import Speller
+from .special_encoding import Speller
 
 Frame = tuple[list[int], list[int]]  # what stands before and after a text
-
-
-class TokenizerError(ValueError):
-    """A tokenizer that cannot be loaded, trained or used as asked."""
 
 
 class _RefusedError(TokenizerError):
@@ -30,10 +27,6 @@ class _RefusedError(TokenizerError):
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"{what}: {reason}")
         self.reason = reason
-
-
-class TokenizerOptionError(TokenizerError):
-    """A tokenizer that cannot be, as asked for."""
 
 
 class Tokenizer:

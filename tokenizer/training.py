@@ -8,9 +8,9 @@ from typing import TypeVar
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
-from .corpus import CorpusError
+from .errors import CorpusError, TokenizerOptionError
 from .special import BASIC, UNKNOWN
-from .tokenizer import Tokenizer, TokenizerOptionError
+from .tokenizer import Tokenizer
 
 Entry = TypeVar("Entry")
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .config import ConfigError, TransformerConfig
+from .config import TransformerConfig
+from .errors import ConfigError
 from .memory import limit_kernel_caches
 from .presets import PRESETS, preset_config
 

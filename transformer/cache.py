@@ -13,7 +13,8 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from .config import ConfigError, TransformerConfig
+from .config import TransformerConfig
+from .errors import ConfigError
 
 KeysValues = tuple[Tensor, Tensor]
 

@@ -5,23 +5,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from .tables import nearest
+from .errors import ConfigError
+from .registry import nearest
 
 _LARGEST = 10**12
 
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
-
-
-class ConfigError(ValueError):
-    """A configuration that describes no possible network."""
-
-
-class MissingExtraError(ConfigError):
-    """An optional package that something needs and that is not installed."""
-
-    def __init__(self, what: str, package: str, *, extra: str, instead: str = "") -> None:
-        way = f"pip install 'transduce[{extra}]'{f', or {instead}' if instead else ''}"
-        super().__init__(f"{what}: this needs {package}; {way}")
 
 
 class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

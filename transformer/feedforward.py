@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from .config import TransformerConfig
 from .dropout import Dropout
-from .empty import Linear
-from .tables import Table
+from .registry import Table
+from .uninitialized import Linear
 
 
 class FeedForwardKind(NamedTuple):

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import ConfigError, TransformerConfig
-from .empty import Linear
+from .config import TransformerConfig
+from .errors import ConfigError
 from .feedforward import FEEDFORWARDS
 from .norms import make_norm, norm_parameters
-from .tables import Table
+from .registry import Table
+from .uninitialized import Linear
 
 
 class LinearHead(nn.Module):

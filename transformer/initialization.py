@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .config import TransformerConfig
 from .layers import CrossAttention, SelfAttention
 from .model import Transformer
-from .tables import Table
+from .registry import Table
 
 
 def _projections(model: nn.Module) -> dict[str, Tensor]:

@@ -14,10 +14,10 @@ from . import masks
 from .attention import ATTENTION, band_mask, banded, exact
 from .cache import Cache, KeysValues, Memory
 from .config import TransformerConfig
-from .empty import Linear
 from .feedforward import FeedForward
 from .norms import make_norm, make_residual
 from .positions import POSITIONS, rotate
+from .uninitialized import Linear
 
 
 class Scope(NamedTuple):

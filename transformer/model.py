@@ -15,11 +15,11 @@ from .attention import ATTENTION
 from .cache import Cache, Memory
 from .config import TransformerConfig
 from .dropout import Dropout
-from .empty import Embedding
 from .heads import HEADS
 from .layers import CrossScope, Stack, cross_mask
 from .masks import padded_positions
 from .norms import make_norm
+from .uninitialized import Embedding
 
 
 class DecoderCache(NamedTuple):

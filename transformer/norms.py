@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .config import TransformerConfig
 from .dropout import Dropout
-from .tables import Table
+from .registry import Table
 
 
 class NormKind(NamedTuple):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .config import RotaryScaling, TransformerConfig
-from .empty import Embedding
-from .tables import Table
+from .registry import Table
+from .uninitialized import Embedding
 
 
 class Positions(nn.Module):

@@ -4,7 +4,7 @@ functions between options. Knows no model: shapes come in, tensors and plain fie
 from collections.abc import Mapping
 from typing import Any
 
-from ..store import CheckpointError
+from ..errors import CheckpointError
 from .bart import BART, M2M100, MARIAN, MBART, PEGASUS
 from .bert import BERT, ROBERTA
 from .family import Family

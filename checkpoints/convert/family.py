@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from ..store import CheckpointError
+from ..errors import CheckpointError
 from ..weights import Weights
 from .options import Fields, Names, Options
 from .rules import NameMap, Source, part_rows

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ..store import CheckpointError
+from ..errors import CheckpointError
 
 Fields = dict[str, Any]
 

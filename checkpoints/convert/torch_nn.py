@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ..store import CheckpointError
+from ..errors import CheckpointError
 from .rules import NameMap, UnmappedError
 
 _NAMES = NameMap(

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from ..console import say
-from ..options import Device, Quiet
-from ..streams import output
+from ..io.streams import output
+from ..options.common import Device, Quiet
 
 _MOST = 64  # lines that are compared
 SAMPLES = [
@@ -53,9 +53,9 @@ def verify(
 
     Every file of a folder with a manifest is summed first.
     """
-    from transformer.decoding import compare
+    from transformer.pipelines import compare
 
-    from ..running import load
+    from ..io.loading import load
 
     lines = SAMPLES if text is None else text.read_text(encoding="utf-8").splitlines()[:_MOST]
     one, other = (
@@ -87,7 +87,7 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """Write a model for other programs, or a published one as one of ours."""
-    from transformer.loading import convert_model
+    from transformer.export import convert_model
 
     found = convert_model(model, out, to=to)
     if not quiet:
@@ -108,7 +108,7 @@ def average(
     quiet: Quiet = False,
 ) -> None:
     """Average the weights of several checkpoints of one model (arXiv 1706.03762 §6.1)."""
-    from transformer.loading import average_models
+    from transformer.export import average_models
 
     folders = average_models(models, out, last=last)
     if not quiet:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .. import options as opt
-from ..streams import input_lines, output, report
+from ..io.filter import report
+from ..io.streams import input_lines, output
+from ..options import common as opt
 
 
 def embed(
@@ -32,10 +33,10 @@ def embed(
     import json
 
     from tokenizer import Counts
-    from transformer.embedding import POOLINGS, embed_lines
     from transformer.loading import read_pooling
+    from transformer.pipelines.embedding import POOLINGS, embed_lines
 
-    from ..running import load
+    from ..io.loading import load
 
     if pooling is not None:
         POOLINGS.check(pooling)

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import options as opt
-from ..streams import output, report
+from ..io.filter import report
+from ..io.streams import output
+from ..options import common as opt
 
 if TYPE_CHECKING:
-    from transformer.decoding import TranslationOptions
     from transformer.loading import LoadedModel
+    from transformer.pipelines import TranslationOptions
 
 Row = tuple[str, str, str]
 
@@ -34,11 +35,13 @@ def evaluate(
     quiet: opt.Quiet = False,
 ) -> None:
     """BLEU and chrF with their signatures, or perplexity and bits per byte."""
-    from transformer.config import ConfigError
-    from transformer.decoding import TranslationOptions, deterministic_search
+    from transformer.decoding import deterministic_search
+    from transformer.errors import ConfigError
     from transformer.evaluation import check_tokenization
+    from transformer.pipelines import TranslationOptions
+    from transformer.pipelines.search_settings import search_options, usual_beams
 
-    from ..running import load, search_options, usual_beams
+    from ..io.loading import load
 
     if (source is None) != (reference is None) or (source is None) == (text is None):
         raise ConfigError("give --source and --reference, or --text")
@@ -78,17 +81,17 @@ def _translation(
     from collections import Counter
 
     from tokenizer import CorpusError, Counts, Text, read_pairs
-    from transformer.decoding import Given, translate
-    from transformer.decoding.search import plain_engine
     from transformer.evaluation import translation_scores
-
-    from ..running import on_each_core
+    from transformer.pipelines import Given, translate
+    from transformer.pipelines.engines import one_engine_per_core, plain_engine
 
     counts, notes = Counts(), Counter[str]()
     pairs = list(read_pairs([Text(source, plain=True)], [Text(reference, plain=True)], counts))
     if not pairs:
         raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
-    engines = on_each_core(loaded, lambda: plain_engine(loaded, options.search, options.options))
+    engines = one_engine_per_core(
+        loaded, lambda: plain_engine(loaded, options.search, options.options)
+    )
     sources = Given(source for source, _ in pairs)
     answers = translate(loaded, sources, options, engines=engines, counts=notes)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]

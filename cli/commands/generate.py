@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import options as opt
 from ..console import say
-from ..decoding_options import Decoding
-from ..drafting_options import Drafting
-from ..grouping import grouped
-from ..streams import filter_lines, output, piped_text
+from ..io.filter import filter_lines
+from ..io.streams import output, piped_text
+from ..options import common as opt
+from ..options.decoding import Decoding
+from ..options.groups import grouped
+from ..options.speculation import Drafting
 
 if TYPE_CHECKING:
-    from transformer.decoding import Engine, GenerationOptions
-    from transformer.decoding.grammar import Grammar
+    from transformer.decoding import Engine
+    from transformer.decoding.constraints.grammar import Grammar
     from transformer.loading import LoadedModel
+    from transformer.pipelines import GenerationOptions
 
-    from ..showing import Show
+    from ..render.answers import Show
 
 _MAX_TOKENS = 256
 _TEMPERATURE = 0.8  # unless another is asked for, or beams
@@ -56,7 +58,7 @@ class Continuing:
         self, prompt: str | None, decoding: Decoding, filtering: opt.Filtering, *, search: str
     ) -> None:
         """Raise ConfigError for options that contradict each other or would be idle."""
-        from transformer.config import ConfigError
+        from transformer.errors import ConfigError
 
         if self.lines and (self.chat or prompt is not None):
             raise ConfigError(
@@ -90,7 +92,8 @@ class Continuing:
         budget: int,
     ) -> "GenerationOptions":
         """All that is asked of continuations. Raises ConfigError."""
-        from transformer.decoding import GenerationOptions
+        from transformer.pipelines import GenerationOptions
+        from transformer.pipelines.search_settings import grammar_constraint
 
         return GenerationOptions(
             search=search,
@@ -103,7 +106,9 @@ class Continuing:
             stop=decoding.stop or (),
             must=decoding.must or (),
             consensus=decoding.mbr is not None,
-            constraint=None if rule is None else rule(loaded, continuing=continuing),
+            constraint=None
+            if rule is None
+            else grammar_constraint(rule, loaded, continuing=continuing),
             batch_tokens=budget,
             blank=not self.lines,
         )
@@ -126,8 +131,12 @@ def generate(
     In float32 on a CPU the same prompt, seed and line number give the same text in any batch; in
     bfloat16 and on GPUs two tokens that are almost equally likely may take each other's place.
     """
-    from ..running import grammar, load_for, make_engines, tell_guesses
-    from ..showing import Show
+    from transformer.pipelines.engines import build_engines
+
+    from ..io.loading import load_for
+    from ..io.speculation import tell_guesses
+    from ..options.grammar import grammar
+    from ..render.answers import Show
 
     n_best, lines = decoding.n_best, continuing.lines
     decoding = decoding.with_samples()
@@ -144,7 +153,7 @@ def generate(
         continuing=bool(text) or lines,
         budget=filtering.batch_tokens,
     )
-    lead, engines = make_engines(models, search, asked.options, drafting)
+    lead, engines = build_engines(models, search, asked.options, drafting.speculation())
     show = Show(
         lead,
         n_best=n_best,
@@ -159,7 +168,7 @@ def generate(
         files = None if file is None else [str(file)]
         _continue_lines(lead, files, asked, engines, show, filtering=filtering)
     elif continuing.chat:
-        from ..chatting import talk
+        from ..io.conversation import talk
 
         talk(lead, text, asked, engines[0], system=continuing.system, out=filtering.out)
     else:
@@ -179,7 +188,7 @@ def _continue_lines(
     filtering: opt.Filtering,
 ) -> None:
     """Each line is a prompt."""
-    from transformer.decoding import generate as continue_lines
+    from transformer.pipelines import generate as continue_lines
 
     filter_lines(
         files,
@@ -193,7 +202,7 @@ def _continue_lines(
 
 def _tell_room(loaded: "LoadedModel", text: str, wanted: int, *, quiet: bool) -> None:
     """Say where the context has less room than was asked for."""
-    from transformer.decoding import encode_prompt
+    from transformer.pipelines import encode_prompt
 
     room = loaded.config.max_positions - len(encode_prompt(loaded, text))
     if not quiet and wanted > room > 0:
@@ -210,8 +219,9 @@ def _continue(
     out: Path | None,
 ) -> None:
     """One prompt: shown as it is written, or once it is finished where that cannot be."""
-    from transformer.decoding import Given, PromptError, stream_text
-    from transformer.decoding import generate as continue_lines
+    from transformer.errors import PromptError
+    from transformer.pipelines import Given, stream_text
+    from transformer.pipelines import generate as continue_lines
 
     with output(out) as writer:
         if show.whole or asked.search == "beam" or asked.options.n_best > 1:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import options as opt
 from ..console import say
-from ..grouping import grouped
-from ..streams import filter_lines
+from ..io.filter import filter_lines
+from ..options import common as opt
+from ..options.groups import grouped
 
 if TYPE_CHECKING:
-    from transformer.decoding import Answer
     from transformer.loading import LoadedModel
+    from transformer.pipelines import Answer
 
 
 @grouped
@@ -37,9 +37,10 @@ def score(
     the scores are then those that they reported, where no coverage penalty, rule or processor had
     a part in them and the text was neither split nor its prompt cut.
     """
-    from transformer.decoding.scoring import Exam, TextExam, TranslationExam, scores
+    from transformer.pipelines.scoring import Exam, TextExam, TranslationExam, scores
+    from transformer.pipelines.search_settings import search_options
 
-    from ..running import load_for, search_options
+    from ..io.loading import load_for
 
     loaded = load_for(model, filtering)
     options = search_options(

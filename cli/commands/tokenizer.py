@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import is_terminal, say
-from ..options import Column, Output, Quiet
-from ..streams import input_lines, output, report
+from ..io.filter import report
+from ..io.streams import input_lines, output
+from ..options.common import Column, Output, Quiet
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer

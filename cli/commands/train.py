@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import options as opt
-from ..console import INTERRUPTED, is_terminal, say
+from ..console import is_terminal, say
+from ..errors import INTERRUPTED
+from ..options import common as opt
 
 _Files = list[str] | None
 
@@ -115,12 +116,12 @@ def _run(
 ) -> None:
     if is_terminal() and not quiet:
         say("starting")
-    from transformer.config import ConfigError
-    from transformer.training.resolving import resolve_recipe
+    from transformer.errors import ConfigError
+    from transformer.training.recipe_resolution import resolve_recipe
     from transformer.training.run import Run
 
+    from ..render.training import show
     from ..signals import StopRequest
-    from ..training_view import show
 
     if out is None:
         raise ConfigError("say where the run's folder should be: -o runs/NAME")

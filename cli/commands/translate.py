@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import options as opt
-from ..decoding_options import Decoding
-from ..drafting_options import Drafting
-from ..grouping import grouped
-from ..streams import filter_lines
+from ..io.filter import filter_lines
+from ..options import common as opt
+from ..options.decoding import Decoding
+from ..options.groups import grouped
+from ..options.speculation import Drafting
 
 if TYPE_CHECKING:
-    from transformer.decoding import TranslationOptions
-    from transformer.decoding.glossary import Glossary
-    from transformer.decoding.grammar import Grammar
+    from transformer.decoding.constraints.grammar import Grammar
     from transformer.loading import LoadedModel
+    from transformer.pipelines import TranslationOptions
+    from transformer.pipelines.glossary import Glossary
 
 
 @dataclass(kw_only=True)
@@ -53,7 +53,7 @@ class Translating:
 
     def check(self, search: str) -> None:
         """Raise ConfigError for what the search would not obey."""
-        from transformer.config import ConfigError
+        from transformer.errors import ConfigError
 
         for option, given in {
             "--coverage-penalty": self.coverage_penalty,
@@ -66,10 +66,10 @@ class Translating:
 
     def read(self, decoding: Decoding) -> "tuple[Grammar | None, Glossary | None]":
         """What texts must match and the words that they take. Raises ConfigError, OSError."""
-        from transformer.config import ConfigError
-        from transformer.decoding.glossary import Glossary
+        from transformer.errors import ConfigError
+        from transformer.pipelines.glossary import Glossary
 
-        from ..running import grammar
+        from ..options.grammar import grammar
 
         rule = grammar(decoding)
         if rule is not None and self.split:
@@ -88,7 +88,8 @@ class Translating:
         glossary: "Glossary | None",
     ) -> "TranslationOptions":
         """All that is asked of translations. Raises ConfigError."""
-        from transformer.decoding import TranslationOptions
+        from transformer.pipelines import TranslationOptions
+        from transformer.pipelines.search_settings import grammar_constraint
 
         return TranslationOptions(
             search=search,
@@ -108,7 +109,7 @@ class Translating:
             consensus=decoding.mbr is not None,
             must=decoding.must or (),
             glossary=glossary,
-            constraint=None if rule is None else rule(loaded),
+            constraint=None if rule is None else grammar_constraint(rule, loaded),
             source_language=self.source_language,
             target_language=self.target_language,
         )
@@ -135,11 +136,14 @@ def translate(
     In float32 on a CPU a line's translation does not depend on the lines beside it; in bfloat16 and
     on GPUs two texts that are almost equally likely may take each other's place.
     """
-    from transformer.config import ConfigError
-    from transformer.decoding import translate as translate_lines
+    from transformer.errors import ConfigError
+    from transformer.pipelines import translate as translate_lines
+    from transformer.pipelines.engines import build_engines
+    from transformer.pipelines.search_settings import usual_beams
 
-    from ..running import load_for, make_engines, tell_guesses, usual_beams
-    from ..showing import Show
+    from ..io.loading import load_for
+    from ..io.speculation import tell_guesses
+    from ..render.answers import Show
 
     if alignments and translating.split:
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
@@ -160,7 +164,7 @@ def translate(
         rule=rule,
         glossary=glossary,
     )
-    lead, engines = make_engines(models, search, asked.options, drafting)
+    lead, engines = build_engines(models, search, asked.options, drafting.speculation())
     show = Show(
         lead, n_best=n_best, as_json=filtering.as_json, scores=scores, alignments=alignments
     )

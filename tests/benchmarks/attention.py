@@ -11,8 +11,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from transformer import Transformer, TransformerConfig
+from transformer import TransformerConfig
 from transformer.initialization import initialize
+from transformer.model import Transformer
 
 POSITIONS, VOCABULARY, WINDOW = 2048, 1000, 256
 LENGTHS = (512, 1024, 2048, 4096)

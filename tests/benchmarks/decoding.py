@@ -9,7 +9,7 @@ import torch
 
 from tests.benchmarks.measuring import rates, show
 from tests.benchmarks.peers import marian
-from transformer import Transformer, TransformerConfig, preset_config
+from transformer import TransformerConfig, preset_config
 from transformer.decoding import (
     SEARCHES,
     ModelStepper,
@@ -19,6 +19,7 @@ from transformer.decoding import (
     write,
 )
 from transformer.initialization import initialize
+from transformer.model import Transformer
 
 SOURCE, WRITTEN = 24, 32
 PRESETS = {"base": 32_000, "translate-small": 8000}

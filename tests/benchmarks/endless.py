@@ -18,7 +18,7 @@ from rich.table import Table
 
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.loading import save_model
+from transformer.export import save_model
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven"]
 MARKS = (0.01, 0.1, 0.25, 0.5, 0.75, 1.0)

@@ -17,18 +17,11 @@ import torch
 
 from tests.benchmarks.measuring import rates, show
 from tokenizer import Text, read_lines
-from transformer.decoding import (
-    SEARCHES,
-    Given,
-    ModelStepper,
-    SearchOptions,
-    Task,
-    TranslationOptions,
-    translate,
-    write,
-)
-from transformer.decoding.search import plain_engine
-from transformer.loading import LoadedModel, convert_model, find_model, load_model
+from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.export import convert_model
+from transformer.loading import LoadedModel, find_model, load_model
+from transformer.pipelines import Given, TranslationOptions, translate
+from transformer.pipelines.engines import plain_engine
 
 FIXED = (16, 32, 64)  # rows of fixed batches, in the order of the file
 

@@ -14,7 +14,7 @@ import torch
 
 from tests.benchmarks.decoding import built
 from tests.benchmarks.plain_gpt import PlainGpt, plain_step
-from transformer import Transformer, TransformerConfig, preset_config
+from transformer import TransformerConfig, preset_config
 from transformer.data import TokenStore, TokenWriter, WindowData
 from transformer.decoding import (
     SEARCHES,
@@ -26,9 +26,10 @@ from transformer.decoding import (
 )
 from transformer.evaluation import likelihood
 from transformer.initialization import initialize
+from transformer.model import Transformer
 from transformer.parameters import count_parameters
-from transformer.training.loop import StepReport, Trainer
 from transformer.training.recipe import Recipe, TrainingRecipe
+from transformer.training.trainer import StepReport, Trainer
 
 
 class Row(NamedTuple):

@@ -12,16 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tokenizer import Text, read_lines
-from transformer.decoding import (
-    Answer,
-    Line,
-    SearchOptions,
-    Source,
-    TranslationOptions,
-    translate,
-)
-from transformer.decoding.search import plain_engine
+from transformer.decoding import SearchOptions
 from transformer.loading import LoadedModel, load_model
+from transformer.pipelines import Answer, Line, Source, TranslationOptions, translate
+from transformer.pipelines.engines import plain_engine
 
 BUDGETS = (1, 64, 512, 2048, 8192)  # tokens; 1 is a line at a time
 SEARCHES = {"greedy": {}, "beam": {"beam": 4}, "sample": {"seed": 7}}

@@ -10,10 +10,11 @@ from torch.nn import functional as F
 
 from tests.benchmarks.measuring import rates, show
 from tests.benchmarks.peers import marian
-from transformer import Transformer, TransformerConfig, preset_config
+from transformer import TransformerConfig, preset_config
+from transformer.batch_loss import batch_loss
 from transformer.data import Batch
-from transformer.evaluation import batch_loss
 from transformer.initialization import initialize
+from transformer.model import Transformer
 
 ROWS, LENGTH, VOCABULARY = 96, 24, 8000
 SIZES = {

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from checkpoints import WEIGHTS, save_tensors, sweep, verify, write_file, write_folder
-from checkpoints.store import MANIFEST, ForeignFolderError
+from checkpoints.atomic_folder import MANIFEST
+from checkpoints.errors import ForeignFolderError
 
 TOUCHING = [
     (os, "fsync"),

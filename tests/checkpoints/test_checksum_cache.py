@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from checkpoints import CheckpointError, checksum_cache, verify
+from checkpoints.atomic_folder import MANIFEST
 from checkpoints.checksum_cache import FileState
-from checkpoints.store import MANIFEST
 from tests.checkpoints.damage import (
     LARGE,
     TINY,

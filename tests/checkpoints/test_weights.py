@@ -12,7 +12,16 @@ import safetensors
 import torch
 from torch import Tensor
 
-from checkpoints import WEIGHT_FILES, CheckpointError, Tensors, Weights, pickles, save_tensors
+from checkpoints import (
+    WEIGHT_FILES,
+    CheckpointError,
+    Tensors,
+    Weights,
+    save_tensors,
+)
+from checkpoints import (
+    pytorch_bin as pickles,
+)
 from checkpoints import weights as module
 
 INDEX, PICKLE = "model.safetensors.index.json", "pytorch_model.bin"

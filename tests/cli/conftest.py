@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from transformer.loading import find_model
-from transformer.training.resolving import resolve_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
 torch.set_num_threads(1)  # two on a busy machine wait for each other: 1,100 ms a step, not 8
@@ -96,7 +96,8 @@ def transduce(monkeypatch, capfdbinary):
     """
 
     def run(*arguments, stdin=b""):
-        from cli import app, console
+        from cli import app
+        from cli import errors as console
 
         codes = []
         monkeypatch.setattr(console, "leave", codes.append)

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from checkpoints.store import MANIFEST
+from checkpoints.atomic_folder import MANIFEST
 from tokenizer import TrainingOptions, train_tokenizer
 
 FAILURE, USAGE, UNLOADABLE, BAD_DATA = 1, 2, 3, 4

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from checkpoints.store import MANIFEST
+from checkpoints.atomic_folder import MANIFEST
 from transformer.loading import find_model
 
 TEMPLATE = "{% for message in messages %}{{ message.content }} {% endfor %}"

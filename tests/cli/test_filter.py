@@ -9,14 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.options import Filtering
-from cli.reading import LineReader
-from cli.showing import Show
-from cli.streams import filter_lines
-from tests.decoding.test_models import tiny_translator
+from cli.io.filter import filter_lines
+from cli.io.line_reader import LineReader
+from cli.options.common import Filtering
+from cli.render.answers import Show
+from tests.pipelines.test_models import tiny_translator
 from tokenizer import Counts
-from transformer.decoding import Given, SearchOptions, TranslationOptions, translate
-from transformer.decoding.search import plain_engine
+from transformer.decoding import SearchOptions
+from transformer.pipelines import Given, TranslationOptions, translate
+from transformer.pipelines.engines import plain_engine
 
 WORDS = [b"one", b"two", "größer".encode(), "日本".encode(), b"</s>", b"<pad>", b"<s>"]
 ODD = [b"\r", b"\x00", b"\xff\xfe", b"\xf0\x9f\x98", b"\xe2\x80\xa8", b"\xc2\x85", b"\x0b", b"\x0c"]

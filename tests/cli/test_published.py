@@ -5,8 +5,8 @@ import torch
 import transformers
 
 from tests.convert.published import FAMILIES, edit
-from tests.tokenizer.folders import LLAMA, WORDS, sentencepiece_model, write
-from tests.tokenizer.test_published_pairs import pieces, vocabulary
+from tests.tokenizer.pretrained.folders import LLAMA, WORDS, sentencepiece_model, write
+from tests.tokenizer.pretrained.test_pairs import pieces, vocabulary
 from tokenizer import read_tokenizers
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")

@@ -58,7 +58,7 @@ def _serve() -> None:
 
     import torch
 
-    import cli.running  # noqa: F401 (with all that the commands import)
+    import transformer.pipelines  # noqa: F401 (with all that the commands import)
     from cli import app
 
     torch.set_num_threads(1)

@@ -8,8 +8,8 @@ from checkpoints import write_folder
 from tests.convert.published import VOCABULARY
 from tokenizer import Tokenizer
 from transformer.config import TransformerConfig
+from transformer.export import save_model
 from transformer.initialization import initialize
-from transformer.loading import save_model
 from transformer.model import Transformer
 from transformer.presets import PRESETS, preset_config
 

@@ -10,12 +10,15 @@ from tests.convert.owned import own, small
 from tests.convert.published import VOCABULARY
 from tests.models import tiny_config
 from tokenizer import Tokenizer
-from transformer.config import ConfigError, TransformerConfig
+from transformer.config import TransformerConfig
 from transformer.decoding import SearchOptions
-from transformer.decoding.search import SEARCHES, write
-from transformer.decoding.stepper import ModelStepper
-from transformer.decoding.tasks import Task
-from transformer.loading import convert_model, load_model
+from transformer.decoding.engine import write
+from transformer.decoding.request import Task
+from transformer.decoding.search import SEARCHES
+from transformer.decoding.steppers.model import ModelStepper
+from transformer.errors import ConfigError
+from transformer.export import convert_model
+from transformer.loading import load_model
 
 LENGTH = 12
 LEARNED = {"positions": "learned", "position_offset": 2}

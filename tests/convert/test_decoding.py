@@ -10,12 +10,13 @@ from torch import Tensor
 
 from tests.convert.published import FAMILIES, make, padded
 from transformer.decoding import SearchOptions
-from transformer.decoding.processors import model_processors
-from transformer.decoding.search import SEARCHES, write
-from transformer.decoding.stepper import ModelStepper
-from transformer.decoding.tasks import Task
+from transformer.decoding.engine import write
+from transformer.decoding.request import Task
+from transformer.decoding.search import SEARCHES
+from transformer.decoding.steppers.model import ModelStepper
 from transformer.loading import GenerationConfig, build, describe
 from transformer.model import Transformer
+from transformer.pipelines.search_settings import model_processors
 
 LENGTH = 14  # tokens, the start token among them
 END, START = 2, 3

@@ -12,13 +12,9 @@ from tests.convert.owned import own, small
 from tests.convert.published import CASES, FAMILIES, VOCABULARY, make
 from tests.models import tiny_config
 from tokenizer import Tokenizer
-from transformer.config import ConfigError
-from transformer.loading import (
-    build,
-    convert_model,
-    describe,
-    load_model,
-)
+from transformer.errors import ConfigError
+from transformer.export import convert_model
+from transformer.loading import build, describe, load_model
 from transformer.presets import PRESETS
 
 

@@ -9,13 +9,13 @@ import torch
 from tests.models import tiny_model
 from tests.virtual_device import VirtualDevice, virtual_device
 from transformer.decoding import PROCESSORS, SEARCHES, ModelStepper, SearchOptions, Task, write
-from transformer.decoding import stepper as stepping
-from transformer.decoding.drafting import DRAFTERS, DraftOptions
-from transformer.decoding.ensemble import COMBINATIONS, EnsembleStepper
-from transformer.decoding.scoring import score
-from transformer.decoding.speculative import SpeculativeSearch
-from transformer.decoding.writing import PICKS
+from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
+from transformer.decoding.search.speculative import SpeculativeSearch
+from transformer.decoding.search.tokenwise import PICKS
+from transformer.decoding.steppers import model as stepping
+from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.model import Transformer
+from transformer.pipelines.scoring import score
 from transformer.positions import POSITIONS
 
 END = frozenset({3})

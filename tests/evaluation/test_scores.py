@@ -10,12 +10,8 @@ import torch
 
 from tests.models import tiny_model
 from tokenizer import CorpusError, TrainingOptions, train_tokenizer
-from transformer.config import ConfigError, MissingExtraError
-from transformer.evaluation import (
-    Likelihood,
-    text_likelihood,
-    translation_scores,
-)
+from transformer.errors import ConfigError, MissingExtraError
+from transformer.evaluation import Likelihood, text_likelihood, translation_scores
 from transformer.loading import LoadedModel, generation_config
 
 HYPOTHESES = ["the cat sat on the mat .", "a dog runs", "nothing to see here"]

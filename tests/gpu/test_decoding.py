@@ -11,28 +11,21 @@ import pytest
 import torch
 
 from tests.decoding.test_host_reads import CACHES, CUT, SEARCHED, network, tasks
-from tests.decoding.test_models import tiny_translator
 from tests.gpu.comparing import moved, waits
 from tests.models import SHAPES, tiny_model
+from tests.pipelines.test_models import tiny_translator
 from tests.virtual_device import virtual_device
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.decoding import (
-    SEARCHES,
-    ModelStepper,
-    SearchOptions,
-    Task,
-    TranslationOptions,
-    translate_lines,
-    write,
-)
-from transformer.decoding.drafting import DRAFTERS, DraftOptions
-from transformer.decoding.noise import exponential
-from transformer.decoding.scoring import score
-from transformer.decoding.speculative import SpeculativeSearch
-from transformer.decoding.writing import PICKS
-from transformer.embedding import POOLINGS, embed_lines
+from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding.keyed_random import exponential
+from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
+from transformer.decoding.search.speculative import SpeculativeSearch
+from transformer.decoding.search.tokenwise import PICKS
 from transformer.loading import LoadedModel, Pooling, generation_config
 from transformer.model import Transformer
+from transformer.pipelines import TranslationOptions, translate_lines
+from transformer.pipelines.embedding import POOLINGS, embed_lines
+from transformer.pipelines.scoring import score
 from transformer.positions import POSITIONS
 
 pytestmark = pytest.mark.gpu

@@ -14,12 +14,12 @@ from tests.training.test_noise import every_data, pairs
 from tests.training.toys import toy_recipe
 from transformer.data import BatchLoader, Data, PairData, pins_memory
 from transformer.loading import load_model
-from transformer.training import loop
-from transformer.training.loop import SkippedStep, StepReport, Trainer
+from transformer.training import trainer as loop
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.optimizers import OPTIMIZERS
 from transformer.training.recipe import Recipe, TrainingRecipe
 from transformer.training.run import Run
+from transformer.training.trainer import SkippedStep, StepReport, Trainer
 
 pytestmark = pytest.mark.gpu
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from tests.tokenizer.folders import TEXTS, sentences
+from tests.tokenizer.pretrained.folders import TEXTS, sentences
 
 CHATML = """
 {%- set open = '<|im_start|>' %}{% set close = '<|im_end|>' %}

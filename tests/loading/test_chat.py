@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.loading.chats import STYLES, backend, contents
 from tokenizer import Tokenizer
-from transformer.config import ConfigError
+from transformer.errors import ConfigError
 from transformer.loading import Message, encode_chat
 from transformer.loading.chat import ChatTemplate
 

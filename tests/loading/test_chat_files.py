@@ -11,7 +11,8 @@ from tests.convert.owned import own, small
 from tests.convert.published import VOCABULARY
 from tests.loading.chats import backend
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
-from transformer.loading import Message, convert_model, read_chat_template
+from transformer.export import convert_model
+from transformer.loading import Message, read_chat_template
 from transformer.loading.chat import write_chat_template
 
 HELLO = [Message("user", "Hello")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from checkpoints import CheckpointError
-from transformer.config import ConfigError
+from transformer.errors import ConfigError
 from transformer.loading import Message
 from transformer.loading.chat import ChatTemplate
 

@@ -10,7 +10,8 @@ from checkpoints import CheckpointError, checksum_cache, read_json, verify
 from cli.commands import checkpoint
 from tests.checkpoints.damage import rot
 from tests.training.toys import toy_recipe, train
-from transformer.loading import average_models, convert_model, find_model, load_model
+from transformer.export import average_models, convert_model
+from transformer.loading import find_model, load_model
 from transformer.training.run import Run
 
 

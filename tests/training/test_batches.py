@@ -22,7 +22,7 @@ from transformer.data import (
     WindowData,
 )
 from transformer.data.batches import cut
-from transformer.training.loop import Trainer
+from transformer.training.trainer import Trainer
 
 BEGIN, END = 1, 2
 

@@ -11,10 +11,10 @@ from tests.training.test_noise import TOKENS, every_data, pairs, windows
 from tests.virtual_device import VirtualDevice, virtual_device
 from transformer.data import Data, PairData, WindowData
 from transformer.positions import POSITIONS
-from transformer.training import loop
-from transformer.training.loop import Trainer
+from transformer.training import trainer as loop
 from transformer.training.optimizers import OPTIMIZERS
 from transformer.training.recipe import PRECISION_NAMES, Recipe, TrainingRecipe
+from transformer.training.trainer import Trainer
 
 ALL = {"accumulate": 2, "ema": 0.9, "clip": 0.1, "label_smoothing": 0.1}
 KINDS = [{}, {"clip": 0.0}, *({key: value} for key, value in ALL.items()), ALL]

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from tests.models import tiny_model
 from transformer.data import Data, PairData, TokenStore, TokenWriter, WindowData
 from transformer.dropout import Dropout
-from transformer.training.loop import Trainer
 from transformer.training.recipe import Recipe, TrainingRecipe
+from transformer.training.trainer import Trainer
 
 P = 0.3
 RATES = dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), P)

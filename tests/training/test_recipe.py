@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from transformer.config import ConfigError
-from transformer.tables import UnknownNameError
+from transformer.errors import ConfigError, UnknownNameError
 from transformer.training.objectives import OBJECTIVES
-from transformer.training.recipe import (
-    merge,
-    parse_setting,
-    recipe_from_fields,
-    recipe_to_toml,
-)
-from transformer.training.resolving import RECIPE, model_config, resolve_recipe
+from transformer.training.recipe import merge, parse_setting, recipe_from_fields, recipe_to_toml
+from transformer.training.recipe_resolution import RECIPE, model_config, resolve_recipe
 
 
 @pytest.mark.parametrize(

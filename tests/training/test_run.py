@@ -14,16 +14,17 @@ import torch
 
 from checkpoints import load_tensors, read_json
 from tests.training.toys import toy_recipe, train, write_pairs
-from transformer.config import ConfigError
 from transformer.data import TokenStore
-from transformer.decoding import SearchOptions, TranslationOptions, translate_lines
+from transformer.decoding import SearchOptions
+from transformer.errors import ConfigError
 from transformer.loading import find_model, load_model
+from transformer.pipelines import TranslationOptions, translate_lines
 from transformer.training.events import Finished, Saved, Validated
-from transformer.training.loop import StepReport
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import recipe_from_fields, recipe_to_toml
-from transformer.training.resolving import resolve_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
+from transformer.training.trainer import StepReport
 
 VARIANTS = [
     ("translation", {"ema": 0.9}),

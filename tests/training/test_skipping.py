@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.training_view import show
+from cli.render.training import show
 from tests.models import tiny_model
 from tests.training.toys import pair_data, recipe_of, running_data, toy_recipe, train
-from transformer.training import loop
+from transformer.errors import DivergedError
+from transformer.training import trainer as loop
 from transformer.training.events import Finished
-from transformer.training.loop import SkippedStep, StepReport, Trainer
 from transformer.training.optimizers import OPTIMIZERS
-from transformer.training.progress import DivergedError, Progress
+from transformer.training.progress import Progress
 from transformer.training.run import Run
+from transformer.training.trainer import SkippedStep, StepReport, Trainer
 
 SOURCES = {"loss": float("nan"), "gradient": float("inf")}
 

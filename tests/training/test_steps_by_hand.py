@@ -13,9 +13,9 @@ from tests.models import tiny_model
 from tests.training.toys import pair_data, recipe_of, running_data
 from transformer.data import IGNORE, Batch, Data
 from transformer.model import Transformer
-from transformer.training.loop import StepReport, Trainer
 from transformer.training.optimizers import OPTIMIZERS
 from transformer.training.schedules import SCHEDULES
+from transformer.training.trainer import StepReport, Trainer
 
 STEPS = 10
 BASE = {

@@ -10,15 +10,15 @@ from checkpoints import load_tensors, read_json
 from tests.models import tiny_model
 from tests.training.toys import recipe_of, running_data, toy_recipe
 from transformer.evaluation import Likelihood
-from transformer.loading import average_models
+from transformer.export import average_models
 from transformer.training import run as run_module
 from transformer.training.events import Finished, Validated
-from transformer.training.loop import Trainer
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.precision import PRECISIONS, tf32_rounding
 from transformer.training.progress import Progress
 from transformer.training.recipe import PRECISION_NAMES
 from transformer.training.run import Run
+from transformer.training.trainer import Trainer
 
 
 @pytest.mark.parametrize(

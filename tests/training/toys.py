@@ -12,7 +12,7 @@ from transformer.data import Data, PairData, TokenStore, TokenWriter, WindowData
 from transformer.data.batches import Index
 from transformer.training.events import Event
 from transformer.training.recipe import Recipe
-from transformer.training.resolving import resolve_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

@@ -10,9 +10,9 @@ import torch
 from tests.models import tiny_config
 from transformer import PRESETS, ConfigError, preset_config
 from transformer.config import config_from_fields, config_to_fields
+from transformer.errors import UnknownNameError
 from transformer.model import Transformer
 from transformer.parameters import count_parameters
-from transformer.tables import UnknownNameError
 
 PUBLISHED = {  # millions of weights, as the papers or the released models have them
     "base": 63.1,

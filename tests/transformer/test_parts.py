@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.models import tiny_config
-from transformer.config import ConfigError, TransformerConfig
+from transformer.config import TransformerConfig
 from transformer.dropout import Dropout
+from transformer.errors import ConfigError
 from transformer.feedforward import FEEDFORWARDS, FeedForward
 from transformer.heads import HEADS
 from transformer.initialization import initialize

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from tests.models import tiny_config, tiny_model
 from transformer.config import RotaryScaling
+from transformer.errors import UnknownNameError
 from transformer.positions import POSITIONS, alibi_slopes, rotate
-from transformer.tables import UnknownNameError
 
 ANYWHERE = ("none", "rotary", "relative", "alibi")  # kinds that know distances alone
 

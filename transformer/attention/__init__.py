@@ -8,7 +8,7 @@ from torch import Tensor
 from .. import masks
 from ..cache import Cache, RingCache, StaticCache
 from ..config import TransformerConfig
-from ..tables import Table
+from ..registry import Table
 from .banded import Band, BandMask, band_mask, banded
 from .exact import Attend, exact, fused, plain
 

@@ -1,17 +1,11 @@
 """Scores: perplexity, BLEU, chrF."""
 
-from .perplexity import Likelihood, batch_loss, likelihood, text_likelihood
-from .translation import (
-    Score,
-    can_score_translations,
-    check_tokenization,
-    translation_scores,
-)
+from .perplexity import Likelihood, likelihood, text_likelihood
+from .translation import Score, can_score_translations, check_tokenization, translation_scores
 
 __all__ = [
     "Likelihood",
     "Score",
-    "batch_loss",
     "can_score_translations",
     "check_tokenization",
     "likelihood",

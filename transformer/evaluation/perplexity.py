@@ -10,10 +10,11 @@ import torch
 
 from tokenizer import CorpusError
 
-from ..config import ConfigError
+from ..batch_loss import batch_loss
 from ..data import Batch, TokenStore, TokenWriter, WindowData
-from ..loading import LoadedModel, finite
-from ..losses import projected_cross_entropy
+from ..errors import ConfigError
+from ..finite import finite
+from ..loading import LoadedModel
 from ..model import Transformer
 
 _BATCH_TOKENS = 4096
@@ -38,22 +39,6 @@ class Likelihood(NamedTuple):
     def bits_per_byte(self, text_bytes: int) -> float:
         """`-log₂ p` over the bytes of the text: comparable between tokenizers."""
         return self.nats / math.log(2) / max(1, text_bytes)
-
-
-def batch_loss(
-    model: Transformer, batch: Batch, *, smoothing: float = 0.0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sums over the batch's targets of the smoothed loss, with gradients, and the plain one."""
-    hidden_BTD = model.hidden(
-        batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
-    )
-    hidden_ND, targets_N = hidden_BTD.flatten(0, 1), batch.targets_BT.flatten()
-    if batch.predicted_N is not None:
-        hidden_ND = hidden_ND.index_select(0, batch.predicted_N)
-        targets_N = targets_N.index_select(0, batch.predicted_N)
-    features_ND = model.head.features(hidden_ND)
-    weight_VD, bias_V = model.projection()
-    return projected_cross_entropy(features_ND, weight_VD, bias_V, targets_N, smoothing=smoothing)
 
 
 @torch.no_grad()

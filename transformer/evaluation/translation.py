@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..config import ConfigError, MissingExtraError
+from ..errors import ConfigError, MissingExtraError
 
 
 class Score(NamedTuple):

@@ -1,41 +1,33 @@
-"""The one place where folder, configuration, model and tokenizer meet."""
+"""Models from folders: where configuration, weights, tokenizer and settings meet."""
 
 from .chat import ChatTemplate, Message, read_chat_template
 from .chat_encoding import encode_chat
-from .converting import PUBLISHED, TARGETS, convert_model
-from .folders import CONFIG, RUN, Description, describe, find_model, read_config
-from .generation import GENERATION, GenerationConfig, generation_config
-from .models import LoadedModel, build, choose_device, finite, load_model
-from .pooling import Pooling, read_pooling
-from .saving import average_models, model_card, save_model
-from .showing import show_model
+from .generation_config import GENERATION, GenerationConfig, generation_config
+from .load import LoadedModel, build, choose_device, equip, load_model
+from .model_folder import CONFIG, RUN, Description, describe, find_model, read_config
+from .pooling_config import Pooling, read_pooling
+from .summary import show_model
 
 __all__ = [
     "CONFIG",
     "GENERATION",
-    "PUBLISHED",
     "RUN",
-    "TARGETS",
     "ChatTemplate",
     "Description",
     "GenerationConfig",
     "LoadedModel",
     "Message",
     "Pooling",
-    "average_models",
     "build",
     "choose_device",
-    "convert_model",
     "describe",
     "encode_chat",
+    "equip",
     "find_model",
-    "finite",
     "generation_config",
     "load_model",
-    "model_card",
     "read_chat_template",
     "read_config",
     "read_pooling",
-    "save_model",
     "show_model",
 ]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from checkpoints import CheckpointError, read_json, refuse_links_out
 from tokenizer import Tokenizer
 
-from ..config import ConfigError
+from ..errors import ConfigError
 
 CHAT_TEMPLATE = "chat_template.jinja"
 CHAT_FILES = (CHAT_TEMPLATE, "chat_template.json")  # tokenizer_config.json is the tokenizer's

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from checkpoints import CheckpointError
 from tokenizer import Tokenizer
 
-from ..config import ConfigError
+from ..errors import ConfigError
 from .chat import ChatTemplate, Message
 
 # Unicode's private areas: characters that mean nothing.

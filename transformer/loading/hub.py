@@ -9,8 +9,8 @@ from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
 from .chat import CHAT_FILES
-from .generation import GENERATION
-from .pooling import POOLING_FILES
+from .generation_config import GENERATION
+from .pooling_config import POOLING_FILES
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _NEEDED = ("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES)

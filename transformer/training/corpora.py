@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tokenizer import Counts, Text, read_chunks, read_pairs
 from tokenizer.corpus import is_records
 
-from ..config import ConfigError
+from ..errors import ConfigError
 from .recipe import DataRecipe
 
 Pair = tuple[str, str]

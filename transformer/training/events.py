@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..evaluation import Score
-from .loop import SkippedStep, StepReport
+from .trainer import SkippedStep, StepReport
 
 
 class Notice(NamedTuple):

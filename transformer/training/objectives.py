@@ -13,24 +13,13 @@ from typing import Any, ClassVar, Protocol
 
 from tokenizer import CorpusError, Counts, Tokenizer
 
-from ..config import MissingExtraError
 from ..data import Data, PairData, TokenStore, TokenWriter, WindowData
-from ..decoding import (
-    GenerationOptions,
-    SearchOptions,
-    TranslationOptions,
-    deterministic_search,
-    stream_text,
-    translate_lines,
-)
-from ..evaluation import (
-    Score,
-    can_score_translations,
-    check_tokenization,
-    translation_scores,
-)
+from ..decoding import SearchOptions, deterministic_search
+from ..errors import MissingExtraError
+from ..evaluation import Score, can_score_translations, check_tokenization, translation_scores
 from ..loading import LoadedModel
-from ..tables import Table
+from ..pipelines import GenerationOptions, TranslationOptions, stream_text, translate_lines
+from ..registry import Table
 from .corpora import PairCorpus, Piece, RunningCorpus
 from .recipe import Recipe
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..tables import Table
+from ..registry import Table
 from .recipe import TrainingRecipe
 
 Groups = list[dict[str, Any]]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..tables import Table
+from ..registry import Table
 
 
 class Precision(NamedTuple):

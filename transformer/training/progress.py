@@ -2,14 +2,10 @@
 
 import msgspec
 
-from ..config import ConfigError
-from .loop import SkippedStep, StepReport
+from ..errors import DivergedError
+from .trainer import SkippedStep, StepReport
 
 REMEDY = "lower training.learning_rate or raise training.warmup; what was saved last stands"
-
-
-class DivergedError(ConfigError):
-    """Training that has left the numbers."""
 
 
 class Progress(msgspec.Struct):

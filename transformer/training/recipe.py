@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from ..config import ConfigError
-from ..tables import UnknownNameError, nearest
+from ..errors import ConfigError, UnknownNameError
+from ..registry import nearest
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,28 +13,20 @@ import msgspec
 from checkpoints import read_json, sweep, to_json, verify, write_file, write_folder
 from tokenizer import CorpusError, Counts, Tokenizer, train_tokenizer
 
-from ..config import ConfigError
 from ..data import Data
+from ..errors import ConfigError, DivergedError
 from ..evaluation import likelihood
+from ..export import save_model
 from ..initialization import initialize
-from ..loading import (
-    RUN,
-    LoadedModel,
-    choose_device,
-    generation_config,
-    load_model,
-    read_config,
-    save_model,
-)
+from ..loading import RUN, LoadedModel, choose_device, generation_config, load_model, read_config
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
 from .events import Event, Finished, Notice, Saved, Started, Validated
-from .loop import Trainer
 from .objectives import OBJECTIVES, TRAIN, VALID
-from .progress import REMEDY, DivergedError, Progress
+from .progress import REMEDY, Progress
 from .recipe import Recipe, recipe_to_toml
-from .resolving import (
+from .recipe_resolution import (
     RECIPE,
     check_recipe,
     check_unchanged,
@@ -42,6 +34,7 @@ from .resolving import (
     model_config,
     tokenizer_options,
 )
+from .trainer import Trainer
 
 STATE = "state.json"
 _RELEASE = 20  # steps between releases of freed memory: 1% of the time of the Multi30k recipe

@@ -6,7 +6,7 @@ Steps count from 1. All climb linearly over `warmup` steps, to exactly 1 at step
 import math
 from collections.abc import Callable
 
-from ..tables import Table
+from ..registry import Table
 
 Schedule = Callable[[int, int, int], float]
 

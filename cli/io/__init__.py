@@ -1,0 +1,1 @@
+"""Lines in, lines out: files, stdin, stdout, and notices on stderr."""

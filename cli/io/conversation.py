@@ -1,0 +1,77 @@
+"""Conversations: one message, or many at a terminal."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from transformer.decoding import Engine
+from transformer.errors import ConfigError
+from transformer.loading import ChatTemplate, LoadedModel, Message, encode_chat, read_chat_template
+from transformer.pipelines import GenerationOptions, stream
+
+from ..console import say
+from .streams import output
+
+_PROMPT = "> "
+
+
+def talk(
+    loaded: LoadedModel,
+    text: str,
+    options: GenerationOptions,
+    engine: Engine,
+    *,
+    system: str | None,
+    out: Path | None,
+) -> None:
+    """Answer a message; without one, those that are typed until the end of input (Ctrl-D).
+
+    Raises ConfigError for a model without a chat template.
+    """
+    template = read_chat_template(loaded.folder, loaded.tokenizer)
+    if template is None:
+        raise ConfigError(
+            f"{loaded.folder} has no chat template, so it was not trained to talk: `transduce "
+            "generate` continues texts"
+        )
+    before = [] if system is None else [Message("system", system)]
+    messages = before.copy()
+    with output(out) as writer:
+        for message in [text] if text else _typed():
+            if message == "/clear":
+                messages = before.copy()
+                continue
+            messages.append(Message("user", message))
+            answer = ""
+            for piece in _answer(loaded, template, messages, options, engine):
+                answer += piece
+                writer.piece(piece)
+            writer.line("")
+            messages.append(Message("assistant", answer))
+
+
+def _answer(
+    loaded: LoadedModel,
+    template: ChatTemplate,
+    messages: list[Message],
+    options: GenerationOptions,
+    engine: Engine,
+) -> Iterator[str]:
+    ids = encode_chat(template, loaded.tokenizer, messages)
+    return stream(loaded, ids, options, engine=engine)
+
+
+def _typed() -> Iterator[str]:
+    """What is typed, a message a line."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise ConfigError("--chat needs a message: as PROMPT, in a pipe, or typed at a terminal")
+    say("a message a line; /clear begins anew, Ctrl-D ends")
+    while True:
+        sys.stderr.write(_PROMPT)
+        sys.stderr.flush()
+        line = sys.stdin.buffer.readline()
+        if not line:
+            sys.stderr.write("\n")
+            return
+        if message := line.decode("utf-8", "replace").strip():
+            yield message

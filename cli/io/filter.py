@@ -1,0 +1,65 @@
+"""stdin, stdout and files: lines in, lines out, in order."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..console import say
+from ..errors import BAD_DATA
+from ..options.common import Filtering
+from .streams import output
+
+if TYPE_CHECKING:
+    from tokenizer import Counts
+    from transformer.pipelines import Answer, Source
+
+
+# What a command does with its lines: answers in order, and notes of what happened, by name.
+Run = Callable[["Source", Counter[str]], Iterator["Answer"]]
+
+
+def filter_lines(
+    files: Sequence[str] | None,
+    asked: Filtering,
+    run: Run,
+    show: Callable[["Answer"], Iterable[str]],
+) -> None:
+    """The filter: every line of files or stdin answered, in order; then what had to be mended.
+
+    A line that fails is shown like the others, by `show`. With --strict it makes the exit code 4.
+    """
+    from tokenizer import Counts
+
+    from .line_reader import LineReader
+
+    counts, notes, told = Counts(), Counter[str](), False
+    reader = LineReader(files or ["-"], counts, column=asked.column, as_json=asked.json_input)
+    with output(asked.out, reading=files) as writer, reader as source:
+        for answer in run(source, notes):
+            if answer.error is not None and not asked.quiet and not told:
+                told = True
+                say(f"line {answer.line.number + 1:,}: {answer.error}")
+            for line in show(answer):
+                writer.line(line)
+    report(counts, quiet=asked.quiet, notes=notes)
+    if asked.strict and notes["failed"]:
+        raise typer.Exit(BAD_DATA)
+
+
+def report(counts: "Counts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
+    """Say what had to be mended in the input, and what went wrong with the output."""
+    if quiet:
+        return
+    notes = notes or Counter()
+    told = {
+        "lines with invalid UTF-8, read as U+FFFD": counts.replaced,
+        "lines too long, which were shortened": counts.shortened + notes["shortened"],
+        "lines without an answer": notes["failed"],
+        "answers that ran into a loop, written again": notes["repeating"],
+        "answers cut off at their limit, which -n sets": notes["unfinished"],
+    }
+    for what, number in told.items():
+        if number:
+            say(f"{what}: {number:,}")

@@ -1,0 +1,141 @@
+"""Lines read ahead by a thread, so that work goes on while nobody types."""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Condition, Thread
+from types import TracebackType
+from typing import Any, Self
+
+from tokenizer import CorpusError, Counts, Text
+from tokenizer.corpus import (
+    DAMAGE,
+    byte_lines,
+    column_of,
+    damaged,
+    decode_line,
+    is_json,
+    mended,
+    open_bytes,
+)
+from transformer.errors import ConfigError
+from transformer.pipelines import Line
+
+_LINES, _CHARACTERS = 4096, 1 << 24  # that are read ahead at most
+PREFIX = "prefix"  # the field that says how a line's answer begins
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+class LineReader:
+    """A Source of the lines of files, one after another; `-` is stdin.
+
+    Each line of a JSONL file (all files, with `as_json`) is an object: its field `column`, or
+    `text`, is the line; others go out again with the answer. What is none fails alone. Raises
+    ConfigError for a column that is no number.
+    """
+
+    def __init__(
+        self, paths: Sequence[str], counts: Counts, *, column: str | None, as_json: bool
+    ) -> None:
+        self._texts = [Text(path, column) for path in paths]
+        tables = [text for text in self._texts if not as_json and not is_json(text)]
+        if column is not None and tables and not (column.isdecimal() and int(column)):
+            raise ConfigError(
+                f"--column is {column!r}; columns are numbers from 1, but for JSON (--json-input)"
+            )
+        self._counts, self._as_json = counts, as_json
+        self._lines: deque[tuple[Line, int]] = deque()  # and its size
+        self._characters = 0
+        self._ended = self._closed = False
+        self._error: BaseException | None = None
+        self._changed = Condition()
+        self._thread = Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+        """See Source. Raises what reading has raised, once all lines before it are taken."""
+        with self._changed:
+            while wait and not self._lines and not self._ended:
+                self._changed.wait()
+            taken = [self._lines.popleft() for _ in range(min(most, len(self._lines)))]
+            self._characters -= sum(size for _, size in taken)
+            self._changed.notify_all()
+            if taken or not self._ended:
+                return [line for line, _ in taken]
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def _read(self) -> None:
+        try:
+            for line, size in self._all():
+                with self._changed:
+                    while self._full() and not self._closed:
+                        self._changed.wait()
+                    if self._closed:
+                        return
+                    self._lines.append((line, size))
+                    self._characters += size
+                    self._changed.notify_all()
+        except BaseException as error:
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _full(self) -> bool:
+        return len(self._lines) >= _LINES or self._characters >= _CHARACTERS
+
+    def _all(self) -> Iterator[tuple[Line, int]]:
+        number = 0
+        for text in self._texts:
+            with open_bytes(text.path) as stream:
+                try:
+                    for place, raw in enumerate(byte_lines(stream, self._counts), 1):
+                        line = decode_line(raw, self._counts)
+                        yield self._line(number, line, text, place), len(raw)
+                        number += 1
+                except DAMAGE as error:
+                    raise damaged(text.path, error) from None
+
+    def _line(self, number: int, line: str, text: Text, place: int) -> Line:
+        try:
+            if self._as_json or is_json(text):
+                return self._record(number, line, text.column or "text")
+            if text.column is not None:
+                line = column_of(line, text, place, self._counts)
+            return Line(number, line)
+        except CorpusError as error:
+            return Line(number, "", error=str(error))
+
+    def _record(self, number: int, line: str, name: str) -> Line:
+        if not line.strip():
+            return Line(number, "")
+        try:
+            fields: Any = json.loads(line, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            raise CorpusError("the line is not JSON") from None
+        if not isinstance(fields, dict):
+            raise CorpusError("the line is no JSON object")
+        text, prefix = fields.pop(name, None), fields.pop(PREFIX, "")
+        if not isinstance(text, str) or not isinstance(prefix, str):
+            wrong = name if not isinstance(text, str) else PREFIX
+            return Line(number, "", fields=fields, error=f"the line has no text in {wrong!r}")
+        text, prefix = mended(text, self._counts), mended(prefix, self._counts)
+        return Line(number, text, prefix, fields)

@@ -1,0 +1,27 @@
+"""Models for commands, with a notice while they are loaded."""
+
+from pathlib import Path
+
+import torch
+
+from transformer.loading import LoadedModel, load_model
+from transformer.registry import Table
+
+from ..console import is_terminal, say
+from ..options.common import Filtering
+
+DTYPES = Table("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
+
+
+def load(
+    model: Path, *, device: str, dtype: str, quiet: bool, trust_cache: bool = True
+) -> LoadedModel:
+    """Load a model folder, saying so at a terminal, for it takes a while."""
+    if is_terminal() and not quiet:
+        say(f"loading {model}")
+    return load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
+
+
+def load_for(model: Path, asked: Filtering) -> LoadedModel:
+    """Load a model for a command that answers line for line."""
+    return load(model, device=asked.device, dtype=asked.dtype, quiet=asked.quiet)

@@ -1,0 +1,1 @@
+"""Answers and runs, as they are shown."""

@@ -1,0 +1,85 @@
+"""Answers as lines of text or of JSON."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from transformer.loading import LoadedModel
+from transformer.pipelines import Answer, Output
+from transformer.pipelines.alignment import Pair, align, attention, words
+
+
+class Show:
+    """How a line's answers are written: `n_best` lines of text, or one of JSON. With `lines`, line
+    breaks in an answer become spaces."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        n_best: int = 1,
+        as_json: bool = False,
+        scores: bool = False,
+        alignments: bool = False,
+        asked: str = "source",
+        with_prompt: bool = False,
+        lines: bool = True,
+    ) -> None:
+        self._loaded, self._n_best, self._asked = loaded, n_best, asked
+        self.with_prompt, self._lines = with_prompt, lines
+        self._as_json, self._scores, self._alignments = as_json, scores, alignments
+        self._special = frozenset(loaded.tokenizer.special_tokens().values())
+
+    @property
+    def whole(self) -> bool:
+        """Whether answers can be shown only once they are finished."""
+        return self._as_json or self._scores or self._n_best > 1
+
+    def __call__(self, answer: Answer) -> Iterator[str]:
+        """The lines that answer one line."""
+        if self._as_json:
+            yield json.dumps(self._record(answer), ensure_ascii=False)
+            return
+        empty: list[Output | None] = [None] * self._n_best
+        for output in [*answer.outputs, *empty][: self._n_best]:
+            text = "" if output is None else output.text
+            text = answer.line.text + text if self.with_prompt else text
+            text = " ".join(text.split("\n")) if self._lines else text
+            if self._scores:
+                worst = 0.0 if answer.error is None else float("-inf")
+                text = f"{worst if output is None else output.hypothesis.score:.4f}\t{text}"
+            if self._alignments:
+                pairs = [] if output is None else self._pairs(output)
+                text += "\t" + " ".join(f"{i}-{j}" for i, j in pairs)
+            yield text
+
+    def _record(self, answer: Answer) -> dict[str, Any]:
+        """One line's answers, after the fields that came with it."""
+        record: dict[str, Any] = {**answer.line.fields, self._asked: answer.line.text}
+        if answer.error is not None:
+            return {**record, "error": answer.error}
+        if not answer.outputs:
+            return {**record, "text": ""}
+        outputs = [self._output(output) for output in answer.outputs[: self._n_best]]
+        return record | outputs[0] | ({"n_best": outputs} if self._n_best > 1 else {})
+
+    def _output(self, output: Output) -> dict[str, Any]:
+        hypothesis, writer = output.hypothesis, self._loaded.writer
+        found: dict[str, Any] = {
+            "text": output.text,
+            "score": hypothesis.score,
+            "tokens": [writer.token(token) for token in hypothesis.tokens],
+            "token_scores": hypothesis.log_probabilities,
+            "finish_reason": hypothesis.reason,
+        }
+        if self._alignments:
+            found["alignments"] = [list(pair) for pair in self._pairs(output)]
+        return found
+
+    def _pairs(self, output: Output) -> list[Pair]:
+        """Which words of the source the words of the answer come from."""
+        if output.task is None:
+            return []
+        (weights,) = attention(self._loaded, output.task, [output.hypothesis])
+        source = words(self._loaded.tokenizer, output.task.source, self._special)
+        return align(weights, source, words(self._loaded.writer, output.hypothesis.ids))

@@ -1,0 +1,203 @@
+"""Training as it is seen: live on a terminal, a line now and then elsewhere, JSON in the run."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from transformer.training.events import Event, Finished, Notice, Started, Validated
+from transformer.training.trainer import SkippedStep, StepReport
+
+from ..console import is_terminal, say
+
+METRICS = "metrics.jsonl"
+_EVERY = 100  # steps between two lines where there is no terminal
+_SMOOTH = 0.95
+
+
+class View:
+    """What is known of a run so far."""
+
+    def __init__(self) -> None:
+        self.started: Started | None = None
+        self.step: StepReport | None = None
+        self.validated: Validated | None = None
+        self.best: Validated | None = None
+        self.skipped = 0
+        self.loss = 0.0
+        self.tokens_per_second = 0.0
+        self.began = time.monotonic()
+
+    def take(self, event: Event) -> None:
+        """Remember what an event says."""
+        if isinstance(event, Started):
+            self.started, self.began = event, time.monotonic()
+        elif isinstance(event, StepReport):
+            rate = event.tokens / event.seconds
+            first = self.step is None
+            self.loss = event.loss if first else _SMOOTH * self.loss + (1 - _SMOOTH) * event.loss
+            old = self.tokens_per_second
+            self.tokens_per_second = rate if first else _SMOOTH * old + (1 - _SMOOTH) * rate
+            self.step = event
+        elif isinstance(event, SkippedStep):
+            self.skipped += 1
+        elif isinstance(event, Validated):
+            self.validated = event
+            self.best = event if event.best else self.best
+
+    def seconds_left(self) -> float | None:
+        """At the pace so far, validations included."""
+        if self.started is None or self.step is None:
+            return None
+        done = self.step.step - self.started.steps_done
+        return (time.monotonic() - self.began) / done * (self.started.steps - self.step.step)
+
+    def __rich__(self) -> RenderableType:
+        if self.started is None or self.step is None:
+            return Text("preparing …")
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="bold")
+        grid.add_column(overflow="fold")
+        steps = f"{self.step.step:,} of {self.started.steps:,}"
+        grid.add_row("step", f"{steps}, {clock(self.seconds_left())} left")
+        if self.skipped:
+            grid.add_row("skipped", f"{self.skipped:,} steps without finite numbers")
+        grid.add_row("loss", f"{self.loss:.3f}")
+        grid.add_row("tokens/s", f"{self.tokens_per_second:,.0f}")
+        grid.add_row("learning rate", f"{self.step.learning_rate:.2e}")
+        if self.validated is not None:
+            grid.add_row("validation", describe(self.validated))
+        if self.best is not None and self.best is not self.validated:
+            grid.add_row("best", describe(self.best))
+        for label, text in self.validated.sample if self.validated is not None else []:
+            grid.add_row(label, Text(text[:400]))
+        bar = ProgressBar(total=self.started.steps, completed=self.step.step)
+        return Group(bar, grid)
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as a person says them.
+
+    >>> clock(3725)
+    '1:02:05'
+    """
+    if seconds is None:
+        return "?"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def describe(found: Validated) -> str:
+    """A validation in one line."""
+    scores = "".join(f", {s.name} {s.value:.2f}" for s in found.scores.values())
+    return f"step {found.step:,}: loss {found.loss:.4f}, perplexity {found.perplexity:.2f}{scores}"
+
+
+def record(event: Event) -> dict[str, Any] | None:
+    """An event as a line of metrics.jsonl; None for what is no number."""
+    if isinstance(event, StepReport):
+        return {"event": "step", **event._asdict()}
+    if isinstance(event, SkippedStep):  # JSON knows no NaN
+        numbers = {"loss": str(event.loss), "gradient_norm": str(event.gradient_norm)}
+        return {"event": "skipped", **event._asdict(), **numbers}
+    if isinstance(event, Validated):
+        scores = {
+            s.name: {"value": s.value, "signature": s.signature} for s in event.scores.values()
+        }
+        fields = event._asdict()
+        return {"event": "validation", **fields, "scores": scores, "sample": dict(event.sample)}
+    return None
+
+
+def show(
+    events: Iterator[Event], folder: Path, *, quiet: bool, on_start: Callable[[], None]
+) -> bool:
+    """Follow a run to its end; returns whether it was interrupted."""
+    view, interrupted = View(), False
+    live = is_terminal() and not quiet
+    with _screen(view, live) as tell:
+        log: TextIO | None = None
+        try:
+            for event in events:
+                view.take(event)
+                if log is None and isinstance(event, Started):
+                    on_start()
+                    log = (folder / METRICS).open("a", encoding="utf-8")
+                line = record(event)
+                if line is not None and log is not None:
+                    log.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    log.flush()
+                if not quiet and (text := _line(event, view, live)):
+                    tell(text)
+                interrupted = interrupted or (isinstance(event, Finished) and event.interrupted)
+        finally:
+            if log is not None:
+                log.close()
+    return interrupted
+
+
+class _screen:  # noqa: N801  (a context manager, used as a function)
+    def __init__(self, view: View, live: bool) -> None:
+        console = Console(stderr=True)
+        self._live = Live(view, console=console, refresh_per_second=4) if live else None
+        self._console = console
+
+    def __enter__(self) -> Callable[[str], None]:
+        if self._live is None:
+            return say
+        self._live.start()
+        return lambda text: self._console.print(text, markup=False, highlight=False)
+
+    def __exit__(self, *reason: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def _line(event: Event, view: View, live: bool) -> str | None:
+    if isinstance(event, StepReport):
+        return None if live or event.step % _EVERY else _step_line(event, view)
+    line = _LINES.get(type(event))
+    return None if line is None else line(event)
+
+
+def _step_line(event: StepReport, view: View) -> str:
+    return (
+        f"step {event.step:,}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
+        f"learning rate {event.learning_rate:.2e}, {clock(view.seconds_left())} left"
+    )
+
+
+def _started_line(event: Started) -> str:
+    return (
+        f"{event.parameters:,} parameters on {event.device}; {event.steps:,} steps, "
+        f"{event.batches_per_epoch:,} batches an epoch"
+    )
+
+
+def _skipped_line(event: SkippedStep) -> str:
+    return (
+        f"step {event.step:,} was skipped: its loss is {event.loss}, the gradient's norm "
+        f"{event.gradient_norm}; it has {event.batches}"
+    )
+
+
+def _finished_line(event: Finished) -> str:
+    skipped = f" (skipped: {event.skipped:,})" if event.skipped else ""
+    return f"{event.reason} at step {event.step:,}{skipped}"
+
+
+_LINES: dict[type[Event], Callable[[Any], str]] = {
+    Notice: lambda event: event.text,
+    Started: _started_line,
+    SkippedStep: _skipped_line,
+    Validated: lambda event: f"validation at {describe(event)}{' (best)' if event.best else ''}",
+    Finished: _finished_line,
+}

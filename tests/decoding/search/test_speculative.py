@@ -1,0 +1,289 @@
+"""Speculative search writes what the plain search writes, whatever is guessed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.decoding.tables import END, RewindingTable, TableStepper, tree, trickle
+from tests.models import tiny_model
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding.request import Token
+from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
+from transformer.decoding.search.speculative import SpeculativeSearch
+from transformer.decoding.search.tokenwise import PICKS
+from transformer.decoding.steppers.ensemble import EnsembleStepper
+from transformer.errors import ConfigError
+from transformer.loading import LoadedModel, generation_config
+from transformer.pipelines.speculation import speculative_search
+
+A, B, C = 1, 2, 3
+
+
+class Scripted:
+    """A drafter that guesses that every text is this one."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def admit(self, tasks, copies=1):
+        pass
+
+    def reorder(self, rows, copies=1):
+        pass
+
+    def draft(self, rows, most):
+        return [
+            self.text[len(row.written) :][:count] for row, count in zip(rows, most, strict=True)
+        ]
+
+
+CHAIN = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {C: 1.0}, (A, B, C): {A: 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("guess", "proposed", "accepted", "steps"),
+    [
+        ([A, B, C, A, END], 5, 5, 1),  # all that is written
+        ([A, B, A, A, A], 5 + 2, 2 + 1, 2),  # ABC at once, then A and the end
+        ([C, C, C, C, C], 5 + 3 + 1, 1, 4),  # a rest after the first; the third, and A with it
+        ([A, C, B], 3 + 1, 1, 4),  # a token that comes later is wrong here
+        ([], 0, 0, 5),
+    ],
+)
+def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, steps) -> None:
+    search = SpeculativeSearch(
+        SearchOptions(end=frozenset({END})), PICKS["greedy"], Scripted(guess), ahead=9
+    )
+    stepper = RewindingTable(CHAIN, size=4)
+    ((found,),) = write(stepper, search, [Task(prompt=[9], limit=20)])
+    assert (found.ids, found.reason) == ([A, B, C, A], "end")
+    assert (search.proposed, search.accepted, stepper.steps) == (proposed, accepted, steps)
+
+
+@pytest.mark.parametrize(
+    ("guess", "wanted"),
+    [
+        # Guesses for tokens 0, 2 and 6 are wrong: a rest of 1, then of 3, then of 7.
+        ([B] * 30, [(2, 1), (0, 1), (2, 1), *[(0, 1)] * 3, (2, 1), *[(0, 1)] * 7, (2, 1)]),
+        # 2 and 3 are right, so that 5 is wrong as if for the first time.
+        ([B, B, A, A, A, B, B, B], [(2, 1), (0, 1), (2, 3), (2, 1), (0, 1), (1, 1)]),
+    ],
+)
+def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -> None:
+    """Steps as (tokens guessed, tokens written); A is written for ever."""
+    asked = SearchOptions(end=frozenset({END}))
+    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted(guess), ahead=2)
+    stepper, tasks = RewindingTable(lambda tokens: {A: 1.0}, size=4), [Task(prompt=[9], limit=90)]
+    stepper.admit(tasks)
+    search.add(tasks)
+    found = []
+    for _ in wanted:
+        before = search.proposed
+        written = len(search.step(stepper))
+        found.append((search.proposed - before, written))
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "limit", "wanted", "reason"),
+    [
+        ({"stop": lambda row: row.written[-1] == B}, 9, [A, B], "stop"),
+        ({}, 3, [A, B, C], "length"),
+        ({}, 4, [A, B, C, A], "length"),
+        ({"processors": {"suppress": [C]}}, 9, [], None),
+    ],
+)
+def test_a_text_ends_within_what_was_guessed(options, limit, wanted, reason) -> None:
+    asked = SearchOptions(end=frozenset({END}), **options)
+    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([A, B, C, A, END]))
+    (found,) = write(RewindingTable(CHAIN, size=4), search, [Task(prompt=[9], limit=limit)])
+    assert [(h.ids, h.reason) for h in found] == ([(wanted, reason)] if reason else [])
+    assert search.proposed < limit  # the last token needs no guess
+
+
+def test_a_text_that_nothing_may_follow_guesses_nothing_more_right() -> None:
+    """After A and B comes C alone, which is forbidden; that B was guessed again is no merit."""
+    asked = SearchOptions(end=frozenset({END}), processors={"suppress": [C]})
+    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([A, B, B, B]))
+    assert write(RewindingTable(CHAIN, size=4), search, [Task(prompt=[9], limit=9)]) == [[]]
+    assert search.accepted == 2
+
+
+def test_no_text_rests_for_ever() -> None:
+    """Rests of 1, 3, 7 and 15 steps; no longer ones."""
+    asked = SearchOptions(end=frozenset({END}))
+    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([B] * 99), ahead=1)
+    stepper, tasks = RewindingTable(lambda tokens: {A: 1.0}, size=4), [Task(prompt=[9], limit=99)]
+    stepper.admit(tasks)
+    search.add(tasks)
+    guessing = []
+    for step in range(70):
+        before = search.proposed
+        search.step(stepper)
+        guessing += [step] if search.proposed > before else []
+    assert guessing == [0, 2, 6, 14, 30, 46, 62]
+
+
+def test_tokens_are_told_in_order_several_a_step() -> None:
+    search = SpeculativeSearch(
+        SearchOptions(end=frozenset({END})), PICKS["greedy"], Scripted([A, B])
+    )
+    stepper, tasks = RewindingTable(CHAIN, size=4), [Task(prompt=[9], limit=9)]
+    stepper.admit(tasks)
+    search.add(tasks)
+    assert [event.id for event in search.step(stepper) if isinstance(event, Token)] == [A, B, C]
+
+
+STOP = (5, 6, 7)
+SEARCHED = {
+    "greedy": {"processors": {"no-repeat-ngram": 3, "repetition-penalty": 1.1}},
+    "greedy, plain": {},
+    "sample": {
+        "n_best": 2,
+        "seed": 7,
+        "stop": lambda row: len(row.written) > 6 and row.written[-1] in STOP,
+        "processors": {
+            "repetition-penalty": 0.8,
+            "min-length": (6, [3]),
+            "temperature": 0.6,
+            "top-k": 9,
+            "top-p": 0.9,
+        },
+    },
+    "sample, plain": {"seed": 9},
+}
+
+
+def tasks_for(shape: str) -> list[Task]:
+    generator = torch.Generator().manual_seed(5)
+    tasks = []
+    for number in range(200):
+        size, limit = torch.randint(1, 10, (2,), generator=generator).tolist()
+        ids = torch.randint(4, 23, (size,), generator=generator).tolist()
+        two = shape == "encoder-decoder"
+        texts = {"prompt": [2], "source": [*ids, 3]} if two else {"prompt": ids}
+        rules = {0: {"least": 4}, 1: {"prefix": [9, 8]}, 2: {"no_repeat": 2}}.get(number % 5, {})
+        tasks.append(Task(**texts, limit=1 + 2 * (limit - 1), keys=(number,), **rules))
+    return tasks
+
+
+@pytest.fixture(scope="module", params=["decoder", "encoder-decoder"])
+def models(request):
+    """A model that repeats itself now and then, and one that mostly writes as it does."""
+    torch.manual_seed(1)
+    fields = {} if request.param == "encoder-decoder" else {"positions": "rotary"}
+    model, draft = (tiny_model(request.param, **fields) for _ in range(2))
+    for own, other in zip(draft.parameters(), model.parameters(), strict=True):
+        own.data = other.data + 0.05 * own.data
+    return request.param, model, draft
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS)
+@pytest.mark.parametrize("asked", SEARCHED)
+@torch.inference_mode()
+def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: str) -> None:
+    shape, model, draft = models
+    tasks, pick = tasks_for(shape), asked.split(",", maxsplit=1)[0]
+    options = SearchOptions(end=frozenset({3}), **SEARCHED[asked])
+    plain = write(ModelStepper(model), SEARCHES[pick](options), tasks)
+
+    def search() -> SpeculativeSearch:
+        made_of = DraftOptions(
+            options=options, pick=PICKS[pick], stepper=ModelStepper(draft), sources=True
+        )
+        return SpeculativeSearch(options, PICKS[pick], DRAFTERS[drafter](made_of), ahead=5)
+
+    def alike(found, wanted) -> None:
+        for some, others in zip(found, wanted, strict=True):
+            assert [(h.ids, h.reason) for h in some] == [(h.ids, h.reason) for h in others]
+            for h, w in zip(some, others, strict=True):
+                assert h.log_probabilities == pytest.approx(w.log_probabilities, abs=1e-5)
+
+    whole = search()
+    alike(write(ModelStepper(model), whole, tasks), plain)
+    assert 0 < whole.accepted < whole.proposed
+    alike(trickle(ModelStepper(model), search(), tasks[:60], most=7), plain[:60])
+    some, counts = search(), [0, 0]
+    write(ModelStepper(model), some, tasks[:12])
+    for task, wanted in zip(tasks[:12], plain, strict=False):
+        one = search()
+        alike(write(ModelStepper(model), one, [task]), [wanted])
+        counts = [counts[0] + one.proposed, counts[1] + one.accepted]
+    assert [some.proposed, some.accepted] == counts
+
+
+@pytest.mark.parametrize("pick", PICKS)
+@torch.inference_mode()
+def test_a_draft_that_is_the_model_itself_is_always_right(models, pick: str) -> None:
+    shape, model, _ = models
+    options = SearchOptions(end=frozenset({3}), processors={"temperature": 0.8})
+    made_of = DraftOptions(options=options, pick=PICKS[pick], stepper=ModelStepper(model))
+    search = SpeculativeSearch(options, PICKS[pick], DRAFTERS["model"](made_of), ahead=3)
+    write(ModelStepper(model), search, tasks_for(shape)[:40])
+    assert search.accepted == search.proposed > 0
+
+
+@torch.inference_mode()
+def test_an_ensemble_can_be_written_ahead_of(models) -> None:
+    shape, model, draft = models
+    options, tasks = SearchOptions(end=frozenset({3})), tasks_for(shape)[:20]
+
+    def together():
+        return EnsembleStepper([ModelStepper(model), ModelStepper(draft)])
+
+    made_of = DraftOptions(options=options, pick=PICKS["greedy"], stepper=ModelStepper(draft))
+    search = SpeculativeSearch(options, PICKS["greedy"], DRAFTERS["model"](made_of))
+    found = write(together(), search, tasks)
+    plain = write(together(), SEARCHES["greedy"](options), tasks)
+    assert [h.ids for (h,) in found] == [h.ids for (h,) in plain]
+
+
+def loaded(folder: str, text: str = "abcd", **changes) -> LoadedModel:
+    tokenizer = train_tokenizer([text] * 9, TrainingOptions(kind="char", vocab_size=12))
+    model = tiny_model(vocab_size=tokenizer.vocab_size, **changes)
+    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path(folder))
+
+
+@torch.inference_mode()
+def test_a_search_is_made_of_names_and_models() -> None:
+    one, options = loaded("one"), SearchOptions(end=frozenset({3}))
+    tasks = [Task(prompt=[4, 5], limit=12)]
+    plain = write(ModelStepper(one.model), SEARCHES["greedy"](options), tasks)
+    for asked in ({}, {"drafter": "model", "draft": loaded("two")}, {"ahead": 1}):
+        search = speculative_search(options, one, **asked)
+        assert write(ModelStepper(one.model), search, tasks)[0][0].ids == plain[0][0].ids
+
+
+SLIDING = {"attention": "sliding", "window": 4}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "message"),
+    [
+        ({}, {"beam": 2}, "writes greedily or samples, not with 2 beams"),
+        ({}, {"ahead": 0}, "0 tokens ahead; it must be at least 1"),
+        ({}, {"drafter": "model"}, 'the drafter "model", and no other, needs a draft model'),
+        ({}, {"draft": {}}, 'the drafter "model", and no other, needs a draft model'),
+        (SLIDING, {}, "a sliding window's cache cannot take tokens back"),
+        ({}, {"drafter": "model", "draft": SLIDING}, "a sliding window's cache cannot"),
+        ({}, {"drafter": "model", "draft": {"text": "abcx"}}, r"one and two cannot .* 'd', 'x'"),
+        ({}, {"drafter": "model", "draft": {"max_positions": 16}}, "its context is 16, not 32"),
+    ],
+)
+def test_what_cannot_be_is_refused(model, asked, message: str) -> None:
+    options = SearchOptions(end=frozenset({3}), beam=asked.pop("beam", 1))
+    if "draft" in asked:
+        asked = {**asked, "draft": loaded("two", **asked["draft"])}
+    with pytest.raises(ConfigError, match=message):
+        speculative_search(options, loaded("one", **model), **asked)
+
+
+@torch.inference_mode()
+def test_steppers_that_cannot_take_back_are_refused() -> None:
+    options = SearchOptions(end=frozenset({END}))
+    for stepper in (TableStepper(CHAIN, size=4), ModelStepper(tiny_model(**SLIDING))):
+        search = SpeculativeSearch(options, PICKS["greedy"], Scripted([A]))
+        with pytest.raises(ConfigError, match="take tokens back"):
+            write(stepper, search, [Task(prompt=[9], limit=4)])

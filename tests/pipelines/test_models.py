@@ -1,0 +1,116 @@
+"""Searches through real, tiny models: the cache, batches and streams change no text."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.models import VOCABULARY, tiny_model
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.errors import PromptError
+from transformer.loading import LoadedModel, generation_config
+from transformer.pipelines import GenerationOptions, Given, Output, generate, stream_text
+
+END = frozenset({3})
+SOURCES = [[5, 6, 7, 3], [8, 3], [9, 10, 11, 12, 13, 3]]
+LIMITS = [12, 9, 15]
+SAMPLING = {"temperature": 0.9, "top-p": 0.9}
+
+
+def translate(model, sources, limits, name, **options):
+    tasks = [
+        Task(prompt=[2], source=source, limit=limit)
+        for source, limit in zip(sources, limits, strict=True)
+    ]
+    search = SEARCHES[name](SearchOptions(end=END, **options))
+    return write(ModelStepper(model), search, tasks)
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "relative", "rotary"])
+@torch.inference_mode()
+def test_greedy_and_beam_1_agree_and_batches_change_nothing(positions: str) -> None:
+    model = tiny_model("encoder-decoder", positions=positions)
+    greedy = translate(model, SOURCES, LIMITS, "greedy")
+    beam = translate(model, SOURCES, LIMITS, "beam", beam=1)
+    assert [h.ids for (h,) in greedy] == [h.ids for (h,) in beam]
+    for name, options in (("greedy", {}), ("beam", {"beam": 4, "n_best": 2})):
+        together = translate(model, SOURCES, LIMITS, name, **options)
+        for row, (source, limit) in enumerate(zip(SOURCES, LIMITS, strict=True)):
+            (alone,) = translate(model, [source], [limit], name, **options)
+            assert [h.ids for h in alone] == [h.ids for h in together[row]]
+            for one, other in zip(alone, together[row], strict=True):
+                assert one.score == pytest.approx(other.score, abs=1e-5)
+
+
+@torch.inference_mode()
+def test_reported_log_probabilities_are_those_of_a_full_pass() -> None:
+    model = tiny_model("encoder-decoder")
+    for name, options in (("greedy", {}), ("beam", {"beam": 3}), ("sample", {"seed": 4})):
+        for source, (found,) in zip(
+            SOURCES, translate(model, SOURCES, LIMITS, name, **options), strict=True
+        ):
+            written = [*found.ids, 3] if found.finished else found.ids
+            ids_BT = torch.tensor([[2, *written]])
+            logits_BTV = model(ids_BT[:, :-1], source_BS=torch.tensor([source]))
+            wanted = logits_BTV.log_softmax(-1)[0].gather(1, ids_BT[0, 1:, None])[:, 0]
+            assert found.log_probabilities == pytest.approx(wanted.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["full", "sliding"])
+@torch.inference_mode()
+def test_prompts_of_different_lengths_go_on_side_by_side(attention: str) -> None:
+    model = tiny_model("decoder", positions="rotary", attention=attention, window=4)
+    prompts = [[5], [6, 7, 8, 9, 10, 11], [12, 13]]
+    options = SearchOptions(end=END)
+
+    def go_on(some):
+        tasks = [Task(prompt=prompt, limit=10) for prompt in some]
+        found = write(ModelStepper(model), SEARCHES["greedy"](options), tasks)
+        return [h.ids for (h,) in found]
+
+    assert go_on(prompts) == [go_on([prompt])[0] for prompt in prompts]
+
+
+def tiny_translator() -> LoadedModel:
+    """An encoder-decoder of random weights with a tokenizer that every text goes through."""
+    options = TrainingOptions(kind="byte-bpe", vocab_size=280, normalization="none")
+    tokenizer = train_tokenizer(["one two größer 日本 three four five"] * 9, options)
+    model = tiny_model("encoder-decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
+    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+
+
+@pytest.fixture(scope="module")
+def writer() -> LoadedModel:
+    options = TrainingOptions(kind="byte-bpe", vocab_size=270, normalization="none")
+    tokenizer = train_tokenizer(["the cat sat on the mat 🙂"] * 9, options)
+    model = tiny_model("decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
+    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+
+
+def continued(writer: LoadedModel, prompt: str, options: GenerationOptions) -> Output:
+    (answer,) = generate(writer, Given([prompt]), options)
+    return answer.outputs[0]
+
+
+@pytest.mark.parametrize("name", ["greedy", "sample"])
+def test_streamed_pieces_make_the_finished_text(writer: LoadedModel, name: str) -> None:
+    for seed in range(5):
+        search = SearchOptions(end=END, processors=SAMPLING if name == "sample" else {}, seed=seed)
+        options = GenerationOptions(search=name, options=search, max_tokens=40)
+        whole = continued(writer, "the cat 🙂", options)
+        assert "".join(stream_text(writer, "the cat 🙂", options)) == whole.text
+
+
+def test_the_context_is_filled_and_never_left(writer: LoadedModel) -> None:
+    options = GenerationOptions(
+        search="greedy", options=SearchOptions(end=frozenset()), max_tokens=10_000
+    )
+    found = continued(writer, "the", options)
+    assert len(writer.tokenizer.encode("the")) + len(found.hypothesis.ids) == 64
+    with pytest.raises(PromptError, match=r"the prompt has \d+ tokens; the model's context is 64"):
+        next(stream_text(writer, "the cat " * 99, options))
+
+
+def test_vocabulary_of_the_tiny_models_is_what_these_tests_assume() -> None:
+    assert max(max(source) for source in SOURCES) < VOCABULARY

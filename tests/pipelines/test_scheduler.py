@@ -1,0 +1,216 @@
+"""The filter with a plan and probability tables made by hand: what enters, leaves and goes on."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.decoding.tables import END, TableStepper
+from transformer.decoding.engine import Engine
+from transformer.decoding.request import Hypothesis, SearchOptions, Task
+from transformer.decoding.search import SEARCHES
+from transformer.errors import LineError
+from transformer.pipelines.loop_detection import is_loop
+from transformer.pipelines.records import Answer, Given, Line, Output, Source
+from transformer.pipelines.scheduler import answers
+
+A, B = 1, 2
+
+
+class Lengths:
+    """A line is a number: so many tokens are written. `!` fails, blank lines are empty."""
+
+    def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
+        return [self._prepare(line) for line in lines]
+
+    def _prepare(self, line: Line) -> list[Task] | LineError:
+        if line.text == "!":
+            return LineError("it says so")
+        text = line.text.strip()
+        return [Task(prompt=[9], source=[1], limit=int(n)) for n in text.split("+") if n]
+
+    def again(self, task: Task, found: Sequence[Hypothesis]) -> Task | None:
+        loop = task.limit < 100 and not task.no_repeat and is_loop(found[0].ids)
+        return replace(task, no_repeat=2) if loop else None
+
+    def outputs(self, line: Line, tasks: Sequence[Task], found: Sequence[Sequence[Hypothesis]]):
+        del line, tasks
+        return [Output("+".join(str(len(some[0].ids)) for some in found), found[0][0])]
+
+
+def forever(tokens):
+    """A is always likeliest, and nothing ends."""
+    return {A: 0.5, **dict.fromkeys(range(B, 30), 0.5 / 28)}
+
+
+def engine(table=forever) -> Engine:
+    options = SearchOptions(end=frozenset({END}))
+    return Engine(TableStepper(table, size=30), SEARCHES["greedy"](options))
+
+
+def answered(lines, *, budget=8, engines=1, counts=None) -> list[Answer]:
+    made = [engine() for _ in range(engines)]
+
+    return list(answers(Given(lines), Lengths(), made, budget=budget, counts=counts))
+
+
+@pytest.mark.parametrize("budget", [1, 3, 50])
+@pytest.mark.parametrize("engines", [1, 3])
+def test_lines_keep_their_order_whatever_takes_long(budget: int, engines: int) -> None:
+    lines = ["9", "1", "", "3", "!", "2+5", " ", "12", *["1"] * 40]
+    counts: Counter[str] = Counter()
+    found = answered(lines, budget=budget, engines=engines, counts=counts)
+    assert [answer.line.number for answer in found] == list(range(len(lines)))
+    texts = [answer.outputs[0].text if answer.outputs else answer.error for answer in found]
+    assert texts == ["9", "1", None, "3", "it says so", "2+5", None, "12", *["1"] * 40]
+    assert counts["failed"] == 1
+
+
+def test_a_loop_is_written_again_without_repeats_and_counted() -> None:
+    counts: Counter[str] = Counter()
+    (found,) = answered(["20"], counts=counts)
+    assert counts["repeating"] == 1
+    ids = found.outputs[0].hypothesis.ids
+    assert ids[:3] == [A, A, B]  # AA may not come twice
+    assert not is_loop(ids)
+
+
+class Watched(TableStepper):
+    """A table that notes how large the batch is, in tokens of padded sources, at each step."""
+
+    def __init__(self) -> None:
+        super().__init__(forever, size=30)
+        self.sources: list[int] = []
+        self.sizes: list[tuple[int, int]] = []  # rows, padded tokens
+
+    def admit(self, tasks, copies=1):
+        super().admit(tasks, copies)
+        self.sources += [len(task.source) for task in tasks for _ in range(copies)]
+
+    def step(self, ids_R):
+        self.sizes.append((len(self.sources), len(self.sources) * max(self.sources)))
+        return super().step(ids_R)
+
+    def reorder(self, rows, copies=1):
+        super().reorder(rows, copies)
+        self.sources = [self.sources[row] for row in rows]
+
+
+class Sources(Lengths):
+    """A line is a number: so long is its source; three tokens are written."""
+
+    def _prepare(self, line: Line) -> list[Task] | LineError:
+        return [Task(prompt=[9], source=[1] * int(line.text), limit=3)]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("budget", [10, 24, 60])
+def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: int) -> None:
+    """Padding and beams counted; and the budget is used, not only kept."""
+    options = SearchOptions(end=frozenset({END}), beam=beam)
+    made = Engine(Watched(), SEARCHES["beam" if beam > 1 else "greedy"](options))
+    lines = [str(n % 7 + 1) for n in range(60)] + ["40"]
+    list(answers(Given(lines), Sources(), [made], budget=budget))
+    sizes = made.stepper.sizes
+    assert all(size <= budget or rows == beam for rows, size in sizes)
+    assert max(size for _, size in sizes if size <= budget) > budget / 2
+
+
+def test_what_is_finished_leaves_and_what_waits_enters() -> None:
+    """Two rows at a time: 1 + 1 + 1 tokens beside 3 take three steps, not four."""
+    made = engine()
+    found = list(answers(Given(["3", "1", "1", "1"]), Lengths(), [made], budget=2))
+    assert [answer.outputs[0].text for answer in found] == ["3", "1", "1", "1"]
+    assert made.stepper.steps <= 4
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_windows_without_anything_to_write_do_not_hold_up_others(engines: int) -> None:
+    lines = [*[""] * 200, "1", *["!"] * 200, "2"]
+    found = answered(lines, engines=engines)
+    assert len(found) == 402
+    assert [answer.outputs[0].text for answer in found if answer.outputs] == ["1", "2"]
+
+
+class Broken(Given):
+    """Lines whose reading fails after the last."""
+
+    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+        lines = super().take(most, wait=wait)
+        if lines is None:
+            raise OSError("the file is gone")
+        return lines
+
+
+def test_what_was_read_is_answered_before_an_error_is_told() -> None:
+    found = answers(Broken(["9", *["3"] * 40]), Lengths(), [engine()], budget=8)
+    seen = []
+    with pytest.raises(OSError, match="gone"):
+        seen.extend(answer.outputs[0].text for answer in found)
+    assert seen == ["9", *["3"] * 40]
+
+
+def test_few_lines_are_shared_among_engines() -> None:
+    made = [engine(), engine()]
+    list(answers(Given(["300"] * 4), Lengths(), made, budget=100))
+    assert all(each.stepper.steps for each in made)
+
+
+class Typist(Source):
+    """Gives a line only when the answer to the one before was seen."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts, self.given, self.seen = texts, 0, threading.Semaphore(1)
+
+    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+        if self.given == len(self.texts):
+            return None
+        if not self.seen.acquire(blocking=wait, timeout=5 if wait else None):
+            assert not wait, "the answer did not come before more was asked for"
+            return []
+        self.given += 1
+        return [Line(self.given - 1, self.texts[self.given - 1])]
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_a_line_is_answered_before_the_next_is_typed(engines: int) -> None:
+    source = Typist(["2", "", "3", "1"])
+    found = []
+    for answer in answers(source, Lengths(), [engine() for _ in range(engines)], budget=8):
+        found.append(answer.line.text)
+        source.seen.release()
+    assert found == source.texts
+
+
+def test_what_goes_wrong_in_an_engine_is_raised_to_who_asks() -> None:
+    def broken(tokens):
+        raise RuntimeError("no table")
+
+    with pytest.raises(RuntimeError, match="no table"):
+        list(answers(Given(["1"]), Lengths(), [engine(broken)], budget=8))
+
+
+def test_who_has_had_enough_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    found = answers(Given(["5"] * 500), Lengths(), [engine(), engine()], budget=8)
+    next(found)
+    found.close()
+    assert threading.active_count() == before
+
+
+def test_a_slow_line_does_not_let_others_pile_up(monkeypatch) -> None:
+    monkeypatch.setattr("transformer.pipelines.scheduler._MOST", 20)
+    taken = []
+
+    class Counting(Given):
+        def take(self, most, *, wait):
+            lines = super().take(min(most, 5), wait=wait)
+            taken.append(len(lines or []))
+            return lines
+
+    found = answers(Counting(["200", *["1"] * 500]), Lengths(), [engine()], budget=400)
+    next(found)
+    assert sum(taken) <= 60
+    assert len(list(found)) == 500

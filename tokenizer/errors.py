@@ -1,0 +1,27 @@
+"""The errors of this package: mistakes that are the user's, each with the program's exit code.
+
+ValueError
+├── CorpusError               4   text that cannot be used
+└── TokenizerError            3   a tokenizer that cannot be used
+    └── TokenizerOptionError  2   options that no tokenizer can have
+"""
+
+from typing import ClassVar
+
+
+class CorpusError(ValueError):
+    """Text that cannot be used: a missing column, sides that do not match."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class TokenizerError(ValueError):
+    """A tokenizer that cannot be used: a damaged file, or one that lacks what is needed."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class TokenizerOptionError(TokenizerError):
+    """Options that no tokenizer can have."""
+
+    exit_code: ClassVar[int] = 2

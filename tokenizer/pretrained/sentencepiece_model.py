@@ -1,0 +1,208 @@
+"""Reading SentencePiece's protobuf files, as hostile input.
+
+message ModelProto { repeated Piece pieces = 1; TrainerSpec trainer_spec = 2;
+                     NormalizerSpec normalizer_spec = 3; NormalizerSpec denormalizer_spec = 5; }
+"""
+
+import math
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from ..errors import TokenizerError
+
+_PIECE_FIELDS, _LONGEST_PIECE = 16, 1 << 12  # of the 3 and the dozen characters in use
+MAX_FIELDS = 1 << 20  # of one message; the largest vocabulary in use, XLM-V's, has 901,629 pieces
+
+
+class Kind(IntEnum):
+    """What a piece is for."""
+
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+class Algorithm(IntEnum):
+    """How a text is cut."""
+
+    UNIGRAM = 1
+    BPE = 2
+    WORD = 3
+    CHAR = 4
+
+
+class Piece(NamedTuple):
+    """An entry of a vocabulary."""
+
+    text: str
+    score: float = 0.0
+    kind: Kind = Kind.NORMAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentencePieceModel:
+    """What a model's file says that bears on how texts are cut."""
+
+    pieces: tuple[Piece, ...]
+    algorithm: Algorithm = Algorithm.UNIGRAM
+    byte_fallback: bool = False
+    charsmap: bytes = b""
+    add_dummy_prefix: bool = True
+    remove_extra_whitespaces: bool = True
+    escape_whitespaces: bool = True
+
+    @property
+    def unknown(self) -> int:
+        """The id of the unknown piece."""
+        return next(i for i, piece in enumerate(self.pieces) if piece.kind is Kind.UNKNOWN)
+
+
+class _DamagedError(Exception):
+    """The bytes are no SentencePiece model; says why."""
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data) and shift < 70:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise _DamagedError("a number has no end")
+
+
+_FIXED = {1: 8, 5: 4}  # bytes, by wire type
+
+
+def _fields(data: memoryview, most: int) -> Iterator[tuple[int, Any]]:
+    """(field number, value) of a message: an int, or a memoryview of the bytes."""
+    at = count = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        wire = key & 7
+        count += 1
+        if key < 8:
+            raise _DamagedError("a field has no number")
+        if count > most:
+            raise _DamagedError("it has too many fields")
+        if wire == 0:
+            number, at = _varint(data, at)
+            yield key >> 3, number
+            continue
+        if wire == 2:
+            size, at = _varint(data, at)
+        elif wire in _FIXED:
+            size = _FIXED[wire]
+        else:
+            raise _DamagedError(f"wire type {wire} is not in use")
+        if size > len(data) - at:
+            raise _DamagedError("it ends too early")
+        yield key >> 3, data[at : at + size]
+        at += size
+
+
+def _bytes(value: Any) -> memoryview:
+    if not isinstance(value, memoryview):
+        raise _DamagedError("a number stands where bytes belong")
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int):
+        raise _DamagedError("bytes stand where a number belongs")
+    return value
+
+
+def _score(value: Any) -> float:
+    raw = _bytes(value)
+    if len(raw) != 4:
+        raise _DamagedError("a score is not 4 bytes long")
+    score: float = struct.unpack("<f", raw)[0]
+    if not math.isfinite(score):
+        raise _DamagedError("a score is not finite")
+    return score
+
+
+def _text(value: Any) -> str:
+    return str(_bytes(value), "utf-8")
+
+
+def _flag(value: Any) -> bool:
+    return bool(_number(value))
+
+
+def _message(
+    value: Any, readers: dict[int, tuple[str, Callable[[Any], Any]]], most: int = MAX_FIELDS
+) -> dict[str, Any]:
+    """The fields of a message that have a reader; the last one counts, as in every protobuf."""
+    found = {}
+    for number, raw in _fields(_bytes(value), most):
+        if number in readers:
+            name, read = readers[number]
+            found[name] = read(raw)
+    return found
+
+
+_PIECE: dict[int, tuple[str, Callable[[Any], Any]]] = {
+    1: ("text", _text),
+    2: ("score", _score),
+    3: ("kind", lambda value: Kind(_number(value))),
+}
+_TRAINER: dict[int, tuple[str, Callable[[Any], Any]]] = {
+    3: ("algorithm", lambda value: Algorithm(_number(value))),
+    24: ("treat_whitespace_as_suffix", _flag),
+    35: ("byte_fallback", _flag),
+}
+_NORMALIZER: dict[int, tuple[str, Callable[[Any], Any]]] = {
+    2: ("charsmap", lambda value: bytes(_bytes(value))),
+    3: ("add_dummy_prefix", _flag),
+    4: ("remove_extra_whitespaces", _flag),
+    5: ("escape_whitespaces", _flag),
+}
+
+
+def _parse(data: bytes) -> SentencePieceModel:
+    pieces: list[Piece] = []
+    spec: dict[str, Any] = {}
+    seen: set[int] = set()
+    for number, value in _fields(memoryview(data), MAX_FIELDS):
+        if number == 1:
+            found = {"text": "", **_message(value, _PIECE, _PIECE_FIELDS)}
+            if not 0 < len(found["text"]) <= _LONGEST_PIECE:
+                raise _DamagedError("a piece is empty or too long")
+            pieces.append(Piece(**found))
+            continue
+        if number in seen:
+            raise _DamagedError(f"its field {number} stands twice")
+        seen.add(number)
+        if number in {2, 3}:
+            spec |= _message(value, _TRAINER if number == 2 else _NORMALIZER)
+        elif number == 5 and _message(value, _NORMALIZER).get("charsmap"):
+            raise _DamagedError("its denormalizer_spec is not supported")
+    if spec.pop("treat_whitespace_as_suffix", False):
+        raise _DamagedError("its treat_whitespace_as_suffix is not supported")
+    return SentencePieceModel(pieces=tuple(pieces), **spec)
+
+
+def read_sentencepiece(data: bytes, *, name: str) -> SentencePieceModel:
+    """The contents of a SentencePiece model; `name` is for messages. Raises TokenizerError."""
+    try:
+        model = _parse(data)
+        if len({piece.text for piece in model.pieces}) < len(model.pieces):
+            raise _DamagedError("a piece stands twice")
+        if sum(piece.kind is Kind.UNKNOWN for piece in model.pieces) != 1:
+            raise _DamagedError("there must be one unknown piece")
+    except (
+        _DamagedError,
+        ValueError,
+    ) as error:  # ValueError: no UTF-8, no such kind
+        raise TokenizerError(f"{name} is no usable SentencePiece model: {error}") from None
+    return model

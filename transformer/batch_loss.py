@@ -1,0 +1,26 @@
+"""The loss of a batch under a model.
+
+Shape suffixes: B rows, T tokens, N positions that are predicted, D d_model, V vocabulary.
+"""
+
+from torch import Tensor
+
+from .data import Batch
+from .losses import projected_cross_entropy
+from .model import Transformer
+
+
+def batch_loss(
+    model: Transformer, batch: Batch, *, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Sums over the batch's targets of the smoothed loss, with gradients, and the plain one."""
+    hidden_BTD = model.hidden(
+        batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
+    )
+    hidden_ND, targets_N = hidden_BTD.flatten(0, 1), batch.targets_BT.flatten()
+    if batch.predicted_N is not None:
+        hidden_ND = hidden_ND.index_select(0, batch.predicted_N)
+        targets_N = targets_N.index_select(0, batch.predicted_N)
+    features_ND = model.head.features(hidden_ND)
+    weight_VD, bias_V = model.projection()
+    return projected_cross_entropy(features_ND, weight_VD, bias_V, targets_N, smoothing=smoothing)

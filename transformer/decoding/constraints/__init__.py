@@ -1,0 +1,1 @@
+"""Constraints on a text: grammars, phrases that it must hold, strings that end it."""

@@ -1,0 +1,99 @@
+"""What changes the distribution of the next token: a table of pure functions.
+
+A processor takes logits (R, V) and the rows as they stand, and gives logits.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ...registry import Table
+from ..request import Processor, Row
+from .blocking import (
+    bad_words,
+    encoder_no_repeated_ngrams,
+    forced_first,
+    forced_last,
+    minimum_length,
+    no_repeated_ngrams,
+    suppressed,
+    suppressed_first,
+    task_rules,
+)
+from .penalties import (
+    encoder_repetition_penalty,
+    frequency_penalty,
+    length_decay,
+    presence_penalty,
+    repetition_penalty,
+    sequence_bias,
+    token_bias,
+)
+from .truncation import (
+    epsilon_cutoff,
+    eta_cutoff,
+    min_p,
+    temperature,
+    top_k,
+    top_n_sigma,
+    top_p,
+    typical,
+)
+
+# In the order in which they are applied: that of transformers, and where it has no such thing,
+# presence and frequency follow repetition, as in vLLM, and top-n-sigma comes before temperature.
+# The same is left whichever of these two is first, but σ must be that of all logits that are
+# allowed: after it the tail may be cut, before it may not.
+PROCESSORS: Table[Callable[[Any], Processor]] = Table(
+    "processor",
+    {
+        "sequence-bias": sequence_bias,
+        "token-bias": token_bias,
+        "encoder-repetition-penalty": encoder_repetition_penalty,
+        "repetition-penalty": repetition_penalty,
+        "frequency-penalty": frequency_penalty,
+        "presence-penalty": presence_penalty,
+        "no-repeat-ngram": no_repeated_ngrams,
+        "encoder-no-repeat-ngram": encoder_no_repeated_ngrams,
+        "bad-words": bad_words,
+        "min-length": minimum_length,
+        "forced-first": forced_first,
+        "forced-last": forced_last,
+        "length-decay": length_decay,
+        "suppress": suppressed,
+        "suppress-first": suppressed_first,
+        "task-rules": task_rules,
+        "top-n-sigma": top_n_sigma,
+        "temperature": temperature,
+        "top-k": top_k,
+        "top-p": top_p,
+        "min-p": min_p,
+        "typical": typical,
+        "epsilon-cutoff": epsilon_cutoff,
+        "eta-cutoff": eta_cutoff,
+    },
+)
+
+
+class Chain:
+    """One processor of those that have a value, in the table's order."""
+
+    def __init__(self, values: Mapping[str, Any], ends: Collection[int] = ()) -> None:
+        given = {**values, "task-rules": sorted(ends)}
+        self._plain = not any(value is not None for value in values.values())
+        self._steps = [
+            make(given[name]) for name, make in PROCESSORS.items() if given.get(name) is not None
+        ]
+
+    def idle(self, rows: Sequence[Row]) -> bool:
+        """Whether nothing would change."""
+        return self._plain and not any(row.task.ruled for row in rows)
+
+    def __call__(self, logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        """What is left of the logits; the very same tensor where nothing changes."""
+        if self.idle(rows):
+            return logits_RV
+        for step in self._steps:
+            logits_RV = step(logits_RV, rows)
+        return logits_RV

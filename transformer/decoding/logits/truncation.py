@@ -1,0 +1,153 @@
+"""Processors that sharpen a distribution or cut its tail, whatever was written.
+
+Shape suffixes: R rows, V vocabulary. What is forbidden becomes -inf.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..bounds import check, check_size
+from ..request import Processor, Row
+
+_FORBIDDEN = float("-inf")
+_FEW = 512
+
+
+def temperature(value: float) -> Processor:
+    """`softmax(logits / τ)`: below 1 sharper, above 1 flatter."""
+    allowed = "between 0.001 and 1000 (0 is greedy search)"
+    check("temperature", 1e-3 <= value <= 1e3, value, allowed)
+    return lambda logits_RV, _rows: logits_RV / value
+
+
+def top_k(value: float) -> Processor:
+    """Keep the k most likely tokens."""
+    check_size("top-k", value)
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        least_R1 = logits_RV.topk(min(int(value), logits_RV.size(-1))).values[:, -1:]
+        return logits_RV.masked_fill(logits_RV < least_R1, _FORBIDDEN)
+
+    return process
+
+
+def top_p(value: float) -> Processor:
+    """Keep the fewest tokens whose probabilities sum to at least p; arXiv 1904.09751."""
+    check("top-p", 0 < value <= 1, value, "above 0 and at most 1")
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        chances_RV = logits_RV.softmax(dim=-1)
+        for count in _sizes(logits_RV):
+            chances_RC, order_RC = chances_RV.topk(count)
+            masses_RC = chances_RC.cumsum(dim=-1)
+            if count == logits_RV.size(1) or bool((masses_RC[:, -1] >= value).all()):
+                break
+        dropped_RV = torch.ones_like(logits_RV, dtype=torch.bool)
+        dropped_RV.scatter_(1, order_RC, masses_RC - chances_RC >= value)
+        return logits_RV.masked_fill(dropped_RV, _FORBIDDEN)
+
+    return process
+
+
+def min_p(value: float) -> Processor:
+    """Keep tokens at least p times as likely as the likeliest; arXiv 2407.01082."""
+    check("min-p", 0 <= value <= 1, value, "between 0 and 1")
+    floor = math.log(value) if value > 0 else _FORBIDDEN
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        best_R1 = logits_RV.amax(dim=-1, keepdim=True)
+        return logits_RV.masked_fill(logits_RV < best_R1 + floor, _FORBIDDEN)
+
+    return process
+
+
+def top_n_sigma(value: float) -> Processor:
+    """Keep logits of at least `max - n·σ`; arXiv 2411.07641.
+
+    σ is the standard deviation of the logits that are not forbidden, in which their squares are
+    divided by their number, so that one alone has σ = 0; the paper's program divides by one less.
+    """
+    check("top-n-sigma", 0 < value < math.inf, value, "above 0")
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        out_RV = logits_RV.isneginf()
+        counts_R1 = (~out_RV).sum(dim=-1, keepdim=True).clamp(min=1)
+        means_R1 = logits_RV.masked_fill(out_RV, 0.0).sum(dim=-1, keepdim=True) / counts_R1
+        from_mean_RV = (logits_RV - means_R1).masked_fill(out_RV, 0.0)
+        sigmas_R1 = (from_mean_RV.square().sum(dim=-1, keepdim=True) / counts_R1).sqrt()
+        least_R1 = logits_RV.amax(dim=-1, keepdim=True) - value * sigmas_R1
+        return logits_RV.masked_fill(logits_RV < least_R1, _FORBIDDEN)
+
+    return process
+
+
+def typical(value: float) -> Processor:
+    """Keep the fewest tokens of mass p whose `-log p` is nearest to the entropy; 2202.00666."""
+    check("typical", 0 < value <= 1, value, "above 0 and at most 1")
+    if value == 1:  # the rounding of a sum to 1 would drop the farthest
+        return lambda logits_RV, _rows: logits_RV
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        logs_RV = logits_RV.log_softmax(dim=-1)
+        distances_RV = (logs_RV + _entropy(logs_RV)).abs()
+        reached_R1 = _distance_of_mass(distances_RV, logs_RV, value)
+        return logits_RV.masked_fill(distances_RV > reached_R1, _FORBIDDEN)
+
+    return process
+
+
+def epsilon_cutoff(value: float) -> Processor:
+    """Keep tokens at least as likely as ε, and the likeliest; arXiv 2210.15191."""
+    check("epsilon-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
+    return lambda logits_RV, _rows: _likely(logits_RV, logits_RV.softmax(dim=-1), value)
+
+
+def eta_cutoff(value: float) -> Processor:
+    """Keep tokens at least as likely as `min(ε, √ε·e^-H)`, H the entropy; arXiv 2210.15191."""
+    check("eta-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
+
+    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+        del rows
+        logs_RV = logits_RV.log_softmax(dim=-1)
+        least_R1 = (math.sqrt(value) * (-_entropy(logs_RV)).exp()).clamp(max=value)
+        return _likely(logits_RV, logs_RV.exp(), least_R1)
+
+    return process
+
+
+def _sizes(logits_RV: Tensor) -> tuple[int, ...]:
+    """Choose how many of the likeliest tokens to sort, in turn: few are enough as a rule, but to
+    read whether they are a GPU would have to wait."""
+    size = logits_RV.size(1)
+    return (_FEW, size) if logits_RV.device.type == "cpu" and size > _FEW else (size,)
+
+
+def _distance_of_mass(distances_RV: Tensor, logs_RV: Tensor, mass: float) -> Tensor:
+    """Up to which distance (R, 1) tokens have this mass between them. Few are enough as a rule, and
+    to find them takes a sixth of the time of sorting all."""
+    for count in _sizes(logs_RV):
+        nearest_RC, order_RC = distances_RV.topk(count, largest=False)
+        masses_RC = logs_RV.gather(1, order_RC).exp().cumsum(dim=-1)
+        if count == logs_RV.size(1) or bool((masses_RC[:, -1] >= mass).all()):
+            break
+    last_R1 = (masses_RC < mass).sum(dim=-1, keepdim=True).clamp(max=count - 1)
+    return nearest_RC.gather(1, last_R1)
+
+
+def _entropy(logs_RV: Tensor) -> Tensor:
+    """`-Σ p·log p` (R, 1); what is forbidden adds nothing."""
+    return -(logs_RV * logs_RV.exp()).nansum(dim=-1, keepdim=True)
+
+
+def _likely(logits_RV: Tensor, chances_RV: Tensor, least: Tensor | float) -> Tensor:
+    """Keep what has at least this chance, and the likeliest, so that something is left."""
+    dropped_RV = (chances_RV < least) & (logits_RV < logits_RV.amax(dim=-1, keepdim=True))
+    return logits_RV.masked_fill(dropped_RV, _FORBIDDEN)

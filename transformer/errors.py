@@ -1,0 +1,50 @@
+"""The errors of this package: mistakes that are the user's, each with the program's exit code.
+
+ValueError
+├── UnknownNameError          2   a name that no registry, recipe or option knows
+├── ConfigError               2   settings that describe nothing possible
+│   ├── MissingExtraError     1   an optional package that is not installed
+│   └── DivergedError         1   training without finite numbers
+└── LineError                 4   a line that cannot be answered
+    └── PromptError           4   a prompt that does not fit the model
+"""
+
+from typing import ClassVar
+
+
+class UnknownNameError(ValueError):
+    """A name that no registry, recipe or option knows. The message names the nearest ones."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ConfigError(ValueError):
+    """Settings that describe no possible network, search or run."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class MissingExtraError(ConfigError):
+    """An optional package that something needs and that is not installed."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, package: str, *, extra: str, instead: str = "") -> None:
+        remedy = f"pip install 'transduce[{extra}]'{f', or {instead}' if instead else ''}"
+        super().__init__(f"{what}: this needs {package}; {remedy}")
+
+
+class DivergedError(ConfigError):
+    """Training whose loss or gradients are no finite numbers any more."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class LineError(ValueError):
+    """A line that cannot be answered. Only this line fails."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class PromptError(LineError):
+    """A prompt that does not fit the model."""

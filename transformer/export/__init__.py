@@ -1,0 +1,6 @@
+"""Model folders written: our own format, published ones, CTranslate2's."""
+
+from .convert import PUBLISHED, TARGETS, convert_model
+from .save import average_models, model_card, save_model
+
+__all__ = ["PUBLISHED", "TARGETS", "average_models", "convert_model", "model_card", "save_model"]

@@ -1,0 +1,201 @@
+"""A model folder written anew: for other programs, or as one of ours."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from checkpoints import (
+    WEIGHTS,
+    CheckpointError,
+    Tensors,
+    save_tensors,
+    to_json,
+    verify,
+    write_folder,
+)
+from checkpoints.convert import CONVERTERS, MODEL_TYPE, Fields, Options, UnmappedError, sines_first
+from tokenizer import TOKENIZER_FILES
+
+from ..config import TransformerConfig, config_from_fields, config_to_fields
+from ..errors import ConfigError, UnknownNameError
+from ..loading.chat import CHAT_FILES, chat_template_text, write_chat_template
+from ..loading.generation_config import GENERATION
+from ..loading.load import TOKENIZER, LoadedModel, build, equip
+from ..loading.model_folder import CONFIG, Description, describe, find_model
+from ..registry import nearest
+from .ctranslate2 import export_ctranslate2
+from .save import CARD, given, model_card, save_model
+
+PUBLISHED = "huggingface"  # whichever family can express the network
+CTRANSLATE2 = "ctranslate2"
+TARGETS = (PUBLISHED, CTRANSLATE2, *CONVERTERS)
+TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
+
+# What matters to training alone, and what to networks of one kind alone.
+_TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
+_ONLY_WITH = (
+    ("positions", ("rotary",), ("rotary_base", "rotary_scaling")),
+    ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
+    ("attention", ("sliding",), ("window", "global_tokens")),
+    ("shape", ("encoder-decoder",), ("share_embeddings",)),
+)
+
+
+class Expressed(NamedTuple):
+    """A network as one of a published family."""
+
+    model_type: str
+    options: Fields  # config.json's
+    tensors: dict[str, Tensor]
+
+
+def convert_model(path: Path, out: Path, *, to: str) -> str:
+    """Write a model folder as one of `to`, an entry of TARGETS; returns the family's name.
+
+    Weights keep the type that they are stored in. Raises ConfigError naming what cannot be kept.
+    """
+    if to not in TARGETS:
+        raise UnknownNameError(f"no format is called {to!r}; {nearest(to, TARGETS)}")
+    folder = find_model(path)
+    verify(folder)
+    described = describe(folder)
+    loaded = equip(described, build(described, dtype=stored_dtype(described)))
+    if to == MODEL_TYPE:
+        write_folder(out, lambda place: _write_own(place, loaded))
+        return to
+    if to == CTRANSLATE2:
+        export_ctranslate2(loaded, out)
+        return to
+    expressed = express(loaded, to)
+    write_folder(out, lambda place: _write_published(place, loaded, expressed))
+    return expressed.model_type
+
+
+def stored_dtype(described: Description) -> torch.dtype:
+    """What a folder's floating-point weights are stored as; the first of them counts."""
+    dtypes = (header.dtype for header in described.weights.values())
+    floating = (dtype for dtype in dtypes if dtype is not None and dtype.is_floating_point)
+    return next(floating, torch.float32)
+
+
+def express(loaded: LoadedModel, to: str) -> Expressed:
+    """A model as one of a family or, for `huggingface`, of the first that has such networks."""
+    reasons: dict[str, str] = {}
+    families = [name for name in CONVERTERS if name != MODEL_TYPE] if to == PUBLISHED else [to]
+    for name in families:
+        for fields, tensors in _guises(loaded):
+            try:
+                return _as_family(name, fields, tensors)
+            except ConfigError as error:
+                reasons[name] = str(error)
+    if to == PUBLISHED:
+        raise ConfigError(f"no published family has networks like that of {loaded.folder}")
+    raise ConfigError(f"{loaded.folder} cannot be a {to} model: {reasons[to]}")
+
+
+def _guises(loaded: LoadedModel) -> Iterator[tuple[Fields, dict[str, Tensor]]]:
+    """The network as it is, and with its features in another order where families want that."""
+    fields, tensors = config_to_fields(loaded.config), dict(loaded.model.state_dict())
+    yield fields, tensors
+    if fields["positions"] == "sinusoidal" and fields["d_model"] % 2 == 0:
+        moved, moved_fields = sines_first(tensors, fields)
+        yield moved_fields, moved
+
+
+def _as_family(name: str, fields: Fields, tensors: dict[str, Tensor]) -> Expressed:
+    """The family's options and tensors, which must read back as the same network."""
+    family, config = CONVERTERS[name], config_from_fields(fields)
+    options = family.write(fields)
+    try:
+        stored = dict(family.store(tensors, fields))
+        back = config_from_fields(family.read(Options(options, "its options"), Tensors(stored)))
+    except UnmappedError as error:
+        raise ConfigError(f"it has no {error.args[0]}") from None
+    except CheckpointError as error:
+        raise ConfigError(str(error)) from None
+    was, would_be = _network(config), _network(back)
+    for field, value in was.items():
+        if value != would_be[field]:
+            raise ConfigError(f"{field} would be {would_be[field]!r}, and is {value!r}")
+    return Expressed(name, options, stored)
+
+
+def _network(config: TransformerConfig) -> Fields:
+    """The fields that the network's numbers depend on, with nothing left to defaults."""
+    fields = config_to_fields(config)
+    fields["kv_heads"], fields["d_head"] = config.key_value_heads, config.head_width
+    fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale
+    fields["source_vocab_size"] = config.source_vocabulary
+    idle = set(_TRAINING.split())
+    for field, kinds, others in _ONLY_WITH:
+        idle.update(() if fields[field] in kinds else others)
+    return {name: value for name, value in fields.items() if name not in idle}
+
+
+def _write_own(place: Path, loaded: LoadedModel) -> None:
+    card = {"converted from": loaded.folder.name}
+    weights = loaded.model.state_dict()
+    save_model(
+        place, loaded.config, weights, loaded.tokenizer, card=card, generation=loaded.generation
+    )
+    if (loaded.folder / TOKENIZER).is_file():
+        _copy_tokenizer(loaded.folder, place)
+        return
+    if loaded.writer is not loaded.tokenizer:
+        (place / TARGET_TOKENIZER).write_text(loaded.writer.to_json(), encoding="utf-8")
+    template = chat_template_text(loaded.folder)
+    if template is not None:
+        write_chat_template(place, template)
+
+
+def _write_published(place: Path, loaded: LoadedModel, expressed: Expressed) -> None:
+    settings = given(loaded.generation)
+    if loaded.config.shape == "encoder-decoder" and loaded.start_id is not None:
+        settings["decoder_start_token_id"] = loaded.start_id
+    config = {
+        "model_type": expressed.model_type,
+        "architectures": [CONVERTERS[expressed.model_type].architecture],
+        "dtype": str(next(iter(expressed.tensors.values())).dtype).removeprefix("torch."),
+        **{name: value for name, value in settings.items() if name.endswith("_token_id")},
+        **expressed.options,
+    }
+    (place / CONFIG).write_text(to_json(config), encoding="utf-8")
+    (place / GENERATION).write_text(to_json(settings), encoding="utf-8")
+    card = {"converted from": loaded.folder.name}
+    (place / CARD).write_text(model_card(loaded.config, card), encoding="utf-8")
+    save_tensors(place / WEIGHTS, expressed.tensors)
+    _copy_tokenizer(loaded.folder, place)
+    if not (loaded.folder / TOKENIZER_CONFIG).is_file():
+        _write_tokenizer(place, loaded)
+
+
+def _copy_tokenizer(folder: Path, place: Path) -> None:
+    for name in (*TOKENIZER_FILES, *CHAT_FILES):
+        if name != CONFIG and (folder / name).is_file():
+            shutil.copyfile(folder / name, place / name)
+
+
+def _write_tokenizer(place: Path, loaded: LoadedModel) -> None:
+    """What transformers needs besides our own tokenizer.json: names of special tokens, and what
+    stands around a source text."""
+    generation, tokenizer = loaded.generation, loaded.tokenizer
+    ids = {
+        "bos_token": generation.bos_token_id,
+        "eos_token": generation.end_id,
+        "pad_token": generation.pad_token_id,
+        "unk_token": tokenizer.role("unknown"),
+    }
+    names = {role: tokenizer.token(i) for role, i in ids.items() if i is not None}
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": loaded.config.max_positions,
+        "clean_up_tokenization_spaces": False,
+        **names,
+    }
+    (place / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
+    frame = loaded.frame if loaded.config.has_encoder else tokenizer.frame()
+    (place / TOKENIZER).write_text(tokenizer.to_json(frame=frame), encoding="utf-8")

@@ -1,0 +1,238 @@
+"""Models for CTranslate2, through its own specification of a Transformer."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from checkpoints import write_folder
+from tokenizer import Tokenizer
+
+from ..config import TransformerConfig
+from ..errors import ConfigError, MissingExtraError
+from ..feedforward import FEEDFORWARDS
+from ..layers import CrossLayer, Layer, Stack
+from ..loading.load import TOKENIZER, LoadedModel
+from ..registry import Table
+
+_ACTIVATIONS = Table(
+    "activation of CTranslate2",
+    {
+        "relu": "RELU",
+        "reglu": "RELU",
+        "gelu": "GELU",
+        "geglu": "GELU",
+        "gelu-tanh": "GELUTanh",
+        "geglu-tanh": "GELUTanh",
+        "gelu-sigmoid": "GELUSigmoid",
+        "silu": "SWISH",
+        "swiglu": "SWISH",
+    },
+)
+
+
+def export_ctranslate2(loaded: LoadedModel, out: Path) -> None:
+    """Write a folder that CTranslate2 loads, with the tokenizer beside it.
+
+    Raises MissingExtraError without the library, ConfigError for networks that it does not have.
+    """
+    try:
+        from ctranslate2 import specs  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise MissingExtraError("models for CTranslate2", "ctranslate2", extra="export") from None
+    config = loaded.config
+    _check(config)
+    shared = {
+        "pre_norm": config.norm_placement == "pre",
+        "no_final_norm": not config.final_norm,
+        "activation": specs.common_spec.Activation[_ACTIVATIONS[config.feedforward]],
+        "layernorm_embedding": config.embedding_norm,
+        "ffn_glu": FEEDFORWARDS[config.feedforward].gated,
+        "rms_norm": config.norm == "rmsnorm",
+    }
+    if config.has_encoder:
+        layers = (config.encoder_layers, config.decoder_layers)
+        relative = config.positions == "relative"
+        spec = specs.TransformerSpec.from_config(
+            layers, config.heads, relative_attention_bias=relative, **shared
+        )
+        _encoder(spec.encoder, loaded)
+        _sides(spec, loaded)
+    else:
+        spec = specs.TransformerDecoderModelSpec.from_config(
+            config.decoder_layers, config.heads, **_rotary(config), **_heads(config), **shared
+        )
+        spec.register_vocabulary(_names(loaded.tokenizer, config.vocab_size))
+    _decoder(spec.decoder, loaded)
+    _settings(spec.config, loaded)
+    spec.validate()
+    spec.optimize()
+    write_folder(out, lambda place: _write(place, spec, loaded))
+
+
+def _check(config: TransformerConfig) -> None:
+    """Refuse what CTranslate2 computes otherwise, or not at all."""
+    two = config.has_encoder and config.has_decoder
+    fine = {
+        "shape": config.has_decoder,
+        "positions": config.positions in _positions(two=two),
+        "attention": config.attention == "full",
+        "head": config.head == "linear",
+        "token_types": config.token_types == 0,
+        "kv_heads": not two or config.key_value_heads == config.heads,
+        "rotary_scaling": config.rotary_scaling is None,
+        "final_norm": config.norm_placement == "pre" or not config.final_norm,
+    }
+    for name, supported in fine.items():
+        if not supported:
+            raise ConfigError(
+                f"CTranslate2 has no such networks: {name} is {getattr(config, name)!r}"
+            )
+
+
+def _positions(*, two: bool) -> set[str]:
+    tables = {"learned", "sinusoidal", "sinusoidal-halves", "sinusoidal-tensor2tensor"}
+    return {*tables, "relative" if two else "rotary"}
+
+
+def _rotary(config: TransformerConfig) -> dict[str, Any]:
+    if config.positions != "rotary":
+        return {}
+    return {"rotary_dim": 0, "rotary_interleave": False, "rotary_base": config.rotary_base}
+
+
+def _heads(config: TransformerConfig) -> dict[str, Any]:
+    grouped = {"num_heads_kv": config.key_value_heads}
+    apart = {"head_dim": config.head_width}
+    return {
+        **(grouped if config.key_value_heads != config.heads else {}),
+        **(apart if config.head_width * config.heads != config.d_model else {}),
+    }
+
+
+def _encoder(spec: Any, loaded: LoadedModel) -> None:
+    model = loaded.model
+    assert model.encoder is not None
+    embedding = model.source_embedding or model.embedding
+    _stack(spec, model.encoder, loaded, embedding_norm=0)
+    spec.embeddings[0].weight = embedding.weight
+
+
+def _decoder(spec: Any, loaded: LoadedModel) -> None:
+    model = loaded.model
+    assert model.decoder is not None
+    _stack(spec, model.decoder, loaded, embedding_norm=-1)
+    spec.embeddings.weight = model.embedding.weight
+    weight, bias = model.projection()
+    spec.projection.weight = weight
+    if bias is not None:
+        spec.projection.bias = bias
+    if loaded.config.output_scale != 1.0:
+        spec.scale_outputs = loaded.config.output_scale
+
+
+def _stack(spec: Any, stack: Stack, loaded: LoadedModel, *, embedding_norm: int) -> None:
+    config = loaded.config
+    spec.scale_embeddings = math.sqrt(config.d_model) if config.embedding_scale else 1.0
+    if config.positions not in {"relative", "rotary"}:
+        places = torch.arange(config.max_positions)[None]
+        nothing = torch.zeros(1, config.max_positions, config.d_model)
+        spec.position_encodings.encodings = stack.positions.embed(nothing, places)[0]
+    if config.final_norm:
+        _norm(spec.layer_norm, stack.norm)
+    if config.embedding_norm:
+        _norm(spec.layernorm_embedding, loaded.model.embedding_norms[embedding_norm])
+    for layer_spec, layer in zip(spec.layer, stack.layers, strict=True):
+        assert isinstance(layer, Layer)
+        _layer(layer_spec, layer, config)
+        if config.positions == "relative":
+            bias = stack.positions.get_parameter("embedding.weight")
+            layer_spec.self_attention.relative_attention_bias = bias
+            farthest = torch.tensor(config.relative_max_distance, dtype=torch.int32)
+            layer_spec.self_attention.relative_attention_max_distance = farthest.numpy()
+
+
+def _layer(spec: Any, layer: Layer, config: TransformerConfig) -> None:
+    _linear(spec.self_attention.linear[0], layer.attention.qkv)
+    _linear(spec.self_attention.linear[1], layer.attention.out)
+    _norm(spec.self_attention.layer_norm, layer.attention_residual.norm)
+    attentions = [spec.self_attention]
+    if isinstance(layer, CrossLayer):
+        attentions.append(spec.attention)
+        _linear(spec.attention.linear[0], layer.cross.q)
+        _linear(spec.attention.linear[1], layer.cross.kv)
+        _linear(spec.attention.linear[2], layer.cross.out)
+        _norm(spec.attention.layer_norm, layer.cross_residual.norm)
+    if config.attention_scale is not None:
+        for attention in attentions:
+            attention.queries_scale = config.attention_scale
+    _feedforward(spec.ffn, layer)
+
+
+def _feedforward(spec: Any, layer: Layer) -> None:
+    up = layer.feedforward.up
+    parts = 2 if layer.feedforward.kind.gated else 1
+    weights = up.weight.chunk(parts)
+    biases = up.bias.chunk(parts) if up.bias is not None else [None] * parts
+    specs = [spec.linear_0, spec.linear_0_noact] if parts == 2 else [spec.linear_0]
+    for part, weight, bias in zip(specs, weights, biases, strict=True):
+        _matrix(part, weight, bias)
+    _linear(spec.linear_1, layer.feedforward.down)
+    _norm(spec.layer_norm, layer.feedforward_residual.norm)
+
+
+def _linear(spec: Any, linear: nn.Linear) -> None:
+    _matrix(spec, linear.weight, linear.bias)
+
+
+def _matrix(spec: Any, weight: Tensor, bias: Tensor | None) -> None:
+    spec.weight = weight.contiguous()
+    if bias is not None:
+        spec.bias = bias.contiguous()
+
+
+def _norm(spec: Any, norm: nn.Module) -> None:
+    spec.gamma = norm.get_parameter("weight")
+    if isinstance(norm, nn.LayerNorm):
+        spec.beta = norm.bias
+
+
+def _sides(spec: Any, loaded: LoadedModel) -> None:
+    config = loaded.config
+    spec.register_source_vocabulary(_names(loaded.tokenizer, config.source_vocabulary))
+    spec.register_target_vocabulary(_names(loaded.writer, config.vocab_size))
+
+
+def _names(tokenizer: Tokenizer, size: int) -> list[str]:
+    """All tokens by name, and names for ids that the tokenizer leaves unused.
+
+    A piece that a tokenizer only writes is kept with a space before it: that is not its name.
+    """
+    names = [tokenizer.token(token) for token in range(size)]
+    plain = [n[1:] if n and len(n) > 1 and n[0] == " " else n for n in names]
+    return [f"<unused {i}>" if name is None else name for i, name in enumerate(plain)]
+
+
+def _settings(settings: Any, loaded: LoadedModel) -> None:
+    generation, writer = loaded.generation, loaded.writer
+    settings.layer_norm_epsilon = loaded.config.norm_eps
+    unknown = writer.role("unknown")
+    names = {
+        "bos_token": generation.bos_token_id,
+        "eos_token": generation.end_id,
+        "unk_token": generation.end_id if unknown is None else unknown,
+    }
+    if loaded.config.has_encoder:
+        names["decoder_start_token"] = loaded.start_id
+    for name, token in names.items():
+        if token is not None:
+            setattr(settings, name, writer.token(token))
+
+
+def _write(place: Path, spec: Any, loaded: LoadedModel) -> None:
+    spec.save(str(place))
+    loaded.tokenizer.save(place / TOKENIZER)
+    if loaded.writer is not loaded.tokenizer:
+        loaded.writer.save(place / "target_tokenizer.json")

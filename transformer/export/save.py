@@ -1,0 +1,92 @@
+"""From a model to a folder that holds all it needs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from torch import Tensor
+
+from checkpoints import (
+    WEIGHTS,
+    CheckpointError,
+    average_weights,
+    save_tensors,
+    to_json,
+    verify,
+    write_folder,
+)
+from checkpoints.convert import CONVERTERS, MODEL_TYPE
+from tokenizer import Tokenizer
+
+from ..config import TransformerConfig, config_to_fields
+from ..loading.generation_config import GENERATION, GenerationConfig, generation_config
+from ..loading.load import TOKENIZER
+from ..loading.model_folder import CONFIG, find_model, read_config
+from ..parameters import count_parameters
+
+CARD = "README.md"
+
+
+def save_model(
+    folder: Path,
+    config: TransformerConfig,
+    weights: Mapping[str, Tensor],
+    tokenizer: Tokenizer,
+    *,
+    card: Mapping[str, Any],
+    generation: GenerationConfig | None = None,
+) -> None:
+    """Fill a folder with all that a model needs to run. Use it inside `write_folder`.
+
+    Without settings of decoding, they are what the tokenizer's special tokens give.
+    """
+    own = CONVERTERS[MODEL_TYPE]
+    write = _writer(folder)
+    write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config_to_fields(config))}))
+    write(GENERATION, to_json(given(generation or generation_config(tokenizer))))
+    write(TOKENIZER, tokenizer.to_json())
+    write(CARD, model_card(config, card))
+    save_tensors(folder / WEIGHTS, weights)
+
+
+def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None) -> list[Path]:
+    """Write a model whose weights are the mean of others'; of a run, its (last) checkpoints'.
+
+    Returns the folders averaged. Raises CheckpointError where they are not of one kind.
+    """
+    folders: list[Path] = []
+    for path in paths:
+        kept = sorted((path / "checkpoints").glob("step-*"))
+        folders += kept[-last:] if kept and last else kept or [find_model(path)]
+    for folder in folders:
+        verify(folder)
+    config = read_config(folders[0])
+    tokenizer = Tokenizer.load(folders[0] / TOKENIZER)
+    for folder in folders[1:]:
+        same = (folder / TOKENIZER).read_bytes() == (folders[0] / TOKENIZER).read_bytes()
+        if read_config(folder) != config or not same:
+            raise CheckpointError(f"{folder} is another model than {folders[0]}: no mean of both")
+    weights = average_weights(folders)
+    card = {"averaged": ", ".join(folder.name for folder in folders)}
+    write_folder(out, lambda place: save_model(place, config, weights, tokenizer, card=card))
+    return folders
+
+
+def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
+    """A README.md for a model: what it is and how it came about."""
+    verb = "translate" if config.shape == "encoder-decoder" else "generate"
+    rows = {"shape": config.shape, "parameters": f"{count_parameters(config):,}", **facts}
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    return f"# A {config.shape} Transformer\n\n| | |\n|---|---|\n{table}\n\n```\n\
+transduce {verb} -m .\n```\n"
+
+
+def given(config: GenerationConfig) -> dict[str, Any]:
+    """What settings of decoding say, without what they leave open."""
+    fields: dict[str, Any] = msgspec.to_builtins(config)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _writer(folder: Path) -> Callable[[str, str], int]:
+    return lambda name, text: (folder / name).write_text(text, encoding="utf-8")

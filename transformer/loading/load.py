@@ -1,0 +1,138 @@
+"""From a folder to a model that is ready to run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from checkpoints import CheckpointError, verify
+from tokenizer import Tokenizer, read_tokenizers
+
+from ..config import TransformerConfig
+from ..errors import ConfigError, UnknownNameError
+from ..model import Transformer
+from .generation_config import GenerationConfig, read_generation
+from .model_folder import Description, describe, find_model
+
+TOKENIZER = "tokenizer.json"
+Frame = tuple[list[int], list[int]]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to run, and what it needs to read and write text."""
+
+    model: Transformer
+    tokenizer: Tokenizer
+    generation: GenerationConfig
+    folder: Path
+    target_tokenizer: Tokenizer | None = None  # of texts that are written, where another
+
+    @property
+    def config(self) -> TransformerConfig:
+        """The network's configuration."""
+        return self.model.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.embedding.weight.device
+
+    @property
+    def writer(self) -> Tokenizer:
+        """The tokenizer of texts that are written."""
+        return self.target_tokenizer or self.tokenizer
+
+    @property
+    def start_id(self) -> int | None:
+        """What a decoder is given before the first token, where the model says so."""
+        start = self.generation.decoder_start_token_id
+        return self.generation.bos_token_id if start is None else start
+
+    @property
+    def frame(self) -> Frame:
+        """What an encoder finds before and after a text: what the tokenizer says, else the end."""
+        before, after = self.tokenizer.frame()
+        return (before, after) if before or after else ([], [self.generation.end_id])
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is a GPU where there is one. Raises ConfigError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(
+            f"no device is called {name!r}; allowed: auto, cpu, cuda, cuda:N"
+        ) from None
+    if device.type not in {"cpu", "cuda"}:
+        raise ConfigError(f"device {name} is not supported; allowed: auto, cpu, cuda, cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name}: {torch.cuda.device_count()} CUDA devices were found")
+    return device
+
+
+def load_model(
+    path: Path,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype = torch.float32,
+    trust_cache: bool = True,
+) -> LoadedModel:
+    """Load a model or run folder, ready to decode. Raises CheckpointError or TokenizerError.
+
+    Files whose sums were right once are summed again when they have changed, or always where the
+    cache is not trusted.
+    """
+    place = choose_device(device)
+    folder = find_model(path)
+    verify(folder, trust_cache=trust_cache)
+    described = describe(folder)
+    model = build(described, device=place, dtype=dtype)
+    return equip(described, model)
+
+
+def equip(described: Description, model: Transformer) -> LoadedModel:
+    """A folder's model with its tokenizers and settings."""
+    folder, config = described.folder, described.config
+    most = max(config.source_vocabulary, config.vocab_size)
+    source, target = read_tokenizers(folder, vocabulary=most)
+    sizes = {source: config.source_vocabulary, target: config.vocab_size}
+    for tokenizer, size in sizes.items():
+        ids = max(tokenizer.vocab_size, tokenizer.largest_id + 1)
+        if ids > size:
+            raise CheckpointError(
+                f"{folder}: the tokenizer has {ids:,} tokens, "
+                f"the model's vocabulary {size:,}; they do not belong together"
+            )
+    generation = read_generation(folder, described.options, target, config.vocab_size)
+    loaded = LoadedModel(model, source, generation, folder, target)
+    if config.has_encoder and config.has_decoder and (loaded.start_id or 0) >= config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: bos_token_id, with which a text starts, is {loaded.start_id}; "
+            f"the vocabulary has {config.vocab_size:,} tokens"
+        )
+    return loaded
+
+
+def build(
+    described: Description,
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Transformer:
+    """The network with the folder's weights, for evaluation: nothing is initialised first, and
+    weights that fit as they are stay views of their file.
+
+    Raises CheckpointError where they are not exactly the configuration's.
+    """
+    try:
+        with torch.device("meta"):
+            model = Transformer(described.config)
+    except (ConfigError, UnknownNameError) as error:
+        raise CheckpointError(f"{described.folder}: {error}") from None
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    tensors = described.family.load(described.weights, described.fields, shapes, dtype)
+    model.load_state_dict({name: t.to(device or t.device) for name, t in tensors}, assign=True)
+    return model.eval().requires_grad_(False)

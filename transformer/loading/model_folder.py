@@ -1,0 +1,89 @@
+"""Which folder a path means, and which network the folder holds."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from checkpoints import CheckpointError, Weights, lies_in, read_json, refuse_links_out
+from checkpoints.convert import Family, Fields, Options, family_of
+from tokenizer import TOKENIZER_FILES
+
+from ..config import TransformerConfig, config_from_fields, config_to_fields
+from ..errors import ConfigError
+from ..parameters import count_parameters
+from .chat import CHAT_FILES
+from .hub import fetch_model, is_hub_name
+
+CONFIG = "config.json"
+RUN = "run.json"  # in a run's folder: which checkpoint is best, which is last
+
+
+class Description(NamedTuple):
+    """A model folder, known from its configuration and its weights' headers."""
+
+    folder: Path
+    config: TransformerConfig
+    family: Family
+    weights: Weights
+    options: Fields  # config.json as it is
+
+    @property
+    def fields(self) -> Fields:
+        """Our configuration as plain values."""
+        return config_to_fields(self.config)
+
+
+def find_model(path: Path) -> Path:
+    """The model folder meant by a path: itself, or a run's best checkpoint, or its last, or that
+    of a model on the hub.
+
+    Raises CheckpointError saying what was found instead.
+    """
+    if (path / CONFIG).is_file():
+        return path
+    if (path / RUN).is_file():
+        pointers = read_json(path / RUN)
+        name = pointers.get("best") or pointers.get("last")
+        if isinstance(name, str) and lies_in(path, name) and (path / name / CONFIG).is_file():
+            return path / name
+        raise CheckpointError(f"the run {path} has no checkpoint yet")
+    if not path.exists():
+        if is_hub_name(path):
+            return fetch_model(path.as_posix())
+        raise CheckpointError(
+            f"there is no folder {path}; give a model's or a run's folder, or a "
+            "name on the hub (owner/name)"
+        )
+    raise CheckpointError(f"{path} is no model folder: it has no {CONFIG}")
+
+
+def describe(folder: Path) -> Description:
+    """What a model folder holds, whoever wrote it. Reads no weights. Raises CheckpointError."""
+    source = str(folder / CONFIG)
+    refuse_links_out(folder, (*TOKENIZER_FILES, *CHAT_FILES))
+    given = read_json(folder / CONFIG)
+    family = family_of(given, source)
+    weights = Weights(folder)
+    options = Options(given, source)
+    fields = family.read(options, weights)
+    options.finish()
+    try:
+        config = config_from_fields(fields)
+    except ConfigError as error:
+        raise CheckpointError(f"{source}: {error}") from None
+    _check_size(config, weights, source)
+    return Description(folder, config, family, weights, given)
+
+
+def read_config(folder: Path) -> TransformerConfig:
+    """The configuration of the network in a model folder. Raises CheckpointError."""
+    return describe(folder).config
+
+
+def _check_size(config: TransformerConfig, weights: Weights, source: str) -> None:
+    """Compare counts before anything is allocated, or a list of layers made."""
+    wanted, layers = count_parameters(config), config.encoder_layers + config.decoder_layers
+    if wanted > weights.elements or layers > len(weights):
+        raise CheckpointError(
+            f"{source} asks for {wanted:,} parameters in {layers:,} layers; the weights hold "
+            f"{weights.elements:,} in {len(weights):,} tensors"
+        )

@@ -1,0 +1,99 @@
+"""What a model folder holds, in words; from configurations and headers, so that any size shows at
+once."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+from checkpoints import read_json
+from checkpoints.convert import MODEL_TYPE
+from tokenizer import TOKENIZER_FILES
+
+from ..config import TransformerConfig
+from ..parameters import parameters_by_part
+from .generation_config import GENERATION
+from .model_folder import CONFIG, Description, describe, find_model
+
+Fact = tuple[str, str]
+
+
+def show_model(path: Path) -> list[Fact]:
+    """Facts by name, most important first. Raises CheckpointError."""
+    described = describe(find_model(path))
+    config = described.config
+    parts = parameters_by_part(config)
+    return [
+        ("folder", str(described.folder)),
+        ("family", str(described.options["model_type"])),
+        ("architecture", _architecture(config)),
+        ("layers", _layers(config)),
+        ("parameters", f"{sum(parts.values()):,}"),
+        *((f"  {part}", f"{count:,}") for part, count in parts.items()),
+        ("vocabulary", _vocabulary(config)),
+        ("context", f"{config.max_positions:,} tokens"),
+        ("weights", _weights(described)),
+        *_files(described),
+        *_provenance(described),
+        *_decoding(described),
+    ]
+
+
+def _architecture(config: TransformerConfig) -> str:
+    depth = {
+        "encoder": f"{config.encoder_layers} layers",
+        "decoder": f"{config.decoder_layers} layers",
+        "encoder-decoder": f"{config.encoder_layers} + {config.decoder_layers} layers",
+    }[config.shape]
+    heads = f"{config.heads} heads of {config.head_width}"
+    if config.key_value_heads != config.heads:
+        heads += f", {config.key_value_heads} of keys and values"
+    return f"{config.shape}, {depth}, width {config.d_model}, {heads}"
+
+
+def _layers(config: TransformerConfig) -> str:
+    window = f", window {config.window}" if config.attention == "sliding" else ""
+    return (
+        f"{config.positions} positions, {config.attention} attention{window}, "
+        f"{config.feedforward} feed-forward of {config.d_ff}, {config.norm_placement}-{config.norm}"
+    )
+
+
+def _vocabulary(config: TransformerConfig) -> str:
+    sizes = f"{config.vocab_size:,} tokens"
+    if config.source_vocabulary != config.vocab_size:
+        sizes = f"{config.source_vocabulary:,} source, {config.vocab_size:,} target tokens"
+    return f"{sizes}, head {config.head}{', tied' if config.tie_output else ''}"
+
+
+def _weights(described: Description) -> str:
+    """How many numbers of each type are stored."""
+    numbers: Counter[str] = Counter()
+    for header in described.weights.values():
+        name = "of an unread type" if header.dtype is None else str(header.dtype)
+        numbers[name.removeprefix("torch.")] += math.prod(header.shape)
+    types = ", ".join(f"{count:,} {name}" for name, count in numbers.most_common())
+    return f"{types} in {len(described.weights):,} tensors"
+
+
+def _files(described: Description) -> list[Fact]:
+    weights = {header.file for header in described.weights.values()}
+    others = {described.folder / name for name in (CONFIG, GENERATION, *TOKENIZER_FILES)}
+    there = sorted(path for path in weights | others if path.is_file())
+    return [("file", f"{path.name}, {path.stat().st_size:,} bytes") for path in there]
+
+
+def _provenance(described: Description) -> list[Fact]:
+    options = described.options
+    if options["model_type"] == MODEL_TYPE:
+        return [("written by", f"transduce, format {options['format_version']}")]
+    version, name = options.get("transformers_version"), options.get("_name_or_path")
+    known = [("written by", f"transformers {version}")] if version else []
+    return [*known, *([("name", str(name))] if name else [])]
+
+
+def _decoding(described: Description) -> list[Fact]:
+    path = described.folder / GENERATION
+    settings = read_json(path) if path.is_file() else {}
+    shown = {name: value for name, value in settings.items() if not name.startswith("_")}
+    listed = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
+    return [("decoding", listed)] if listed else []

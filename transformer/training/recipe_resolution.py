@@ -1,0 +1,146 @@
+"""From a recipe's layers to one that is known to make sense, before any work is done."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from tokenizer import TrainingOptions, check_options
+
+from ..config import TransformerConfig
+from ..errors import ConfigError, UnknownNameError
+from ..initialization import INITIALIZATIONS
+from ..model import Transformer
+from ..presets import preset_config
+from ..registry import nearest
+from .objectives import OBJECTIVES
+from .optimizers import OPTIMIZERS
+from .recipe import Recipe, merge, parse_setting, read_toml, recipe_from_fields
+from .schedules import SCHEDULES
+
+RECIPE = "recipe.toml"  # in a run's folder
+# What a run's saved state depends on: these keys cannot change on resuming (none: all of them).
+_FIXED: dict[str, tuple[str, ...]] = {
+    "data": (),
+    "tokenizer": (),
+    "training": ("optimizer", "ema", "batch_tokens", "accumulate", "context"),
+    "validation": ("metric",),
+}
+
+
+def resolve_recipe(
+    path: Path | None,
+    flags: Mapping[str, Any],
+    settings: Sequence[str],
+    *,
+    resumed: Path | None = None,
+) -> Recipe:
+    """Flags over settings over the recipe file, over a resumed run's recipe, over the defaults."""
+    old = read_toml(resumed / RECIPE) if resumed and (resumed / RECIPE).is_file() else {}
+    file = read_toml(path) if path is not None else {}
+    given = merge(old, file, *map(parse_setting, settings), flags)
+    objective = str(given.get("objective", Recipe().objective))
+    if objective not in OBJECTIVES:
+        raise UnknownNameError(f"objective is {objective!r}; {nearest(objective, OBJECTIVES)}")
+    return recipe_from_fields(merge(OBJECTIVES[objective].defaults, given))
+
+
+def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
+    """Find a recipe's mistakes before any work is done.
+
+    Raises ConfigError, UnknownNameError, TokenizerError, or OSError for a missing file.
+    """
+    objective, training = OBJECTIVES[recipe.objective], recipe.training
+    SCHEDULES.check(training.schedule)
+    OPTIMIZERS.check(training.optimizer)
+    if recipe.validation.metric not in objective.metrics:
+        raise ConfigError(
+            f"validation.metric is {recipe.validation.metric!r}; the objective "
+            f"{recipe.objective} has {', '.join(objective.metrics)}"
+        )
+    if init is None:
+        if not recipe.tokenizer.path:
+            check_options(tokenizer_options(recipe))
+        with torch.device("meta"):
+            model = Transformer(model_config(recipe, recipe.model.get("vocab_size") or 1))
+        INITIALIZATIONS.check(model.config.initialization)
+    elif recipe.model.keys() - {"preset"}:
+        raise ConfigError("--init takes a model as it is: leave all of [model] but preset out")
+    elif init.max_positions < objective.longest(recipe):
+        raise ConfigError(
+            f"the initial model has {init.max_positions} positions; the recipe trains on texts of "
+            f"up to {objective.longest(recipe)}: lower training.context or data.max_tokens"
+        )
+    elif recipe.tokenizer.path:
+        raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
+    elif init.shape != objective.shape:
+        raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
+    objective.check(recipe)
+    if "-" in data_paths(recipe):
+        raise ConfigError("training reads its text more than once, so not from stdin: give a file")
+    for path in [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]:
+        with Path(path).open("rb"):
+            pass
+
+
+def check_unchanged(folder: Path, recipe: Recipe) -> None:
+    """Raise ConfigError where the run in a folder is asked to become another one on resuming."""
+    old, new = (
+        msgspec.to_builtins(known)
+        for known in (recipe_from_fields(read_toml(folder / RECIPE)), recipe)
+    )
+    changed = [key for key in ("objective", "seed", "model") if old[key] != new[key]]
+    for section, keys in _FIXED.items():
+        changed += [
+            f"{section}.{key}"
+            for key in keys or new[section]
+            if old[section][key] != new[section][key]
+        ]
+    if changed:
+        raise ConfigError(
+            f"{folder} was started with another {', '.join(changed)}; that cannot change on "
+            "resuming: start a new run"
+        )
+
+
+def data_paths(recipe: Recipe) -> list[str]:
+    """The files that a recipe reads."""
+    data = {k: v for k, v in msgspec.to_builtins(recipe.data).items() if k != "columns"}
+    return [path for value in data.values() if isinstance(value, list) for path in value]
+
+
+def tokenizer_options(recipe: Recipe) -> TrainingOptions:
+    """How the recipe's tokenizer is to be trained."""
+    fields = {k: v for k, v in msgspec.to_builtins(recipe.tokenizer).items() if k != "path"}
+    return TrainingOptions(**{**fields, "special": tuple(recipe.tokenizer.special)})
+
+
+def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
+    """The recipe's preset with its changes, and the tokenizer's vocabulary where none is given.
+
+    Raises ConfigError where the shape is not the objective's or the vocabulary does not fit.
+    """
+    objective = OBJECTIVES[recipe.objective]
+    longest = objective.longest(recipe)
+    own = {"vocab_size": vocab_size, "max_positions": longest}
+    fields: dict[str, Any] = {**own, **recipe.model}
+    preset = fields.pop("preset")
+    config = preset_config(preset, **fields)
+    if config.shape != objective.shape:
+        raise ConfigError(
+            f"the objective {recipe.objective} trains {objective.shape} models; "
+            f"preset {preset} is {config.shape}"
+        )
+    if config.vocab_size < vocab_size:
+        raise ConfigError(
+            f"model.vocab_size is {config.vocab_size:,}, but the tokenizer has {vocab_size:,} "
+            "tokens; leave it out, or give at least as many"
+        )
+    if config.max_positions < longest:
+        raise ConfigError(
+            f"model.max_positions is {config.max_positions}, but the recipe trains on texts of "
+            f"up to {longest} tokens; raise it, or lower training.context or data.max_tokens"
+        )
+    return config

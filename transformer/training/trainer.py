@@ -1,0 +1,181 @@
+"""One step of training, and the state that steps change."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from checkpoints import flatten_optimizer, load_tensors, save_tensors, unflatten_optimizer
+
+from ..batch_loss import batch_loss
+from ..data import BatchLoader, Data
+from ..model import Transformer
+from .late import LateNumbers
+from .optimizers import OPTIMIZERS, RunningAverage, parameter_groups
+from .precision import forward_precision, tf32_rounding
+from .recipe import Recipe
+from .schedules import SCHEDULES
+
+
+def noise_seed(seed: int, step: int) -> int:
+    """Mix a run's seed and a step into 64 bits, for torch's generator on a CPU heeds the lower 32
+    alone."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
+
+
+class StepReport(NamedTuple):
+    """One step that was taken."""
+
+    step: int  # from 1
+    loss: float  # plain cross-entropy in nats a token, without smoothing
+    learning_rate: float
+    gradient_norm: float  # before clipping
+    tokens: int  # target tokens
+    seconds: float
+
+
+class SkippedStep(NamedTuple):
+    """One step that was not taken, for its loss or gradient is not finite: no weight changed."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    batches: str  # which data they hold
+
+
+class _Pending(NamedTuple):
+    """A step whose numbers have not been read yet."""
+
+    step: int
+    learning_rate: float
+    tokens: int
+    started: float
+
+
+class Trainer:
+    """A model and all that changes with it from step to step."""
+
+    def __init__(self, model: Transformer, data: Data, recipe: Recipe) -> None:
+        training = recipe.training
+        self.model, self.data, self.recipe = model, data, recipe
+        self.device = model.embedding.weight.device
+        self.schedule = SCHEDULES[training.schedule]
+        groups = parameter_groups(model, training.weight_decay)
+        self.optimizer = OPTIMIZERS[training.optimizer](groups, training)
+        self.average = RunningAverage(model, training.ema) if training.ema else None
+        self.steps_done = 0
+        self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)
+        self._numbers = LateNumbers(self.device)
+        self._pending: deque[_Pending] = deque()
+        self._read_at = 0.0
+        if training.compile:  # the function, not the module: names of weights stay as they are
+            object.__setattr__(model, "hidden", torch.compile(model.hidden, dynamic=True))
+
+    def step(self) -> None:
+        """Accumulate gradients over the step's batches, then update; `reports` says what came of
+        it.
+
+        Dropout is seeded from (seed, step), so that nothing random is carried from step to step.
+        Nothing is read from the device. Where the loss or the gradient's norm is no finite number,
+        weights, moments and averages stay as they are.
+        """
+        started = time.perf_counter()
+        training, number = self.recipe.training, self.steps_done + 1
+        self.model.train()
+        torch.manual_seed(noise_seed(self.recipe.seed, number))
+        tokens, batches = self._loader.step(self.steps_done)
+        nats = torch.zeros((), dtype=torch.float64, device=self.device)
+        with tf32_rounding(training.precision, self.device):
+            for batch in batches:
+                with self.forward_precision():
+                    loss, plain = batch_loss(self.model, batch, smoothing=training.label_smoothing)
+                (loss / tokens).backward()  # type: ignore[no-untyped-call]
+                nats += plain
+        rate = training.learning_rate * self.schedule(number, training.warmup, training.steps)
+        norm = self._update(rate, nats)
+        self.steps_done = number
+        self._numbers.put(torch.stack([nats / tokens, norm.double()]))
+        self._pending.append(_Pending(number, rate, tokens, started))
+
+    def _update(self, rate: float, nats: Tensor) -> Tensor:
+        """Change weights and their average by the gradients, if these are numbers; returns their
+        norm before clipping."""
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if clip := self.recipe.training.clip:
+            clip_grads_with_norm_(parameters, clip, norm)
+        finite = (nats + norm).isfinite()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # fused optimizers look at this themselves, so that nobody must wait for it
+        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(self.model.state_dict(), self.steps_done + 1, finite)
+        return norm
+
+    def reports(self, *, flush: bool = False) -> list[StepReport | SkippedStep]:
+        """Read what came of steps: on a CPU of all so far, on a GPU of all but the latest, unless
+        `flush`."""
+        found: list[StepReport | SkippedStep] = []
+        for loss, norm in self._numbers.take(flush=flush):
+            pending, now = self._pending.popleft(), time.perf_counter()
+            seconds, self._read_at = now - max(pending.started, self._read_at), now
+            if math.isfinite(loss + norm):
+                step, rate, tokens, _ = pending
+                found.append(StepReport(step, loss, rate, norm, tokens, seconds))
+            else:
+                found.append(SkippedStep(pending.step, loss, norm, self._describe(pending.step)))
+        return found
+
+    def _describe(self, step: int) -> str:
+        each = self.recipe.training.accumulate
+        return "; ".join(self.data.describe(n) for n in range((step - 1) * each, step * each))
+
+    def forward_precision(self) -> AbstractContextManager[None]:
+        """Compute matrix products in the recipe's precision, in training and in validation."""
+        return forward_precision(self.recipe.training.precision, self.device)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Transformer]:
+        """Show the model as it will be used: averaged if it is to be, without dropout."""
+        own = None
+        if self.average is not None:
+            own = {name: w.clone() for name, w in self.model.state_dict().items()}
+            self.model.load_state_dict(self.average.weights)
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            self.model.train()
+            if own is not None:
+                self.model.load_state_dict(own)
+
+    def save(self, folder: Path) -> None:
+        """Write what the next step needs: weights, their average, the optimizer's moments."""
+        save_tensors(folder / "weights.safetensors", self.model.state_dict())
+        state: dict[int, Any] = self.optimizer.state_dict()["state"]
+        save_tensors(folder / "optimizer.safetensors", flatten_optimizer(state))
+        if self.average is not None:
+            save_tensors(folder / "average.safetensors", self.average.weights)
+
+    def restore(self, folder: Path, steps_done: int) -> None:
+        """Go on from what `save` wrote after `steps_done` steps."""
+        self.model.load_state_dict(load_tensors(folder / "weights.safetensors"))
+        state = self.optimizer.state_dict()
+        state["state"] = unflatten_optimizer(load_tensors(folder / "optimizer.safetensors"))
+        self.optimizer.load_state_dict(state)
+        if self.average is not None:
+            saved = load_tensors(folder / "average.safetensors")
+            for name, tensor in saved.items():
+                self.average.weights[name].copy_(tensor)
+        self.steps_done = steps_done
