@@ -4,10 +4,11 @@ import pytest
 import torch
 import transformers
 
-from tests.convert.published import FAMILIES, edit
+from tests.families.published import FAMILIES, edit
 from tests.tokenizer.pretrained.folders import LLAMA, WORDS, sentencepiece_model, write
-from tests.tokenizer.pretrained.test_pairs import pieces, vocabulary
+from tests.tokenizer.pretrained.test_pairs import vocabulary
 from tokenizer import read_tokenizers
+from tokenizer.token_bytes import pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from checkpoints import CheckpointError
-from tests.convert.owned import own, small
-from tests.convert.published import VOCABULARY
+from tests.families.published import VOCABULARY
 from tests.loading.chats import backend
+from tests.loading.owned import own, small
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
 from transformer.export import convert_model
 from transformer.loading import Message, read_chat_template

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import transformers
 
-from checkpoints.convert import CONVERTERS, Options
 from transformer import PRESETS, preset_config
 from transformer.config import TransformerConfig, config_from_fields
+from transformer.families import CONVERTERS, ConfigReader
 
 # What transformers' own classes are without options, or with those of the released models.
 RELEASED: dict[str, tuple[str, Any, dict[str, Any]]] = {
@@ -47,7 +47,7 @@ class AllTensors:
 
 
 def published(family: str, made: Any) -> TransformerConfig:
-    fields = CONVERTERS[family].read(Options(made.to_dict(), "config.json"), AllTensors())
+    fields = CONVERTERS[family].read(ConfigReader(made.to_dict(), "config.json"), AllTensors())
     return config_from_fields(fields)
 
 

@@ -17,11 +17,18 @@ from checkpoints import (
     verify,
     write_folder,
 )
-from checkpoints.convert import CONVERTERS, MODEL_TYPE, Fields, Options, UnmappedError, sines_first
 from tokenizer import TOKENIZER_FILES
 
 from ..config import TransformerConfig, config_from_fields, config_to_fields
 from ..errors import ConfigError, UnknownNameError
+from ..families import (
+    CONVERTERS,
+    MODEL_TYPE,
+    ConfigReader,
+    Fields,
+    UnmappedError,
+    sines_first,
+)
 from ..loading.chat import CHAT_FILES, chat_template_text, write_chat_template
 from ..loading.generation_config import GENERATION
 from ..loading.load import TOKENIZER, LoadedModel, build, equip
@@ -112,7 +119,9 @@ def _as_family(name: str, fields: Fields, tensors: dict[str, Tensor]) -> Express
     options = family.write(fields)
     try:
         stored = dict(family.store(tensors, fields))
-        back = config_from_fields(family.read(Options(options, "its options"), Tensors(stored)))
+        back = config_from_fields(
+            family.read(ConfigReader(options, "its options"), Tensors(stored))
+        )
     except UnmappedError as error:
         raise ConfigError(f"it has no {error.args[0]}") from None
     except CheckpointError as error:

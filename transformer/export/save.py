@@ -16,10 +16,10 @@ from checkpoints import (
     verify,
     write_folder,
 )
-from checkpoints.convert import CONVERTERS, MODEL_TYPE
 from tokenizer import Tokenizer
 
 from ..config import TransformerConfig, config_to_fields
+from ..families import CONVERTERS, MODEL_TYPE
 from ..loading.generation_config import GENERATION, GenerationConfig, generation_config
 from ..loading.load import TOKENIZER
 from ..loading.model_folder import CONFIG, find_model, read_config

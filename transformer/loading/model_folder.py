@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from checkpoints import CheckpointError, Weights, lies_in, read_json, refuse_links_out
-from checkpoints.convert import Family, Fields, Options, family_of
 from tokenizer import TOKENIZER_FILES
 
 from ..config import TransformerConfig, config_from_fields, config_to_fields
 from ..errors import ConfigError
+from ..families import ConfigReader, Family, Fields, family_of
 from ..parameters import count_parameters
 from .chat import CHAT_FILES
 from .hub import fetch_model, is_hub_name
@@ -63,7 +63,7 @@ def describe(folder: Path) -> Description:
     given = read_json(folder / CONFIG)
     family = family_of(given, source)
     weights = Weights(folder)
-    options = Options(given, source)
+    options = ConfigReader(given, source)
     fields = family.read(options, weights)
     options.finish()
     try:

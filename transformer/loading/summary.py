@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from checkpoints import read_json
-from checkpoints.convert import MODEL_TYPE
 from tokenizer import TOKENIZER_FILES
 
 from ..config import TransformerConfig
+from ..families import MODEL_TYPE
 from ..parameters import parameters_by_part
 from .generation_config import GENERATION
 from .model_folder import CONFIG, Description, describe, find_model

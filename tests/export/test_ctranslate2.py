@@ -6,8 +6,8 @@ import ctranslate2
 import pytest
 import torch
 
-from tests.convert.owned import own, small
-from tests.convert.published import VOCABULARY
+from tests.families.published import VOCABULARY
+from tests.loading.owned import own, small
 from tests.models import tiny_config
 from tokenizer import Tokenizer
 from transformer.config import TransformerConfig

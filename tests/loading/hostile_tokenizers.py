@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.convert.damage import (
+from tests.loading.damage import (
     GENERATION,
     LFS,
     TOKENIZER,
@@ -22,7 +22,7 @@ from tests.convert.damage import (
     remove,
     sparse,
 )
-from tests.convert.hostile_configs import ANY_JSON
+from tests.loading.hostile_configs import ANY_JSON
 
 MERGES = b'{"version":"1.0","model":{"type":"BPE","vocab":{},"merges":['
 

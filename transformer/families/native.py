@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from .config_reader import ConfigReader, Fields, Names
 from .family import Family
-from .options import Fields, Names, Options
-from .rules import NameMap, Source
+from .name_map import NameMap, Source
 
 MODEL_TYPE, FORMAT_VERSION = "transduce", 1
 
@@ -18,12 +18,12 @@ class _Same(NameMap):
         return {name: Source((name,)) for name in names}
 
 
-def _read(options: Options, weights: Names) -> Fields:
+def _read(reader: ConfigReader, weights: Names) -> Fields:
     del weights
-    fields = options.everything()
+    fields = reader.everything()
     version = fields.pop("format_version", 0)
     if version != FORMAT_VERSION:
-        raise options.error(f"format version {version!r}; this program reads {FORMAT_VERSION}")
+        raise reader.error(f"format version {version!r}; this program reads {FORMAT_VERSION}")
     del fields["model_type"]
     return fields
 
@@ -32,4 +32,4 @@ def _write(fields: Fields) -> Fields:
     return {"format_version": FORMAT_VERSION, **fields}
 
 
-OWN = Family(read=_read, write=_write, names=lambda _fields: _Same(""))
+NATIVE = Family(read=_read, write=_write, names=lambda _fields: _Same(""))

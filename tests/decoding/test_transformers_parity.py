@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.convert.published import FAMILIES, make, padded
+from tests.families.published import FAMILIES, make, padded
 from transformer.decoding import SearchOptions
 from transformer.decoding.engine import write
 from transformer.decoding.request import Task

@@ -4,10 +4,10 @@
 from typing import Any
 
 from .activations import ACTIVATIONS, published_name
+from .config_reader import ConfigReader, Fields, Names
 from .family import Family
 from .gpt2 import tied
-from .options import Fields, Names, Options
-from .rules import NameMap
+from .name_map import NameMap
 
 _LAYERS = """
     head.weight = lm_head.weight
@@ -52,11 +52,11 @@ def _reader(
 ) -> Any:
     """A family's reader: what `own` says of its network, and the options that all have."""
 
-    def read(options: Options, weights: Names) -> Fields:
+    def read(reader: ConfigReader, weights: Names) -> Fields:
         for name, value in {**_FIXED, **fixed}.items():
-            options.must_be(name, value)
+            reader.must_be(name, value)
         return {
-            **_common(options, weights, act=act, scale=scale),
+            **_common(reader, weights, act=act, scale=scale),
             "position_offset": offset,
             **own,
         }
@@ -64,39 +64,39 @@ def _reader(
     return read
 
 
-def _common(options: Options, weights: Names, *, act: str, scale: bool) -> Fields:
-    heads = options.integer("encoder_attention_heads", 16)
-    options.must_be("decoder_attention_heads", heads)
-    width = options.integer("encoder_ffn_dim", 4096)
-    options.must_be("decoder_ffn_dim", width)
-    options.must_be("num_attention_heads", heads)
+def _common(reader: ConfigReader, weights: Names, *, act: str, scale: bool) -> Fields:
+    heads = reader.integer("encoder_attention_heads", 16)
+    reader.must_be("decoder_attention_heads", heads)
+    width = reader.integer("encoder_ffn_dim", 4096)
+    reader.must_be("decoder_ffn_dim", width)
+    reader.must_be("num_attention_heads", heads)
     return {
         "shape": "encoder-decoder",
-        **_vocabulary(options, weights),
-        "d_model": options.integer("d_model", 1024),
+        **_vocabulary(reader, weights),
+        "d_model": reader.integer("d_model", 1024),
         "d_ff": width,
-        "encoder_layers": options.integer("encoder_layers", 12),
-        "decoder_layers": options.integer("decoder_layers", 12),
+        "encoder_layers": reader.integer("encoder_layers", 12),
+        "decoder_layers": reader.integer("decoder_layers", 12),
         "heads": heads,
-        "max_positions": options.integer("max_position_embeddings", 1024),
-        "feedforward": options.choice("activation_function", ACTIVATIONS, act),
-        "embedding_scale": options.flag("scale_embedding", scale),
+        "max_positions": reader.integer("max_position_embeddings", 1024),
+        "feedforward": reader.choice("activation_function", ACTIVATIONS, act),
+        "embedding_scale": reader.flag("scale_embedding", scale),
         "output_bias": "final_logits_bias" in weights,
-        "dropout": options.number("dropout", 0.1),
-        "attention_dropout": options.number("attention_dropout", 0.0),
-        "activation_dropout": options.number("activation_dropout", 0.0),
+        "dropout": reader.number("dropout", 0.1),
+        "attention_dropout": reader.number("attention_dropout", 0.0),
+        "activation_dropout": reader.number("activation_dropout", 0.0),
         "initialization": "normal",
     }
 
 
-def _vocabulary(options: Options, weights: Names) -> Fields:
-    size = options.integer("vocab_size", 50_265)
-    target = options.integer("decoder_vocab_size", size)
-    shared = options.flag("share_encoder_decoder_embeddings", True)
-    if not options.flag("tie_word_embeddings", True):  # then nothing is one matrix
+def _vocabulary(reader: ConfigReader, weights: Names) -> Fields:
+    size = reader.integer("vocab_size", 50_265)
+    target = reader.integer("decoder_vocab_size", size)
+    shared = reader.flag("share_encoder_decoder_embeddings", True)
+    if not reader.flag("tie_word_embeddings", True):  # then nothing is one matrix
         shared = shared and "model.encoder.embed_tokens.weight" not in weights
     if shared and target != size:
-        raise options.error(
+        raise reader.error(
             f"decoder_vocab_size is {target}, vocab_size {size}: one matrix cannot have both"
         )
     embedding = "model.shared.weight" if shared else "model.decoder.embed_tokens.weight"
@@ -104,7 +104,7 @@ def _vocabulary(options: Options, weights: Names) -> Fields:
         "vocab_size": target,
         "share_embeddings": shared,
         "source_vocab_size": None if size == target else size,
-        "tie_output": tied(options, weights, True, "lm_head.weight", embedding),
+        "tie_output": tied(reader, weights, True, "lm_head.weight", embedding),
     }
 
 

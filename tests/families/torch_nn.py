@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ..errors import CheckpointError
-from .rules import NameMap, UnmappedError
+from checkpoints import CheckpointError
+from transformer.families.name_map import NameMap, UnmappedError
 
 _NAMES = NameMap(
     """

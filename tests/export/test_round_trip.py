@@ -8,8 +8,8 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from tests.convert.owned import own, small
-from tests.convert.published import CASES, FAMILIES, VOCABULARY, make
+from tests.families.published import CASES, FAMILIES, VOCABULARY, make
+from tests.loading.owned import own, small
 from tests.models import tiny_config
 from tokenizer import Tokenizer
 from transformer.errors import ConfigError

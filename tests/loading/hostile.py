@@ -8,10 +8,10 @@ import msgspec
 import torch
 from safetensors.torch import load_file
 
-from tests.convert import hostile_configs, hostile_pickles, hostile_tokenizers, hostile_weights
-from tests.convert.damage import PICKLE, WEIGHTS, Case, free
-from tests.convert.owned import own, small
-from tests.convert.published import make
+from tests.families.published import make
+from tests.loading import hostile_configs, hostile_pickles, hostile_tokenizers, hostile_weights
+from tests.loading.damage import PICKLE, WEIGHTS, Case, free
+from tests.loading.owned import own, small
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
 
 CORPUS: dict[str, Case] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.convert.published import make
+from tests.families.published import make
 from tokenizer import Tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

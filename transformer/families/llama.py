@@ -3,10 +3,10 @@
 from typing import Any
 
 from .activations import GATED_ACTIVATIONS, published_name
+from .config_reader import ConfigReader, Fields, Names
 from .family import Family
 from .gpt2 import tied
-from .options import Fields, Names, Options
-from .rules import NameMap
+from .name_map import NameMap
 
 _NAMES = NameMap(
     """
@@ -24,79 +24,79 @@ _NAMES = NameMap(
 )
 
 
-def _common(options: Options, weights: Names, *, kv_heads: int | None) -> Fields:
-    heads = options.integer("num_attention_heads", 32)
-    width = options.integer("hidden_size", 4096)
-    options.must_be("partial_rotary_factor", 1.0)
+def _common(reader: ConfigReader, weights: Names, *, kv_heads: int | None) -> Fields:
+    heads = reader.integer("num_attention_heads", 32)
+    width = reader.integer("hidden_size", 4096)
+    reader.must_be("partial_rotary_factor", 1.0)
     return {
         "shape": "decoder",
-        "vocab_size": options.integer("vocab_size", 32_000),
+        "vocab_size": reader.integer("vocab_size", 32_000),
         "d_model": width,
-        "d_ff": options.integer("intermediate_size"),
-        "decoder_layers": options.integer("num_hidden_layers", 32),
+        "d_ff": reader.integer("intermediate_size"),
+        "decoder_layers": reader.integer("num_hidden_layers", 32),
         "heads": heads,
-        "kv_heads": options.integer("num_key_value_heads", kv_heads or heads),
-        "d_head": options.integer("head_dim", width // max(1, heads)),
+        "kv_heads": reader.integer("num_key_value_heads", kv_heads or heads),
+        "d_head": reader.integer("head_dim", width // max(1, heads)),
         "positions": "rotary",
-        **_rotary(options),
-        "feedforward": options.choice("hidden_act", GATED_ACTIVATIONS, "silu"),
+        **_rotary(reader),
+        "feedforward": reader.choice("hidden_act", GATED_ACTIVATIONS, "silu"),
         "norm": "rmsnorm",
-        "norm_eps": options.number("rms_norm_eps", 1e-6),
+        "norm_eps": reader.number("rms_norm_eps", 1e-6),
         "norm_placement": "pre",
         "final_norm": True,
         "bias": False,
         "embedding_scale": False,
-        "tie_output": tied(options, weights, False, "lm_head.weight", "model.embed_tokens.weight"),
+        "tie_output": tied(reader, weights, False, "lm_head.weight", "model.embed_tokens.weight"),
         "dropout": 0.0,
-        "attention_dropout": options.number("attention_dropout", 0.0),
+        "attention_dropout": reader.number("attention_dropout", 0.0),
         "initialization": "gpt2",
     }
 
 
-def _rotary(options: Options) -> Fields:
+def _rotary(reader: ConfigReader) -> Fields:
     """The base and its scaling, under their names of any year."""
-    nested = options.get("rope_parameters", dict) or options.get("rope_scaling", dict) or {}
-    inner = Options(nested, f"{options.source}: rope_scaling")
+    nested = reader.get("rope_parameters", dict) or reader.get("rope_scaling", dict) or {}
+    inner = ConfigReader(nested, f"{reader.source}: rope_scaling")
     kind = inner.get("rope_type", str, inner.get("type", str, "default"))
-    base = options.number("rope_theta", inner.number("rope_theta", 10_000.0))
-    reader = _SCALINGS.get(kind)
-    if reader is None:
+    base = reader.number("rope_theta", inner.number("rope_theta", 10_000.0))
+    read_scaling = _SCALINGS.get(kind)
+    if read_scaling is None:
         allowed = ", ".join(_SCALINGS)
         raise inner.error(f"rope_type is {kind!r}, which is not supported; only: {allowed}")
-    scaling = reader(inner)
+    scaling = read_scaling(inner)
     inner.finish()
-    context = options.integer("max_position_embeddings", 2048)
+    context = reader.integer("max_position_embeddings", 2048)
     return {"rotary_base": base, "rotary_scaling": scaling, "max_positions": context}
 
 
-def _linear(options: Options) -> Fields:
-    return {"kind": "linear", "factor": options.number("factor", 1.0)}
+def _linear(reader: ConfigReader) -> Fields:
+    return {"kind": "linear", "factor": reader.number("factor", 1.0)}
 
 
-def _llama3(options: Options) -> Fields:
+def _llama3(reader: ConfigReader) -> Fields:
     return {
         "kind": "llama3",
-        "factor": options.number("factor", 8.0),
-        "low": options.number("low_freq_factor", 1.0),
-        "high": options.number("high_freq_factor", 4.0),
-        "original_context": options.integer("original_max_position_embeddings", 8192),
+        "factor": reader.number("factor", 8.0),
+        "low": reader.number("low_freq_factor", 1.0),
+        "high": reader.number("high_freq_factor", 4.0),
+        "original_context": reader.integer("original_max_position_embeddings", 8192),
     }
 
 
-_SCALINGS = {"default": lambda _options: None, "linear": _linear, "llama3": _llama3}
+_SCALINGS = {"default": lambda _reader: None, "linear": _linear, "llama3": _llama3}
 
 
-def _read_llama(options: Options, weights: Names) -> Fields:
-    mlp = options.flag("mlp_bias", False)
-    attention = options.flag("attention_bias", False)
-    fields = _common(options, weights, kv_heads=None)
+def _read_llama(reader: ConfigReader, weights: Names) -> Fields:
+    mlp = reader.flag("mlp_bias", False)
+    attention = reader.flag("attention_bias", False)
+    fields = _common(reader, weights, kv_heads=None)
     return {**fields, "bias": mlp, "attention_bias": attention}
 
 
-def _read_mistral(options: Options, weights: Names) -> Fields:
-    options.get("layer_types", list)  # says again what sliding_window says
-    window = options.get("sliding_window", int)
-    fields = _common(options, weights, kv_heads=8)
+def _read_mistral(reader: ConfigReader, weights: Names) -> Fields:
+    reader.get("layer_types", list)  # says again what sliding_window says
+    window = reader.get("sliding_window", int)
+    fields = _common(reader, weights, kv_heads=8)
     return {**fields, **({"attention": "sliding", "window": window} if window else {})}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from checkpoints import write_folder
-from tests.convert.published import VOCABULARY
+from tests.families.published import VOCABULARY
 from tokenizer import Tokenizer
 from transformer.config import TransformerConfig
 from transformer.export import save_model

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.convert.damage import (
+from tests.loading.damage import (
     CANARY,
     CONFIG,
     GENERATION,

@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from ..errors import CheckpointError
-from ..weights import Weights
-from .options import Fields, Names, Options
-from .rules import NameMap, Source, part_rows
+from checkpoints import CheckpointError, Weights
+
+from .config_reader import ConfigReader, Fields, Names
+from .name_map import NameMap, Source, part_rows
 
 Shapes = Mapping[str, torch.Size]
 
@@ -24,7 +24,7 @@ class Family:
     or parts that this program does not have, such as a pooler.
     """
 
-    read: Callable[[Options, Names], Fields]
+    read: Callable[[ConfigReader, Names], Fields]
     write: Callable[[Fields], Fields]
     names: Callable[[Fields], NameMap]
     ignored: tuple[str, ...] = ()

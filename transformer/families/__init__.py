@@ -4,22 +4,22 @@ functions between options. Knows no model: shapes come in, tensors and plain fie
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import CheckpointError
+from checkpoints import CheckpointError
+
 from .bart import BART, M2M100, MARIAN, MBART, PEGASUS
 from .bert import BERT, ROBERTA
+from .config_reader import ConfigReader, Fields
 from .family import Family
 from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
-from .options import Fields, Options
-from .own import MODEL_TYPE, OWN
-from .rules import UnmappedError
+from .name_map import UnmappedError
+from .native import MODEL_TYPE, NATIVE
+from .sinusoid_permutation import sines_first
 from .t5 import T5
-from .torch_nn import from_torch_nn, to_torch_nn
-from .waves import sines_first
 
 # By the model_type of config.json.
 CONVERTERS: dict[str, Family] = {
-    MODEL_TYPE: OWN,
+    MODEL_TYPE: NATIVE,
     "gpt2": GPT2,
     "llama": LLAMA,
     "mistral": MISTRAL,
@@ -52,12 +52,10 @@ def family_of(fields: Mapping[str, Any], source: str) -> Family:
 __all__ = [
     "CONVERTERS",
     "MODEL_TYPE",
+    "ConfigReader",
     "Family",
     "Fields",
-    "Options",
     "UnmappedError",
     "family_of",
-    "from_torch_nn",
     "sines_first",
-    "to_torch_nn",
 ]

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from checkpoints import CheckpointError, Weights, save_tensors
-from checkpoints.convert import CONVERTERS, Options, family_of
-from checkpoints.convert.family import Family
-from checkpoints.convert.rules import NameMap, part_rows
 from transformer.config import config_from_fields
+from transformer.families import CONVERTERS, ConfigReader, family_of
+from transformer.families.family import Family
+from transformer.families.name_map import NameMap, part_rows
 
 
-def options(**fields: Any) -> Options:
-    return Options(fields, "config.json")
+def options(**fields: Any) -> ConfigReader:
+    return ConfigReader(fields, "config.json")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path, changes: dict, words:
 
 def test_old_names_of_norms() -> None:
     """TensorFlow's gamma is the weight, beta the bias."""
-    from checkpoints.convert.family import _modern
+    from transformer.families.family import _modern
 
     names = ["a.gamma", "a.beta", "a.b.weight", "gamma"]
     assert [*map(_modern, names)] == ["a.weight", "a.bias", "a.b.weight", "gamma"]

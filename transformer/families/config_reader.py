@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ..errors import CheckpointError
+from checkpoints import CheckpointError
 
 Fields = dict[str, Any]
 
@@ -50,7 +50,7 @@ class Names(Protocol):
         ...
 
 
-class Options:
+class ConfigReader:
     """The options of a config.json; `finish` refuses those that nobody asked about."""
 
     def __init__(self, fields: Mapping[str, Any], source: str) -> None:

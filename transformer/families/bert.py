@@ -1,10 +1,10 @@
 """BERT (arXiv 1810.04805) and RoBERTa (arXiv 1907.11692)."""
 
 from .activations import ACTIVATIONS, published_name
+from .config_reader import ConfigReader, Fields, Names
 from .family import Family
 from .gpt2 import tied
-from .options import Fields, Names, Options
-from .rules import NameMap
+from .name_map import NameMap
 
 _LAYERS = """
     embedding = {p}embeddings.word_embeddings | HEAD.decoder
@@ -40,46 +40,46 @@ _BERT_NAMES = _names(
 _ROBERTA_NAMES = _names("roberta.", head="lm_head", dense="dense", norm="layer_norm")
 
 
-def _common(options: Options, weights: Names, *, prefix: str, head: str) -> Fields:
+def _common(reader: ConfigReader, weights: Names, *, prefix: str, head: str) -> Fields:
     headed = any(f"{head}.{bias}" in weights for bias in ("bias", "decoder.bias"))
     embedding = f"{prefix}embeddings.word_embeddings.weight"
-    same = tied(options, weights, True, f"{head}.decoder.weight", embedding)
+    same = tied(reader, weights, True, f"{head}.decoder.weight", embedding)
     for unsupported in ("is_decoder", "add_cross_attention"):
-        options.must_be(unsupported, False)
-    options.must_be("position_embedding_type", "absolute")
-    options.must_be("embedding_size", options.integer("hidden_size", 768))
+        reader.must_be(unsupported, False)
+    reader.must_be("position_embedding_type", "absolute")
+    reader.must_be("embedding_size", reader.integer("hidden_size", 768))
     return {
         "shape": "encoder",
-        "vocab_size": options.integer("vocab_size", 30_522),
-        "d_model": options.integer("hidden_size", 768),
-        "d_ff": options.integer("intermediate_size", 3072),
-        "encoder_layers": options.integer("num_hidden_layers", 12),
-        "heads": options.integer("num_attention_heads", 12),
+        "vocab_size": reader.integer("vocab_size", 30_522),
+        "d_model": reader.integer("hidden_size", 768),
+        "d_ff": reader.integer("intermediate_size", 3072),
+        "encoder_layers": reader.integer("num_hidden_layers", 12),
+        "heads": reader.integer("num_attention_heads", 12),
         "positions": "learned",
-        "max_positions": options.integer("max_position_embeddings", 512),
-        "feedforward": options.choice("hidden_act", ACTIVATIONS, "gelu"),
-        "norm_eps": options.number("layer_norm_eps", 1e-12),
+        "max_positions": reader.integer("max_position_embeddings", 512),
+        "feedforward": reader.choice("hidden_act", ACTIVATIONS, "gelu"),
+        "norm_eps": reader.number("layer_norm_eps", 1e-12),
         "embedding_scale": False,
         "embedding_norm": True,
-        "token_types": options.integer("type_vocab_size", 2),
+        "token_types": reader.integer("type_vocab_size", 2),
         "tie_output": same or not headed,
         "output_bias": headed,
         "head": "masked" if headed else "none",
-        "dropout": options.number("hidden_dropout_prob", 0.1),
-        "attention_dropout": options.number("attention_probs_dropout_prob", 0.1),
+        "dropout": reader.number("hidden_dropout_prob", 0.1),
+        "attention_dropout": reader.number("attention_probs_dropout_prob", 0.1),
         "initialization": "normal",
     }
 
 
-def _read_bert(options: Options, weights: Names) -> Fields:
-    return _common(options, weights, prefix="bert.", head="cls.predictions")
+def _read_bert(reader: ConfigReader, weights: Names) -> Fields:
+    return _common(reader, weights, prefix="bert.", head="cls.predictions")
 
 
-def _read_roberta(options: Options, weights: Names) -> Fields:
-    fields = _common(options, weights, prefix="roberta.", head="lm_head")
+def _read_roberta(reader: ConfigReader, weights: Names) -> Fields:
+    fields = _common(reader, weights, prefix="roberta.", head="lm_head")
     if fields["head"] == "masked" and fields["feedforward"] != "gelu":  # its head knows no other
-        options.must_be("hidden_act", "gelu")
-    offset = options.integer("pad_token_id", 1) + 1  # positions are counted from there
+        reader.must_be("hidden_act", "gelu")
+    offset = reader.integer("pad_token_id", 1) + 1  # positions are counted from there
     return {
         **fields,
         "position_offset": offset,

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from .options import Fields
+from .config_reader import Fields
 
 # Which axes of a tensor run along the residual stream; the first pattern that fits counts.
 _AXES = (

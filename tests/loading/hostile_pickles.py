@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tests.convert.damage import CANARY, LFS, PICKLE, WEIGHTS, Case, both, case, change, put, remove
+from tests.loading.damage import CANARY, LFS, PICKLE, WEIGHTS, Case, both, case, change, put, remove
 
 WTE = "transformer.wte.weight"
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from tests.convert.damage import (
+from tests.loading.damage import (
     INDEX,
     LFS,
     WEIGHTS,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from checkpoints.convert import CONVERTERS, MODEL_TYPE
-from tests.convert.published import CASES, FAMILIES, make, padded
+from tests.families.published import CASES, FAMILIES, make, padded
 from transformer.data import IGNORE, Batch
 from transformer.evaluation import likelihood
+from transformer.families import CONVERTERS, MODEL_TYPE
 from transformer.loading import build, describe
 from transformer.masks import padded_positions
 from transformer.model import Transformer

@@ -1,9 +1,9 @@
 """T5 (arXiv 1910.10683) and T5 v1.1, whose feed-forward is gated and whose output is not tied."""
 
 from .activations import ACTIVATIONS, GATED, published_name
+from .config_reader import ConfigReader, Fields, Names
 from .family import Family
-from .options import Fields, Names, Options
-from .rules import NameMap
+from .name_map import NameMap
 
 _LAYERS = """
     embedding = shared | {encoder,decoder}.embed_tokens | lm_head
@@ -39,36 +39,36 @@ _FEEDFORWARDS = {
 }
 
 
-def _read(options: Options, weights: Names) -> Fields:
-    width, layers = options.integer("d_model", 512), options.integer("num_layers", 6)
-    options.must_be("is_decoder", False)
-    tied = options.flag("tie_word_embeddings", True)
+def _read(reader: ConfigReader, weights: Names) -> Fields:
+    width, layers = reader.integer("d_model", 512), reader.integer("num_layers", 6)
+    reader.must_be("is_decoder", False)
+    tied = reader.flag("tie_word_embeddings", True)
     # an untied output is not scaled; newer files say so in an option of its own
-    scaled = options.flag("scale_decoder_outputs", tied)
+    scaled = reader.flag("scale_decoder_outputs", tied)
     return {
         "shape": "encoder-decoder",
-        "vocab_size": options.integer("vocab_size", 32_128),
+        "vocab_size": reader.integer("vocab_size", 32_128),
         "d_model": width,
-        "d_ff": options.integer("d_ff", 2048),
+        "d_ff": reader.integer("d_ff", 2048),
         "encoder_layers": layers,
-        "decoder_layers": options.integer("num_decoder_layers", layers),
-        "heads": options.integer("num_heads", 8),
-        "d_head": options.integer("d_kv", 64),
+        "decoder_layers": reader.integer("num_decoder_layers", layers),
+        "heads": reader.integer("num_heads", 8),
+        "d_head": reader.integer("d_kv", 64),
         "positions": "relative",
-        "max_positions": options.integer("n_positions", 512),
-        "relative_buckets": options.integer("relative_attention_num_buckets", 32),
-        "relative_max_distance": options.integer("relative_attention_max_distance", 128),
+        "max_positions": reader.integer("n_positions", 512),
+        "relative_buckets": reader.integer("relative_attention_num_buckets", 32),
+        "relative_max_distance": reader.integer("relative_attention_max_distance", 128),
         "attention_scale": 1.0,
-        "feedforward": options.choice("feed_forward_proj", _FEEDFORWARDS, "relu"),
+        "feedforward": reader.choice("feed_forward_proj", _FEEDFORWARDS, "relu"),
         "norm": "rmsnorm",
-        "norm_eps": options.number("layer_norm_epsilon", 1e-6),
+        "norm_eps": reader.number("layer_norm_epsilon", 1e-6),
         "norm_placement": "pre",
         "final_norm": True,
         "bias": False,
         "embedding_scale": False,
         "tie_output": _one_matrix(weights),
         "output_scale": max(1, width) ** -0.5 if scaled else 1.0,
-        "dropout": (rate := options.number("dropout_rate", 0.1)),
+        "dropout": (rate := reader.number("dropout_rate", 0.1)),
         "attention_dropout": rate,
         "activation_dropout": rate,
         "initialization": "t5",

@@ -1,9 +1,9 @@
 """GPT-2 (Radford et al. 2019)."""
 
 from .activations import ACTIVATIONS, published_name
+from .config_reader import ConfigReader, Fields, Names
 from .family import Family
-from .options import Fields, Names, Options
-from .rules import NameMap
+from .name_map import NameMap
 
 _NAMES = NameMap(
     """
@@ -22,30 +22,30 @@ _NAMES = NameMap(
 )
 
 
-def _read(options: Options, weights: Names) -> Fields:
+def _read(reader: ConfigReader, weights: Names) -> Fields:
     for unsupported in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
-        options.must_be(unsupported, False)
-    width = options.integer("n_embd", 768)
-    scaled = options.flag("scale_attn_weights", True)
-    options.flag("reorder_and_upcast_attn", False)  # the same numbers, in another precision
+        reader.must_be(unsupported, False)
+    width = reader.integer("n_embd", 768)
+    scaled = reader.flag("scale_attn_weights", True)
+    reader.flag("reorder_and_upcast_attn", False)  # the same numbers, in another precision
     return {
         "shape": "decoder",
-        "vocab_size": options.integer("vocab_size", 50_257),
+        "vocab_size": reader.integer("vocab_size", 50_257),
         "d_model": width,
-        "d_ff": options.integer("n_inner", 4 * width),
-        "decoder_layers": options.integer("n_layer", 12),
-        "heads": options.integer("n_head", 12),
+        "d_ff": reader.integer("n_inner", 4 * width),
+        "decoder_layers": reader.integer("n_layer", 12),
+        "heads": reader.integer("n_head", 12),
         "positions": "learned",
-        "max_positions": options.integer("n_positions", 1024),
+        "max_positions": reader.integer("n_positions", 1024),
         "attention_scale": None if scaled else 1.0,
-        "feedforward": options.choice("activation_function", ACTIVATIONS, "gelu_new"),
-        "norm_eps": options.number("layer_norm_epsilon", 1e-5),
+        "feedforward": reader.choice("activation_function", ACTIVATIONS, "gelu_new"),
+        "norm_eps": reader.number("layer_norm_epsilon", 1e-5),
         "norm_placement": "pre",
         "final_norm": True,
         "embedding_scale": False,
-        "tie_output": tied(options, weights, True, "lm_head.weight", "transformer.wte.weight"),
-        "dropout": options.number("resid_pdrop", options.number("embd_pdrop", 0.1)),
-        "attention_dropout": options.number("attn_pdrop", 0.1),
+        "tie_output": tied(reader, weights, True, "lm_head.weight", "transformer.wte.weight"),
+        "dropout": reader.number("resid_pdrop", reader.number("embd_pdrop", 0.1)),
+        "attention_dropout": reader.number("attn_pdrop", 0.1),
         "initialization": "gpt2",
     }
 
@@ -68,10 +68,10 @@ def _write(fields: Fields) -> Fields:
     }
 
 
-def tied(options: Options, weights: Names, default: bool, output: str, embedding: str) -> bool:
+def tied(reader: ConfigReader, weights: Names, default: bool, output: str, embedding: str) -> bool:
     """Whether the output projection is the embedding. Files that hold two different matrices are
     believed, whatever the option says; so does transformers."""
-    says = options.flag("tie_word_embeddings", default)
+    says = reader.flag("tie_word_embeddings", default)
     both = output in weights and embedding in weights
     return says and not (both and not weights.equal(output, embedding))
 

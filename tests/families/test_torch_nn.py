@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from checkpoints import CheckpointError
-from checkpoints.convert import from_torch_nn, to_torch_nn
+from tests.families.torch_nn import from_torch_nn, to_torch_nn
 from tests.models import tiny_model
 
 SIZES = dict(d_model=16, nhead=4, num_encoder_layers=2, num_decoder_layers=1, dim_feedforward=24)

@@ -1,8 +1,8 @@
-"""What the tests of conversion share."""
+"""A tokenizer of characters, for small models in folders."""
 
 import pytest
 
-from tests.convert.published import VOCABULARY
+from tests.families.published import VOCABULARY
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from checkpoints.convert import sines_first
 from tests.models import tiny_model
 from transformer.config import config_from_fields, config_to_fields
+from transformer.families import sines_first
 from transformer.model import Transformer
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.convert.damage import CANARY, CONFIG, TOKENIZER, WEIGHTS
-from tests.convert.forks import Ended, Forks
-from tests.convert.hostile import CORPUS, HARMLESS, KINDS, bases, command
-from tests.convert.mutated import mutated
+from tests.loading.damage import CANARY, CONFIG, TOKENIZER, WEIGHTS
+from tests.loading.forks import Ended, Forks
+from tests.loading.hostile import CORPUS, HARMLESS, KINDS, bases, command
+from tests.loading.mutated import mutated
 from tokenizer import Tokenizer
 
 USER, SECONDS, MEBIBYTES, CHARACTERS = {2, 3, 4}, 2.0, 300.0, 420
