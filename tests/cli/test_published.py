@@ -6,9 +6,8 @@ import transformers
 
 from tests.families.published import FAMILIES, edit
 from tests.tokenizer.pretrained.folders import LLAMA, WORDS, sentencepiece_model, write
-from tests.tokenizer.pretrained.test_pairs import vocabulary
+from tests.tokenizer.pretrained.test_pairs import pieces, vocabulary
 from tokenizer import read_tokenizers
-from tokenizer.token_bytes import pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 
