@@ -1,10 +1,10 @@
 """Tensors and JSON in folders. Knows no model."""
 
-from .atomic_folder import sweep, verify, write_file, write_folder
+from .atomic_folder import remove_leftovers, verify_checksums, write_file, write_folder
 from .average import average_weights
 from .errors import CheckpointError, ForeignFolderError
 from .json_io import read_json, read_json_list, to_json
-from .links import lies_in, refuse_links_out
+from .links import is_inside, refuse_links_out
 from .optimizer_state import flatten_optimizer, unflatten_optimizer
 from .safetensors_io import WEIGHTS, load_tensors, save_tensors
 from .weights import WEIGHT_FILES, Tensors, Weights
@@ -18,16 +18,16 @@ __all__ = [
     "Weights",
     "average_weights",
     "flatten_optimizer",
-    "lies_in",
+    "is_inside",
     "load_tensors",
     "read_json",
     "read_json_list",
     "refuse_links_out",
+    "remove_leftovers",
     "save_tensors",
-    "sweep",
     "to_json",
     "unflatten_optimizer",
-    "verify",
+    "verify_checksums",
     "write_file",
     "write_folder",
 ]

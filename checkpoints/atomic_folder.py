@@ -10,7 +10,7 @@ from typing import Any
 from .checksum_cache import matches_sum
 from .errors import CheckpointError, ForeignFolderError
 from .json_io import read_json, to_json
-from .links import lies_in
+from .links import is_inside
 
 MANIFEST = "manifest.json"
 _ASIDE = ".old.tmp"
@@ -55,7 +55,7 @@ def write_file(path: Path, text: str) -> None:
     _flush_entry(path.parent)
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove what killed writers left behind; put back what one had set aside for good."""
     for aside in folder.glob(f".*{_ASIDE}"):
         path = folder / aside.name[1:].removesuffix(_ASIDE).rpartition(".")[0]
@@ -68,7 +68,7 @@ def sweep(folder: Path) -> None:
             litter.unlink(missing_ok=True)
 
 
-def verify(folder: Path, *, trust_cache: bool = False) -> None:
+def verify_checksums(folder: Path, *, trust_cache: bool = False) -> None:
     """Compare every file with the folder's manifest, where it has one.
 
     Every file is summed or, where the cache is trusted, those whose present state is not known to
@@ -79,7 +79,7 @@ def verify(folder: Path, *, trust_cache: bool = False) -> None:
         sums = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else ()
         if tuple(map(type, sums)) != (int, str):
             raise CheckpointError(f"{folder / MANIFEST} is damaged: it says nothing of {name}")
-        if not lies_in(folder, name):
+        if not is_inside(folder, name):
             raise CheckpointError(f"{folder / MANIFEST} names {name}, which is outside the folder")
         if not path.is_file():
             raise CheckpointError(f"{folder} is incomplete: {name} is missing")

@@ -7,7 +7,7 @@ from pathlib import Path
 from .errors import CheckpointError
 
 
-def lies_in(folder: Path, name: str) -> bool:
+def is_inside(folder: Path, name: str) -> bool:
     """Whether a name stays in a folder, through whatever links there are; a hub cache's lead to
     the blobs beside its snapshots."""
     if "\0" in name or any(len(os.fsencode(part)) > 255 for part in Path(name).parts):
@@ -24,7 +24,7 @@ def lies_in(folder: Path, name: str) -> bool:
 def refuse_links_out(folder: Path, names: Iterable[str]) -> None:
     """Raise CheckpointError for files of a folder that are links to somewhere else."""
     for name in names:
-        if not lies_in(folder, name):
+        if not is_inside(folder, name):
             raise CheckpointError(
                 f"{folder / name} is a link that leads out of the folder; copy the file in"
             )

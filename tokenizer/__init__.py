@@ -1,6 +1,6 @@
 """Text ↔ ids. Imports no torch: its commands start at once."""
 
-from .corpus import Counts, Text, read_all, read_chunks, read_lines, read_pairs
+from .corpus import CorpusCounts, TextFile, read_all, read_chunks, read_lines, read_pairs
 from .errors import CorpusError, TokenizerError, TokenizerOptionError
 from .pretrained import TOKENIZER_FILES, Tokenizers, read_tokenizers
 from .special import language_tag
@@ -11,9 +11,9 @@ __all__ = [
     "NORMALIZATIONS",
     "TOKENIZERS",
     "TOKENIZER_FILES",
+    "CorpusCounts",
     "CorpusError",
-    "Counts",
-    "Text",
+    "TextFile",
     "Tokenizer",
     "TokenizerError",
     "TokenizerOptionError",

@@ -29,7 +29,7 @@ def damaged(path: str, error: BaseException) -> CorpusError:
 
 
 @dataclass
-class Counts:
+class CorpusCounts:
     """What was read, and what had to be mended to read it."""
 
     lines: int = 0
@@ -38,7 +38,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextFile:
     """A place where lines of text come from: a path (`-` is stdin) and, for tables, a column."""
 
     path: str
@@ -59,7 +59,7 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
             yield stream
 
 
-def byte_lines(stream: BinaryIO, counts: Counts) -> Iterator[bytes]:
+def byte_lines(stream: BinaryIO, counts: CorpusCounts) -> Iterator[bytes]:
     """Lines without their ends; those over MAX_LINE_BYTES are cut and counted."""
     while raw := stream.readline(MAX_LINE_BYTES + 2):  # two for the line's end
         counts.lines += 1
@@ -84,7 +84,7 @@ def _whole_characters(cut: bytes) -> bytes:
     return cut
 
 
-def decode_line(raw: bytes, counts: Counts) -> str:
+def decode_line(raw: bytes, counts: CorpusCounts) -> str:
     """UTF-8, with U+FFFD in place of what is none, counted."""
     try:
         return raw.decode("utf-8")
@@ -93,9 +93,9 @@ def decode_line(raw: bytes, counts: Counts) -> str:
         return raw.decode("utf-8", errors="replace")
 
 
-def read_lines(text: Text, counts: Counts | None = None) -> Iterator[str]:
+def read_lines(text: TextFile, counts: CorpusCounts | None = None) -> Iterator[str]:
     """The lines of one source, column taken. Raises OSError or CorpusError."""
-    counts = counts if counts is not None else Counts()
+    counts = counts if counts is not None else CorpusCounts()
     with open_bytes(text.path) as stream:
         try:
             for number, raw in enumerate(byte_lines(stream, counts), 1):
@@ -105,13 +105,15 @@ def read_lines(text: Text, counts: Counts | None = None) -> Iterator[str]:
             raise damaged(text.path, error) from None
 
 
-def read_all(texts: Sequence[Text], counts: Counts | None = None) -> Iterator[str]:
+def read_all(texts: Sequence[TextFile], counts: CorpusCounts | None = None) -> Iterator[str]:
     """The lines of several sources, one after another."""
     for text in texts:
         yield from read_lines(text, counts)
 
 
-def read_chunks(text: Text, counts: Counts | None = None, *, size: int = 1 << 16) -> Iterator[str]:
+def read_chunks(
+    text: TextFile, counts: CorpusCounts | None = None, *, size: int = 1 << 16
+) -> Iterator[str]:
     """The text of a plain file with its line ends, in pieces of about `size` characters that end
     where a line does; each record of a table is a piece of its own."""
     if _is_table(text):
@@ -129,18 +131,18 @@ def read_chunks(text: Text, counts: Counts | None = None, *, size: int = 1 << 16
         yield "\n".join(piece) + "\n"
 
 
-def is_records(text: Text) -> bool:
+def is_records(text: TextFile) -> bool:
     """Whether each line is a document of its own (a table), rather than part of a running text."""
     return _is_table(text)
 
 
-def is_json(text: Text) -> bool:
+def is_json(text: TextFile) -> bool:
     """Whether each line is a JSON object."""
     return not text.plain and _format(text.path) in {".jsonl", ".ndjson"}
 
 
 def read_pairs(
-    sources: Sequence[Text], targets: Sequence[Text], counts: Counts | None = None
+    sources: Sequence[TextFile], targets: Sequence[TextFile], counts: CorpusCounts | None = None
 ) -> Iterator[tuple[str, str]]:
     """Line n of the sources with line n of the targets.
 
@@ -159,7 +161,7 @@ def read_pairs(
         yield cast(str, source), cast(str, target)
 
 
-def _names(texts: Sequence[Text]) -> str:
+def _names(texts: Sequence[TextFile]) -> str:
     return " + ".join(f"{t.path}:{t.column}" if t.column else t.path for t in texts)
 
 
@@ -167,13 +169,13 @@ def _format(path: str) -> str:
     return Path(path.removesuffix(".gz")).suffix
 
 
-def _is_table(text: Text) -> bool:
+def _is_table(text: TextFile) -> bool:
     if text.plain:
         return False
     return text.column is not None or _format(text.path) in {".tsv", ".jsonl", ".ndjson"}
 
 
-def column_of(line: str, text: Text, number: int, counts: Counts) -> str:
+def column_of(line: str, text: TextFile, number: int, counts: CorpusCounts) -> str:
     """The column of a table's line that is asked for, the first (JSONL: `text`) unless said.
 
     Raises CorpusError where there is none.
@@ -190,7 +192,7 @@ def column_of(line: str, text: Text, number: int, counts: Counts) -> str:
     return cells[int(column) - 1]
 
 
-def _field(line: str, name: str, where: str, counts: Counts) -> str:
+def _field(line: str, name: str, where: str, counts: CorpusCounts) -> str:
     try:
         value = json.loads(line)[name]
     except (ValueError, RecursionError):
@@ -204,7 +206,7 @@ def _field(line: str, name: str, where: str, counts: Counts) -> str:
     return mended(value, counts)
 
 
-def mended(value: object, counts: Counts) -> str:
+def mended(value: object, counts: CorpusCounts) -> str:
     """A JSON text, with U+FFFD in place of halves of surrogate pairs, which no tokenizer takes."""
     text = str(value)
     try:

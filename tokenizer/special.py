@@ -5,7 +5,7 @@ BASIC = (PAD, UNKNOWN, BEGIN, END)  # ids 0 to 3 of every tokenizer trained here
 
 # Ids from this token's on belong to pieces that a tokenizer cuts texts into and its model never
 # learnt: they mean the unknown token. No text contains it: spaces are escaped where it is used.
-UNLEARNT = " <unlearnt>"
+OUT_OF_VOCABULARY = " <unlearnt>"
 
 # Names under which other tokenizers keep the same role, tried in order.
 ROLES: dict[str, tuple[str, ...]] = {

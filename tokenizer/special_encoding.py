@@ -8,7 +8,7 @@ from tokenizers import AddedToken
 _FIRST, _LAST = 0xF0000, 0xFFFFD  # a private area of Unicode's
 
 
-class Speller:
+class SpecialTokenEncoder:
     """Recognises special tokens in a text, at some places and not at others.
 
     Published tokenizers treat the beginning of a text unlike what follows, so the parts between

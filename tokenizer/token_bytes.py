@@ -22,7 +22,7 @@ _BYTES = {chr(b): b for b in _SHOWN} | {chr(256 + n): b for n, b in enumerate(_H
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pieces:
+class TokenBytes:
     """The bytes of all tokens, by id; None for those that are no text."""
 
     first: list[bytes | None]  # where the token begins a text
@@ -41,7 +41,7 @@ def is_local(tokenizer: Tokenizer) -> bool:
     return kinds <= _LOCAL and all(map(_is_narrow, steps))
 
 
-def pieces(tokenizer: Tokenizer, size: int) -> Pieces:
+def token_bytes(tokenizer: Tokenizer, size: int) -> TokenBytes:
     """Found by decoding each token, alone and between others.
 
     Raises TokenizerOptionError where a token's text depends on which others are beside it.
@@ -70,7 +70,7 @@ def pieces(tokenizer: Tokenizer, size: int) -> Pieces:
         if not later[i]:
             first[i] = later[i] = None  # no text at all: it could come for ever
     trimmed = any(_pattern(step) == _TRAILING for step in _steps(_state(tokenizer)))
-    return Pieces(first=first, later=later, silent=silent, trimmed=trimmed)
+    return TokenBytes(first=first, later=later, silent=silent, trimmed=trimmed)
 
 
 def _state(tokenizer: Tokenizer) -> Any:

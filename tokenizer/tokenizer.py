@@ -15,10 +15,10 @@ from tokenizers.processors import TemplateProcessing
 
 from .errors import TokenizerError
 from .limits import check_contents, may_run_away
-from .special import ROLES, UNLEARNT
-from .special_encoding import Speller
+from .special import OUT_OF_VOCABULARY, ROLES
+from .special_encoding import SpecialTokenEncoder
 
-Frame = tuple[list[int], list[int]]  # what stands before and after a text
+SpecialAffixes = tuple[list[int], list[int]]  # what stands before and after a text
 
 
 class _RefusedError(TokenizerError):
@@ -39,7 +39,9 @@ class Tokenizer:
         self.backend.no_padding()
         self.backend.no_truncation()
         self._quiet = may_run_away(self.backend)
-        self._learnt = self.backend.token_to_id(UNLEARNT)  # ids below have a meaning of their own
+        self._learnt = self.backend.token_to_id(
+            OUT_OF_VOCABULARY
+        )  # ids below have a meaning of their own
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -54,10 +56,10 @@ class Tokenizer:
             check_contents(text)
             return cls(tokenizers.Tokenizer.from_str(text))
 
-    def to_json(self, *, frame: Frame | None = None) -> str:
+    def to_json(self, *, frame: SpecialAffixes | None = None) -> str:
         """The contents of a tokenizer.json; with a frame, one that puts it around texts."""
         text = self.backend.to_str(pretty=True)
-        if frame is None or frame == self.frame():
+        if frame is None or frame == self.special_affixes():
             return text
         framed = tokenizers.Tokenizer.from_str(text)
         before, after = ([str(self.token(i)) for i in ids] for ids in frame)
@@ -85,7 +87,7 @@ class Tokenizer:
         """The largest id that a text can become: ids may have gaps."""
         if self._learnt is not None:
             return self._learnt - 1
-        framing = (token_id for ids in self.frame() for token_id in ids)
+        framing = (token_id for ids in self.special_affixes() for token_id in ids)
         return max((*self.backend.get_vocab(with_added_tokens=True).values(), *framing), default=0)
 
     def role(self, name: str) -> int | None:
@@ -93,7 +95,7 @@ class Tokenizer:
         ids = (self.backend.token_to_id(token) for token in ROLES[name])
         return next((token_id for token_id in ids if token_id is not None), None)
 
-    def need(self, name: str) -> int:
+    def require_role(self, name: str) -> int:
         """Like `role`. Raises TokenizerError where there is none."""
         token_id = self.role(name)
         if token_id is None:
@@ -133,13 +135,13 @@ class Tokenizer:
             return self._known(self._speller.encode(text, ordinary))
 
     @cached_property
-    def _speller(self) -> Speller:
-        return Speller(self.backend)
+    def _speller(self) -> SpecialTokenEncoder:
+        return SpecialTokenEncoder(self.backend)
 
     def _known(self, ids: list[int]) -> list[int]:
         if self._learnt is None:
             return ids
-        unknown = self.need("unknown")
+        unknown = self.require_role("unknown")
         return [token_id if token_id < self._learnt else unknown for token_id in ids]
 
     @contextmanager
@@ -152,7 +154,7 @@ class Tokenizer:
             with _stderr, _silent():
                 yield
 
-    def frame(self) -> Frame:
+    def special_affixes(self) -> SpecialAffixes:
         """The ids that belong before and after a single text."""
         with self._working():
             found = self.backend.encode("a", add_special_tokens=True)

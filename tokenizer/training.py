@@ -29,7 +29,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
-class Kind:
+class TokenizerKind:
     """A tokenization algorithm: its parts, and the trainer of its vocabulary."""
 
     model: Callable[[], models.Model]
@@ -100,34 +100,34 @@ def _wordpiece_trainer(options: TrainingOptions) -> trainers.Trainer:
     )
 
 
-TOKENIZERS: dict[str, Kind] = {
-    "bpe": Kind(  # arXiv 1508.07909
+TOKENIZERS: dict[str, TokenizerKind] = {
+    "bpe": TokenizerKind(  # arXiv 1508.07909
         model=lambda: models.BPE(unk_token=UNKNOWN, fuse_unk=True),
         trainer=_bpe_trainer,
         split=_words,
         decoder=decoders.Metaspace,
     ),
-    "byte-bpe": Kind(  # GPT-2's: no text is unknown, every text comes back exactly
+    "byte-bpe": TokenizerKind(  # GPT-2's: no text is unknown, every text comes back exactly
         model=models.BPE,
         trainer=_byte_trainer,
         split=lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
         decoder=decoders.ByteLevel,
         alphabet=256,
     ),
-    "unigram": Kind(  # arXiv 1804.10959
+    "unigram": TokenizerKind(  # arXiv 1804.10959
         model=models.Unigram,
         trainer=_unigram_trainer,
         split=_words,
         decoder=decoders.Metaspace,
     ),
-    "wordpiece": Kind(  # BERT's; spaces come back as the pieces suggest, not as they were
+    "wordpiece": TokenizerKind(  # BERT's; spaces come back as the pieces suggest, not as they were
         model=lambda: models.WordPiece(unk_token=UNKNOWN),
         trainer=_wordpiece_trainer,
         split=pre_tokenizers.BertPreTokenizer,
         decoder=decoders.WordPiece,
         alphabet=2,  # a character alone, and with ## before it
     ),
-    "char": Kind(
+    "char": TokenizerKind(
         model=lambda: models.BPE(unk_token=UNKNOWN),
         trainer=_character_trainer,
         split=_characters,
@@ -176,7 +176,7 @@ def train_tokenizer(
     return Tokenizer(backend)
 
 
-def check_options(options: TrainingOptions) -> Kind:
+def check_options(options: TrainingOptions) -> TokenizerKind:
     """The kind that is asked for. Raises TokenizerOptionError for what cannot be."""
     kind = _choose("tokenizer kind", options.kind, TOKENIZERS)
     _choose("normalization", options.normalization, NORMALIZATIONS)

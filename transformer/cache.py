@@ -22,12 +22,12 @@ KeysValues = tuple[Tensor, Tensor]
 class Cache(Protocol):
     """What the decoder asks of the cache of its self-attention."""
 
-    def begin(self, positions_BT: Tensor, longest: int) -> Tensor:
+    def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """Make room for new tokens (-1: padding, kept nowhere), with which the longest row has
         `longest`. Returns key positions (B, S)."""
         ...
 
-    def extend(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
+    def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """Store one layer's new keys and values; return all visible ones, (B, S, G, K) each."""
         ...
 
@@ -35,11 +35,11 @@ class Cache(Protocol):
         """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added."""
         ...
 
-    def join(self, other: Self) -> None:
+    def append_rows(self, other: Self) -> None:
         """Take in the rows of another cache of the same kind, after those that are here."""
         ...
 
-    def trim(self, length: int) -> None:
+    def truncate(self, length: int) -> None:
         """No row is longer than this now: what stood at later positions is taken back, and is
         overwritten when they come again. Raises ConfigError where nothing can be taken back."""
         ...
@@ -74,7 +74,7 @@ class Buffers:
                 kept.index_copy_(0, to, kept.index_select(0, source))
         self.rows = len(rows)
 
-    def join(self, other: "Buffers", used: int) -> None:
+    def append_rows(self, other: "Buffers", used: int) -> None:
         """Take another's rows in after these; `used` of its slots have been written."""
         rows, slots = self.rows + other.rows, max(self.slots, other.slots)
         if rows > len(self.parts[0]) or slots > self.slots:
@@ -118,7 +118,7 @@ class StaticCache:
         self._buffers = _KeysValues(config, rows, size, like)
         self._used = 0
 
-    def begin(self, positions_BT: Tensor, longest: int) -> Tensor:
+    def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Slots not yet written lie after every query, so causality hides them."""
         self._slots_BT = positions_BT
         self._used = longest
@@ -126,7 +126,7 @@ class StaticCache:
             raise ValueError(f"position {self._used} in a cache of {self._buffers.slots} slots")
         return torch.arange(self._used, device=positions_BT.device)[None]
 
-    def extend(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
+    def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
         self._buffers.keep(layer, self._slots_BT, k_BTGK, v_BTGK)
         return self._buffers.seen(layer, self._used)
@@ -135,12 +135,12 @@ class StaticCache:
         """See Cache."""
         self._buffers.reorder(rows, self._used)
 
-    def join(self, other: Self) -> None:
+    def append_rows(self, other: Self) -> None:
         """See Cache."""
-        self._buffers.join(other._buffers, other._used)
+        self._buffers.append_rows(other._buffers, other._used)
         self._used = max(self._used, other._used)
 
-    def trim(self, length: int) -> None:
+    def truncate(self, length: int) -> None:
         """See Cache. Causality hides what is taken back, as it hides what is not yet written."""
         self._used = length
 
@@ -158,7 +158,7 @@ class RingCache:
         shape = (rows, self._buffers.slots + 1)
         self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=like.device)
 
-    def begin(self, positions_BT: Tensor, longest: int) -> Tensor:
+    def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Several new tokens at once see the old ring beside themselves, for writing
         the last of them overwrites what the first still see."""
         del longest
@@ -178,7 +178,7 @@ class RingCache:
         nowhere = self._buffers.slots
         return torch.where(overwritten | (positions_BT < 0), nowhere, slots)
 
-    def extend(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
+    def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
         several = k_BTGK.size(1) > 1
         old = self._buffers.seen(layer, self._buffers.slots)
@@ -192,17 +192,17 @@ class RingCache:
         rows_R = torch.tensor(rows, dtype=torch.long, device=self._positions_BS.device)
         self._positions_BS = self._positions_BS[rows_R]
 
-    def join(self, other: Self) -> None:
+    def append_rows(self, other: Self) -> None:
         """See Cache. A ring no longer than its texts has not come round: each position stands in
         the slot of its number, where it also stands in a longer ring."""
-        self._buffers.join(other._buffers, other._buffers.slots)
+        self._buffers.append_rows(other._buffers, other._buffers.slots)
         self._first = max(self._first, other._first)
         self._window = self._buffers.slots - self._first
         mine_BS, theirs_BS = (cache._positions_BS[:, :-1] for cache in (self, other))
         size = self._buffers.slots + 1
         self._positions_BS = _joined(mine_BS, theirs_BS, size, value=-1)
 
-    def trim(self, length: int) -> None:
+    def truncate(self, length: int) -> None:
         """See Cache. A ring has overwritten what the positions before would still see."""
         raise ConfigError(
             "a sliding window's cache cannot take tokens back, which speculative decoding needs; "
@@ -210,7 +210,7 @@ class RingCache:
         )
 
 
-class Memory:
+class CrossAttentionCache:
     """What the encoder found, as each decoder layer's cross keys and values, computed once.
 
     Rows that follow one another and are about the same text, as beams are, share one entry:
@@ -238,11 +238,11 @@ class Memory:
         self.layers = [(k[entries_B, :longest], v[entries_B, :longest]) for k, v in self.layers]
         self.mask_B11S = self.mask_B11S[entries_B, :, :, :longest]
 
-    def join(self, other: Self) -> None:
+    def append_rows(self, other: Self) -> None:
         """Take in the rows of another, after those that are here."""
         for memory in (self, other):
             if self.copies != other.copies:
-                memory.spread()
+                memory.expand()
         size = max(self.mask_B11S.size(-1), other.mask_B11S.size(-1))
         self.layers = [
             (_joined(k, other_k, size), _joined(v, other_v, size))
@@ -252,7 +252,7 @@ class Memory:
         self.mask_B11S = seen_BS[:, None, None]
         self.lengths += other.lengths
 
-    def spread(self) -> None:
+    def expand(self) -> None:
         """Give each row an entry of its own."""
         self._select([entry for entry in range(len(self.lengths)) for _ in range(self.copies)])
         self.copies = 1

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from .errors import ConfigError
-from .registry import nearest
+from .registry import suggest
 
 _LARGEST = 10**12
 
@@ -200,7 +200,7 @@ def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
     known = [field.name for field in msgspec.structs.fields(TransformerConfig)]
     for name in fields:
         if name not in known:
-            raise ConfigError(f"no field of a model is called {name!r}; {nearest(name, known)}")
+            raise ConfigError(f"no field of a model is called {name!r}; {suggest(name, known)}")
     try:
         return msgspec.convert(fields, TransformerConfig)
     except msgspec.ValidationError as error:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .config import TransformerConfig
 from .dropout import Dropout
-from .registry import Table
+from .registry import Registry
 from .uninitialized import Linear
 
 
@@ -21,7 +21,7 @@ class FeedForwardKind(NamedTuple):
     gated: bool = False
 
 
-FEEDFORWARDS: Table[FeedForwardKind] = Table(
+FEEDFORWARDS: Registry[FeedForwardKind] = Registry(
     "feed-forward",
     {
         "relu": FeedForwardKind(F.relu),

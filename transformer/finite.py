@@ -5,7 +5,7 @@ from torch import Tensor
 from checkpoints import CheckpointError
 
 
-def finite(found: Tensor) -> Tensor:
+def require_finite(found: Tensor) -> Tensor:
     """What a model has computed, if it is numbers: damaged weights are found when they are used,
     for looking at all of them would read files that are only mapped. Raises CheckpointError."""
     if not bool(found.isfinite().all()):

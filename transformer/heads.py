@@ -11,7 +11,7 @@ from .config import TransformerConfig
 from .errors import ConfigError
 from .feedforward import FEEDFORWARDS
 from .norms import make_norm, norm_parameters
-from .registry import Table
+from .registry import Registry
 from .uninitialized import Linear
 
 
@@ -81,6 +81,6 @@ class NoHead(LinearHead):
         return hidden_BTD
 
 
-HEADS: Table[type[LinearHead]] = Table(
+HEADS: Registry[type[LinearHead]] = Registry(
     "head", {"linear": LinearHead, "masked": MaskedHead, "none": NoHead}
 )

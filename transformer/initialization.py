@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .config import TransformerConfig
 from .layers import CrossAttention, SelfAttention
 from .model import Transformer
-from .registry import Table
+from .registry import Registry
 
 
 def _projections(model: nn.Module) -> dict[str, Tensor]:
@@ -76,7 +76,7 @@ def _t5(model: Transformer, config: TransformerConfig) -> None:
         nn.init.normal_(table, std=1.0 if is_vocabulary else config.d_model**-0.5)
 
 
-INITIALIZATIONS: Table[Callable[[Transformer, TransformerConfig], None]] = Table(
+INITIALIZATIONS: Registry[Callable[[Transformer, TransformerConfig], None]] = Registry(
     "initialization", {"xavier": _xavier, "normal": _normal, "gpt2": _gpt2, "t5": _t5}
 )
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from . import masks
 from .attention import ATTENTION, band_mask, banded, exact
-from .cache import Cache, KeysValues, Memory
+from .cache import Cache, CrossAttentionCache, KeysValues
 from .config import TransformerConfig
 from .feedforward import FeedForward
 from .norms import make_norm, make_residual
@@ -20,7 +20,7 @@ from .positions import POSITIONS, rotate
 from .uninitialized import Linear
 
 
-class Scope(NamedTuple):
+class AttentionContext(NamedTuple):
     """What self-attention may see: made once a forward pass, used by every layer."""
 
     attend: Callable[..., Tensor]  # attention with its mask, to be given q, k, v, scale, dropout
@@ -28,7 +28,7 @@ class Scope(NamedTuple):
     cache: Cache | None
 
 
-class CrossScope(NamedTuple):
+class CrossAttentionContext(NamedTuple):
     """The encoder's output for cross-attention: states to project, or what was cached of them."""
 
     states_BSD: Tensor | None
@@ -48,7 +48,7 @@ class SelfAttention(nn.Module):
         self.qkv = Linear(config.d_model, rows, bias=config.has_attention_bias)
         self.out = Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
 
-    def forward(self, x_BTD: Tensor, scope: Scope, layer: int) -> Tensor:
+    def forward(self, x_BTD: Tensor, scope: AttentionContext, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         config = self.config
         groups = config.key_value_heads
@@ -56,7 +56,7 @@ class SelfAttention(nn.Module):
         q, k, v = heads.split([config.heads, groups, groups], dim=2)
         q, k = rotate(q, scope.rotation), rotate(k, scope.rotation)
         if scope.cache is not None:
-            k, v = scope.cache.extend(layer, k, v)
+            k, v = scope.cache.update(layer, k, v)
         dropout = config.attention_dropout if self.training else 0.0
         mixed_BTHK = scope.attend(q, k, v, scale=config.scale, dropout=dropout)
         y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
@@ -82,7 +82,7 @@ class CrossAttention(nn.Module):
         k_BSGK, v_BSGK = heads.chunk(2, dim=2)
         return k_BSGK, v_BSGK
 
-    def forward(self, x_BTD: Tensor, scope: CrossScope, layer: int) -> Tensor:
+    def forward(self, x_BTD: Tensor, scope: CrossAttentionContext, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D). Rows that share a cached text are queries of one row."""
         if scope.cached is not None:
             k, v = scope.cached[layer]
@@ -123,7 +123,13 @@ class Layer(nn.Module):
         self.feedforward = FeedForward(config)
         self.feedforward_residual = make_residual(config)
 
-    def forward(self, x_BTD: Tensor, scope: Scope, cross: CrossScope | None, layer: int) -> Tensor:
+    def forward(
+        self,
+        x_BTD: Tensor,
+        scope: AttentionContext,
+        cross: CrossAttentionContext | None,
+        layer: int,
+    ) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         del cross
         x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, scope, layer))
@@ -139,7 +145,13 @@ class CrossLayer(Layer):
         self.cross = CrossAttention(config)
         self.cross_residual = make_residual(config)
 
-    def forward(self, x_BTD: Tensor, scope: Scope, cross: CrossScope | None, layer: int) -> Tensor:
+    def forward(
+        self,
+        x_BTD: Tensor,
+        scope: AttentionContext,
+        cross: CrossAttentionContext | None,
+        layer: int,
+    ) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, scope, layer))
         x_BTD = self.cross_residual(x_BTD, lambda x: self.cross(x, cross, layer))
@@ -169,7 +181,7 @@ class Stack(nn.Module):
         positions_BT: Tensor | None = None,
         cache: Cache | None = None,
         longest: int | None = None,
-        cross: CrossScope | None = None,
+        cross: CrossAttentionContext | None = None,
     ) -> Tensor:
         """(B, T, D) → (B, T, D). `positions_BT` None: 0 … T-1, no padding; -1 marks padding. With a
         cache `longest` tokens are in the longest row, the new ones included."""
@@ -185,16 +197,18 @@ class Stack(nn.Module):
         positions_BT: Tensor | None,
         cache: Cache | None,
         longest: int | None = None,
-    ) -> Scope:
+    ) -> AttentionContext:
         plain = positions_BT is None and cache is None
         if positions_BT is None:
             positions_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
         rotation = self.positions.rotation(positions_BT)
         if cache is not None:
             assert longest is not None, "a cache must know how long the longest row is"
-            mask = self._mask(positions_BT, cache.begin(positions_BT, longest))
-            return Scope(partial(exact, mask=mask), rotation, cache)
-        return Scope(self._attend(positions_BT, rows=len(x_BTD), plain=plain), rotation, None)
+            mask = self._mask(positions_BT, cache.start_forward(positions_BT, longest))
+            return AttentionContext(partial(exact, mask=mask), rotation, cache)
+        return AttentionContext(
+            self._attend(positions_BT, rows=len(x_BTD), plain=plain), rotation, None
+        )
 
     def _attend(self, positions_BT: Tensor, *, rows: int, plain: bool) -> Callable[..., Tensor]:
         """Choose the cheapest way to attend to whole texts; `plain` ones have no padding."""
@@ -222,14 +236,16 @@ class Stack(nn.Module):
         if pattern is not None:
             near_BTS = pattern(self.config, queries_BT, keys_BS)
             seen_BTS = near_BTS if seen_BTS is None else near_BTS & seen_BTS
-        mask = masks.real(queries_BT, keys_BS, seen_BTS)[:, None]
+        mask = masks.mask_padding(queries_BT, keys_BS, seen_BTS)[:, None]
         return mask if bias is None else masks.additive(mask) + bias
 
-    def remember(self, states_BSD: Tensor, lengths: Sequence[int], positions_BS: Tensor) -> Memory:
+    def make_cross_cache(
+        self, states_BSD: Tensor, lengths: Sequence[int], positions_BS: Tensor
+    ) -> CrossAttentionCache:
         """Each layer's cross keys and values of the encoder's output."""
         layers = (layer for layer in self.layers if isinstance(layer, CrossLayer))
         cached = [layer.cross.keys_values(states_BSD) for layer in layers]
-        return Memory(cached, lengths, masks.padding(positions_BS))
+        return CrossAttentionCache(cached, lengths, masks.padding(positions_BS))
 
 
 def cross_mask(positions_BS: Tensor | None) -> Tensor | None:

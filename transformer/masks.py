@@ -29,7 +29,9 @@ def causal(queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
     return keys_BS[:, None, :] <= queries_BT[:, :, None]
 
 
-def near(queries_BT: Tensor, keys_BS: Tensor, *, window: int, global_tokens: int) -> Tensor:
+def sliding_window(
+    queries_BT: Tensor, keys_BS: Tensor, *, window: int, global_tokens: int
+) -> Tensor:
     """A position sees those less than `window` away; the first `global_tokens` see and are seen.
 
     Longformer's sliding window with global attention, arXiv 2004.05150 §3.1. Shape (B, T, S).
@@ -38,7 +40,7 @@ def near(queries_BT: Tensor, keys_BS: Tensor, *, window: int, global_tokens: int
     return ((q_BT1 - k_B1S).abs() < window) | (k_B1S < global_tokens) | (q_BT1 < global_tokens)
 
 
-def real(queries_BT: Tensor, keys_BS: Tensor, seen_BTS: Tensor | None) -> Tensor:
+def mask_padding(queries_BT: Tensor, keys_BS: Tensor, seen_BTS: Tensor | None) -> Tensor:
     """What is seen, less padding keys. A padding query sees all, so that no softmax is empty."""
     real_B1S = keys_BS[:, None, :] >= 0
     seen = real_B1S if seen_BTS is None else real_B1S & seen_BTS

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from .attention import ATTENTION
-from .cache import Cache, Memory
+from .cache import Cache, CrossAttentionCache
 from .config import TransformerConfig
 from .dropout import Dropout
 from .heads import HEADS
-from .layers import CrossScope, Stack, cross_mask
+from .layers import CrossAttentionContext, Stack, cross_mask
 from .masks import padded_positions
 from .norms import make_norm
 from .uninitialized import Embedding
@@ -25,21 +25,21 @@ from .uninitialized import Embedding
 class DecoderCache(NamedTuple):
     """All that decoding remembers of a batch: its own keys and values, and the encoder's."""
 
-    own: Cache
-    memory: Memory | None
+    self_attention: Cache
+    cross_attention: CrossAttentionCache | None
 
     def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added. Every
         `copies` rows that follow one another are about the same source."""
-        self.own.reorder(rows)
-        if self.memory is not None:
-            self.memory.reorder(rows, copies)
+        self.self_attention.reorder(rows)
+        if self.cross_attention is not None:
+            self.cross_attention.reorder(rows, copies)
 
-    def join(self, other: "DecoderCache") -> None:
+    def append_rows(self, other: "DecoderCache") -> None:
         """Take in the rows of another cache, after those that are here."""
-        self.own.join(other.own)
-        if self.memory is not None and other.memory is not None:
-            self.memory.join(other.memory)
+        self.self_attention.append_rows(other.self_attention)
+        if self.cross_attention is not None and other.cross_attention is not None:
+            self.cross_attention.append_rows(other.cross_attention)
 
 
 class Transformer(nn.Module):
@@ -110,7 +110,7 @@ class Transformer(nn.Module):
         if self.encoder is not None:
             assert source_BS is not None, "an encoder-decoder needs source_BS"
             states_BSD = self.encode(source_BS, source_positions_BS)
-            cross = CrossScope(states_BSD, None, cross_mask(source_positions_BS))
+            cross = CrossAttentionContext(states_BSD, None, cross_mask(source_positions_BS))
         x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT, types_BT)
         hidden_BTD: Tensor = self.decoder(x_BTD, positions_BT=positions_BT, cross=cross)
         return hidden_BTD
@@ -137,10 +137,10 @@ class Transformer(nn.Module):
         states_BSD: Tensor = self.encoder(x_BSD, positions_BT=positions_BS)
         return states_BSD
 
-    def looks(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
+    def cross_attention_weights(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
         """How much each decoder layer's heads look at each source position, (B, H, T, S) each."""
         assert self.decoder is not None
-        cross = CrossScope(self.encode(source_BS), None, None, looks=[])
+        cross = CrossAttentionContext(self.encode(source_BS), None, None, looks=[])
         x_BTD = self._embed(self.embedding, self.decoder, ids_BT, None)
         self.decoder(x_BTD, cross=cross)
         return cross.looks or []
@@ -164,7 +164,7 @@ class Transformer(nn.Module):
         lengths_B = torch.tensor(lengths, device=source_BS.device)
         positions_BS = padded_positions(lengths_B, source_BS.size(1))
         states_BSD = self.encode(source_BS, positions_BS)
-        return DecoderCache(own, self.decoder.remember(states_BSD, lengths, positions_BS))
+        return DecoderCache(own, self.decoder.make_cross_cache(states_BSD, lengths, positions_BS))
 
     def decode(
         self, ids_BT: Tensor, positions_BT: Tensor, cache: DecoderCache, longest: int | None = None
@@ -176,13 +176,19 @@ class Transformer(nn.Module):
         """
         assert self.decoder is not None
         cross = None
-        if cache.memory is not None:
-            cross = CrossScope(None, cache.memory.layers, cache.memory.mask_B11S)
+        if cache.cross_attention is not None:
+            cross = CrossAttentionContext(
+                None, cache.cross_attention.layers, cache.cross_attention.mask_B11S
+            )
         if longest is None:
             longest = int(positions_BT.max()) + 1
         x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT, longest=longest)
         states_BTD: Tensor = self.decoder(
-            x_BTD, positions_BT=positions_BT, cache=cache.own, longest=longest, cross=cross
+            x_BTD,
+            positions_BT=positions_BT,
+            cache=cache.self_attention,
+            longest=longest,
+            cross=cross,
         )
         return states_BTD
 

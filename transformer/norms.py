@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .config import TransformerConfig
 from .dropout import Dropout
-from .registry import Table
+from .registry import Registry
 
 
 class NormKind(NamedTuple):
@@ -17,7 +17,7 @@ class NormKind(NamedTuple):
     vectors: int
 
 
-NORMS: Table[NormKind] = Table(
+NORMS: Registry[NormKind] = Registry(
     "norm",
     {
         # arXiv 1607.06450
@@ -64,7 +64,7 @@ class PreNorm(PostNorm):
         return y_BTD
 
 
-RESIDUALS: Table[type[PostNorm]] = Table("norm placement", {"post": PostNorm, "pre": PreNorm})
+RESIDUALS: Registry[type[PostNorm]] = Registry("norm placement", {"post": PostNorm, "pre": PreNorm})
 
 
 def make_residual(config: TransformerConfig) -> PostNorm:

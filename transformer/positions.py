@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import RotaryScaling, TransformerConfig
-from .registry import Table
+from .registry import Registry
 from .uninitialized import Embedding
 
 
@@ -166,7 +166,7 @@ def _llama3_stretch(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
     return fast + (1 - fast) / scaling.factor
 
 
-ROTARY_SCALINGS = Table("rotary scaling", {"linear": _linear_stretch, "llama3": _llama3_stretch})
+ROTARY_SCALINGS = Registry("rotary scaling", {"linear": _linear_stretch, "llama3": _llama3_stretch})
 
 
 def rotate(x_BTHK: Tensor, rotation: Tensor | None) -> Tensor:
@@ -251,7 +251,7 @@ def alibi_slopes(heads: int) -> list[float]:
     return slopes + between[: heads - power]
 
 
-POSITIONS: Table[type[Positions]] = Table(
+POSITIONS: Registry[type[Positions]] = Registry(
     "position kind",
     {
         "none": Positions,

@@ -7,7 +7,7 @@ arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; T5, arXiv 1910.10683; BART, 
 from typing import Any
 
 from .config import TransformerConfig, config_from_fields
-from .registry import Table
+from .registry import Registry
 
 Fields = dict[str, Any]
 
@@ -120,7 +120,7 @@ _SMALL_TRANSLATOR: Fields = {
     "feedforward": "relu",
 }
 
-PRESETS: Table[Fields] = Table(
+PRESETS: Registry[Fields] = Registry(
     "preset",
     {
         "base": _ORIGINAL,

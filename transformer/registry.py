@@ -9,7 +9,7 @@ from .errors import UnknownNameError
 Entry = TypeVar("Entry")
 
 
-def nearest(name: str, allowed: Iterable[str]) -> str:
+def suggest(name: str, allowed: Iterable[str]) -> str:
     """Say which allowed name was probably meant, or list them all.
 
     >>> nearest("rotry", ["rotary", "alibi"])
@@ -21,7 +21,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     return f"did you mean {close[0]}? (allowed: {listing})" if close else f"allowed: {listing}"
 
 
-class Table(dict[str, Entry]):
+class Registry(dict[str, Entry]):
     """The variants of one part, by name; `noun` says in messages what they are."""
 
     def __init__(self, noun: str, entries: Mapping[str, Entry]) -> None:
@@ -29,7 +29,7 @@ class Table(dict[str, Entry]):
         self.noun = noun
 
     def __missing__(self, name: str) -> Entry:
-        raise UnknownNameError(f"no {self.noun} is called {name!r}; {nearest(name, self)}")
+        raise UnknownNameError(f"no {self.noun} is called {name!r}; {suggest(name, self)}")
 
     def check(self, name: str) -> None:
         """Raise UnknownNameError for a name that is not here."""

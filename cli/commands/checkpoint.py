@@ -31,10 +31,10 @@ def show(
     model: Annotated[Path, typer.Argument(help="A model's folder, or a training run's.")],
 ) -> None:
     """Say what a model is, from its configuration and its files' headers alone."""
-    from transformer.loading import show_model
+    from transformer.loading import summarize_model
 
     with output(None) as writer:
-        for name, value in show_model(model):
+        for name, value in summarize_model(model):
             writer.line(f"{name:<13} {value}")
 
 
@@ -53,16 +53,16 @@ def verify(
 
     Every file of a folder with a manifest is summed first.
     """
-    from transformer.pipelines import compare
+    from transformer.pipelines import compare_models
 
-    from ..io.loading import load
+    from ..io.loading import load_with_notice
 
     lines = SAMPLES if text is None else text.read_text(encoding="utf-8").splitlines()[:_MOST]
     one, other = (
-        load(path, device=device, dtype="float32", quiet=True, trust_cache=False)
+        load_with_notice(path, device=device, dtype="float32", quiet=True, trust_cache=False)
         for path in (first, second)
     )
-    differences = compare(one, other, lines)
+    differences = compare_models(one, other, lines)
     with output(None) as writer:
         for found in differences:
             same = {True: "same text", False: "other text", None: "no text"}[found.beams]

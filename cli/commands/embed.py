@@ -32,20 +32,20 @@ def embed(
     """Each line's vector as a line of JSON: the states of an encoder, pooled."""
     import json
 
-    from tokenizer import Counts
-    from transformer.loading import read_pooling
+    from tokenizer import CorpusCounts
+    from transformer.loading import read_pooling_config
     from transformer.pipelines.embedding import POOLINGS, embed_lines
 
-    from ..io.loading import load
+    from ..io.loading import load_with_notice
 
     if pooling is not None:
         POOLINGS.check(pooling)
-    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
-    asked = read_pooling(loaded.folder)
+    loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
+    asked = read_pooling_config(loaded.folder)
     asked = asked._replace(
         kind=pooling or asked.kind, normalize=asked.normalize if normalize is None else normalize
     )
-    read, notes = Counts(), Counter[str]()
+    read, notes = CorpusCounts(), Counter[str]()
     with output(out, reading=files) as writer:
         lines = input_lines(files, read, column)
         for found in embed_lines(loaded, lines, asked, batch_tokens=batch_tokens):

@@ -39,9 +39,9 @@ def evaluate(
     from transformer.errors import ConfigError
     from transformer.evaluation import check_tokenization
     from transformer.pipelines import TranslationOptions
-    from transformer.pipelines.search_settings import search_options, usual_beams
+    from transformer.pipelines.search_settings import default_beam_size, search_options
 
-    from ..io.loading import load
+    from ..io.loading import load_with_notice
 
     if (source is None) != (reference is None) or (source is None) == (text is None):
         raise ConfigError("give --source and --reference, or --text")
@@ -49,9 +49,9 @@ def evaluate(
         check_tokenization(tokenize)
     elif beam or length_penalty is not None or source_language or target_language:
         raise ConfigError("--beam, --length-penalty, --from and --to are not for --text")
-    loaded = load(model, device=device, dtype=dtype, quiet=quiet)
+    loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
-        beams = beam or usual_beams(loaded)
+        beams = beam or default_beam_size(loaded)
         options = TranslationOptions(
             search=deterministic_search(beams),
             options=search_options(loaded, beam=beams, length_penalty=length_penalty),
@@ -80,19 +80,21 @@ def _translation(
 ) -> list[Row]:
     from collections import Counter
 
-    from tokenizer import CorpusError, Counts, Text, read_pairs
+    from tokenizer import CorpusCounts, CorpusError, TextFile, read_pairs
     from transformer.evaluation import translation_scores
-    from transformer.pipelines import Given, translate
+    from transformer.pipelines import IterableSource, translate
     from transformer.pipelines.engines import one_engine_per_core, plain_engine
 
-    counts, notes = Counts(), Counter[str]()
-    pairs = list(read_pairs([Text(source, plain=True)], [Text(reference, plain=True)], counts))
+    counts, notes = CorpusCounts(), Counter[str]()
+    pairs = list(
+        read_pairs([TextFile(source, plain=True)], [TextFile(reference, plain=True)], counts)
+    )
     if not pairs:
         raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
     engines = one_engine_per_core(
         loaded, lambda: plain_engine(loaded, options.search, options.options)
     )
-    sources = Given(source for source, _ in pairs)
+    sources = IterableSource(source for source, _ in pairs)
     answers = translate(loaded, sources, options, engines=engines, counts=notes)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
     scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
@@ -103,11 +105,11 @@ def _translation(
 def _running_text(
     loaded: "LoadedModel", path: str, column: str | None, *, quiet: bool
 ) -> list[Row]:
-    from tokenizer import Counts, Text, read_chunks
+    from tokenizer import CorpusCounts, TextFile, read_chunks
     from tokenizer.corpus import is_records
     from transformer.evaluation import text_likelihood
 
-    counts, text = Counts(), Text(path, column)
+    counts, text = CorpusCounts(), TextFile(path, column)
     pieces = read_chunks(text, counts)
     found, size = text_likelihood(loaded, pieces, documents=is_records(text))
     report(counts, quiet=quiet)

@@ -10,9 +10,9 @@ from ..console import say
 from ..io.filter import filter_lines
 from ..io.streams import output, piped_text
 from ..options import common as opt
-from ..options.decoding import Decoding
+from ..options.decoding import DecodingOptions
 from ..options.groups import grouped
-from ..options.speculation import Drafting
+from ..options.speculation import SpeculationOptions
 
 if TYPE_CHECKING:
     from transformer.decoding import Engine
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from transformer.loading import LoadedModel
     from transformer.pipelines import GenerationOptions
 
-    from ..render.answers import Show
+    from ..render.answers import AnswerFormatter
 
 _MAX_TOKENS = 256
 _TEMPERATURE = 0.8  # unless another is asked for, or beams
 
 
 @dataclass(kw_only=True)
-class Continuing:
+class GenerateOptions:
     """What can be asked of a continuation, beside what can be asked of any text."""
 
     prompt_file: Annotated[
@@ -55,7 +55,12 @@ class Continuing:
     scores: opt.Scores = False
 
     def check(
-        self, prompt: str | None, decoding: Decoding, filtering: opt.Filtering, *, search: str
+        self,
+        prompt: str | None,
+        decoding: DecodingOptions,
+        filtering: opt.LineIOOptions,
+        *,
+        search: str,
     ) -> None:
         """Raise ConfigError for options that contradict each other or would be idle."""
         from transformer.errors import ConfigError
@@ -84,7 +89,7 @@ class Continuing:
     def ask(
         self,
         loaded: "LoadedModel",
-        decoding: Decoding,
+        decoding: DecodingOptions,
         *,
         search: str,
         rule: "Grammar | None",
@@ -104,13 +109,13 @@ class Continuing:
             min_tokens=decoding.min_tokens,
             overflow=self.overflow,
             stop=decoding.stop or (),
-            must=decoding.must or (),
-            consensus=decoding.mbr is not None,
+            required_phrases=decoding.must or (),
+            mbr=decoding.mbr is not None,
             constraint=None
             if rule is None
             else grammar_constraint(rule, loaded, continuing=continuing),
             batch_tokens=budget,
-            blank=not self.lines,
+            allow_empty_prompt=not self.lines,
         )
 
 
@@ -121,10 +126,10 @@ def generate(
     ] = None,
     *,
     model: opt.Models,
-    continuing: Continuing,
-    decoding: Decoding,
-    drafting: Drafting,
-    filtering: opt.Filtering,
+    continuing: GenerateOptions,
+    decoding: DecodingOptions,
+    drafting: SpeculationOptions,
+    filtering: opt.LineIOOptions,
 ) -> None:
     """Continue a prompt, shown as it is written: sampled at temperature 0.8 unless you say.
 
@@ -133,18 +138,18 @@ def generate(
     """
     from transformer.pipelines.engines import build_engines
 
-    from ..io.loading import load_for
-    from ..io.speculation import tell_guesses
-    from ..options.grammar import grammar
-    from ..render.answers import Show
+    from ..io.loading import load_for_lines
+    from ..io.speculation import report_speculation
+    from ..options.grammar import chosen_grammar
+    from ..render.answers import AnswerFormatter
 
     n_best, lines = decoding.n_best, continuing.lines
     decoding = decoding.with_samples()
     search = decoding.choose(usual_temperature=_TEMPERATURE)
     continuing.check(prompt, decoding, filtering, search=search)
-    rule = grammar(decoding)
+    rule = chosen_grammar(decoding)
     text = "" if lines else _text(prompt, continuing.prompt_file)
-    models = [load_for(path, filtering) for path in model]
+    models = [load_for_lines(path, filtering) for path in model]
     asked = continuing.ask(
         models[0],
         decoding,
@@ -154,7 +159,7 @@ def generate(
         budget=filtering.batch_tokens,
     )
     lead, engines = build_engines(models, search, asked.options, drafting.speculation())
-    show = Show(
+    show = AnswerFormatter(
         lead,
         n_best=n_best,
         as_json=filtering.as_json,
@@ -175,7 +180,7 @@ def generate(
         if decoding.max_tokens is not None and continuing.overflow == "error":
             _tell_room(lead, text, decoding.max_tokens, quiet=filtering.quiet)
         _continue(lead, text, asked, engines[0], show, out=filtering.out)
-    tell_guesses(engines, quiet=filtering.quiet)
+    report_speculation(engines, quiet=filtering.quiet)
 
 
 def _continue_lines(
@@ -183,9 +188,9 @@ def _continue_lines(
     files: list[str] | None,
     asked: "GenerationOptions",
     engines: "list[Engine]",
-    show: "Show",
+    show: "AnswerFormatter",
     *,
-    filtering: opt.Filtering,
+    filtering: opt.LineIOOptions,
 ) -> None:
     """Each line is a prompt."""
     from transformer.pipelines import generate as continue_lines
@@ -214,18 +219,18 @@ def _continue(
     text: str,
     asked: "GenerationOptions",
     engine: "Engine",
-    show: "Show",
+    show: "AnswerFormatter",
     *,
     out: Path | None,
 ) -> None:
     """One prompt: shown as it is written, or once it is finished where that cannot be."""
     from transformer.errors import PromptError
-    from transformer.pipelines import Given, stream_text
+    from transformer.pipelines import IterableSource, stream_text
     from transformer.pipelines import generate as continue_lines
 
     with output(out) as writer:
         if show.whole or asked.search == "beam" or asked.options.n_best > 1:
-            (answer,) = continue_lines(loaded, Given([text]), asked, engines=[engine])
+            (answer,) = continue_lines(loaded, IterableSource([text]), asked, engines=[engine])
             if answer.error is not None:
                 raise PromptError(answer.error)
             for line in show(answer):

@@ -28,7 +28,7 @@ def score(
     target_language: opt.TargetLanguage = None,
     length_penalty: opt.LengthPenalty = None,
     length_penalty_kind: opt.LengthPenaltyKind = "power",
-    filtering: opt.Filtering,
+    filtering: opt.LineIOOptions,
 ) -> None:
     """How likely each line's text is: its score, perplexity and bits per byte, between tabs.
 
@@ -37,25 +37,30 @@ def score(
     the scores are then those that they reported, where no coverage penalty, rule or processor had
     a part in them and the text was neither split nor its prompt cut.
     """
-    from transformer.pipelines.scoring import Exam, TextExam, TranslationExam, scores
+    from transformer.pipelines.scoring import (
+        ScoringTask,
+        TextScoringTask,
+        TranslationScoringTask,
+        score_lines,
+    )
     from transformer.pipelines.search_settings import search_options
 
-    from ..io.loading import load_for
+    from ..io.loading import load_for_lines
 
-    loaded = load_for(model, filtering)
+    loaded = load_for_lines(model, filtering)
     options = search_options(
         loaded, length_penalty=length_penalty, length_penalty_kind=length_penalty_kind
     )
-    exam: Exam = (
-        TranslationExam(loaded, source_language, target_language)
+    exam: ScoringTask = (
+        TranslationScoringTask(loaded, source_language, target_language)
         if loaded.config.shape == "encoder-decoder"
-        else TextExam(loaded)
+        else TextScoringTask(loaded)
     )
-    show = _Show(loaded, as_json=filtering.as_json)
+    show = _ScoreFormatter(loaded, as_json=filtering.as_json)
     filter_lines(
         files,
         filtering,
-        lambda source, counts: scores(
+        lambda source, counts: score_lines(
             loaded, source, exam, options, budget=filtering.batch_tokens, counts=counts
         ),
         show,
@@ -67,7 +72,7 @@ def score(
         )
 
 
-class _Show:
+class _ScoreFormatter:
     """Each line's figures, and the sums over all."""
 
     def __init__(self, loaded: "LoadedModel", *, as_json: bool) -> None:
@@ -91,9 +96,13 @@ class _Show:
     def _figures(self, answer: "Answer") -> dict[str, Any]:
         (output,) = answer.outputs
         hypothesis = output.hypothesis
-        gains, writer = hypothesis.log_probabilities, self._loaded.writer
+        gains, writer = hypothesis.log_probabilities, self._loaded.target_tokenizer
         text = output.text
-        if output.task is not None and output.task.source and "source" not in answer.line.fields:
+        if (
+            output.request is not None
+            and output.request.source
+            and "source" not in answer.line.fields
+        ):
             text = text.partition("\t")[2]
         nats, size = -sum(gains), len(text.encode("utf-8", "replace"))
         self.nats, self.tokens, self.size = (

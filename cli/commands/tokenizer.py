@@ -80,9 +80,16 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a tokenizer on any amount of text."""
-    from tokenizer import Counts, Text, TrainingOptions, language_tag, read_all, train_tokenizer
+    from tokenizer import (
+        CorpusCounts,
+        TextFile,
+        TrainingOptions,
+        language_tag,
+        read_all,
+        train_tokenizer,
+    )
 
-    counts = Counts()
+    counts = CorpusCounts()
     tags = [language_tag(name) for name in language or []]
     options = TrainingOptions(
         kind=kind,
@@ -93,7 +100,7 @@ def train(
         special=(*(special or []), *tags),
         max_bytes=max_bytes,
     )
-    lines = read_all([Text(path, column) for path in files or ["-"]], counts)
+    lines = read_all([TextFile(path, column) for path in files or ["-"]], counts)
     trained = train_tokenizer(_watched(lines, quiet), options, progress=is_terminal() and not quiet)
     trained.save(out)
     report(counts, quiet=quiet)
@@ -114,9 +121,9 @@ def encode(
     quiet: Quiet = False,
 ) -> None:
     """Turn each line into a line of ids."""
-    from tokenizer import Counts
+    from tokenizer import CorpusCounts
 
-    backend, counts = _load(tokenizer), Counts()
+    backend, counts = _load(tokenizer), CorpusCounts()
     with output(out, reading=[file] if file else None) as writer:
         for chunk in _together(input_lines([file] if file else None, counts, column)):
             if pieces:
@@ -133,9 +140,9 @@ def decode(
     file: Input = None, *, tokenizer: TokenizerPath, out: Output = None, quiet: Quiet = False
 ) -> None:
     """Turn each line of ids back into text."""
-    from tokenizer import Counts
+    from tokenizer import CorpusCounts
 
-    backend, counts = _load(tokenizer), Counts()
+    backend, counts = _load(tokenizer), CorpusCounts()
     with output(out, reading=[file] if file else None) as writer:
         for number, line in enumerate(input_lines([file] if file else None, counts), 1):
             writer.line(backend.decode(_ids(line, number, backend.vocab_size)))

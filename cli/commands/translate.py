@@ -8,9 +8,9 @@ import typer
 
 from ..io.filter import filter_lines
 from ..options import common as opt
-from ..options.decoding import Decoding
+from ..options.decoding import DecodingOptions
 from ..options.groups import grouped
-from ..options.speculation import Drafting
+from ..options.speculation import SpeculationOptions
 
 if TYPE_CHECKING:
     from transformer.decoding.constraints.grammar import Grammar
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class Translating:
+class TranslateOptions:
     """What can be asked of a translation, beside what can be asked of any text."""
 
     source_language: opt.SourceLanguage = None
@@ -64,14 +64,14 @@ class Translating:
                     f"{option} needs beam search, but the options given mean {search}"
                 )
 
-    def read(self, decoding: Decoding) -> "tuple[Grammar | None, Glossary | None]":
+    def read(self, decoding: DecodingOptions) -> "tuple[Grammar | None, Glossary | None]":
         """What texts must match and the words that they take. Raises ConfigError, OSError."""
         from transformer.errors import ConfigError
         from transformer.pipelines.glossary import Glossary
 
-        from ..options.grammar import grammar
+        from ..options.grammar import chosen_grammar
 
-        rule = grammar(decoding)
+        rule = chosen_grammar(decoding)
         if rule is not None and self.split:
             raise ConfigError("a grammar describes a whole text; it cannot go with --split")
         return rule, None if self.glossary is None else Glossary.read(self.glossary)
@@ -79,7 +79,7 @@ class Translating:
     def ask(
         self,
         loaded: "LoadedModel",
-        decoding: Decoding,
+        decoding: DecodingOptions,
         *,
         search: str,
         usual: int,
@@ -101,13 +101,13 @@ class Translating:
             ratio=self.max_ratio,
             min_tokens=decoding.min_tokens,
             min_ratio=self.min_ratio,
-            guard=not self.no_guard,
+            loop_guard=not self.no_guard,
             split=self.split,
             prefix=self.prefix,
             stop=decoding.stop or (),
-            coverage=self.coverage_penalty,
-            consensus=decoding.mbr is not None,
-            must=decoding.must or (),
+            coverage_penalty=self.coverage_penalty,
+            mbr=decoding.mbr is not None,
+            required_phrases=decoding.must or (),
             glossary=glossary,
             constraint=None if rule is None else grammar_constraint(rule, loaded),
             source_language=self.source_language,
@@ -122,14 +122,14 @@ def translate(
     ] = None,
     *,
     model: opt.Models,
-    translating: Translating,
-    decoding: Decoding,
-    drafting: Drafting,
+    translating: TranslateOptions,
+    decoding: DecodingOptions,
+    drafting: SpeculationOptions,
     scores: opt.Scores = False,
     alignments: Annotated[
         bool, typer.Option("--alignments", help="Put a tab and pairs of words, i-j, behind it.")
     ] = False,
-    filtering: opt.Filtering,
+    filtering: opt.LineIOOptions,
 ) -> None:
     """Translate each line. n lines in, n lines out (n-best: n times as many), in order.
 
@@ -139,11 +139,11 @@ def translate(
     from transformer.errors import ConfigError
     from transformer.pipelines import translate as translate_lines
     from transformer.pipelines.engines import build_engines
-    from transformer.pipelines.search_settings import usual_beams
+    from transformer.pipelines.search_settings import default_beam_size
 
-    from ..io.loading import load_for
-    from ..io.speculation import tell_guesses
-    from ..render.answers import Show
+    from ..io.loading import load_for_lines
+    from ..io.speculation import report_speculation
+    from ..render.answers import AnswerFormatter
 
     if alignments and translating.split:
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
@@ -151,8 +151,8 @@ def translate(
     decoding = decoding.with_samples()
     translating.check(decoding.choose(usual=2))  # mistakes first, then what takes time
     rule, glossary = translating.read(decoding)
-    models = [load_for(path, filtering) for path in model]
-    usual = usual_beams(models[0])
+    models = [load_for_lines(path, filtering) for path in model]
+    usual = default_beam_size(models[0])
     search = decoding.choose(usual=usual)
     translating.check(search)
     asked = translating.ask(
@@ -165,7 +165,7 @@ def translate(
         glossary=glossary,
     )
     lead, engines = build_engines(models, search, asked.options, drafting.speculation())
-    show = Show(
+    show = AnswerFormatter(
         lead, n_best=n_best, as_json=filtering.as_json, scores=scores, alignments=alignments
     )
     filter_lines(
@@ -174,4 +174,4 @@ def translate(
         lambda source, counts: translate_lines(lead, source, asked, engines=engines, counts=counts),
         show,
     )
-    tell_guesses(engines, quiet=filtering.quiet)
+    report_speculation(engines, quiet=filtering.quiet)

@@ -8,21 +8,21 @@ import typer
 
 from ..console import say
 from ..errors import BAD_DATA
-from ..options.common import Filtering
+from ..options.common import LineIOOptions
 from .streams import output
 
 if TYPE_CHECKING:
-    from tokenizer import Counts
-    from transformer.pipelines import Answer, Source
+    from tokenizer import CorpusCounts
+    from transformer.pipelines import Answer, LineSource
 
 
 # What a command does with its lines: answers in order, and notes of what happened, by name.
-Run = Callable[["Source", Counter[str]], Iterator["Answer"]]
+Run = Callable[["LineSource", Counter[str]], Iterator["Answer"]]
 
 
 def filter_lines(
     files: Sequence[str] | None,
-    asked: Filtering,
+    asked: LineIOOptions,
     run: Run,
     show: Callable[["Answer"], Iterable[str]],
 ) -> None:
@@ -30,11 +30,11 @@ def filter_lines(
 
     A line that fails is shown like the others, by `show`. With --strict it makes the exit code 4.
     """
-    from tokenizer import Counts
+    from tokenizer import CorpusCounts
 
     from .line_reader import LineReader
 
-    counts, notes, told = Counts(), Counter[str](), False
+    counts, notes, told = CorpusCounts(), Counter[str](), False
     reader = LineReader(files or ["-"], counts, column=asked.column, as_json=asked.json_input)
     with output(asked.out, reading=files) as writer, reader as source:
         for answer in run(source, notes):
@@ -48,7 +48,7 @@ def filter_lines(
         raise typer.Exit(BAD_DATA)
 
 
-def report(counts: "Counts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
+def report(counts: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
     """Say what had to be mended in the input, and what went wrong with the output."""
     if quiet:
         return

@@ -7,7 +7,7 @@ from threading import Condition, Thread
 from types import TracebackType
 from typing import Any, Self
 
-from tokenizer import CorpusError, Counts, Text
+from tokenizer import CorpusCounts, CorpusError, TextFile
 from tokenizer.corpus import (
     DAMAGE,
     byte_lines,
@@ -38,9 +38,9 @@ class LineReader:
     """
 
     def __init__(
-        self, paths: Sequence[str], counts: Counts, *, column: str | None, as_json: bool
+        self, paths: Sequence[str], counts: CorpusCounts, *, column: str | None, as_json: bool
     ) -> None:
-        self._texts = [Text(path, column) for path in paths]
+        self._texts = [TextFile(path, column) for path in paths]
         tables = [text for text in self._texts if not as_json and not is_json(text)]
         if column is not None and tables and not (column.isdecimal() and int(column)):
             raise ConfigError(
@@ -114,7 +114,7 @@ class LineReader:
                 except DAMAGE as error:
                     raise damaged(text.path, error) from None
 
-    def _line(self, number: int, line: str, text: Text, place: int) -> Line:
+    def _line(self, number: int, line: str, text: TextFile, place: int) -> Line:
         try:
             if self._as_json or is_json(text):
                 return self._record(number, line, text.column or "text")

@@ -5,15 +5,15 @@ from pathlib import Path
 import torch
 
 from transformer.loading import LoadedModel, load_model
-from transformer.registry import Table
+from transformer.registry import Registry
 
 from ..console import is_terminal, say
-from ..options.common import Filtering
+from ..options.common import LineIOOptions
 
-DTYPES = Table("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
+DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
 
 
-def load(
+def load_with_notice(
     model: Path, *, device: str, dtype: str, quiet: bool, trust_cache: bool = True
 ) -> LoadedModel:
     """Load a model folder, saying so at a terminal, for it takes a while."""
@@ -22,6 +22,6 @@ def load(
     return load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
 
 
-def load_for(model: Path, asked: Filtering) -> LoadedModel:
+def load_for_lines(model: Path, asked: LineIOOptions) -> LoadedModel:
     """Load a model for a command that answers line for line."""
-    return load(model, device=asked.device, dtype=asked.dtype, quiet=asked.quiet)
+    return load_with_notice(model, device=asked.device, dtype=asked.dtype, quiet=asked.quiet)

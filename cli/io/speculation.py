@@ -7,7 +7,7 @@ from transformer.decoding import Engine
 from ..console import say
 
 
-def tell_guesses(engines: Sequence[Engine], *, quiet: bool) -> None:
+def report_speculation(engines: Sequence[Engine], *, quiet: bool) -> None:
     """Say how many guesses of speculative decoding were right."""
     proposed = sum(getattr(engine.search, "proposed", 0) for engine in engines)
     accepted = sum(getattr(engine.search, "accepted", 0) for engine in engines)

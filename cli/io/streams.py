@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from tokenizer import Counts
+    from tokenizer import CorpusCounts
 
 
 def input_lines(
-    paths: Sequence[str] | None, counts: "Counts", column: str | None = None
+    paths: Sequence[str] | None, counts: "CorpusCounts", column: str | None = None
 ) -> Iterator[str]:
     """The lines of files, or of stdin where there are none (or `-`); whole, unless a column is
     asked for."""
-    from tokenizer import Text, read_all
+    from tokenizer import TextFile, read_all
 
-    texts = [Text(path, column, plain=column is None) for path in paths or ["-"]]
+    texts = [TextFile(path, column, plain=column is None) for path in paths or ["-"]]
     return read_all(texts, counts)
 
 

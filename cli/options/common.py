@@ -72,7 +72,7 @@ Column = Annotated[
 
 
 @dataclass(kw_only=True)
-class Filtering:
+class LineIOOptions:
     """How lines are read and written by the commands that answer line for line."""
 
     as_json: Json = False

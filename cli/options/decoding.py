@@ -18,7 +18,7 @@ def option(*names: str, panel: str, help: str, **more: Any) -> Any:  # noqa: A00
 
 
 @dataclass(kw_only=True)
-class Decoding:
+class DecodingOptions:
     """How to search, and what may be written. None: as the model says, or not at all."""
 
     beam: Annotated[
@@ -168,12 +168,12 @@ class Decoding:
     def choose(self, *, usual: int = 1, usual_temperature: float | None = None) -> str:
         """Which search these options mean, by its name in SEARCHES; `usual` beams where nothing
         says otherwise. Raises ConfigError where options contradict each other."""
-        from transformer.decoding.logits.processors import Chain
+        from transformer.decoding.logits.processors import LogitsProcessorList
         from transformer.errors import ConfigError
 
         cold = self.temperature == 0.0  # greedy search, not a processor's value
         values = self.processors
-        Chain({k: v for k, v in values.items() if not (cold and k == "temperature")})
+        LogitsProcessorList({k: v for k, v in values.items() if not (cold and k == "temperature")})
         search = self._search(usual=usual, sampled=usual_temperature is not None, cold=cold)
         groups = ["--beam-groups"] if self.beam_groups > 1 else []
         beams_only = _given(self, "early_stopping", "diversity", "must")
@@ -225,7 +225,7 @@ class Decoding:
         continuing: bool = False,
     ) -> "SearchOptions":
         """All that a search is asked: what was given, and for the rest the model's settings."""
-        from transformer.decoding.constraints.stop_strings import stop_at
+        from transformer.decoding.constraints.stop_strings import stop_condition
         from transformer.pipelines.search_settings import search_options, token_values
 
         tokens = token_values(
@@ -241,7 +241,7 @@ class Decoding:
         elif temperature is not None:
             processors.setdefault("temperature", temperature)
         most = min(self.top_k or 4, loaded.config.vocab_size)
-        more = {"penalty": self.contrastive, "candidates": most}
+        more = {"contrastive_penalty": self.contrastive, "candidates": most}
         beam = max(self.beam or usual, self.n_best) if search == "beam" else 1
         return search_options(
             loaded,
@@ -254,11 +254,13 @@ class Decoding:
             length_penalty_kind=self.length_penalty_kind,
             early_stopping=self.early_stopping,
             seed=self.seed,
-            stop=stop_at(self.stop, loaded.writer, continuing=continuing) if self.stop else None,
+            stop=stop_condition(self.stop, loaded.target_tokenizer, continuing=continuing)
+            if self.stop
+            else None,
             **(more if search == "contrastive" else {}),
         )
 
-    def with_samples(self) -> "Decoding":
+    def with_samples(self) -> "DecodingOptions":
         """The same, with --mbr as so many samples. Raises ConfigError where that contradicts it."""
         from transformer.errors import ConfigError
 
@@ -273,7 +275,7 @@ class Decoding:
         return replace(self, n_best=self.mbr, temperature=temperature)
 
 
-def _given(options: Decoding, *names: str) -> dict[str, Any]:
+def _given(options: DecodingOptions, *names: str) -> dict[str, Any]:
     known = {field.name for field in fields(options)}
     assert known >= set(names)
     values = {name.replace("_", "-"): getattr(options, name) for name in names}

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformer.decoding.constraints.grammar import Grammar
 
-    from .decoding import Decoding
+    from .decoding import DecodingOptions
 
 
-def grammar(asked: "Decoding") -> "Grammar | None":
+def chosen_grammar(asked: "DecodingOptions") -> "Grammar | None":
     """What all that is written must match, if anything. Raises ConfigError for what cannot be."""
     from transformer.decoding.constraints.grammar import GRAMMARS
     from transformer.errors import ConfigError

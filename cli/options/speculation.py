@@ -13,7 +13,7 @@ _DRAFTING = "Speculation"
 
 
 @dataclass(kw_only=True)
-class Drafting:
+class SpeculationOptions:
     """Guessing several tokens at once, which the model then checks: speculative decoding."""
 
     draft: Annotated[
@@ -42,7 +42,7 @@ class Drafting:
 
         Raises ConfigError for options that contradict each other or would be idle.
         """
-        from transformer.decoding.search.speculative import AHEAD
+        from transformer.decoding.search.speculative import DRAFT_TOKENS
         from transformer.errors import ConfigError
         from transformer.pipelines.speculation import Speculation
 
@@ -52,4 +52,4 @@ class Drafting:
             return None
         if self.draft is not None and self.lookup:
             raise ConfigError("of --draft and --lookup only one can be given")
-        return Speculation(draft=self.draft, ahead=self.draft_tokens or AHEAD)
+        return Speculation(draft=self.draft, ahead=self.draft_tokens or DRAFT_TOKENS)

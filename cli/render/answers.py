@@ -6,10 +6,10 @@ from typing import Any
 
 from transformer.loading import LoadedModel
 from transformer.pipelines import Answer, Output
-from transformer.pipelines.alignment import Pair, align, attention, words
+from transformer.pipelines.alignment import Pair, align_words, attention_weights, word_numbers
 
 
-class Show:
+class AnswerFormatter:
     """How a line's answers are written: `n_best` lines of text, or one of JSON. With `lines`, line
     breaks in an answer become spaces."""
 
@@ -64,13 +64,13 @@ class Show:
         return record | outputs[0] | ({"n_best": outputs} if self._n_best > 1 else {})
 
     def _output(self, output: Output) -> dict[str, Any]:
-        hypothesis, writer = output.hypothesis, self._loaded.writer
+        hypothesis, writer = output.hypothesis, self._loaded.target_tokenizer
         found: dict[str, Any] = {
             "text": output.text,
             "score": hypothesis.score,
             "tokens": [writer.token(token) for token in hypothesis.tokens],
             "token_scores": hypothesis.log_probabilities,
-            "finish_reason": hypothesis.reason,
+            "finish_reason": hypothesis.finish_reason,
         }
         if self._alignments:
             found["alignments"] = [list(pair) for pair in self._pairs(output)]
@@ -78,8 +78,10 @@ class Show:
 
     def _pairs(self, output: Output) -> list[Pair]:
         """Which words of the source the words of the answer come from."""
-        if output.task is None:
+        if output.request is None:
             return []
-        (weights,) = attention(self._loaded, output.task, [output.hypothesis])
-        source = words(self._loaded.tokenizer, output.task.source, self._special)
-        return align(weights, source, words(self._loaded.writer, output.hypothesis.ids))
+        (weights,) = attention_weights(self._loaded, output.request, [output.hypothesis])
+        source = word_numbers(self._loaded.tokenizer, output.request.source, self._special)
+        return align_words(
+            weights, source, word_numbers(self._loaded.target_tokenizer, output.hypothesis.ids)
+        )

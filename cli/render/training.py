@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from transformer.training.events import Event, Finished, Notice, Started, Validated
+from transformer.training.events import Event, Notice, RunFinished, RunStarted, Validated
 from transformer.training.trainer import SkippedStep, StepReport
 
 from ..console import is_terminal, say
@@ -22,11 +22,11 @@ _EVERY = 100  # steps between two lines where there is no terminal
 _SMOOTH = 0.95
 
 
-class View:
+class ProgressView:
     """What is known of a run so far."""
 
     def __init__(self) -> None:
-        self.started: Started | None = None
+        self.started: RunStarted | None = None
         self.step: StepReport | None = None
         self.validated: Validated | None = None
         self.best: Validated | None = None
@@ -37,7 +37,7 @@ class View:
 
     def take(self, event: Event) -> None:
         """Remember what an event says."""
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             self.started, self.began = event, time.monotonic()
         elif isinstance(event, StepReport):
             rate = event.tokens / event.seconds
@@ -121,14 +121,14 @@ def show(
     events: Iterator[Event], folder: Path, *, quiet: bool, on_start: Callable[[], None]
 ) -> bool:
     """Follow a run to its end; returns whether it was interrupted."""
-    view, interrupted = View(), False
+    view, interrupted = ProgressView(), False
     live = is_terminal() and not quiet
     with _screen(view, live) as tell:
         log: TextIO | None = None
         try:
             for event in events:
                 view.take(event)
-                if log is None and isinstance(event, Started):
+                if log is None and isinstance(event, RunStarted):
                     on_start()
                     log = (folder / METRICS).open("a", encoding="utf-8")
                 line = record(event)
@@ -137,7 +137,7 @@ def show(
                     log.flush()
                 if not quiet and (text := _line(event, view, live)):
                     tell(text)
-                interrupted = interrupted or (isinstance(event, Finished) and event.interrupted)
+                interrupted = interrupted or (isinstance(event, RunFinished) and event.interrupted)
         finally:
             if log is not None:
                 log.close()
@@ -145,7 +145,7 @@ def show(
 
 
 class _screen:  # noqa: N801  (a context manager, used as a function)
-    def __init__(self, view: View, live: bool) -> None:
+    def __init__(self, view: ProgressView, live: bool) -> None:
         console = Console(stderr=True)
         self._live = Live(view, console=console, refresh_per_second=4) if live else None
         self._console = console
@@ -161,21 +161,21 @@ class _screen:  # noqa: N801  (a context manager, used as a function)
             self._live.stop()
 
 
-def _line(event: Event, view: View, live: bool) -> str | None:
+def _line(event: Event, view: ProgressView, live: bool) -> str | None:
     if isinstance(event, StepReport):
         return None if live or event.step % _EVERY else _step_line(event, view)
     line = _LINES.get(type(event))
     return None if line is None else line(event)
 
 
-def _step_line(event: StepReport, view: View) -> str:
+def _step_line(event: StepReport, view: ProgressView) -> str:
     return (
         f"step {event.step:,}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
         f"learning rate {event.learning_rate:.2e}, {clock(view.seconds_left())} left"
     )
 
 
-def _started_line(event: Started) -> str:
+def _started_line(event: RunStarted) -> str:
     return (
         f"{event.parameters:,} parameters on {event.device}; {event.steps:,} steps, "
         f"{event.batches_per_epoch:,} batches an epoch"
@@ -189,15 +189,15 @@ def _skipped_line(event: SkippedStep) -> str:
     )
 
 
-def _finished_line(event: Finished) -> str:
+def _finished_line(event: RunFinished) -> str:
     skipped = f" (skipped: {event.skipped:,})" if event.skipped else ""
     return f"{event.reason} at step {event.step:,}{skipped}"
 
 
 _LINES: dict[type[Event], Callable[[Any], str]] = {
     Notice: lambda event: event.text,
-    Started: _started_line,
+    RunStarted: _started_line,
     SkippedStep: _skipped_line,
     Validated: lambda event: f"validation at {describe(event)}{' (best)' if event.best else ''}",
-    Finished: _finished_line,
+    RunFinished: _finished_line,
 }

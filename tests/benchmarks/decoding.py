@@ -13,10 +13,10 @@ from transformer import TransformerConfig, preset_config
 from transformer.decoding import (
     SEARCHES,
     ModelStepper,
+    Request,
     SearchOptions,
-    Task,
+    decode_all,
     deterministic_search,
-    write,
 )
 from transformer.initialization import initialize
 from transformer.model import Transformer
@@ -38,8 +38,12 @@ def ours(model: Transformer, rows: int, beam: int) -> Callable[[], int]:
 
     @torch.inference_mode()
     def decode() -> int:
-        tasks = [Task(prompt=[2], source=row, limit=WRITTEN) for row in source_BS.tolist()]
-        found = write(ModelStepper(model), SEARCHES[deterministic_search(beam)](options), tasks)
+        tasks = [
+            Request(prompt=[2], source=row, max_new_tokens=WRITTEN) for row in source_BS.tolist()
+        ]
+        found = decode_all(
+            ModelStepper(model), SEARCHES[deterministic_search(beam)](options), tasks
+        )
         return sum(len(best[0].ids) for best in found)
 
     return decode

@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 
 from tests.benchmarks.measuring import rates, show
-from tokenizer import Text, read_lines
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from tokenizer import TextFile, read_lines
+from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
 from transformer.export import convert_model
 from transformer.loading import LoadedModel, find_model, load_model
-from transformer.pipelines import Given, TranslationOptions, translate
+from transformer.pipelines import IterableSource, TranslationOptions, translate
 from transformer.pipelines.engines import plain_engine
 
 FIXED = (16, 32, 64)  # rows of fixed batches, in the order of the file
@@ -31,9 +31,9 @@ def ours(loaded: LoadedModel, lines: list[str], beam: int) -> Callable[[], int]:
     options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=beam)
 
     def run() -> int:
-        asked = TranslationOptions(search="beam", options=options, guard=False)
+        asked = TranslationOptions(search="beam", options=options, loop_guard=False)
         engines = [plain_engine(loaded, "beam", options) for _ in range(torch.get_num_threads())]
-        return sum(1 for _ in translate(loaded, Given(lines), asked, engines=engines))
+        return sum(1 for _ in translate(loaded, IterableSource(lines), asked, engines=engines))
 
     return run
 
@@ -48,17 +48,20 @@ def fixed(loaded: LoadedModel, lines: list[str], beam: int, rows: int) -> Callab
         for start in range(0, len(lines), rows):
             sources = framed(loaded, lines[start : start + rows])
             tasks = [
-                Task(prompt=[loaded.start_id or 0], source=ids, limit=limit(ids)) for ids in sources
+                Request(
+                    prompt=[loaded.decoder_start_id or 0], source=ids, max_new_tokens=limit(ids)
+                )
+                for ids in sources
             ]
-            found = write(ModelStepper(loaded.model), SEARCHES["beam"](options), tasks)
-            done += len(loaded.writer.decode_batch([best[0].ids for best in found]))
+            found = decode_all(ModelStepper(loaded.model), SEARCHES["beam"](options), tasks)
+            done += len(loaded.target_tokenizer.decode_batch([best[0].ids for best in found]))
         return done
 
     return run
 
 
 def framed(loaded: LoadedModel, lines: list[str]) -> list[list[int]]:
-    before, after = loaded.frame
+    before, after = loaded.special_affixes
     return [[*before, *ids, *after] for ids in loaded.tokenizer.encode_batch(lines)]
 
 
@@ -88,7 +91,7 @@ def transformers_peer(folder: Path, loaded: LoadedModel, lines: list[str], beam:
                 do_sample=False,
                 max_new_tokens=limit(batch[0]),
             )
-            done += len(loaded.writer.decode_batch(found.tolist()))
+            done += len(loaded.target_tokenizer.decode_batch(found.tolist()))
         return done
 
     return run
@@ -107,8 +110,8 @@ def ctranslate2_peer(folder: Path, loaded: LoadedModel, lines: list[str], beam: 
         found = translator.translate_batch(
             names, beam_size=beam, max_batch_size=4096, batch_type="tokens", max_decoding_length=130
         )
-        ids = [[loaded.writer.token_id(t) for t in best.hypotheses[0]] for best in found]
-        return len(loaded.writer.decode_batch(ids))
+        ids = [[loaded.target_tokenizer.token_id(t) for t in best.hypotheses[0]] for best in found]
+        return len(loaded.target_tokenizer.decode_batch(ids))
 
     return run
 
@@ -123,7 +126,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     torch.set_num_threads(2)
-    lines = list(islice(read_lines(Text(asked.file, plain=True)), asked.lines))
+    lines = list(islice(read_lines(TextFile(asked.file, plain=True)), asked.lines))
     loaded = load_model(asked.model, device="cpu")
     with tempfile.TemporaryDirectory() as place:
         work: dict[str, Callable[[], int]] = {"transduce": ours(loaded, lines, asked.beam)}

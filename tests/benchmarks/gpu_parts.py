@@ -19,10 +19,10 @@ from transformer.data import TokenStore, TokenWriter, WindowData
 from transformer.decoding import (
     SEARCHES,
     ModelStepper,
+    Request,
     SearchOptions,
-    Task,
+    decode_all,
     deterministic_search,
-    write,
 )
 from transformer.evaluation import likelihood
 from transformer.initialization import initialize
@@ -189,19 +189,19 @@ def decode(sizes: Sizes, config: TransformerConfig, beam: int) -> Iterator[Row]:
         tasks = [_task(config, row, sizes.written) for row in ids]
 
         @torch.inference_mode()
-        def run(some: Sequence[Task] = tasks) -> float:
+        def run(some: Sequence[Request] = tasks) -> float:
             search = SEARCHES[deterministic_search(beam)](options)
-            found = write(ModelStepper(model), search, some)
+            found = decode_all(ModelStepper(model), search, some)
             return float(sum(len(best[0].ids) for best in found))
 
         rate = median_rate(sizes, run)
         yield Row(f"decoding, {name}, {sizes.written} tokens", f"batch {batch}", rate, "tokens/s")
 
 
-def _task(config: TransformerConfig, ids: list[int], limit: int) -> Task:
+def _task(config: TransformerConfig, ids: list[int], limit: int) -> Request:
     if config.has_encoder:
-        return Task(prompt=[2], source=ids, limit=limit)
-    return Task(prompt=ids, limit=limit)
+        return Request(prompt=[2], source=ids, max_new_tokens=limit)
+    return Request(prompt=ids, max_new_tokens=limit)
 
 
 def shakespeare(sizes: Sizes) -> Iterator[Row]:

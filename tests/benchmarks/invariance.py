@@ -11,17 +11,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tokenizer import Text, read_lines
+from tokenizer import TextFile, read_lines
 from transformer.decoding import SearchOptions
 from transformer.loading import LoadedModel, load_model
-from transformer.pipelines import Answer, Line, Source, TranslationOptions, translate
+from transformer.pipelines import Answer, Line, LineSource, TranslationOptions, translate
 from transformer.pipelines.engines import plain_engine
 
 BUDGETS = (1, 64, 512, 2048, 8192)  # tokens; 1 is a line at a time
 SEARCHES = {"greedy": {}, "beam": {"beam": 4}, "sample": {"seed": 7}}
 
 
-class Shuffled(Source):
+class Shuffled(LineSource):
     """Lines in an order of their own; each keeps the key of its noise in its fields."""
 
     def __init__(self, lines: list[str]) -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("file")
     parser.add_argument("--lines", type=int, default=500)
     asked = parser.parse_args()
-    lines = list(islice(read_lines(Text(asked.file, plain=True)), asked.lines))
+    lines = list(islice(read_lines(TextFile(asked.file, plain=True)), asked.lines))
     loaded = load_model(asked.model, device="cpu")
     table = Table(title=f"{len(lines):,} lines: how many differ from those translated one by one")
     table.add_column("batch, order")

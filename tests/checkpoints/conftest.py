@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import checksum_cache, verify
+from checkpoints import checksum_cache, verify_checksums
 from checkpoints.checksum_cache import cache_file
 from tests.checkpoints.damage import LARGE, make
 
@@ -44,7 +44,7 @@ def model(tmp_path, cache):
 @pytest.fixture
 def known(model, later, summed):
     """A folder whose large file is remembered."""
-    verify(model, trust_cache=True)
+    verify_checksums(model, trust_cache=True)
     assert LARGE in summed
     summed.clear()
     return model

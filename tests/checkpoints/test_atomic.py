@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from checkpoints import WEIGHTS, save_tensors, sweep, verify, write_file, write_folder
+from checkpoints import (
+    WEIGHTS,
+    remove_leftovers,
+    save_tensors,
+    verify_checksums,
+    write_file,
+    write_folder,
+)
 from checkpoints.atomic_folder import MANIFEST
 from checkpoints.errors import ForeignFolderError
 
@@ -40,7 +47,7 @@ def state_of(folder):
     if not folder.exists():
         return None
     assert {path.name for path in folder.iterdir()} == {"a.txt", "inner", MANIFEST}
-    verify(folder)
+    verify_checksums(folder)
     return (folder / "a.txt").read_text()
 
 
@@ -131,7 +138,7 @@ def test_a_writer_stopped_at_any_point_leaves_a_whole_folder(tmp_path, monkeypat
     for point in interruptions(monkeypatch, write, killed=killed):
         left = sorted(place.name for place in runs.iterdir())
         whole = killed or state_of(path) in {before, "new"}
-        sweep(runs)
+        remove_leftovers(runs)
         if not whole or state_of(path) not in {before, "new"} or {*runs.iterdir()} - {path}:
             wrong.append(f"stopped at call {point}, which left {left}")
     assert wrong == []
@@ -150,7 +157,7 @@ def test_a_writer_stopped_at_any_point_leaves_a_whole_file(tmp_path, monkeypatch
     for _ in interruptions(monkeypatch, write, killed=killed):
         assert path.read_text() in {"old", "new é"}
         if killed:
-            sweep(tmp_path)
+            remove_leftovers(tmp_path)
         assert [*tmp_path.iterdir()] == [path]
     assert path.read_text() == "new é"
 
@@ -229,5 +236,5 @@ def test_sweeping_removes_litter_and_nothing_else(tmp_path):
         path.mkdir()
         (path / "file").touch()
     (tmp_path / ".run.json.77.tmp").touch()
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert {*tmp_path.iterdir()} == kept

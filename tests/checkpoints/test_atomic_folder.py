@@ -11,14 +11,14 @@ from checkpoints import (
     CheckpointError,
     average_weights,
     flatten_optimizer,
-    lies_in,
+    is_inside,
     load_tensors,
     read_json,
     read_json_list,
     save_tensors,
     to_json,
     unflatten_optimizer,
-    verify,
+    verify_checksums,
     write_file,
     write_folder,
 )
@@ -55,10 +55,10 @@ def flip_a_bit(path):
     ],
 )
 def test_verifying_finds_what_is_wrong_with_a_file(folder, damage, words):
-    verify(folder)
+    verify_checksums(folder)
     damage(folder / "inner" / "b.txt")
     with pytest.raises(CheckpointError, match=words):
-        verify(folder)
+        verify_checksums(folder)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_verifying_finds_what_is_wrong_with_a_file(folder, damage, words):
 def test_a_damaged_manifest_is_a_checkpoint_error(folder, text):
     (folder / MANIFEST).write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(CheckpointError, match=MANIFEST):
-        verify(folder)
+        verify_checksums(folder)
 
 
 def test_a_folder_without_a_manifest_is_taken_as_it_is(folder):
     (folder / MANIFEST).unlink()
-    verify(folder)
+    verify_checksums(folder)
 
 
 def test_tensors_come_back_as_they_were_saved(tmp_path):
@@ -154,20 +154,20 @@ def test_names_stay_in_their_folder_or_lead_to_the_blobs_of_a_hubs_cache(tmp_pat
     for name, target in links.items():
         (home / name).symlink_to(target)
     (home / "in").symlink_to("blob")
-    found = {name: lies_in(home, name) for name in [*links, "in", "plain", "../0123/plain"]}
+    found = {name: is_inside(home, name) for name in [*links, "in", "plain", "../0123/plain"]}
     assert found == {
         "blob": True, "in": True, "plain": True, "../0123/plain": True, "self": True,
         "beside": False, "above": False,
     }  # fmt: skip
-    assert not lies_in(home, "../4567/x")
-    assert not lies_in(home, str(tmp_path / "x"))
-    assert not lies_in(tmp_path / "models--a--b", "../blobs/77")
+    assert not is_inside(home, "../4567/x")
+    assert not is_inside(home, str(tmp_path / "x"))
+    assert not is_inside(tmp_path / "models--a--b", "../blobs/77")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "é" * 128, "x" * 256, "a/" + "x" * 256])
 def test_names_that_no_file_can_have_lie_nowhere(tmp_path, name):
-    assert not lies_in(tmp_path, name)
-    assert lies_in(tmp_path, "é" * 127)
+    assert not is_inside(tmp_path, name)
+    assert is_inside(tmp_path, "é" * 127)
 
 
 def test_json_comes_back_as_it_was_written(tmp_path):

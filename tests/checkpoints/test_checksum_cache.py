@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import CheckpointError, checksum_cache, verify
+from checkpoints import CheckpointError, checksum_cache, verify_checksums
 from checkpoints.atomic_folder import MANIFEST
 from checkpoints.checksum_cache import FileState
 from tests.checkpoints.damage import (
@@ -26,21 +26,21 @@ CHANGED = "contents are not what was written"
 
 def test_a_large_file_is_summed_once_and_a_small_one_always(known, summed):
     for _ in range(2):
-        verify(known, trust_cache=True)
+        verify_checksums(known, trust_cache=True)
     assert summed == [TINY, TINY]
 
 
 def test_without_trust_everything_is_summed_and_nothing_noted_twice(known, cache, summed):
     before = cache.read_bytes()
-    verify(known)
+    verify_checksums(known)
     assert sorted(summed) == [TINY, LARGE]
     assert cache.read_bytes() == before
 
 
 def test_what_was_summed_without_trust_is_remembered(model, later, summed):
-    verify(model)
+    verify_checksums(model)
     summed.clear()
-    verify(model, trust_cache=True)
+    verify_checksums(model, trust_cache=True)
     assert summed == [TINY]
 
 
@@ -62,7 +62,7 @@ def test_damage_to_a_known_file_is_found(known, damage, words):
     damage(known / LARGE)
     for _ in range(2):
         with pytest.raises(CheckpointError, match=words):
-            verify(known, trust_cache=True)
+            verify_checksums(known, trust_cache=True)
 
 
 @pytest.mark.parametrize("field", FileState._fields)
@@ -75,7 +75,7 @@ def test_each_part_of_a_state_counts(known, summed, monkeypatch, field):
         return found._replace(**{field: getattr(found, field) + 1})
 
     monkeypatch.setattr(checksum_cache, "_state", changed)
-    verify(known, trust_cache=True)
+    verify_checksums(known, trust_cache=True)
     assert LARGE in summed
 
 
@@ -94,7 +94,7 @@ def test_a_state_holds_what_the_file_system_says(model):
 
 def test_a_folder_that_was_moved_is_summed_again(known, tmp_path, summed):
     known.rename(tmp_path / "elsewhere")
-    verify(tmp_path / "elsewhere", trust_cache=True)
+    verify_checksums(tmp_path / "elsewhere", trust_cache=True)
     assert LARGE in summed
 
 
@@ -104,12 +104,12 @@ def test_a_manifest_that_expects_another_sum_is_obeyed(known, sha256):
     entries[LARGE]["sha256"] = sha256
     (known / MANIFEST).write_text(json.dumps(entries))
     with pytest.raises(CheckpointError, match=CHANGED):
-        verify(known, trust_cache=True)
+        verify_checksums(known, trust_cache=True)
 
 
 def test_a_young_file_is_not_remembered(model, summed, cache):
     for _ in range(2):
-        verify(model, trust_cache=True)
+        verify_checksums(model, trust_cache=True)
     assert summed.count(LARGE) == 2
     assert not cache.exists()
 
@@ -126,7 +126,7 @@ def test_both_times_of_a_file_must_be_old(model, summed, monkeypatch, ages):
         lambda stream: state(stream)._replace(mtime_ns=mtime_ns, ctime_ns=ctime_ns),
     )
     for _ in range(2):
-        verify(model, trust_cache=True)
+        verify_checksums(model, trust_cache=True)
     assert summed.count(LARGE) == (1 if ages == (9, 9) else 2)
 
 
@@ -143,15 +143,15 @@ def test_a_file_that_changes_while_it_is_summed_is_not_remembered(known, cache, 
 
     with monkeypatch.context() as patch:
         patch.setattr(checksum_cache, "_digest", changing)
-        verify(known, trust_cache=True)
+        verify_checksums(known, trust_cache=True)
     assert not cache.exists()
     with pytest.raises(CheckpointError, match=CHANGED):
-        verify(known, trust_cache=True)
+        verify_checksums(known, trust_cache=True)
 
 
 def test_a_sum_that_is_found_to_be_wrong_is_forgotten(known, monkeypatch):
     rot(known / LARGE, monkeypatch)
-    verify(known, trust_cache=True)
+    verify_checksums(known, trust_cache=True)
     for trust in (False, True):
         with pytest.raises(CheckpointError, match=CHANGED):
-            verify(known, trust_cache=trust)
+            verify_checksums(known, trust_cache=trust)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import CheckpointError, checksum_cache, verify
+from checkpoints import CheckpointError, checksum_cache, verify_checksums
 from checkpoints.checksum_cache import MAX_ENTRIES, cache_file
 from tests.checkpoints.damage import LARGE, flip_a_bit, make, rot, wait_for_the_clock
 
@@ -23,7 +23,7 @@ def test_a_cache_that_others_may_have_written_is_not_believed(known, cache, monk
     else:
         monkeypatch.setattr(os, "geteuid", lambda: cache.stat().st_uid + 1)
     with pytest.raises(CheckpointError, match=CHANGED):
-        verify(known, trust_cache=True)
+        verify_checksums(known, trust_cache=True)
 
 
 def of_bytes(content):
@@ -54,14 +54,14 @@ def test_a_damaged_cache_changes_no_answer(model, cache, summed, plant, replaced
     cache.parent.mkdir(parents=True)
     plant(cache)
     for _ in range(2):
-        verify(model, trust_cache=True)
+        verify_checksums(model, trust_cache=True)
     assert summed.count(LARGE) == (1 if replaced else 2)
     if replaced:
         assert cache.lstat().st_size <= MAX_ENTRIES * 65
     wait_for_the_clock(model / LARGE)
     flip_a_bit(model / LARGE)
     with pytest.raises(CheckpointError, match=CHANGED):
-        verify(model, trust_cache=True)
+        verify_checksums(model, trust_cache=True)
 
 
 @pytest.mark.usefixtures("later")
@@ -69,18 +69,18 @@ def test_a_pipe_that_says_nothing_is_not_waited_for(model, cache, summed):
     cache.parent.mkdir(parents=True)
     os.mkfifo(cache)
     writer = os.open(cache, os.O_RDWR)
-    verify(model, trust_cache=True)
+    verify_checksums(model, trust_cache=True)
     os.close(writer)
     assert LARGE in summed
 
 
 def test_a_line_cut_short_takes_no_other_with_it(known, tmp_path, cache, summed):
     other = make(tmp_path / "other", b"b")
-    verify(other, trust_cache=True)
+    verify_checksums(other, trust_cache=True)
     cache.write_bytes(cache.read_bytes()[:-2])
     summed.clear()
-    verify(known, trust_cache=True)
-    verify(other, trust_cache=True)
+    verify_checksums(known, trust_cache=True)
+    verify_checksums(other, trust_cache=True)
     assert summed.count(LARGE) == 1
 
 
@@ -94,7 +94,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(model, cache, summed, call, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(*call, refuse)
         for _ in range(2):
-            verify(model, trust_cache=True)
+            verify_checksums(model, trust_cache=True)
     assert summed.count(LARGE) == 2
     assert not cache.parent.exists() or [*cache.parent.iterdir()] == []
 
@@ -104,7 +104,7 @@ def test_a_cache_folder_that_cannot_be_made_is_no_error(model, later, tmp_path, 
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_text("a file")
     for _ in range(2):
-        verify(model, trust_cache=True)
+        verify_checksums(model, trust_cache=True)
     assert summed.count(LARGE) == 2
     assert (tmp_path / place).read_text() == "a file"
 
@@ -115,7 +115,7 @@ def test_a_locked_cache_folder_is_no_error(model, later, cache, summed, mode):
     cache.parent.mkdir(parents=True)
     cache.parent.chmod(mode)
     for _ in range(2):
-        verify(model, trust_cache=True)
+        verify_checksums(model, trust_cache=True)
     cache.parent.chmod(0o700)
     assert summed.count(LARGE) == 2
 
@@ -138,7 +138,7 @@ def test_without_a_home_everything_is_summed(model, summed, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     before = {*tmp_path.rglob("*")}
     for _ in range(2):
-        verify(model, trust_cache=True)
+        verify_checksums(model, trust_cache=True)
     assert summed.count(LARGE) == 2
     assert {*tmp_path.rglob("*")} == before
 
@@ -148,11 +148,11 @@ def test_the_oldest_entries_are_forgotten(tmp_path, summed, cache, monkeypatch):
     monkeypatch.setattr(checksum_cache, "MAX_ENTRIES", 3)
     folders = [make(tmp_path / str(number)) for number in range(5)]
     for each in folders:
-        verify(each, trust_cache=True)
+        verify_checksums(each, trust_cache=True)
     assert cache.stat().st_size == 3 * 65
     for each in reversed(folders):
         summed.clear()
-        verify(each, trust_cache=True)
+        verify_checksums(each, trust_cache=True)
         assert (LARGE in summed) == (each in folders[:2])
 
 
@@ -169,7 +169,7 @@ def test_writers_at_once_leave_whole_lines_and_no_litter(tmp_path, later, cache)
 
     def work(folder):
         for _ in range(20):
-            verify(folder)
+            verify_checksums(folder)
             seen = cache.read_bytes()
             assert seen
             assert len(seen) % 65 == 0

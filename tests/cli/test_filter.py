@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from cli.io.filter import filter_lines
 from cli.io.line_reader import LineReader
-from cli.options.common import Filtering
-from cli.render.answers import Show
+from cli.options.common import LineIOOptions
+from cli.render.answers import AnswerFormatter
 from tests.pipelines.test_models import tiny_translator
-from tokenizer import Counts
+from tokenizer import CorpusCounts
 from transformer.decoding import SearchOptions
-from transformer.pipelines import Given, TranslationOptions, translate
+from transformer.pipelines import IterableSource, TranslationOptions, translate
 from transformer.pipelines.engines import plain_engine
 
 WORDS = [b"one", b"two", "größer".encode(), "日本".encode(), b"</s>", b"<pad>", b"<s>"]
@@ -56,13 +56,13 @@ def filtered():
         kept = sys.stdin, sys.stdout
         sys.stdin, sys.stdout = (io.TextIOWrapper(s) for s in (io.BytesIO(stream), out))
         try:
-            filter_lines(None, Filtering(quiet=True), run, Show(loaded))
+            filter_lines(None, LineIOOptions(quiet=True), run, AnswerFormatter(loaded))
             return out.getvalue().decode().split("\n")[:-1]
         finally:
             sys.stdin, sys.stdout = kept
 
     def alone(line: str) -> str:
-        (answer,) = translate(loaded, Given([line]), asked)
+        (answer,) = translate(loaded, IterableSource([line]), asked)
         return answer.outputs[0].text if answer.outputs else ""
 
     known: dict[str, str] = {}
@@ -115,7 +115,7 @@ class Typed(io.RawIOBase):
 def test_a_reader_gives_what_is_there_and_waits_only_when_asked(monkeypatch) -> None:
     stdin = SimpleNamespace(buffer=io.BufferedReader(Typed([b"one\ntw", b"o\n", b"three"], 0.05)))
     monkeypatch.setattr(sys, "stdin", stdin)
-    with LineReader(["-"], Counts(), column=None, as_json=False) as source:
+    with LineReader(["-"], CorpusCounts(), column=None, as_json=False) as source:
         assert source.take(9, wait=False) == []
         assert [line.text for line in source.take(9, wait=True)] == ["one"]
         assert [line.text for line in source.take(9, wait=True)] == ["two"]

@@ -178,7 +178,7 @@ def test_t5_reads_its_text_with_an_end_and_starts_from_padding(transduce, tmp_pa
     ids = dict(pad_token_id=0, eos_token_id=2)
     model = published(tmp_path, "t5", files, generation={**generation, **ids}, **ids)
     names = read_tokenizers(tmp_path).source
-    source = [*names.encode("The quick fox"), *names.frame()[1]]
+    source = [*names.encode("The quick fox"), *names.special_affixes()[1]]
     wanted = model.generate(input_ids=torch.tensor([source]))
     code, out, err = transduce("translate", "-m", tmp_path, stdin=b"The quick fox\n")
     assert code == 0, err

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from transformer.decoding import Finished, Hypothesis, Search, Stepper, Task, run
+from transformer.decoding import Hypothesis, Request, RequestFinished, Search, Stepper, run
 
 END = 0
 Distribution = Mapping[int, float]
@@ -20,7 +20,7 @@ class TableStepper:
         self.written: list[tuple[int, ...] | None] = []
         self.steps = 0
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         self.written += [None] * (len(tasks) * copies)
 
     def step(self, ids_R: Tensor) -> Tensor:
@@ -89,12 +89,12 @@ class RewindingTable(TableStepper):
 
 
 def trickle(
-    stepper: Stepper, search: Search, tasks: Sequence[Task], *, most: int
+    stepper: Stepper, search: Search, tasks: Sequence[Request], *, most: int
 ) -> list[list[Hypothesis]]:
     """Each task's hypotheses, never more than `most` at a time, a new one every other step."""
     waiting, found, steps = list(reversed(tasks)), {}, 0
 
-    def take(running: Sequence[Task]) -> Sequence[Task] | None:
+    def take(running: Sequence[Request]) -> Sequence[Request] | None:
         nonlocal steps
         steps += 1
         if not waiting:
@@ -102,7 +102,7 @@ def trickle(
         return [waiting.pop()] if not running or (steps % 2 and len(running) < most) else []
 
     for events in run(stepper, search, take):
-        found.update((e.task, e.hypotheses) for e in events if isinstance(e, Finished))
+        found.update((e.request, e.hypotheses) for e in events if isinstance(e, RequestFinished))
     return [found[task] for task in tasks]
 
 

@@ -8,14 +8,21 @@ import torch
 
 from tests.models import tiny_model
 from tests.virtual_device import VirtualDevice, virtual_device
-from transformer.decoding import PROCESSORS, SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding import (
+    PROCESSORS,
+    SEARCHES,
+    ModelStepper,
+    Request,
+    SearchOptions,
+    decode_all,
+)
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
-from transformer.decoding.search.tokenwise import PICKS
+from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.decoding.steppers import model as stepping
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.model import Transformer
-from transformer.pipelines.scoring import score
+from transformer.pipelines.scoring import score_batch
 from transformer.positions import POSITIONS
 
 END = frozenset({3})
@@ -47,13 +54,13 @@ PROCESSED = {
     "length-decay": (1, 1.1, [3]),
     "suppress": [4],
     "suppress-first": (1, [6]),
-    "task-rules": None,  # each task's own: see RULES
+    "request-constraints": None,  # each task's own: see RULES
     "top-n-sigma": 2.0,
     "epsilon-cutoff": 0.001,
     "eta-cutoff": 0.001,
     **CUT,
 }
-RULES = {"least": 2, "first": 5, "prefix": [6, 7], "no_repeat": 2}
+RULES = {"min_new_tokens": 2, "forced_first": 5, "prefix": [6, 7], "no_repeat_ngram_size": 2}
 PHRASES = {"phrases": [[8, 9], [10]]}
 SHAPES = ("decoder", "encoder-decoder")
 CACHES = {"static": {}, "ring": {"attention": "sliding", "window": 4, "global_tokens": 1}}
@@ -66,17 +73,19 @@ def network(shape: str, cache: str = "static", positions: str = "rotary") -> Tra
     return tiny_model(shape, positions=positions, kv_heads=2, **CACHES[cache])
 
 
-def tasks(shape: str, **rules: object) -> list[Task]:
+def tasks(shape: str, **rules: object) -> list[Request]:
     """Of different lengths and limits, so that rows finish and leave one by one."""
     texts, made = [([5], 4), ([6, 7, 8, 9], 9), ([10, 11], 12)], []
     for number, (text, limit) in enumerate(texts):
         source = {"source": [*text, 3]} if shape == "encoder-decoder" else {}
         prompt = [2] if source else text
-        made.append(Task(prompt=prompt, limit=limit, keys=(number,), **source, **rules))
+        made.append(
+            Request(prompt=prompt, max_new_tokens=limit, rng_key=(number,), **source, **rules)
+        )
     return made
 
 
-def watched(model: Transformer, name: str, some: list[Task], **options: object) -> list[Counter]:
+def watched(model: Transformer, name: str, some: list[Request], **options: object) -> list[Counter]:
     """The reads of each step after admission, by the lines that asked."""
     kind, reads = name.split(maxsplit=1)[0], []
     search = SEARCHES[kind](SearchOptions(end=END, seed=4, **options))
@@ -84,7 +93,7 @@ def watched(model: Transformer, name: str, some: list[Task], **options: object) 
         stepper = ModelStepper(model.to("cuda"), keep_states=search.reads_states)
         stepper.admit(some, search.width)
         search.add(some)
-        while search.tasks:
+        while search.requests:
             device.reads.clear()
             search.step(stepper)
             reads.append(device.reads.copy())
@@ -118,7 +127,7 @@ def test_no_kind_of_positions_mixes_devices_or_reads(shape, cache, positions: st
 @shapes
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_no_processor_mixes_devices_or_reads(shape: str, processor: str) -> None:
-    ruled = processor == "task-rules"
+    ruled = processor == "request-constraints"
     values = {} if ruled else {processor: PROCESSED[processor]}
     for name in ("greedy", "sample", "beam"):
         some = tasks(shape, **(RULES if ruled else {}))
@@ -135,16 +144,19 @@ def test_phrases_and_constraints_mix_no_devices(shape: str) -> None:
 
 
 @shapes
-@pytest.mark.parametrize("pick", PICKS)
+@pytest.mark.parametrize("pick", SELECTORS)
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_speculative_search_mixes_no_devices(shape: str, pick: str, drafter: str) -> None:
     with torch.inference_mode(), virtual_device():
         model, options = network(shape).to("cuda"), SearchOptions(end=END, processors=CUT)
         made_of = DraftOptions(
-            options=options, pick=PICKS[pick], stepper=ModelStepper(model), sources=True
+            options=options,
+            selector=SELECTORS[pick],
+            stepper=ModelStepper(model),
+            shares_source_vocabulary=True,
         )
-        search = SpeculativeSearch(options, PICKS[pick], DRAFTERS[drafter](made_of), ahead=3)
-        assert all(write(ModelStepper(model), search, tasks(shape)))
+        search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=3)
+        assert all(decode_all(ModelStepper(model), search, tasks(shape)))
         assert search.proposed
 
 
@@ -155,9 +167,9 @@ def test_ensembles_and_scores_mix_no_devices(shape: str, combination: str) -> No
         models, options = [network(shape).to("cuda") for _ in range(2)], SearchOptions(end=END)
         stepper = EnsembleStepper([*map(ModelStepper, models)], combination)
         some = tasks(shape)
-        found = write(stepper, SEARCHES["beam"](options), some)
+        found = decode_all(stepper, SEARCHES["beam"](options), some)
         texts = [(task, best.tokens) for task, (best,) in zip(some, found, strict=True)]
-        assert len(score(models[0], texts, options)) == len(some)
+        assert len(score_batch(models[0], texts, options)) == len(some)
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -178,7 +190,7 @@ def test_a_read_more_would_be_seen(name: str, monkeypatch) -> None:
 def test_watching_changes_no_text() -> None:
     def written(model: Transformer) -> list[list[int]]:
         search = SEARCHES["beam"](SearchOptions(end=END, beam=4))
-        return [best.ids for best, *_ in write(ModelStepper(model), search, tasks("decoder"))]
+        return [best.ids for best, *_ in decode_all(ModelStepper(model), search, tasks("decoder"))]
 
     model = network("decoder")
     with torch.inference_mode():

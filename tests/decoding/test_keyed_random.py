@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from transformer.decoding.keyed_random import exponential, mix
-from transformer.decoding.search.topk import top
-from transformer.pipelines.loop_detection import is_loop
+from transformer.decoding.search.topk import blockwise_top_k
+from transformer.pipelines.loop_detection import ends_in_loop
 
 CPU = torch.device("cpu")
 
@@ -79,7 +79,7 @@ def test_noise_of_a_token_does_not_hang_on_how_many_there_are() -> None:
 @pytest.mark.parametrize("count", [1, 2, 5, 40])
 def test_the_largest_are_those_of_torch(size: int, count: int) -> None:
     values_RV = torch.randperm(3 * size).view(3, size).float()
-    found, places = top(values_RV, count)
+    found, places = blockwise_top_k(values_RV, count)
     wanted, wanted_places = values_RV.topk(min(count, size))
     assert torch.equal(found, wanted)
     assert torch.equal(places, wanted_places)
@@ -90,7 +90,7 @@ def test_the_largest_is_found_wherever_it_stands(place: int) -> None:
     """Alone among small ones, in the last of a row too, where a block is not whole."""
     values_RV = torch.zeros(1, 1025)
     values_RV[0, place] = 1.0
-    found, places = top(values_RV, 3)
+    found, places = blockwise_top_k(values_RV, 3)
     assert (found[0, 0].item(), places[0, 0].item()) == (1.0, place)
 
 
@@ -110,4 +110,4 @@ def test_the_largest_is_found_wherever_it_stands(place: int) -> None:
     ],
 )
 def test_what_is_a_loop(ids: list[int], loops: bool) -> None:
-    assert is_loop(ids) is loops
+    assert ends_in_loop(ids) is loops

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.decoding.tables import END, STEPPERS, TableStepper, tree
-from transformer.decoding import SEARCHES, SearchOptions, Task, write
+from transformer.decoding import SEARCHES, Request, SearchOptions, decode_all
 
 A, B, C = 1, 2, 3
 
@@ -22,11 +22,11 @@ TRAP = tree({(): {A: 0.6, B: 0.4}, (A,): {A: 0.4, B: 0.35, C: 0.25}, (B,): {C: 0
 def search(name, table, *, rows=1, limits=None, keys=None, **options):
     asked = SearchOptions(end=frozenset({END}), **options)
     tasks = [
-        Task(prompt=[9], limit=limit, keys=(key,))
+        Request(prompt=[9], max_new_tokens=limit, rng_key=(key,))
         for limit, key in zip(limits or [10] * rows, keys or range(rows), strict=True)
     ]
     stepper = STEPPERS.get(name, TableStepper)(table, size=4)
-    return write(stepper, SEARCHES[name](asked), tasks)
+    return decode_all(stepper, SEARCHES[name](asked), tasks)
 
 
 def probability(hypothesis) -> float:
@@ -132,7 +132,7 @@ def test_beam_stops_as_soon_as_nothing_can_improve() -> None:
     table = lambda tokens: {END: 0.9, A: 0.06, B: 0.04}  # noqa: E731
     stepper = TableStepper(table, size=4)
     asked = SearchOptions(end=frozenset({END}), beam=2, length_penalty=0.0)
-    write(stepper, SEARCHES["beam"](asked), [Task(prompt=[9], limit=50)])
+    decode_all(stepper, SEARCHES["beam"](asked), [Request(prompt=[9], max_new_tokens=50)])
     assert stepper.steps == 2
 
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from tests.families.published import FAMILIES, make, padded
 from transformer.decoding import SearchOptions
-from transformer.decoding.engine import write
-from transformer.decoding.request import Task
+from transformer.decoding.engine import decode_all
+from transformer.decoding.request import Request
 from transformer.decoding.search import SEARCHES
 from transformer.decoding.steppers.model import ModelStepper
-from transformer.loading import GenerationConfig, build, describe
+from transformer.loading import GenerationConfig, build_model, inspect_folder
 from transformer.model import Transformer
 from transformer.pipelines.search_settings import model_processors
 
@@ -57,7 +57,7 @@ class Uncached:
         self.written: list[list[int]] = []
         self.sources: list[list[int] | None] = []
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         for task in tasks:
             self.written += [list(task.prompt[:-1])] * copies
             self.sources += [list(task.source) or None] * copies
@@ -89,14 +89,14 @@ def ours(
         processors=model_processors(settings),
     )
     tasks = [
-        Task(prompt=text, limit=LENGTH - 1)
+        Request(prompt=text, max_new_tokens=LENGTH - 1)
         if model.encoder is None
-        else Task(prompt=[START], source=text, limit=LENGTH - 1)
+        else Request(prompt=[START], source=text, max_new_tokens=LENGTH - 1)
         for text in texts
     ]
     stepper = ModelStepper(model) if cached else Uncached(model)
     search = SEARCHES["beam" if options.beam > 1 else "greedy"](options)
-    found = write(stepper, search, tasks)
+    found = decode_all(stepper, search, tasks)
     return [[*best.ids, END] if best.finished else best.ids for best, *_ in found]
 
 
@@ -126,7 +126,7 @@ def test_texts_are_those_of_transformers(name: str, number: int, tmp_path: Path)
     reference = make(name, number, tmp_path)
     reference.generation_config.max_length = None
     reference.generation_config.forced_eos_token_id = None
-    model = build(describe(tmp_path))
+    model = build_model(inspect_folder(tmp_path))
     pad = reference.config.pad_token_id
     ids_BT, lengths_B = padded(3, 8, avoid=pad)
     if model.encoder is None:

@@ -12,7 +12,7 @@ from tests.models import tiny_model
 from tokenizer import CorpusError, TrainingOptions, train_tokenizer
 from transformer.errors import ConfigError, MissingExtraError
 from transformer.evaluation import Likelihood, text_likelihood, translation_scores
-from transformer.loading import LoadedModel, generation_config
+from transformer.loading import LoadedModel, default_generation_config
 
 HYPOTHESES = ["the cat sat on the mat .", "a dog runs", "nothing to see here"]
 REFERENCES = ["the cat sat on a mat .", "a dog is running fast", "nothing to see here"]
@@ -30,7 +30,7 @@ def test_perplexity_and_bits_worked_by_hand() -> None:
 def test_a_texts_likelihood_is_the_sum_over_its_windows(context: int) -> None:
     tokenizer = train_tokenizer(["abcabc"] * 5, TrainingOptions(kind="char", vocab_size=20))
     model = tiny_model("decoder", vocab_size=tokenizer.vocab_size, max_positions=context)
-    loaded = LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+    loaded = LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
     text = "abcacbabcaabbcc"
     found, size = text_likelihood(loaded, [text[:7], text[7:]])
     ids = [loaded.generation.end_id, *tokenizer.encode(text)]

@@ -12,8 +12,8 @@ from tests.models import tiny_config
 from tokenizer import Tokenizer
 from transformer.config import TransformerConfig
 from transformer.decoding import SearchOptions
-from transformer.decoding.engine import write
-from transformer.decoding.request import Task
+from transformer.decoding.engine import decode_all
+from transformer.decoding.request import Request
 from transformer.decoding.search import SEARCHES
 from transformer.decoding.steppers.model import ModelStepper
 from transformer.errors import ConfigError
@@ -43,13 +43,13 @@ def searched(loaded, rows: list[list[int]], beams: int) -> list[list[int]]:
     end = loaded.generation.end_ids
     options = SearchOptions(end=frozenset(end), beam=beams, early_stopping=True)
     tasks = [
-        Task(prompt=row, limit=LENGTH)
+        Request(prompt=row, max_new_tokens=LENGTH)
         if loaded.model.encoder is None
-        else Task(prompt=[loaded.start_id], source=row, limit=LENGTH)
+        else Request(prompt=[loaded.decoder_start_id], source=row, max_new_tokens=LENGTH)
         for row in rows
     ]
     search = SEARCHES["beam" if beams > 1 else "greedy"](options)
-    return [best.ids for best, *_ in write(ModelStepper(loaded.model), search, tasks)]
+    return [best.ids for best, *_ in decode_all(ModelStepper(loaded.model), search, tasks)]
 
 
 def written(folder: Path, config: TransformerConfig, tokenizer: Tokenizer) -> Path:

@@ -14,12 +14,12 @@ from tests.models import tiny_config
 from tokenizer import Tokenizer
 from transformer.errors import ConfigError
 from transformer.export import convert_model
-from transformer.loading import build, describe, load_model
+from transformer.loading import build_model, inspect_folder, load_model
 from transformer.presets import PRESETS
 
 
 def bits(folder: Path) -> dict[str, torch.Tensor]:
-    return dict(build(describe(folder)).state_dict())
+    return dict(build_model(inspect_folder(folder)).state_dict())
 
 
 def equal(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
@@ -37,7 +37,7 @@ def test_out_and_back_is_bit_equal(
     assert convert_model(tmp_path / "ours", tmp_path / "again", to=name) == name
     convert_model(tmp_path / "again", tmp_path / "back", to="transduce")
     assert equal(bits(tmp_path / "ours"), bits(tmp_path / "back"))
-    assert describe(tmp_path / "ours").config == describe(tmp_path / "back").config
+    assert inspect_folder(tmp_path / "ours").config == inspect_folder(tmp_path / "back").config
     theirs = load_file(tmp_path / "theirs" / "model.safetensors")
     for key, tensor in load_file(tmp_path / "again" / "model.safetensors").items():
         assert torch.equal(tensor, theirs[key])
@@ -83,7 +83,7 @@ def test_texts_pass_through_transformers_own_loaders(tmp_path: Path, tokenizer: 
     encoded = pieces("the quick fox", return_tensors="pt")
     assert encoded.input_ids.tolist() == [[*loaded.tokenizer.encode("the quick fox"), 3]]
     generated = theirs.generate(**encoded, max_new_tokens=8, num_beams=1)
-    assert generated[0, 0] == loaded.start_id == tokenizer.need("begin")
+    assert generated[0, 0] == loaded.decoder_start_id == tokenizer.require_role("begin")
 
 
 @pytest.mark.parametrize(

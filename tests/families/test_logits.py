@@ -13,7 +13,7 @@ from tests.families.published import CASES, FAMILIES, make, padded
 from transformer.data import IGNORE, Batch
 from transformer.evaluation import likelihood
 from transformer.families import CONVERTERS, MODEL_TYPE
-from transformer.loading import build, describe
+from transformer.loading import build_model, inspect_folder
 from transformer.masks import padded_positions
 from transformer.model import Transformer
 
@@ -26,7 +26,7 @@ def test_no_family_is_without_models() -> None:
 @torch.no_grad()
 def test_logits_are_those_of_transformers(name: str, number: int, tmp_path: Path) -> None:
     reference = make(name, number, tmp_path)
-    model = build(describe(tmp_path))
+    model = build_model(inspect_folder(tmp_path))
     texts, lengths_B = padded(3, 12, avoid=reference.config.pad_token_id)
     ours, theirs = _logits(model, reference, texts, lengths_B)
     for row, length in enumerate(lengths_B):
@@ -41,7 +41,7 @@ WRITERS = [case for case in CASES if "MaskedLM" not in FAMILIES[case[0]].model]
 def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path: Path) -> None:
     """Padded texts; theirs is the loss that they train on."""
     reference = make(name, number, tmp_path)
-    model, pad = build(describe(tmp_path)), reference.config.pad_token_id
+    model, pad = build_model(inspect_folder(tmp_path)), reference.config.pad_token_id
     texts_BT, lengths_B = padded(3, 12, avoid=pad)
     positions_BT = padded_positions(lengths_B, 12)
     labels_BT = texts_BT.masked_fill(positions_BT < 0, IGNORE)
@@ -67,14 +67,14 @@ def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path
 
 def test_shards_and_pickles_hold_the_same_weights(tmp_path: Path) -> None:
     reference = make("marian", 0, tmp_path / "whole")
-    wanted = build(describe(tmp_path / "whole")).state_dict()
+    wanted = build_model(inspect_folder(tmp_path / "whole")).state_dict()
     reference.save_pretrained(tmp_path / "shards", max_shard_size="8KB")
     shutil.copytree(tmp_path / "whole", tmp_path / "pickle")
     (tmp_path / "pickle" / "model.safetensors").unlink()
     torch.save(reference.state_dict(), tmp_path / "pickle" / "pytorch_model.bin")
     assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
     for folder in ("shards", "pickle"):
-        found = build(describe(tmp_path / folder)).state_dict()
+        found = build_model(inspect_folder(tmp_path / folder)).state_dict()
         assert found.keys() == wanted.keys()
         assert all(torch.equal(found[key], wanted[key]) for key in wanted)
 
@@ -84,7 +84,7 @@ def test_weights_come_in_the_type_that_is_wanted(stored: torch.dtype, tmp_path: 
     reference = make("llama", 1, tmp_path).to(stored)
     reference.save_pretrained(tmp_path)
     for wanted in (torch.float32, torch.bfloat16):
-        model = build(describe(tmp_path), dtype=wanted)
+        model = build_model(inspect_folder(tmp_path), dtype=wanted)
         assert {weight.dtype for weight in model.parameters()} == {wanted}
         embedding = reference.get_input_embeddings().weight
         assert torch.equal(model.embedding.weight, embedding.to(wanted))

@@ -46,10 +46,10 @@ def test_stacks_come_in_and_go_out(placement: str, bias: bool) -> None:
 
 
 def run(model, source_BSD, x_BTD):
-    from transformer.layers import CrossScope
+    from transformer.layers import CrossAttentionContext
 
     memory_BSD = model.encoder(source_BSD)
-    return model.decoder(x_BTD, cross=CrossScope(memory_BSD, None, None))
+    return model.decoder(x_BTD, cross=CrossAttentionContext(memory_BSD, None, None))
 
 
 def test_what_the_module_does_not_have_is_named() -> None:

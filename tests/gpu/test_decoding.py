@@ -16,16 +16,16 @@ from tests.models import SHAPES, tiny_model
 from tests.pipelines.test_models import tiny_translator
 from tests.virtual_device import virtual_device
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
 from transformer.decoding.keyed_random import exponential
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
-from transformer.decoding.search.tokenwise import PICKS
-from transformer.loading import LoadedModel, Pooling, generation_config
+from transformer.decoding.search.tokenwise import SELECTORS
+from transformer.loading import LoadedModel, PoolingConfig, default_generation_config
 from transformer.model import Transformer
 from transformer.pipelines import TranslationOptions, translate_lines
 from transformer.pipelines.embedding import POOLINGS, embed_lines
-from transformer.pipelines.scoring import score
+from transformer.pipelines.scoring import score_batch
 from transformer.positions import POSITIONS
 
 pytestmark = pytest.mark.gpu
@@ -39,16 +39,17 @@ shapes = pytest.mark.parametrize("shape", WRITERS)
 caches = pytest.mark.parametrize("cache", CACHES)
 
 
-def written(model: Transformer, name: str, some: list[Task], **options: object) -> list:
+def written(model: Transformer, name: str, some: list[Request], **options: object) -> list:
     search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end=END, seed=4, **options))
     stepper = ModelStepper(model, keep_states=search.reads_states)
-    return write(stepper, search, some)
+    return decode_all(stepper, search, some)
 
 
 def assert_alike(found: list, wanted: list) -> None:
     """The same texts in the same order, with near log-probabilities and scores."""
     for some, others in zip(found, wanted, strict=True):
-        assert [(h.ids, h.reason) for h in some] == [(h.ids, h.reason) for h in others]
+        ours, plain = ([(h.ids, h.finish_reason) for h in h_s] for h_s in (some, others))
+        assert ours == plain
         for one, other in zip(some, others, strict=True):
             assert one.score == pytest.approx(other.score, abs=1e-3)
             assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
@@ -77,17 +78,20 @@ def test_every_kind_of_positions_writes_the_cpus_texts(shape, cache, positions, 
 
 @shapes
 @pytest.mark.parametrize("drafter", DRAFTERS)
-@pytest.mark.parametrize("pick", PICKS)
+@pytest.mark.parametrize("pick", SELECTORS)
 @torch.inference_mode()
 def test_speculative_search_writes_the_plain_texts(shape, drafter, pick, device) -> None:
     model, some = network(shape), tasks(shape)
     options = SearchOptions(end=END, seed=4, processors=CUT if pick == "sample" else {})
     there = moved(model, device)
     made_of = DraftOptions(
-        options=options, pick=PICKS[pick], stepper=ModelStepper(there), sources=True
+        options=options,
+        selector=SELECTORS[pick],
+        stepper=ModelStepper(there),
+        shares_source_vocabulary=True,
     )
-    search = SpeculativeSearch(options, PICKS[pick], DRAFTERS[drafter](made_of), ahead=3)
-    found = write(ModelStepper(there), search, some)
+    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=3)
+    found = decode_all(ModelStepper(there), search, some)
     assert search.proposed
     assert_alike(found, written(moved(model, CPU), pick, some, processors=options.processors))
 
@@ -108,8 +112,8 @@ def test_scores_are_the_cpus(shape: str, dtype: torch.dtype, device) -> None:
     model, some, options = network(shape), tasks(shape), SearchOptions(end=END)
     bests = [best.tokens for (best,) in written(model, "greedy", some)]
     texts = [*zip(some, bests, strict=True)]
-    wanted = score(moved(model, CPU), texts, options)
-    found = score(moved(model, device).to(dtype), texts, options)
+    wanted = score_batch(moved(model, CPU), texts, options)
+    found = score_batch(moved(model, device).to(dtype), texts, options)
     near = 1e-4 if dtype == torch.float32 else 0.2
     for one, other in zip(found, wanted, strict=True):
         assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=near)
@@ -125,7 +129,7 @@ def test_decoding_in_bfloat16_reports_the_scores_of_a_full_pass(shape, cache, de
     for name in ("greedy", "beam"):
         found = written(model, name, some, **SEARCHED[name])
         texts = [(task, best[0].tokens) for task, best in zip(some, found, strict=True)]
-        for (best, *_), whole in zip(found, score(model, texts, options), strict=True):
+        for (best, *_), whole in zip(found, score_batch(model, texts, options), strict=True):
             assert best.log_probabilities == pytest.approx(whole.log_probabilities, abs=0.2)
 
 
@@ -134,11 +138,11 @@ def test_decoding_in_bfloat16_reports_the_scores_of_a_full_pass(shape, cache, de
 def test_embeddings_are_the_cpus(kind: str, shape: str, device) -> None:
     lines = ["one two", "", "three four five six", "two"]
     tokenizer = train_tokenizer(lines * 9, TrainingOptions(kind="char", vocab_size=40))
-    model, generation = tiny_model(shape, vocab_size=40), generation_config(tokenizer)
+    model, generation = tiny_model(shape, vocab_size=40), default_generation_config(tokenizer)
     found = []
     for on in (CPU, device):
         loaded = LoadedModel(moved(model, on), tokenizer, generation, Path("nowhere"))
-        rows = embed_lines(loaded, lines, Pooling(kind=kind))
+        rows = embed_lines(loaded, lines, PoolingConfig(kind=kind))
         found.append(torch.tensor([row.vector for row in rows]))
     torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=0)
 
@@ -157,14 +161,14 @@ def test_lines_are_translated_as_on_the_cpu(device) -> None:
     assert found[0] == found[1]
 
 
-def waited(model: Transformer, name: str, some: list[Task], count) -> list[int]:
+def waited(model: Transformer, name: str, some: list[Request], count) -> list[int]:
     """How often the host waits in each step after admission."""
     search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end=END, seed=4, **SEARCHED[name]))
     stepper = ModelStepper(model, keep_states=search.reads_states)
     stepper.admit(some, search.width)
     search.add(some)
     counts = []
-    while search.tasks:
+    while search.requests:
         counts.append(count(lambda: search.step(stepper)))
     return counts
 

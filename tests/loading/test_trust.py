@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 
-from checkpoints import CheckpointError, checksum_cache, read_json, verify
+from checkpoints import CheckpointError, checksum_cache, read_json, verify_checksums
 from cli.commands import checkpoint
 from tests.checkpoints.damage import rot
 from tests.training.toys import toy_recipe, train
@@ -31,8 +31,8 @@ def run(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(checksum_cache, "time_ns", lambda: time.time_ns() + 3_600 * 10**9)
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)
-    verify(find_model(folder))
-    verify(folder / read_json(folder / "run.json")["state"])
+    verify_checksums(find_model(folder))
+    verify_checksums(folder / read_json(folder / "run.json")["state"])
     return folder
 
 
@@ -61,8 +61,8 @@ def test_a_model_that_another_is_made_of_is_summed(run, trained, tmp_path, monke
 def test_a_state_that_a_run_goes_on_from_is_summed(run, trained, monkeypatch):
     train(trained[1], run, resume=True)
     state = run / read_json(run / "run.json")["state"]
-    verify(state)
+    verify_checksums(state)
     rot(state / "weights.safetensors", monkeypatch)
-    verify(state, trust_cache=True)
+    verify_checksums(state, trust_cache=True)
     with pytest.raises(CheckpointError, match="contents are not what was written"):
         train(trained[1], run, resume=True)

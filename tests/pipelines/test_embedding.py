@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from checkpoints import CheckpointError
-from transformer.loading import Pooling, load_model, read_pooling
+from transformer.loading import PoolingConfig, load_model, read_pooling_config
 from transformer.pipelines.embedding import POOLINGS, embed_lines
 
 TEXTS = [
@@ -39,7 +39,7 @@ def test_vectors_of_a_published_model_equal_the_reference(minilm: Path) -> None:
         encoded = pieces(text, return_tensors="pt", truncation=True, max_length=256)
         vector = model(**encoded).last_hidden_state[0].mean(dim=0)
         wanted.append(vector / vector.norm())
-    found = embed_lines(load_model(minilm, device="cpu"), TEXTS, read_pooling(minilm))
+    found = embed_lines(load_model(minilm, device="cpu"), TEXTS, read_pooling_config(minilm))
     rows = list(found)
     vectors = torch.tensor([row.vector for row in rows])
     torch.testing.assert_close(vectors, torch.stack(wanted), atol=1e-5, rtol=0)
@@ -55,7 +55,7 @@ PUBLISHED = [
 
 
 def test_similarities_are_the_published_ones(minilm: Path) -> None:
-    loaded, asked = load_model(minilm, device="cpu"), read_pooling(minilm)
+    loaded, asked = load_model(minilm, device="cpu"), read_pooling_config(minilm)
     for one, other, similarity in PUBLISHED:
         first, second = (
             torch.tensor(row.vector) for row in embed_lines(loaded, [one, other], asked)
@@ -64,27 +64,27 @@ def test_similarities_are_the_published_ones(minilm: Path) -> None:
 
 
 def test_the_folders_own_pooling_is_read(minilm: Path, tmp_path: Path) -> None:
-    assert read_pooling(minilm) == Pooling("mean", normalize=True, max_tokens=256)
-    assert read_pooling(tmp_path) == Pooling("mean", normalize=True, max_tokens=None)
+    assert read_pooling_config(minilm) == PoolingConfig("mean", normalize=True, max_tokens=256)
+    assert read_pooling_config(tmp_path) == PoolingConfig("mean", normalize=True, max_tokens=None)
     modules = [{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     (tmp_path / "1_Pooling").mkdir()
     settings = tmp_path / "1_Pooling" / "config.json"
     settings.write_text(json.dumps({"pooling_mode_cls_token": True}))
-    assert read_pooling(tmp_path) == Pooling("first", normalize=False, max_tokens=None)
+    assert read_pooling_config(tmp_path) == PoolingConfig("first", normalize=False, max_tokens=None)
     settings.write_text(json.dumps({"pooling_mode_weightedmean_tokens": True}))
     with pytest.raises(CheckpointError, match="pooling_mode_weightedmean_tokens"):
-        read_pooling(tmp_path)
+        read_pooling_config(tmp_path)
     modules.append({"type": "sentence_transformers.models.Dense", "path": "2_Dense"})
     settings.write_text(json.dumps({"pooling_mode_mean_tokens": True}))
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(CheckpointError, match="'Dense' is not supported"):
-        read_pooling(tmp_path)
+        read_pooling_config(tmp_path)
 
 
 @pytest.mark.parametrize("kind", POOLINGS)
 def test_a_texts_vector_does_not_depend_on_its_neighbours(kind: str, minilm: Path) -> None:
-    loaded, asked = load_model(minilm, device="cpu"), Pooling(kind, normalize=False)
+    loaded, asked = load_model(minilm, device="cpu"), PoolingConfig(kind, normalize=False)
     together = [row.vector for row in embed_lines(loaded, TEXTS * 2, asked, batch_tokens=300)]
     for text, vector in zip(TEXTS * 2, together, strict=True):
         (alone,) = embed_lines(loaded, [text], asked)

@@ -11,8 +11,8 @@ from tests.decoding.tables import TableStepper
 from tests.models import tiny_model
 from tests.tokenizer.pretrained.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task
-from transformer.decoding import write as write_texts
+from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions
+from transformer.decoding import decode_all as write_texts
 from transformer.errors import ConfigError
 from transformer.pipelines.glossary import Entry, Glossary, phrase_ids
 
@@ -159,7 +159,7 @@ def test_a_random_model_writes_the_glossarys_words() -> None:
     phrases = terms.phrases_for("Die Katze in New York")
     wanted = [phrase_ids(tokenizer, phrase) for phrase in phrases]
     options = SearchOptions(end=frozenset({3}), beam=3)
-    task = Task(prompt=[2], limit=40, phrases=wanted)
+    task = Request(prompt=[2], max_new_tokens=40, phrases=wanted)
     ((best, *_),) = write_texts(ModelStepper(model), SEARCHES["beam"](options), [task])
     text = tokenizer.decode(best.ids)
     assert all(f" {phrase}" in text for phrase in ("the cat", "New York"))
@@ -176,7 +176,7 @@ def test_a_likely_text_keeps_its_form_around_a_phrase() -> None:
         return {**others, step: 0.99}
 
     options = SearchOptions(end=frozenset({3}), beam=4)
-    task = Task(prompt=[2], limit=12, phrases=[phrase_ids(tokenizer, "cat")])
+    task = Request(prompt=[2], max_new_tokens=12, phrases=[phrase_ids(tokenizer, "cat")])
     stepper = TableStepper(table, size=tokenizer.vocab_size)
     ((best, *_),) = write_texts(stepper, SEARCHES["beam"](options), [task])
     assert tokenizer.decode(best.ids) == "a cat"

@@ -5,7 +5,7 @@ import random
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
-from transformer.pipelines.mbr import choose, mean_utilities, pairwise_chrf
+from transformer.pipelines.mbr import mean_utilities, pairwise_chrf, rank_by_mbr
 
 ALPHABETS = ["ab", "ab ", "the cat \t", "äöü ß\u00a0", "日本語 🙂🙃\u3000é"]
 
@@ -44,24 +44,24 @@ def test_the_text_most_like_the_others_comes_first() -> None:
         others = [text for number, text in enumerate(texts) if number != place]
         return sum(metric.sentence_score(texts[place], [other]).score for other in others)
 
-    assert choose(texts) == sorted(range(6), key=utility, reverse=True)
-    assert choose(texts)[-1] == 0
+    assert rank_by_mbr(texts) == sorted(range(6), key=utility, reverse=True)
+    assert rank_by_mbr(texts)[-1] == 0
 
 
 def test_duplicates_count_as_often_as_they_are_there() -> None:
     texts = ["xyz", "abc", "xyw", "abc"]
-    assert choose(texts) == [1, 3, 0, 2]
-    assert choose(["xyz", "xyz", "abc"]) == [0, 1, 2]
+    assert rank_by_mbr(texts) == [1, 3, 0, 2]
+    assert rank_by_mbr(["xyz", "xyz", "abc"]) == [0, 1, 2]
 
 
 def test_equal_texts_are_ordered_by_log_probability_then_place() -> None:
-    assert choose(["abc", "abc", "abc"], [-2.0, -1.0, -2.0]) == [1, 0, 2]
-    assert choose(["abc", "xyz"]) == [0, 1]
-    assert choose(["abc", "xyz"], [-2.0, -1.0]) == [1, 0]
+    assert rank_by_mbr(["abc", "abc", "abc"], [-2.0, -1.0, -2.0]) == [1, 0, 2]
+    assert rank_by_mbr(["abc", "xyz"]) == [0, 1]
+    assert rank_by_mbr(["abc", "xyz"], [-2.0, -1.0]) == [1, 0]
 
 
 def test_one_text_none_and_lists_that_do_not_match() -> None:
-    assert (choose(["abc"]), choose([])) == ([0], [])
-    assert choose(["", "", "a"]) == [0, 1, 2]
+    assert (rank_by_mbr(["abc"]), rank_by_mbr([])) == ([0], [])
+    assert rank_by_mbr(["", "", "a"]) == [0, 1, 2]
     with pytest.raises(ValueError, match="1 log-probabilities for 2 texts"):
-        choose(["a", "b"], [0.0])
+        rank_by_mbr(["a", "b"], [0.0])

@@ -7,10 +7,10 @@ import torch
 
 from tests.models import VOCABULARY, tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
 from transformer.errors import PromptError
-from transformer.loading import LoadedModel, generation_config
-from transformer.pipelines import GenerationOptions, Given, Output, generate, stream_text
+from transformer.loading import LoadedModel, default_generation_config
+from transformer.pipelines import GenerationOptions, IterableSource, Output, generate, stream_text
 
 END = frozenset({3})
 SOURCES = [[5, 6, 7, 3], [8, 3], [9, 10, 11, 12, 13, 3]]
@@ -20,11 +20,11 @@ SAMPLING = {"temperature": 0.9, "top-p": 0.9}
 
 def translate(model, sources, limits, name, **options):
     tasks = [
-        Task(prompt=[2], source=source, limit=limit)
+        Request(prompt=[2], source=source, max_new_tokens=limit)
         for source, limit in zip(sources, limits, strict=True)
     ]
     search = SEARCHES[name](SearchOptions(end=END, **options))
-    return write(ModelStepper(model), search, tasks)
+    return decode_all(ModelStepper(model), search, tasks)
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "relative", "rotary"])
@@ -65,8 +65,8 @@ def test_prompts_of_different_lengths_go_on_side_by_side(attention: str) -> None
     options = SearchOptions(end=END)
 
     def go_on(some):
-        tasks = [Task(prompt=prompt, limit=10) for prompt in some]
-        found = write(ModelStepper(model), SEARCHES["greedy"](options), tasks)
+        tasks = [Request(prompt=prompt, max_new_tokens=10) for prompt in some]
+        found = decode_all(ModelStepper(model), SEARCHES["greedy"](options), tasks)
         return [h.ids for (h,) in found]
 
     assert go_on(prompts) == [go_on([prompt])[0] for prompt in prompts]
@@ -77,7 +77,7 @@ def tiny_translator() -> LoadedModel:
     options = TrainingOptions(kind="byte-bpe", vocab_size=280, normalization="none")
     tokenizer = train_tokenizer(["one two größer 日本 three four five"] * 9, options)
     model = tiny_model("encoder-decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
-    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+    return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +85,11 @@ def writer() -> LoadedModel:
     options = TrainingOptions(kind="byte-bpe", vocab_size=270, normalization="none")
     tokenizer = train_tokenizer(["the cat sat on the mat 🙂"] * 9, options)
     model = tiny_model("decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
-    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+    return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
 
 
 def continued(writer: LoadedModel, prompt: str, options: GenerationOptions) -> Output:
-    (answer,) = generate(writer, Given([prompt]), options)
+    (answer,) = generate(writer, IterableSource([prompt]), options)
     return answer.outputs[0]
 
 

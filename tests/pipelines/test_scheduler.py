@@ -9,12 +9,12 @@ import pytest
 
 from tests.decoding.tables import END, TableStepper
 from transformer.decoding.engine import Engine
-from transformer.decoding.request import Hypothesis, SearchOptions, Task
+from transformer.decoding.request import Hypothesis, Request, SearchOptions
 from transformer.decoding.search import SEARCHES
 from transformer.errors import LineError
-from transformer.pipelines.loop_detection import is_loop
-from transformer.pipelines.records import Answer, Given, Line, Output, Source
-from transformer.pipelines.scheduler import answers
+from transformer.pipelines.loop_detection import ends_in_loop
+from transformer.pipelines.records import Answer, IterableSource, Line, LineSource, Output
+from transformer.pipelines.scheduler import answer_lines
 
 A, B = 1, 2
 
@@ -22,20 +22,28 @@ A, B = 1, 2
 class Lengths:
     """A line is a number: so many tokens are written. `!` fails, blank lines are empty."""
 
-    def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
+    def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         return [self._prepare(line) for line in lines]
 
-    def _prepare(self, line: Line) -> list[Task] | LineError:
+    def _prepare(self, line: Line) -> list[Request] | LineError:
         if line.text == "!":
             return LineError("it says so")
         text = line.text.strip()
-        return [Task(prompt=[9], source=[1], limit=int(n)) for n in text.split("+") if n]
+        return [
+            Request(prompt=[9], source=[1], max_new_tokens=int(n)) for n in text.split("+") if n
+        ]
 
-    def again(self, task: Task, found: Sequence[Hypothesis]) -> Task | None:
-        loop = task.limit < 100 and not task.no_repeat and is_loop(found[0].ids)
-        return replace(task, no_repeat=2) if loop else None
+    def follow_up(self, task: Request, found: Sequence[Hypothesis]) -> Request | None:
+        loop = (
+            task.max_new_tokens < 100
+            and not task.no_repeat_ngram_size
+            and ends_in_loop(found[0].ids)
+        )
+        return replace(task, no_repeat_ngram_size=2) if loop else None
 
-    def outputs(self, line: Line, tasks: Sequence[Task], found: Sequence[Sequence[Hypothesis]]):
+    def to_outputs(
+        self, line: Line, tasks: Sequence[Request], found: Sequence[Sequence[Hypothesis]]
+    ):
         del line, tasks
         return [Output("+".join(str(len(some[0].ids)) for some in found), found[0][0])]
 
@@ -53,7 +61,7 @@ def engine(table=forever) -> Engine:
 def answered(lines, *, budget=8, engines=1, counts=None) -> list[Answer]:
     made = [engine() for _ in range(engines)]
 
-    return list(answers(Given(lines), Lengths(), made, budget=budget, counts=counts))
+    return list(answer_lines(IterableSource(lines), Lengths(), made, budget=budget, counts=counts))
 
 
 @pytest.mark.parametrize("budget", [1, 3, 50])
@@ -74,7 +82,7 @@ def test_a_loop_is_written_again_without_repeats_and_counted() -> None:
     assert counts["repeating"] == 1
     ids = found.outputs[0].hypothesis.ids
     assert ids[:3] == [A, A, B]  # AA may not come twice
-    assert not is_loop(ids)
+    assert not ends_in_loop(ids)
 
 
 class Watched(TableStepper):
@@ -101,8 +109,8 @@ class Watched(TableStepper):
 class Sources(Lengths):
     """A line is a number: so long is its source; three tokens are written."""
 
-    def _prepare(self, line: Line) -> list[Task] | LineError:
-        return [Task(prompt=[9], source=[1] * int(line.text), limit=3)]
+    def _prepare(self, line: Line) -> list[Request] | LineError:
+        return [Request(prompt=[9], source=[1] * int(line.text), max_new_tokens=3)]
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -112,7 +120,7 @@ def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: in
     options = SearchOptions(end=frozenset({END}), beam=beam)
     made = Engine(Watched(), SEARCHES["beam" if beam > 1 else "greedy"](options))
     lines = [str(n % 7 + 1) for n in range(60)] + ["40"]
-    list(answers(Given(lines), Sources(), [made], budget=budget))
+    list(answer_lines(IterableSource(lines), Sources(), [made], budget=budget))
     sizes = made.stepper.sizes
     assert all(size <= budget or rows == beam for rows, size in sizes)
     assert max(size for _, size in sizes if size <= budget) > budget / 2
@@ -121,7 +129,7 @@ def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: in
 def test_what_is_finished_leaves_and_what_waits_enters() -> None:
     """Two rows at a time: 1 + 1 + 1 tokens beside 3 take three steps, not four."""
     made = engine()
-    found = list(answers(Given(["3", "1", "1", "1"]), Lengths(), [made], budget=2))
+    found = list(answer_lines(IterableSource(["3", "1", "1", "1"]), Lengths(), [made], budget=2))
     assert [answer.outputs[0].text for answer in found] == ["3", "1", "1", "1"]
     assert made.stepper.steps <= 4
 
@@ -134,7 +142,7 @@ def test_windows_without_anything_to_write_do_not_hold_up_others(engines: int) -
     assert [answer.outputs[0].text for answer in found if answer.outputs] == ["1", "2"]
 
 
-class Broken(Given):
+class Broken(IterableSource):
     """Lines whose reading fails after the last."""
 
     def take(self, most: int, *, wait: bool) -> list[Line] | None:
@@ -145,7 +153,7 @@ class Broken(Given):
 
 
 def test_what_was_read_is_answered_before_an_error_is_told() -> None:
-    found = answers(Broken(["9", *["3"] * 40]), Lengths(), [engine()], budget=8)
+    found = answer_lines(Broken(["9", *["3"] * 40]), Lengths(), [engine()], budget=8)
     seen = []
     with pytest.raises(OSError, match="gone"):
         seen.extend(answer.outputs[0].text for answer in found)
@@ -154,11 +162,11 @@ def test_what_was_read_is_answered_before_an_error_is_told() -> None:
 
 def test_few_lines_are_shared_among_engines() -> None:
     made = [engine(), engine()]
-    list(answers(Given(["300"] * 4), Lengths(), made, budget=100))
+    list(answer_lines(IterableSource(["300"] * 4), Lengths(), made, budget=100))
     assert all(each.stepper.steps for each in made)
 
 
-class Typist(Source):
+class Typist(LineSource):
     """Gives a line only when the answer to the one before was seen."""
 
     def __init__(self, texts: list[str]) -> None:
@@ -178,7 +186,7 @@ class Typist(Source):
 def test_a_line_is_answered_before_the_next_is_typed(engines: int) -> None:
     source = Typist(["2", "", "3", "1"])
     found = []
-    for answer in answers(source, Lengths(), [engine() for _ in range(engines)], budget=8):
+    for answer in answer_lines(source, Lengths(), [engine() for _ in range(engines)], budget=8):
         found.append(answer.line.text)
         source.seen.release()
     assert found == source.texts
@@ -189,12 +197,12 @@ def test_what_goes_wrong_in_an_engine_is_raised_to_who_asks() -> None:
         raise RuntimeError("no table")
 
     with pytest.raises(RuntimeError, match="no table"):
-        list(answers(Given(["1"]), Lengths(), [engine(broken)], budget=8))
+        list(answer_lines(IterableSource(["1"]), Lengths(), [engine(broken)], budget=8))
 
 
 def test_who_has_had_enough_leaves_no_thread_behind() -> None:
     before = threading.active_count()
-    found = answers(Given(["5"] * 500), Lengths(), [engine(), engine()], budget=8)
+    found = answer_lines(IterableSource(["5"] * 500), Lengths(), [engine(), engine()], budget=8)
     next(found)
     found.close()
     assert threading.active_count() == before
@@ -204,13 +212,13 @@ def test_a_slow_line_does_not_let_others_pile_up(monkeypatch) -> None:
     monkeypatch.setattr("transformer.pipelines.scheduler._MOST", 20)
     taken = []
 
-    class Counting(Given):
+    class Counting(IterableSource):
         def take(self, most, *, wait):
             lines = super().take(min(most, 5), wait=wait)
             taken.append(len(lines or []))
             return lines
 
-    found = answers(Counting(["200", *["1"] * 500]), Lengths(), [engine()], budget=400)
+    found = answer_lines(Counting(["200", *["1"] * 500]), Lengths(), [engine()], budget=400)
     next(found)
     assert sum(taken) <= 60
     assert len(list(found)) == 500

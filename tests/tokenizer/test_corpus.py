@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tokenizer import CorpusError, Counts, Text, read_all, read_chunks, read_lines, read_pairs
+from tokenizer import (
+    CorpusCounts,
+    CorpusError,
+    TextFile,
+    read_all,
+    read_chunks,
+    read_lines,
+    read_pairs,
+)
 from tokenizer.corpus import MAX_LINE_BYTES
 
 ODD_SIGNS = "a\u2028b\x0bc\x0cd\x85e\rf\x1cg\x00h"
@@ -24,8 +32,8 @@ def write(tmp_path):
 
 
 def read(path, column=None):
-    counts = Counts()
-    return list(read_lines(Text(path, column), counts)), counts
+    counts = CorpusCounts()
+    return list(read_lines(TextFile(path, column), counts)), counts
 
 
 @pytest.mark.parametrize(
@@ -46,12 +54,12 @@ def read(path, column=None):
 def test_lines_end_at_a_newline_byte_and_nowhere_else(write, content, lines, name):
     raw = content.encode()
     path = write(gzip.compress(raw) if name.endswith(".gz") else raw, name)
-    assert read(path) == (lines, Counts(lines=len(lines)))
+    assert read(path) == (lines, CorpusCounts(lines=len(lines)))
 
 
 def test_a_dash_is_stdin(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a\x85\r\nb\xff")))
-    assert read("-") == (["a\ufffd", "b\ufffd"], Counts(lines=2, replaced=2))
+    assert read("-") == (["a\ufffd", "b\ufffd"], CorpusCounts(lines=2, replaced=2))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,7 @@ def test_a_dash_is_stdin(monkeypatch):
 def test_invalid_utf8_is_replaced_and_its_lines_counted(write, raw, line):
     found, counts = read(write(b"good\n" + raw + b"\nlast \xc3\xa9\n"))
     assert found == ["good", line, "last é"]
-    assert counts == Counts(lines=3, replaced=1)
+    assert counts == CorpusCounts(lines=3, replaced=1)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +146,7 @@ def test_a_line_beyond_the_limit_is_cut_and_the_next_ones_are_whole(write, more,
     after = b"after\n" if end else b""
     found, counts = read(write(b"before\n" + b"x" * (MAX_LINE_BYTES + more) + end + after))
     assert found == ["before", "x" * MAX_LINE_BYTES, *(["after"] if after else [])]
-    assert counts == Counts(lines=len(found), shortened=int(more > 0))
+    assert counts == CorpusCounts(lines=len(found), shortened=int(more > 0))
 
 
 def test_a_carriage_return_just_beyond_the_limit_ends_no_line(write):
@@ -149,24 +157,31 @@ def test_a_carriage_return_just_beyond_the_limit_ends_no_line(write):
 def test_a_line_is_cut_between_characters(write):
     found, counts = read(write("é" * MAX_LINE_BYTES + "\nx" + "é" * MAX_LINE_BYTES))
     assert [set(line) for line in found] == [{"é"}, {"x", "é"}]
-    assert counts == Counts(lines=2, shortened=2)
+    assert counts == CorpusCounts(lines=2, shortened=2)
 
 
 def test_sources_are_read_one_after_another(write):
-    texts = [Text(write("a\nb", "1.txt")), Text(write("", "2.txt")), Text(write("c\n", "3.txt"))]
+    texts = [
+        TextFile(write("a\nb", "1.txt")),
+        TextFile(write("", "2.txt")),
+        TextFile(write("c\n", "3.txt")),
+    ]
     assert list(read_all(texts)) == ["a", "b", "c"]
 
 
 def test_pairs_match_line_for_line_across_files(write):
-    sources = [Text(write("a\n\n", "s1.txt")), Text(write("c", "s2.txt"))]
-    targets = [Text(write("1\t2\n3\t4\n5\t6\n", "t.tsv"), "2")]
+    sources = [TextFile(write("a\n\n", "s1.txt")), TextFile(write("c", "s2.txt"))]
+    targets = [TextFile(write("1\t2\n3\t4\n5\t6\n", "t.tsv"), "2")]
     assert list(read_pairs(sources, targets)) == [("a", "2"), ("", "4"), ("c", "6")]
 
 
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize("shorter", [0, 1, 1000])
 def test_pairs_of_different_length_are_an_error_that_names_both_counts(write, shorter, swapped):
-    sides = [Text(write("a\n" * 1234, "long.txt")), Text(write("b\n" * shorter, "short.txt"))]
+    sides = [
+        TextFile(write("a\n" * 1234, "long.txt")),
+        TextFile(write("b\n" * shorter, "short.txt")),
+    ]
     pairs = read_pairs(*([side] for side in (sides[::-1] if swapped else sides)))
     with pytest.raises(CorpusError, match=rf"long.txt has 1,234 lines.*short.txt has {shorter:,}"):
         list(pairs)
@@ -177,7 +192,7 @@ def test_pairs_of_different_length_are_an_error_that_names_both_counts(write, sh
 def test_chunks_put_together_are_the_file_with_a_final_newline(write, size, ends):
     lines = [f"line {n} {ODD_SIGNS}" if n % 3 else "" for n in range(50)]
     content = "\n".join(["first", *lines, "last"])
-    chunks = list(read_chunks(Text(write(content + ends)), size=size))
+    chunks = list(read_chunks(TextFile(write(content + ends)), size=size))
     assert "".join(chunks) == content + "\n"
     assert all(chunk.endswith("\n") for chunk in chunks)
     assert all(len(chunk) < size + 60 for chunk in chunks)
@@ -185,14 +200,14 @@ def test_chunks_put_together_are_the_file_with_a_final_newline(write, size, ends
 
 def test_each_record_of_a_table_is_a_chunk_of_its_own(write):
     path = write('{"text": "a\\nb"}\n{"text": "c"}\n', "t.jsonl")
-    assert list(read_chunks(Text(path))) == ["a\nb", "c"]
+    assert list(read_chunks(TextFile(path))) == ["a\nb", "c"]
 
 
 def test_an_empty_file_has_no_chunks(write):
-    assert list(read_chunks(Text(write("")))) == []
+    assert list(read_chunks(TextFile(write("")))) == []
 
 
 @pytest.mark.parametrize("path", ["missing.txt", "missing.gz", "."])
 def test_what_is_no_file_is_an_os_error_that_names_it(tmp_path, path):
     with pytest.raises(OSError, match=str(tmp_path)):
-        list(read_lines(Text(str(Path(tmp_path, path)))))
+        list(read_lines(TextFile(str(Path(tmp_path, path)))))

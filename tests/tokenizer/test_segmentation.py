@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenizer.errors import TokenizerOptionError
-from tokenizer.segmentation.sentences import Piece, fit, split
+from tokenizer.segmentation.sentences import Segment, merge_to_fit, split_sentences
 
 # A bar stands where a sentence ends.
 SENTENCES = {
@@ -49,24 +49,24 @@ SENTENCES = {
 @pytest.mark.parametrize("name", SENTENCES)
 def test_where_sentences_end(name: str) -> None:
     wanted = SENTENCES[name].split("|")
-    assert [piece.text + piece.after for piece in split("".join(wanted))] == wanted
+    assert [piece.text + piece.after for piece in split_sentences("".join(wanted))] == wanted
 
 
 def test_layout_is_between_the_sentences() -> None:
-    assert split(" \tOne.  Two.\n\nA heading\n \nThree\nlines. \n") == [
-        Piece(" \tOne.", "  "),
-        Piece("Two.", "\n\n"),
-        Piece("A heading", "\n \n"),
-        Piece("Three\nlines.", " \n"),
+    assert split_sentences(" \tOne.  Two.\n\nA heading\n \nThree\nlines. \n") == [
+        Segment(" \tOne.", "  "),
+        Segment("Two.", "\n\n"),
+        Segment("A heading", "\n \n"),
+        Segment("Three\nlines.", " \n"),
     ]
-    assert split("a \r\n\r\nb") == [Piece("a", " \r\n\r\n"), Piece("b", "")]
+    assert split_sentences("a \r\n\r\nb") == [Segment("a", " \r\n\r\n"), Segment("b", "")]
 
 
 def test_texts_without_words() -> None:
-    assert split("") == []
-    assert split(" \n") == [Piece(" \n", "")]
-    assert split("\n\n\n.") == [Piece("\n\n\n.", "")]
-    assert split("...") == [Piece("...", "")]
+    assert split_sentences("") == []
+    assert split_sentences(" \n") == [Segment(" \n", "")]
+    assert split_sentences("\n\n\n.") == [Segment("\n\n\n.", "")]
+    assert split_sentences("...") == [Segment("...", "")]
 
 
 MARKS = "aBé1.!?…。！？؟۔।,;:、 \n\r\t\u00a0\u2028'\"”»«()「」とZ"
@@ -74,16 +74,18 @@ WHOLE = ["Dr.", "z. B. ", "\n\n", "e\u0301", "🇩🇪", "👩\u200d👧", "👍
 PIECES = st.lists(st.sampled_from([*MARKS, *WHOLE]), max_size=60).map("".join)
 
 
-def joined(pieces: list[Piece]) -> str:
+def joined(pieces: list[Segment]) -> str:
     return "".join(piece.text + piece.after for piece in pieces)
 
 
 @settings(max_examples=400, deadline=None)
 @given(PIECES | st.text(), st.integers(1, 12))
 def test_nothing_is_lost(text: str, most: int) -> None:
-    whole = split(text)
-    cut = split(text, longest=most)
-    sized = fit(whole, lambda part: len(part.encode("utf-16-le", "surrogatepass")), 2 * most + 2)
+    whole = split_sentences(text)
+    cut = split_sentences(text, longest=most)
+    sized = merge_to_fit(
+        whole, lambda part: len(part.encode("utf-16-le", "surrogatepass")), 2 * most + 2
+    )
     for pieces in (whole, cut, sized):
         assert joined(pieces) == text
         assert all(piece.text for piece in pieces)
@@ -96,7 +98,7 @@ def test_nothing_is_lost(text: str, most: int) -> None:
 
 
 def texts(text: str, most: int) -> list[str]:
-    return [piece.text for piece in split(text, longest=most)]
+    return [piece.text for piece in split_sentences(text, longest=most)]
 
 
 CUTS = {
@@ -130,7 +132,7 @@ def test_a_size_that_shrinks_as_a_text_grows() -> None:
         return len(text.replace("abcd", "x"))
 
     text = "abcd" * 10 + "ab, c" + "abcd" * 3
-    pieces = fit(split(text), size, 3)
+    pieces = merge_to_fit(split_sentences(text), size, 3)
     assert joined(pieces) == text
     assert all(size(piece.text) <= 3 for piece in pieces)
 
@@ -139,7 +141,7 @@ def test_a_character_that_is_too_large_is_an_error() -> None:
     with pytest.raises(
         TokenizerOptionError, match=r"the character '🦀' alone is larger than 3.*allow more"
     ):
-        fit([Piece("ab 🦀", "")], lambda text: len(text.encode()), 3)
+        merge_to_fit([Segment("ab 🦀", "")], lambda text: len(text.encode()), 3)
 
 
 LONG = [
@@ -174,8 +176,8 @@ def test_a_long_line_takes_no_longer_than_its_length(unit: str) -> None:
         return len(part)
 
     began = time.process_time()
-    pieces = split(text)
-    assert joined(fit(pieces, size, 100)) == text
+    pieces = split_sentences(text)
+    assert joined(merge_to_fit(pieces, size, 100)) == text
     assert time.process_time() - began < 2
     assert sized < 40 * len(text)
 

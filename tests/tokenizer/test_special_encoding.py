@@ -9,7 +9,7 @@ from tokenizers.processors import TemplateProcessing
 
 from tokenizer import TOKENIZERS, Tokenizer, TokenizerError, TrainingOptions, train_tokenizer
 from tokenizer.limits import MAX_ADDED, check_contents, may_run_away
-from tokenizer.special import UNLEARNT
+from tokenizer.special import OUT_OF_VOCABULARY
 from tokenizer.tokenizer import _first_line
 
 LINES = ["the cat sat on the mat </s> and <pad> <unk> 1 < 2"] * 5
@@ -26,11 +26,11 @@ PLACES = [place for place in range(len(TEXT)) if TEXT.startswith(("</s>", "<s>")
 
 
 def meant(tokenizer, ids):
-    return [i for i in ids if i in {tokenizer.need("begin"), tokenizer.need("end")}]
+    return [i for i in ids if i in {tokenizer.require_role("begin"), tokenizer.require_role("end")}]
 
 
 def test_special_tokens_are_recognised_but_for_those_that_are_ordinary(trained):
-    begin, end = trained.need("begin"), trained.need("end")
+    begin, end = trained.require_role("begin"), trained.require_role("end")
     special = [end, begin, end, end]
     assert meant(trained, trained.encode_with_specials(TEXT)) == special
     for place in range(4):
@@ -42,12 +42,12 @@ def test_special_tokens_are_recognised_but_for_those_that_are_ordinary(trained):
 
 def test_what_stands_between_special_tokens_stays_where_it_is(trained):
     """With one of them ordinary, the others and the text come in the text's order."""
-    name = trained.token(trained.need("end"))
+    name = trained.token(trained.require_role("end"))
     text = f"cat{name}mat{name}the sat"
     ids = trained.encode_with_specials(text, ordinary=[3])
-    place = ids.index(trained.need("end"))
+    place = ids.index(trained.require_role("end"))
     before, after = ids[:place], ids[place + 1 :]
-    assert trained.need("end") not in after
+    assert trained.require_role("end") not in after
     whole = trained.decode(trained.encode(f"cat{name}mat"))
     assert trained.decode(before) == whole
     assert trained.decode(after).strip() == "the sat"
@@ -77,14 +77,14 @@ def framed():
 
 def test_a_frame_is_what_stands_around_a_text():
     tokenizer = Tokenizer(framed())
-    assert tokenizer.frame() == ([3], [9])
+    assert tokenizer.special_affixes() == ([3], [9])
     assert tokenizer.encode("a b") == [0, 1]
     assert tokenizer.largest_id == 9
     assert tokenizer.to_json(frame=([3], [9])) == tokenizer.to_json()
     nothing = tokenizers.Tokenizer(models.WordLevel({"b": 0}, "<unk>"))
     nothing.post_processor = TemplateProcessing(single=["b", "$A"], special_tokens=[("b", 0)])
     nothing.pre_tokenizer = pre_tokenizers.Split("a", "removed")
-    assert Tokenizer(nothing).frame() == ([], [])
+    assert Tokenizer(nothing).special_affixes() == ([], [])
 
 
 def test_another_frame_stands_around_one_text_and_between_two(trained):
@@ -93,7 +93,7 @@ def test_another_frame_stands_around_one_text_and_between_two(trained):
     one, two = trained.encode("the cat"), trained.encode("mat")
     assert backend.encode("the cat").ids == [2, *one, 3, 1]
     assert backend.encode("the cat", "mat").ids == [2, *one, 3, 1, *two, 3, 1]
-    assert Tokenizer(backend).frame() == ([2], [3, 1])
+    assert Tokenizer(backend).special_affixes() == ([2], [3, 1])
 
 
 def test_padding_and_truncation_of_a_file_are_none_of_a_texts(trained):
@@ -115,7 +115,7 @@ def test_ids_are_counted_with_added_tokens():
 
 def test_pieces_without_a_meaning_are_unknown():
     backend = tokenizers.Tokenizer(
-        models.WordLevel({"<unk>": 0, "a": 1, UNLEARNT: 2, "b": 3}, "<unk>")
+        models.WordLevel({"<unk>": 0, "a": 1, OUT_OF_VOCABULARY: 2, "b": 3}, "<unk>")
     )
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = Tokenizer(backend)

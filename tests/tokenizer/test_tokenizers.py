@@ -79,20 +79,20 @@ def test_a_vocabulary_has_at_most_the_size_that_was_asked_for(case):
 def test_special_tokens_come_first(case):
     assert [case.tokenizer.token_id(token) for token in BASIC] == [0, 1, 2, 3]
     roles = ("pad", "unknown", "begin", "end")
-    assert [case.tokenizer.need(role) for role in roles] == [0, 1, 2, 3]
+    assert [case.tokenizer.require_role(role) for role in roles] == [0, 1, 2, 3]
 
 
 def test_a_role_that_no_token_plays_is_an_error_that_lists_what_was_looked_for(case):
     assert case.tokenizer.role("mask") is None
     with pytest.raises(TokenizerError, match=r"no mask token; looked for: <mask>, \[MASK\]"):
-        case.tokenizer.need("mask")
+        case.tokenizer.require_role("mask")
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_ids_are_in_range_and_never_control_a_sentence(case, text):
     ids = case.tokenizer.encode(text)
     assert all(0 <= token_id < case.tokenizer.vocab_size for token_id in ids)
-    assert not {case.tokenizer.need(role) for role in ("pad", "begin", "end")} & {*ids}
+    assert not {case.tokenizer.require_role(role) for role in ("pad", "begin", "end")} & {*ids}
 
 
 @pytest.mark.parametrize("token", BASIC)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tokenizer import TOKENIZERS, Text, TrainingOptions, read_lines, train_tokenizer
-from tokenizer.corpus import Counts, _whole_characters
+from tokenizer import TOKENIZERS, TextFile, TrainingOptions, read_lines, train_tokenizer
+from tokenizer.corpus import CorpusCounts, _whole_characters
 from tokenizer.special import BASIC
 
 
@@ -13,9 +13,9 @@ def train(lines, **options):
 
 def test_a_run_of_unknown_characters_is_one_token():
     trained = train(["the cat sat"] * 9, kind="bpe", vocab_size=60)
-    assert trained.encode("ξψω").count(trained.need("unknown")) == 1
+    assert trained.encode("ξψω").count(trained.require_role("unknown")) == 1
     apart = train(["the cat sat"] * 9, kind="char", vocab_size=60)
-    assert apart.encode("ξψω") == [apart.need("unknown")] * 3
+    assert apart.encode("ξψω") == [apart.require_role("unknown")] * 3
 
 
 def test_an_alphabet_leaves_half_of_the_room_to_merges():
@@ -93,7 +93,7 @@ def test_characters_that_were_cut_in_two_are_left_out(text):
 def test_a_table_can_be_read_as_whole_lines(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text("a\tb\nc\td\n")
-    counts = Counts()
-    assert [*read_lines(Text(str(path), plain=True), counts)] == ["a\tb", "c\td"]
-    assert [*read_lines(Text(str(path)), counts)] == ["a", "c"]
+    counts = CorpusCounts()
+    assert [*read_lines(TextFile(str(path), plain=True), counts)] == ["a\tb", "c\td"]
+    assert [*read_lines(TextFile(str(path)), counts)] == ["a", "c"]
     assert counts.lines == 4

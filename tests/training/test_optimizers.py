@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.models import tiny_model
-from transformer.training.optimizers import OPTIMIZERS, RunningAverage, parameter_groups
+from transformer.training.optimizers import EMA, OPTIMIZERS, parameter_groups
 from transformer.training.recipe import TrainingRecipe
 
 
@@ -77,7 +77,7 @@ def test_an_average_is_that_of_its_definition() -> None:
     """β is (1+n)/(10+n) at first: 2/11, then 3/12; it stays at what is asked, here 0.24, once it
     has climbed there. Weights are found by their names, in whatever order they come."""
     model = TwoWeights(0.0, 11.0)
-    average = RunningAverage(model, 0.24)
+    average = EMA(model, 0.24)
     model.first.data.fill_(99.0)  # what the model becomes does not reach the average by itself
     weights = {"second": torch.tensor([0.0]), "first": torch.tensor([11.0])}
     average.update(weights, 1, torch.tensor(True))
@@ -89,5 +89,5 @@ def test_an_average_is_that_of_its_definition() -> None:
 
 
 def test_an_average_has_no_gradients() -> None:
-    found = RunningAverage(TwoWeights(1.0, 2.0), 0.9).weights
+    found = EMA(TwoWeights(1.0, 2.0), 0.9).weights
     assert not any(w.requires_grad for w in found.values())

@@ -10,7 +10,14 @@ from tests.models import VOCABULARY, tiny_config, tiny_model
 from transformer import positions
 from transformer.attention import exact, fused, plain
 from transformer.config import RotaryScaling
-from transformer.masks import additive, causal, near, padded_positions, padding, real
+from transformer.masks import (
+    additive,
+    causal,
+    mask_padding,
+    padded_positions,
+    padding,
+    sliding_window,
+)
 from transformer.positions import POSITIONS, alibi_slopes, rotate
 
 
@@ -56,7 +63,7 @@ def test_bfloat16_training_on_a_cpu_takes_another_way_to_the_same_numbers(length
 
 def test_a_sliding_window_with_a_global_token() -> None:
     positions = torch.arange(6)[None]
-    seen = near(positions, positions, window=2, global_tokens=1)
+    seen = sliding_window(positions, positions, window=2, global_tokens=1)
     seen = seen & causal(positions, positions)
     assert seen[0].int().tolist() == [
         [1, 0, 0, 0, 0, 0],
@@ -70,7 +77,7 @@ def test_a_sliding_window_with_a_global_token() -> None:
 
 def test_global_tokens_see_all_and_are_seen_by_all() -> None:
     positions = torch.arange(5)[None]
-    assert near(positions, positions, window=1, global_tokens=2)[0].int().tolist() == [
+    assert sliding_window(positions, positions, window=1, global_tokens=2)[0].int().tolist() == [
         [1, 1, 1, 1, 1],
         [1, 1, 1, 1, 1],
         [1, 1, 1, 0, 0],
@@ -81,7 +88,7 @@ def test_global_tokens_see_all_and_are_seen_by_all() -> None:
 
 def test_padding_is_not_seen_and_sees_all() -> None:
     positions = torch.tensor([[0, 1, -1]])
-    seen = real(positions, positions, causal(positions, positions))
+    seen = mask_padding(positions, positions, causal(positions, positions))
     assert seen[0].int().tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
 
 

@@ -10,7 +10,7 @@ from tests.models import SHAPES, VOCABULARY, tiny_model
 from transformer.attention import Band, band_mask, banded
 from transformer.attention.banded import SMALLEST_BLOCK
 from transformer.layers import Stack
-from transformer.masks import near, padded_positions, real
+from transformer.masks import mask_padding, padded_positions, sliding_window
 from transformer.positions import POSITIONS
 
 LENGTH = 3 * SMALLEST_BLOCK + 5
@@ -71,10 +71,10 @@ def test_weights_are_dropped_in_blocks_and_for_global_tokens(causal: bool) -> No
     band, positions_BT = Band(8, 3), torch.arange(LENGTH).expand(4, -1)
 
     def mask(queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
-        seen_BTS = near(queries_BT, keys_BS, window=8, global_tokens=3)
+        seen_BTS = sliding_window(queries_BT, keys_BS, window=8, global_tokens=3)
         if causal:
             seen_BTS = seen_BTS & (keys_BS[:, None] <= queries_BT[:, :, None])
-        return real(queries_BT, keys_BS, seen_BTS)[:, None]
+        return mask_padding(queries_BT, keys_BS, seen_BTS)[:, None]
 
     same, ones = torch.zeros(4, LENGTH, 2, 4), torch.ones(4, LENGTH, 2, 4)
     seen = band_mask(band, positions_BT, mask, causal=causal)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests.models import tiny_config
-from transformer.cache import Buffers, Memory, RingCache, StaticCache
+from transformer.cache import Buffers, CrossAttentionCache, RingCache, StaticCache
 from transformer.masks import padding
 
 LAYER = 1  # of two
@@ -23,16 +23,16 @@ def shown(cache_keys: Tensor) -> list[list[float]]:
 def static(rows: list[list[float]], size: int = 6) -> StaticCache:
     cache = StaticCache(tiny_config(), len(rows), size, torch.zeros(1))
     length = len(rows[0])
-    cache.begin(torch.arange(length).expand(len(rows), length), length)
-    cache.extend(LAYER, keys(rows), keys(rows))
+    cache.start_forward(torch.arange(length).expand(len(rows), length), length)
+    cache.update(LAYER, keys(rows), keys(rows))
     return cache
 
 
 def one_more(cache: StaticCache, values: list[float], position: int) -> list[list[float]]:
     """Add a token to each row; all that is then seen."""
-    places = cache.begin(torch.full((len(values), 1), position), position + 1)
+    places = cache.start_forward(torch.full((len(values), 1), position), position + 1)
     assert places.tolist() == [list(range(position + 1))]
-    found, _ = cache.extend(LAYER, keys([[v] for v in values]), keys([[v] for v in values]))
+    found, _ = cache.update(LAYER, keys([[v] for v in values]), keys([[v] for v in values]))
     return shown(found)
 
 
@@ -49,10 +49,10 @@ def test_rows_take_all_that_they_have_with_them(rows: list[int]) -> None:
 
 def test_what_joins_stands_after_what_is_there() -> None:
     cache = static([[10.0, 11.0], [20.0, 21.0]], size=3)
-    cache.join(static([[30.0, 31.0, 32.0, 33.0]], size=5))
-    places = cache.begin(torch.tensor([[2], [2], [4]]), 5)
+    cache.append_rows(static([[30.0, 31.0, 32.0, 33.0]], size=5))
+    places = cache.start_forward(torch.tensor([[2], [2], [4]]), 5)
     assert places.tolist() == [[0, 1, 2, 3, 4]]
-    found, _ = cache.extend(LAYER, keys([[12.0], [22.0], [34.0]]), keys([[1.0]] * 3))
+    found, _ = cache.update(LAYER, keys([[12.0], [22.0], [34.0]]), keys([[1.0]] * 3))
     assert shown(found)[0][:3] == [10.0, 11.0, 12.0]
     assert shown(found)[1][:3] == [20.0, 21.0, 22.0]
     assert shown(found)[2] == [30.0, 31.0, 32.0, 33.0, 34.0]
@@ -60,13 +60,13 @@ def test_what_joins_stands_after_what_is_there() -> None:
 
 def test_a_position_beyond_the_cache_is_refused() -> None:
     with pytest.raises(ValueError, match="position 7 in a cache of 6 slots"):
-        static([[1.0]]).begin(torch.tensor([[6]]), 7)
+        static([[1.0]]).start_forward(torch.tensor([[6]]), 7)
 
 
 def test_padding_is_kept_nowhere() -> None:
     cache = StaticCache(tiny_config(), 2, 4, torch.zeros(1))
-    cache.begin(torch.tensor([[0, 1], [0, -1]]), 2)
-    found, _ = cache.extend(LAYER, keys([[1.0, 2.0], [3.0, 9.0]]), keys([[0.0, 0.0]] * 2))
+    cache.start_forward(torch.tensor([[0, 1], [0, -1]]), 2)
+    found, _ = cache.update(LAYER, keys([[1.0, 2.0], [3.0, 9.0]]), keys([[0.0, 0.0]] * 2))
     assert shown(found) == [[1.0, 2.0], [3.0, 0.0]]
 
 
@@ -74,8 +74,8 @@ def test_a_ring_keeps_its_window_and_the_global_tokens() -> None:
     config = tiny_config(attention="sliding", window=3, global_tokens=1)
     cache = RingCache(config, 1, 20, torch.zeros(1))
     for position in range(9):
-        places = cache.begin(torch.tensor([[position]]), position + 1)
-        found, _ = cache.extend(LAYER, keys([[float(position)]]), keys([[0.0]]))
+        places = cache.start_forward(torch.tensor([[position]]), position + 1)
+        found, _ = cache.update(LAYER, keys([[float(position)]]), keys([[0.0]]))
         there = {p: v for p, v in zip(places[0].tolist(), shown(found)[0], strict=True) if p >= 0}
         kept = {0, *range(max(0, position - 2), position + 1)}
         assert there == {p: float(p) for p in kept}
@@ -84,11 +84,11 @@ def test_a_ring_keeps_its_window_and_the_global_tokens() -> None:
 def test_a_rings_rows_may_stand_at_other_places_and_change_theirs() -> None:
     config = tiny_config(attention="sliding", window=2)
     cache = RingCache(config, 2, 20, torch.zeros(1))
-    cache.begin(torch.tensor([[0, 1, 2, 3], [0, 1, -1, -1]]), 4)
-    cache.extend(LAYER, keys([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 9.0, 9.0]]), keys([[0.0] * 4] * 2))
+    cache.start_forward(torch.tensor([[0, 1, 2, 3], [0, 1, -1, -1]]), 4)
+    cache.update(LAYER, keys([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 9.0, 9.0]]), keys([[0.0] * 4] * 2))
     cache.reorder([1, 0])
-    places = cache.begin(torch.tensor([[2], [4]]), 5)
-    found, _ = cache.extend(LAYER, keys([[12.0], [4.0]]), keys([[0.0]] * 2))
+    places = cache.start_forward(torch.tensor([[2], [4]]), 5)
+    found, _ = cache.update(LAYER, keys([[12.0], [4.0]]), keys([[0.0]] * 2))
     seen = [
         dict(zip(row, values, strict=True))
         for row, values in zip(places.tolist(), shown(found), strict=True)
@@ -99,11 +99,11 @@ def test_a_rings_rows_may_stand_at_other_places_and_change_theirs() -> None:
 def test_a_prompt_longer_than_its_ring_leaves_its_end_there() -> None:
     config = tiny_config(attention="sliding", window=2)
     cache = RingCache(config, 1, 20, torch.zeros(1))
-    cache.begin(torch.arange(5)[None], 5)
-    seen, _ = cache.extend(LAYER, keys([[0.0, 1.0, 2.0, 3.0, 4.0]]), keys([[0.0] * 5]))
+    cache.start_forward(torch.arange(5)[None], 5)
+    seen, _ = cache.update(LAYER, keys([[0.0, 1.0, 2.0, 3.0, 4.0]]), keys([[0.0] * 5]))
     assert shown(seen)[0][-5:] == [0.0, 1.0, 2.0, 3.0, 4.0]  # beside the empty ring
-    places = cache.begin(torch.tensor([[5]]), 6)
-    found, _ = cache.extend(LAYER, keys([[5.0]]), keys([[0.0]]))
+    places = cache.start_forward(torch.tensor([[5]]), 6)
+    found, _ = cache.update(LAYER, keys([[5.0]]), keys([[0.0]]))
     assert dict(zip(places[0].tolist(), shown(found)[0], strict=True)) == {4: 4.0, 5: 5.0}
 
 
@@ -122,14 +122,14 @@ def test_rings_of_texts_shorter_than_their_window_join() -> None:
     config = tiny_config(attention="sliding", window=6, global_tokens=1)
     short, long = (RingCache(config, 1, size, torch.zeros(1)) for size in (3, 12))
     for cache, values in ((short, [0.0, 1.0, 2.0]), (long, [10.0, 11.0, 12.0, 13.0])):
-        cache.begin(torch.arange(len(values))[None], len(values))
-        cache.extend(LAYER, keys([values]), keys([values]))
-    short.join(long)
+        cache.start_forward(torch.arange(len(values))[None], len(values))
+        cache.update(LAYER, keys([values]), keys([values]))
+    short.append_rows(long)
     for step in range(7):
         last = (3 + step, 4 + step)
-        places = short.begin(torch.tensor([[last[0]], [last[1]]]), last[1] + 1)
+        places = short.start_forward(torch.tensor([[last[0]], [last[1]]]), last[1] + 1)
         new = [[float(last[0])], [10.0 + last[1]]]
-        found, _ = short.extend(LAYER, keys(new), keys(new))
+        found, _ = short.update(LAYER, keys(new), keys(new))
         seen = [
             {p: k for p, k in zip(*pair, strict=True) if p >= 0}
             for pair in zip(places.tolist(), shown(found), strict=True)
@@ -139,16 +139,16 @@ def test_rings_of_texts_shorter_than_their_window_join() -> None:
             assert {p: seen[row][p] for p in kept} == {p: base + p for p in kept}
 
 
-def memory(*texts: list[float]) -> Memory:
+def memory(*texts: list[float]) -> CrossAttentionCache:
     """A source of each, as one layer's keys and values."""
     longest = max(map(len, texts))
     rows = keys([[*text, *[0.0] * (longest - len(text))] for text in texts])
     lengths = [len(text) for text in texts]
     positions_BS = torch.tensor([[*range(n), *[-1] * (longest - n)] for n in lengths])
-    return Memory([(rows, rows)], lengths, padding(positions_BS))
+    return CrossAttentionCache([(rows, rows)], lengths, padding(positions_BS))
 
 
-def read_by_rows(found: Memory) -> list[list[float]]:
+def read_by_rows(found: CrossAttentionCache) -> list[list[float]]:
     """The source that each row reads, its padding left out."""
     entries = shown(found.layers[0][0])
     masks = found.mask_B11S[:, 0, 0].tolist()
@@ -188,7 +188,7 @@ def test_sources_that_join_are_read_by_their_own_rows(mine: int, theirs: int) ->
     first, second = memory(ONE, TWO), memory(THREE)
     first.reorder([row for row in (0, 1) for _ in range(mine)], mine)
     second.reorder([0] * theirs, theirs)
-    first.join(second)
+    first.append_rows(second)
     assert read_by_rows(first) == [*[ONE] * mine, *[TWO] * mine, *[THREE] * theirs]
 
 
@@ -198,7 +198,7 @@ def test_buffers_grow_without_losing_a_slot() -> None:
     buffers.reorder([0, 0, 0], 3)
     assert buffers.read(0, 3)[:, :, 0].tolist() == [[1.0, 2.0, 3.0]] * 3
     longer = Buffers([torch.full((1, 7, 1), 5.0)])
-    buffers.join(longer, 6)
+    buffers.append_rows(longer, 6)
     assert buffers.slots == 6
     assert buffers.read(0, 6)[:, :, 0].tolist()[3] == [5.0] * 6
     assert buffers.read(0, 3)[:, :, 0].tolist()[0] == [1.0, 2.0, 3.0]

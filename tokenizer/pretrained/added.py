@@ -10,13 +10,13 @@ from tokenizers import processors
 
 from ..errors import TokenizerError
 from ..limits import check_added
-from .files import ADDED_TOKENS, CONFIG, NAMED, Folder, Name, Settings, Token, name_of
+from .files import ADDED_TOKENS, CONFIG, NAMED, AddedToken, Folder, Name, Settings, name_of
 
 
 class Wanted(NamedTuple):
     """A token that is to be recognised, and the id that its folder gives it."""
 
-    token: Token
+    token: AddedToken
     token_id: int | None = None
 
 
@@ -38,18 +38,18 @@ def wanted_tokens(
     return tuple(found.values())
 
 
-def _special(token: Name) -> Token:
+def _special(token: Name) -> AddedToken:
     if isinstance(token, str):
-        return Token(token, normalized=False, special=True)
+        return AddedToken(token, normalized=False, special=True)
     return msgspec.structs.replace(token, special=True)
 
 
-def _with_ids(folder: Folder, settings: Settings, special: Sequence[Token]) -> list[Wanted]:
+def _with_ids(folder: Folder, settings: Settings, special: Sequence[AddedToken]) -> list[Wanted]:
     """The tokens of added_tokens_decoder or, where there is none, of added_tokens.json."""
     names = {token.content for token in special}
     if settings.added_tokens_decoder is None:
         return [
-            Wanted(Token(text, normalized=text not in names, special=text in names), token_id)
+            Wanted(AddedToken(text, normalized=text not in names, special=text in names), token_id)
             for text, token_id in sorted(folder.added_tokens().items(), key=lambda item: item[1])
         ]
     tokens = settings.added_tokens_decoder

@@ -10,8 +10,8 @@ from ..tokenizer import usable
 from . import languages
 from .added import Wanted, add_tokens, set_asked_frame, set_frame, set_language_frame, wanted_tokens
 from .files import CONFIG, Folder, Settings, name_of
-from .from_sentencepiece import Plan, build
-from .sentencepiece_model import Kind, Piece, SentencePieceModel, read_sentencepiece
+from .from_sentencepiece import SentencePieceLayout, build
+from .sentencepiece_model import PieceType, SentencePiece, SentencePieceModel, read_sentencepiece
 
 T5 = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 LLAMA = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
@@ -33,9 +33,9 @@ def load(folder: Folder, name: str) -> SentencePieceModel:
     return read_sentencepiece(folder.bytes(name), name=str(folder.path / name))
 
 
-def names(texts: Iterable[str]) -> list[Piece]:
+def names(texts: Iterable[str]) -> list[SentencePiece]:
     """Special tokens, as pieces."""
-    return [Piece(text, kind=Kind.CONTROL) for text in texts]
+    return [SentencePiece(text, kind=PieceType.CONTROL) for text in texts]
 
 
 def token_name(settings: Settings, defaults: Mapping[str, str], field: str) -> str:
@@ -43,11 +43,15 @@ def token_name(settings: Settings, defaults: Mapping[str, str], field: str) -> s
     return name_of(getattr(settings, field) or defaults[field])
 
 
-def assemble(plan: Plan, wanted: Sequence[Wanted], folder: Folder) -> tokenizers.Tokenizer:
+def assemble(
+    plan: SentencePieceLayout, wanted: Sequence[Wanted], folder: Folder
+) -> tokenizers.Tokenizer:
     """Build a plan to which the wanted tokens that it has not yet are appended."""
     present = {piece.text for piece in plan.pieces}
     further = [
-        Piece(token.content, kind=Kind.CONTROL if token.special else Kind.USER_DEFINED)
+        SentencePiece(
+            token.content, kind=PieceType.CONTROL if token.special else PieceType.USER_DEFINED
+        )
         for token, _ in wanted
         if token.content not in present
     ]
@@ -67,7 +71,9 @@ def read_t5(folder: Folder, settings: Settings) -> tokenizers.Tokenizer:
             f"{folder.path / CONFIG}: extra_ids must be 0 to {_MAX_EXTRA_IDS}, not {count}"
         )
     extra = names(f"<extra_id_{i}>" for i in reversed(range(count)))
-    plan = Plan(name=str(folder.path / "spiece.model"), model=model, pieces=[*model.pieces, *extra])
+    plan = SentencePieceLayout(
+        name=str(folder.path / "spiece.model"), model=model, pieces=[*model.pieces, *extra]
+    )
     backend = assemble(plan, wanted_tokens(folder, settings, T5), folder)
     set_frame(backend, [], [token_name(settings, T5, "eos_token")])
     return backend
@@ -77,7 +83,7 @@ def read_llama(folder: Folder, settings: Settings) -> tokenizers.Tokenizer:
     """Llama 1 and 2, Mistral: the pieces as they are; <s> before a text unless told otherwise."""
     model = load(folder, "tokenizer.model")
     wanted = wanted_tokens(folder, settings, LLAMA)
-    plan = Plan(
+    plan = SentencePieceLayout(
         name=str(folder.path / "tokenizer.model"),
         model=model,
         pieces=model.pieces,
@@ -95,15 +101,15 @@ def _fairseq(folder: Folder, settings: Settings, codes: Sequence[str]) -> tokeni
     file = "sentencepiece.bpe.model"
     model = load(folder, file)
     start = [token_name(settings, FAIRSEQ, n) for n in ("bos_token", "pad_token", "eos_token")]
-    unknown = Piece(token_name(settings, FAIRSEQ, "unk_token"), kind=Kind.UNKNOWN)
+    unknown = SentencePiece(token_name(settings, FAIRSEQ, "unk_token"), kind=PieceType.UNKNOWN)
     end = [*codes, token_name(settings, FAIRSEQ, "mask_token")]
     pieces = [*names(start), unknown, *model.pieces[3:], *names(end)]
-    if {piece.kind for piece in model.pieces[:3]} - {Kind.UNKNOWN, Kind.CONTROL}:
+    if {piece.kind for piece in model.pieces[:3]} - {PieceType.UNKNOWN, PieceType.CONTROL}:
         raise TokenizerError(
             f"{folder.path / file} must begin with <unk>, <s> and </s>; its first pieces are "
             f"{', '.join(repr(piece.text) for piece in model.pieces[:3])}"
         )
-    plan = Plan(name=str(folder.path / file), model=model, pieces=pieces)
+    plan = SentencePieceLayout(name=str(folder.path / file), model=model, pieces=pieces)
     return assemble(plan, wanted_tokens(folder, settings, FAIRSEQ), folder)
 
 

@@ -17,7 +17,7 @@ SPECIAL_TOKENS_MAP, ADDED_TOKENS = "special_tokens_map.json", "added_tokens.json
 Parsed = TypeVar("Parsed")
 
 
-class Token(msgspec.Struct, frozen=True):
+class AddedToken(msgspec.Struct, frozen=True):
     """An added token as configuration files spell it."""
 
     content: str
@@ -28,7 +28,7 @@ class Token(msgspec.Struct, frozen=True):
     special: bool = False
 
 
-Name = str | Token
+Name = str | AddedToken
 
 
 class Settings(msgspec.Struct):
@@ -44,7 +44,7 @@ class Settings(msgspec.Struct):
     mask_token: Name | None = None
     additional_special_tokens: list[Name] | None = None
     extra_special_tokens: list[Name] | dict[str, Name] | None = None
-    added_tokens_decoder: dict[str, Token] | None = None
+    added_tokens_decoder: dict[str, AddedToken] | None = None
     add_bos_token: bool | None = None
     add_eos_token: bool | None = None
     add_prefix_space: bool | None = None

@@ -7,12 +7,12 @@ from typing import Any
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from ..special import UNLEARNT
+from ..special import OUT_OF_VOCABULARY
 from ..tokenizer import Tokenizer, usable
 from .added import LANGUAGE_FRAMES, add_tokens, set_asked_frame, set_language_frame, wanted_tokens
 from .charsmap import check_charsmap
 from .files import Folder, Settings
-from .guard import guard
+from .guard import refuse_panics
 
 # English as it is written: what clean_up_tokenization_spaces replaces in a decoded text, in order.
 _TIDY = {
@@ -36,7 +36,7 @@ def read_json(folder: Folder, name: str, settings: Settings) -> tokenizers.Token
     with usable(path):
         _check_normalizer(backend, path)
         _set_normalization(backend, settings)
-        if backend.token_to_id(UNLEARNT) is None:  # else it is one of ours, and complete
+        if backend.token_to_id(OUT_OF_VOCABULARY) is None:  # else it is one of ours, and complete
             add_tokens(backend, wanted_tokens(folder, settings, {}), folder)
         set_asked_frame(backend, settings, {})
         family = (settings.tokenizer_class or "").removesuffix("Fast")
@@ -97,7 +97,7 @@ def keep_names_ordinary(tokenizer: Tokenizer) -> None:
     if not found:
         return
     ordinary = (p for p in backend.get_vocab(with_added_tokens=False) if p not in special.values())
-    apart = guard(found, ordinary)
+    apart = refuse_panics(found, ordinary)
     assert apart is not None
     given = [backend.pre_tokenizer] if backend.pre_tokenizer is not None else []
     backend.pre_tokenizer = pre_tokenizers.Sequence([*given, apart])

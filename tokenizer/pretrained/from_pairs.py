@@ -10,12 +10,12 @@ from . import languages
 from .added import Wanted, set_frame, set_language_frame, wanted_tokens
 from .families import assemble, load, names, token_name
 from .files import CONFIG, Folder, Settings
-from .from_sentencepiece import Plan
-from .sentencepiece_model import Kind, Piece
+from .from_sentencepiece import SentencePieceLayout
+from .sentencepiece_model import PieceType, SentencePiece
 
 MARIAN = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 M2M100 = {**MARIAN, "bos_token": "<s>", "sep_token": "</s>"}
-_ORDINARY = {Kind.NORMAL, Kind.USER_DEFINED, Kind.BYTE}
+_ORDINARY = {PieceType.NORMAL, PieceType.USER_DEFINED, PieceType.BYTE}
 
 
 def read_m2m100(folder: Folder, settings: Settings) -> tokenizers.Tokenizer:
@@ -49,7 +49,10 @@ def _marian(folder: Folder, settings: Settings, file: str, vocabulary: str) -> t
     unknown = token_name(settings, MARIAN, "unk_token")
     plan = _plan(folder, file, vocabulary, unknown, wanted)
     codes = [p.text for p in plan.pieces if p.text.startswith(">>") and p.text.endswith("<<")]
-    pieces = [Piece(p.text, kind=Kind.USER_DEFINED) if p.text in codes else p for p in plan.pieces]
+    pieces = [
+        SentencePiece(p.text, kind=PieceType.USER_DEFINED) if p.text in codes else p
+        for p in plan.pieces
+    ]
     backend = assemble(replace(plan, pieces=pieces, codes=codes), wanted, folder)
     set_frame(backend, [], [token_name(settings, MARIAN, "eos_token")])
     return backend
@@ -57,7 +60,7 @@ def _marian(folder: Folder, settings: Settings, file: str, vocabulary: str) -> t
 
 def _plan(
     folder: Folder, file: str, vocabulary: str, unknown: str, wanted: Sequence[Wanted]
-) -> Plan:
+) -> SentencePieceLayout:
     """A model whose pieces have the ids that another file gives them."""
     model = load(folder, file)
     ids = folder.vocabulary(vocabulary)
@@ -65,11 +68,13 @@ def _plan(
         raise TokenizerError(f"{folder.path / vocabulary} has no {unknown!r}, the unknown token")
     of_model = {piece.text: piece for piece in model.pieces if piece.kind in _ORDINARY}
     special = {token.content for token, _ in wanted}
-    return Plan(
+    return SentencePieceLayout(
         name=str(folder.path / file),
         model=model,
         pieces=[
-            Piece(text, kind=Kind.UNKNOWN) if text == unknown else _entry(text, of_model, special)
+            SentencePiece(text, kind=PieceType.UNKNOWN)
+            if text == unknown
+            else _entry(text, of_model, special)
             for text in sorted(ids, key=ids.__getitem__)
         ],
         by_name=True,
@@ -77,7 +82,7 @@ def _plan(
     )
 
 
-def _entry(text: str, of_model: Mapping[str, Piece], special: set[str]) -> Piece:
+def _entry(text: str, of_model: Mapping[str, SentencePiece], special: set[str]) -> SentencePiece:
     if text in special:
-        return Piece(text, kind=Kind.CONTROL)
-    return of_model.get(text, Piece(text, kind=Kind.UNUSED))
+        return SentencePiece(text, kind=PieceType.CONTROL)
+    return of_model.get(text, SentencePiece(text, kind=PieceType.UNUSED))

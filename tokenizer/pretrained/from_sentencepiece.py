@@ -10,19 +10,19 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
 from ..errors import TokenizerError
-from ..special import UNLEARNT
+from ..special import OUT_OF_VOCABULARY
 from .charsmap import charsmap_steps
-from .guard import guard
-from .sentencepiece_model import Algorithm, Kind, Piece, SentencePieceModel
+from .guard import refuse_panics
+from .sentencepiece_model import Algorithm, PieceType, SentencePiece, SentencePieceModel
 
 SPACE = "▁"
-_FOUND = {Kind.NORMAL, Kind.USER_DEFINED}
-_NAMES = {Kind.CONTROL, Kind.UNKNOWN, Kind.BYTE}  # never found in a text
+_FOUND = {PieceType.NORMAL, PieceType.USER_DEFINED}
+_NAMES = {PieceType.CONTROL, PieceType.UNKNOWN, PieceType.BYTE}  # never found in a text
 _CODE = r">>(?m:.*?)<<"  # Marian's: which language to translate into
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SentencePieceLayout:
     """A vocabulary to be, in the order of its ids, and the model that cuts texts into it.
 
     A piece of kind UNUSED has an id and never comes from a text; it is kept with a space before it,
@@ -32,26 +32,30 @@ class Plan:
 
     name: str  # of the file, for messages
     model: SentencePieceModel
-    pieces: Sequence[Piece]
-    unlearnt: Sequence[Piece] = ()
+    pieces: Sequence[SentencePiece]
+    unlearnt: Sequence[SentencePiece] = ()
     by_name: bool = False  # runs of unknown characters that are a piece of another kind get its id
     codes: Sequence[str] | None = None  # pieces found at the start of a text; None: never
     prefix: bool = True  # False: no space before the first word, whatever the model says
     prefix_once: bool = False  # no space before a word that follows an added token
 
     @property
-    def stored(self) -> list[Piece]:
+    def stored(self) -> list[SentencePiece]:
         """All pieces, as the library is to keep them."""
-        unlearnt = [Piece(UNLEARNT, kind=Kind.CONTROL), *self.unlearnt] if self.unlearnt else []
+        unlearnt = (
+            [SentencePiece(OUT_OF_VOCABULARY, kind=PieceType.CONTROL), *self.unlearnt]
+            if self.unlearnt
+            else []
+        )
         return [
-            piece._replace(text=f" {piece.text}") if piece.kind is Kind.UNUSED else piece
+            piece._replace(text=f" {piece.text}") if piece.kind is PieceType.UNUSED else piece
             for piece in (*self.pieces, *unlearnt)
         ]
 
     @property
     def unknown(self) -> int:
         """The id of the unknown token."""
-        return next(i for i, piece in enumerate(self.pieces) if piece.kind is Kind.UNKNOWN)
+        return next(i for i, piece in enumerate(self.pieces) if piece.kind is PieceType.UNKNOWN)
 
     @cached_property
     def characters(self) -> str:
@@ -65,7 +69,7 @@ class Plan:
         if not self.by_name or self.model.byte_fallback:
             return []
         whole = re.compile(f"[^{self.characters}]+").fullmatch
-        found = (p.text for p in self.pieces if p.kind is Kind.UNUSED and whole(p.text))
+        found = (p.text for p in self.pieces if p.kind is PieceType.UNUSED and whole(p.text))
         return sorted(found, key=len, reverse=True)
 
     @property
@@ -74,7 +78,7 @@ class Plan:
         return self.prefix and self.model.add_dummy_prefix
 
 
-def build(plan: Plan) -> tokenizers.Tokenizer:
+def build(plan: SentencePieceLayout) -> tokenizers.Tokenizer:
     """The plan as an object of the library, with its names as special tokens, without a frame."""
     if plan.model.algorithm not in ALGORITHMS:
         raise TokenizerError(
@@ -85,26 +89,26 @@ def build(plan: Plan) -> tokenizers.Tokenizer:
     if len({piece.text for piece in stored}) < len(stored):
         twice = Counter(piece.text for piece in stored).most_common(1)[0][0]
         raise TokenizerError(f"{plan.name}: the token {twice!r} would have two ids")
-    if not plan.model.escape_whitespaces and any(p.kind is Kind.UNUSED for p in stored):
+    if not plan.model.escape_whitespaces and any(p.kind is PieceType.UNUSED for p in stored):
         raise TokenizerError(
             f"{plan.name} has unused pieces and keeps spaces as they are, which is not supported"
         )
     backend = ALGORITHMS[plan.model.algorithm](plan, stored)
     backend.normalizer = _normalizer(plan)
     backend.decoder = _decoder(plan, stored)
-    names = [p.text for p in plan.pieces if p.kind in {Kind.CONTROL, Kind.UNKNOWN}]
+    names = [p.text for p in plan.pieces if p.kind in {PieceType.CONTROL, PieceType.UNKNOWN}]
     backend.add_special_tokens([tokenizers.AddedToken(n, normalized=False) for n in names])
     return backend
 
 
-def _unigram(plan: Plan, stored: Sequence[Piece]) -> tokenizers.Tokenizer:
-    ordinary = [piece.score for piece in stored if piece.kind is Kind.NORMAL]
+def _unigram(plan: SentencePieceLayout, stored: Sequence[SentencePiece]) -> tokenizers.Tokenizer:
+    ordinary = [piece.score for piece in stored if piece.kind is PieceType.NORMAL]
     top = max(ordinary, default=0.0)
 
-    def score(piece: Piece) -> float:
-        if piece.kind is Kind.USER_DEFINED:  # SentencePiece's rule, with the length in bytes
+    def score(piece: SentencePiece) -> float:
+        if piece.kind is PieceType.USER_DEFINED:  # SentencePiece's rule, with the length in bytes
             return len(piece.text.encode()) * top - 0.1
-        return piece.score if piece.kind is Kind.NORMAL else top
+        return piece.score if piece.kind is PieceType.NORMAL else top
 
     codes = set(plan.codes or ())
     entries = [(p.text, 0.0 if p.text in codes else score(p)) for p in stored]
@@ -113,7 +117,7 @@ def _unigram(plan: Plan, stored: Sequence[Piece]) -> tokenizers.Tokenizer:
     return backend
 
 
-def _bpe(plan: Plan, stored: Sequence[Piece]) -> tokenizers.Tokenizer:
+def _bpe(plan: SentencePieceLayout, stored: Sequence[SentencePiece]) -> tokenizers.Tokenizer:
     whole = plan.codes is not None or bool(plan.surfaces)  # pieces that no merge makes
     model = models.BPE(
         {piece.text: i for i, piece in enumerate(stored)},
@@ -127,25 +131,27 @@ def _bpe(plan: Plan, stored: Sequence[Piece]) -> tokenizers.Tokenizer:
     if whole:
         backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(plan, stored)])
     codes = set(plan.codes or ())
-    found = [p.text for p in stored if p.kind is Kind.USER_DEFINED and p.text not in codes]
+    found = [p.text for p in stored if p.kind is PieceType.USER_DEFINED and p.text not in codes]
     backend.add_tokens([tokenizers.AddedToken(text, normalized=False) for text in found])
     if plan.prefix_once:  # but none, too, before a text that starts with a space
         backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     return backend
 
 
-ALGORITHMS: dict[Algorithm, Callable[[Plan, Sequence[Piece]], tokenizers.Tokenizer]] = {
+ALGORITHMS: dict[
+    Algorithm, Callable[[SentencePieceLayout, Sequence[SentencePiece]], tokenizers.Tokenizer]
+] = {
     Algorithm.UNIGRAM: _unigram,
     Algorithm.BPE: _bpe,
 }
 
 
-def merges(pieces: Iterable[Piece]) -> list[tuple[str, str]]:
+def merges(pieces: Iterable[SentencePiece]) -> list[tuple[str, str]]:
     """All pairs of pieces that make a piece, best score first.
 
     SentencePiece merges any two neighbours that together are a piece, the best-scored first.
     """
-    scores = {piece.text: piece.score for piece in pieces if piece.kind is Kind.NORMAL}
+    scores = {piece.text: piece.score for piece in pieces if piece.kind is PieceType.NORMAL}
     ranked = [
         (-score, at, text[:at], text[at:])
         for text, score in scores.items()
@@ -156,7 +162,7 @@ def merges(pieces: Iterable[Piece]) -> list[tuple[str, str]]:
     return [(left, right) for _, _, left, right in ranked]
 
 
-def _normalizer(plan: Plan) -> normalizers.Normalizer:
+def _normalizer(plan: SentencePieceLayout) -> normalizers.Normalizer:
     model = plan.model
     space = SPACE if model.escape_whitespaces else " "
     prefix = space if plan.has_prefix and not plan.prefix_once else ""
@@ -178,7 +184,7 @@ def _normalizer(plan: Plan) -> normalizers.Normalizer:
     return normalizers.Sequence(steps)
 
 
-def _surface_steps(plan: Plan) -> list[normalizers.Normalizer]:
+def _surface_steps(plan: SentencePieceLayout) -> list[normalizers.Normalizer]:
     """A space before every surface: with it, they are the pieces as they are stored."""
     if not plan.surfaces:
         return []
@@ -192,13 +198,15 @@ def _surface_steps(plan: Plan) -> list[normalizers.Normalizer]:
     ]
 
 
-def _splits(plan: Plan, stored: Sequence[Piece]) -> Iterator[pre_tokenizers.PreTokenizer]:
+def _splits(
+    plan: SentencePieceLayout, stored: Sequence[SentencePiece]
+) -> Iterator[pre_tokenizers.PreTokenizer]:
     """Splits around what is one token whatever stands beside it, and inside of what is none."""
     codes = set(plan.codes or ())
     if plan.codes is not None:
         code = Regex(rf"\A(?:{_CODE}| (?={SPACE}|\z))")
         yield pre_tokenizers.Split(code, "isolated")
-    apart = guard(
+    apart = refuse_panics(
         (p.text for p in stored if p.kind in _NAMES and p.text not in codes),
         (p.text for p in stored if p.kind in _FOUND and p.text not in codes),
         at_start=codes,
@@ -209,12 +217,12 @@ def _splits(plan: Plan, stored: Sequence[Piece]) -> Iterator[pre_tokenizers.PreT
         yield pre_tokenizers.Split(Regex(f" [^{plan.characters}]+"), "isolated")
 
 
-def _decoder(plan: Plan, stored: Sequence[Piece]) -> decoders.Decoder:
+def _decoder(plan: SentencePieceLayout, stored: Sequence[SentencePiece]) -> decoders.Decoder:
     steps: list[decoders.Decoder] = []
-    if any(piece.kind is Kind.UNUSED for piece in stored):
+    if any(piece.kind is PieceType.UNUSED for piece in stored):
         steps.append(decoders.Replace(" ", ""))
     steps.append(decoders.Replace(SPACE, " "))
-    if any(piece.kind is Kind.BYTE for piece in stored):
+    if any(piece.kind is PieceType.BYTE for piece in stored):
         steps.append(decoders.ByteFallback())
     steps.append(decoders.Fuse())
     if plan.has_prefix or plan.model.remove_extra_whitespaces:

@@ -12,7 +12,7 @@ from tokenizers import Regex, pre_tokenizers
 from ..errors import TokenizerError
 
 
-def guard(
+def refuse_panics(
     names: Iterable[str], pieces: Iterable[str], *, at_start: Iterable[str] = ()
 ) -> pre_tokenizers.PreTokenizer | None:
     """A split inside of every name; those of `at_start` are left whole where a text starts.

@@ -17,7 +17,7 @@ _PIECE_FIELDS, _LONGEST_PIECE = 16, 1 << 12  # of the 3 and the dozen characters
 MAX_FIELDS = 1 << 20  # of one message; the largest vocabulary in use, XLM-V's, has 901,629 pieces
 
 
-class Kind(IntEnum):
+class PieceType(IntEnum):
     """What a piece is for."""
 
     NORMAL = 1
@@ -37,19 +37,19 @@ class Algorithm(IntEnum):
     CHAR = 4
 
 
-class Piece(NamedTuple):
+class SentencePiece(NamedTuple):
     """An entry of a vocabulary."""
 
     text: str
     score: float = 0.0
-    kind: Kind = Kind.NORMAL
+    kind: PieceType = PieceType.NORMAL
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentencePieceModel:
     """What a model's file says that bears on how texts are cut."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[SentencePiece, ...]
     algorithm: Algorithm = Algorithm.UNIGRAM
     byte_fallback: bool = False
     charsmap: bytes = b""
@@ -60,7 +60,7 @@ class SentencePieceModel:
     @property
     def unknown(self) -> int:
         """The id of the unknown piece."""
-        return next(i for i, piece in enumerate(self.pieces) if piece.kind is Kind.UNKNOWN)
+        return next(i for i, piece in enumerate(self.pieces) if piece.kind is PieceType.UNKNOWN)
 
 
 class _DamagedError(Exception):
@@ -154,7 +154,7 @@ def _message(
 _PIECE: dict[int, tuple[str, Callable[[Any], Any]]] = {
     1: ("text", _text),
     2: ("score", _score),
-    3: ("kind", lambda value: Kind(_number(value))),
+    3: ("kind", lambda value: PieceType(_number(value))),
 }
 _TRAINER: dict[int, tuple[str, Callable[[Any], Any]]] = {
     3: ("algorithm", lambda value: Algorithm(_number(value))),
@@ -170,7 +170,7 @@ _NORMALIZER: dict[int, tuple[str, Callable[[Any], Any]]] = {
 
 
 def _parse(data: bytes) -> SentencePieceModel:
-    pieces: list[Piece] = []
+    pieces: list[SentencePiece] = []
     spec: dict[str, Any] = {}
     seen: set[int] = set()
     for number, value in _fields(memoryview(data), MAX_FIELDS):
@@ -178,7 +178,7 @@ def _parse(data: bytes) -> SentencePieceModel:
             found = {"text": "", **_message(value, _PIECE, _PIECE_FIELDS)}
             if not 0 < len(found["text"]) <= _LONGEST_PIECE:
                 raise _DamagedError("a piece is empty or too long")
-            pieces.append(Piece(**found))
+            pieces.append(SentencePiece(**found))
             continue
         if number in seen:
             raise _DamagedError(f"its field {number} stands twice")
@@ -198,7 +198,7 @@ def read_sentencepiece(data: bytes, *, name: str) -> SentencePieceModel:
         model = _parse(data)
         if len({piece.text for piece in model.pieces}) < len(model.pieces):
             raise _DamagedError("a piece stands twice")
-        if sum(piece.kind is Kind.UNKNOWN for piece in model.pieces) != 1:
+        if sum(piece.kind is PieceType.UNKNOWN for piece in model.pieces) != 1:
             raise _DamagedError("there must be one unknown piece")
     except (
         _DamagedError,

@@ -14,7 +14,7 @@ _BLANK = re.compile(r"\s+")
 _NEAR = 16  # a cut may be this part of a text short of the farthest possible: fewer texts are sized
 
 
-def parts(text: str, size: Size, most: int) -> Iterator[tuple[str, str]]:
+def split_to_fit(text: str, size: Size, most: int) -> Iterator[tuple[str, str]]:
     """A text's parts, each of a size of at most `most`, and the whitespace that follows each.
 
     Each is found by sizing texts of its own length, so the work grows with the text's length.

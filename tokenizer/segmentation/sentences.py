@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from .abbreviations import BEFORE_NUMBERS, EITHER, LAST, LEADING, ORDERED, STARTERS, TITLES
-from .chunking import parts
+from .chunking import split_to_fit
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """A sentence, or a part of one, and the whitespace that follows."""
 
     text: str  # never empty; the first piece's begins with the whitespace that the text does
@@ -42,16 +42,16 @@ _CITED = re.compile(r"(\S{1,8})\.[ \u00a0\u202f]?[0-9]{1,2}\Z")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def split(text: str, *, longest: int | None = None) -> list[Piece]:
+def split_sentences(text: str, *, longest: int | None = None) -> list[Segment]:
     """The sentences of a text; none are longer than `longest` characters.
 
     Joined with what is after each, they are the text. A text of whitespace alone is one piece.
     """
     pieces = list(_sentences(text))
-    return pieces if longest is None else fit(pieces, len, longest)
+    return pieces if longest is None else merge_to_fit(pieces, len, longest)
 
 
-def fit(pieces: Iterable[Piece], size: Callable[[str], int], most: int) -> list[Piece]:
+def merge_to_fit(pieces: Iterable[Segment], size: Callable[[str], int], most: int) -> list[Segment]:
     """Cut what is too long for a model: at semicolons, colons and commas, else at spaces, else
     between characters, so that no piece's `size` is above `most`.
 
@@ -60,13 +60,13 @@ def fit(pieces: Iterable[Piece], size: Callable[[str], int], most: int) -> list[
     return [fitting for piece in pieces for fitting in _fit(piece, size, most)]
 
 
-def _fit(piece: Piece, size: Callable[[str], int], most: int) -> Iterator[Piece]:
-    *first, last = parts(piece.text, size, most)
-    yield from (Piece(*part) for part in first)
-    yield Piece(last[0], last[1] + piece.after)
+def _fit(piece: Segment, size: Callable[[str], int], most: int) -> Iterator[Segment]:
+    *first, last = split_to_fit(piece.text, size, most)
+    yield from (Segment(*part) for part in first)
+    yield Segment(last[0], last[1] + piece.after)
 
 
-def _sentences(text: str) -> Iterator[Piece]:
+def _sentences(text: str) -> Iterator[Segment]:
     start = 0
     for match in _END.finditer(text):
         if match["marks"] is None:
@@ -79,12 +79,12 @@ def _sentences(text: str) -> Iterator[Piece]:
             stop = match.start("after")
         else:
             continue
-        yield Piece(text[start:stop], text[stop : match.end()])
+        yield Segment(text[start:stop], text[stop : match.end()])
         start = match.end()
     rest = text[start:]
     said = rest.rstrip() or rest
     if rest:
-        yield Piece(said, rest[len(said) :])
+        yield Segment(said, rest[len(said) :])
 
 
 def _ends(text: str, start: int, match: re.Match[str]) -> bool:

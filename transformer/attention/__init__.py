@@ -8,7 +8,7 @@ from torch import Tensor
 from .. import masks
 from ..cache import Cache, RingCache, StaticCache
 from ..config import TransformerConfig
-from ..registry import Table
+from ..registry import Registry
 from .banded import Band, BandMask, band_mask, banded
 from .exact import Attend, exact, fused, plain
 
@@ -39,14 +39,16 @@ class AttentionKind(NamedTuple):
 
 
 def _sliding(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
-    return masks.near(queries_BT, keys_BS, window=config.window, global_tokens=config.global_tokens)
+    return masks.sliding_window(
+        queries_BT, keys_BS, window=config.window, global_tokens=config.global_tokens
+    )
 
 
 def _sliding_band(config: TransformerConfig) -> Band:
     return Band(config.window, config.global_tokens)
 
 
-ATTENTION: Table[AttentionKind] = Table(
+ATTENTION: Registry[AttentionKind] = Registry(
     "attention kind",
     {
         "full": AttentionKind(None, None, StaticCache),

@@ -1,8 +1,8 @@
 """Decoding: requests in, events out. Knows no folder, no line of text and no loaded model."""
 
-from .engine import Engine, run, write
+from .engine import Engine, decode_all, run
 from .logits import PROCESSORS
-from .request import Finished, Hypothesis, SearchOptions, Task, Token
+from .request import Hypothesis, Request, RequestFinished, SearchOptions, TokenEvent
 from .search import SEARCHES, Search, deterministic_search
 from .steppers import ModelStepper, Stepper
 
@@ -10,15 +10,15 @@ __all__ = [
     "PROCESSORS",
     "SEARCHES",
     "Engine",
-    "Finished",
     "Hypothesis",
     "ModelStepper",
+    "Request",
+    "RequestFinished",
     "Search",
     "SearchOptions",
     "Stepper",
-    "Task",
-    "Token",
+    "TokenEvent",
+    "decode_all",
     "deterministic_search",
     "run",
-    "write",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from .request import Event, Finished, Hypothesis, Task
+from .request import Event, Hypothesis, Request, RequestFinished
 from .search import Search
 from .steppers import Stepper
 
@@ -16,23 +16,27 @@ class Engine(NamedTuple):
 
 
 # Gives tasks to begin beside those that are running, if any are to begin now; None at the end.
-Take = Callable[[Sequence[Task]], Sequence[Task] | None]
+TakeRequests = Callable[[Sequence[Request]], Sequence[Request] | None]
 
 
-def run(stepper: Stepper, search: Search, take: Take) -> Iterator[list[Event]]:
+def run(stepper: Stepper, search: Search, take: TakeRequests) -> Iterator[list[Event]]:
     """Write texts as they come, and yield what each step decided: finished texts make room for
     waiting ones (continuous batching, Orca, OSDI 2022)."""
-    while (tasks := take(search.tasks)) is not None or search.tasks:
+    while (tasks := take(search.requests)) is not None or search.requests:
         if tasks:
             stepper.admit(tasks, search.width)
             search.add(tasks)
-        yield search.step(stepper) if search.tasks else []
+        yield search.step(stepper) if search.requests else []
 
 
-def write(stepper: Stepper, search: Search, tasks: Sequence[Task]) -> list[list[Hypothesis]]:
+def decode_all(
+    stepper: Stepper, search: Search, tasks: Sequence[Request]
+) -> list[list[Hypothesis]]:
     """Write all of these side by side; each task's hypotheses, best first."""
     waiting = [list(tasks)]
     steps = run(stepper, search, lambda _: waiting.pop() if waiting else None)
     events = (event for step in steps for event in step)
-    found = {event.task: event.hypotheses for event in events if isinstance(event, Finished)}
+    found = {
+        event.request: event.hypotheses for event in events if isinstance(event, RequestFinished)
+    }
     return [found[task] for task in tasks]

@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..registry import Table
+from ..registry import Registry
 from .bounds import check_range
 
 # The end token, no room left, a stop string; no token that rules allow.
-Reason = Literal["end", "length", "stop", "stuck"]
+FinishReason = Literal["end", "length", "stop", "no_valid_token"]
 
 
 # A rule for all of a text, such as a grammar: which tokens may follow what was written, as ids (n).
@@ -20,39 +20,41 @@ Constraint = Callable[[Sequence[int]], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Task:
+class Request:
     """One text to write."""
 
     prompt: Sequence[int]  # what stands before it: the start token, or a prompt
-    limit: int  # the most tokens to write
+    max_new_tokens: int  # the most tokens to write
     source: Sequence[int] = ()  # what an encoder reads
-    keys: tuple[int, ...] = (0,)  # what identifies it to the noise of sampling
-    least: int = 0  # tokens without which it does not end
-    first: int | None = None  # a first token that is given, and adds nothing to a score
+    rng_key: tuple[int, ...] = (0,)  # what identifies it to the noise of sampling
+    min_new_tokens: int = 0  # tokens without which it does not end
+    forced_first: int | None = None  # a first token that is given, and adds nothing to a score
     prefix: Sequence[int] = ()  # how it begins after that
     phrases: Sequence[Sequence[int]] = ()  # what must be in it; beam search alone obeys
     constraint: Constraint | None = None
-    no_repeat: int = 0  # no n-gram of this size twice
-    before: "Before | None" = None  # what it goes on with, where the context was full
+    no_repeat_ngram_size: int = 0  # no n-gram of this size twice
+    previous_context: "PreviousContext | None" = (
+        None  # what it goes on with, where the context was full
+    )
 
     @property
-    def earlier(self) -> Sequence[int]:
+    def previous_ids(self) -> Sequence[int]:
         """What is written already of the text that this goes on with; its end is in the prompt."""
-        return () if self.before is None else self.before.ids
+        return () if self.previous_context is None else self.previous_context.ids
 
     @property
-    def ruled(self) -> bool:
+    def has_constraints(self) -> bool:
         """Whether anything is asked of this text alone."""
-        rules: tuple[object, ...] = (self.least, self.prefix, self.constraint, self.no_repeat)
-        return self.first is not None or any(rules)
+        own: tuple[object, ...] = (self.min_new_tokens, self.prefix, self.constraint)
+        return self.forced_first is not None or any(own) or self.no_repeat_ngram_size > 0
 
     @property
-    def given(self) -> Sequence[int]:
+    def context_ids(self) -> Sequence[int]:
         """What the text is about: the source, or of a model without an encoder the prompt."""
         return self.source or self.prompt
 
 
-class Before(NamedTuple):
+class PreviousContext(NamedTuple):
     """A text so far, of which a full context has forgotten the beginning."""
 
     prompt: Sequence[int]
@@ -60,26 +62,30 @@ class Before(NamedTuple):
     log_probabilities: list[float]
 
 
-class Row(NamedTuple):
+class SequenceState(NamedTuple):
     """A text while it is written."""
 
-    task: Task
-    written: list[int]
+    request: Request
+    generated_ids: list[int]
     sample: int = 0  # which of several about the same task
 
     @property
-    def last(self) -> int:
+    def last_id(self) -> int:
         """The token that a stepper reads next."""
-        return self.written[-1] if self.written else self.task.prompt[-1]
+        return self.generated_ids[-1] if self.generated_ids else self.request.prompt[-1]
 
     @property
-    def text(self) -> Sequence[int]:
+    def text_ids(self) -> Sequence[int]:
         """All that is written of the text."""
-        return [*self.task.earlier, *self.written] if self.task.before else self.written
+        return (
+            [*self.request.previous_ids, *self.generated_ids]
+            if self.request.previous_context
+            else self.generated_ids
+        )
 
-    def tokens(self) -> list[int]:
+    def all_ids(self) -> list[int]:
         """All tokens so far."""
-        return [*self.task.prompt, *self.written]
+        return [*self.request.prompt, *self.generated_ids]
 
 
 class Hypothesis(NamedTuple):
@@ -88,7 +94,7 @@ class Hypothesis(NamedTuple):
     ids: list[int]  # without the end token
     score: float  # what hypotheses are ranked by: see SearchOptions.score
     log_probabilities: list[float]  # of each token, the end token's last if there is one
-    reason: Reason
+    finish_reason: FinishReason
     end: int | None = None  # the token that ended it
 
     @property
@@ -99,32 +105,32 @@ class Hypothesis(NamedTuple):
     @property
     def finished(self) -> bool:
         """Whether it came to an end of its own."""
-        return self.reason in {"end", "stop"}
+        return self.finish_reason in {"end", "stop"}
 
 
-class Token(NamedTuple):
+class TokenEvent(NamedTuple):
     """One token of one text, as it is decided."""
 
-    task: Task
+    request: Request
     sample: int
     id: int
     log_probability: float  # under the model, before any processor
-    reason: Reason | None  # why it is the last; None: it is not
+    finish_reason: FinishReason | None  # why it is the last; None: it is not
 
 
-class Finished(NamedTuple):
+class RequestFinished(NamedTuple):
     """All about one task, best first."""
 
-    task: Task
+    request: Request
     hypotheses: list[Hypothesis]
 
 
-Event = Token | Finished
+Event = TokenEvent | RequestFinished
 _WIDEST = 1000  # rows for a text
 
-Processor = Callable[[Tensor, Sequence[Row]], Tensor]
+Processor = Callable[[Tensor, Sequence[SequenceState]], Tensor]
 
-LENGTH_PENALTIES: Table[Callable[[int, float], float]] = Table(
+LENGTH_PENALTIES: Registry[Callable[[int, float], float]] = Registry(
     "length penalty",
     {
         "power": lambda length, alpha: length**alpha,  # Hugging Face's
@@ -145,10 +151,12 @@ class SearchOptions:
     length_penalty: float = 1.0
     length_penalty_kind: str = "power"  # in LENGTH_PENALTIES
     early_stopping: bool | Literal["never"] = False  # see beam.py
-    penalty: float = 0.6  # contrastive search's α: how much likeness to what was written costs
+    contrastive_penalty: float = (
+        0.6  # contrastive search's α: how much likeness to what was written costs
+    )
     candidates: int = 4  # contrastive search's k: the tokens that it chooses from
     processors: Mapping[str, Any] = field(default_factory=dict)  # by name in PROCESSORS
-    stop: Callable[[Row], bool] | None = None  # whether what was written ends here
+    stop: Callable[[SequenceState], bool] | None = None  # whether what was written ends here
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -162,7 +170,7 @@ class SearchOptions:
             raise ConfigError(
                 f"{beams} beams do not divide into {self.groups} groups of equal size"
             )
-        check_range("penalty", self.penalty, 0, 1)
+        check_range("penalty", self.contrastive_penalty, 0, 1)
         if self.candidates < 1:
             raise ConfigError(f"candidates is {self.candidates}; it must be at least 1")
 
@@ -173,38 +181,38 @@ class SearchOptions:
         return log_probability / penalty(max(1, length), self.length_penalty)
 
     def hypothesis(
-        self, written: list[int], total: float, gains: list[float], reason: Reason
+        self, ids: list[int], log_prob: float, log_probs: list[float], reason: FinishReason
     ) -> Hypothesis:
         """The finished text, ranked by a total log-probability, which need not be that of `gains`:
         processors and forced tokens change it."""
         ends = reason == "end"
         return Hypothesis(
-            ids=written[:-1] if ends else written,
-            score=self.score(total, len(written)),
-            log_probabilities=gains,
-            reason=reason,
-            end=written[-1] if ends else None,
+            ids=ids[:-1] if ends else ids,
+            score=self.score(log_prob, len(ids)),
+            log_probabilities=log_probs,
+            finish_reason=reason,
+            end=ids[-1] if ends else None,
         )
 
-    def reason(self, row: Row) -> Reason | None:
+    def finish_reason(self, row: SequenceState) -> FinishReason | None:
         """Why a text ends with its last token; None: it goes on."""
-        if row.written[-1] in self.end:
+        if row.generated_ids[-1] in self.end:
             return "end"
         if self.stop is not None and self.stop(row):
             return "stop"
-        return "length" if len(row.written) >= row.task.limit else None
+        return "length" if len(row.generated_ids) >= row.request.max_new_tokens else None
 
 
-def joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
+def concatenate(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
     """Texts that were written one after another as one: all tokens, the ends of all but the last
     among its ids, and the first reason that is not the end token."""
     gains = [gain for part in parts for gain in part.log_probabilities]
     *others, last = parts
-    reasons = [part.reason for part in parts]
+    reasons = [part.finish_reason for part in parts]
     return Hypothesis(
         ids=[*(token for part in others for token in part.tokens), *last.ids],
         score=options.score(sum(gains), len(gains)),
         log_probabilities=gains,
-        reason=next((reason for reason in reasons if reason != "end"), "end"),
+        finish_reason=next((reason for reason in reasons if reason != "end"), "end"),
         end=last.end,
     )

@@ -13,7 +13,7 @@ from tokenizer import CorpusError
 from ..batch_loss import batch_loss
 from ..data import Batch, TokenStore, TokenWriter, WindowData
 from ..errors import ConfigError
-from ..finite import finite
+from ..finite import require_finite
 from ..loading import LoadedModel
 from ..model import Transformer
 
@@ -71,7 +71,7 @@ def text_likelihood(
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
             end = [loaded.generation.end_id]
-            writer.write([loaded.tokenizer.frame()[0] or end])
+            writer.write([loaded.tokenizer.special_affixes()[0] or end])
             for piece in pieces:
                 size += len(piece.encode("utf-8", errors="replace"))
                 writer.write([loaded.tokenizer.encode(piece), end if documents else []])
@@ -80,5 +80,5 @@ def text_likelihood(
             raise CorpusError("there is no text to evaluate on")
         data = WindowData(ids, context=loaded.config.max_positions, budget=_BATCH_TOKENS, seed=0)
         found = likelihood(loaded.model, data.in_order())
-        finite(torch.tensor(found.nats))
+        require_finite(torch.tensor(found.nats))
         return found, size

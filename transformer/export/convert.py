@@ -14,7 +14,7 @@ from checkpoints import (
     Tensors,
     save_tensors,
     to_json,
-    verify,
+    verify_checksums,
     write_folder,
 )
 from tokenizer import TOKENIZER_FILES
@@ -31,11 +31,11 @@ from ..families import (
 )
 from ..loading.chat import CHAT_FILES, chat_template_text, write_chat_template
 from ..loading.generation_config import GENERATION
-from ..loading.load import TOKENIZER, LoadedModel, build, equip
-from ..loading.model_folder import CONFIG, Description, describe, find_model
-from ..registry import nearest
+from ..loading.load import TOKENIZER, LoadedModel, attach_tokenizers, build_model
+from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from ..registry import suggest
 from .ctranslate2 import export_ctranslate2
-from .save import CARD, given, model_card, save_model
+from .save import CARD, generation_settings, model_card, save_model
 
 PUBLISHED = "huggingface"  # whichever family can express the network
 CTRANSLATE2 = "ctranslate2"
@@ -66,11 +66,11 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
     Weights keep the type that they are stored in. Raises ConfigError naming what cannot be kept.
     """
     if to not in TARGETS:
-        raise UnknownNameError(f"no format is called {to!r}; {nearest(to, TARGETS)}")
+        raise UnknownNameError(f"no format is called {to!r}; {suggest(to, TARGETS)}")
     folder = find_model(path)
-    verify(folder)
-    described = describe(folder)
-    loaded = equip(described, build(described, dtype=stored_dtype(described)))
+    verify_checksums(folder)
+    described = inspect_folder(folder)
+    loaded = attach_tokenizers(described, build_model(described, dtype=stored_dtype(described)))
     if to == MODEL_TYPE:
         write_folder(out, lambda place: _write_own(place, loaded))
         return to
@@ -82,7 +82,7 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
     return expressed.model_type
 
 
-def stored_dtype(described: Description) -> torch.dtype:
+def stored_dtype(described: FolderContents) -> torch.dtype:
     """What a folder's floating-point weights are stored as; the first of them counts."""
     dtypes = (header.dtype for header in described.weights.values())
     floating = (dtype for dtype in dtypes if dtype is not None and dtype.is_floating_point)
@@ -154,17 +154,17 @@ def _write_own(place: Path, loaded: LoadedModel) -> None:
     if (loaded.folder / TOKENIZER).is_file():
         _copy_tokenizer(loaded.folder, place)
         return
-    if loaded.writer is not loaded.tokenizer:
-        (place / TARGET_TOKENIZER).write_text(loaded.writer.to_json(), encoding="utf-8")
+    if loaded.target_tokenizer is not loaded.tokenizer:
+        (place / TARGET_TOKENIZER).write_text(loaded.target_tokenizer.to_json(), encoding="utf-8")
     template = chat_template_text(loaded.folder)
     if template is not None:
         write_chat_template(place, template)
 
 
 def _write_published(place: Path, loaded: LoadedModel, expressed: Expressed) -> None:
-    settings = given(loaded.generation)
-    if loaded.config.shape == "encoder-decoder" and loaded.start_id is not None:
-        settings["decoder_start_token_id"] = loaded.start_id
+    settings = generation_settings(loaded.generation)
+    if loaded.config.shape == "encoder-decoder" and loaded.decoder_start_id is not None:
+        settings["decoder_start_token_id"] = loaded.decoder_start_id
     config = {
         "model_type": expressed.model_type,
         "architectures": [CONVERTERS[expressed.model_type].architecture],
@@ -206,5 +206,5 @@ def _write_tokenizer(place: Path, loaded: LoadedModel) -> None:
         **names,
     }
     (place / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
-    frame = loaded.frame if loaded.config.has_encoder else tokenizer.frame()
+    frame = loaded.special_affixes if loaded.config.has_encoder else tokenizer.special_affixes()
     (place / TOKENIZER).write_text(tokenizer.to_json(frame=frame), encoding="utf-8")

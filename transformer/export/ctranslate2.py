@@ -15,9 +15,9 @@ from ..errors import ConfigError, MissingExtraError
 from ..feedforward import FEEDFORWARDS
 from ..layers import CrossLayer, Layer, Stack
 from ..loading.load import TOKENIZER, LoadedModel
-from ..registry import Table
+from ..registry import Registry
 
-_ACTIVATIONS = Table(
+_ACTIVATIONS = Registry(
     "activation of CTranslate2",
     {
         "relu": "RELU",
@@ -202,7 +202,7 @@ def _norm(spec: Any, norm: nn.Module) -> None:
 def _sides(spec: Any, loaded: LoadedModel) -> None:
     config = loaded.config
     spec.register_source_vocabulary(_names(loaded.tokenizer, config.source_vocabulary))
-    spec.register_target_vocabulary(_names(loaded.writer, config.vocab_size))
+    spec.register_target_vocabulary(_names(loaded.target_tokenizer, config.vocab_size))
 
 
 def _names(tokenizer: Tokenizer, size: int) -> list[str]:
@@ -216,7 +216,7 @@ def _names(tokenizer: Tokenizer, size: int) -> list[str]:
 
 
 def _settings(settings: Any, loaded: LoadedModel) -> None:
-    generation, writer = loaded.generation, loaded.writer
+    generation, writer = loaded.generation, loaded.target_tokenizer
     settings.layer_norm_epsilon = loaded.config.norm_eps
     unknown = writer.role("unknown")
     names = {
@@ -225,7 +225,7 @@ def _settings(settings: Any, loaded: LoadedModel) -> None:
         "unk_token": generation.end_id if unknown is None else unknown,
     }
     if loaded.config.has_encoder:
-        names["decoder_start_token"] = loaded.start_id
+        names["decoder_start_token"] = loaded.decoder_start_id
     for name, token in names.items():
         if token is not None:
             setattr(settings, name, writer.token(token))
@@ -234,5 +234,5 @@ def _settings(settings: Any, loaded: LoadedModel) -> None:
 def _write(place: Path, spec: Any, loaded: LoadedModel) -> None:
     spec.save(str(place))
     loaded.tokenizer.save(place / TOKENIZER)
-    if loaded.writer is not loaded.tokenizer:
-        loaded.writer.save(place / "target_tokenizer.json")
+    if loaded.target_tokenizer is not loaded.tokenizer:
+        loaded.target_tokenizer.save(place / "target_tokenizer.json")

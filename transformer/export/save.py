@@ -13,14 +13,14 @@ from checkpoints import (
     average_weights,
     save_tensors,
     to_json,
-    verify,
+    verify_checksums,
     write_folder,
 )
 from tokenizer import Tokenizer
 
 from ..config import TransformerConfig, config_to_fields
 from ..families import CONVERTERS, MODEL_TYPE
-from ..loading.generation_config import GENERATION, GenerationConfig, generation_config
+from ..loading.generation_config import GENERATION, GenerationConfig, default_generation_config
 from ..loading.load import TOKENIZER
 from ..loading.model_folder import CONFIG, find_model, read_config
 from ..parameters import count_parameters
@@ -44,7 +44,9 @@ def save_model(
     own = CONVERTERS[MODEL_TYPE]
     write = _writer(folder)
     write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config_to_fields(config))}))
-    write(GENERATION, to_json(given(generation or generation_config(tokenizer))))
+    write(
+        GENERATION, to_json(generation_settings(generation or default_generation_config(tokenizer)))
+    )
     write(TOKENIZER, tokenizer.to_json())
     write(CARD, model_card(config, card))
     save_tensors(folder / WEIGHTS, weights)
@@ -60,7 +62,7 @@ def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None)
         kept = sorted((path / "checkpoints").glob("step-*"))
         folders += kept[-last:] if kept and last else kept or [find_model(path)]
     for folder in folders:
-        verify(folder)
+        verify_checksums(folder)
     config = read_config(folders[0])
     tokenizer = Tokenizer.load(folders[0] / TOKENIZER)
     for folder in folders[1:]:
@@ -82,7 +84,7 @@ def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
 transduce {verb} -m .\n```\n"
 
 
-def given(config: GenerationConfig) -> dict[str, Any]:
+def generation_settings(config: GenerationConfig) -> dict[str, Any]:
     """What settings of decoding say, without what they leave open."""
     fields: dict[str, Any] = msgspec.to_builtins(config)
     return {name: value for name, value in fields.items() if value is not None}

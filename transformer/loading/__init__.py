@@ -2,32 +2,32 @@
 
 from .chat import ChatTemplate, Message, read_chat_template
 from .chat_encoding import encode_chat
-from .generation_config import GENERATION, GenerationConfig, generation_config
-from .load import LoadedModel, build, choose_device, equip, load_model
-from .model_folder import CONFIG, RUN, Description, describe, find_model, read_config
-from .pooling_config import Pooling, read_pooling
-from .summary import show_model
+from .generation_config import GENERATION, GenerationConfig, default_generation_config
+from .load import LoadedModel, attach_tokenizers, build_model, choose_device, load_model
+from .model_folder import CONFIG, RUN, FolderContents, find_model, inspect_folder, read_config
+from .pooling_config import PoolingConfig, read_pooling_config
+from .summary import summarize_model
 
 __all__ = [
     "CONFIG",
     "GENERATION",
     "RUN",
     "ChatTemplate",
-    "Description",
+    "FolderContents",
     "GenerationConfig",
     "LoadedModel",
     "Message",
-    "Pooling",
-    "build",
+    "PoolingConfig",
+    "attach_tokenizers",
+    "build_model",
     "choose_device",
-    "describe",
+    "default_generation_config",
     "encode_chat",
-    "equip",
     "find_model",
-    "generation_config",
+    "inspect_folder",
     "load_model",
     "read_chat_template",
     "read_config",
-    "read_pooling",
-    "show_model",
+    "read_pooling_config",
+    "summarize_model",
 ]

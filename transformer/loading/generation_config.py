@@ -91,16 +91,16 @@ _OWN = frozenset(field.name for field in msgspec.structs.fields(GenerationConfig
 _KNOWN = _OWN | _NEUTRAL.keys() | set(_NO_EFFECT.split())
 
 
-def generation_config(tokenizer: Tokenizer) -> GenerationConfig:
+def default_generation_config(tokenizer: Tokenizer) -> GenerationConfig:
     """The ids that the tokenizer's special tokens give. Raises TokenizerError."""
-    begin, end = tokenizer.need("begin"), tokenizer.need("end")
+    begin, end = tokenizer.require_role("begin"), tokenizer.require_role("end")
     pad = tokenizer.role("pad")
     return GenerationConfig(
         bos_token_id=begin, eos_token_id=end, pad_token_id=end if pad is None else pad
     )
 
 
-def read_generation(
+def read_generation_config(
     folder: Path, options: dict[str, Any], tokenizer: Tokenizer, vocabulary: int
 ) -> GenerationConfig:
     """What generation_config.json says, else config.json's options, else the special tokens.
@@ -156,7 +156,7 @@ def _check_bounds(config: GenerationConfig, folder: Path) -> None:
 
 def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
     try:
-        fields: dict[str, Any] = msgspec.to_builtins(generation_config(tokenizer))
+        fields: dict[str, Any] = msgspec.to_builtins(default_generation_config(tokenizer))
     except TokenizerError as error:
         raise CheckpointError(
             f"{folder} does not say which token ends a text (eos_token_id), and {error}"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from checkpoints import CheckpointError, verify
+from checkpoints import CheckpointError, verify_checksums
 from tokenizer import Tokenizer, read_tokenizers
 
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
 from ..model import Transformer
-from .generation_config import GenerationConfig, read_generation
-from .model_folder import Description, describe, find_model
+from .generation_config import GenerationConfig, read_generation_config
+from .model_folder import FolderContents, find_model, inspect_folder
 
 TOKENIZER = "tokenizer.json"
 Frame = tuple[list[int], list[int]]
@@ -26,7 +26,7 @@ class LoadedModel:
     tokenizer: Tokenizer
     generation: GenerationConfig
     folder: Path
-    target_tokenizer: Tokenizer | None = None  # of texts that are written, where another
+    target: Tokenizer | None = None  # of texts that are written, where another
 
     @property
     def config(self) -> TransformerConfig:
@@ -39,20 +39,20 @@ class LoadedModel:
         return self.model.embedding.weight.device
 
     @property
-    def writer(self) -> Tokenizer:
+    def target_tokenizer(self) -> Tokenizer:
         """The tokenizer of texts that are written."""
-        return self.target_tokenizer or self.tokenizer
+        return self.target or self.tokenizer
 
     @property
-    def start_id(self) -> int | None:
+    def decoder_start_id(self) -> int | None:
         """What a decoder is given before the first token, where the model says so."""
         start = self.generation.decoder_start_token_id
         return self.generation.bos_token_id if start is None else start
 
     @property
-    def frame(self) -> Frame:
+    def special_affixes(self) -> Frame:
         """What an encoder finds before and after a text: what the tokenizer says, else the end."""
-        before, after = self.tokenizer.frame()
+        before, after = self.tokenizer.special_affixes()
         return (before, after) if before or after else ([], [self.generation.end_id])
 
 
@@ -87,13 +87,13 @@ def load_model(
     """
     place = choose_device(device)
     folder = find_model(path)
-    verify(folder, trust_cache=trust_cache)
-    described = describe(folder)
-    model = build(described, device=place, dtype=dtype)
-    return equip(described, model)
+    verify_checksums(folder, trust_cache=trust_cache)
+    described = inspect_folder(folder)
+    model = build_model(described, device=place, dtype=dtype)
+    return attach_tokenizers(described, model)
 
 
-def equip(described: Description, model: Transformer) -> LoadedModel:
+def attach_tokenizers(described: FolderContents, model: Transformer) -> LoadedModel:
     """A folder's model with its tokenizers and settings."""
     folder, config = described.folder, described.config
     most = max(config.source_vocabulary, config.vocab_size)
@@ -106,18 +106,22 @@ def equip(described: Description, model: Transformer) -> LoadedModel:
                 f"{folder}: the tokenizer has {ids:,} tokens, "
                 f"the model's vocabulary {size:,}; they do not belong together"
             )
-    generation = read_generation(folder, described.options, target, config.vocab_size)
+    generation = read_generation_config(folder, described.options, target, config.vocab_size)
     loaded = LoadedModel(model, source, generation, folder, target)
-    if config.has_encoder and config.has_decoder and (loaded.start_id or 0) >= config.vocab_size:
+    if (
+        config.has_encoder
+        and config.has_decoder
+        and (loaded.decoder_start_id or 0) >= config.vocab_size
+    ):
         raise CheckpointError(
-            f"{folder}: bos_token_id, with which a text starts, is {loaded.start_id}; "
+            f"{folder}: bos_token_id, with which a text starts, is {loaded.decoder_start_id}; "
             f"the vocabulary has {config.vocab_size:,} tokens"
         )
     return loaded
 
 
-def build(
-    described: Description,
+def build_model(
+    described: FolderContents,
     *,
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,

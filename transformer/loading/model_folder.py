@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from checkpoints import CheckpointError, Weights, lies_in, read_json, refuse_links_out
+from checkpoints import CheckpointError, Weights, is_inside, read_json, refuse_links_out
 from tokenizer import TOKENIZER_FILES
 
 from ..config import TransformerConfig, config_from_fields, config_to_fields
@@ -17,7 +17,7 @@ CONFIG = "config.json"
 RUN = "run.json"  # in a run's folder: which checkpoint is best, which is last
 
 
-class Description(NamedTuple):
+class FolderContents(NamedTuple):
     """A model folder, known from its configuration and its weights' headers."""
 
     folder: Path
@@ -43,7 +43,7 @@ def find_model(path: Path) -> Path:
     if (path / RUN).is_file():
         pointers = read_json(path / RUN)
         name = pointers.get("best") or pointers.get("last")
-        if isinstance(name, str) and lies_in(path, name) and (path / name / CONFIG).is_file():
+        if isinstance(name, str) and is_inside(path, name) and (path / name / CONFIG).is_file():
             return path / name
         raise CheckpointError(f"the run {path} has no checkpoint yet")
     if not path.exists():
@@ -56,7 +56,7 @@ def find_model(path: Path) -> Path:
     raise CheckpointError(f"{path} is no model folder: it has no {CONFIG}")
 
 
-def describe(folder: Path) -> Description:
+def inspect_folder(folder: Path) -> FolderContents:
     """What a model folder holds, whoever wrote it. Reads no weights. Raises CheckpointError."""
     source = str(folder / CONFIG)
     refuse_links_out(folder, (*TOKENIZER_FILES, *CHAT_FILES))
@@ -71,12 +71,12 @@ def describe(folder: Path) -> Description:
     except ConfigError as error:
         raise CheckpointError(f"{source}: {error}") from None
     _check_size(config, weights, source)
-    return Description(folder, config, family, weights, given)
+    return FolderContents(folder, config, family, weights, given)
 
 
 def read_config(folder: Path) -> TransformerConfig:
     """The configuration of the network in a model folder. Raises CheckpointError."""
-    return describe(folder).config
+    return inspect_folder(folder).config
 
 
 def _check_size(config: TransformerConfig, weights: Weights, source: str) -> None:

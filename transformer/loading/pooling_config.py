@@ -15,7 +15,7 @@ _MODES = {
 }
 
 
-class Pooling(NamedTuple):
+class PoolingConfig(NamedTuple):
     """`kind` is an entry of POOLINGS; texts are cut at `max_tokens`, their frame counted."""
 
     kind: str = "mean"
@@ -23,10 +23,10 @@ class Pooling(NamedTuple):
     max_tokens: int | None = None
 
 
-def read_pooling(folder: Path) -> Pooling:
+def read_pooling_config(folder: Path) -> PoolingConfig:
     """What a folder says; the mean, normalized, where it says nothing. Raises CheckpointError."""
     if not (folder / _MODULES).is_file():
-        return Pooling()
+        return PoolingConfig()
     kind, normalize = "mean", False
     for module in read_json_list(folder / _MODULES):
         name = str(module.get("type", "")).rpartition(".")[2]
@@ -38,7 +38,7 @@ def read_pooling(folder: Path) -> Pooling:
             raise CheckpointError(f"{folder / _MODULES}: a module {name!r} is not supported")
     settings = read_json(folder / _SETTINGS) if (folder / _SETTINGS).is_file() else {}
     most = settings.get("max_seq_length")
-    return Pooling(kind, normalize, most if isinstance(most, int) and most > 2 else None)
+    return PoolingConfig(kind, normalize, most if isinstance(most, int) and most > 2 else None)
 
 
 def _kind(path: Path) -> str:

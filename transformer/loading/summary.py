@@ -12,14 +12,14 @@ from ..config import TransformerConfig
 from ..families import MODEL_TYPE
 from ..parameters import parameters_by_part
 from .generation_config import GENERATION
-from .model_folder import CONFIG, Description, describe, find_model
+from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
 
 Fact = tuple[str, str]
 
 
-def show_model(path: Path) -> list[Fact]:
+def summarize_model(path: Path) -> list[Fact]:
     """Facts by name, most important first. Raises CheckpointError."""
-    described = describe(find_model(path))
+    described = inspect_folder(find_model(path))
     config = described.config
     parts = parameters_by_part(config)
     return [
@@ -65,7 +65,7 @@ def _vocabulary(config: TransformerConfig) -> str:
     return f"{sizes}, head {config.head}{', tied' if config.tie_output else ''}"
 
 
-def _weights(described: Description) -> str:
+def _weights(described: FolderContents) -> str:
     """How many numbers of each type are stored."""
     numbers: Counter[str] = Counter()
     for header in described.weights.values():
@@ -75,14 +75,14 @@ def _weights(described: Description) -> str:
     return f"{types} in {len(described.weights):,} tensors"
 
 
-def _files(described: Description) -> list[Fact]:
+def _files(described: FolderContents) -> list[Fact]:
     weights = {header.file for header in described.weights.values()}
     others = {described.folder / name for name in (CONFIG, GENERATION, *TOKENIZER_FILES)}
     there = sorted(path for path in weights | others if path.is_file())
     return [("file", f"{path.name}, {path.stat().st_size:,} bytes") for path in there]
 
 
-def _provenance(described: Description) -> list[Fact]:
+def _provenance(described: FolderContents) -> list[Fact]:
     options = described.options
     if options["model_type"] == MODEL_TYPE:
         return [("written by", f"transduce, format {options['format_version']}")]
@@ -91,7 +91,7 @@ def _provenance(described: Description) -> list[Fact]:
     return [*known, *([("name", str(name))] if name else [])]
 
 
-def _decoding(described: Description) -> list[Fact]:
+def _decoding(described: FolderContents) -> list[Fact]:
     path = described.folder / GENERATION
     settings = read_json(path) if path.is_file() else {}
     shown = {name: value for name, value in settings.items() if not name.startswith("_")}

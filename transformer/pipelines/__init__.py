@@ -1,11 +1,11 @@
 """Text in, text out: the only part that knows loaded models and lines."""
 
-from .comparison import Difference, compare
+from .comparison import Difference, compare_models
 from .embedding import POOLINGS, embed_lines
 from .engines import build_engines, one_engine_per_core, plain_engine
 from .generation import GenerationOptions, encode_prompt, generate, stream, stream_text
-from .records import Answer, Given, Line, Output, Source
-from .search_settings import search_options, usual_beams
+from .records import Answer, IterableSource, Line, LineSource, Output
+from .search_settings import default_beam_size, search_options
 from .speculation import Speculation, speculative_search
 from .translation import TranslationOptions, translate, translate_lines
 
@@ -14,14 +14,15 @@ __all__ = [
     "Answer",
     "Difference",
     "GenerationOptions",
-    "Given",
+    "IterableSource",
     "Line",
+    "LineSource",
     "Output",
-    "Source",
     "Speculation",
     "TranslationOptions",
     "build_engines",
-    "compare",
+    "compare_models",
+    "default_beam_size",
     "embed_lines",
     "encode_prompt",
     "generate",
@@ -33,5 +34,4 @@ __all__ = [
     "stream_text",
     "translate",
     "translate_lines",
-    "usual_beams",
 ]

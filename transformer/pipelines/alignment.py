@@ -12,19 +12,21 @@ from torch import Tensor
 from tokenizer import Tokenizer
 
 from ..data import pad
-from ..decoding.request import Hypothesis, Task
+from ..decoding.request import Hypothesis, Request
 from ..loading import LoadedModel
 
 Pair = tuple[int, int]  # source, target
 
 
 @torch.inference_mode()
-def attention(loaded: LoadedModel, task: Task, found: Sequence[Hypothesis]) -> list[Tensor]:
+def attention_weights(
+    loaded: LoadedModel, task: Request, found: Sequence[Hypothesis]
+) -> list[Tensor]:
     """How much each token of each text looks at each source token, (T, S): the mean over the heads
     of the last decoder layer but one (arXiv 1909.02074 §3), or of the only one."""
     texts = [[*task.prompt, *h.ids][: len(task.prompt) - 1 + len(h.ids)] or [0] for h in found]
     source_BS = torch.tensor([task.source], device=loaded.device).expand(len(found), -1)
-    looks = loaded.model.looks(pad(texts, 0).to(loaded.device), source_BS)
+    looks = loaded.model.cross_attention_weights(pad(texts, 0).to(loaded.device), source_BS)
     weights_BTS = looks[max(0, len(looks) - 2)].mean(dim=1).float().cpu()
     first = len(task.prompt) - 1
     return [
@@ -33,14 +35,14 @@ def attention(loaded: LoadedModel, task: Task, found: Sequence[Hypothesis]) -> l
     ]
 
 
-def coverage(weights_TS: Tensor) -> float:
+def coverage_score(weights_TS: Tensor) -> float:
     """`Σ_i log min(Σ_j p_ij, 1)` over source tokens i: 0 where all are looked at, below where some
     are left out; arXiv 1609.08144 §7."""
     seen_S = weights_TS.sum(dim=0).clamp(max=1.0)
     return sum(math.log(max(value, 1e-9)) for value in seen_S.tolist())
 
 
-def align(
+def align_words(
     weights_TS: Tensor, source: Sequence[int | None], target: Sequence[int | None]
 ) -> list[Pair]:
     """Pairs of words, each written token's with that of the source token it looks at most, sorted
@@ -53,7 +55,7 @@ def align(
     return sorted((s, t) for s, t in pairs if s is not None and t is not None)
 
 
-def words(
+def word_numbers(
     tokenizer: Tokenizer, ids: Sequence[int], special: Collection[int] = ()
 ) -> list[int | None]:
     """The number of the word, between spaces, in which each token ends; None for special ones and

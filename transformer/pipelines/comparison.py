@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..data import pad_rows
-from ..decoding.engine import write
-from ..decoding.request import SearchOptions, Task
+from ..decoding.engine import decode_all
+from ..decoding.request import Request, SearchOptions
 from ..decoding.search import SEARCHES
 from ..decoding.steppers.model import ModelStepper
 from ..errors import ConfigError
@@ -29,7 +29,7 @@ class Difference(NamedTuple):
 
 
 @torch.inference_mode()
-def compare(
+def compare_models(
     first: LoadedModel, second: LoadedModel, texts: Sequence[str], *, beams: int = _BEAMS
 ) -> list[Difference]:
     """The differences on each text, largest first. Both models read the first's ids.
@@ -54,7 +54,11 @@ def compare(
 
 
 def _row(model: LoadedModel, text: str) -> list[int]:
-    before, after = model.frame if model.config.has_encoder else (model.tokenizer.frame()[0], [])
+    before, after = (
+        model.special_affixes
+        if model.config.has_encoder
+        else (model.tokenizer.special_affixes()[0], [])
+    )
     most = min(_LONGEST, model.config.max_positions - _NEW) - len(before) - len(after)
     row = [*before, *model.tokenizer.encode(text)[: max(1, most)], *after]
     return row or [model.generation.end_id]
@@ -77,9 +81,11 @@ def _write(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[i
         return None
     options = SearchOptions(end=frozenset(model.generation.end_ids), beam=beams)
     if model.config.has_encoder:
-        start = model.generation.end_id if model.start_id is None else model.start_id
-        tasks = [Task(prompt=[start], limit=_NEW, source=row) for row in rows]
+        start = (
+            model.generation.end_id if model.decoder_start_id is None else model.decoder_start_id
+        )
+        tasks = [Request(prompt=[start], max_new_tokens=_NEW, source=row) for row in rows]
     else:
-        tasks = [Task(prompt=row, limit=_NEW) for row in rows]
-    found = write(ModelStepper(model.model), SEARCHES["beam"](options), tasks)
+        tasks = [Request(prompt=row, max_new_tokens=_NEW) for row in rows]
+    found = decode_all(ModelStepper(model.model), SEARCHES["beam"](options), tasks)
     return [best.ids for best, *_ in found]

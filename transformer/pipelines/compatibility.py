@@ -30,13 +30,17 @@ def check_same_tokens(first: LoadedModel, other: LoadedModel, purpose: str) -> N
     pairs: list[tuple[str, object, object]] = [
         *((name, getattr(first.config, name), getattr(other.config, name)) for name in _FIELDS),
         ("the end token", set(first.generation.end_ids), set(other.generation.end_ids)),
-        ("what stands around a text", first.tokenizer.frame(), other.tokenizer.frame()),
+        (
+            "what stands around a text",
+            first.tokenizer.special_affixes(),
+            other.tokenizer.special_affixes(),
+        ),
     ]
     if first.config.has_encoder:
-        pairs.append(("the decoder's first token", first.start_id, other.start_id))
+        pairs.append(("the decoder's first token", first.decoder_start_id, other.decoder_start_id))
     found = next((f"{name} is {a}, {b}" for name, a, b in pairs if a != b), None)
     found = found or _other_piece(first.tokenizer, other.tokenizer)
-    found = found or _other_piece(first.writer, other.writer)
+    found = found or _other_piece(first.target_tokenizer, other.target_tokenizer)
     if found:
         raise ConfigError(f"{first.folder} and {other.folder} cannot {purpose}: {found}")
 
@@ -55,4 +59,4 @@ def _other_piece(first: Tokenizer, other: Tokenizer) -> str | None:
 def check_rewinding(loaded: LoadedModel) -> None:
     """Raise ConfigError for a model whose cache cannot take tokens back."""
     make, weight = ATTENTION[loaded.config.attention].cache, loaded.model.embedding.weight
-    make(loaded.config, 1, 1, weight[:0]).trim(0)
+    make(loaded.config, 1, 1, weight[:0]).truncate(0)

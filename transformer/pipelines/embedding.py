@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from ..data import pad_rows
 from ..errors import ConfigError
-from ..finite import finite
-from ..loading import LoadedModel, Pooling
-from ..registry import Table
+from ..finite import require_finite
+from ..loading import LoadedModel, PoolingConfig
+from ..registry import Registry
 
 _WINDOW = 512  # lines that are sorted by length together, once as many have been read
 MAX_CHARACTERS = 100_000  # of a text that are looked at
@@ -34,12 +34,12 @@ def _max(states_BSD: Tensor, real_BS1: Tensor) -> Tensor:
     return states_BSD.masked_fill(~real_BS1, float("-inf")).amax(dim=1)
 
 
-POOLINGS: Table[Callable[[Tensor, Tensor], Tensor]] = Table(
+POOLINGS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry(
     "pooling", {"mean": _mean, "first": _first, "max": _max}
 )
 
 
-class Embedding(NamedTuple):
+class TextEmbedding(NamedTuple):
     """One text's vector, and whether the text was cut."""
 
     vector: list[float]
@@ -47,8 +47,8 @@ class Embedding(NamedTuple):
 
 
 def embed_lines(
-    loaded: LoadedModel, lines: Iterable[str], pooling: Pooling, *, batch_tokens: int = 4096
-) -> Iterator[Embedding]:
+    loaded: LoadedModel, lines: Iterable[str], pooling: PoolingConfig, *, batch_tokens: int = 4096
+) -> Iterator[TextEmbedding]:
     """One vector (D) a line, in order, in bounded memory; arXiv 1908.10084 §3.
 
     Raises ConfigError for a model without an encoder.
@@ -66,9 +66,9 @@ def embed_lines(
 
 
 def _window(
-    loaded: LoadedModel, texts: Sequence[str], pooling: Pooling, batch_tokens: int
-) -> Iterator[Embedding]:
-    before, after = loaded.frame
+    loaded: LoadedModel, texts: Sequence[str], pooling: PoolingConfig, batch_tokens: int
+) -> Iterator[TextEmbedding]:
+    before, after = loaded.special_affixes
     most = min(pooling.max_tokens or loaded.config.max_positions, loaded.config.max_positions)
     room = most - len(before) - len(after)
     encoded = loaded.tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts])
@@ -81,13 +81,13 @@ def _window(
         found = embed(loaded, [rows[place] for place in batch], pooling).tolist()
         vectors.update(zip(batch, found, strict=True))
     for place, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
-        yield Embedding(vectors[place], len(text) > MAX_CHARACTERS or len(ids) > room)
+        yield TextEmbedding(vectors[place], len(text) > MAX_CHARACTERS or len(ids) > room)
 
 
 @torch.inference_mode()
-def embed(loaded: LoadedModel, rows: Sequence[Sequence[int]], pooling: Pooling) -> Tensor:
+def embed(loaded: LoadedModel, rows: Sequence[Sequence[int]], pooling: PoolingConfig) -> Tensor:
     """The vectors (B, D) of texts as ids, their frames included."""
     source_BS, positions_BS = pad_rows(rows, loaded.device)
     states_BSD = loaded.model.encode(source_BS, positions_BS).float()
     vectors_BD = POOLINGS[pooling.kind](states_BSD, (positions_BS >= 0)[:, :, None])
-    return finite(F.normalize(vectors_BD, dim=-1) if pooling.normalize else vectors_BD)
+    return require_finite(F.normalize(vectors_BD, dim=-1) if pooling.normalize else vectors_BD)

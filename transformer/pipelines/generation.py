@@ -6,26 +6,26 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..decoding.constraints.stop_strings import Holdback, cut
+from ..decoding.constraints.stop_strings import StopStringBuffer, truncate_at_stop
 from ..decoding.engine import Engine, run
 from ..decoding.request import (
-    Before,
     Constraint,
-    Finished,
     Hypothesis,
+    PreviousContext,
+    Request,
+    RequestFinished,
     SearchOptions,
-    Task,
-    Token,
-    joined,
+    TokenEvent,
+    concatenate,
 )
 from ..errors import ConfigError, LineError, PromptError
 from ..loading import LoadedModel
-from ..registry import Table
+from ..registry import Registry
 from .engines import plain_engine
 from .glossary import phrase_ids
-from .mbr import choose
-from .records import IMPOSSIBLE, MAX_CHARACTERS, Answer, Line, Output, Source
-from .scheduler import answers
+from .mbr import rank_by_mbr
+from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Answer, Line, LineSource, Output
+from .scheduler import answer_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +38,11 @@ class GenerationOptions:
     min_tokens: int = 0
     overflow: str = "error"  # in OVERFLOWS
     stop: Sequence[str] = ()  # what options.stop looks for, which is not shown
-    must: Sequence[str] = ()  # words that every text has; beam search alone obeys
-    consensus: bool = False  # the sample that is most like the others
+    required_phrases: Sequence[str] = ()  # words that every text has; beam search alone obeys
+    mbr: bool = False  # the sample that is most like the others
     constraint: Constraint | None = None
     batch_tokens: int = 4096  # of prompts and what is written, in one batch
-    blank: bool = False  # whether an empty prompt is one, rather than an empty line
+    allow_empty_prompt: bool = False  # whether an empty prompt is one, rather than an empty line
 
 
 def _refuse(ids: list[int], head: int, context: int, most: int) -> list[int]:
@@ -65,7 +65,7 @@ def keep_end(ids: list[int], head: int, context: int, most: int) -> list[int]:
 
 # What becomes of a prompt: (ids, of which so many begin every text, context, most to write) -> ids.
 # Of these, "slide" also goes on when the context is full, from the last half of it.
-OVERFLOWS: Table[Callable[[list[int], int, int, int], list[int]]] = Table(
+OVERFLOWS: Registry[Callable[[list[int], int, int, int], list[int]]] = Registry(
     "overflow", {"error": _refuse, "left": keep_end, "slide": keep_end}
 )
 
@@ -74,12 +74,12 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
     """The prompt's ids, after those that the model begins all texts with; of an empty one, the
     end token, after which a new document begins. Raises ConfigError for a model without a decoder
     of its own."""
-    check_writer(loaded)
-    ids = [*loaded.tokenizer.frame()[0], *loaded.tokenizer.encode(prompt)]
+    check_decoder(loaded)
+    ids = [*loaded.tokenizer.special_affixes()[0], *loaded.tokenizer.encode(prompt)]
     return ids or [loaded.generation.end_id]
 
 
-def check_writer(loaded: LoadedModel) -> None:
+def check_decoder(loaded: LoadedModel) -> None:
     """Raise ConfigError for a model that cannot continue a text."""
     if loaded.config.has_encoder or not loaded.config.has_decoder:
         raise ConfigError(
@@ -88,21 +88,23 @@ def check_writer(loaded: LoadedModel) -> None:
         )
 
 
-class ContinuationPlan:
+class GenerationTask:
     """How prompts become tasks of a decoder, and their hypotheses texts."""
 
     def __init__(self, loaded: LoadedModel, options: GenerationOptions) -> None:
-        check_writer(loaded)
+        check_decoder(loaded)
         OVERFLOWS.check(options.overflow)
         if options.overflow == "slide" and (options.search == "beam" or options.options.n_best > 1):
             raise ConfigError(
                 "--overflow slide goes on with one text; it cannot go with beams or samples"
             )
         self._loaded, self._options = loaded, options
-        self._before = loaded.tokenizer.frame()[0]
-        self._phrases = [phrase_ids(loaded.writer, word) for word in options.must]
+        self._before = loaded.tokenizer.special_affixes()[0]
+        self._phrases = [
+            phrase_ids(loaded.target_tokenizer, word) for word in options.required_phrases
+        ]
 
-    def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
+    def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """See Plan."""
         keep = slice(0, MAX_CHARACTERS)
         if self._options.overflow != "error":
@@ -111,80 +113,82 @@ class ContinuationPlan:
         whole = ([*self._before, *ids] for ids in rows)
         return [self._prepare(line, ids) for line, ids in zip(lines, whole, strict=True)]
 
-    def _prepare(self, line: Line, ids: list[int]) -> list[Task] | LineError:
-        if not line.text.strip() and not self._options.blank:
+    def _prepare(self, line: Line, ids: list[int]) -> list[Request] | LineError:
+        if not line.text.strip() and not self._options.allow_empty_prompt:
             return []
         try:
             if len(line.text) > MAX_CHARACTERS and self._options.overflow == "error":
                 raise PromptError(
                     f"the prompt has {len(line.text):,} characters; {MAX_CHARACTERS:,} are read"
                 )
-            return [self.task(ids or [self._loaded.generation.end_id], line)]
+            return [self.request(ids or [self._loaded.generation.end_id], line)]
         except PromptError as error:
             return error
 
-    def task(self, ids: list[int], line: Line) -> Task:
+    def request(self, ids: list[int], line: Line) -> Request:
         """What is to be written after some ids. Raises PromptError where there is no room."""
         options, context = self._options, self._loaded.config.max_positions
         ids = OVERFLOWS[options.overflow](ids, len(self._before), context, options.max_tokens)
         limit = min(options.max_tokens, context - len(ids))
-        return Task(
+        return Request(
             prompt=ids,
-            limit=limit,
-            keys=(line.number,),
-            least=min(options.min_tokens, options.max_tokens - 1),
-            prefix=self._loaded.writer.encode(line.prefix) if line.prefix else [],
+            max_new_tokens=limit,
+            rng_key=(line.number,),
+            min_new_tokens=min(options.min_tokens, options.max_tokens - 1),
+            prefix=self._loaded.target_tokenizer.encode(line.prefix) if line.prefix else [],
             phrases=self._phrases,
             constraint=options.constraint,
         )
 
-    def again(self, task: Task, found: Sequence[Hypothesis]) -> Task | None:
+    def follow_up(self, task: Request, found: Sequence[Hypothesis]) -> Request | None:
         """See Plan. With "slide", the text goes on after the last half of a full context."""
-        if self._options.overflow != "slide" or not found or found[0].reason != "length":
+        if self._options.overflow != "slide" or not found or found[0].finish_reason != "length":
             return None
         so_far = self._whole(task, found[0])
         left = self._options.max_tokens - len(so_far.ids)
         if left <= 0:
             return None
-        first = task.prompt if task.before is None else task.before.prompt
+        first = task.prompt if task.previous_context is None else task.previous_context.prompt
         context = self._loaded.config.max_positions
         prompt = keep_end([*task.prompt, *found[0].ids], len(self._before), context, context)
         return replace(
             task,
             prompt=prompt,
-            limit=min(left, context - len(prompt)),
-            keys=(*task.keys[:1], len(so_far.ids)),
+            max_new_tokens=min(left, context - len(prompt)),
+            rng_key=(*task.rng_key[:1], len(so_far.ids)),
             prefix=(),
-            before=Before(first, so_far.ids, so_far.log_probabilities),
+            previous_context=PreviousContext(first, so_far.ids, so_far.log_probabilities),
         )
 
-    def _whole(self, task: Task, hypothesis: Hypothesis) -> Hypothesis:
+    def _whole(self, task: Request, hypothesis: Hypothesis) -> Hypothesis:
         """With what was written before the context was full."""
-        if task.before is None:
+        if task.previous_context is None:
             return hypothesis
-        earlier = Hypothesis(task.before.ids, 0.0, task.before.log_probabilities, "end")
-        return joined([earlier, hypothesis], self._options.options)
+        earlier = Hypothesis(
+            task.previous_context.ids, 0.0, task.previous_context.log_probabilities, "end"
+        )
+        return concatenate([earlier, hypothesis], self._options.options)
 
-    def outputs(
-        self, line: Line, tasks: Sequence[Task], found: Sequence[Sequence[Hypothesis]]
+    def to_outputs(
+        self, line: Line, tasks: Sequence[Request], found: Sequence[Sequence[Hypothesis]]
     ) -> list[Output]:
         """See Plan."""
         del line
         (task,), (hypotheses,) = tasks, found
         if not hypotheses:
-            raise LineError(IMPOSSIBLE)
+            raise LineError(NO_VALID_TOKEN)
         wholes = [self._whole(task, h) for h in hypotheses]
         outputs = [Output(self._text(task, whole), whole, task) for whole in wholes]
-        if not self._options.consensus:
+        if not self._options.mbr:
             return outputs
         gains = [sum(whole.log_probabilities) for whole in wholes]
-        return [outputs[place] for place in choose([output.text for output in outputs], gains)]
+        return [outputs[place] for place in rank_by_mbr([output.text for output in outputs], gains)]
 
-    def _text(self, task: Task, whole: Hypothesis) -> str:
+    def _text(self, task: Request, whole: Hypothesis) -> str:
         decode = self._loaded.tokenizer.decode
-        prompt = task.prompt if task.before is None else task.before.prompt
+        prompt = task.prompt if task.previous_context is None else task.previous_context.prompt
         text = decode([*prompt, *whole.ids])[len(decode(prompt)) :]
-        return cut(text, self._options.stop) if self._options.stop else text
+        return truncate_at_stop(text, self._options.stop) if self._options.stop else text
 
 
 def stream_text(
@@ -207,30 +211,30 @@ def stream(
     token, LineError where nothing may be written on."""
     if options.search == "beam" or options.options.n_best > 1:
         raise ConfigError("beams and several samples cannot be shown as they are written")
-    plan = ContinuationPlan(loaded, options)
-    task: Task | None = plan.task(ids, Line(0, ""))
+    plan = GenerationTask(loaded, options)
+    task: Request | None = plan.request(ids, Line(0, ""))
     assert task is not None
     engine = engine or plain_engine(loaded, options.search, options.options)
     text = loaded.tokenizer.stream(task.prompt)
-    hold = Holdback(options.stop) if options.stop else None
+    hold = StopStringBuffer(options.stop) if options.stop else None
     while task is not None:
         found: list[Hypothesis] = []
         for event in _events(engine, task):
-            if isinstance(event, Finished):
+            if isinstance(event, RequestFinished):
                 found = event.hypotheses
-            elif event.reason != "end":
+            elif event.finish_reason != "end":
                 piece = text.feed(event.id)
                 if shown := hold.feed(piece) if hold else piece:
                     yield shown
-        stuck, task = not found, plan.again(task, found)
+        stuck, task = not found, plan.follow_up(task, found)
     rest = text.flush()
     if rest := hold.feed(rest) + hold.flush() if hold else rest:
         yield rest
     if stuck:
-        raise LineError(IMPOSSIBLE)
+        raise LineError(NO_VALID_TOKEN)
 
 
-def _events(engine: Engine, task: Task) -> Iterator[Token | Finished]:
+def _events(engine: Engine, task: Request) -> Iterator[TokenEvent | RequestFinished]:
     waiting = [[task]]
     for events in run(*engine, lambda _: waiting.pop() if waiting else None):
         yield from events
@@ -238,7 +242,7 @@ def _events(engine: Engine, task: Task) -> Iterator[Token | Finished]:
 
 def generate(
     loaded: LoadedModel,
-    source: Source,
+    source: LineSource,
     options: GenerationOptions,
     *,
     engines: Sequence[Engine] = (),
@@ -246,9 +250,9 @@ def generate(
 ) -> Iterator[Answer]:
     """Continue any number of prompts, in order, in bounded memory; any search. `counts`: see
     `answers`."""
-    return answers(
+    return answer_lines(
         source,
-        ContinuationPlan(loaded, options),
+        GenerationTask(loaded, options),
         engines or [plain_engine(loaded, options.search, options.options)],
         budget=options.batch_tokens,
         counts=counts,

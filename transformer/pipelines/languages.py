@@ -13,7 +13,7 @@ _SPELLINGS = (("<2{}>", True), (">>{}<<", True), ("__{}__", False), ("{}", False
 _TOKEN = re.compile(r"__[a-z]{2,3}__|[a-z]{2,3}_[A-Za-z]{2,4}")
 
 
-class Request(NamedTuple):
+class TranslationPrompt(NamedTuple):
     """What is around a source text, and how its translation begins."""
 
     before: list[int]
@@ -22,19 +22,24 @@ class Request(NamedTuple):
     first: int | None  # the first token, where it is not the model's to choose
 
 
-def request(loaded: LoadedModel, source: str | None, target: str | None) -> Request:
+def translation_prompt(
+    loaded: LoadedModel, source: str | None, target: str | None
+) -> TranslationPrompt:
     """What to ask, for languages by name (`de`, or as the model spells it: `deu_Latn`).
 
     Raises ConfigError for a language that the model does not have, and where one must be named.
     """
-    before, after = loaded.frame
+    before, after = loaded.special_affixes
     if source is not None:
         token, leads = _language(loaded, source)
         if leads or not any(_is_language(loaded, i) for i in [*before, *after]):
             raise ConfigError(f"{loaded.folder} is not told the language of its source")
         before, after = (_replaced(loaded, ids, token) for ids in (before, after))
-    start, first = loaded.start_id, loaded.generation.forced_bos_token_id
-    if loaded.generation.decoder_start_token_id is None and loaded.tokenizer.frame() != ([], []):
+    start, first = loaded.decoder_start_id, loaded.generation.forced_bos_token_id
+    if loaded.generation.decoder_start_token_id is None and loaded.tokenizer.special_affixes() != (
+        [],
+        [],
+    ):
         start = None  # a published model whose start is the language to write
     if target is not None:
         token, leads = _language(loaded, target)
@@ -48,7 +53,7 @@ def request(loaded: LoadedModel, source: str | None, target: str | None) -> Requ
         raise ConfigError(
             f"{loaded.folder} does not say what a translation starts with: name its language, --to"
         )
-    return Request(before, after, start, first)
+    return TranslationPrompt(before, after, start, first)
 
 
 def _language(loaded: LoadedModel, name: str) -> tuple[int, bool]:

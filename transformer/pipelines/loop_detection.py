@@ -6,7 +6,7 @@ _LONGEST = 16  # tokens of what is repeated
 _TIMES, _TOKENS = 4, 16  # at least so often, and so many in all
 
 
-def is_loop(ids: Sequence[int]) -> bool:
+def ends_in_loop(ids: Sequence[int]) -> bool:
     """Whether a text ends in the same tokens over and over.
 
     >>> is_loop([7, 8] + [1, 2, 3] * 6)

@@ -17,7 +17,7 @@ _BLOCK = 4096  # n-grams that are compared at once
 Floats = NDArray[np.float64]
 
 
-def choose(texts: Sequence[str], log_probs: Sequence[float] | None = None) -> list[int]:
+def rank_by_mbr(texts: Sequence[str], log_probs: Sequence[float] | None = None) -> list[int]:
     """The places of all texts, best first: by the mean chrF of each against all others as
     references. Equal ones, such as duplicates, are ordered by log-probability, then by place.
 

@@ -6,13 +6,13 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from ..decoding.request import Hypothesis, Task
+from ..decoding.request import Hypothesis, Request
 from ..errors import LineError
 
 MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any model's context
 
 
-IMPOSSIBLE = "nothing that may be written meets what is asked of it"
+NO_VALID_TOKEN = "nothing that may be written meets what is asked of it"  # noqa: S105 (no password)
 
 
 class Line(NamedTuple):
@@ -30,9 +30,9 @@ class Output(NamedTuple):
 
     text: str
     hypothesis: Hypothesis
-    task: Task | None = None  # what it answers; None: several, one after another
+    request: Request | None = None  # what it answers; None: several, one after another
 
-    def scored(self, score: float) -> "Output":
+    def with_score(self, score: float) -> "Output":
         """The same with another score."""
         return self._replace(hypothesis=self.hypothesis._replace(score=score))
 
@@ -46,7 +46,7 @@ class Answer:
     error: str | None = None
 
 
-class Source(Protocol):
+class LineSource(Protocol):
     """Where lines come from, however slowly."""
 
     def take(self, most: int, *, wait: bool) -> list[Line] | None:
@@ -54,7 +54,7 @@ class Source(Protocol):
         ...
 
 
-class Given(Source):
+class IterableSource(LineSource):
     """Lines that are there, or come as fast as they are asked for."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -66,19 +66,19 @@ class Given(Source):
         return list(islice(self._lines, most)) or None
 
 
-class Plan(Protocol):
+class LineTask(Protocol):
     """How a line becomes tasks, and what was written an answer."""
 
-    def prepare(self, lines: Sequence[Line]) -> list[list[Task] | LineError]:
+    def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """Each line's tasks, none for an empty line; or why there cannot be any."""
         ...
 
-    def again(self, task: Task, found: Sequence[Hypothesis]) -> Task | None:
+    def follow_up(self, task: Request, found: Sequence[Hypothesis]) -> Request | None:
         """What to write in a task's place, where what was found will not do."""
         ...
 
-    def outputs(
-        self, line: Line, tasks: Sequence[Task], found: Sequence[Sequence[Hypothesis]]
+    def to_outputs(
+        self, line: Line, tasks: Sequence[Request], found: Sequence[Sequence[Hypothesis]]
     ) -> list[Output]:
         """What a line's tasks have become. Raises LineError."""
         ...

@@ -13,9 +13,9 @@ from threading import Condition, Thread
 import torch
 
 from ..decoding.engine import Engine, run
-from ..decoding.request import Event, Finished, Hypothesis, Task
+from ..decoding.request import Event, Hypothesis, Request, RequestFinished
 from ..errors import LineError
-from .records import Answer, Line, Plan, Source
+from .records import Answer, Line, LineSource, LineTask
 
 _FIRST = 16  # lines in the first window; each is twice the one before, so output starts early
 _LARGEST = 1024  # lines that are sorted by length together
@@ -30,7 +30,7 @@ class _Job:
     """A line that is being answered."""
 
     line: Line
-    tasks: list[Task]
+    tasks: list[Request]
     found: dict[int, list[Hypothesis]] = field(default_factory=dict)  # by the task's place
     error: str | None = None
 
@@ -43,9 +43,9 @@ class _ClosedError(Exception):
     """Nobody wants more answers."""
 
 
-def answers(
-    source: Source,
-    plan: Plan,
+def answer_lines(
+    source: LineSource,
+    plan: LineTask,
     engines: Sequence[Engine],
     *,
     budget: int,
@@ -59,7 +59,7 @@ def answers(
     happened: failed, unfinished, repeating.
     """
     counts = Counter() if counts is None else counts
-    filter_ = _Filter(source, plan, counts, engines=len(engines))
+    filter_ = _Scheduler(source, plan, counts, engines=len(engines))
     before = torch.get_num_threads()
     threads = before if len(engines) == 1 else 1  # a new thread does not know what was set here
     workers = [
@@ -78,18 +78,20 @@ def answers(
         torch.set_num_threads(before)
 
 
-class _Filter:
+class _Scheduler:
     """What the threads share; `_changed` guards it."""
 
-    def __init__(self, source: Source, plan: Plan, counts: Counter[str], *, engines: int) -> None:
+    def __init__(
+        self, source: LineSource, plan: LineTask, counts: Counter[str], *, engines: int
+    ) -> None:
         self._source, self._plan, self._counts, self._engines = source, plan, counts, engines
         self._size, self._falling = _FIRST, True
         self._ended = self._closed = False
         self._error: BaseException | None = None  # an engine's
         self._unread: Exception | None = None  # the source's, told once all before it is answered
-        self._windows: deque[list[Task]] = deque()  # each with the next at its end
+        self._windows: deque[list[Request]] = deque()  # each with the next at its end
         self._jobs: dict[int, _Job] = {}  # by line, until given back
-        self._place: dict[Task, tuple[int, int]] = {}  # its line, and which of the line's tasks
+        self._place: dict[Request, tuple[int, int]] = {}  # its line, and which of the line's tasks
         self._next = self._characters = 0
         self._changed = Condition()
 
@@ -127,9 +129,9 @@ class _Filter:
     def _read(self, lines: Sequence[Line]) -> None:
         """Take in a window of lines, sorted by length: falling and rising in turn, so that where
         windows meet lengths are alike."""
-        prepared = self._plan.prepare(lines)
+        prepared = self._plan.to_requests(lines)
         with self._changed:
-            window: list[Task] = []
+            window: list[Request] = []
             for line, tasks in zip(lines, prepared, strict=True):
                 if line.error is not None or isinstance(tasks, LineError):
                     job = _Job(line, [], error=line.error or str(tasks))
@@ -140,7 +142,7 @@ class _Filter:
                 self._place |= {task: (line.number, n) for n, task in enumerate(job.tasks)}
                 window += job.tasks
             if window:
-                self._windows.append(sorted(window, key=cost, reverse=not self._falling))
+                self._windows.append(sorted(window, key=batch_cost, reverse=not self._falling))
             self._falling = not self._falling
             self._size = min(2 * self._size, _LARGEST)
             self._changed.notify_all()
@@ -160,9 +162,9 @@ class _Filter:
                 self._error = error
                 self._changed.notify_all()
 
-    def _take(self, running: Sequence[Task], budget: int) -> list[Task] | None:
+    def _take(self, running: Sequence[Request], budget: int) -> list[Request] | None:
         """Tasks to begin beside those that are running; None at the end."""
-        longest = max(map(cost, running), default=0)
+        longest = max(map(batch_cost, running), default=0)
         with self._changed:
             while True:
                 if self._closed:
@@ -175,13 +177,13 @@ class _Filter:
                     return None
                 self._changed.wait()
 
-    def _choose(self, rows: int, longest: int, budget: int) -> list[Task]:
+    def _choose(self, rows: int, longest: int, budget: int) -> list[Request]:
         """The next tasks, as many as there is room for; of few no more than this engine's share."""
-        chosen: list[Task] = []
+        chosen: list[Request] = []
         share = -(-len(self._place) // self._engines)
         while self._windows and rows + len(chosen) < share:
             window = self._windows[0]
-            longest = max(longest, cost(window[-1]))
+            longest = max(longest, batch_cost(window[-1]))
             if rows + len(chosen) and (rows + len(chosen) + 1) * longest > budget:
                 break
             chosen.append(window.pop())
@@ -192,18 +194,20 @@ class _Filter:
 
     def _note(self, events: Sequence[Event]) -> None:
         """Take what was finished, or let it be written again."""
-        finished = [event for event in events if isinstance(event, Finished)]
+        finished = [event for event in events if isinstance(event, RequestFinished)]
         if not finished:
             return
         with self._changed:
             for event in finished:
-                number, place = self._place.pop(event.task)
+                number, place = self._place.pop(event.request)
                 job = self._jobs[number]
-                task = self._plan.again(event.task, event.hypotheses)
+                task = self._plan.follow_up(event.request, event.hypotheses)
                 if task is None:
                     job.found[place] = event.hypotheses
                     continue
-                self._counts["repeating"] += task.no_repeat > event.task.no_repeat
+                self._counts["repeating"] += (
+                    task.no_repeat_ngram_size > event.request.no_repeat_ngram_size
+                )
                 job.tasks[place] = task
                 self._place[task] = number, place
                 self._windows.appendleft([task])
@@ -226,8 +230,8 @@ class _Filter:
         if error is None:
             try:
                 found = [job.found[place] for place in range(len(job.tasks))]
-                outputs = self._plan.outputs(job.line, job.tasks, found) if found else []
-                cut = any(h.reason == "length" for some in found for h in some[:1])
+                outputs = self._plan.to_outputs(job.line, job.tasks, found) if found else []
+                cut = any(h.finish_reason == "length" for some in found for h in some[:1])
                 self._counts["unfinished"] += cut
                 return Answer(job.line, outputs)
             except LineError as refused:
@@ -242,6 +246,6 @@ class _Filter:
             self._changed.notify_all()
 
 
-def cost(task: Task) -> int:
+def batch_cost(task: Request) -> int:
     """Tokens that a task takes up in a batch."""
-    return len(task.source) or len(task.prompt) + task.limit
+    return len(task.source) or len(task.prompt) + task.max_new_tokens

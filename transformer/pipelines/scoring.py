@@ -10,52 +10,52 @@ from typing import Protocol
 import torch
 
 from ..data import pad, pad_rows
-from ..decoding.request import Hypothesis, SearchOptions, Task
-from ..decoding.search.tokenwise import numbers
+from ..decoding.request import Hypothesis, Request, SearchOptions
+from ..decoding.search.tokenwise import check_log_probs
 from ..errors import LineError
 from ..loading import LoadedModel
 from ..masks import padded_positions
 from ..model import Transformer
-from .generation import check_writer, encode_prompt
-from .languages import request
-from .records import Answer, Line, Output, Source
+from .generation import check_decoder, encode_prompt
+from .languages import translation_prompt
+from .records import Answer, Line, LineSource, Output
 
 _WINDOW = 256  # lines that are sorted by length together, once as many have been read
 
 
-class Exam(Protocol):
+class ScoringTask(Protocol):
     """How a line becomes a text to score."""
 
-    def prepare(self, line: Line) -> tuple[Task, list[int]] | None:
+    def to_request(self, line: Line) -> tuple[Request, list[int]] | None:
         """The task, and what was written about it, the end token last where there is one; None for
         an empty line. Raises LineError."""
         ...
 
 
-class TextExam:
+class TextScoringTask:
     """Texts of a decoder, each after the prompt in its field `prompt`, if any."""
 
     def __init__(self, loaded: LoadedModel) -> None:
-        check_writer(loaded)
+        check_decoder(loaded)
         self._loaded = loaded
 
-    def prepare(self, line: Line) -> tuple[Task, list[int]] | None:
+    def to_request(self, line: Line) -> tuple[Request, list[int]] | None:
         """See Exam."""
-        written = written_ids(self._loaded, line, line.text, ends=False)
+        written = target_ids(self._loaded, line, line.text, ends=False)
         if not written:
             return None
         prompt = encode_prompt(self._loaded, _field(line, "prompt"))
-        return _checked(self._loaded, Task(prompt=prompt, limit=len(written)), written)
+        return _checked(self._loaded, Request(prompt=prompt, max_new_tokens=len(written)), written)
 
 
-class TranslationExam:
+class TranslationScoringTask:
     """Translations: the line is one, with its source in the field `source`; or both, with a tab
     between."""
 
     def __init__(self, loaded: LoadedModel, source: str | None, target: str | None) -> None:
-        self._loaded, self._asked = loaded, request(loaded, source, target)
+        self._loaded, self._asked = loaded, translation_prompt(loaded, source, target)
 
-    def prepare(self, line: Line) -> tuple[Task, list[int]] | None:
+    def to_request(self, line: Line) -> tuple[Request, list[int]] | None:
         """See Exam."""
         if not line.text.strip():
             return None
@@ -66,23 +66,25 @@ class TranslationExam:
             raise LineError("the line has no tab between a source and its translation")
         asked = self._asked
         ids = [*asked.before, *self._loaded.tokenizer.encode(source), *asked.after]
-        written = written_ids(self._loaded, line, text, ends=True)
+        written = target_ids(self._loaded, line, text, ends=True)
         if asked.first is not None and written[:1] != [asked.first]:
             written = [asked.first, *written]
-        task = Task(prompt=[asked.start], source=ids, limit=len(written), first=asked.first)
+        task = Request(
+            prompt=[asked.start], source=ids, max_new_tokens=len(written), forced_first=asked.first
+        )
         return _checked(self._loaded, task, written)
 
 
-def written_ids(loaded: LoadedModel, line: Line, text: str, *, ends: bool) -> list[int]:
+def target_ids(loaded: LoadedModel, line: Line, text: str, *, ends: bool) -> list[int]:
     """A text's ids: those of its field `tokens`, where decoding has reported them, else as the
     tokenizer cuts it, with the end token if it `ends`."""
     if "tokens" not in line.fields:
-        ids = loaded.writer.encode(text)
+        ids = loaded.target_tokenizer.encode(text)
         return [*ids, loaded.generation.end_id] if ends else ids
     names = line.fields["tokens"]
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise LineError(f"the field 'tokens' is {str(names)[:40]!r}, no list of tokens' names")
-    found = [loaded.writer.token_id(name) for name in names]
+    found = [loaded.target_tokenizer.token_id(name) for name in names]
     if None in found:
         raise LineError(f"the model has no token {names[found.index(None)]!r}")
     return [token for token in found if token is not None]
@@ -95,7 +97,7 @@ def _field(line: Line, name: str) -> str:
     return value
 
 
-def _checked(loaded: LoadedModel, task: Task, written: list[int]) -> tuple[Task, list[int]]:
+def _checked(loaded: LoadedModel, task: Request, written: list[int]) -> tuple[Request, list[int]]:
     context = loaded.config.max_positions
     longest = max(len(task.source), len(task.prompt) + len(written) - 1)  # the last is not read
     if longest > context:
@@ -104,10 +106,10 @@ def _checked(loaded: LoadedModel, task: Task, written: list[int]) -> tuple[Task,
 
 
 @torch.inference_mode()
-def scores(
+def score_lines(
     loaded: LoadedModel,
-    source: Source,
-    exam: Exam,
+    source: LineSource,
+    exam: ScoringTask,
     options: SearchOptions,
     *,
     budget: int,
@@ -118,12 +120,12 @@ def scores(
     while (lines := source.take(size, wait=True)) is not None:
         size = min(2 * size, _WINDOW)
         answers: dict[int, Answer] = {}
-        texts: list[tuple[Line, Task, list[int]]] = []
+        texts: list[tuple[Line, Request, list[int]]] = []
         for line in lines:
             try:
                 if line.error is not None:
                     raise LineError(line.error)
-                given = exam.prepare(line)
+                given = exam.to_request(line)
                 answers[line.number] = Answer(line)
                 texts += [] if given is None else [(line, *given)]
             except LineError as error:
@@ -133,18 +135,18 @@ def scores(
         while texts:
             rows = max(1, budget // _length(*texts[0][1:]))
             batch, texts = texts[:rows], texts[rows:]
-            found = score(loaded.model, [(task, ids) for _, task, ids in batch], options)
+            found = score_batch(loaded.model, [(task, ids) for _, task, ids in batch], options)
             for (line, task, _), hypothesis in zip(batch, found, strict=True):
                 answers[line.number] = Answer(line, [Output(line.text, hypothesis, task)])
         yield from (answers[line.number] for line in lines)
 
 
-def _length(task: Task, written: Sequence[int]) -> int:
+def _length(task: Request, written: Sequence[int]) -> int:
     return max(len(task.source), len(task.prompt) + len(written))
 
 
-def score(
-    model: Transformer, texts: Sequence[tuple[Task, list[int]]], options: SearchOptions
+def score_batch(
+    model: Transformer, texts: Sequence[tuple[Request, list[int]]], options: SearchOptions
 ) -> list[Hypothesis]:
     """The log-probability of each token of each text, in one pass."""
     device = model.embedding.weight.device
@@ -161,8 +163,8 @@ def score(
         first, last = len(task.prompt) - 1, len(task.prompt) - 1 + len(written)
         logits_TV = model.logits(hidden_BTD[place, first:last]).float()
         chosen_T1 = ids_BT[place, first + 1 : last + 1, None]
-        gains = numbers(logits_TV.log_softmax(dim=-1).gather(1, chosen_T1))[:, 0].tolist()
+        gains = check_log_probs(logits_TV.log_softmax(dim=-1).gather(1, chosen_T1))[:, 0].tolist()
         ended = bool(written) and written[-1] in options.end
-        total = sum(gains[task.first is not None :])
+        total = sum(gains[task.forced_first is not None :])
         found.append(options.hypothesis(written, total, gains, "end" if ended else "length"))
     return found

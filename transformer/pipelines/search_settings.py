@@ -9,7 +9,7 @@ from ..decoding.logits.penalties import token_bias
 from ..decoding.request import Constraint
 from ..errors import ConfigError
 from ..loading import GenerationConfig, LoadedModel
-from ..registry import Table
+from ..registry import Registry
 
 
 def model_processors(config: GenerationConfig) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _unless_1(penalty: float | None) -> float | None:
 _BEAMS = 5
 
 
-def usual_beams(loaded: LoadedModel) -> int:
+def default_beam_size(loaded: LoadedModel) -> int:
     """How many beams a translator is to be decoded with where nobody says."""
     return loaded.generation.num_beams or _BEAMS
 
@@ -56,7 +56,7 @@ def search_options(
     """The options of a search: those given, and for the rest the model's own settings."""
     own = loaded.generation
     usual = 1.0 if own.length_penalty is None else own.length_penalty
-    rules: Table[Any] = Table("early stopping", {"yes": True, "no": False, "never": "never"})
+    rules: Registry[Any] = Registry("early stopping", {"yes": True, "no": False, "never": "never"})
     return SearchOptions(
         end=frozenset(own.end_ids),
         length_penalty=usual if length_penalty is None else length_penalty,
@@ -78,7 +78,7 @@ def grammar_constraint(
     """Compile a grammar for what a model writes; `end`: the ids that end a text, by default the
     model's. See Grammar. Raises ConfigError."""
     return grammar(
-        loaded.writer,
+        loaded.target_tokenizer,
         loaded.config.vocab_size,
         end=loaded.generation.end_ids if end is None else end,
         forced_first=loaded.generation.forced_bos_token_id,
@@ -110,12 +110,12 @@ def _spellings(loaded: LoadedModel, word: str) -> list[list[int]]:
     """A word's ids at the start of a text and inside one."""
     if not word.strip():
         raise ConfigError(f"--bad-word {word!r} is no word")
-    ids = [loaded.writer.encode(text) for text in (word, f" {word}")]
+    ids = [loaded.target_tokenizer.encode(text) for text in (word, f" {word}")]
     return [some for place, some in enumerate(ids) if some and some not in ids[:place]]
 
 
 def _token(loaded: LoadedModel, name: str) -> int:
-    token = loaded.writer.token_id(name)
+    token = loaded.target_tokenizer.token_id(name)
     if token is None:
         raise ConfigError(
             f"the model has no token {name!r}; `transduce tokenizer encode --pieces` shows them"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ..decoding import ModelStepper, SearchOptions
 from ..decoding.search.drafters import DRAFTERS, DraftOptions
-from ..decoding.search.speculative import AHEAD, SpeculativeSearch
-from ..decoding.search.tokenwise import PICKS
+from ..decoding.search.speculative import DRAFT_TOKENS, SpeculativeSearch
+from ..decoding.search.tokenwise import SELECTORS
 from ..errors import ConfigError
 from ..loading import LoadedModel, load_model
 from .compatibility import check_rewinding, check_same_tokens
@@ -17,7 +17,7 @@ class Speculation:
     """Speculative decoding as it is asked for: by a smaller model's folder, else by looking up."""
 
     draft: Path | None = None
-    ahead: int = AHEAD  # tokens that are guessed at a time
+    ahead: int = DRAFT_TOKENS  # tokens that are guessed at a time
 
     def load(self, lead: LoadedModel) -> LoadedModel | None:
         """Load the model that guesses, if any: on the other's device, in numbers of its type."""
@@ -34,7 +34,7 @@ def speculative_search(
     pick: str = "greedy",
     drafter: str = "lookup",
     draft: LoadedModel | None = None,
-    ahead: int = AHEAD,
+    ahead: int = DRAFT_TOKENS,
 ) -> SpeculativeSearch:
     """The search that writes with a model what `SEARCHES[pick]` would, by a drafter in DRAFTERS;
     `draft` is the smaller model of the drafter "model".
@@ -60,15 +60,15 @@ def speculative_search(
             )
     made_of = DraftOptions(
         options=options,
-        pick=PICKS[pick],
+        selector=SELECTORS[pick],
         stepper=None if draft is None else ModelStepper(draft.model),
-        sources=_shares_tokens(loaded),
+        shares_source_vocabulary=_shares_tokens(loaded),
     )
-    return SpeculativeSearch(options, PICKS[pick], DRAFTERS[drafter](made_of), ahead=ahead)
+    return SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=ahead)
 
 
 def _shares_tokens(loaded: LoadedModel) -> bool:
     """Whether a source's tokens may be written."""
     config = loaded.config
-    one = config.share_embeddings or loaded.writer is loaded.tokenizer
+    one = config.share_embeddings or loaded.target_tokenizer is loaded.tokenizer
     return config.has_encoder and config.source_vocabulary == config.vocab_size and one

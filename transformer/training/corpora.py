@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
-from tokenizer import Counts, Text, read_chunks, read_pairs
+from tokenizer import CorpusCounts, TextFile, read_chunks, read_pairs
 from tokenizer.corpus import is_records
 
 from ..errors import ConfigError
@@ -14,7 +14,7 @@ from .recipe import DataRecipe
 Pair = tuple[str, str]
 
 
-class Piece(NamedTuple):
+class TextChunk(NamedTuple):
     """A part of a document of running text."""
 
     text: str
@@ -26,7 +26,7 @@ class PairCorpus:
     """Source and target lines. Without validation files, the last part validates."""
 
     recipe: DataRecipe
-    counts: Counts
+    counts: CorpusCounts
 
     def check(self) -> None:
         """Raise ConfigError where the recipe names no pairs, or half of them."""
@@ -52,7 +52,7 @@ class PairCorpus:
             return self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
         if not recipe.valid_fraction:
             return iter(())
-        return islice(replace(self, counts=Counts())._all(), self._cut(), None)
+        return islice(replace(self, counts=CorpusCounts())._all(), self._cut(), None)
 
     def lines(self) -> Iterator[str]:
         """Both sides of the training text, for a shared vocabulary."""
@@ -64,8 +64,8 @@ class PairCorpus:
 
     def _read(self, pairs: list[str], source: list[str], target: list[str]) -> Iterator[Pair]:
         first, second = self.recipe.columns or ["1", "2"]
-        sources = [Text(path) for path in source] + [Text(path, first) for path in pairs]
-        targets = [Text(path) for path in target] + [Text(path, second) for path in pairs]
+        sources = [TextFile(path) for path in source] + [TextFile(path, first) for path in pairs]
+        targets = [TextFile(path) for path in target] + [TextFile(path, second) for path in pairs]
         return read_pairs(sources, targets, self.counts)
 
     def _cut(self) -> int | None:
@@ -74,7 +74,8 @@ class PairCorpus:
         if named or not self.recipe.valid_fraction:
             return None
         return int(
-            (1 - self.recipe.valid_fraction) * sum(1 for _ in replace(self, counts=Counts())._all())
+            (1 - self.recipe.valid_fraction)
+            * sum(1 for _ in replace(self, counts=CorpusCounts())._all())
         )
 
 
@@ -83,55 +84,57 @@ class RunningCorpus:
     """Documents: each plain file is one, each record of a TSV or JSONL file is one."""
 
     recipe: DataRecipe
-    counts: Counts
+    counts: CorpusCounts
 
     def check(self) -> None:
         """Raise ConfigError where the recipe names no text."""
         if not self.recipe.text:
             raise ConfigError("a language model needs text: give --text FILE")
 
-    def training(self) -> Iterator[Piece]:
+    def training(self) -> Iterator[TextChunk]:
         """The text to learn from."""
         left = self._cut()
         for piece in self._read(self.recipe.text):
             if left is None:
                 yield piece
             elif left > 0:
-                yield Piece(piece.text[:left], piece.ends)
+                yield TextChunk(piece.text[:left], piece.ends)
                 left -= len(piece.text)
 
-    def validation(self) -> Iterator[Piece]:
+    def validation(self) -> Iterator[TextChunk]:
         """The text to validate on; none if the recipe names none."""
         if self.recipe.valid_text:
             yield from self._read(self.recipe.valid_text)
         left = self._cut() if self.recipe.valid_fraction else None
         if left is None:
             return
-        for piece in replace(self, counts=Counts())._read(self.recipe.text):
+        for piece in replace(self, counts=CorpusCounts())._read(self.recipe.text):
             if rest := piece.text[max(0, left) :]:
-                yield Piece(rest, piece.ends)
+                yield TextChunk(rest, piece.ends)
             left -= len(piece.text)
 
     def lines(self) -> Iterator[str]:
         """The training text, for the vocabulary."""
         return (piece.text for piece in self.training())
 
-    def _read(self, paths: list[str]) -> Iterator[Piece]:
+    def _read(self, paths: list[str]) -> Iterator[TextChunk]:
         column = self.recipe.columns[0] if self.recipe.columns else None
         for path in paths:
-            text = Text(path, column)
+            text = TextFile(path, column)
             records = is_records(text)
             before: str | None = None
             for piece in read_chunks(text, self.counts):
                 if before is not None:
-                    yield Piece(before, records)
+                    yield TextChunk(before, records)
                 before = piece
             if before is not None:
-                yield Piece(before, True)
+                yield TextChunk(before, True)
 
     def _cut(self) -> int | None:
         """How many characters train; None: all."""
         if self.recipe.valid_text or not self.recipe.valid_fraction:
             return None
-        total = sum(len(p.text) for p in replace(self, counts=Counts())._read(self.recipe.text))
+        total = sum(
+            len(p.text) for p in replace(self, counts=CorpusCounts())._read(self.recipe.text)
+        )
         return int((1 - self.recipe.valid_fraction) * total)

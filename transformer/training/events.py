@@ -13,7 +13,7 @@ class Notice(NamedTuple):
     text: str
 
 
-class Started(NamedTuple):
+class RunStarted(NamedTuple):
     """Everything stands; the first step comes next."""
 
     parameters: int
@@ -41,7 +41,7 @@ class Saved(NamedTuple):
     folder: Path
 
 
-class Finished(NamedTuple):
+class RunFinished(NamedTuple):
     """Training is over, or interrupted and saved."""
 
     step: int
@@ -50,4 +50,4 @@ class Finished(NamedTuple):
     skipped: int = 0  # steps, in all of the run
 
 
-Event = Notice | Started | StepReport | SkippedStep | Validated | Saved | Finished
+Event = Notice | RunStarted | StepReport | SkippedStep | Validated | Saved | RunFinished

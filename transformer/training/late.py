@@ -16,7 +16,7 @@ class _Sent(NamedTuple):
     arrived: "torch.cuda.Event | None"  # None: they are there
 
 
-class LateNumbers:
+class DeferredNumbers:
     """A queue of small tensors. On a GPU each is copied into pinned memory while the host goes on,
     and read a step later, so that the GPU never runs out of work; on a CPU at once."""
 

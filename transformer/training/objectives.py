@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from tokenizer import CorpusError, Counts, Tokenizer
+from tokenizer import CorpusCounts, CorpusError, Tokenizer
 
 from ..data import Data, PairData, TokenStore, TokenWriter, WindowData
 from ..decoding import SearchOptions, deterministic_search
@@ -19,8 +19,8 @@ from ..errors import MissingExtraError
 from ..evaluation import Score, can_score_translations, check_tokenization, translation_scores
 from ..loading import LoadedModel
 from ..pipelines import GenerationOptions, TranslationOptions, stream_text, translate_lines
-from ..registry import Table
-from .corpora import PairCorpus, Piece, RunningCorpus
+from ..registry import Registry
+from .corpora import PairCorpus, RunningCorpus, TextChunk
 from .recipe import Recipe
 
 _ENCODED_TOGETHER = 1000  # lines given to the tokenizer at once
@@ -44,11 +44,13 @@ class Objective(Protocol):
         """The most tokens in one text, which the model must have positions for."""
         ...
 
-    def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
+    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """The text to train a tokenizer on."""
         ...
 
-    def prepare(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: Counts) -> int:
+    def prepare(
+        self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
+    ) -> int:
         """Write ids below `folder`; return how many examples were left out as too long."""
         ...
 
@@ -88,7 +90,7 @@ class Translation:
 
     def check(self, recipe: Recipe) -> None:
         """See Objective."""
-        PairCorpus(recipe.data, Counts()).check()
+        PairCorpus(recipe.data, CorpusCounts()).check()
         if recipe.validation.metric != "loss" and not can_score_translations():
             raise MissingExtraError(
                 f"validation by {recipe.validation.metric}",
@@ -103,16 +105,20 @@ class Translation:
         """See Objective."""
         return recipe.data.max_tokens
 
-    def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
+    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """See Objective."""
         return PairCorpus(recipe.data, counts).lines()
 
-    def prepare(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: Counts) -> int:
+    def prepare(
+        self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
+    ) -> int:
         """See Objective."""
         corpus = PairCorpus(recipe.data, counts)
         left_out = self._encode(corpus.training(), recipe, tokenizer, folder / TRAIN)
         self._encode(corpus.validation(), recipe, tokenizer, folder / VALID)
-        shown = islice(replace(corpus, counts=Counts()).validation(), recipe.validation.max_lines)
+        shown = islice(
+            replace(corpus, counts=CorpusCounts()).validation(), recipe.validation.max_lines
+        )
         _write_shown(folder, list(shown))
         return left_out
 
@@ -142,8 +148,8 @@ class Translation:
         return PairData(
             source,
             target,
-            begin=tokenizer.need("begin"),
-            end=tokenizer.need("end"),
+            begin=tokenizer.require_role("begin"),
+            end=tokenizer.require_role("end"),
             budget=recipe.training.batch_tokens,
             seed=recipe.seed,
         )
@@ -185,25 +191,27 @@ class LanguageModel:
 
     def check(self, recipe: Recipe) -> None:
         """See Objective."""
-        RunningCorpus(recipe.data, Counts()).check()
+        RunningCorpus(recipe.data, CorpusCounts()).check()
 
     def longest(self, recipe: Recipe) -> int:
         """See Objective."""
         return recipe.training.context
 
-    def lines(self, recipe: Recipe, counts: Counts) -> Iterator[str]:
+    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """See Objective."""
         return RunningCorpus(recipe.data, counts).lines()
 
-    def prepare(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: Counts) -> int:
+    def prepare(
+        self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
+    ) -> int:
         """See Objective. One stream; the end token stands before, between and after documents."""
         corpus = RunningCorpus(recipe.data, counts)
         self._encode(corpus.training(), tokenizer, folder / TRAIN)
         self._encode(corpus.validation(), tokenizer, folder / VALID)
         return 0
 
-    def _encode(self, pieces: Iterator[Piece], tokenizer: Tokenizer, folder: Path) -> None:
-        end = tokenizer.need("end")
+    def _encode(self, pieces: Iterator[TextChunk], tokenizer: Tokenizer, folder: Path) -> None:
+        end = tokenizer.require_role("end")
         with TokenWriter(folder / "text", vocab_size=tokenizer.vocab_size) as writer:
             started = False
             while chunk := list(islice(pieces, _ENCODED_TOGETHER)):
@@ -246,6 +254,6 @@ class LanguageModel:
         return [("sample", prompt + "".join(stream_text(loaded, prompt, options)))]
 
 
-OBJECTIVES: Table[Objective] = Table(
+OBJECTIVES: Registry[Objective] = Registry(
     "objective", {"translation": Translation(), "language-model": LanguageModel()}
 )

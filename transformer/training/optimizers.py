@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..registry import Table
+from ..registry import Registry
 from .recipe import TrainingRecipe
 
 Groups = list[dict[str, Any]]
@@ -36,7 +36,7 @@ def _sgd(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
 
 
 # Fused ones: where the tensor `found_inf` is 1 their step changes nothing, and nobody waits.
-OPTIMIZERS: Table[Callable[[Groups, TrainingRecipe], Optimizer]] = Table(
+OPTIMIZERS: Registry[Callable[[Groups, TrainingRecipe], Optimizer]] = Registry(
     "optimizer",
     {
         "adamw": _adamw,  # arXiv 1711.05101; with weight_decay 0 it is Adam
@@ -45,7 +45,7 @@ OPTIMIZERS: Table[Callable[[Groups, TrainingRecipe], Optimizer]] = Table(
 )
 
 
-class RunningAverage:
+class EMA:
     """`a ← β·a + (1-β)·w` of all weights, β climbing as (1+n)/(10+n) so that early steps fade."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:

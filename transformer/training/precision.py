@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..registry import Table
+from ..registry import Registry
 
 
 class Precision(NamedTuple):
@@ -19,7 +19,7 @@ class Precision(NamedTuple):
 _HALF = Precision(torch.bfloat16, tf32=True)
 
 # By name and the device's type; `auto` is what is usual there.
-PRECISIONS: Table[dict[str, Precision]] = Table(
+PRECISIONS: Registry[dict[str, Precision]] = Registry(
     "precision",
     {
         "auto": {"cuda": _HALF, "cpu": Precision()},

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from ..errors import ConfigError, UnknownNameError
-from ..registry import nearest
+from ..registry import suggest
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,7 +128,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
 
 def _allowed(key: str, value: str, names: tuple[str, ...]) -> None:
     if value not in names:
-        raise UnknownNameError(f"{key} is {value!r}; {nearest(value, names)}")
+        raise UnknownNameError(f"{key} is {value!r}; {suggest(value, names)}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _check_keys(fields: Mapping[str, Any], kind: type[msgspec.Struct], prefix: s
         if key not in known:
             names = [prefix + name for name in known]
             raise UnknownNameError(
-                f"unknown recipe key {prefix + key}; {nearest(prefix + key, names)}"
+                f"unknown recipe key {prefix + key}; {suggest(prefix + key, names)}"
             )
         section = known[key]
         if not get_args(section) and issubclass(section, _Section):

@@ -14,7 +14,7 @@ from ..errors import ConfigError, UnknownNameError
 from ..initialization import INITIALIZATIONS
 from ..model import Transformer
 from ..presets import preset_config
-from ..registry import nearest
+from ..registry import suggest
 from .objectives import OBJECTIVES
 from .optimizers import OPTIMIZERS
 from .recipe import Recipe, merge, parse_setting, read_toml, recipe_from_fields
@@ -43,7 +43,7 @@ def resolve_recipe(
     given = merge(old, file, *map(parse_setting, settings), flags)
     objective = str(given.get("objective", Recipe().objective))
     if objective not in OBJECTIVES:
-        raise UnknownNameError(f"objective is {objective!r}; {nearest(objective, OBJECTIVES)}")
+        raise UnknownNameError(f"objective is {objective!r}; {suggest(objective, OBJECTIVES)}")
     return recipe_from_fields(merge(OBJECTIVES[objective].defaults, given))
 
 

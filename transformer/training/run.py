@@ -10,19 +10,33 @@ from typing import Any
 
 import msgspec
 
-from checkpoints import read_json, sweep, to_json, verify, write_file, write_folder
-from tokenizer import CorpusError, Counts, Tokenizer, train_tokenizer
+from checkpoints import (
+    read_json,
+    remove_leftovers,
+    to_json,
+    verify_checksums,
+    write_file,
+    write_folder,
+)
+from tokenizer import CorpusCounts, CorpusError, Tokenizer, train_tokenizer
 
 from ..data import Data
 from ..errors import ConfigError, DivergedError
 from ..evaluation import likelihood
 from ..export import save_model
 from ..initialization import initialize
-from ..loading import RUN, LoadedModel, choose_device, generation_config, load_model, read_config
+from ..loading import (
+    RUN,
+    LoadedModel,
+    choose_device,
+    default_generation_config,
+    load_model,
+    read_config,
+)
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
-from .events import Event, Finished, Notice, Saved, Started, Validated
+from .events import Event, Notice, RunFinished, RunStarted, Saved, Validated
 from .objectives import OBJECTIVES, TRAIN, VALID
 from .progress import REMEDY, Progress
 from .recipe import Recipe, recipe_to_toml
@@ -58,7 +72,7 @@ class Run:
         self.device = choose_device(device)
         self.init = None if init is None else load_model(init, device="cpu", trust_cache=False)
         self.progress = Progress()
-        self.counts = Counts()
+        self.counts = CorpusCounts()
         self.resuming = (folder / RUN).is_file()
         if self.resuming and not resume:
             raise ConfigError(
@@ -76,7 +90,7 @@ class Run:
         limit_kernel_caches(primitives=0)  # batches hardly ever have the same shape twice
         for place in (self.folder, self.folder / "checkpoints", self.folder / "training"):
             place.mkdir(parents=True, exist_ok=True)
-            sweep(place)
+            remove_leftovers(place)
         write_file(self.folder / RECIPE, recipe_to_toml(self.recipe))
         yield Notice("preparing the data")
         tokenizer = self._tokenizer()
@@ -89,7 +103,7 @@ class Run:
         trainer = Trainer(self._model(tokenizer), train, self.recipe)
         if self.resuming:
             self._restore(trainer)
-        yield Started(
+        yield RunStarted(
             count_parameters(trainer.model.config),
             str(self.device),
             self.recipe.training.steps,
@@ -132,8 +146,8 @@ class Run:
             yield report
             self.progress.take_step(report, max_skipped=self.recipe.training.max_skipped)
 
-    def _finished(self, reason: str, *, interrupted: bool = False) -> Finished:
-        return Finished(self.progress.step, reason, interrupted, self.progress.skipped)
+    def _finished(self, reason: str, *, interrupted: bool = False) -> RunFinished:
+        return RunFinished(self.progress.step, reason, interrupted, self.progress.skipped)
 
     def _due(self) -> bool:
         every, steps = self.recipe.validation.every, self.recipe.training.steps
@@ -162,7 +176,9 @@ class Run:
                 found = likelihood(model, batches)
             if not math.isfinite(found.loss):
                 raise DivergedError(f"the validation loss is {found.loss}: {REMEDY}")
-            loaded = LoadedModel(model, tokenizer, generation_config(tokenizer), self.folder)
+            loaded = LoadedModel(
+                model, tokenizer, default_generation_config(tokenizer), self.folder
+            )
             if self.stop():
                 return None
             scores = self.objective.scores(loaded, self.recipe, data)
@@ -215,7 +231,7 @@ class Run:
 
     def _restore(self, trainer: Trainer) -> None:
         state = read_json(self.folder / RUN)["state"]
-        verify(self.folder / state)
+        verify_checksums(self.folder / state)
         self.progress = msgspec.convert(read_json(self.folder / state / STATE), Progress)
         trainer.restore(self.folder / state, self.progress.step)
 
@@ -241,7 +257,7 @@ class Run:
         if (data / "done.json").is_file() and read_json(data / "done.json") == mark:
             return
         shutil.rmtree(data, ignore_errors=True)
-        self.counts = Counts()
+        self.counts = CorpusCounts()
         left_out = self.objective.prepare(self.recipe, tokenizer, data, self.counts)
         write_file(data / "done.json", to_json(mark))
         if left_out:
@@ -269,9 +285,9 @@ class Run:
 def _check_trainable(init: LoadedModel) -> None:
     """Raise ConfigError for a model whose texts are framed otherwise than training frames them."""
     end = init.generation.end_id
-    usual = init.frame == ([], [end]) and init.writer is init.tokenizer
+    usual = init.special_affixes == ([], [end]) and init.target_tokenizer is init.tokenizer
     asks = [i for i in (init.generation.forced_bos_token_id,) if i is not None]
-    if not usual or asks or init.start_id != init.tokenizer.role("begin"):
+    if not usual or asks or init.decoder_start_id != init.tokenizer.role("begin"):
         raise ConfigError(
             f"--init: {init.folder} is a published model whose texts stand between tokens of its "
             "own, which training does not put there yet; models trained here, and published ones "

@@ -6,7 +6,7 @@ Steps count from 1. All climb linearly over `warmup` steps, to exactly 1 at step
 import math
 from collections.abc import Callable
 
-from ..registry import Table
+from ..registry import Registry
 
 Schedule = Callable[[int, int, int], float]
 
@@ -51,7 +51,7 @@ def warmup_stable_decay(step: int, warmup: int, steps: int) -> float:
     return 1 - math.sqrt(min(1.0, max(0, step - (steps - decay)) / decay))
 
 
-SCHEDULES: Table[Schedule] = Table(
+SCHEDULES: Registry[Schedule] = Registry(
     "schedule",
     {
         "constant": constant,

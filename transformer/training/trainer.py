@@ -18,8 +18,8 @@ from checkpoints import flatten_optimizer, load_tensors, save_tensors, unflatten
 from ..batch_loss import batch_loss
 from ..data import BatchLoader, Data
 from ..model import Transformer
-from .late import LateNumbers
-from .optimizers import OPTIMIZERS, RunningAverage, parameter_groups
+from .late import DeferredNumbers
+from .optimizers import EMA, OPTIMIZERS, parameter_groups
 from .precision import forward_precision, tf32_rounding
 from .recipe import Recipe
 from .schedules import SCHEDULES
@@ -70,10 +70,10 @@ class Trainer:
         self.schedule = SCHEDULES[training.schedule]
         groups = parameter_groups(model, training.weight_decay)
         self.optimizer = OPTIMIZERS[training.optimizer](groups, training)
-        self.average = RunningAverage(model, training.ema) if training.ema else None
+        self.average = EMA(model, training.ema) if training.ema else None
         self.steps_done = 0
         self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)
-        self._numbers = LateNumbers(self.device)
+        self._numbers = DeferredNumbers(self.device)
         self._pending: deque[_Pending] = deque()
         self._read_at = 0.0
         if training.compile:  # the function, not the module: names of weights stay as they are

@@ -16,8 +16,8 @@ from tests.models import tiny_model
 from tests.tokenizer.pretrained.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
 from tokenizer.errors import TokenizerOptionError
-from transformer.decoding import SEARCHES, SearchOptions, Task
-from transformer.decoding import write as write_texts
+from transformer.decoding import SEARCHES, Request, SearchOptions
+from transformer.decoding import decode_all as write_texts
 from transformer.decoding.constraints.grammar import (
     GRAMMARS,
     choices,
@@ -25,7 +25,7 @@ from transformer.decoding.constraints.grammar import (
     regular_expression,
 )
 from transformer.errors import ConfigError, MissingExtraError
-from transformer.loading import LoadedModel, generation_config
+from transformer.loading import LoadedModel, default_generation_config
 from transformer.pipelines.engines import plain_engine
 from transformer.pipelines.search_settings import grammar_constraint
 
@@ -38,7 +38,7 @@ EXTRA = 7  # ids of the model that its tokenizer does not have
 
 def loaded(tokenizer):
     model = tiny_model("decoder", vocab_size=tokenizer.largest_id + 1 + EXTRA, max_positions=300)
-    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+    return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
 
 
 def trained(kind, size=300):
@@ -61,10 +61,10 @@ def walk(model, constraint, chance, *, most=200, hurry=0.4):
         assert all(0 <= token < model.config.vocab_size for token in allowed)
         others = [token for token in allowed if token not in ends]
         if len(others) < len(allowed) and (not others or chance.random() < hurry):
-            return model.writer.decode(written)
+            return model.target_tokenizer.decode(written)
         if not others:
             return None
-        near = [token for token in others if model.writer.decode([token]) in closing]
+        near = [token for token in others if model.target_tokenizer.decode([token]) in closing]
         written.append(chance.choice(near if near and chance.random() < hurry else others))
     return None
 
@@ -111,21 +111,21 @@ def test_published_sentencepiece_models(tmp_path: Path, kind: str, options: dict
 def test_text_that_follows_a_prompt_keeps_its_first_space() -> None:
     model = trained("bpe")
     grammar = regular_expression(" ?(the|cat) mat")
-    prompt = model.writer.encode("the")
+    prompt = model.target_tokenizer.encode("the")
     chance, constraint = random.Random(2), grammar_constraint(grammar, model, continuing=True)
     seen = set()
     for _ in range(40):
         written: list[int] = []
         while model.generation.end_id not in (allowed := constraint(written).tolist()):
             written.append(chance.choice(allowed))
-        seen.add(model.writer.decode([*prompt, *written]))
+        seen.add(model.target_tokenizer.decode([*prompt, *written]))
     assert seen == {"the the mat", "thethe mat", "the cat mat", "thecat mat"}
 
 
 def test_a_space_that_decoding_leaves_out_at_the_end_ends_no_text() -> None:
     model = trained("bpe")
     steps = [decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    model.writer.backend.decoder = decoders.Sequence(
+    model.target_tokenizer.backend.decoder = decoders.Sequence(
         [*steps, decoders.Replace(Regex(r"(?<! ) +\z"), "")]
     )
     assert set(walks(model, choices(["the ", "the cat", "mat"]), 40)) == {"the cat", "mat"}
@@ -133,7 +133,7 @@ def test_a_space_that_decoding_leaves_out_at_the_end_ends_no_text() -> None:
 
 def test_a_tokenizer_whose_tokens_change_each_other_is_refused() -> None:
     model = trained("bpe")
-    model.writer.backend.decoder = decoders.CTC()
+    model.target_tokenizer.backend.decoder = decoders.CTC()
     with pytest.raises(TokenizerOptionError, match="a grammar cannot be kept with this tokenizer"):
         grammar_constraint(regular_expression("a"), model)
 
@@ -148,7 +148,7 @@ def test_no_token_of_the_model_begins_it() -> None:
 
 def test_the_end_is_allowed_exactly_where_the_text_may_end(letters: LoadedModel) -> None:
     constraint, end = grammar_constraint(choices(["a", "abc"]), letters), letters.generation.end_id
-    a, b, c = (letters.writer.encode(letter)[0] for letter in "abc")
+    a, b, c = (letters.target_tokenizer.encode(letter)[0] for letter in "abc")
     assert constraint([]).tolist() == [a]
     assert sorted(constraint([a]).tolist()) == sorted([b, end])
     assert constraint([a, b]).tolist() == [c]
@@ -160,7 +160,7 @@ def test_the_end_is_allowed_exactly_where_the_text_may_end(letters: LoadedModel)
 def test_all_spellings_of_a_text_are_allowed() -> None:
     model = trained("byte-bpe", 320)
     constraint = grammar_constraint(choices(["the cat"]), model)
-    tokenizer = model.writer
+    tokenizer = model.target_tokenizer
     begun = {tokenizer.decode([token]) for token in constraint([]).tolist()}
     assert {"t", "th", "the"} <= begun | {"th"}
     assert begun <= {"the cat"[:n] for n in range(1, 8)}
@@ -172,7 +172,7 @@ def test_the_order_of_questions_and_a_full_cache_change_nothing(
 ) -> None:
     grammar = regular_expression("[ab]{3,9}(c|de)*")
     texts = ["", "a", "ab", "aba", "abac", "bbbde", "bbbd", "aaaaaaaaa", "abacx", "bbbdec"]
-    questions = [letters.writer.encode(text) for text in texts]
+    questions = [letters.target_tokenizer.encode(text) for text in texts]
     answers = [grammar_constraint(grammar, letters)(question).tolist() for question in questions]
     monkeypatch.setattr("transformer.decoding.constraints.grammar._KEPT", 2)
     constraint = grammar_constraint(grammar, letters)
@@ -183,18 +183,18 @@ def test_the_order_of_questions_and_a_full_cache_change_nothing(
 
 def test_special_tokens_in_what_was_written_are_no_text(letters: LoadedModel) -> None:
     constraint = grammar_constraint(choices(["ab"]), letters)
-    begin = letters.writer.need("begin")
-    a, b = letters.writer.encode("ab")
+    begin = letters.target_tokenizer.require_role("begin")
+    a, b = letters.target_tokenizer.encode("ab")
     assert constraint([begin]).tolist() == [a]
     assert constraint([begin, a]).tolist() == [b]
 
 
 def test_a_first_token_that_the_model_forces_stands_before_the_text(letters: LoadedModel) -> None:
-    forced = letters.writer.need("begin")
+    forced = letters.target_tokenizer.require_role("begin")
     generation = msgspec.structs.replace(letters.generation, forced_bos_token_id=forced)
     constraint = grammar_constraint(choices(["ab"]), replace(letters, generation=generation))
     assert constraint([]).tolist() == [forced]
-    assert constraint([forced]).tolist() == letters.writer.encode("a")
+    assert constraint([forced]).tolist() == letters.target_tokenizer.encode("a")
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -202,13 +202,15 @@ def test_a_first_token_that_the_model_forces_stands_before_the_text(letters: Loa
 def test_a_text_that_cannot_go_on_is_no_hypothesis(name: str) -> None:
     """No token has a ξ: that is found out only where it must come."""
     model = trained("bpe")
-    task = Task(prompt=[2], limit=20, constraint=grammar_constraint(choices(["catξ"]), model))
+    task = Request(
+        prompt=[2], max_new_tokens=20, constraint=grammar_constraint(choices(["catξ"]), model)
+    )
     engine = plain_engine(model, name, SearchOptions(end=frozenset({3})))
     assert write_texts(*engine, [task]) == [[]]
 
 
 def test_several_ends_and_none(letters: LoadedModel) -> None:
-    (a,) = letters.writer.encode("a")
+    (a,) = letters.target_tokenizer.encode("a")
     assert sorted(grammar_constraint(choices(["a"]), letters, end={2, 3})([a]).tolist()) == [2, 3]
     assert grammar_constraint(choices(["a"]), letters, end=())([a]).tolist() == []
 
@@ -220,7 +222,7 @@ def test_masks_are_fast() -> None:
     from transformer.decoding.constraints.grammar import _Following, _Vocabulary
 
     model = trained("byte-bpe", 300)
-    words = _Vocabulary(model.writer, 300)
+    words = _Vocabulary(model.target_tokenizer, 300)
     words.first = words.later = words.later.repeat(107)
     words.blank = words.later == -1
     following = _Following(
@@ -254,12 +256,14 @@ def test_searches_through_a_random_model_write_the_schema(name: str) -> None:
     }
     constraint = grammar_constraint(json_schema(schema), model, end={3})
     options = SearchOptions(end=frozenset({3}), beam=3 if name == "beam" else 1, seed=1)
-    tasks = [Task(prompt=[token], limit=280, constraint=constraint) for token in (4, 9, 30)]
+    tasks = [
+        Request(prompt=[token], max_new_tokens=280, constraint=constraint) for token in (4, 9, 30)
+    ]
     read = 0
     for hypotheses in write_texts(*plain_engine(model, name, options), tasks):
         for hypothesis in hypotheses:
-            if hypothesis.reason == "end":
-                value = json.loads(model.writer.decode(hypothesis.ids))
+            if hypothesis.finish_reason == "end":
+                value = json.loads(model.target_tokenizer.decode(hypothesis.ids))
                 assert list(value) == ["name", "age", "tags"]
                 assert len(value["name"]) <= 3
                 assert 0 <= value["age"] <= 99

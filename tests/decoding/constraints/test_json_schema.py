@@ -15,7 +15,7 @@ from tokenizer import TrainingOptions, train_tokenizer
 from transformer.decoding.constraints.grammar import json_schema
 from transformer.decoding.constraints.json_schema import _KEPT, FORMATS
 from transformer.errors import ConfigError
-from transformer.loading import LoadedModel, generation_config
+from transformer.loading import LoadedModel, default_generation_config
 from transformer.pipelines.search_settings import grammar_constraint
 
 
@@ -23,13 +23,13 @@ from transformer.pipelines.search_settings import grammar_constraint
 def letters():
     tokenizer = train_tokenizer(["x"], TrainingOptions(kind="byte-bpe", vocab_size=260))
     model = tiny_model("decoder", vocab_size=260)
-    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path("nowhere"))
+    return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
 
 
 def sample(letters, schema, count=25, most=300):
     """Values of texts by chance that the schema lets through."""
     chance, constraint = random.Random(5), grammar_constraint(json_schema(schema), letters)
-    decode, end = letters.writer.decode, letters.generation.end_id
+    decode, end = letters.target_tokenizer.decode, letters.generation.end_id
     values = []
     for _ in range(count):
         written: list[int] = []
@@ -204,16 +204,22 @@ def test_no_name_can_be_spelled_around_its_schema(letters: LoadedModel) -> None:
         json_schema({"type": "object", "properties": {"a": {"type": "null"}}}), letters
     )
     for text, follows in (('{"b":1', "}"), ('{"a":', "n"), ('{"\\', '"')):
-        ids = letters.writer.encode(text)
-        assert letters.writer.encode(follows)[0] in constraint(ids).tolist()
-    assert letters.writer.encode("u")[0] not in constraint(letters.writer.encode('{"\\')).tolist()
-    assert letters.writer.encode("1")[0] not in constraint(letters.writer.encode('{"a":')).tolist()
+        ids = letters.target_tokenizer.encode(text)
+        assert letters.target_tokenizer.encode(follows)[0] in constraint(ids).tolist()
+    assert (
+        letters.target_tokenizer.encode("u")[0]
+        not in constraint(letters.target_tokenizer.encode('{"\\')).tolist()
+    )
+    assert (
+        letters.target_tokenizer.encode("1")[0]
+        not in constraint(letters.target_tokenizer.encode('{"a":')).tolist()
+    )
 
 
 def test_spaces_come_to_an_end(letters: LoadedModel) -> None:
     constraint = grammar_constraint(json_schema({"type": "array"}), letters)
-    (space,) = letters.writer.encode(" ")
-    opened = letters.writer.encode("[")
+    (space,) = letters.target_tokenizer.encode(" ")
+    opened = letters.target_tokenizer.encode("[")
     assert space in constraint(opened + [space] * 31).tolist()
     assert space not in constraint(opened + [space] * 32).tolist()
 

@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from tests.decoding.tables import END, TableStepper, tree
-from transformer.decoding import SEARCHES, SearchOptions, Task, write
-from transformer.decoding.constraints.phrase_coverage import Coverage
-from transformer.decoding.search.beam import spread
+from transformer.decoding import SEARCHES, Request, SearchOptions, decode_all
+from transformer.decoding.constraints.phrase_coverage import PhraseCoverage
+from transformer.decoding.search.beam import allocate_beams
 
 A, B, C = 1, 2, 3
 
 
 def search(table, phrases, *, limit=10, beam=4, stepper=None, prefix=(), **options):
-    task = Task(prompt=[9], limit=limit, phrases=phrases, prefix=prefix)
+    task = Request(prompt=[9], max_new_tokens=limit, phrases=phrases, prefix=prefix)
     asked = SearchOptions(end=frozenset({END}), beam=beam, **options)
-    (found,) = write(stepper or TableStepper(table, size=4), SEARCHES["beam"](asked), [task])
+    (found,) = decode_all(stepper or TableStepper(table, size=4), SEARCHES["beam"](asked), [task])
     return found
 
 
@@ -68,7 +68,7 @@ def test_a_phrase_of_one_token_bends_the_text() -> None:
     """With B there are AB (0.06), B (0.08), BA (0.2) and BC (0.12)."""
     assert search(LIKES_AC, [])[0].ids == [A, C]
     (found,) = search(LIKES_AC, [[B]])
-    assert (found.ids, found.reason) == ([B, A], "end")
+    assert (found.ids, found.finish_reason) == ([B, A], "end")
     assert math.exp(sum(found.log_probabilities)) == pytest.approx(0.2)
     texts = search(LIKES_AC, [[B]], n_best=4, length_penalty=0.0)
     assert [h.ids for h in texts] == [[B, A], [B, C], [B], [A, B]]
@@ -176,10 +176,13 @@ def test_batches_change_nothing(groups: int) -> None:
         table = random_table(seed)
         every = [[], [[B]], [], [[A, C], [B]], [[C, C, C]], [[A, A], [A, A]]]
         limits = [6, 4, 9, 7, 5, 3]
-        some = [Task(prompt=[9], limit=n, phrases=p) for n, p in zip(limits, every, strict=True)]
-        together = write(TableStepper(table, size=4), SEARCHES["beam"](asked), some)
+        some = [
+            Request(prompt=[9], max_new_tokens=n, phrases=p)
+            for n, p in zip(limits, every, strict=True)
+        ]
+        together = decode_all(TableStepper(table, size=4), SEARCHES["beam"](asked), some)
         for task, found in zip(some, together, strict=True):
-            (alone,) = write(TableStepper(table, size=4), SEARCHES["beam"](asked), [task])
+            (alone,) = decode_all(TableStepper(table, size=4), SEARCHES["beam"](asked), [task])
             assert [h.ids for h in alone] == [h.ids for h in found]
             assert [h.score for h in alone] == pytest.approx([h.score for h in found])
 
@@ -191,26 +194,26 @@ def test_coverage_is_what_trying_all_places_says(seed: int) -> None:
         [chance.choice([A, B]) for _ in range(chance.randint(1, 3))]
         for _ in range(chance.randint(1, 4))
     ]
-    coverage, text = Coverage.begin(phrases), []
+    coverage, text = PhraseCoverage.begin(phrases), []
     assert coverage is not None
     while len(text) < 14:
         assert coverage.done is holds(text, phrases)
         assert coverage.done is (coverage.missing == 0)
         if not coverage.done:  # some token that is asked for brings the text one token further
-            further = [coverage.grown(token).missing for token in coverage.next]
+            further = [coverage.advance(token).missing for token in coverage.next_tokens]
             assert min(further) == coverage.missing - 1
-            others = [coverage.grown(token).missing for token in (A, B, C)]
+            others = [coverage.advance(token).missing for token in (A, B, C)]
             assert min(others) == coverage.missing - 1
         text.append(chance.choice([A, B, B, C] if seed % 2 else [A, B]))
-        coverage = coverage.grown(text[-1])
+        coverage = coverage.advance(text[-1])
 
 
 def test_beams_are_kept_of_each_number_of_missing_tokens_in_turn() -> None:
     """The best of those that miss none, one, two; then the second best of each."""
 
     def pair(missing: int, total: float):
-        coverage = Coverage.begin([[A]] * missing) if missing else None
-        return missing, SimpleNamespace(coverage=coverage, sum=total)
+        coverage = PhraseCoverage.begin([[A]] * missing) if missing else None
+        return missing, SimpleNamespace(coverage=coverage, score=total)
 
     going = [pair(0, -1.0), pair(0, -2.0), pair(0, -3.0), pair(1, -4.0), pair(1, -5.0),
              pair(2, -2.5), pair(2, -9.0)]  # fmt: skip
@@ -220,20 +223,20 @@ def test_beams_are_kept_of_each_number_of_missing_tokens_in_turn() -> None:
         (3, [(0, -1.0), (2, -2.5), (1, -4.0)]),
         (5, [(0, -1.0), (0, -2.0), (2, -2.5), (1, -4.0), (1, -5.0)]),
     ):
-        assert [(missing, beam.sum) for missing, beam in spread(going, beams)] == wanted
-    assert len(spread(going, 99)) == 7
+        assert [(missing, beam.score) for missing, beam in allocate_beams(going, beams)] == wanted
+    assert len(allocate_beams(going, 99)) == 7
 
 
 def test_nothing_asked_is_no_coverage() -> None:
-    assert Coverage.begin([]) is None
-    assert Coverage.begin([[], ()]) is None
+    assert PhraseCoverage.begin([]) is None
+    assert PhraseCoverage.begin([[], ()]) is None
 
 
 def test_many_phrases_and_a_long_text_stay_quick() -> None:
     generator = torch.Generator().manual_seed(1)
     phrases = torch.randint(0, 4, (12, 3), generator=generator).tolist()
-    coverage = Coverage.begin(phrases)
+    coverage = PhraseCoverage.begin(phrases)
     for token in torch.randint(0, 4, (600,), generator=generator).tolist():
-        coverage = coverage.grown(token)
+        coverage = coverage.advance(token)
         assert all(len(states) <= 64 for states in coverage.reached)
     assert coverage.done

@@ -9,10 +9,14 @@ import torch
 from tests.decoding.tables import STEPPERS, TableStepper
 from tests.tokenizer.pretrained.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
-from transformer.decoding import SEARCHES, SearchOptions, Task
-from transformer.decoding import write as write_texts
-from transformer.decoding.constraints.stop_strings import Holdback, cut, stop_at
-from transformer.decoding.request import Before, Row
+from transformer.decoding import SEARCHES, Request, SearchOptions
+from transformer.decoding import decode_all as write_texts
+from transformer.decoding.constraints.stop_strings import (
+    StopStringBuffer,
+    stop_condition,
+    truncate_at_stop,
+)
+from transformer.decoding.request import PreviousContext, SequenceState
 from transformer.errors import ConfigError
 
 LINES = ["the cat sat on the mat, a bat: no!", "é 日本 🙂 stop it. END\n\nQ: x"] * 9
@@ -44,16 +48,16 @@ def test_a_string_is_found_with_the_token_that_completes_it(tokenizer, continuin
     words = [*LINES[0].split(), *LINES[1].split(), "🙂", "日本", "ξψ", "!the", "\n\n"]
     for _ in range(60):
         strings = chance.sample(STRINGS, 2)
-        stops = stop_at(strings, tokenizer, continuing=continuing)
+        stops = stop_condition(strings, tokenizer, continuing=continuing)
         text = " ".join(chance.choice(words) for _ in range(30))
         prompt, ids = tokenizer.encode("the cat sat on the mat 🙂"), tokenizer.encode(text)
         if chance.random() < 0.3:
             ids = [chance.choice(ids) for _ in ids]
         for length in range(1, len(ids) + 1):
-            row = Row(Task(prompt=prompt, limit=99), ids[:length])
+            row = SequenceState(Request(prompt=prompt, max_new_tokens=99), ids[:length])
             shown = tokenizer.decode(ids[:length])
             if continuing:
-                shown = tokenizer.decode(row.tokens())[len(tokenizer.decode(prompt)) :]
+                shown = tokenizer.decode(row.all_ids())[len(tokenizer.decode(prompt)) :]
             there = any(string in shown for string in strings)
             assert stops(row) is there, (strings, shown)
             if there:
@@ -68,18 +72,18 @@ def test_a_string_may_begin_before_a_full_context_was_cut(tokenizer, forgotten: 
     ids = tokenizer.encode("the cat sat on the mat, a bat: no! the cat sat on the mat")
     found = 0
     for place in range(forgotten + 1, len(ids)):
-        before = Before([4], ids[:place], [0.0] * place)
+        before = PreviousContext([4], ids[:place], [0.0] * place)
         for length in range(1, min(8, len(ids) - place)):
-            task = Task(prompt=ids[forgotten:place], limit=99, before=before)
-            row = Row(task, ids[place : place + length])
-            new = tokenizer.decode(row.tokens())
-            old = tokenizer.decode(row.tokens()[:-1])
+            task = Request(prompt=ids[forgotten:place], max_new_tokens=99, previous_context=before)
+            row = SequenceState(task, ids[place : place + length])
+            new = tokenizer.decode(row.all_ids())
+            old = tokenizer.decode(row.all_ids()[:-1])
             for string in ("at s", "sat on", "no!"):
                 if string in new and string not in old:
-                    assert stop_at([string], tokenizer)(row), (string, old, new)
+                    assert stop_condition([string], tokenizer)(row), (string, old, new)
                     found += 1
                 elif string not in new:
-                    assert not stop_at([string], tokenizer)(row)
+                    assert not stop_condition([string], tokenizer)(row)
     assert found > 0
 
 
@@ -88,11 +92,13 @@ def test_strings_among_halves_of_characters(tokenizer) -> None:
     chance, signs = random.Random(3), sorted({*tokenizer.encode("🙂 日本 é ab 🙂b")})
     for _ in range(60):
         strings = chance.sample(["b", "🙂", "éa", "日", "ab ab a", "本 🙂 é", "\ufffdb"], 2)
-        stops, ids = stop_at(strings, tokenizer), chance.choices(signs, k=40)
+        stops, ids = stop_condition(strings, tokenizer), chance.choices(signs, k=40)
         for length in range(1, len(ids) + 1):
             text = tokenizer.decode(ids[:length])
             there = any(string in text for string in strings)
-            assert stops(Row(Task(prompt=[4], limit=99), ids[:length])) is there, (strings, text)
+            assert (
+                stops(SequenceState(Request(prompt=[4], max_new_tokens=99), ids[:length])) is there
+            ), (strings, text)
             if there:
                 break
 
@@ -102,10 +108,10 @@ def test_strings_among_halves_of_characters(tokenizer) -> None:
 def test_a_string_may_be_many_times_as_many_tokens(tokenizer, lead: str, length: int) -> None:
     """Letters that no tokenizer has learnt are two tokens each where they are bytes."""
     string = ("ξψ" * length)[:length]
-    stops, ids = stop_at([string], tokenizer), tokenizer.encode(f"{lead}{'ψξ' * 20}")
+    stops, ids = stop_condition([string], tokenizer), tokenizer.encode(f"{lead}{'ψξ' * 20}")
     for count in range(1, len(ids) + 1):
         there = string in tokenizer.decode(ids[:count])
-        assert stops(Row(Task(prompt=[4], limit=99), ids[:count])) is there
+        assert stops(SequenceState(Request(prompt=[4], max_new_tokens=99), ids[:count])) is there
         if there:
             break
 
@@ -116,15 +122,15 @@ def test_a_search_ends_with_the_reason_stop(name: str) -> None:
     tokenizer = train_tokenizer(LINES, TrainingOptions(kind="byte-bpe", vocab_size=300))
     ids = tokenizer.encode("the cat sat on the mat")
     table = lambda tokens: {ids[len(tokens)] if len(tokens) < len(ids) else 3: 1.0}  # noqa: E731
-    options = SearchOptions(end=frozenset({3}), stop=stop_at(["t sa", "mat"], tokenizer))
-    task = Task(prompt=[0], limit=30)
+    options = SearchOptions(end=frozenset({3}), stop=stop_condition(["t sa", "mat"], tokenizer))
+    task = Request(prompt=[0], max_new_tokens=30)
     stepper = STEPPERS.get(name, TableStepper)(table, size=tokenizer.vocab_size)
     (((found),),) = write_texts(stepper, SEARCHES[name](options), [task])
     text = tokenizer.decode(found.ids)
-    assert (found.reason, found.finished) == ("stop", True)
+    assert (found.finish_reason, found.finished) == ("stop", True)
     assert "t sa" in text
     assert "t sa" not in tokenizer.decode(found.ids[:-1])
-    assert cut(text, ["t sa", "mat"]) == "the ca"
+    assert truncate_at_stop(text, ["t sa", "mat"]) == "the ca"
 
 
 def test_only_the_end_of_a_long_text_is_decoded() -> None:
@@ -133,7 +139,9 @@ def test_only_the_end_of_a_long_text_is_decoded() -> None:
     lengths: list[int] = []
     decode = tokenizer.decode
     tokenizer.decode = lambda ids: lengths.append(len(ids)) or decode(ids)  # type: ignore
-    assert not stop_at(["END"], tokenizer)(Row(Task(prompt=[2], limit=1), ids))
+    assert not stop_condition(["END"], tokenizer)(
+        SequenceState(Request(prompt=[2], max_new_tokens=1), ids)
+    )
     assert max(lengths) < 40
 
 
@@ -150,7 +158,7 @@ def test_only_the_end_of_a_long_text_is_decoded() -> None:
     ],
 )
 def test_texts_are_cut_where_the_first_string_begins(text, strings, left) -> None:
-    assert cut(text, strings) == left
+    assert truncate_at_stop(text, strings) == left
 
 
 @pytest.mark.parametrize(
@@ -168,12 +176,12 @@ def test_texts_are_cut_where_the_first_string_begins(text, strings, left) -> Non
     ],
 )
 def test_what_may_begin_a_string_is_held_back(strings, pieces, shown) -> None:
-    holdback = Holdback(strings)
+    holdback = StopStringBuffer(strings)
     assert [holdback.feed(piece) for piece in pieces] == shown
 
 
 def test_what_was_held_back_comes_at_the_end() -> None:
-    holdback = Holdback(["END", "NDX"])
+    holdback = StopStringBuffer(["END", "NDX"])
     assert (holdback.feed("the EN"), holdback.flush(), holdback.flush()) == ("the ", "EN", "")
     assert not holdback.stopped
 
@@ -187,22 +195,26 @@ def test_shown_is_what_cutting_leaves_and_nothing_is_lost(seed: int) -> None:
         return "".join(chance.choice("ab") for _ in range(chance.randint(1, most)))
 
     strings = [some(5) for _ in range(chance.randint(1, 3))]
-    holdback, shown, text = Holdback(strings), "", ""
+    holdback, shown, text = StopStringBuffer(strings), "", ""
     for _ in range(12):
         piece = some(3)
         text += "" if holdback.stopped else piece
         shown += holdback.feed(piece)
-        assert cut(text, strings).startswith(shown)
+        assert truncate_at_stop(text, strings).startswith(shown)
         endings = [text[n:] for n in range(len(shown), len(text))]
         assert holdback.stopped or text == shown + (endings[0] if endings else "")
         if not holdback.stopped and endings:  # held back only while it must be
             assert any(string.startswith(endings[0]) for string in strings)
         assert holdback.stopped is any(string in text for string in strings)
-    assert shown + holdback.flush() == cut(text, strings)
+    assert shown + holdback.flush() == truncate_at_stop(text, strings)
 
 
 @pytest.mark.parametrize("strings", [[], [""], ["a", ""]])
 def test_no_strings_and_empty_ones_are_refused(strings, tokenizer) -> None:
-    for make in (Holdback, lambda some: cut("a", some), lambda some: stop_at(some, tokenizer)):
+    for make in (
+        StopStringBuffer,
+        lambda some: truncate_at_stop("a", some),
+        lambda some: stop_condition(some, tokenizer),
+    ):
         with pytest.raises(ConfigError, match="there must be some, and none empty"):
             make(strings)

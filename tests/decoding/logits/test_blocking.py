@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from transformer.decoding.logits.processors import PROCESSORS, Chain
-from transformer.decoding.request import Before, Row, Task
+from transformer.decoding.logits.processors import PROCESSORS, LogitsProcessorList
+from transformer.decoding.request import PreviousContext, Request, SequenceState
 
 END = 0
 LOGITS_RV = torch.tensor([[1.0, 2.0, -3.0, 4.0, 5.0]])
@@ -16,14 +16,14 @@ LOGITS_RV = torch.tensor([[1.0, 2.0, -3.0, 4.0, 5.0]])
 
 def allowed(written: list[int], **asked: object) -> list[int]:
     """What may come next in a text of which something is asked."""
-    row = Row(Task(**{"prompt": [1], "limit": 9, **asked}), written)
-    found = PROCESSORS["task-rules"]([END])(LOGITS_RV, [row])
+    row = SequenceState(Request(**{"prompt": [1], "max_new_tokens": 9, **asked}), written)
+    found = PROCESSORS["request-constraints"]([END])(LOGITS_RV, [row])
     return found[0].isfinite().nonzero().flatten().tolist()
 
 
-def went_on(*ids: int) -> Before:
+def went_on(*ids: int) -> PreviousContext:
     """A text whose beginning a full context has forgotten."""
-    return Before([1], list(ids), [0.0] * len(ids))
+    return PreviousContext([1], list(ids), [0.0] * len(ids))
 
 
 @pytest.mark.parametrize(
@@ -32,33 +32,33 @@ def went_on(*ids: int) -> Before:
      ([4], went_on(2), True), ([], went_on(2), False)],
 )  # fmt: skip
 def test_a_text_ends_with_its_least_tokens_wherever_they_were_written(
-    written: list[int], before: Before | None, ends: bool
+    written: list[int], before: PreviousContext | None, ends: bool
 ) -> None:
-    assert (END in allowed(written, least=2, before=before)) is ends
+    assert (END in allowed(written, min_new_tokens=2, previous_context=before)) is ends
 
 
 def test_a_first_token_is_forced_once_and_with_certainty() -> None:
-    assert allowed([], first=3) == [3]
-    assert allowed([3], first=3) == [0, 1, 2, 3, 4]
-    row = Row(Task(prompt=[1], limit=9, first=3), [])
-    assert PROCESSORS["task-rules"]([END])(LOGITS_RV, [row])[0, 3] == 0
+    assert allowed([], forced_first=3) == [3]
+    assert allowed([3], forced_first=3) == [0, 1, 2, 3, 4]
+    row = SequenceState(Request(prompt=[1], max_new_tokens=9, forced_first=3), [])
+    assert PROCESSORS["request-constraints"]([END])(LOGITS_RV, [row])[0, 3] == 0
 
 
 @pytest.mark.parametrize("first", [None, 3])
 def test_a_prefix_follows_a_forced_first_token(first: int | None) -> None:
     begun = [] if first is None else [first]
-    asked = {"first": first, "prefix": [4, 2]}
+    asked = {"forced_first": first, "prefix": [4, 2]}
     assert allowed(begun, **asked) == [4]
     assert allowed([*begun, 4], **asked) == [2]
     assert allowed([*begun, 4, 2], **asked) == [0, 1, 2, 3, 4]
 
 
 def test_a_prefix_wins_over_all_rules_and_keeps_the_models_logits() -> None:
-    asked = {"prefix": [END, END], "least": 5, "no_repeat": 1, "prompt": [END]}
+    asked = {"prefix": [END, END], "min_new_tokens": 5, "no_repeat_ngram_size": 1, "prompt": [END]}
     asked["constraint"] = lambda _: torch.tensor([2])
     for written in ([], [END]):
-        row = Row(Task(limit=9, **asked), written)
-        found = PROCESSORS["task-rules"]([END])(LOGITS_RV, [row])
+        row = SequenceState(Request(max_new_tokens=9, **asked), written)
+        found = PROCESSORS["request-constraints"]([END])(LOGITS_RV, [row])
         assert found[0].tolist() == [1.0, *[-math.inf] * 4]
     assert allowed([END, END], **asked) == [2]
 
@@ -71,37 +71,43 @@ def test_a_constraint_sees_all_that_was_written_and_nothing_else() -> None:
         return torch.tensor([3, 4])
 
     assert allowed([2], constraint=rule) == [3, 4]
-    assert allowed([2], constraint=rule, before=went_on(3, 4)) == [3, 4]
+    assert allowed([2], constraint=rule, previous_context=went_on(3, 4)) == [3, 4]
     assert seen == [[2], [3, 4, 2]]
 
 
 def test_a_text_may_be_asked_not_to_repeat_itself() -> None:
-    assert allowed([2, 3, 2], no_repeat=2) == [0, 1, 2, 4]
-    assert allowed([2, 3, 2], no_repeat=3) == [0, 1, 2, 3, 4]
+    assert allowed([2, 3, 2], no_repeat_ngram_size=2) == [0, 1, 2, 4]
+    assert allowed([2, 3, 2], no_repeat_ngram_size=3) == [0, 1, 2, 3, 4]
 
 
 def test_rules_change_no_other_row_and_not_their_input() -> None:
     logits_RV = LOGITS_RV.repeat(3, 1)
-    rows = [Row(Task(prompt=[1], limit=9, **some), []) for some in ({}, {"first": 2}, {"least": 1})]
-    found = PROCESSORS["task-rules"]([END])(logits_RV, rows)
+    rows = [
+        SequenceState(Request(prompt=[1], max_new_tokens=9, **some), [])
+        for some in ({}, {"forced_first": 2}, {"min_new_tokens": 1})
+    ]
+    found = PROCESSORS["request-constraints"]([END])(logits_RV, rows)
     assert torch.equal(found[0], LOGITS_RV[0])
     assert torch.equal(logits_RV, LOGITS_RV.repeat(3, 1))
     assert found[2].isinf().nonzero().flatten().tolist() == [END]
 
 
 def test_rules_wake_a_chain_that_has_no_processors() -> None:
-    chain = Chain({}, [END])
-    rows = [Row(Task(prompt=[1], limit=9), []), Row(Task(prompt=[1], limit=9, first=2), [])]
-    assert chain.idle(rows[:1])
-    assert not chain.idle(rows)
+    chain = LogitsProcessorList({}, [END])
+    rows = [
+        SequenceState(Request(prompt=[1], max_new_tokens=9), []),
+        SequenceState(Request(prompt=[1], max_new_tokens=9, forced_first=2), []),
+    ]
+    assert chain.is_noop(rows[:1])
+    assert not chain.is_noop(rows)
     assert chain(LOGITS_RV, rows[:1]) is LOGITS_RV
-    assert not Chain({"top-k": 1}).idle(rows[:1])
+    assert not LogitsProcessorList({"top-k": 1}).is_noop(rows[:1])
 
 
 def test_what_is_suppressed_second_may_come_first() -> None:
     process = PROCESSORS["suppress-first"]((1, [0]))
     for written, forbidden in (([], []), ([3], [0]), ([3, 3], [])):
-        found = process(LOGITS_RV, [Row(Task(prompt=[1], limit=9), written)])
+        found = process(LOGITS_RV, [SequenceState(Request(prompt=[1], max_new_tokens=9), written)])
         assert found[0].isinf().nonzero().flatten().tolist() == forbidden
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.generation import logits_process as references
 
 from transformer.decoding.logits.processors import PROCESSORS
-from transformer.decoding.request import Row, Task
+from transformer.decoding.request import Request, SequenceState
 
 Reference = Callable[[Tensor, Tensor], Tensor]
 VOCABULARY, BIASES = 9, [([3], 0.7), ([4], -2.0), ([2, 4], 1.5), ([1, 4], -0.5), ([1, 2, 3], 4.0)]
@@ -80,7 +80,7 @@ REFERENCES: dict[str, tuple[Any, Callable[[], Reference]]] = {
         (0, [2, 7]),
         lambda: references.SuppressTokensAtBeginLogitsProcessor([2, 7], 1),
     ),
-    "task-rules": ([], lambda: lambda ids_RT, logits_RV: logits_RV),
+    "request-constraints": ([], lambda: lambda ids_RT, logits_RV: logits_RV),
     "top-n-sigma": (0.8, lambda: top_n_sigma(0.8)),
     "temperature": (0.7, lambda: references.TemperatureLogitsWarper(0.7)),
     "top-k": (3, lambda: references.TopKLogitsWarper(3)),
@@ -114,14 +114,14 @@ def test_processors_do_what_those_of_transformers_do(name: str, some_forbidden: 
             value, make = REFERENCES[name]
         logits_RV = distribution(some_forbidden=some_forbidden)
         rows = [
-            Row(Task(prompt=ids[:1], limit=7, source=source), ids[1:])
+            SequenceState(Request(prompt=ids[:1], max_new_tokens=7, source=source), ids[1:])
             for ids, source in zip(ids_RT.tolist(), sources_RS.tolist(), strict=True)
         ]
         found, wanted = PROCESSORS[name](value)(logits_RV, rows), make()(ids_RT, logits_RV.clone())
         assert torch.equal(found.isneginf(), wanted.isneginf())
         torch.testing.assert_close(found.softmax(-1), wanted.softmax(-1), atol=1e-6, rtol=0)
         changed |= not torch.equal(found, logits_RV)
-    assert changed == (name != "task-rules")
+    assert changed == (name != "request-constraints")
 
 
 @pytest.mark.parametrize("name", OF_SOURCE)
@@ -130,7 +130,10 @@ def test_a_prompt_is_the_source_where_there_is_no_encoder(name: str) -> None:
     value, make = OF_SOURCE[name]
     for length in range(1, 8):
         ids_RT, logits_RV = torch.randint(1, 5, (6, 4 + length)), distribution(some_forbidden=False)
-        rows = [Row(Task(prompt=ids[:4], limit=9), ids[4:]) for ids in ids_RT.tolist()]
+        rows = [
+            SequenceState(Request(prompt=ids[:4], max_new_tokens=9), ids[4:])
+            for ids in ids_RT.tolist()
+        ]
         found = PROCESSORS[name](value)(logits_RV, rows)
         wanted = make(ids_RT[:, :4])(ids_RT, logits_RV.clone())
         torch.testing.assert_close(found, wanted)
@@ -142,7 +145,10 @@ def test_ngrams_of_any_size_are_those_of_transformers(size: int) -> None:
     for length in range(1, 6):
         ids_RT, sources_RS = torch.randint(1, 4, (6, length)), torch.randint(1, 4, (6, 9))
         pairs = zip(ids_RT.tolist(), sources_RS.tolist(), strict=True)
-        rows = [Row(Task(prompt=ids[:1], limit=9, source=s), ids[1:]) for ids, s in pairs]
+        rows = [
+            SequenceState(Request(prompt=ids[:1], max_new_tokens=9, source=s), ids[1:])
+            for ids, s in pairs
+        ]
         logits_RV = distribution(some_forbidden=False)
         for name, theirs in {
             "no-repeat-ngram": references.NoRepeatNGramLogitsProcessor(size),

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from transformer.decoding.logits.processors import PROCESSORS, Chain
-from transformer.decoding.request import Row, Task
+from transformer.decoding.logits.processors import PROCESSORS, LogitsProcessorList
+from transformer.decoding.request import Request, SequenceState
 from transformer.loading import GenerationConfig
-from transformer.loading.generation_config import read_generation
+from transformer.loading.generation_config import read_generation_config
 from transformer.pipelines.search_settings import model_processors
 
 # The prompt is [1]; written are [2] of a source [4, 2, 2], and [3, 4, 3] of none.
 ROWS = [
-    Row(Task(prompt=[1], limit=9, source=[4, 2, 2]), [2]),
-    Row(Task(prompt=[1], limit=9), [3, 4, 3]),
+    SequenceState(Request(prompt=[1], max_new_tokens=9, source=[4, 2, 2]), [2]),
+    SequenceState(Request(prompt=[1], max_new_tokens=9), [3, 4, 3]),
 ]
 LOGITS_RV = torch.tensor([[1.0, 2.0, -3.0, 4.0, 5.0], [1.0, -2.0, 3.0, 4.0, -5.0]])
 
@@ -51,13 +51,13 @@ def test_what_is_added(name: str, value: Any, wanted: list[list[float]]) -> None
 
 
 def test_nothing_is_added_before_anything_is_written() -> None:
-    rows = [Row(Task(prompt=[1, 2, 2], limit=9), [])] * 2
+    rows = [SequenceState(Request(prompt=[1, 2, 2], max_new_tokens=9), [])] * 2
     for name in ("presence-penalty", "frequency-penalty"):
         assert torch.equal(PROCESSORS[name](1.0)(LOGITS_RV, rows), LOGITS_RV)
 
 
 def test_a_source_of_another_vocabulary_has_no_effect_beyond_ours() -> None:
-    rows = [Row(Task(prompt=[1], limit=9, source=[4, 99, 4, 5]), [4])] * 2
+    rows = [SequenceState(Request(prompt=[1], max_new_tokens=9, source=[4, 99, 4, 5]), [4])] * 2
     found = PROCESSORS["encoder-repetition-penalty"](2.0)(LOGITS_RV, rows)
     assert found.tolist() == [[1, 2, -3, 4, 10], [1, -2, 3, 4, -2.5]]
     assert torch.equal(PROCESSORS["encoder-no-repeat-ngram"](2)(LOGITS_RV, rows), LOGITS_RV)
@@ -65,7 +65,7 @@ def test_a_source_of_another_vocabulary_has_no_effect_beyond_ours() -> None:
 
 def test_penalties_of_what_is_forbidden_leave_it_so() -> None:
     forbidden_RV = torch.full((2, 5), -math.inf)
-    process = Chain(
+    process = LogitsProcessorList(
         {
             "sequence-bias": [([2], 3.0), ([3, 4], 1.0)],
             "token-bias": {2: -math.inf, 3: 1e9},
@@ -81,7 +81,7 @@ def test_penalties_of_what_is_forbidden_leave_it_so() -> None:
 
 def test_a_decay_that_goes_on_for_long_ends_the_text_and_stays_finite() -> None:
     """1000^400 is more than any float can hold."""
-    rows = [Row(Task(prompt=[1], limit=999), [2] * 400)] * 2
+    rows = [SequenceState(Request(prompt=[1], max_new_tokens=999), [2] * 400)] * 2
     found = PROCESSORS["length-decay"]((0, 1000.0, [2]))(LOGITS_RV, rows)
     assert found.softmax(dim=-1)[:, 2].tolist() == [1, 1]
 
@@ -151,7 +151,9 @@ def test_a_published_model_is_obeyed_but_for_its_sampling(tmp_path: Path) -> Non
         "eta_cutoff": 2e-3,
     }
     (tmp_path / "generation_config.json").write_text(json.dumps(asked))
-    config = read_generation(tmp_path, {}, None, 37)  # its end is told, so no tokenizer is asked
+    config = read_generation_config(
+        tmp_path, {}, None, 37
+    )  # its end is told, so no tokenizer is asked
     assert model_processors(config) == {
         "sequence-bias": [([4, 5], -2.0), ([6], 1.0)],
         "encoder-repetition-penalty": 1.2,

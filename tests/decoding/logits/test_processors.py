@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from transformer.decoding.logits.processors import PROCESSORS, Chain
-from transformer.decoding.request import Row, Task
+from transformer.decoding.logits.processors import PROCESSORS, LogitsProcessorList
+from transformer.decoding.request import Request, SequenceState
 
 CHANCES = [0.4, 0.3, 0.2, 0.06, 0.04]
 LOGITS_RV = torch.tensor([CHANCES, CHANCES[::-1]]).log() + 3.0
 
 
 def after(**values: float) -> list[list[float]]:
-    process = Chain({name.replace("_", "-"): value for name, value in values.items()})
+    process = LogitsProcessorList({name.replace("_", "-"): value for name, value in values.items()})
     rounded = process(LOGITS_RV, []).softmax(dim=-1)
     return [[round(p, 4) for p in row] for row in rounded.tolist()]
 
@@ -86,8 +86,8 @@ def test_a_certain_token_stays_and_a_stuck_row_stays_stuck(name: str) -> None:
 
 # The rows have written [2] and [3, 4, 3] after their prompt [1]; the first has a source.
 ROWS = [
-    Row(Task(prompt=[1], limit=9, source=[4, 2, 0, 2]), [2]),
-    Row(Task(prompt=[1], limit=4), [3, 4, 3]),
+    SequenceState(Request(prompt=[1], max_new_tokens=9, source=[4, 2, 0, 2]), [2]),
+    SequenceState(Request(prompt=[1], max_new_tokens=4), [3, 4, 3]),
 ]
 VALUES: dict[str, Any] = {
     "bad-words": [[0], [4, 3, 2]],
@@ -97,7 +97,7 @@ VALUES: dict[str, Any] = {
     "suppress-first": (1, [0]),
     "no-repeat-ngram": 2,
     "encoder-no-repeat-ngram": 2,
-    "task-rules": [0],
+    "request-constraints": [0],
     "sequence-bias": [([2], 1.0), ([4, 3, 1], -math.inf)],
     "token-bias": {2: 1.0, 4: -math.inf},
     "length-decay": (1, 1.5, [0]),
@@ -128,7 +128,7 @@ def test_what_may_not_follow_what_was_written(name: str) -> None:
 
 
 def test_a_forced_first_token_is_certain() -> None:
-    found = PROCESSORS["forced-first"](3)(LOGITS_RV, [Row(ROWS[0].task, []), ROWS[1]])
+    found = PROCESSORS["forced-first"](3)(LOGITS_RV, [SequenceState(ROWS[0].request, []), ROWS[1]])
     assert found.softmax(dim=-1)[0].tolist() == [0, 0, 0, 1, 0]
     assert torch.equal(found[1], LOGITS_RV[1])
 

@@ -12,9 +12,9 @@ from tests.decoding.tables import END, TableStepper, tree
 from tests.decoding.test_search import A, B, C, random_table, search
 from tests.models import tiny_model
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, SearchOptions, Task, write
-from transformer.decoding.request import Before, Hypothesis, Row, joined
-from transformer.decoding.search.tokenwise import Text, close_gaps
+from transformer.decoding import SEARCHES, Request, SearchOptions, decode_all
+from transformer.decoding.request import Hypothesis, PreviousContext, SequenceState, concatenate
+from transformer.decoding.search.tokenwise import ActiveSequence, compact_rows
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.errors import ConfigError
 from transformer.loading import GenerationConfig, LoadedModel
@@ -113,9 +113,9 @@ def test_logits_need_not_be_normalised(name: str) -> None:
     processors = {} if name != "beam" else {"repetition-penalty": 1.5}
     options = SearchOptions(end=frozenset({END}), beam=3 if name == "beam" else 1,
                             processors=processors)  # fmt: skip
-    table, task = random_table(5), Task(prompt=[9], limit=6)
+    table, task = random_table(5), Request(prompt=[9], max_new_tokens=6)
     found, wanted = (
-        write(make(table, size=4), SEARCHES[name](options), [task])[0][0]
+        decode_all(make(table, size=4), SEARCHES[name](options), [task])[0][0]
         for make in (Shifted, TableStepper)
     )
     assert found.ids == wanted.ids
@@ -156,39 +156,40 @@ def test_texts_that_follow_one_another_are_one() -> None:
     second = Hypothesis([B, C], 0.0, [-3.0, -4.0], "length")
     third = Hypothesis([C], 0.0, [-0.5, -0.5], "end", END)
     options = SearchOptions(end=frozenset({END}))
-    found = joined([first, second, third], options)
-    assert (found.ids, found.end, found.reason) == ([A, END, B, C, C], END, "length")
+    found = concatenate([first, second, third], options)
+    assert (found.ids, found.end, found.finish_reason) == ([A, END, B, C, C], END, "length")
     assert (found.score, len(found.log_probabilities)) == (-11 / 6, 6)
-    assert joined([first, third], options).reason == "end"
-    assert joined([second], options).ids == [B, C]
+    assert concatenate([first, third], options).finish_reason == "end"
+    assert concatenate([second], options).ids == [B, C]
 
 
 def test_rows_and_tasks_say_what_is_asked() -> None:
-    assert Row(Task(prompt=[1, 2], limit=9), []).last == 2
-    assert Row(Task(prompt=[1, 2], limit=9), [3, 4]).last == 4
-    before = Before([1], [5, 6], [0.0, 0.0])
-    row = Row(Task(prompt=[1, 2], limit=9, before=before), [3])
-    assert (list(row.text), row.tokens()) == ([5, 6, 3], [1, 2, 3])
-    assert not Task(prompt=[1], limit=9).ruled
-    for rule in ({"least": 1}, {"prefix": [1]}, {"no_repeat": 2}, {"first": 0},
+    assert SequenceState(Request(prompt=[1, 2], max_new_tokens=9), []).last_id == 2
+    assert SequenceState(Request(prompt=[1, 2], max_new_tokens=9), [3, 4]).last_id == 4
+    before = PreviousContext([1], [5, 6], [0.0, 0.0])
+    row = SequenceState(Request(prompt=[1, 2], max_new_tokens=9, previous_context=before), [3])
+    assert (list(row.text_ids), row.all_ids()) == ([5, 6, 3], [1, 2, 3])
+    assert not Request(prompt=[1], max_new_tokens=9).has_constraints
+    for rule in ({"min_new_tokens": 1}, {"prefix": [1]},
+                 {"no_repeat_ngram_size": 2}, {"forced_first": 0},
                  {"constraint": lambda _: torch.tensor([1])}):  # fmt: skip
-        assert Task(prompt=[1], limit=9, **rule).ruled
+        assert Request(prompt=[1], max_new_tokens=9, **rule).has_constraints
 
 
 def test_a_forced_first_token_adds_nothing_to_a_score_and_counts_in_its_length() -> None:
-    text = Text(Row(Task(prompt=[9], limit=9, first=A), []))
+    text = ActiveSequence(SequenceState(Request(prompt=[9], max_new_tokens=9, forced_first=A), []))
     options = SearchOptions(end=frozenset({END}))
     for token, gain in ((A, -5.0), (B, -1.0), (END, -2.0)):
-        text.take(token, gain, options)
+        text.append(token, gain, options)
     found = text.hypothesis(options)
     assert (found.score, found.log_probabilities) == (-1.0, [-5.0, -1.0, -2.0])
 
 
 def test_a_text_is_cut_off_at_its_limit_and_not_before() -> None:
     options = SearchOptions(end=frozenset({END}))
-    text = Text(Row(Task(prompt=[9], limit=2), []))
-    assert text.take(A, 0.0, options).reason is None
-    assert text.take(A, 0.0, options).reason == "length"
+    text = ActiveSequence(SequenceState(Request(prompt=[9], max_new_tokens=2), []))
+    assert text.append(A, 0.0, options).finish_reason is None
+    assert text.append(A, 0.0, options).finish_reason == "length"
 
 
 def flat(tokens: tuple[int, ...]) -> dict[int, float]:
@@ -216,7 +217,7 @@ def test_a_line_is_finished_with_its_last_sample() -> None:
 
 def test_a_sample_that_nothing_may_follow_is_left_out() -> None:
     (found,) = search("sample", flat, n_best=20, processors={"bad-words": [[A, A], [A, B], [A, C]]})
-    assert all(A not in h.ids or (h.ids[-1], h.reason) == (A, "length") for h in found)
+    assert all(A not in h.ids or (h.ids[-1], h.finish_reason) == (A, "length") for h in found)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_a_sample_that_nothing_may_follow_is_left_out() -> None:
      ("00111", [4, 3, 2]), ("110", [0, 1]), ("10011", [0, 4, 3])],
 )  # fmt: skip
 def test_the_last_rows_fill_the_gaps(alive: str, wanted: list[int]) -> None:
-    assert close_gaps([mark == "1" for mark in alive]) == wanted
+    assert compact_rows([mark == "1" for mark in alive]) == wanted
 
 
 def trained(text: str = "abcd") -> Tokenizer:
@@ -266,7 +267,7 @@ def test_models_are_weighed_as_distributions_whatever_their_logits() -> None:
         for make in (Shifted, TableStepper):
             steppers = [make(ONE, size=4), TableStepper(flat, size=4)]
             stepper = EnsembleStepper(steppers, combination)
-            stepper.admit([Task(prompt=[9], limit=3)])
+            stepper.admit([Request(prompt=[9], max_new_tokens=3)])
             found.append(stepper.step(torch.tensor([9])))
         torch.testing.assert_close(*found)
         torch.testing.assert_close(found[0].exp().sum(), torch.tensor(1.0))

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from tests.decoding.tables import END, StateTable, TableStepper, tree, trickle
 from tests.models import tiny_model
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
 from transformer.errors import ConfigError
 
 A, B, C = 1, 2, 3
@@ -23,7 +23,9 @@ def state(tokens):
 def search(table, **options):
     asked = SearchOptions(end=frozenset({END}), **options)
     stepper = StateTable(table, size=4, state=state)
-    (((found),),) = write(stepper, SEARCHES["contrastive"](asked), [Task(prompt=[9], limit=6)])
+    (((found),),) = decode_all(
+        stepper, SEARCHES["contrastive"](asked), [Request(prompt=[9], max_new_tokens=6)]
+    )
     return found
 
 
@@ -35,12 +37,12 @@ def search(table, **options):
     [(0.0, [A]), (0.16, [A]), (0.17, [B, A]), (0.66, [B, A]), (0.67, [B, C])],
 )
 def test_likeness_is_weighed_against_probability(penalty: float, wanted: list[int]) -> None:
-    found = search(TABLE, penalty=penalty, candidates=2)
-    assert (found.ids, found.reason) == (wanted, "end")
+    found = search(TABLE, contrastive_penalty=penalty, candidates=2)
+    assert (found.ids, found.finish_reason) == (wanted, "end")
 
 
 def test_log_probabilities_are_the_models_with_the_end_token() -> None:
-    found = search(TABLE, penalty=0.5, candidates=2)
+    found = search(TABLE, contrastive_penalty=0.5, candidates=2)
     assert found.log_probabilities == pytest.approx(torch.tensor([0.4, 0.7, 1.0]).log().tolist())
     assert found.score == pytest.approx(sum(found.log_probabilities) / 3)
 
@@ -48,32 +50,35 @@ def test_log_probabilities_are_the_models_with_the_end_token() -> None:
 def test_only_candidates_are_looked_at_and_what_is_forbidden_is_none() -> None:
     """B is unlike all, but the second: one candidate leaves it out. Forbidden, it cannot win. Of
     four tokens, nine candidates are no more than four."""
-    assert search(TABLE, penalty=0.3, candidates=9).ids == [B, A]
-    assert search(TABLE, penalty=0.9, candidates=1).ids == [A]
-    assert search(TABLE, penalty=0.9, candidates=9, processors={"suppress": [B]}).ids == [A]
+    assert search(TABLE, contrastive_penalty=0.3, candidates=9).ids == [B, A]
+    assert search(TABLE, contrastive_penalty=0.9, candidates=1).ids == [A]
+    without_b = search(TABLE, contrastive_penalty=0.9, candidates=9, processors={"suppress": [B]})
+    assert without_b.ids == [A]
 
 
 def test_a_text_that_nothing_may_follow_is_dropped() -> None:
     asked = SearchOptions(end=frozenset({END}), processors={"suppress": [A]})
     table = lambda tokens: {A: 1.0}  # noqa: E731
     stepper = StateTable(table, size=4, state=state)
-    assert write(stepper, SEARCHES["contrastive"](asked), [Task(prompt=[9], limit=6)]) == [[]]
+    assert decode_all(
+        stepper, SEARCHES["contrastive"](asked), [Request(prompt=[9], max_new_tokens=6)]
+    ) == [[]]
 
 
 def test_a_stepper_without_states_is_refused() -> None:
     asked = SearchOptions(end=frozenset({END}))
     with pytest.raises(ConfigError, match="contrastive search looks at a model's states"):
-        write(
+        decode_all(
             TableStepper(TABLE, size=4),
             SEARCHES["contrastive"](asked),
-            [Task(prompt=[9], limit=6)],
+            [Request(prompt=[9], max_new_tokens=6)],
         )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"penalty": 1.5}, r"penalty is 1.5; it must be between 0 and 1"),
+        ({"contrastive_penalty": 1.5}, r"penalty is 1.5; it must be between 0 and 1"),
         ({"candidates": 0}, r"candidates is 0; it must be at least 1"),
     ],
 )
@@ -86,7 +91,7 @@ def plain(model, task, penalty, candidates):
     """The definition, by a full pass for every candidate. END is token 3."""
     source = {"source_BS": torch.tensor([task.source])} if task.source else {}
     ids, gains = list(task.prompt), []
-    while len(gains) < task.limit:
+    while len(gains) < task.max_new_tokens:
         logits_V = model(torch.tensor([ids]), **source)[0, -1]
         chances_V = logits_V.softmax(-1)
         scores = {}
@@ -122,14 +127,14 @@ def test_texts_are_those_of_full_passes_alone_together_and_one_after_another(kin
         size = int(torch.randint(1, 9, (), generator=generator))
         ids = torch.randint(4, 23, (size,), generator=generator).tolist()
         texts = {"prompt": [2], "source": [*ids, 3]} if two else {"prompt": ids}
-        tasks.append(Task(**texts, limit=3 + 2 * number))
-    options = SearchOptions(end=frozenset({3}), penalty=0.4, candidates=3)
+        tasks.append(Request(**texts, max_new_tokens=3 + 2 * number))
+    options = SearchOptions(end=frozenset({3}), contrastive_penalty=0.4, candidates=3)
     wanted = [plain(model, task, 0.4, 3) for task in tasks]
 
     def stepper():
         return ModelStepper(model, keep_states=True)
 
-    together = write(stepper(), SEARCHES["contrastive"](options), tasks)
+    together = decode_all(stepper(), SEARCHES["contrastive"](options), tasks)
     in_turn = trickle(stepper(), SEARCHES["contrastive"](options), tasks, most=3)
     for found in (together, in_turn):
         for (one,), (ids, gains) in zip(found, wanted, strict=True):
@@ -140,14 +145,14 @@ def test_texts_are_those_of_full_passes_alone_together_and_one_after_another(kin
 @torch.inference_mode()
 def test_no_penalty_or_one_candidate_is_greedy_search() -> None:
     model = tiny_model("encoder-decoder")
-    tasks = [Task(prompt=[2], source=[n, 5, 3], limit=9) for n in range(4, 12)]
+    tasks = [Request(prompt=[2], source=[n, 5, 3], max_new_tokens=9) for n in range(4, 12)]
 
     def ids(stepper, name, **options):
         search = SEARCHES[name](SearchOptions(end=frozenset({3}), **options))
-        return [found.ids for (found,) in write(stepper, search, tasks)]
+        return [found.ids for (found,) in decode_all(stepper, search, tasks)]
 
     greedy = ids(ModelStepper(model), "greedy")
-    for options in ({"penalty": 0.0}, {"candidates": 1}):
+    for options in ({"contrastive_penalty": 0.0}, {"candidates": 1}):
         assert ids(ModelStepper(model, keep_states=True), "contrastive", **options) == greedy
 
 
@@ -156,6 +161,6 @@ def test_the_context_can_be_filled() -> None:
     """The last token's candidates stand beyond the last trained position."""
     model = tiny_model("encoder-decoder", positions="learned", max_positions=12)
     search = SEARCHES["contrastive"](SearchOptions(end=frozenset()))
-    tasks = [Task(prompt=[2], source=[5, 3], limit=limit) for limit in (12, 4)]
-    found = write(ModelStepper(model, keep_states=True), search, tasks)
+    tasks = [Request(prompt=[2], source=[5, 3], max_new_tokens=limit) for limit in (12, 4)]
+    found = decode_all(ModelStepper(model, keep_states=True), search, tasks)
     assert [len(best.ids) for (best,) in found] == [12, 4]

@@ -7,10 +7,10 @@ import torch
 
 from tests.decoding.search.test_beam import translator
 from tests.models import tiny_model
-from transformer.decoding import ModelStepper, SearchOptions, Task
-from transformer.decoding.request import Row
+from transformer.decoding import ModelStepper, Request, SearchOptions
+from transformer.decoding.request import SequenceState
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
-from transformer.decoding.search.tokenwise import PICKS
+from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.pipelines.speculation import _shares_tokens
 
 
@@ -29,9 +29,11 @@ from transformer.pipelines.speculation import _shares_tokens
 )
 def test_what_is_looked_up(tokens: list[int], source: list[int], wanted: list[int]) -> None:
     options = SearchOptions(end=frozenset())
-    row = Row(Task(prompt=tokens[:1], source=source, limit=99), tokens[1:])
+    row = SequenceState(Request(prompt=tokens[:1], source=source, max_new_tokens=99), tokens[1:])
     for sources in (True, False):
-        made_of = DraftOptions(options=options, pick=PICKS["greedy"], sources=sources)
+        made_of = DraftOptions(
+            options=options, selector=SELECTORS["greedy"], shares_source_vocabulary=sources
+        )
         (found,) = DRAFTERS["lookup"](made_of).draft([row], [4])
         if sources or not source:
             assert found == wanted
@@ -45,7 +47,7 @@ def test_a_models_rows_go_on_by_different_counts_and_back(shape: str) -> None:
     model = tiny_model(shape, positions="rotary")
     two = shape == "encoder-decoder"
     texts = [[5, 6], [7, 8, 9, 10, 11, 12], [13]]
-    tasks = [Task(prompt=text, limit=9, source=[4, 3] if two else ()) for text in texts]
+    tasks = [Request(prompt=text, max_new_tokens=9, source=[4, 3] if two else ()) for text in texts]
     source = {"source_BS": torch.tensor([[4, 3]])} if two else {}
 
     def full(tokens) -> torch.Tensor:
@@ -72,7 +74,7 @@ def test_a_models_rows_go_on_by_different_counts_and_back(shape: str) -> None:
 
 def test_sources_are_looked_up_where_they_are_of_the_tokens_that_are_written() -> None:
     two = translator("two alphabets")
-    one = replace(two, target_tokenizer=None)
+    one = replace(two, target=None)
     assert [_shares_tokens(loaded) for loaded in (one, two)] == [True, False]
     assert not _shares_tokens(replace(one, model=translator("x", source_vocab_size=9).model))
     for shape, shares in (("decoder", False), ("encoder-decoder", True)):

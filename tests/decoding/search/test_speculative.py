@@ -8,14 +8,14 @@ import torch
 from tests.decoding.tables import END, RewindingTable, TableStepper, tree, trickle
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
-from transformer.decoding.request import Token
+from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
+from transformer.decoding.request import TokenEvent
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
-from transformer.decoding.search.tokenwise import PICKS
+from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.decoding.steppers.ensemble import EnsembleStepper
 from transformer.errors import ConfigError
-from transformer.loading import LoadedModel, generation_config
+from transformer.loading import LoadedModel, default_generation_config
 from transformer.pipelines.speculation import speculative_search
 
 A, B, C = 1, 2, 3
@@ -35,7 +35,8 @@ class Scripted:
 
     def draft(self, rows, most):
         return [
-            self.text[len(row.written) :][:count] for row, count in zip(rows, most, strict=True)
+            self.text[len(row.generated_ids) :][:count]
+            for row, count in zip(rows, most, strict=True)
         ]
 
 
@@ -54,11 +55,11 @@ CHAIN = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {C: 1.0}, (A, B, C): {A: 1.0
 )
 def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, steps) -> None:
     search = SpeculativeSearch(
-        SearchOptions(end=frozenset({END})), PICKS["greedy"], Scripted(guess), ahead=9
+        SearchOptions(end=frozenset({END})), SELECTORS["greedy"], Scripted(guess), ahead=9
     )
     stepper = RewindingTable(CHAIN, size=4)
-    ((found,),) = write(stepper, search, [Task(prompt=[9], limit=20)])
-    assert (found.ids, found.reason) == ([A, B, C, A], "end")
+    ((found,),) = decode_all(stepper, search, [Request(prompt=[9], max_new_tokens=20)])
+    assert (found.ids, found.finish_reason) == ([A, B, C, A], "end")
     assert (search.proposed, search.accepted, stepper.steps) == (proposed, accepted, steps)
 
 
@@ -74,8 +75,11 @@ def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, st
 def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -> None:
     """Steps as (tokens guessed, tokens written); A is written for ever."""
     asked = SearchOptions(end=frozenset({END}))
-    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted(guess), ahead=2)
-    stepper, tasks = RewindingTable(lambda tokens: {A: 1.0}, size=4), [Task(prompt=[9], limit=90)]
+    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted(guess), ahead=2)
+    stepper, tasks = (
+        RewindingTable(lambda tokens: {A: 1.0}, size=4),
+        [Request(prompt=[9], max_new_tokens=90)],
+    )
     stepper.admit(tasks)
     search.add(tasks)
     found = []
@@ -89,7 +93,7 @@ def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -
 @pytest.mark.parametrize(
     ("options", "limit", "wanted", "reason"),
     [
-        ({"stop": lambda row: row.written[-1] == B}, 9, [A, B], "stop"),
+        ({"stop": lambda row: row.generated_ids[-1] == B}, 9, [A, B], "stop"),
         ({}, 3, [A, B, C], "length"),
         ({}, 4, [A, B, C, A], "length"),
         ({"processors": {"suppress": [C]}}, 9, [], None),
@@ -97,25 +101,32 @@ def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -
 )
 def test_a_text_ends_within_what_was_guessed(options, limit, wanted, reason) -> None:
     asked = SearchOptions(end=frozenset({END}), **options)
-    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([A, B, C, A, END]))
-    (found,) = write(RewindingTable(CHAIN, size=4), search, [Task(prompt=[9], limit=limit)])
-    assert [(h.ids, h.reason) for h in found] == ([(wanted, reason)] if reason else [])
+    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([A, B, C, A, END]))
+    (found,) = decode_all(
+        RewindingTable(CHAIN, size=4), search, [Request(prompt=[9], max_new_tokens=limit)]
+    )
+    assert [(h.ids, h.finish_reason) for h in found] == ([(wanted, reason)] if reason else [])
     assert search.proposed < limit  # the last token needs no guess
 
 
 def test_a_text_that_nothing_may_follow_guesses_nothing_more_right() -> None:
     """After A and B comes C alone, which is forbidden; that B was guessed again is no merit."""
     asked = SearchOptions(end=frozenset({END}), processors={"suppress": [C]})
-    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([A, B, B, B]))
-    assert write(RewindingTable(CHAIN, size=4), search, [Task(prompt=[9], limit=9)]) == [[]]
+    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([A, B, B, B]))
+    assert decode_all(
+        RewindingTable(CHAIN, size=4), search, [Request(prompt=[9], max_new_tokens=9)]
+    ) == [[]]
     assert search.accepted == 2
 
 
 def test_no_text_rests_for_ever() -> None:
     """Rests of 1, 3, 7 and 15 steps; no longer ones."""
     asked = SearchOptions(end=frozenset({END}))
-    search = SpeculativeSearch(asked, PICKS["greedy"], Scripted([B] * 99), ahead=1)
-    stepper, tasks = RewindingTable(lambda tokens: {A: 1.0}, size=4), [Task(prompt=[9], limit=99)]
+    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([B] * 99), ahead=1)
+    stepper, tasks = (
+        RewindingTable(lambda tokens: {A: 1.0}, size=4),
+        [Request(prompt=[9], max_new_tokens=99)],
+    )
     stepper.admit(tasks)
     search.add(tasks)
     guessing = []
@@ -128,12 +139,16 @@ def test_no_text_rests_for_ever() -> None:
 
 def test_tokens_are_told_in_order_several_a_step() -> None:
     search = SpeculativeSearch(
-        SearchOptions(end=frozenset({END})), PICKS["greedy"], Scripted([A, B])
+        SearchOptions(end=frozenset({END})), SELECTORS["greedy"], Scripted([A, B])
     )
-    stepper, tasks = RewindingTable(CHAIN, size=4), [Task(prompt=[9], limit=9)]
+    stepper, tasks = RewindingTable(CHAIN, size=4), [Request(prompt=[9], max_new_tokens=9)]
     stepper.admit(tasks)
     search.add(tasks)
-    assert [event.id for event in search.step(stepper) if isinstance(event, Token)] == [A, B, C]
+    assert [event.id for event in search.step(stepper) if isinstance(event, TokenEvent)] == [
+        A,
+        B,
+        C,
+    ]
 
 
 STOP = (5, 6, 7)
@@ -143,7 +158,7 @@ SEARCHED = {
     "sample": {
         "n_best": 2,
         "seed": 7,
-        "stop": lambda row: len(row.written) > 6 and row.written[-1] in STOP,
+        "stop": lambda row: len(row.generated_ids) > 6 and row.generated_ids[-1] in STOP,
         "processors": {
             "repetition-penalty": 0.8,
             "min-length": (6, [3]),
@@ -156,7 +171,7 @@ SEARCHED = {
 }
 
 
-def tasks_for(shape: str) -> list[Task]:
+def tasks_for(shape: str) -> list[Request]:
     generator = torch.Generator().manual_seed(5)
     tasks = []
     for number in range(200):
@@ -164,8 +179,11 @@ def tasks_for(shape: str) -> list[Task]:
         ids = torch.randint(4, 23, (size,), generator=generator).tolist()
         two = shape == "encoder-decoder"
         texts = {"prompt": [2], "source": [*ids, 3]} if two else {"prompt": ids}
-        rules = {0: {"least": 4}, 1: {"prefix": [9, 8]}, 2: {"no_repeat": 2}}.get(number % 5, {})
-        tasks.append(Task(**texts, limit=1 + 2 * (limit - 1), keys=(number,), **rules))
+        rules = [{"min_new_tokens": 4}, {"prefix": [9, 8]}, {"no_repeat_ngram_size": 2}, {}, {}]
+        rules = rules[number % 5]
+        tasks.append(
+            Request(**texts, max_new_tokens=1 + 2 * (limit - 1), rng_key=(number,), **rules)
+        )
     return tasks
 
 
@@ -187,41 +205,45 @@ def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: st
     shape, model, draft = models
     tasks, pick = tasks_for(shape), asked.split(",", maxsplit=1)[0]
     options = SearchOptions(end=frozenset({3}), **SEARCHED[asked])
-    plain = write(ModelStepper(model), SEARCHES[pick](options), tasks)
+    plain = decode_all(ModelStepper(model), SEARCHES[pick](options), tasks)
 
     def search() -> SpeculativeSearch:
         made_of = DraftOptions(
-            options=options, pick=PICKS[pick], stepper=ModelStepper(draft), sources=True
+            options=options,
+            selector=SELECTORS[pick],
+            stepper=ModelStepper(draft),
+            shares_source_vocabulary=True,
         )
-        return SpeculativeSearch(options, PICKS[pick], DRAFTERS[drafter](made_of), ahead=5)
+        return SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=5)
 
     def alike(found, wanted) -> None:
         for some, others in zip(found, wanted, strict=True):
-            assert [(h.ids, h.reason) for h in some] == [(h.ids, h.reason) for h in others]
+            ours, plain = ([(h.ids, h.finish_reason) for h in h_s] for h_s in (some, others))
+            assert ours == plain
             for h, w in zip(some, others, strict=True):
                 assert h.log_probabilities == pytest.approx(w.log_probabilities, abs=1e-5)
 
     whole = search()
-    alike(write(ModelStepper(model), whole, tasks), plain)
+    alike(decode_all(ModelStepper(model), whole, tasks), plain)
     assert 0 < whole.accepted < whole.proposed
     alike(trickle(ModelStepper(model), search(), tasks[:60], most=7), plain[:60])
     some, counts = search(), [0, 0]
-    write(ModelStepper(model), some, tasks[:12])
+    decode_all(ModelStepper(model), some, tasks[:12])
     for task, wanted in zip(tasks[:12], plain, strict=False):
         one = search()
-        alike(write(ModelStepper(model), one, [task]), [wanted])
+        alike(decode_all(ModelStepper(model), one, [task]), [wanted])
         counts = [counts[0] + one.proposed, counts[1] + one.accepted]
     assert [some.proposed, some.accepted] == counts
 
 
-@pytest.mark.parametrize("pick", PICKS)
+@pytest.mark.parametrize("pick", SELECTORS)
 @torch.inference_mode()
 def test_a_draft_that_is_the_model_itself_is_always_right(models, pick: str) -> None:
     shape, model, _ = models
     options = SearchOptions(end=frozenset({3}), processors={"temperature": 0.8})
-    made_of = DraftOptions(options=options, pick=PICKS[pick], stepper=ModelStepper(model))
-    search = SpeculativeSearch(options, PICKS[pick], DRAFTERS["model"](made_of), ahead=3)
-    write(ModelStepper(model), search, tasks_for(shape)[:40])
+    made_of = DraftOptions(options=options, selector=SELECTORS[pick], stepper=ModelStepper(model))
+    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS["model"](made_of), ahead=3)
+    decode_all(ModelStepper(model), search, tasks_for(shape)[:40])
     assert search.accepted == search.proposed > 0
 
 
@@ -233,27 +255,29 @@ def test_an_ensemble_can_be_written_ahead_of(models) -> None:
     def together():
         return EnsembleStepper([ModelStepper(model), ModelStepper(draft)])
 
-    made_of = DraftOptions(options=options, pick=PICKS["greedy"], stepper=ModelStepper(draft))
-    search = SpeculativeSearch(options, PICKS["greedy"], DRAFTERS["model"](made_of))
-    found = write(together(), search, tasks)
-    plain = write(together(), SEARCHES["greedy"](options), tasks)
+    made_of = DraftOptions(
+        options=options, selector=SELECTORS["greedy"], stepper=ModelStepper(draft)
+    )
+    search = SpeculativeSearch(options, SELECTORS["greedy"], DRAFTERS["model"](made_of))
+    found = decode_all(together(), search, tasks)
+    plain = decode_all(together(), SEARCHES["greedy"](options), tasks)
     assert [h.ids for (h,) in found] == [h.ids for (h,) in plain]
 
 
 def loaded(folder: str, text: str = "abcd", **changes) -> LoadedModel:
     tokenizer = train_tokenizer([text] * 9, TrainingOptions(kind="char", vocab_size=12))
     model = tiny_model(vocab_size=tokenizer.vocab_size, **changes)
-    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path(folder))
+    return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path(folder))
 
 
 @torch.inference_mode()
 def test_a_search_is_made_of_names_and_models() -> None:
     one, options = loaded("one"), SearchOptions(end=frozenset({3}))
-    tasks = [Task(prompt=[4, 5], limit=12)]
-    plain = write(ModelStepper(one.model), SEARCHES["greedy"](options), tasks)
+    tasks = [Request(prompt=[4, 5], max_new_tokens=12)]
+    plain = decode_all(ModelStepper(one.model), SEARCHES["greedy"](options), tasks)
     for asked in ({}, {"drafter": "model", "draft": loaded("two")}, {"ahead": 1}):
         search = speculative_search(options, one, **asked)
-        assert write(ModelStepper(one.model), search, tasks)[0][0].ids == plain[0][0].ids
+        assert decode_all(ModelStepper(one.model), search, tasks)[0][0].ids == plain[0][0].ids
 
 
 SLIDING = {"attention": "sliding", "window": 4}
@@ -284,6 +308,6 @@ def test_what_cannot_be_is_refused(model, asked, message: str) -> None:
 def test_steppers_that_cannot_take_back_are_refused() -> None:
     options = SearchOptions(end=frozenset({END}))
     for stepper in (TableStepper(CHAIN, size=4), ModelStepper(tiny_model(**SLIDING))):
-        search = SpeculativeSearch(options, PICKS["greedy"], Scripted([A]))
+        search = SpeculativeSearch(options, SELECTORS["greedy"], Scripted([A]))
         with pytest.raises(ConfigError, match="take tokens back"):
-            write(stepper, search, [Task(prompt=[9], limit=4)])
+            decode_all(stepper, search, [Request(prompt=[9], max_new_tokens=4)])

@@ -9,10 +9,10 @@ import torch
 from tests.decoding.tables import END, TableStepper, tree, trickle
 from tests.models import tiny_model
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, SearchOptions, Task, write
+from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.errors import ConfigError
-from transformer.loading import LoadedModel, generation_config
+from transformer.loading import LoadedModel, default_generation_config
 from transformer.pipelines.compatibility import check_ensemble
 
 A, B, C = 1, 2, 3
@@ -28,7 +28,7 @@ def tables(*some):
 
 def ensemble_logits(combination: str, *some) -> torch.Tensor:
     stepper = EnsembleStepper(tables(*some), combination)
-    stepper.admit([Task(prompt=[9], limit=3)])
+    stepper.admit([Request(prompt=[9], max_new_tokens=3)])
     return stepper.step(torch.tensor([9]))[0]
 
 
@@ -59,7 +59,9 @@ def test_beams_go_through_both_tables() -> None:
     """After A the mean of the end is 0.6, of B 0.4; C, of 0.3, goes on to A and ends."""
     options = SearchOptions(end=frozenset({END}), beam=4, n_best=4, length_penalty=0.0)
     stepper = EnsembleStepper(tables(FIRST, SECOND))
-    (found,) = write(stepper, SEARCHES["beam"](options), [Task(prompt=[9], limit=5)])
+    (found,) = decode_all(
+        stepper, SEARCHES["beam"](options), [Request(prompt=[9], max_new_tokens=5)]
+    )
     assert [(h.ids, round(math.exp(h.score), 6)) for h in found] == [
         ([B], 0.35), ([C, A], 0.3), ([A], 0.21), ([A, B], 0.14),
     ]  # fmt: skip
@@ -72,7 +74,7 @@ SEARCHED = {
 }
 
 
-def full_pass(task: Task, ids: list[int], models) -> list[float]:
+def full_pass(task: Request, ids: list[int], models) -> list[float]:
     """The log-probability of each token under the mean of some models."""
     source = {"source_BS": torch.tensor([task.source])} if task.source else {}
     ids_1T = torch.tensor([[*task.prompt, *ids]])
@@ -93,7 +95,12 @@ def test_equal_models_give_what_one_gives_and_neighbours_change_nothing(
     texts = [[5], [6, 7, 8, 9], [10, 11], [12, 13, 14]]
     two = shape == "encoder-decoder"
     tasks = [
-        Task(prompt=[2] if two else text, source=text if two else (), limit=4 + n, keys=(n,))
+        Request(
+            prompt=[2] if two else text,
+            source=text if two else (),
+            max_new_tokens=4 + n,
+            rng_key=(n,),
+        )
         for n, text in enumerate(texts)
     ]
     options = SearchOptions(end=frozenset({3}), **SEARCHED[name])
@@ -107,19 +114,19 @@ def test_equal_models_give_what_one_gives_and_neighbours_change_nothing(
     def stepper(*models):
         return EnsembleStepper([ModelStepper(model) for model in models])
 
-    alone = write(ModelStepper(one), SEARCHES[name](options), tasks)
-    alike(write(stepper(one, one), SEARCHES[name](options), tasks), alone)
-    mixed = write(stepper(one, other), SEARCHES[name](options), tasks)
+    alone = decode_all(ModelStepper(one), SEARCHES[name](options), tasks)
+    alike(decode_all(stepper(one, one), SEARCHES[name](options), tasks), alone)
+    mixed = decode_all(stepper(one, other), SEARCHES[name](options), tasks)
     for task, (best, *_) in zip(tasks, mixed, strict=True):
         wanted = full_pass(task, best.ids, (one, other))
         assert best.log_probabilities[: len(best.ids)] == pytest.approx(wanted, abs=1e-5)
-    alike(write(stepper(other, one), SEARCHES[name](options), tasks), mixed)
+    alike(decode_all(stepper(other, one), SEARCHES[name](options), tasks), mixed)
     alike(trickle(stepper(one, other), SEARCHES[name](options), tasks, most=2), mixed)
 
 
 def made(tokenizer: Tokenizer, folder: str, shape: str = "decoder", **changes) -> LoadedModel:
     model = tiny_model(shape, vocab_size=tokenizer.vocab_size, **changes)
-    return LoadedModel(model, tokenizer, generation_config(tokenizer), Path(folder))
+    return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path(folder))
 
 
 def trained(text: str, size: int = 12) -> Tokenizer:

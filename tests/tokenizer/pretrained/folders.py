@@ -80,5 +80,5 @@ def write(folder, files):
 
 def framed(tokenizer, text):
     """All ids of a text, its frame included."""
-    before, after = tokenizer.frame()
+    before, after = tokenizer.special_affixes()
     return [*before, *tokenizer.encode(text), *after]

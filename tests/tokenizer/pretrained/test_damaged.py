@@ -12,7 +12,7 @@ from tests.tokenizer.pretrained.folders import LLAMA, TEXTS, sentencepiece_model
 from tokenizer import TokenizerError, TrainingOptions, read_tokenizers, train_tokenizer
 from tokenizer.pretrained import files
 from tokenizer.pretrained.charsmap import charsmap_steps
-from tokenizer.pretrained.sentencepiece_model import Kind, read_sentencepiece
+from tokenizer.pretrained.sentencepiece_model import PieceType, read_sentencepiece
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 DEEP = "[" * 200_000
@@ -215,7 +215,7 @@ SMALL = piece("<unk>", 2) + piece("▁a") + piece("b")
 def test_a_models_pieces_are_read():
     model = read_sentencepiece(SMALL + piece("c", 4, struct.pack("<f", -1.5)), name="small")
     assert [p.text for p in model.pieces] == ["<unk>", "▁a", "b", "c"]
-    assert model.pieces[3][1:] == (-1.5, Kind.USER_DEFINED)
+    assert model.pieces[3][1:] == (-1.5, PieceType.USER_DEFINED)
 
 
 @pytest.mark.parametrize(

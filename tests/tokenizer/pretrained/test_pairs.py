@@ -161,4 +161,4 @@ def test_m2m100s_languages_stand_above_its_vocabulary(m2m100):
     assert ours.token_id("__fr__") == reference.get_lang_id("fr")
     assert ours.token_id("__zu__") == ours.vocab_size - 1 == len(reference.encoder) + 99
     again = Tokenizer.from_json(ours.to_json())
-    assert (again.vocab_size, again.frame()) == (ours.vocab_size, ours.frame())
+    assert (again.vocab_size, again.special_affixes()) == (ours.vocab_size, ours.special_affixes())

@@ -86,7 +86,7 @@ class Case:
 
     def expected(self, text):
         """SentencePiece's pieces, with the ids that they have in the family."""
-        unknown = self.ours.need("unknown")
+        unknown = self.ours.require_role("unknown")
         return [
             unknown if self.pieces.is_unknown(i) else self.ours.token_id(self.pieces.id_to_piece(i))
             for i in self.pieces.encode(text)
@@ -103,7 +103,7 @@ def test_a_text_is_cut_as_sentencepiece_cuts_it(case, text):
     ids = case.ours.encode(text)
     assert ids == case.expected(text)
     known = [i for i in case.pieces.encode(text) if not case.pieces.is_unknown(i)]
-    unknown = case.ours.need("unknown")
+    unknown = case.ours.require_role("unknown")
     assert case.ours.decode([i for i in ids if i != unknown]) == case.pieces.decode(known)
 
 
@@ -127,7 +127,7 @@ def test_ids_and_text_are_those_of_transformers(case):
 def test_the_frame_is_the_familys(case):
     before, after = case.frame
     names = [case.ours.token_id(name) for name in before], [*map(case.ours.token_id, after)]
-    assert case.ours.frame() == names
+    assert case.ours.special_affixes() == names
 
 
 @pytest.mark.parametrize("name", SPECIAL)
@@ -150,7 +150,8 @@ def test_streamed_pieces_joined_are_the_decoded_text(case, text):
 def test_it_survives_being_saved(case):
     again = Tokenizer.from_json(case.ours.to_json())
     assert again.encode_batch(TEXTS) == case.ours.encode_batch(TEXTS)
-    assert (again.frame(), again.vocab_size) == (case.ours.frame(), case.ours.vocab_size)
+    assert again.special_affixes() == case.ours.special_affixes()
+    assert again.vocab_size == case.ours.vocab_size
     saved = write(case.folder / "saved", {"tokenizer.json": case.ours.to_json()})
     assert read_tokenizers(saved).source.to_json() == again.to_json()
 
@@ -163,7 +164,7 @@ def test_nllb_has_its_languages_and_then_its_mask_after_the_pieces(tmp_path):
     assert [*map(case.ours.token_id, tokens)] == ids
     legacy = {"tokenizer_class": "NllbTokenizer", "legacy_behaviour": True}
     folder = write(case.folder, {"tokenizer_config.json": legacy})
-    assert read_tokenizers(folder).source.frame() == ([], [2, size + 47])
+    assert read_tokenizers(folder).source.special_affixes() == ([], [2, size + 47])
 
 
 def test_t5_counts_its_extra_ids_down(tmp_path):
@@ -177,7 +178,7 @@ def test_a_saved_tokenizer_takes_its_language_from_the_settings(tmp_path):
     config = {"tokenizer_class": "MBart50TokenizerFast", "src_lang": "de_DE"}
     files = {"tokenizer.json": case.ours.to_json(), "tokenizer_config.json": config}
     ours = read_tokenizers(write(tmp_path, files)).source
-    assert ours.frame() == ([ours.token_id("de_DE")], [2])
+    assert ours.special_affixes() == ([ours.token_id("de_DE")], [2])
 
 
 def test_our_own_folder_may_have_a_tokenizer_for_what_is_written(tmp_path):
@@ -191,7 +192,7 @@ def test_our_own_folder_may_have_a_tokenizer_for_what_is_written(tmp_path):
     }
     found = read_tokenizers(write(tmp_path, files))
     assert (found.source.vocab_size, found.target.vocab_size) == (20, 30)
-    assert found.source.frame() == ([], [])
+    assert found.source.special_affixes() == ([], [])
     (tmp_path / "target_tokenizer.json").unlink()
     found = read_tokenizers(tmp_path)
     assert found.source is found.target

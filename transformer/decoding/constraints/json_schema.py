@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ...errors import ConfigError
-from ...registry import nearest
+from ...registry import suggest
 
 Schema = Any  # a mapping or a truth value
 
@@ -147,7 +147,7 @@ def _check(schema: Mapping[str, Any], place: str, *, root: bool) -> None:
             continue
         if keyword not in _KEPT:
             raise ConfigError(
-                f"{place}: the keyword {keyword!r} cannot be kept; {nearest(keyword, _KEPT)}"
+                f"{place}: the keyword {keyword!r} cannot be kept; {suggest(keyword, _KEPT)}"
             )
         allowed, fits = _KEPT[keyword]
         if not fits(value):

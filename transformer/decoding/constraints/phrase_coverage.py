@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-Left = tuple[int, ...]  # how many times each phrase must still come
+RemainingCounts = tuple[int, ...]  # how many times each phrase must still come
 
 
 @dataclass(frozen=True)
-class Coverage:
+class PhraseCoverage:
     """Which phrases a growing text holds, each at a place of its own, however they overlap.
 
     A token that two phrases could share counts for one of them, so several ways of giving places
@@ -24,18 +24,18 @@ class Coverage:
     phrases: tuple[tuple[int, ...], ...]  # different ones
     recent: tuple[int, ...]  # the text's end, as long as the longest phrase
     reached: tuple[
-        frozenset[Left], ...
+        frozenset[RemainingCounts], ...
     ]  # what may be left at the last places, the present one last
 
     @classmethod
-    def begin(cls, phrases: Sequence[Sequence[int]]) -> "Coverage | None":
+    def begin(cls, phrases: Sequence[Sequence[int]]) -> "PhraseCoverage | None":
         """Of an empty text; None where nothing is asked. A phrase given twice must come twice."""
         counts = Counter(tuple(phrase) for phrase in phrases if phrase)
         if not counts:
             return None
         return cls(tuple(counts), (), (frozenset({tuple(counts.values())}),))
 
-    def grown(self, token: int) -> "Coverage":
+    def advance(self, token: int) -> "PhraseCoverage":
         """Of the text with one more token.
 
         >>> Coverage.begin([[1, 2], [3]]).grown(3).missing
@@ -63,17 +63,17 @@ class Coverage:
         return min([*map(self._size, self.reached[-1]), *begun])
 
     @property
-    def next(self) -> list[int]:
+    def next_tokens(self) -> list[int]:
         """The tokens that bring a phrase on, or begin one."""
         on = [phrase[n] for _, phrase, n in self._begun()]
         wanted = [any(counts) for counts in zip(*self.reached[-1], strict=True)]
         some = [phrase[0] for phrase, n in zip(self.phrases, wanted, strict=True) if n]
         return list(dict.fromkeys([*on, *some]))
 
-    def _size(self, left: Left) -> int:
+    def _size(self, left: RemainingCounts) -> int:
         return sum(n * len(phrase) for n, phrase in zip(left, self.phrases, strict=True))
 
-    def _begun(self) -> Iterator[tuple[Left, tuple[int, ...], int]]:
+    def _begun(self) -> Iterator[tuple[RemainingCounts, tuple[int, ...], int]]:
         """The phrases that the text's end begins: what was left before, and how much is there."""
         for place, phrase in enumerate(self.phrases):
             for n in range(1, min(len(phrase), len(self.recent) + 1)):
@@ -81,21 +81,21 @@ class Coverage:
                     yield from ((b, phrase, n) for b in self.reached[-n - 1] if b[place])
 
 
-def wanted(coverages: Sequence[Coverage | None]) -> Tensor | None:
+def phrase_tokens(coverages: Sequence[PhraseCoverage | None]) -> Tensor | None:
     """The tokens (R, C) that bring each row's phrases on, -1 where there are fewer; None where no
     row has any."""
     if all(coverage is None for coverage in coverages):
         return None
-    each = [[] if coverage is None else coverage.next for coverage in coverages]
+    each = [[] if coverage is None else coverage.next_tokens for coverage in coverages]
     most = max(1, *map(len, each))
     return torch.tensor([[*ids, *[-1] * (most - len(ids))] for ids in each])
 
 
-def _less(left: Left, place: int) -> Left:
+def _less(left: RemainingCounts, place: int) -> RemainingCounts:
     return (*left[:place], left[place] - 1, *left[place + 1 :])
 
 
-def _fewest(found: set[Left]) -> Iterator[Left]:
+def _fewest(found: set[RemainingCounts]) -> Iterator[RemainingCounts]:
     """Those that are not worse than another in every respect."""
     for left in found:
         better = (all(a <= b for a, b in zip(o, left, strict=True)) for o in found if o != left)

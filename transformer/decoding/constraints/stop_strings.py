@@ -6,14 +6,14 @@ from tokenizer import Tokenizer
 from tokenizer.token_bytes import is_local
 
 from ...errors import ConfigError
-from ..request import Row
+from ..request import SequenceState
 
 _CHARACTER = 4  # tokens, at most, that a character is spread over
 
 
-def stop_at(
+def stop_condition(
     strings: Sequence[str], tokenizer: Tokenizer, *, continuing: bool = False
-) -> Callable[[Row], bool]:
+) -> Callable[[SequenceState], bool]:
     """Whether what a row wrote holds one of some strings, for SearchOptions.stop: asked after each
     token, so only what the last one may have brought is looked at. `continuing`: the text follows
     its prompt's, where a first space is not left out.
@@ -23,9 +23,9 @@ def stop_at(
     longest = max(map(len, _checked(strings)))
     local = is_local(tokenizer)
 
-    def stops(row: Row) -> bool:
-        ids = row.tokens() if continuing or row.task.before else row.written
-        own = min(len(ids), len(row.text))  # of these, tokens that were written
+    def stops(row: SequenceState) -> bool:
+        ids = row.all_ids() if continuing or row.request.previous_context else row.generated_ids
+        own = min(len(ids), len(row.text_ids))  # of these, tokens that were written
         most, before = len(ids), len(ids) - own
         some = longest + 2 * _CHARACTER if local else most
         while some < most:
@@ -52,7 +52,7 @@ def _new(tokenizer: Tokenizer, ids: Sequence[int], before: int, longest: int) ->
     return None if "\ufffd" in found else found  # half a character can spoil those after it
 
 
-def cut(text: str, strings: Sequence[str]) -> str:
+def truncate_at_stop(text: str, strings: Sequence[str]) -> str:
     """The text before the first place where one of the strings begins; all of it where none does.
 
     >>> cut("one. two\\n\\nthree", [". ", "\\n"])
@@ -61,7 +61,7 @@ def cut(text: str, strings: Sequence[str]) -> str:
     return text[: _first(text, _checked(strings))]
 
 
-class Holdback:
+class StopStringBuffer:
     """Shows a text piece by piece up to the first of some strings: what may be its beginning is
     held back until it is clear that it is not. A string ends the text with the piece that completes
     one, as it ends a search; within that piece the first to begin counts, as for `cut`."""

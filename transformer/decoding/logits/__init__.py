@@ -1,5 +1,5 @@
 """Processors of logits: a registry, and what a search applies of it."""
 
-from .processors import PROCESSORS, Chain
+from .processors import PROCESSORS, LogitsProcessorList
 
-__all__ = ["PROCESSORS", "Chain"]
+__all__ = ["PROCESSORS", "LogitsProcessorList"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..bounds import check_size
-from ..request import Processor, Row
+from ..request import Processor, SequenceState
 
 _FORBIDDEN = float("-inf")
 
@@ -18,7 +18,7 @@ _FORBIDDEN = float("-inf")
 def suppressed(ids: Sequence[int]) -> Processor:
     """Tokens that never come."""
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         columns = torch.tensor(list(ids), device=logits_RV.device)
         return logits_RV.index_fill(1, columns, _FORBIDDEN)
@@ -30,8 +30,10 @@ def suppressed_first(value: tuple[int, Sequence[int]]) -> Processor:
     """Tokens that never come at a place: the first, or the second where the first is forced."""
     place, ids = value
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        return _forbid(logits_RV, [list(ids) if len(row.written) == place else [] for row in rows])
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        return _forbid(
+            logits_RV, [list(ids) if len(row.generated_ids) == place else [] for row in rows]
+        )
 
     return process
 
@@ -39,8 +41,8 @@ def suppressed_first(value: tuple[int, Sequence[int]]) -> Processor:
 def bad_words(words: Sequence[Sequence[int]]) -> Processor:
     """Sequences of tokens whose last never follows the others."""
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        texts = [row.tokens() for row in rows]
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        texts = [row.all_ids() for row in rows]
         return _forbid(
             logits_RV, [[w[-1] for w in words if ends_with(text, w[:-1])] for text in texts]
         )
@@ -52,8 +54,8 @@ def minimum_length(value: tuple[int, Sequence[int]]) -> Processor:
     """No token of these ends a text of fewer tokens, its prompt (or start token) counted."""
     least, ends = value
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        short = [len(row.task.prompt) + len(row.written) < least for row in rows]
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        short = [len(row.request.prompt) + len(row.generated_ids) < least for row in rows]
         return _forbid(logits_RV, [list(ends) if s else [] for s in short])
 
     return process
@@ -63,8 +65,8 @@ def no_repeated_ngrams(size: int) -> Processor:
     """No sequence of `size` tokens comes twice, the prompt's among them; arXiv 1705.04304 §2.5."""
     check_size("no-repeat-ngram", size)
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        return _forbid(logits_RV, [_repeating(row.tokens(), size) for row in rows])
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        return _forbid(logits_RV, [_repeating(row.all_ids(), size) for row in rows])
 
     return process
 
@@ -73,9 +75,9 @@ def encoder_no_repeated_ngrams(size: int) -> Processor:
     """No sequence of `size` tokens of the source is written."""
     check_size("encoder-no-repeat-ngram", size)
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         known = logits_RV.size(1)  # an encoder's vocabulary may be another, and larger
-        found = [_following(row.tokens(), row.task.given, size) for row in rows]
+        found = [_following(row.all_ids(), row.request.context_ids, size) for row in rows]
         return _forbid(logits_RV, [[t for t in some if t < known] for some in found])
 
     return process
@@ -84,8 +86,8 @@ def encoder_no_repeated_ngrams(size: int) -> Processor:
 def forced_first(token: int) -> Processor:
     """The first token is this one."""
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        return _force(logits_RV, [None if row.written else [token] for row in rows])
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        return _force(logits_RV, [None if row.generated_ids else [token] for row in rows])
 
     return process
 
@@ -93,17 +95,17 @@ def forced_first(token: int) -> Processor:
 def forced_last(tokens: Sequence[int]) -> Processor:
     """The last token that there is room for is one of these."""
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        last = [len(row.written) + 1 == row.task.limit for row in rows]
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        last = [len(row.generated_ids) + 1 == row.request.max_new_tokens for row in rows]
         return _force(logits_RV, [tokens if there else None for there in last])
 
     return process
 
 
-def task_rules(ends: Sequence[int]) -> Processor:
+def request_constraints(ends: Sequence[int]) -> Processor:
     """What each text's own task asks of it."""
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         left_RV = _forbid(logits_RV, [_forbidden(row, ends) for row in rows])
         left_RV = _allow(left_RV, left_RV, [_constrained(row) for row in rows])
         left_RV = _allow(left_RV, logits_RV, [_prefix(row) for row in rows])
@@ -112,26 +114,34 @@ def task_rules(ends: Sequence[int]) -> Processor:
     return process
 
 
-def _constrained(row: Row) -> Tensor | None:
-    rule = row.task.constraint
-    return None if rule is None else rule(row.text)
+def _constrained(row: SequenceState) -> Tensor | None:
+    rule = row.request.constraint
+    return None if rule is None else rule(row.text_ids)
 
 
-def _first(row: Row) -> list[int] | None:
-    return None if row.written or row.task.first is None else [row.task.first]
+def _first(row: SequenceState) -> list[int] | None:
+    return (
+        None
+        if row.generated_ids or row.request.forced_first is None
+        else [row.request.forced_first]
+    )
 
 
-def _forbidden(row: Row, ends: Sequence[int]) -> list[int]:
-    short = list(ends) if len(row.text) < row.task.least else []
-    return short + (_repeating(row.tokens(), row.task.no_repeat) if row.task.no_repeat else [])
+def _forbidden(row: SequenceState, ends: Sequence[int]) -> list[int]:
+    short = list(ends) if len(row.text_ids) < row.request.min_new_tokens else []
+    return short + (
+        _repeating(row.all_ids(), row.request.no_repeat_ngram_size)
+        if row.request.no_repeat_ngram_size
+        else []
+    )
 
 
-def _prefix(row: Row) -> Tensor | None:
+def _prefix(row: SequenceState) -> Tensor | None:
     """The token of its prefix that comes now; of a token that is forced to be first it knows
     nothing."""
-    place = len(row.written) - (row.task.first is not None)
-    here = 0 <= place < len(row.task.prefix)
-    return torch.tensor([row.task.prefix[place]]) if here else None
+    place = len(row.generated_ids) - (row.request.forced_first is not None)
+    here = 0 <= place < len(row.request.prefix)
+    return torch.tensor([row.request.prefix[place]]) if here else None
 
 
 def _forbid(logits_RV: Tensor, forbidden: Sequence[Sequence[int]]) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...errors import ConfigError
 from ..bounds import check
-from ..request import Processor, Row
+from ..request import Processor, SequenceState
 from .blocking import ends_with
 
 _FORBIDDEN = float("-inf")
@@ -27,21 +27,23 @@ _CERTAIN = 60.0  # e^60 times a logit is certainty, and float32 can hold it
 def repetition_penalty(value: float) -> Processor:
     """Logits of tokens that were there divided by θ where positive, else times it; 1909.05858."""
     check("repetition-penalty", 0 < value < math.inf, value, "above 0 (1 is none)")
-    return lambda logits_RV, rows: _scaled(logits_RV, [row.tokens() for row in rows], value)
+    return lambda logits_RV, rows: _scaled(logits_RV, [row.all_ids() for row in rows], value)
 
 
 def encoder_repetition_penalty(value: float) -> Processor:
     """A repetition penalty's reverse, for the source's tokens: above 1 they become likelier."""
     check("encoder-repetition-penalty", 0 < value < math.inf, value, "above 0 (1 is none)")
-    return lambda logits_RV, rows: _scaled(logits_RV, [row.task.given for row in rows], 1 / value)
+    return lambda logits_RV, rows: _scaled(
+        logits_RV, [row.request.context_ids for row in rows], 1 / value
+    )
 
 
 def presence_penalty(value: float) -> Processor:
     """`logit - α` of tokens that were written, the prompt's not among them; OpenAI's definition."""
     check("presence-penalty", math.isfinite(value), value, "a finite number (0 is none)")
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        return _add(logits_RV, [dict.fromkeys(row.written, -value) for row in rows])
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        return _add(logits_RV, [dict.fromkeys(row.generated_ids, -value) for row in rows])
 
     return process
 
@@ -50,8 +52,8 @@ def frequency_penalty(value: float) -> Processor:
     """`logit - α·n` of tokens that were written n times, the prompt left out; OpenAI's."""
     check("frequency-penalty", math.isfinite(value), value, "a finite number (0 is none)")
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        counts = [Counter(row.written) for row in rows]
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        counts = [Counter(row.generated_ids) for row in rows]
         return _add(logits_RV, [{t: -value * n for t, n in some.items()} for some in counts])
 
     return process
@@ -63,7 +65,7 @@ def token_bias(value: Mapping[int, float]) -> Processor:
         _check_bias("token-bias", [token], bias)
     ids, biases = list(value), list(value.values())
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         if ids and max(ids) >= logits_RV.size(1):
             raise ConfigError(
@@ -85,10 +87,10 @@ def sequence_bias(value: Sequence[tuple[Sequence[int], float]]) -> Processor:
     always = token_bias({ids[0]: bias for ids, bias in biases.items() if len(ids) == 1})
     longer = [(ids[:-1], ids[-1], bias) for ids, bias in biases.items() if len(ids) > 1]
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         amounts: list[dict[int, float]] = [{} for _ in rows]
         for row, some in zip(rows, amounts, strict=True):
-            tokens = row.tokens()
+            tokens = row.all_ids()
             for before, last, bias in longer:
                 if ends_with(tokens, before):
                     some[last] = some.get(last, 0.0) + bias
@@ -104,8 +106,8 @@ def length_decay(value: tuple[int, float, Collection[int]]) -> Processor:
     check("the factor of length-decay", 0 < factor < math.inf, factor, "above 0 (1 is none)")
     rate = math.log(factor)
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
-        excess = [max(0, len(row.written) - start) for row in rows]
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        excess = [max(0, len(row.generated_ids) - start) for row in rows]
         if not any(excess):
             return logits_RV
         growth_R1 = logits_RV.new_tensor([[math.expm1(min(n * rate, _CERTAIN))] for n in excess])

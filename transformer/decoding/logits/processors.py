@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ...registry import Table
-from ..request import Processor, Row
+from ...registry import Registry
+from ..request import Processor, SequenceState
 from .blocking import (
     bad_words,
     encoder_no_repeated_ngrams,
@@ -17,9 +17,9 @@ from .blocking import (
     forced_last,
     minimum_length,
     no_repeated_ngrams,
+    request_constraints,
     suppressed,
     suppressed_first,
-    task_rules,
 )
 from .penalties import (
     encoder_repetition_penalty,
@@ -45,7 +45,7 @@ from .truncation import (
 # presence and frequency follow repetition, as in vLLM, and top-n-sigma comes before temperature.
 # The same is left whichever of these two is first, but σ must be that of all logits that are
 # allowed: after it the tail may be cut, before it may not.
-PROCESSORS: Table[Callable[[Any], Processor]] = Table(
+PROCESSORS: Registry[Callable[[Any], Processor]] = Registry(
     "processor",
     {
         "sequence-bias": sequence_bias,
@@ -63,7 +63,7 @@ PROCESSORS: Table[Callable[[Any], Processor]] = Table(
         "length-decay": length_decay,
         "suppress": suppressed,
         "suppress-first": suppressed_first,
-        "task-rules": task_rules,
+        "request-constraints": request_constraints,
         "top-n-sigma": top_n_sigma,
         "temperature": temperature,
         "top-k": top_k,
@@ -76,23 +76,23 @@ PROCESSORS: Table[Callable[[Any], Processor]] = Table(
 )
 
 
-class Chain:
+class LogitsProcessorList:
     """One processor of those that have a value, in the table's order."""
 
     def __init__(self, values: Mapping[str, Any], ends: Collection[int] = ()) -> None:
-        given = {**values, "task-rules": sorted(ends)}
+        given = {**values, "request-constraints": sorted(ends)}
         self._plain = not any(value is not None for value in values.values())
         self._steps = [
             make(given[name]) for name, make in PROCESSORS.items() if given.get(name) is not None
         ]
 
-    def idle(self, rows: Sequence[Row]) -> bool:
+    def is_noop(self, rows: Sequence[SequenceState]) -> bool:
         """Whether nothing would change."""
-        return self._plain and not any(row.task.ruled for row in rows)
+        return self._plain and not any(row.request.has_constraints for row in rows)
 
-    def __call__(self, logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def __call__(self, logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         """What is left of the logits; the very same tensor where nothing changes."""
-        if self.idle(rows):
+        if self.is_noop(rows):
             return logits_RV
         for step in self._steps:
             logits_RV = step(logits_RV, rows)

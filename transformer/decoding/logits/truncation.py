@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..bounds import check, check_size
-from ..request import Processor, Row
+from ..request import Processor, SequenceState
 
 _FORBIDDEN = float("-inf")
 _FEW = 512
@@ -27,7 +27,7 @@ def top_k(value: float) -> Processor:
     """Keep the k most likely tokens."""
     check_size("top-k", value)
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         least_R1 = logits_RV.topk(min(int(value), logits_RV.size(-1))).values[:, -1:]
         return logits_RV.masked_fill(logits_RV < least_R1, _FORBIDDEN)
@@ -39,7 +39,7 @@ def top_p(value: float) -> Processor:
     """Keep the fewest tokens whose probabilities sum to at least p; arXiv 1904.09751."""
     check("top-p", 0 < value <= 1, value, "above 0 and at most 1")
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         chances_RV = logits_RV.softmax(dim=-1)
         for count in _sizes(logits_RV):
@@ -59,7 +59,7 @@ def min_p(value: float) -> Processor:
     check("min-p", 0 <= value <= 1, value, "between 0 and 1")
     floor = math.log(value) if value > 0 else _FORBIDDEN
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         best_R1 = logits_RV.amax(dim=-1, keepdim=True)
         return logits_RV.masked_fill(logits_RV < best_R1 + floor, _FORBIDDEN)
@@ -75,7 +75,7 @@ def top_n_sigma(value: float) -> Processor:
     """
     check("top-n-sigma", 0 < value < math.inf, value, "above 0")
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         out_RV = logits_RV.isneginf()
         counts_R1 = (~out_RV).sum(dim=-1, keepdim=True).clamp(min=1)
@@ -94,7 +94,7 @@ def typical(value: float) -> Processor:
     if value == 1:  # the rounding of a sum to 1 would drop the farthest
         return lambda logits_RV, _rows: logits_RV
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         logs_RV = logits_RV.log_softmax(dim=-1)
         distances_RV = (logs_RV + _entropy(logs_RV)).abs()
@@ -114,7 +114,7 @@ def eta_cutoff(value: float) -> Processor:
     """Keep tokens at least as likely as `min(ε, √ε·e^-H)`, H the entropy; arXiv 2210.15191."""
     check("eta-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
 
-    def process(logits_RV: Tensor, rows: Sequence[Row]) -> Tensor:
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
         logs_RV = logits_RV.log_softmax(dim=-1)
         least_R1 = (math.sqrt(value) * (-_entropy(logs_RV)).exp()).clamp(max=value)

@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from functools import partial
 
-from ...registry import Table
+from ...registry import Registry
 from ..request import SearchOptions
 from .beam import BeamSearch
 from .contrastive import ContrastiveSearch
 from .search import Search
-from .tokenwise import PICKS, Writing
+from .tokenwise import SELECTORS, TokenwiseSearch
 
 __all__ = ["SEARCHES", "BeamSearch", "ContrastiveSearch", "Search", "deterministic_search"]
 
 
-SEARCHES: Table[Callable[[SearchOptions], Search]] = Table(
+SEARCHES: Registry[Callable[[SearchOptions], Search]] = Registry(
     "search",
     {
-        **{name: partial(Writing, pick=pick) for name, pick in PICKS.items()},
+        **{name: partial(TokenwiseSearch, pick=pick) for name, pick in SELECTORS.items()},
         "beam": BeamSearch,
         "contrastive": ContrastiveSearch,
     },

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import ConfigError
-from ..logits.processors import Chain
-from ..request import Event, Finished, Row, SearchOptions, Task
+from ..logits.processors import LogitsProcessorList
+from ..request import Event, Request, RequestFinished, SearchOptions, SequenceState
 from ..steppers.stepper import StateStepper, Stepper
-from .tokenwise import Text, numbers, to_host
+from .tokenwise import ActiveSequence, check_log_probs, to_host
 
 _NEVER = float("-inf")
 
@@ -24,7 +24,7 @@ _NEVER = float("-inf")
 class _Choice:
     """A text, and the tokens of which the next will be one: none before its prompt is read."""
 
-    text: Text
+    text: ActiveSequence
     tokens: list[int] = field(default_factory=list)
     chances: list[float] = field(default_factory=list)  # as processors leave them
     log_probabilities: list[float] = field(default_factory=list)  # under the model
@@ -43,18 +43,18 @@ class ContrastiveSearch:
     def __init__(self, options: SearchOptions) -> None:
         self.width = options.candidates
         self._options = options
-        self._process = Chain(options.processors, options.end)
-        self._choices: dict[Task, _Choice] = {}
+        self._process = LogitsProcessorList(options.processors, options.end)
+        self._choices: dict[Request, _Choice] = {}
 
     @property
-    def tasks(self) -> list[Task]:
+    def requests(self) -> list[Request]:
         """See Search."""
         return list(self._choices)
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[Request]) -> None:
         """See Search."""
         for task in tasks:
-            self._choices[task] = _Choice(Text(Row(task, [])))
+            self._choices[task] = _Choice(ActiveSequence(SequenceState(task, [])))
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search. Raises ConfigError for a stepper that has no states."""
@@ -64,20 +64,20 @@ class ContrastiveSearch:
                 "have not; use one model, or another search"
             )
         choices = list(self._choices.values())
-        read = [choice.tokens or [choice.text.row.last] * self.width for choice in choices]
+        read = [choice.tokens or [choice.text.state.last_id] * self.width for choice in choices]
         logits_RV = stepper.step(torch.tensor(read).flatten())
         best = self._best(choices, stepper)
         events: list[Event] = []
         for choice, place in zip(choices, best, strict=True):
             if choice.tokens:
                 gain = choice.log_probabilities[place]
-                events.append(choice.text.take(choice.tokens[place], gain, self._options))
+                events.append(choice.text.append(choice.tokens[place], gain, self._options))
         rows = [base * self.width + place for base, place in enumerate(best)]
-        going = [place for place, choice in enumerate(choices) if choice.text.reason is None]
+        going = [place for place, choice in enumerate(choices) if choice.text.finish_reason is None]
         if going:
             self._propose([choices[p] for p in going], logits_RV[[rows[p] for p in going]])
         events += self._finish()
-        stay = [rows[place] for place in going if choices[place].text.reason is None]
+        stay = [rows[place] for place in going if choices[place].text.finish_reason is None]
         stepper.reorder([row for row in stay for _ in range(self.width)], self.width)
         return events
 
@@ -86,37 +86,37 @@ class ContrastiveSearch:
         likeness_BK = _likeness(*stepper.states(), self.width)
         none = [0.0] * self.width
         chances_BK = likeness_BK.new_tensor([choice.chances or none for choice in choices])
-        penalty = self._options.penalty
+        penalty = self._options.contrastive_penalty
         scores_BK = (1 - penalty) * chances_BK - penalty * likeness_BK
         best: list[int] = scores_BK.masked_fill(chances_BK == 0, _NEVER).argmax(dim=1).tolist()
         return best
 
     def _propose(self, choices: Sequence[_Choice], logits_BV: Tensor) -> None:
         """Let each text choose from the likeliest tokens."""
-        shaped_BV = self._process(logits_BV, [choice.text.row for choice in choices])
+        shaped_BV = self._process(logits_BV, [choice.text.state for choice in choices])
         count = min(self.width, logits_BV.size(1))
         ids_BK = shaped_BV.topk(count).indices
         chances_BK = shaped_BV.softmax(dim=-1).gather(1, ids_BK)
         gains_BK = logits_BV.log_softmax(dim=-1).gather(1, ids_BK)
         stuck_BK = shaped_BV.amax(dim=-1, keepdim=True).isneginf().expand_as(ids_BK)
         columns = to_host(stuck_BK, ids_BK, chances_BK, gains_BK)
-        numbers(columns[-1])
+        check_log_probs(columns[-1])
         spare = self.width - count  # of a vocabulary smaller than that
         for choice, no, ids, chances, gains in zip(choices, *columns.tolist(), strict=True):
             if no[0]:
-                choice.text.reason = "stuck"
+                choice.text.finish_reason = "no_valid_token"
             tokens = [int(token) for token in ids]
             choice.tokens = tokens + tokens[:1] * spare
             choice.chances = chances + [0.0] * spare
             choice.log_probabilities = gains
 
     def _finish(self) -> list[Event]:
-        done = [task for task, choice in self._choices.items() if choice.text.reason]
+        done = [task for task, choice in self._choices.items() if choice.text.finish_reason]
         found: list[Event] = []
         for task in done:
             text = self._choices.pop(task).text
-            stuck = text.reason == "stuck"
-            found.append(Finished(task, [] if stuck else [text.hypothesis(self._options)]))
+            stuck = text.finish_reason == "no_valid_token"
+            found.append(RequestFinished(task, [] if stuck else [text.hypothesis(self._options)]))
         return found
 
 

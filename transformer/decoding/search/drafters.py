@@ -11,21 +11,21 @@ import torch
 from torch import Tensor
 
 from ...data import pad
-from ...registry import Table
-from ..logits.processors import Chain
-from ..request import Row, SearchOptions, Task
+from ...registry import Registry
+from ..logits.processors import LogitsProcessorList
+from ..request import Request, SearchOptions, SequenceState
 from ..steppers.stepper import RewindingStepper
-from .tokenwise import Pick
+from .tokenwise import Selector
 
 
 class Drafter(Protocol):
     """Something that guesses, cheaply. Its rows are those of the search."""
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         """Add rows after those that are there, `copies` for each task."""
         ...
 
-    def draft(self, rows: Sequence[Row], most: Sequence[int]) -> list[list[int]]:
+    def draft(self, rows: Sequence[SequenceState], most: Sequence[int]) -> list[list[int]]:
         """The tokens that may come next in each row, at most so many; perhaps none."""
         ...
 
@@ -39,31 +39,31 @@ class DraftOptions:
     """What drafters are made of."""
 
     options: SearchOptions
-    pick: Pick  # how the search picks
+    selector: Selector  # how the search picks
     stepper: RewindingStepper | None = None  # a smaller model's, for the drafter "model"
-    sources: bool = False  # whether what is written is of the sources' vocabulary
+    shares_source_vocabulary: bool = False  # whether what is written is of the sources' vocabulary
 
 
 _LONGEST = 3  # tokens that are looked up
 
 
-class Lookup:
+class PromptLookupDrafter:
     """What followed the last tokens when they last occurred, in the text or its source: the
     longest n-gram that did, of up to 3. Where that runs into the text's end it repeats."""
 
     def __init__(self, made_of: DraftOptions) -> None:
-        self._sources = made_of.sources
+        self._sources = made_of.shares_source_vocabulary
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         """See Drafter."""
 
     def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""
 
-    def draft(self, rows: Sequence[Row], most: Sequence[int]) -> list[list[int]]:
+    def draft(self, rows: Sequence[SequenceState], most: Sequence[int]) -> list[list[int]]:
         """See Drafter."""
         return [
-            self._guess(row.tokens(), row.task.source, count) if count else []
+            self._guess(row.all_ids(), row.request.source, count) if count else []
             for row, count in zip(rows, most, strict=True)
         ]
 
@@ -124,11 +124,15 @@ class ModelDrafter:
 
     def __init__(self, made_of: DraftOptions) -> None:
         assert made_of.stepper is not None, "this drafter needs a stepper"
-        self._stepper, self._pick, self._options = made_of.stepper, made_of.pick, made_of.options
-        self._process = Chain(made_of.options.processors, made_of.options.end)
+        self._stepper, self._pick, self._options = (
+            made_of.stepper,
+            made_of.selector,
+            made_of.options,
+        )
+        self._process = LogitsProcessorList(made_of.options.processors, made_of.options.end)
         self._read: list[_Read] = []
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         """See Drafter."""
         self._stepper.admit(tasks, copies)
         for task in tasks:
@@ -140,9 +144,9 @@ class ModelDrafter:
         self._stepper.reorder(rows, copies)
         self._read = [self._read[row] for row in rows]
 
-    def draft(self, rows: Sequence[Row], most: Sequence[int]) -> list[list[int]]:
+    def draft(self, rows: Sequence[SequenceState], most: Sequence[int]) -> list[list[int]]:
         """See Drafter."""
-        tokens = [row.tokens() for row in rows]
+        tokens = [row.all_ids() for row in rows]
         self._take_back(tokens)
         guesses: list[list[int]] = [[] for _ in rows]
         going = [place for place, count in enumerate(most) if count]
@@ -152,7 +156,9 @@ class ModelDrafter:
         while going:
             logits_RV = self._extend(new)
             new = [[] for _ in rows]
-            grown = [rows[p]._replace(written=[*rows[p].written, *guesses[p]]) for p in going]
+            grown = [
+                rows[p]._replace(generated_ids=[*rows[p].generated_ids, *guesses[p]]) for p in going
+            ]
             shaped_RV = self._process(logits_RV[going], grown)
             picked = self._pick(shaped_RV, grown, self._options).tolist()
             for place, token in zip(going, picked, strict=True):
@@ -183,6 +189,6 @@ class ModelDrafter:
         return logits_RTV[torch.arange(len(new)), last_R]
 
 
-DRAFTERS: Table[Callable[[DraftOptions], Drafter]] = Table(
-    "drafter", {"lookup": Lookup, "model": ModelDrafter}
+DRAFTERS: Registry[Callable[[DraftOptions], Drafter]] = Registry(
+    "drafter", {"lookup": PromptLookupDrafter, "model": ModelDrafter}
 )

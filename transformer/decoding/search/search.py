@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..request import Event, Task
+from ..request import Event, Request
 from ..steppers import Stepper
 
 
@@ -14,11 +14,11 @@ class Search(Protocol):
     reads_states: bool  # whether the stepper must be a StateStepper
 
     @property
-    def tasks(self) -> list[Task]:
+    def requests(self) -> list[Request]:
         """Those that are not finished, in the order of their rows."""
         ...
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[Request]) -> None:
         """Begin texts, whose rows the stepper has admitted."""
         ...
 

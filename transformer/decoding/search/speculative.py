@@ -9,16 +9,16 @@ from torch import Tensor
 
 from ...data import pad
 from ...errors import ConfigError
-from ..request import Event, SearchOptions, Task
+from ..request import Event, Request, SearchOptions
 from ..steppers.stepper import RewindingStepper, Stepper
 from .drafters import Drafter
-from .tokenwise import Pick, Text, Writing
+from .tokenwise import ActiveSequence, Selector, TokenwiseSearch
 
-AHEAD = 8  # tokens that are guessed at a time
+DRAFT_TOKENS = 8  # tokens that are guessed at a time
 _LONGEST_REST = 15  # steps
 
 
-class _Pace:
+class _DraftBackoff:
     """Which rows to guess for: one whose guess was wrong from its first token on rests for a step,
     after the next such guess for three, then seven. Reading two tokens takes half as long again as
     reading one, and the others little more, so it is guessing at all that must pay."""
@@ -54,7 +54,7 @@ class _Pace:
         self._rests = [self._rests[row] for row in rows]
 
 
-class SpeculativeSearch(Writing):
+class SpeculativeSearch(TokenwiseSearch):
     """Greedy search or sampling that reads guesses together and keeps those that it would have
     picked itself.
 
@@ -63,14 +63,14 @@ class SpeculativeSearch(Writing):
     """
 
     def __init__(
-        self, options: SearchOptions, pick: Pick, drafter: Drafter, *, ahead: int = AHEAD
+        self, options: SearchOptions, pick: Selector, drafter: Drafter, *, ahead: int = DRAFT_TOKENS
     ) -> None:
         super().__init__(options, pick)
-        self._drafter, self._ahead, self._pace = drafter, ahead, _Pace()
+        self._drafter, self._ahead, self._pace = drafter, ahead, _DraftBackoff()
         self.proposed = 0  # tokens that were guessed, of all texts so far
         self.accepted = 0  # those that were written
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[Request]) -> None:
         """See Search."""
         super().add(tasks)
         self._drafter.admit(tasks, self.width)
@@ -81,10 +81,10 @@ class SpeculativeSearch(Writing):
         cannot take tokens back."""
         if not isinstance(stepper, RewindingStepper):
             raise ConfigError("speculative decoding needs a model that can take tokens back")
-        rows = [text.row for text in self._texts]
-        rooms = [row.task.limit - len(row.written) - 1 for row in rows]
+        rows = [text.state for text in self._texts]
+        rooms = [row.request.max_new_tokens - len(row.generated_ids) - 1 for row in rows]
         drafts = self._drafter.draft(rows, self._pace.within(rooms, self._ahead))
-        read = [[row.last, *draft] for row, draft in zip(rows, drafts, strict=True)]
+        read = [[row.last_id, *draft] for row, draft in zip(rows, drafts, strict=True)]
         logits_RTV = stepper.extend(pad(read, 0), [len(some) for some in read])
         events, kept = self._verify(drafts, logits_RTV)
         guessed = [len(draft) for draft in drafts]
@@ -110,12 +110,12 @@ class SpeculativeSearch(Writing):
             going = [row for row in going if _guessed(self._texts[row], drafts[row], place)]
             for row in going:
                 kept[row] += 1
-            going = [row for row in going if self._texts[row].reason is None]
+            going = [row for row in going if self._texts[row].finish_reason is None]
             place += 1
         return events, kept
 
 
-def _guessed(text: Text, draft: Sequence[int], place: int) -> bool:
-    if text.reason == "stuck" or place >= len(draft):
+def _guessed(text: ActiveSequence, draft: Sequence[int], place: int) -> bool:
+    if text.finish_reason == "no_valid_token" or place >= len(draft):
         return False
-    return text.row.written[-1] == draft[place]
+    return text.state.generated_ids[-1] == draft[place]

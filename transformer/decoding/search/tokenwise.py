@@ -10,23 +10,36 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from ...finite import finite
-from ...registry import Table
+from ...finite import require_finite
+from ...registry import Registry
 from ..keyed_random import exponential
-from ..logits.processors import Chain
-from ..request import Event, Finished, Hypothesis, Reason, Row, SearchOptions, Task, Token
+from ..logits.processors import LogitsProcessorList
+from ..request import (
+    Event,
+    FinishReason,
+    Hypothesis,
+    Request,
+    RequestFinished,
+    SearchOptions,
+    SequenceState,
+    TokenEvent,
+)
 from ..steppers.stepper import Follower, Stepper
 
-Pick = Callable[[Tensor, Sequence[Row], SearchOptions], Tensor]
+Selector = Callable[[Tensor, Sequence[SequenceState], SearchOptions], Tensor]
 
 
-def greedy_pick(logits_RV: Tensor, rows: Sequence[Row], options: SearchOptions) -> Tensor:
+def select_greedy(
+    logits_RV: Tensor, rows: Sequence[SequenceState], options: SearchOptions
+) -> Tensor:
     """The likeliest token; the lowest id among equals."""
     del rows, options
     return logits_RV.argmax(dim=-1)
 
 
-def sample_pick(logits_RV: Tensor, rows: Sequence[Row], options: SearchOptions) -> Tensor:
+def select_sample(
+    logits_RV: Tensor, rows: Sequence[SequenceState], options: SearchOptions
+) -> Tensor:
     """A token drawn with its probability: the first to happen where token v happens at rate p_v,
     after a time that (seed, line, position, v) alone say (the Gumbel-max trick).
 
@@ -34,100 +47,110 @@ def sample_pick(logits_RV: Tensor, rows: Sequence[Row], options: SearchOptions) 
     moves with rounding: a line's text would depend on its batch in one of a thousand tokens. Here
     only two times that are almost equal can change places.
     """
-    keys = [(options.seed, *row.task.keys, row.sample, len(row.written)) for row in rows]
+    keys = [
+        (options.seed, *row.request.rng_key, row.sample, len(row.generated_ids)) for row in rows
+    ]
     times_RV = exponential(keys, logits_RV.size(1), logits_RV.device).log_()
     return (logits_RV.double() - times_RV).argmax(dim=-1)
 
 
-PICKS: Table[Pick] = Table("pick", {"greedy": greedy_pick, "sample": sample_pick})
+SELECTORS: Registry[Selector] = Registry("pick", {"greedy": select_greedy, "sample": select_sample})
 
 
 @dataclass
-class Text:
+class ActiveSequence:
     """A row, and how likely what it wrote was."""
 
-    row: Row
+    state: SequenceState
     log_probabilities: list[float] = field(default_factory=list)
-    reason: Reason | None = None
+    finish_reason: FinishReason | None = None
 
-    def take(self, token: int, log_probability: float, options: SearchOptions) -> Token:
+    def append(self, token: int, log_probability: float, options: SearchOptions) -> TokenEvent:
         """Write a token."""
-        self.row.written.append(token)
+        self.state.generated_ids.append(token)
         self.log_probabilities.append(log_probability)
-        self.reason = options.reason(self.row)
-        return Token(self.row.task, self.row.sample, token, log_probability, self.reason)
+        self.finish_reason = options.finish_reason(self.state)
+        return TokenEvent(
+            self.state.request, self.state.sample, token, log_probability, self.finish_reason
+        )
 
     def hypothesis(self, options: SearchOptions) -> Hypothesis:
         """The finished text."""
-        assert self.reason is not None
-        own = self.log_probabilities[self.row.task.first is not None :]
-        return options.hypothesis(self.row.written, sum(own), self.log_probabilities, self.reason)
+        assert self.finish_reason is not None
+        own = self.log_probabilities[self.state.request.forced_first is not None :]
+        return options.hypothesis(
+            self.state.generated_ids, sum(own), self.log_probabilities, self.finish_reason
+        )
 
 
-class Writing:
+class TokenwiseSearch:
     """Rows that are written side by side. Sampling writes `n_best` about each task."""
 
     reads_states = False
 
-    def __init__(self, options: SearchOptions, pick: Pick) -> None:
+    def __init__(self, options: SearchOptions, pick: Selector) -> None:
         self.width = options.n_best
         self._options, self._pick = options, pick
-        self._process = Chain(options.processors, options.end)
-        self._texts: list[Text] = []
-        self._open: dict[Task, list[Text]] = {}
+        self._process = LogitsProcessorList(options.processors, options.end)
+        self._texts: list[ActiveSequence] = []
+        self._open: dict[Request, list[ActiveSequence]] = {}
 
     @property
-    def tasks(self) -> list[Task]:
+    def requests(self) -> list[Request]:
         """See Search."""
         return list(self._open)
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[Request]) -> None:
         """See Search."""
         for task in tasks:
-            self._open[task] = [Text(Row(task, [], n)) for n in range(self.width)]
+            self._open[task] = [
+                ActiveSequence(SequenceState(task, [], n)) for n in range(self.width)
+            ]
             self._texts += self._open[task]
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""
-        logits_RV = stepper.step(next_ids([text.row for text in self._texts]))
+        logits_RV = stepper.step(next_ids([text.state for text in self._texts]))
         events = [*self._write(self._texts, logits_RV), *self._finish()]
         self._leave(stepper)
         return events
 
-    def _write(self, texts: Sequence[Text], logits_RV: Tensor) -> list[Event]:
+    def _write(self, texts: Sequence[ActiveSequence], logits_RV: Tensor) -> list[Event]:
         """Write each text's next token, which these logits (R, V) are about."""
-        rows = [text.row for text in texts]
+        rows = [text.state for text in texts]
         shaped_RV = self._process(logits_RV, rows)
         ids_R = self._pick(shaped_RV, rows, self._options)
         gains_R = logits_RV.log_softmax(dim=-1).gather(1, ids_R[:, None])[:, 0]
         unchanged = shaped_RV is logits_RV
         stuck_R = torch.zeros_like(ids_R) if unchanged else shaped_RV.amax(dim=-1).isneginf()
         ids, gains, stuck = to_host(ids_R, gains_R, stuck_R)
-        numbers(gains)
+        check_log_probs(gains)
         events: list[Event] = []
         columns = zip(texts, ids.tolist(), gains.tolist(), stuck.tolist(), strict=True)
         for text, token, gain, no in columns:
             if no:
-                text.reason = "stuck"
+                text.finish_reason = "no_valid_token"
             else:
-                events.append(text.take(int(token), gain, self._options))
+                events.append(text.append(int(token), gain, self._options))
         return events
 
     def _finish(self) -> list[Event]:
-        done = [t for t, texts in self._open.items() if all(text.reason for text in texts)]
+        done = [t for t, texts in self._open.items() if all(text.finish_reason for text in texts)]
         found: list[Event] = []
         for task in done:
-            texts = [text for text in self._open.pop(task) if text.reason != "stuck"]
+            texts = [
+                text for text in self._open.pop(task) if text.finish_reason != "no_valid_token"
+            ]
             hypotheses = [text.hypothesis(self._options) for text in texts]
-            found.append(Finished(task, sorted(hypotheses, key=lambda h: -h.score)))
+            found.append(RequestFinished(task, sorted(hypotheses, key=lambda h: -h.score)))
         return found
 
     def _leave(self, *followers: Follower) -> None:
         """Take finished rows out, here and of what follows them."""
-        stay = close_gaps([text.reason is None for text in self._texts])
+        stay = compact_rows([text.finish_reason is None for text in self._texts])
         if len(stay) < len(self._texts):
             self._texts = [self._texts[place] for place in stay]
-            copies = rows_per_text([text.row.task for text in self._texts])
+            copies = rows_per_request([text.state.request for text in self._texts])
             for follower in followers:
                 follower.reorder(stay, copies)
 
@@ -138,7 +161,7 @@ def to_host(*columns: Tensor) -> Tensor:
     return torch.stack([column.double() for column in columns]).cpu()
 
 
-def rows_per_text(tasks: Sequence[Task]) -> int:
+def rows_per_request(tasks: Sequence[Request]) -> int:
     """Count the neighbouring rows about each text; 1 where texts differ in that.
 
     >>> one, two = Task(prompt=[1], limit=1), Task(prompt=[1], limit=1)
@@ -149,18 +172,18 @@ def rows_per_text(tasks: Sequence[Task]) -> int:
     return runs.pop() if len(runs) == 1 else 1
 
 
-def numbers(gains: Tensor) -> Tensor:
+def check_log_probs(gains: Tensor) -> Tensor:
     """Log-probabilities, where they are numbers. Raises CheckpointError for NaN."""
-    finite(gains.clamp(min=-1.0))  # -∞ is one: what a model never writes
+    require_finite(gains.clamp(min=-1.0))  # -∞ is one: what a model never writes
     return gains
 
 
-def next_ids(rows: Sequence[Row]) -> Tensor:
+def next_ids(rows: Sequence[SequenceState]) -> Tensor:
     """What a stepper is to read next (R)."""
-    return torch.tensor([row.last for row in rows])
+    return torch.tensor([row.last_id for row in rows])
 
 
-def close_gaps(alive: Sequence[bool]) -> list[int]:
+def compact_rows(alive: Sequence[bool]) -> list[int]:
     """Where the rows that stay come from. The last ones fill the gaps that others leave, so that
     few are copied.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 _BLOCK = 64
 
 
-def top(values_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def blockwise_top_k(values_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` largest of each row and their places, (R, C) each, largest first; all of them
     where there are fewer.
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ...registry import Table
-from ..request import Task
+from ...registry import Registry
+from ..request import Request
 from .stepper import RewindingStepper, Stepper
 
 
@@ -24,7 +24,7 @@ def _mean_log_probability(log_NRV: Tensor) -> Tensor:
 
 # From log-probabilities (N, …, V) to one model's (…, V): the mean of probabilities, which any model
 # can hold up, or their geometric mean, against which each has a veto.
-COMBINATIONS: Table[Callable[[Tensor], Tensor]] = Table(
+COMBINATIONS: Registry[Callable[[Tensor], Tensor]] = Registry(
     "combination of models",
     {"probability": _mean_probability, "log-probability": _mean_log_probability},
 )
@@ -38,7 +38,7 @@ class EnsembleStepper:
         assert steppers, "nothing to average"
         self._steppers, self._combine = list(steppers), COMBINATIONS[combination]
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         """See Stepper."""
         for stepper in self._steppers:
             stepper.admit(tasks, copies)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...cache import Buffers
 
 
-class States:
+class HiddenStates:
     """Token n of a row in slot n, as in StaticCache, whose verbs it has."""
 
     def __init__(self, rows: int, slots: int, width: int, like: Tensor) -> None:
@@ -30,11 +30,11 @@ class States:
         """Row r becomes what row `rows[r]` was."""
         self._buffers.reorder(rows, self._used)
 
-    def join(self, other: "States") -> None:
+    def append_rows(self, other: "HiddenStates") -> None:
         """Take in the rows of another, after those that are here."""
-        self._buffers.join(other._buffers, other._used)
+        self._buffers.append_rows(other._buffers, other._used)
         self._used = max(self._used, other._used)
 
-    def trim(self, length: int) -> None:
+    def truncate(self, length: int) -> None:
         """No row is longer than this now."""
         self._used = length

@@ -12,14 +12,16 @@ from torch import Tensor
 from ...data import pad
 from ...masks import padded_positions
 from ...model import DecoderCache, Transformer
-from ..request import Task
-from .hidden_states import States
+from ..request import Request
+from .hidden_states import HiddenStates
 
 
 class _Rows:
     """What a model remembers of rows: its cache, and the states where they are asked for."""
 
-    def __init__(self, model: Transformer, cache: DecoderCache, states: States | None) -> None:
+    def __init__(
+        self, model: Transformer, cache: DecoderCache, states: HiddenStates | None
+    ) -> None:
         self.model, self.cache, self.states = model, cache, states
 
     def read(self, ids_RT: Tensor, positions_RT: Tensor, longest: int) -> Tensor:
@@ -39,17 +41,17 @@ class _Rows:
         if self.states is not None:
             self.states.reorder(rows)
 
-    def trim(self, length: int) -> None:
+    def truncate(self, length: int) -> None:
         """No row is longer than this now."""
-        self.cache.own.trim(length)
+        self.cache.self_attention.truncate(length)
         if self.states is not None:
-            self.states.trim(length)
+            self.states.truncate(length)
 
-    def join(self, other: "_Rows") -> None:
+    def append_rows(self, other: "_Rows") -> None:
         """Take in the rows of another, after those that are here."""
-        self.cache.join(other.cache)
+        self.cache.append_rows(other.cache)
         if self.states is not None and other.states is not None:
-            self.states.join(other.states)
+            self.states.append_rows(other.states)
 
 
 class ModelStepper:
@@ -62,7 +64,7 @@ class ModelStepper:
         self._memory: _Rows | None = None
         self._lengths: list[int] = []  # tokens that each row has read
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         """See Stepper. Encodes sources and reads prompts."""
         lengths = [len(task.prompt) - 1 for task in tasks]
         memory = self._begin(tasks)
@@ -75,24 +77,24 @@ class ModelStepper:
         if self._memory is None:
             self._memory = memory
         else:
-            self._memory.join(memory)
+            self._memory.append_rows(memory)
         self._lengths += [lengths[row] for row in rows]
 
-    def _begin(self, tasks: Sequence[Task]) -> _Rows:
+    def _begin(self, tasks: Sequence[Request]) -> _Rows:
         """Room for all that tasks' rows will read; those with states read their last token too."""
-        rows, size = len(tasks), max(len(task.prompt) - 1 + task.limit for task in tasks)
+        rows, size = len(tasks), max(len(task.prompt) - 1 + task.max_new_tokens for task in tasks)
         if not self._keep:
             cache = self._model.new_cache(rows, size, **self._sources(tasks))
             return _Rows(self._model, cache, None)
         cache = self._model.new_cache(rows, size + 1, **self._sources(tasks))
         weight = self._model.embedding.weight
-        states = States(rows, size + 1, self._model.config.d_model, weight)
+        states = HiddenStates(rows, size + 1, self._model.config.d_model, weight)
         return _Rows(self._model, cache, states)
 
     def _tensor(self, values: Sequence[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)
 
-    def _sources(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def _sources(self, tasks: Sequence[Request]) -> dict[str, Any]:
         if not self._model.config.has_encoder:
             return {}
         lengths = [len(task.source) for task in tasks]
@@ -133,7 +135,7 @@ class ModelStepper:
         assert self._memory is not None, "no rows were admitted"
         moved = zip(self._lengths, counts, strict=True)
         self._lengths = [length + count for length, count in moved]
-        self._memory.trim(max(self._lengths))
+        self._memory.truncate(max(self._lengths))
 
     def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
         """See Follower."""

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from ..request import Task
+from ..request import Request
 
 
 class Follower(Protocol):
@@ -23,7 +23,7 @@ class Follower(Protocol):
 class Stepper(Follower, Protocol):
     """Something that continues rows of tokens: a model, several, or a table of probabilities."""
 
-    def admit(self, tasks: Sequence[Task], copies: int = 1) -> None:
+    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
         """Add rows after those that are there, `copies` for each task, which have read what the
         task's text begins with but for the last token of its prompt."""
         ...
