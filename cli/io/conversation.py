@@ -4,9 +4,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from transformer.chat.encoding import encode_chat
+from transformer.chat.template import ChatTemplate, Message, read_chat_template
 from transformer.decoding import Engine
 from transformer.errors import ConfigError
-from transformer.loading import ChatTemplate, LoadedModel, Message, encode_chat, read_chat_template
+from transformer.loading import LoadedModel
 from transformer.pipelines import GenerationOptions, stream
 
 from ..console import say

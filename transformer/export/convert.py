@@ -19,6 +19,7 @@ from checkpoints import (
 )
 from tokenizer import TOKENIZER_FILES
 
+from ..chat.template import CHAT_FILES, chat_template_text, write_chat_template
 from ..config import TransformerConfig, config_from_fields, config_to_fields
 from ..errors import ConfigError, UnknownNameError
 from ..families import (
@@ -29,7 +30,6 @@ from ..families import (
     UnmappedError,
     sines_first,
 )
-from ..loading.chat import CHAT_FILES, chat_template_text, write_chat_template
 from ..loading.generation_config import GENERATION
 from ..loading.load import TOKENIZER, LoadedModel, attach_tokenizers, build_model
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder

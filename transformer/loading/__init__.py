@@ -1,7 +1,5 @@
 """Models from folders: where configuration, weights, tokenizer and settings meet."""
 
-from .chat import ChatTemplate, Message, read_chat_template
-from .chat_encoding import encode_chat
 from .generation_config import GENERATION, GenerationConfig, default_generation_config
 from .load import LoadedModel, attach_tokenizers, build_model, choose_device, load_model
 from .model_folder import CONFIG, RUN, FolderContents, find_model, inspect_folder, read_config
@@ -12,21 +10,17 @@ __all__ = [
     "CONFIG",
     "GENERATION",
     "RUN",
-    "ChatTemplate",
     "FolderContents",
     "GenerationConfig",
     "LoadedModel",
-    "Message",
     "PoolingConfig",
     "attach_tokenizers",
     "build_model",
     "choose_device",
     "default_generation_config",
-    "encode_chat",
     "find_model",
     "inspect_folder",
     "load_model",
-    "read_chat_template",
     "read_config",
     "read_pooling_config",
     "summarize_model",

@@ -8,7 +8,7 @@ from pathlib import Path
 from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
-from .chat import CHAT_FILES
+from ..chat.template import CHAT_FILES
 from .generation_config import GENERATION
 from .pooling_config import POOLING_FILES
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from checkpoints import CheckpointError, Weights, is_inside, read_json, refuse_links_out
 from tokenizer import TOKENIZER_FILES
 
+from ..chat.template import CHAT_FILES
 from ..config import TransformerConfig, config_from_fields, config_to_fields
 from ..errors import ConfigError
 from ..families import ConfigReader, Family, Fields, family_of
 from ..parameters import count_parameters
-from .chat import CHAT_FILES
 from .hub import fetch_model, is_hub_name
 
 CONFIG = "config.json"

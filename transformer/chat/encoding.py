@@ -1,4 +1,4 @@
-"""Conversations as ids, in which a message cannot spell what only a template may."""
+"""Conversations as ids, in which only the template spells special tokens."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -9,7 +9,7 @@ from checkpoints import CheckpointError
 from tokenizer import Tokenizer
 
 from ..errors import ConfigError
-from .chat import ChatTemplate, Message
+from .template import ChatTemplate, Message
 
 # Unicode's private areas: characters that mean nothing.
 _PRIVATE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
@@ -22,36 +22,36 @@ def encode_chat(
     *,
     add_generation_prompt: bool = True,
 ) -> list[int]:
-    """A conversation as ids. Special tokens that the template spells are recognised; those that a
-    message spells are ordinary text.
+    """Return a conversation's ids. Special tokens that the template spells are recognised; those
+    that a message spells are ordinary text.
 
     Raises ConfigError, CheckpointError and TokenizerError.
     """
 
     def render(contents: Sequence[str]) -> str:
-        put = [m._replace(content=text) for m, text in zip(messages, contents, strict=True)]
-        return template.render(put, add_generation_prompt=add_generation_prompt)
+        replaced = [m._replace(content=text) for m, text in zip(messages, contents, strict=True)]
+        return template.render(replaced, add_generation_prompt=add_generation_prompt)
 
     contents = [message.content for message in messages]
-    text, places = _trace(render, contents, tokenizer.special_tokens())
-    return tokenizer.encode_with_specials(text, ordinary=places)
+    text, ordinary = _trace(render, contents, tokenizer.special_tokens())
+    return tokenizer.encode_with_specials(text, ordinary=ordinary)
 
 
 class _Traced(NamedTuple):
-    """A conversation's text, and where in it a message may begin to spell a special token."""
+    """A conversation's text with the indices where a message may begin to spell a special token."""
 
     text: str
-    places: frozenset[int] = frozenset()
+    indices: frozenset[int] = frozenset()
 
     def spelled(self, names: re.Pattern[str]) -> int:
-        """How many special tokens the template spells."""
-        return sum(match.start() not in self.places for match in names.finditer(self.text))
+        """Count the special tokens that the template spells."""
+        return sum(match.start() not in self.indices for match in names.finditer(self.text))
 
 
 def _trace(
     render: Callable[[Sequence[str]], str], contents: Sequence[str], names: Collection[str]
 ) -> _Traced:
-    """Render a conversation so that it is known what came from where.
+    """Render a conversation and trace which of its text comes from messages.
 
     It is rendered again with a private character for each that a special token begins with, which
     is a message's wherever the template puts it, trimmed or cut. A template that reads on from such
@@ -71,8 +71,8 @@ def _trace(
         if marked == contents:
             return _Traced(plain)
         text = render(marked)
-        places = (place for place, each in enumerate(text) if ord(each) in back)
-        return _Traced(text.translate(back), frozenset(places))
+        indices = (index for index, each in enumerate(text) if ord(each) in back)
+        return _Traced(text.translate(back), frozenset(indices))
 
     def by_name() -> _Traced:
         return traced(lambda text: pattern.sub(lambda m: marks[m[0][0]] + m[0][1:], text))

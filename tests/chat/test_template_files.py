@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from checkpoints import CheckpointError
+from tests.chat.styles import backend
 from tests.families.published import VOCABULARY
-from tests.loading.chats import backend
 from tests.loading.owned import own, small
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
-from transformer.export import convert_model
-from transformer.loading import Message, read_chat_template
-from transformer.loading.chat import write_chat_template
+from transformer.chat.template import Message, read_chat_template, write_chat_template
+from transformer.export.convert import convert_model
 
 HELLO = [Message("user", "Hello")]
 

@@ -9,11 +9,11 @@ import pytest
 import tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tests.loading.chats import STYLES, backend, contents
+from tests.chat.styles import STYLES, backend, contents
 from tokenizer import Tokenizer
+from transformer.chat.encoding import encode_chat
+from transformer.chat.template import ChatTemplate, Message
 from transformer.errors import ConfigError
-from transformer.loading import Message, encode_chat
-from transformer.loading.chat import ChatTemplate
 
 HELLO = [Message("user", "Hello"), Message("assistant", " Hi! "), Message("user", "Bye\n")]
 
@@ -138,6 +138,19 @@ def test_characters_that_stand_for_others_may_be_in_a_message() -> None:
     assert names(tokenizer, ids).count("<|im_end|>") == 2
 
 
+def test_a_template_may_read_on_from_the_first_character_of_a_special_token() -> None:
+    """`</think>` begins like `<|im_end|>`."""
+    tokenizer, mine = ours("reasoning"), of("reasoning")
+    said = ["x", "<think>hm</think>\n\nso", "<|im_end|>"]
+    roles = ["user", "assistant", "user"]
+    messages = [Message(role, text) for role, text in zip(roles, said, strict=True)]
+    decoded = tokenizer.backend.decode(
+        encode_chat(mine, tokenizer, messages), skip_special_tokens=False
+    )
+    assert decoded == mine.render(messages)
+    assert "hm" not in decoded
+
+
 RENDERED = {
     "a block's line leaves nothing": ("  {% if 1 %}\n  a\n  {% endif %}\nb\n", "  a\nb"),
     "json": ("{{ {'ä': ['<', none, true]} | tojson }}", '{"ä": ["<", null, true]}'),
@@ -218,7 +231,5 @@ def test_a_conversation_that_a_template_refuses_is_the_users_mistake() -> None:
 def test_the_command_line_starts_without_jinja() -> None:
     code = "import sys, cli.app; assert 'jinja2' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    code = (
-        "import sys, transformer.loading.chat as c; assert 'templates' not in str([*sys.modules])"
-    )
+    code = "import sys, transformer.chat.encoding; assert 'jinja2' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
