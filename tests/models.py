@@ -10,6 +10,12 @@ SHAPES = ("encoder", "decoder", "encoder-decoder")
 VOCABULARY = 23
 
 
+class WiderConfig(TransformerConfig, frozen=True, kw_only=True):
+    """A configuration with a field that nothing knows."""
+
+    mixing: float = 0.0
+
+
 def tiny_config(shape: str = "decoder", **changes: object) -> TransformerConfig:
     layers = {
         "encoder_layers": 2 if shape != "decoder" else 0,

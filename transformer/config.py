@@ -1,6 +1,7 @@
 """TransformerConfig: everything that fixes the network, as data. Imports no torch."""
 
 import math
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -190,6 +191,20 @@ def _check_numbers(fields: msgspec.Struct) -> None:
     for name, value in msgspec.structs.asdict(fields).items():
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise ConfigError(f"{name} is {value}; no number may be above {_LARGEST:,}")
+
+
+def require_known_fields(
+    config: TransformerConfig, known: Collection[str], *, refusal: str
+) -> None:
+    """Raise ConfigError for a field that is outside `known` and has not its default.
+
+    What rewrites networks lists the fields that it was written for, so that a later one, which it
+    would pass over, is refused.
+    """
+    for field in msgspec.structs.fields(config):
+        value = getattr(config, field.name)
+        if field.name not in known and value != field.default:
+            raise ConfigError(f"{refusal}: {field.name} is {value!r}")
 
 
 def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:

@@ -10,10 +10,12 @@ from safetensors.torch import load_file
 
 from tests.families.published import CASES, FAMILIES, VOCABULARY, make
 from tests.loading.owned import own, small
-from tests.models import tiny_config
+from tests.models import WiderConfig, tiny_config
 from tokenizer import Tokenizer
+from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.export import convert_model
+from transformer.export.convert import _ONLY_WITH, _TRAINING, _network
 from transformer.loading import build_model, inspect_folder, load_model
 from transformer.presets import PRESETS
 
@@ -103,3 +105,15 @@ def test_what_cannot_be_kept_is_named(
     with pytest.raises((ConfigError, ValueError), match=words):
         convert_model(tmp_path / "ours", tmp_path / "theirs", to=to)
     assert not (tmp_path / "theirs").exists()
+
+
+def test_a_new_field_is_part_of_the_network() -> None:
+    """So that a family must write and read it, or is refused."""
+    config = WiderConfig(shape="decoder", vocab_size=9, decoder_layers=1, mixing=0.5)
+    assert _network(config)["mixing"] == 0.5
+
+
+def test_fields_that_are_not_compared_exist() -> None:
+    idle = {*_TRAINING.split(), *(field for _, _, fields in _ONLY_WITH for field in fields)}
+    choosing = {field for field, _, _ in _ONLY_WITH}
+    assert idle | choosing <= set(TransformerConfig.__struct_fields__)

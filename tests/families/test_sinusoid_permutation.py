@@ -3,24 +3,53 @@
 import pytest
 import torch
 
-from tests.models import tiny_model
-from transformer.config import config_from_fields, config_to_fields
+from tests.models import WiderConfig, tiny_model
+from transformer.config import TransformerConfig
+from transformer.errors import ConfigError
 from transformer.families import sines_first
+from transformer.families.sinusoid_permutation import KNOWN_FIELDS
 from transformer.model import Transformer
 
 
 @pytest.mark.parametrize("changes", [{}, {"head": "masked", "tie_output": False}])
 @pytest.mark.parametrize("shape", ["encoder", "encoder-decoder"])
 @torch.no_grad()
-def test_waves_in_halves_are_the_same_network(shape: str, changes: dict) -> None:
+def test_sinusoids_in_halves_are_the_same_network(shape: str, changes: dict) -> None:
     """Its features stand in another order, and logits are what they were."""
     given = {"feedforward": "geglu", "token_types": 2, "output_bias": True, "final_norm": True,
              "embedding_norm": True, **changes}  # fmt: skip
     model = tiny_model(shape, **given)
-    tensors, fields = sines_first(model.state_dict(), config_to_fields(model.config))
-    turned = Transformer(config_from_fields(fields)).eval()
-    turned.load_state_dict(tensors)
+    tensors, config = sines_first(model.state_dict(), model.config)
+    permuted = Transformer(config).eval()
+    permuted.load_state_dict(tensors)
     ids_BT = torch.arange(4, 10)[None]
     source = {"source_BS": ids_BT.flip(1)} if shape == "encoder-decoder" else {}
-    torch.testing.assert_close(turned(ids_BT, **source), model(ids_BT, **source))
-    assert not torch.equal(turned.embedding.weight, model.embedding.weight)
+    torch.testing.assert_close(permuted(ids_BT, **source), model(ids_BT, **source))
+    assert not torch.equal(permuted.embedding.weight, model.embedding.weight)
+
+
+def test_every_field_is_known() -> None:
+    """A new field of a configuration must be decided on here."""
+    assert set(TransformerConfig.__struct_fields__) == KNOWN_FIELDS
+
+
+def wider(**fields: object) -> WiderConfig:
+    return WiderConfig(shape="decoder", vocab_size=9, d_model=8, decoder_layers=1, **fields)
+
+
+def test_an_unknown_field_is_refused_unless_it_has_its_default() -> None:
+    assert sines_first({}, wider())[1].positions == "sinusoidal-halves"
+    with pytest.raises(ConfigError, match=r"^sinusoids cannot be reordered .*: mixing is 0\.5$"):
+        sines_first({}, wider(mixing=0.5))
+
+
+@pytest.mark.parametrize("field", ["positions", "norm", "norm_placement", "head"])
+def test_an_unknown_part_is_refused(field: str) -> None:
+    with pytest.raises(ConfigError, match=f"^sinusoids cannot .*: {field} is 'new'$"):
+        sines_first({}, wider(**{field: "new"}))
+
+
+@pytest.mark.parametrize("name", ["decoder.layers.0.attention.gate.weight", "mixer.bias"])
+def test_an_unknown_tensor_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^sinusoids cannot .*: they have {name}$"):
+        sines_first({name: torch.zeros(8)}, wider())

@@ -6,7 +6,7 @@ import pytest
 import transformers
 
 from transformer import PRESETS, preset_config
-from transformer.config import TransformerConfig, config_from_fields
+from transformer.config import TransformerConfig
 from transformer.families import CONVERTERS, ConfigReader
 
 # What transformers' own classes are without options, or with those of the released models.
@@ -47,8 +47,7 @@ class AllTensors:
 
 
 def published(family: str, made: Any) -> TransformerConfig:
-    fields = CONVERTERS[family].read(ConfigReader(made.to_dict(), "config.json"), AllTensors())
-    return config_from_fields(fields)
+    return CONVERTERS[family].read(ConfigReader(made.to_dict(), "config.json"), AllTensors())
 
 
 @pytest.mark.parametrize("name", RELEASED)

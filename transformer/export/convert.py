@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,13 +20,12 @@ from checkpoints import (
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES, chat_template_text, write_chat_template
-from ..config import TransformerConfig, config_from_fields, config_to_fields
+from ..config import TransformerConfig, config_to_fields
 from ..errors import ConfigError, UnknownNameError
 from ..families import (
     CONVERTERS,
     MODEL_TYPE,
     ConfigReader,
-    Fields,
     UnmappedError,
     sines_first,
 )
@@ -56,7 +55,7 @@ class Expressed(NamedTuple):
     """A network as one of a published family."""
 
     model_type: str
-    options: Fields  # config.json's
+    options: dict[str, Any]  # config.json's
     tensors: dict[str, Tensor]
 
 
@@ -94,9 +93,9 @@ def express(loaded: LoadedModel, to: str) -> Expressed:
     reasons: dict[str, str] = {}
     families = [name for name in CONVERTERS if name != MODEL_TYPE] if to == PUBLISHED else [to]
     for name in families:
-        for fields, tensors in _guises(loaded):
+        for config, tensors in _equivalents(loaded):
             try:
-                return _as_family(name, fields, tensors)
+                return _as_family(name, config, tensors)
             except ConfigError as error:
                 reasons[name] = str(error)
     if to == PUBLISHED:
@@ -104,24 +103,22 @@ def express(loaded: LoadedModel, to: str) -> Expressed:
     raise ConfigError(f"{loaded.folder} cannot be a {to} model: {reasons[to]}")
 
 
-def _guises(loaded: LoadedModel) -> Iterator[tuple[Fields, dict[str, Tensor]]]:
-    """The network as it is, and with its features in another order where families want that."""
-    fields, tensors = config_to_fields(loaded.config), dict(loaded.model.state_dict())
-    yield fields, tensors
-    if fields["positions"] == "sinusoidal" and fields["d_model"] % 2 == 0:
-        moved, moved_fields = sines_first(tensors, fields)
-        yield moved_fields, moved
+def _equivalents(loaded: LoadedModel) -> Iterator[tuple[TransformerConfig, dict[str, Tensor]]]:
+    """Yield the network as it is, and with its features in the order of published sinusoids."""
+    config, tensors = loaded.config, dict(loaded.model.state_dict())
+    yield config, tensors
+    if config.positions == "sinusoidal" and config.d_model % 2 == 0:
+        permuted, permuted_config = sines_first(tensors, config)
+        yield permuted_config, permuted
 
 
-def _as_family(name: str, fields: Fields, tensors: dict[str, Tensor]) -> Expressed:
-    """The family's options and tensors, which must read back as the same network."""
-    family, config = CONVERTERS[name], config_from_fields(fields)
-    options = family.write(fields)
+def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor]) -> Expressed:
+    """Return the family's options and tensors, which must read back as the same network."""
+    family = CONVERTERS[name]
+    options = family.write(config)
     try:
-        stored = dict(family.store(tensors, fields))
-        back = config_from_fields(
-            family.read(ConfigReader(options, "its options"), Tensors(stored))
-        )
+        stored = dict(family.store(tensors, config))
+        back = family.read(ConfigReader(options, "its options"), Tensors(stored))
     except UnmappedError as error:
         raise ConfigError(f"it has no {error.args[0]}") from None
     except CheckpointError as error:
@@ -133,8 +130,8 @@ def _as_family(name: str, fields: Fields, tensors: dict[str, Tensor]) -> Express
     return Expressed(name, options, stored)
 
 
-def _network(config: TransformerConfig) -> Fields:
-    """The fields that the network's numbers depend on, with nothing left to defaults."""
+def _network(config: TransformerConfig) -> dict[str, Any]:
+    """Return the fields that the network's numbers depend on, with nothing left to defaults."""
     fields = config_to_fields(config)
     fields["kv_heads"], fields["d_head"] = config.key_value_heads, config.head_width
     fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale

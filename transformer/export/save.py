@@ -18,7 +18,7 @@ from checkpoints import (
 )
 from tokenizer import Tokenizer
 
-from ..config import TransformerConfig, config_to_fields
+from ..config import TransformerConfig
 from ..families import CONVERTERS, MODEL_TYPE
 from ..loading.generation_config import GENERATION, GenerationConfig, default_generation_config
 from ..loading.load import TOKENIZER
@@ -43,7 +43,7 @@ def save_model(
     """
     own = CONVERTERS[MODEL_TYPE]
     write = _writer(folder)
-    write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config_to_fields(config))}))
+    write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config)}))
     write(
         GENERATION, to_json(generation_settings(generation or default_generation_config(tokenizer)))
     )

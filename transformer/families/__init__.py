@@ -1,5 +1,7 @@
-"""Published models as configurations of ours: a table of families, each a name map and two
-functions between options. Knows no model: shapes come in, tensors and plain fields go out."""
+"""Published models as configurations of this one.
+
+A table of families, each a name map and two functions between configurations.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +10,7 @@ from checkpoints import CheckpointError
 
 from .bart import BART, M2M100, MARIAN, MBART, PEGASUS
 from .bert import BERT, ROBERTA
-from .config_reader import ConfigReader, Fields
+from .config_reader import ConfigReader
 from .family import Family
 from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
@@ -36,7 +38,7 @@ CONVERTERS: dict[str, Family] = {
 
 
 def family_of(fields: Mapping[str, Any], source: str) -> Family:
-    """The family that a config.json says it is of. Raises CheckpointError."""
+    """Return the family that a config.json names. Raises CheckpointError."""
     kind = fields.get("model_type")
     if fields.get("auto_map"):
         raise CheckpointError(
@@ -54,7 +56,6 @@ __all__ = [
     "MODEL_TYPE",
     "ConfigReader",
     "Family",
-    "Fields",
     "UnmappedError",
     "family_of",
     "sines_first",

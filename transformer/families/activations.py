@@ -1,4 +1,4 @@
-"""Names of activations: theirs, and ours."""
+"""Names of activations: published ones, and ours."""
 
 from collections.abc import Mapping
 
@@ -18,5 +18,5 @@ GATED_ACTIVATIONS = {theirs: GATED[ours] for theirs, ours in ACTIVATIONS.items()
 
 
 def published_name(ours: str, table: Mapping[str, str] = ACTIVATIONS) -> str | None:
-    """The first of their names for one of ours; None where they have none."""
+    """Return the first published name for one of ours, or None if there is none."""
     return next((theirs for theirs, name in table.items() if name == ours), None)

@@ -1,12 +1,17 @@
-"""BART (arXiv 1910.13461), mBART (2001.08210), Marian (P18-4020), Pegasus (1912.08777) and M2M-100
-(2010.11125), of which NLLB is one: the same layers, with other norms and positions."""
+"""BART (arXiv 1910.13461) and its relatives: the same layers, with other norms and positions.
 
+They are mBART (2001.08210), Marian (P18-4020), Pegasus (1912.08777) and M2M-100 (2010.11125), of
+which NLLB is one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from ..config import TransformerConfig
 from .activations import ACTIVATIONS, published_name
-from .config_reader import ConfigReader, Fields, Names
+from .config_reader import ConfigReader, TensorNames, is_tied
 from .family import Family
-from .gpt2 import tied
 from .name_map import NameMap
 
 _LAYERS = """
@@ -37,193 +42,160 @@ _SEPARATE = NameMap(
     prefix="model.",
 )
 
-# Old configurations spell out what is now fixed for a family; where they say otherwise, they are
-# of another network.
-_FIXED = {
-    "add_bias_logits": False,
-    "add_cross_attention": False,
-    "is_decoder": False,
-    "do_blenderbot_90_layernorm": False,
-}
+# Old configurations spell out what is now fixed for a family; other values are another network's.
+_UNSUPPORTED = (
+    "add_bias_logits",
+    "add_cross_attention",
+    "is_decoder",
+    "do_blenderbot_90_layernorm",
+)
 
 
-def _reader(
-    *, fixed: Fields, own: Fields, offset: int = 0, act: str = "gelu", scale: bool = False
-) -> Any:
-    """A family's reader: what `own` says of its network, and the options that all have."""
+@dataclass(frozen=True, kw_only=True)
+class _Variant:
+    """One family's norms and positions, and its defaults."""
 
-    def read(reader: ConfigReader, weights: Names) -> Fields:
-        for name, value in {**_FIXED, **fixed}.items():
-            reader.must_be(name, value)
-        return {
-            **_common(reader, weights, act=act, scale=scale),
-            "position_offset": offset,
-            **own,
-        }
+    positions: str
+    position_offset: int = 0
+    pre_norm: bool = False
+    embedding_norm: bool = False
+    activation: str = "gelu"
+    scale_embedding: bool = False
 
-    return read
+    @property
+    def learned_positions(self) -> bool:
+        """True if the weights hold the positions, which a formula gives otherwise."""
+        return self.positions == "learned"
+
+    def check(self, reader: ConfigReader) -> None:
+        """Raise CheckpointError if old options describe another family's network."""
+        for unsupported in _UNSUPPORTED:
+            reader.must_be(unsupported, False)
+        reader.must_be("normalize_before", self.pre_norm)
+        reader.must_be("normalize_embedding", self.embedding_norm)
+        reader.must_be("add_final_layer_norm", self.pre_norm)
+        reader.must_be("static_position_embeddings", not self.learned_positions)
+        if self.learned_positions:
+            reader.must_be("extra_pos_embeddings", self.position_offset)
+
+    def read(self, reader: ConfigReader, names: TensorNames) -> TransformerConfig:
+        """Return the configuration of one of the family's networks. Raises CheckpointError."""
+        self.check(reader)
+        heads = reader.integer("encoder_attention_heads", 16)
+        reader.must_be("decoder_attention_heads", heads)
+        width = reader.integer("encoder_ffn_dim", 4096)
+        reader.must_be("decoder_ffn_dim", width)
+        reader.must_be("num_attention_heads", heads)
+        source, target, shared = _read_vocabularies(reader, names)
+        embedding = "model.shared.weight" if shared else "model.decoder.embed_tokens.weight"
+        return TransformerConfig(
+            shape="encoder-decoder",
+            vocab_size=target,
+            d_model=reader.integer("d_model", 1024),
+            d_ff=width,
+            encoder_layers=reader.integer("encoder_layers", 12),
+            decoder_layers=reader.integer("decoder_layers", 12),
+            heads=heads,
+            positions=self.positions,
+            max_positions=reader.integer("max_position_embeddings", 1024),
+            position_offset=self.position_offset,
+            feedforward=reader.choice("activation_function", ACTIVATIONS, self.activation),
+            norm_placement="pre" if self.pre_norm else "post",
+            final_norm=self.pre_norm,
+            embedding_scale=reader.flag("scale_embedding", self.scale_embedding),
+            embedding_norm=self.embedding_norm,
+            share_embeddings=shared,
+            source_vocab_size=None if source == target else source,
+            tie_output=is_tied(reader, names, True, "lm_head.weight", embedding),
+            output_bias="final_logits_bias" in names,
+            dropout=reader.number("dropout", 0.1),
+            attention_dropout=reader.number("attention_dropout", 0.0),
+            activation_dropout=reader.number("activation_dropout", 0.0),
+            initialization="normal",
+        )
 
 
-def _common(reader: ConfigReader, weights: Names, *, act: str, scale: bool) -> Fields:
-    heads = reader.integer("encoder_attention_heads", 16)
-    reader.must_be("decoder_attention_heads", heads)
-    width = reader.integer("encoder_ffn_dim", 4096)
-    reader.must_be("decoder_ffn_dim", width)
-    reader.must_be("num_attention_heads", heads)
-    return {
-        "shape": "encoder-decoder",
-        **_vocabulary(reader, weights),
-        "d_model": reader.integer("d_model", 1024),
-        "d_ff": width,
-        "encoder_layers": reader.integer("encoder_layers", 12),
-        "decoder_layers": reader.integer("decoder_layers", 12),
-        "heads": heads,
-        "max_positions": reader.integer("max_position_embeddings", 1024),
-        "feedforward": reader.choice("activation_function", ACTIVATIONS, act),
-        "embedding_scale": reader.flag("scale_embedding", scale),
-        "output_bias": "final_logits_bias" in weights,
-        "dropout": reader.number("dropout", 0.1),
-        "attention_dropout": reader.number("attention_dropout", 0.0),
-        "activation_dropout": reader.number("activation_dropout", 0.0),
-        "initialization": "normal",
-    }
-
-
-def _vocabulary(reader: ConfigReader, weights: Names) -> Fields:
-    size = reader.integer("vocab_size", 50_265)
-    target = reader.integer("decoder_vocab_size", size)
+def _read_vocabularies(reader: ConfigReader, names: TensorNames) -> tuple[int, int, bool]:
+    """Return the sizes of source and target, and whether one embedding serves both."""
+    source = reader.integer("vocab_size", 50_265)
+    target = reader.integer("decoder_vocab_size", source)
     shared = reader.flag("share_encoder_decoder_embeddings", True)
     if not reader.flag("tie_word_embeddings", True):  # then nothing is one matrix
-        shared = shared and "model.encoder.embed_tokens.weight" not in weights
-    if shared and target != size:
+        shared = shared and "model.encoder.embed_tokens.weight" not in names
+    if shared and target != source:
         raise reader.error(
-            f"decoder_vocab_size is {target}, vocab_size {size}: one matrix cannot have both"
+            f"decoder_vocab_size is {target}, vocab_size {source}: one matrix cannot have both"
         )
-    embedding = "model.shared.weight" if shared else "model.decoder.embed_tokens.weight"
+    return source, target, shared
+
+
+def _write(config: TransformerConfig) -> dict[str, Any]:
     return {
-        "vocab_size": target,
-        "share_embeddings": shared,
-        "source_vocab_size": None if size == target else size,
-        "tie_output": tied(reader, weights, True, "lm_head.weight", embedding),
-    }
-
-
-def _write(fields: Fields) -> Fields:
-    both = ("encoder", "decoder")
-    theirs = {
         "is_encoder_decoder": True,
-        "vocab_size": fields["vocab_size"],
-        "d_model": fields["d_model"],
-        "max_position_embeddings": fields["max_positions"],
-        "activation_function": published_name(fields["feedforward"]),
-        "scale_embedding": fields["embedding_scale"],
-        "tie_word_embeddings": fields["tie_output"],
-        "dropout": fields["dropout"],
-        "attention_dropout": fields["attention_dropout"],
-        "activation_dropout": fields["activation_dropout"],
-        "num_hidden_layers": fields["encoder_layers"],
+        "vocab_size": config.vocab_size,
+        "d_model": config.d_model,
+        "max_position_embeddings": config.max_positions,
+        "activation_function": published_name(config.feedforward),
+        "scale_embedding": config.embedding_scale,
+        "tie_word_embeddings": config.tie_output,
+        "dropout": config.dropout,
+        "attention_dropout": config.attention_dropout,
+        "activation_dropout": config.activation_dropout,
+        "num_hidden_layers": config.encoder_layers,
+        "encoder_layers": config.encoder_layers,
+        "encoder_attention_heads": config.heads,
+        "encoder_ffn_dim": config.d_ff,
+        "decoder_layers": config.decoder_layers,
+        "decoder_attention_heads": config.heads,
+        "decoder_ffn_dim": config.d_ff,
     }
-    for stack in both:
-        theirs[f"{stack}_layers"] = fields[f"{stack}_layers"]
-        theirs[f"{stack}_attention_heads"] = fields["heads"]
-        theirs[f"{stack}_ffn_dim"] = fields["d_ff"]
-    return theirs
 
 
-def _write_marian(fields: Fields) -> Fields:
+def _write_marian(config: TransformerConfig) -> dict[str, Any]:
     return {
-        **_write(fields),
-        "vocab_size": fields["source_vocab_size"] or fields["vocab_size"],
-        "decoder_vocab_size": fields["vocab_size"],
-        "share_encoder_decoder_embeddings": fields["share_embeddings"],
+        **_write(config),
+        "vocab_size": config.source_vocabulary,
+        "decoder_vocab_size": config.vocab_size,
+        "share_encoder_decoder_embeddings": config.share_embeddings,
     }
-
-
-_WAVES = ("*.embed_positions.weight*",)  # some files keep what is computed here
 
 
 def _family(
-    architecture: str, read: Any, *, write: Any = _write, ignored: tuple[str, ...] = _WAVES
+    architecture: str,
+    variant: _Variant,
+    *,
+    write: Callable[[TransformerConfig], dict[str, Any]] = _write,
 ) -> Family:
+    # some files keep the table of a formula
+    computed = () if variant.learned_positions else ("*.embed_positions.weight*",)
     return Family(
-        read=read,
+        read=variant.read,
         write=write,
-        names=lambda fields: _SHARED if fields["share_embeddings"] else _SEPARATE,
-        ignored=(*ignored, "*.embed_positions._float_tensor", "*shared.weight"),
+        names=lambda config: _SHARED if config.share_embeddings else _SEPARATE,
+        ignored=(*computed, "*.embed_positions._float_tensor", "*shared.weight"),
         architecture=architecture,
     )
 
 
-_PRE = {"norm_placement": "pre", "final_norm": True}
-_LEARNED = {"positions": "learned", "embedding_norm": True}
-
 BART = _family(
     "BartForConditionalGeneration",
-    _reader(
-        fixed={
-            "normalize_before": False,
-            "normalize_embedding": True,
-            "add_final_layer_norm": False,
-            "static_position_embeddings": False,
-            "extra_pos_embeddings": 2,
-        },
-        own=_LEARNED,
-        offset=2,
-    ),
-    ignored=(),
+    _Variant(positions="learned", position_offset=2, embedding_norm=True),
 )
 MBART = _family(
     "MBartForConditionalGeneration",
-    _reader(
-        fixed={
-            "normalize_before": True,
-            "normalize_embedding": True,
-            "add_final_layer_norm": True,
-            "static_position_embeddings": False,
-            "extra_pos_embeddings": 2,
-        },
-        own={**_LEARNED, **_PRE},
-        offset=2,
-    ),
-    ignored=(),
+    _Variant(positions="learned", position_offset=2, embedding_norm=True, pre_norm=True),
 )
-MARIAN = _family(
-    "MarianMTModel",
-    _reader(
-        fixed={
-            "normalize_before": False,
-            "normalize_embedding": False,
-            "add_final_layer_norm": False,
-            "static_position_embeddings": True,
-        },
-        own={"positions": "sinusoidal-halves"},
-    ),
-    write=_write_marian,
-)
+MARIAN = _family("MarianMTModel", _Variant(positions="sinusoidal-halves"), write=_write_marian)
 PEGASUS = _family(
-    "PegasusForConditionalGeneration",
-    _reader(
-        fixed={
-            "normalize_before": True,
-            "normalize_embedding": False,
-            "add_final_layer_norm": True,
-            "static_position_embeddings": True,
-        },
-        own={"positions": "sinusoidal-halves", **_PRE},
-    ),
+    "PegasusForConditionalGeneration", _Variant(positions="sinusoidal-halves", pre_norm=True)
 )
 M2M100 = _family(
     "M2M100ForConditionalGeneration",
-    _reader(
-        fixed={
-            "normalize_before": True,
-            "normalize_embedding": False,
-            "add_final_layer_norm": True,
-            "static_position_embeddings": True,
-        },
-        own={"positions": "sinusoidal-tensor2tensor", **_PRE},
-        offset=2,
-        act="relu",
-        scale=True,
+    _Variant(
+        positions="sinusoidal-tensor2tensor",
+        position_offset=2,
+        pre_norm=True,
+        activation="relu",
+        scale_embedding=True,
     ),
 )

@@ -1,11 +1,9 @@
-"""A published config.json, read so that nothing in it is overlooked."""
+"""A reader of published config.json files that overlooks no option."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from checkpoints import CheckpointError
-
-Fields = dict[str, Any]
 
 _LARGEST = 10**18
 
@@ -14,7 +12,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Options that do not change what a network computes, or that belong to decoding (generation.py).
+# Options that do not change what a network computes, or that belong to decoding.
 _NO_EFFECT = _names(
     """architectures attn_implementation chunk_size_feed_forward classif_dropout classifier_dropout
     cross_attention_hidden_size decoder_layerdrop dense_act_fn directionality dtype
@@ -38,20 +36,20 @@ _GENERATION = _names(
 )
 
 
-class Names(Protocol):
-    """What is asked of tensors to understand a configuration."""
+class TensorNames(Protocol):
+    """A file's tensors, as far as they are needed to understand its configuration."""
 
     def __contains__(self, name: object, /) -> bool:
-        """Whether there is a tensor of that name."""
+        """Return True if there is a tensor of that name."""
         ...
 
     def equal(self, first: str, second: str) -> bool:
-        """Whether two tensors hold the same numbers."""
+        """Return True if two tensors hold the same numbers."""
         ...
 
 
 class ConfigReader:
-    """The options of a config.json; `finish` refuses those that nobody asked about."""
+    """The options of a config.json; `finish` refuses those that were not read."""
 
     def __init__(self, fields: Mapping[str, Any], source: str) -> None:
         self.source = source
@@ -59,7 +57,7 @@ class ConfigReader:
         self._read: set[str] = set()
 
     def get(self, name: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
-        """A value of a kind; the default where it is absent or null."""
+        """Return a value of a type, or the default if it is absent or null."""
         self._read.add(name)
         value = self._fields.get(name)
         if value is None:
@@ -73,22 +71,22 @@ class ConfigReader:
         return value
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number, needed where there is no default."""
+        """Return a whole number, which must be there if it has no default."""
         value = self.get(name, int, default)
         if value is None:
             raise self.error(f"{name} is missing")
         return int(value)
 
     def number(self, name: str, default: float) -> float:
-        """A number."""
+        """Return a number."""
         return float(self.get(name, (int, float), default))
 
     def flag(self, name: str, default: bool) -> bool:
-        """True or false."""
+        """Return True or False."""
         return bool(self.get(name, bool, default))
 
     def must_be(self, name: str, *allowed: Any) -> None:
-        """Refuse all values of an option but these; the first is what its absence means."""
+        """Refuse all values of an option but these; the first is the value of an absent one."""
         self._read.add(name)
         value = self._fields.get(name)
         value = allowed[0] if value is None else value
@@ -97,20 +95,20 @@ class ConfigReader:
             raise self.error(f"{name} is {_shown(value)}, which is not supported; only: {listing}")
 
     def choice(self, name: str, table: Mapping[str, str], default: str | None = None) -> str:
-        """A name of theirs as the name of ours that a table gives."""
+        """Return our name for a published one, by a table."""
         value = self.get(name, str, default)
         if value not in table:
             listing = ", ".join(sorted(table))
             raise self.error(f"{name} is {_shown(value)}, which is not supported; only: {listing}")
         return table[value]
 
-    def everything(self) -> Fields:
-        """All options, as they are."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options as they are, and count them as read."""
         self._read.update(self._fields)
         return dict(self._fields)
 
     def finish(self) -> None:
-        """Refuse options that were not read, unless they are known to change nothing."""
+        """Raise CheckpointError for an option that was not read and could change the network."""
         for name, value in self._fields.items():
             known = name in self._read or name in _NO_EFFECT or name in _GENERATION
             if known or name.startswith("_") or value in (None, False) or value in ({}, []):
@@ -121,8 +119,21 @@ class ConfigReader:
             )
 
     def error(self, text: str) -> CheckpointError:
-        """What to raise for a mistake in this file."""
+        """Return the exception for a mistake in this file."""
         return CheckpointError(f"{self.source}: {text}")
+
+
+def is_tied(
+    reader: ConfigReader, names: TensorNames, default: bool, output: str, embedding: str
+) -> bool:
+    """Return True if the output projection is the embedding.
+
+    Files that hold two different matrices have two, whatever the option says; so it is in
+    transformers.
+    """
+    tied = reader.flag("tie_word_embeddings", default)
+    both = output in names and embedding in names
+    return tied and not (both and not names.equal(output, embedding))
 
 
 def _shown(value: Any) -> str:

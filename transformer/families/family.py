@@ -1,15 +1,17 @@
-"""A family of published models: how its options and its tensors' names become ours, and back."""
+"""A family of published models: its configurations and tensors as ours, and back."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from checkpoints import CheckpointError, Weights
 
-from .config_reader import ConfigReader, Fields, Names
+from ..config import TransformerConfig
+from .config_reader import ConfigReader, TensorNames
 from .name_map import NameMap, Source, part_rows
 
 Shapes = Mapping[str, torch.Size]
@@ -19,52 +21,55 @@ Shapes = Mapping[str, torch.Size]
 class Family:
     """One model_type: data, and two functions between configurations.
 
-    `read` makes our configuration's fields of theirs, `write` theirs of ours; `names` gives the
-    name map for a configuration of ours. `ignored` are patterns of tensors that hold no weights,
-    or parts that this program does not have, such as a pooler.
+    `read` turns the options of a config.json into our configuration, `write` does the inverse;
+    `names` returns the name map for a configuration. `ignored` are patterns of tensors that hold
+    no weights, or parts that this program does not have, such as a pooler.
     """
 
-    read: Callable[[ConfigReader, Names], Fields]
-    write: Callable[[Fields], Fields]
-    names: Callable[[Fields], NameMap]
+    read: Callable[[ConfigReader, TensorNames], TransformerConfig]
+    write: Callable[[TransformerConfig], dict[str, Any]]
+    names: Callable[[TransformerConfig], NameMap]
     ignored: tuple[str, ...] = ()
-    architecture: str = ""  # what transformers calls the class
+    architecture: str = ""  # the name of the class in transformers
 
     def load(
-        self, weights: Weights, fields: Fields, shapes: Shapes, dtype: torch.dtype
+        self, weights: Weights, config: TransformerConfig, shapes: Shapes, dtype: torch.dtype
     ) -> Iterator[tuple[str, Tensor]]:
-        """Our tensors one after another, each made of theirs.
+        """Yield our tensors one after another, each made of published ones.
 
-        Raises CheckpointError where theirs are not exactly those that the configuration needs.
+        Raises CheckpointError if the file's are not exactly those that the configuration needs.
         """
         present = {_modern(name): name for name in weights}
-        sources = self.names(fields).sources(shapes, present)
+        sources = self.names(config).sources(shapes, present)
         self._check_names(weights, present, sources)
         for name, source in sources.items():
             parts = [present[part] for part in source.parts]
             if len(parts) > 1:
-                _check_rows(weights, parts, part_rows(fields, parts, shapes[name][0]))
+                _check_rows(weights, parts, part_rows(config, parts, shapes[name][0]))
             yield name, _join(weights, parts, source.form, shapes[name], dtype)
 
-    def store(self, tensors: Mapping[str, Tensor], fields: Fields) -> Iterator[tuple[str, Tensor]]:
-        """Their tensors made of ours: the inverse of `load`."""
-        sources = self.names(fields).sources(tensors, {self.names(fields).prefix: None})
+    def store(
+        self, tensors: Mapping[str, Tensor], config: TransformerConfig
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield published tensors made of ours: the inverse of `load`."""
+        names = self.names(config)
+        sources = names.sources(tensors, {names.prefix: None})
         for name, source in sources.items():
-            rows = part_rows(fields, source.parts, len(tensors[name]))
-            whole = _KEPT[source.form](tensors[name])
+            rows = part_rows(config, source.parts, len(tensors[name]))
+            whole = _TO_PUBLISHED[source.form](tensors[name])
             cuts = [whole] if len(source.parts) == 1 else list(torch.split(whole, rows))
             yield from zip(source.parts, cuts, strict=True)
 
     def _check_names(
         self, weights: Weights, present: dict[str, str], sources: dict[str, Source]
     ) -> None:
-        """Find tensors that are missing, unknown, or said to be one and are not."""
+        """Raise CheckpointError for tensors that are missing, unknown, or two instead of one."""
         needed = {part for source in sources.values() for part in source.parts}
         for source in sources.values():
             for other in source.instead:
-                found = present.pop(other, None)
-                if found is not None:
-                    present.setdefault(source.parts[0], found)
+                stored = present.pop(other, None)
+                if stored is not None:
+                    present.setdefault(source.parts[0], stored)
             others = [name for name in source.aliases if name in present and name not in needed]
             if others and source.parts[0] not in present:  # stored under another of its names
                 present[source.parts[0]] = present[others[0]]
@@ -84,26 +89,29 @@ class Family:
 
 
 def _modern(name: str) -> str:
-    """The name that a norm's tensor has today: some files still have TensorFlow's."""
+    """Return the present name of a norm's tensor: some files still have TensorFlow's."""
     stem, _, end = name.rpartition(".")
     return f"{stem}.{ {'gamma': 'weight', 'beta': 'bias'}.get(end, end) }" if stem else name
 
 
-# How a tensor of ours is kept in theirs, and taken from it.
-_KEPT: dict[str, Callable[[Tensor], Tensor]] = {
+# How a tensor is stored in a published file, and how it is read back.
+_TO_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda tensor: tensor,
     "^T": Tensor.t,
     "^row": lambda tensor: tensor[None],
 }
-_TAKEN: dict[str, Callable[[Tensor], Tensor]] = {**_KEPT, "^row": lambda tensor: tensor[0]}
+_FROM_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
+    **_TO_PUBLISHED,
+    "^row": lambda tensor: tensor[0],
+}
 
 
 def _join(
     weights: Weights, names: list[str], form: str, shape: torch.Size, dtype: torch.dtype
 ) -> Tensor:
-    """One tensor of ours: a view of the file where it can be, else one copy."""
+    """Return one of our tensors: a view of the file if possible, else one copy."""
     stored = [weights[name].shape for name in names]
-    wanted = tuple(_KEPT[form](torch.empty(shape, device="meta")).shape)
+    wanted = tuple(_TO_PUBLISHED[form](torch.empty(shape, device="meta")).shape)
     if _stacked(stored) != wanted:
         raise CheckpointError(
             f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
@@ -111,7 +119,7 @@ def _join(
         )
     if len(names) == 1:
         copied = weights[names[0]].dtype != dtype
-        return _TAKEN[form](weights.tensor(names[0], to_copy=copied).to(dtype))
+        return _FROM_PUBLISHED[form](weights.tensor(names[0], to_copy=copied).to(dtype))
     whole, start = torch.empty(shape, dtype=dtype), 0
     for name, part in zip(names, stored, strict=True):
         whole[start : start + part[0]].copy_(weights.tensor(name, to_copy=True))
@@ -120,7 +128,7 @@ def _join(
 
 
 def _check_rows(weights: Weights, names: list[str], rows: list[int]) -> None:
-    """Refuse parts that together have as many rows as ours, and each other rows than it should."""
+    """Raise CheckpointError for parts with wrong numbers of rows, even if their sum is right."""
     for name, wanted in zip(names, rows, strict=True):
         if weights[name].shape[:1] != (wanted,):
             raise CheckpointError(
@@ -130,7 +138,7 @@ def _check_rows(weights: Weights, names: list[str], rows: list[int]) -> None:
 
 
 def _stacked(stored: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The shape of tensors whose rows follow each other; the first's where they do not fit."""
+    """Return the shape of tensors stacked by rows, or the first's if they do not fit."""
     first = stored[0]
     same = all(len(shape) > 0 and shape[1:] == first[1:] for shape in stored)
     return (sum(shape[0] for shape in stored), *first[1:]) if same else first

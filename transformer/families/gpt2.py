@@ -1,7 +1,10 @@
 """GPT-2 (Radford et al. 2019)."""
 
+from typing import Any
+
+from ..config import TransformerConfig
 from .activations import ACTIVATIONS, published_name
-from .config_reader import ConfigReader, Fields, Names
+from .config_reader import ConfigReader, TensorNames, is_tied
 from .family import Family
 from .name_map import NameMap
 
@@ -22,64 +25,56 @@ _NAMES = NameMap(
 )
 
 
-def _read(reader: ConfigReader, weights: Names) -> Fields:
+def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     for unsupported in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         reader.must_be(unsupported, False)
     width = reader.integer("n_embd", 768)
     scaled = reader.flag("scale_attn_weights", True)
     reader.flag("reorder_and_upcast_attn", False)  # the same numbers, in another precision
+    return TransformerConfig(
+        shape="decoder",
+        vocab_size=reader.integer("vocab_size", 50_257),
+        d_model=width,
+        d_ff=reader.integer("n_inner", 4 * width),
+        decoder_layers=reader.integer("n_layer", 12),
+        heads=reader.integer("n_head", 12),
+        positions="learned",
+        max_positions=reader.integer("n_positions", 1024),
+        attention_scale=None if scaled else 1.0,
+        feedforward=reader.choice("activation_function", ACTIVATIONS, "gelu_new"),
+        norm_eps=reader.number("layer_norm_epsilon", 1e-5),
+        norm_placement="pre",
+        final_norm=True,
+        embedding_scale=False,
+        tie_output=is_tied(reader, names, True, "lm_head.weight", "transformer.wte.weight"),
+        dropout=reader.number("resid_pdrop", reader.number("embd_pdrop", 0.1)),
+        attention_dropout=reader.number("attn_pdrop", 0.1),
+        initialization="gpt2",
+    )
+
+
+def _write(config: TransformerConfig) -> dict[str, Any]:
     return {
-        "shape": "decoder",
-        "vocab_size": reader.integer("vocab_size", 50_257),
-        "d_model": width,
-        "d_ff": reader.integer("n_inner", 4 * width),
-        "decoder_layers": reader.integer("n_layer", 12),
-        "heads": reader.integer("n_head", 12),
-        "positions": "learned",
-        "max_positions": reader.integer("n_positions", 1024),
-        "attention_scale": None if scaled else 1.0,
-        "feedforward": reader.choice("activation_function", ACTIVATIONS, "gelu_new"),
-        "norm_eps": reader.number("layer_norm_epsilon", 1e-5),
-        "norm_placement": "pre",
-        "final_norm": True,
-        "embedding_scale": False,
-        "tie_output": tied(reader, weights, True, "lm_head.weight", "transformer.wte.weight"),
-        "dropout": reader.number("resid_pdrop", reader.number("embd_pdrop", 0.1)),
-        "attention_dropout": reader.number("attn_pdrop", 0.1),
-        "initialization": "gpt2",
+        "vocab_size": config.vocab_size,
+        "n_embd": config.d_model,
+        "n_inner": config.d_ff,
+        "n_layer": config.decoder_layers,
+        "n_head": config.heads,
+        "n_positions": config.max_positions,
+        "activation_function": published_name(config.feedforward),
+        "layer_norm_epsilon": config.norm_eps,
+        "scale_attn_weights": config.attention_scale is None,
+        "tie_word_embeddings": config.tie_output,
+        "resid_pdrop": config.dropout,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": config.attention_dropout,
     }
-
-
-def _write(fields: Fields) -> Fields:
-    return {
-        "vocab_size": fields["vocab_size"],
-        "n_embd": fields["d_model"],
-        "n_inner": fields["d_ff"],
-        "n_layer": fields["decoder_layers"],
-        "n_head": fields["heads"],
-        "n_positions": fields["max_positions"],
-        "activation_function": published_name(fields["feedforward"]),
-        "layer_norm_epsilon": fields["norm_eps"],
-        "scale_attn_weights": fields["attention_scale"] is None,
-        "tie_word_embeddings": fields["tie_output"],
-        "resid_pdrop": fields["dropout"],
-        "embd_pdrop": fields["dropout"],
-        "attn_pdrop": fields["attention_dropout"],
-    }
-
-
-def tied(reader: ConfigReader, weights: Names, default: bool, output: str, embedding: str) -> bool:
-    """Whether the output projection is the embedding. Files that hold two different matrices are
-    believed, whatever the option says; so does transformers."""
-    says = reader.flag("tie_word_embeddings", default)
-    both = output in weights and embedding in weights
-    return says and not (both and not weights.equal(output, embedding))
 
 
 GPT2 = Family(
     read=_read,
     write=_write,
-    names=lambda _fields: _NAMES,
+    names=lambda _config: _NAMES,
     ignored=("*.attn.bias", "*.attn.masked_bias"),
     architecture="GPT2LMHeadModel",
 )

@@ -1,17 +1,18 @@
-"""Name maps: which of their tensors each of ours is made of, as text that one can read.
+"""Name maps: the published tensors that each of ours is made of, as readable text.
 
 A line is `ours = theirs`; `{i}` is a layer's number and `{s}` a stack, `encoder` or `decoder`.
 Either side names a module, with its weight and bias, or a single tensor; of two lines for one
-tensor, that for its whole name counts. `{q,k,v}` is several tensors of theirs, which are the rows
-of ours one after another. `^T` marks a matrix that is kept transposed, `^row` a vector that is
-kept as a matrix of one row. `{p}` is a prefix that files of bare models lack. After `|` stand names
-under which the same tensor may also be there, after ` or ` one that counts where the first is
-absent.
+tensor, that for its whole name wins. `{q,k,v}` stands for several published tensors, which are the
+rows of ours one after another. `^T` marks a matrix that is stored transposed, `^row` a vector that
+is stored as a matrix of one row. `{p}` is a prefix that files of bare models lack. `|` precedes
+other names of the same tensor, ` or ` one that is used if the first is absent.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from ..config import TransformerConfig
 
 _ENDS = (".weight", ".bias")
 _NUMBER = re.compile(r"\.(\d+)\.")
@@ -23,16 +24,16 @@ class UnmappedError(KeyError):
 
 
 class Source(NamedTuple):
-    """What one of our tensors is made of."""
+    """The published tensors that one of ours is made of."""
 
-    parts: tuple[str, ...]  # of theirs, whose rows follow each other
-    form: str = ""  # how it is kept: "", "^T" or "^row"
+    parts: tuple[str, ...]  # published ones, whose rows follow each other
+    form: str = ""  # how it is stored: "", "^T" or "^row"
     aliases: tuple[str, ...] = ()  # other names of the same tensor
-    instead: tuple[str, ...] = ()  # what counts where it is absent, and else nothing
+    instead: tuple[str, ...] = ()  # used if it is absent, and ignored otherwise
 
 
 class NameMap:
-    """Lines by the names of ours."""
+    """The lines of a map, by our names."""
 
     def __init__(self, text: str, *, prefix: str = "") -> None:
         self.prefix = prefix
@@ -44,12 +45,12 @@ class NameMap:
                 self.rules[name] = _rule(theirs.replace("{s}", stack))
 
     def sources(self, names: Iterable[str], present: Mapping[str, object]) -> dict[str, Source]:
-        """For each of our tensors, theirs: with the prefix where their files have it."""
+        """Return the source of each of our tensors, with the prefix if the file has it."""
         prefix = self.prefix_in(present)
         return {name: self._source(name, prefix) for name in names}
 
     def prefix_in(self, present: Mapping[str, object]) -> str:
-        """The prefix, or nothing where no tensor has it."""
+        """Return the prefix, or an empty text if no tensor has it."""
         return self.prefix if any(name.startswith(self.prefix) for name in present) else ""
 
     def _source(self, name: str, prefix: str) -> Source:
@@ -81,17 +82,17 @@ def _rule(text: str) -> Source:
 
 
 def _expand(template: str) -> tuple[str, ...]:
-    """`{q,k,v}_proj` as its three names."""
+    """Return the three names of `{q,k,v}_proj`."""
     braces = _BRACES.search(template)
     if braces is None:
         return (template,)
     return tuple(template.replace(braces[0], choice) for choice in braces[1].split(","))
 
 
-def part_rows(fields: Mapping[str, object], parts: Sequence[str], rows: int) -> list[int]:
-    """How many of our rows each of their tensors has: queries, keys and values; or equal parts."""
+def part_rows(config: TransformerConfig, parts: Sequence[str], rows: int) -> list[int]:
+    """Return how many of our rows each part has: of queries, keys and values, or equal parts."""
     if len(parts) != 3:
         return [rows // len(parts)] * len(parts)
-    heads, groups = int(str(fields["heads"])), int(str(fields["kv_heads"] or fields["heads"]))
+    heads, groups = config.heads, config.key_value_heads
     width = rows // (heads + 2 * groups)
     return [heads * width, groups * width, groups * width]

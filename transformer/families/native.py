@@ -1,35 +1,37 @@
-"""Our own format: its configuration is ours already, and so are its tensors' names."""
+"""The native format: its options are our fields, and its tensors have our names."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from .config_reader import ConfigReader, Fields, Names
+from ..config import TransformerConfig, config_from_fields, config_to_fields
+from .config_reader import ConfigReader, TensorNames
 from .family import Family
 from .name_map import NameMap, Source
 
 MODEL_TYPE, FORMAT_VERSION = "transduce", 1
 
 
-class _Same(NameMap):
-    """Every tensor under its own name."""
+class _Identity(NameMap):
+    """The name map of tensors that have our names already."""
 
     def sources(self, names: Iterable[str], present: Mapping[str, object]) -> dict[str, Source]:
-        """See NameMap."""
+        """Return each tensor as its own source."""
         del present
         return {name: Source((name,)) for name in names}
 
 
-def _read(reader: ConfigReader, weights: Names) -> Fields:
-    del weights
-    fields = reader.everything()
+def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
+    del names
+    fields = reader.to_dict()
     version = fields.pop("format_version", 0)
     if version != FORMAT_VERSION:
         raise reader.error(f"format version {version!r}; this program reads {FORMAT_VERSION}")
     del fields["model_type"]
-    return fields
+    return config_from_fields(fields)
 
 
-def _write(fields: Fields) -> Fields:
-    return {"format_version": FORMAT_VERSION, **fields}
+def _write(config: TransformerConfig) -> dict[str, Any]:
+    return {"format_version": FORMAT_VERSION, **config_to_fields(config)}
 
 
-NATIVE = Family(read=_read, write=_write, names=lambda _fields: _Same(""))
+NATIVE = Family(read=_read, write=_write, names=lambda _config: _Identity(""))

@@ -1,45 +1,87 @@
-"""Sinusoidal positions in another order: features of the whole network, permuted.
+"""Sinusoidal positions in another order, by a permutation of the whole network's features.
 
-Networks do not mind in which order the features of their residual stream stand, so a model whose
-sines and cosines alternate is, permuted, one that has all sines first, as published ones do.
+A network computes the same in whatever order the features of its residual stream stand, so a model
+whose sines and cosines alternate is, permuted, one that has all sines first, as published ones do.
+That holds for the fields and tensors listed here; others are refused.
 """
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+import msgspec
 import torch
 from torch import Tensor
 
-from .config_reader import Fields
+from ..config import TransformerConfig, require_known_fields
+from ..errors import ConfigError
 
-# Which axes of a tensor run along the residual stream; the first pattern that fits counts.
-_AXES = (
-    ("*embedding.weight", (1,)),
+_REFUSAL = "sinusoids cannot be reordered in such networks"
+
+# Fields whose every value commutes with a permutation: attention and feed-forward see the stream
+# through the matrices below alone. What acts on the stream itself is known value by value.
+_ANY_VALUE = """
+    shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head
+    max_positions position_offset rotary_base rotary_scaling relative_buckets relative_max_distance
+    attention window global_tokens attention_scale feedforward norm_eps final_norm bias
+    attention_bias embedding_scale embedding_norm token_types share_embeddings source_vocab_size
+    tie_output output_scale output_bias dropout attention_dropout activation_dropout
+    initialization initialization_std
+"""
+_KNOWN_VALUES = {
+    "positions": {"sinusoidal"},
+    "norm": {"layernorm", "rmsnorm"},
+    "norm_placement": {"post", "pre"},
+    "head": {"linear", "masked", "none"},
+}
+KNOWN_FIELDS = frozenset([*_ANY_VALUE.split(), *_KNOWN_VALUES])
+
+# The axes of a tensor that run along the residual stream; the first pattern that fits counts.
+_AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("embedding.weight", (1,)),
+    ("source_embedding.weight", (1,)),
     ("types.weight", (1,)),
+    ("embedding_norms.*", (0,)),
     ("head.weight", (1,)),
     ("head.bias", ()),
     ("head.dense.weight", (0, 1)),
+    ("head.dense.bias", (0,)),
+    ("*.norm.weight", (0,)),
+    ("*.norm.bias", (0,)),
     ("*.out.weight", (0,)),
+    ("*.out.bias", (0,)),
     ("*.down.weight", (0,)),
-    ("*.weight", (1,)),  # what reads the stream; norms have one axis
+    ("*.down.bias", (0,)),
+    ("*.qkv.weight", (1,)),
     ("*.qkv.bias", ()),
+    ("*.q.weight", (1,)),
     ("*.q.bias", ()),
+    ("*.kv.weight", (1,)),
     ("*.kv.bias", ()),
+    ("*.up.weight", (1,)),
     ("*.up.bias", ()),
-    ("*.bias", (0,)),
 )
 
 
-def sines_first(tensors: Mapping[str, Tensor], fields: Fields) -> tuple[dict[str, Tensor], Fields]:
-    """The same network with its waves in halves, and its fields. Needs an even d_model."""
-    width = fields["d_model"]
-    order = torch.cat([torch.arange(0, width, 2), torch.arange(1, width, 2)])
-    moved = {name: _permuted(name, tensor, order) for name, tensor in tensors.items()}
-    return moved, {**fields, "positions": "sinusoidal-halves"}
+def sines_first(
+    tensors: Mapping[str, Tensor], config: TransformerConfig
+) -> tuple[dict[str, Tensor], TransformerConfig]:
+    """Return the same network with all sines before all cosines, and its configuration.
+
+    Needs an even d_model. Raises ConfigError for networks that are not known to stay the same.
+    """
+    require_known_fields(config, KNOWN_FIELDS, refusal=_REFUSAL)
+    for name, values in _KNOWN_VALUES.items():
+        if getattr(config, name) not in values:
+            raise ConfigError(f"{_REFUSAL}: {name} is {getattr(config, name)!r}")
+    order = torch.cat([torch.arange(start, config.d_model, 2) for start in (0, 1)])
+    permuted = {name: _permute(name, tensor, order) for name, tensor in tensors.items()}
+    return permuted, msgspec.structs.replace(config, positions="sinusoidal-halves")
 
 
-def _permuted(name: str, tensor: Tensor, order: Tensor) -> Tensor:
-    axes = next(axes for pattern, axes in _AXES if fnmatchcase(name, pattern))
+def _permute(name: str, tensor: Tensor, order: Tensor) -> Tensor:
+    axes = next((axes for pattern, axes in _AXES if fnmatchcase(name, pattern)), None)
+    if axes is None:
+        raise ConfigError(f"{_REFUSAL}: they have {name}")
     for axis in axes:
-        tensor = tensor.index_select(min(axis, tensor.dim() - 1), order)
+        tensor = tensor.index_select(axis, order)
     return tensor

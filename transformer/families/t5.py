@@ -1,7 +1,10 @@
 """T5 (arXiv 1910.10683) and T5 v1.1, whose feed-forward is gated and whose output is not tied."""
 
+from typing import Any
+
+from ..config import TransformerConfig
 from .activations import ACTIVATIONS, GATED, published_name
-from .config_reader import ConfigReader, Fields, Names
+from .config_reader import ConfigReader, TensorNames
 from .family import Family
 from .name_map import NameMap
 
@@ -32,80 +35,81 @@ _FEEDFORWARDS = {
     **ACTIVATIONS,
     "gated-gelu": GATED["gelu-tanh"],
     **{
-        f"gated-{theirs}": GATED[o]
-        for theirs, o in ACTIVATIONS.items()
-        if o in GATED and theirs != "gelu"
+        f"gated-{theirs}": GATED[ours]
+        for theirs, ours in ACTIVATIONS.items()
+        if ours in GATED and theirs != "gelu"
     },
 }
 
 
-def _read(reader: ConfigReader, weights: Names) -> Fields:
+def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     width, layers = reader.integer("d_model", 512), reader.integer("num_layers", 6)
     reader.must_be("is_decoder", False)
     tied = reader.flag("tie_word_embeddings", True)
     # an untied output is not scaled; newer files say so in an option of its own
     scaled = reader.flag("scale_decoder_outputs", tied)
-    return {
-        "shape": "encoder-decoder",
-        "vocab_size": reader.integer("vocab_size", 32_128),
-        "d_model": width,
-        "d_ff": reader.integer("d_ff", 2048),
-        "encoder_layers": layers,
-        "decoder_layers": reader.integer("num_decoder_layers", layers),
-        "heads": reader.integer("num_heads", 8),
-        "d_head": reader.integer("d_kv", 64),
-        "positions": "relative",
-        "max_positions": reader.integer("n_positions", 512),
-        "relative_buckets": reader.integer("relative_attention_num_buckets", 32),
-        "relative_max_distance": reader.integer("relative_attention_max_distance", 128),
-        "attention_scale": 1.0,
-        "feedforward": reader.choice("feed_forward_proj", _FEEDFORWARDS, "relu"),
-        "norm": "rmsnorm",
-        "norm_eps": reader.number("layer_norm_epsilon", 1e-6),
-        "norm_placement": "pre",
-        "final_norm": True,
-        "bias": False,
-        "embedding_scale": False,
-        "tie_output": _one_matrix(weights),
-        "output_scale": max(1, width) ** -0.5 if scaled else 1.0,
-        "dropout": (rate := reader.number("dropout_rate", 0.1)),
-        "attention_dropout": rate,
-        "activation_dropout": rate,
-        "initialization": "t5",
-    }
+    rate = reader.number("dropout_rate", 0.1)
+    return TransformerConfig(
+        shape="encoder-decoder",
+        vocab_size=reader.integer("vocab_size", 32_128),
+        d_model=width,
+        d_ff=reader.integer("d_ff", 2048),
+        encoder_layers=layers,
+        decoder_layers=reader.integer("num_decoder_layers", layers),
+        heads=reader.integer("num_heads", 8),
+        d_head=reader.integer("d_kv", 64),
+        positions="relative",
+        max_positions=reader.integer("n_positions", 512),
+        relative_buckets=reader.integer("relative_attention_num_buckets", 32),
+        relative_max_distance=reader.integer("relative_attention_max_distance", 128),
+        attention_scale=1.0,
+        feedforward=reader.choice("feed_forward_proj", _FEEDFORWARDS, "relu"),
+        norm="rmsnorm",
+        norm_eps=reader.number("layer_norm_epsilon", 1e-6),
+        norm_placement="pre",
+        final_norm=True,
+        bias=False,
+        embedding_scale=False,
+        tie_output=_has_one_matrix(names),
+        output_scale=max(1, width) ** -0.5 if scaled else 1.0,
+        dropout=rate,
+        attention_dropout=rate,
+        activation_dropout=rate,
+        initialization="t5",
+    )
 
 
-def _one_matrix(weights: Names) -> bool:
-    """Whether the output is the embedding: what the file holds counts, as in transformers."""
-    if "lm_head.weight" not in weights:
+def _has_one_matrix(names: TensorNames) -> bool:
+    """Return True if the output is the embedding: the file's tensors decide, as in transformers."""
+    if "lm_head.weight" not in names:
         return True
-    return "shared.weight" not in weights or weights.equal("lm_head.weight", "shared.weight")
+    return "shared.weight" not in names or names.equal("lm_head.weight", "shared.weight")
 
 
-def _write(fields: Fields) -> Fields:
+def _write(config: TransformerConfig) -> dict[str, Any]:
     return {
         "is_encoder_decoder": True,
-        "vocab_size": fields["vocab_size"],
-        "d_model": fields["d_model"],
-        "d_ff": fields["d_ff"],
-        "d_kv": fields["d_head"] or fields["d_model"] // fields["heads"],
-        "num_layers": fields["encoder_layers"],
-        "num_decoder_layers": fields["decoder_layers"],
-        "num_heads": fields["heads"],
-        "n_positions": fields["max_positions"],
-        "relative_attention_num_buckets": fields["relative_buckets"],
-        "relative_attention_max_distance": fields["relative_max_distance"],
-        "feed_forward_proj": published_name(fields["feedforward"], _FEEDFORWARDS),
-        "layer_norm_epsilon": fields["norm_eps"],
-        "dropout_rate": fields["dropout"],
-        "tie_word_embeddings": fields["output_scale"] != 1.0,
+        "vocab_size": config.vocab_size,
+        "d_model": config.d_model,
+        "d_ff": config.d_ff,
+        "d_kv": config.head_width,
+        "num_layers": config.encoder_layers,
+        "num_decoder_layers": config.decoder_layers,
+        "num_heads": config.heads,
+        "n_positions": config.max_positions,
+        "relative_attention_num_buckets": config.relative_buckets,
+        "relative_attention_max_distance": config.relative_max_distance,
+        "feed_forward_proj": published_name(config.feedforward, _FEEDFORWARDS),
+        "layer_norm_epsilon": config.norm_eps,
+        "dropout_rate": config.dropout,
+        "tie_word_embeddings": config.output_scale != 1.0,
     }
 
 
 T5 = Family(
     read=_read,
     write=_write,
-    names=lambda fields: _GATED if fields["feedforward"] in GATED.values() else _PLAIN,
+    names=lambda config: _GATED if config.feedforward in GATED.values() else _PLAIN,
     ignored=("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",),
     architecture="T5ForConditionalGeneration",
 )

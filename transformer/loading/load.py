@@ -137,6 +137,6 @@ def build_model(
     except (ConfigError, UnknownNameError) as error:
         raise CheckpointError(f"{described.folder}: {error}") from None
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    tensors = described.family.load(described.weights, described.fields, shapes, dtype)
+    tensors = described.family.load(described.weights, described.config, shapes, dtype)
     model.load_state_dict({name: t.to(device or t.device) for name, t in tensors}, assign=True)
     return model.eval().requires_grad_(False)

@@ -1,15 +1,15 @@
 """Which folder a path means, and which network the folder holds."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from checkpoints import CheckpointError, Weights, is_inside, read_json, refuse_links_out
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
-from ..config import TransformerConfig, config_from_fields, config_to_fields
+from ..config import TransformerConfig
 from ..errors import ConfigError
-from ..families import ConfigReader, Family, Fields, family_of
+from ..families import ConfigReader, Family, family_of
 from ..parameters import count_parameters
 from .hub import fetch_model, is_hub_name
 
@@ -24,12 +24,7 @@ class FolderContents(NamedTuple):
     config: TransformerConfig
     family: Family
     weights: Weights
-    options: Fields  # config.json as it is
-
-    @property
-    def fields(self) -> Fields:
-        """Our configuration as plain values."""
-        return config_to_fields(self.config)
+    options: dict[str, Any]  # config.json as it is
 
 
 def find_model(path: Path) -> Path:
@@ -63,13 +58,12 @@ def inspect_folder(folder: Path) -> FolderContents:
     given = read_json(folder / CONFIG)
     family = family_of(given, source)
     weights = Weights(folder)
-    options = ConfigReader(given, source)
-    fields = family.read(options, weights)
-    options.finish()
+    reader = ConfigReader(given, source)
     try:
-        config = config_from_fields(fields)
+        config = family.read(reader, weights)
     except ConfigError as error:
-        raise CheckpointError(f"{source}: {error}") from None
+        raise reader.error(str(error)) from None
+    reader.finish()
     _check_size(config, weights, source)
     return FolderContents(folder, config, family, weights, given)
 
