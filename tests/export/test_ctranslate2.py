@@ -8,7 +8,7 @@ import torch
 
 from tests.families.published import VOCABULARY
 from tests.loading.owned import own, small
-from tests.models import tiny_config
+from tests.models import WiderConfig, tiny_config
 from tokenizer import Tokenizer
 from transformer.config import TransformerConfig
 from transformer.decoding import SearchOptions
@@ -18,6 +18,7 @@ from transformer.decoding.search import SEARCHES
 from transformer.decoding.steppers.model import ModelStepper
 from transformer.errors import ConfigError
 from transformer.export import convert_model
+from transformer.export.ctranslate2 import KNOWN_FIELDS, _check
 from transformer.loading import load_model
 
 LENGTH = 12
@@ -33,6 +34,7 @@ TRANSLATORS = {
         "final_norm": True,
     },
     "ours": {"norm_placement": "pre", "final_norm": True},
+    "wide": {"d_head": 6},
     "separate": {"share_embeddings": False, "tie_output": False, "norm_eps": 1e-3},
 }
 WRITERS = ("gpt2", "write-tiny")
@@ -102,3 +104,21 @@ def test_what_it_does_not_have_is_named(
     config = tiny_config("decoder", vocab_size=VOCABULARY, **changes)
     with pytest.raises(ConfigError, match=f"{field} is '{value}'"):
         written(tmp_path, config, tokenizer)
+
+
+def test_every_field_is_known() -> None:
+    """A new field of a configuration must be decided on in the export."""
+    assert set(TransformerConfig.__struct_fields__) == KNOWN_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("mixing", 0.5), ("norm", "new"), ("norm_placement", "new"), ("feedforward", "new")],
+)
+def test_what_is_not_known_is_refused(field: str, value: object) -> None:
+    sizes = {"shape": "decoder", "vocab_size": 9, "decoder_layers": 1, "positions": "rotary"}
+    _check(WiderConfig(**sizes))
+    with pytest.raises(
+        ConfigError, match=f"^CTranslate2 has no such networks: {field} is {value!r}$"
+    ):
+        _check(WiderConfig(**{**sizes, field: value}))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from checkpoints import write_folder
 from tokenizer import Tokenizer
 
-from ..config import TransformerConfig
+from ..config import TransformerConfig, require_known_fields
 from ..errors import ConfigError, MissingExtraError
 from ..feedforward import FEEDFORWARDS
 from ..layers import CrossLayer, Layer, Stack
@@ -31,6 +31,19 @@ _ACTIVATIONS = Registry(
         "swiglu": "SWISH",
     },
 )
+
+_REFUSAL = "CTranslate2 has no such networks"
+
+# Fields that are exported or refused below, and those that only training reads.
+_KNOWN_FIELDS = """
+    shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head positions
+    max_positions position_offset rotary_base rotary_scaling relative_buckets relative_max_distance
+    attention window global_tokens attention_scale feedforward norm norm_eps norm_placement
+    final_norm bias attention_bias embedding_scale embedding_norm token_types share_embeddings
+    source_vocab_size tie_output output_scale output_bias head dropout attention_dropout
+    activation_dropout initialization initialization_std
+"""
+KNOWN_FIELDS = frozenset(_KNOWN_FIELDS.split())
 
 
 def export_ctranslate2(loaded: LoadedModel, out: Path) -> None:
@@ -73,7 +86,8 @@ def export_ctranslate2(loaded: LoadedModel, out: Path) -> None:
 
 
 def _check(config: TransformerConfig) -> None:
-    """Refuse what CTranslate2 computes otherwise, or not at all."""
+    """Raise ConfigError for networks that CTranslate2 computes differently, or not at all."""
+    require_known_fields(config, KNOWN_FIELDS, refusal=_REFUSAL)
     two = config.has_encoder and config.has_decoder
     fine = {
         "shape": config.has_decoder,
@@ -83,13 +97,14 @@ def _check(config: TransformerConfig) -> None:
         "token_types": config.token_types == 0,
         "kv_heads": not two or config.key_value_heads == config.heads,
         "rotary_scaling": config.rotary_scaling is None,
+        "feedforward": config.feedforward in _ACTIVATIONS,
+        "norm": config.norm in {"layernorm", "rmsnorm"},
+        "norm_placement": config.norm_placement in {"pre", "post"},
         "final_norm": config.norm_placement == "pre" or not config.final_norm,
     }
     for name, supported in fine.items():
         if not supported:
-            raise ConfigError(
-                f"CTranslate2 has no such networks: {name} is {getattr(config, name)!r}"
-            )
+            raise ConfigError(f"{_REFUSAL}: {name} is {getattr(config, name)!r}")
 
 
 def _positions(*, two: bool) -> set[str]:
@@ -165,10 +180,21 @@ def _layer(spec: Any, layer: Layer, config: TransformerConfig) -> None:
         _linear(spec.attention.linear[1], layer.cross.kv)
         _linear(spec.attention.linear[2], layer.cross.out)
         _norm(spec.attention.layer_norm, layer.cross_residual.norm)
-    if config.attention_scale is not None:
+    scale = _attention_scale(config)
+    if scale is not None:
         for attention in attentions:
-            attention.queries_scale = config.attention_scale
+            attention.queries_scale = scale
     _feedforward(spec.ffn, layer)
+
+
+def _attention_scale(config: TransformerConfig) -> float | None:
+    """Return the scale of attention scores, or None if CTranslate2 derives the same.
+
+    It takes heads for d_model / heads wide unless a decoder alone says otherwise (`_heads`).
+    """
+    if config.has_encoder and config.head_width * config.heads != config.d_model:
+        return config.scale
+    return config.attention_scale
 
 
 def _feedforward(spec: Any, layer: Layer) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from checkpoints import CheckpointError, save_tensors
-from cli.render.training import describe
+from transformer.loading import inspect_folder
 
 
 def test_a_network_that_is_not_possible_is_refused_by_its_file(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_a_network_that_is_not_possible_is_refused_by_its_file(tmp_path: Path) -
     (tmp_path / "config.json").write_text(json.dumps(config))
     save_tensors(tmp_path / "model.safetensors", {"wte.weight": torch.zeros(1)})
     with pytest.raises(CheckpointError) as refused:
-        describe(tmp_path)
+        inspect_folder(tmp_path)
     assert str(refused.value).startswith(
         f"{tmp_path / 'config.json'}: d_model 16 is not a multiple"
     )
