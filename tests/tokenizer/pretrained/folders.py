@@ -5,8 +5,10 @@ import io
 import json
 import random
 import re
+import string
 
 import sentencepiece
+import transformers
 
 _WORDS = """
     the quick brown fox jumps over lazy dog don't (x) e.g. banana bananas ananas 1234 408
@@ -58,6 +60,26 @@ def sentencepiece_model(kind, vocab_size=400, *, words=WORDS, **options):
         **options,
     )
     return stream.getvalue()
+
+
+_COMMON = [*string.punctuation, *string.digits, *string.ascii_lowercase, *"äößПортед本語"]
+_WHOLE = """
+    the The quick fox jumps uber zwolf Zwölf cafe café портрет movie is ##ana ##ing ##oys
+"""
+# Ids of a BERT-like tokenizer: some words as they are and as folding makes them; much is unknown.
+BERT_VOCABULARY = (
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    *(*_COMMON, *"BSéの日"),
+    *(f"##{character}" for character in _COMMON),
+    *re.split(r"\s+", _WHOLE.strip()),
+)
+
+
+def write_bert(folder):
+    """Fill a folder with a BERT-like tokenizer's two forms, `vocab.txt` and `tokenizer.json`."""
+    write(folder, {"vocab.txt": "".join(f"{token}\n" for token in BERT_VOCABULARY)})
+    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(folder)
+    return folder
 
 
 LLAMA = {
