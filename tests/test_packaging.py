@@ -1,0 +1,143 @@
+"""Imports are declared, declared versions pinned, and targets install no more than they need."""
+
+import ast
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PACKAGES = ("cli", "transformer", "tokenizer", "checkpoints")
+EXTRAS = ("constrained", "eval", "export")  # of which the four packages know
+
+
+class Import(NamedTuple):
+    """A module that a file imports from elsewhere, and whether that happens when it is loaded."""
+
+    module: str
+    place: str
+    at_once: bool
+
+
+def imports(tree: ast.AST, place: str, *, at_once: bool = True) -> Iterator[Import]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom):
+                names = [] if node.level else [str(node.module)]
+            for name in names:
+                yield Import(name.partition(".")[0], f"{place}:{node.lineno}", at_once)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports(ast.Module(node.body, []), place, at_once=False)
+            yield from imports(ast.Module(node.orelse, []), place, at_once=at_once)
+        else:
+            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from imports(node, place, at_once=at_once and not later)
+
+
+def third_party() -> list[Import]:
+    ours = {*PACKAGES, *sys.stdlib_module_names}
+    return [
+        found
+        for package in PACKAGES
+        for file in sorted((ROOT / package).rglob("*.py"))
+        for found in imports(ast.parse(file.read_bytes()), str(file.relative_to(ROOT)))
+        if found.module not in ours
+    ]
+
+
+def canonical(requirement: str) -> str:
+    """The name in a requirement, as PEP 503 spells it."""
+    name = re.match(r"[\w.-]+", requirement)
+    assert name is not None
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def distributions(module: str) -> set[str]:
+    owners = importlib.metadata.packages_distributions().get(module, [module])
+    return {canonical(owner) for owner in owners}
+
+
+def declared(*extras: str) -> set[str]:
+    lists = (PROJECT["optional-dependencies"][extra] for extra in extras)
+    return {canonical(requirement) for requirements in lists for requirement in requirements}
+
+
+DEPENDENCIES = {canonical(requirement) for requirement in PROJECT["dependencies"]}
+
+
+def test_imports_are_seen_by_when_they_happen() -> None:
+    source = """
+import a.b
+from .own import x
+from . import y
+if TYPE_CHECKING:
+    import c
+else:
+    import d
+try:
+    from e.f import g
+except ImportError:
+    pass
+def function():
+    import h
+class Class:
+    import i
+    async def method(self):
+        from j import k
+"""
+    found = {name: at_once for name, _, at_once in imports(ast.parse(source), "")}
+    assert found == {"a": True, "c": False, "d": True, "e": True, "h": False, "i": True, "j": False}
+
+
+def test_all_that_is_imported_is_declared() -> None:
+    allowed = DEPENDENCIES | declared(*EXTRAS)
+    assert [f for f in third_party() if not distributions(f.module) & allowed] == []
+
+
+def test_all_that_is_declared_is_imported() -> None:
+    used = {owner for found in third_party() for owner in distributions(found.module)}
+    assert (DEPENDENCIES | declared(*EXTRAS)) - used == set()
+
+
+def test_extras_are_imported_when_they_are_needed_only() -> None:
+    at_once = [f for f in third_party() if f.at_once]
+    assert [f for f in at_once if not distributions(f.module) & DEPENDENCIES] == []
+
+
+def test_a_tested_version_is_pinned_of_each() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()[1:]
+    pinned = [canonical(line) for line in lines if re.fullmatch(r"[\w.-]+==[\w.]+", line)]
+    assert len(pinned) == len(lines) and pinned == sorted(set(pinned))
+    wanted = DEPENDENCIES | declared(*PROJECT["optional-dependencies"])
+    assert wanted - {*pinned, "transduce"} == set()
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert importlib.metadata.version("transduce") == PROJECT["version"]
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[?([\d.]+)\]? - (\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    assert releases[0][0] == PROJECT["version"]
+    assert releases == sorted(releases, key=lambda release: release[1], reverse=True)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+@pytest.mark.parametrize(
+    ("target", "installed"),
+    [("demo", [".[eval]"]), ("test", [".[eval]", ".[test]"]), ("lint", [".[eval]", ".[lint]"])],
+)
+def test_a_target_installs_no_more_than_it_needs(
+    tmp_path: Path, target: str, installed: list[str]
+) -> None:
+    command = ["make", "--dry-run", target, f"VENV={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if "pip install" in line]
+    assert [line.rpartition("-c constraints.txt -e ")[2].strip("'") for line in lines] == installed
