@@ -1,4 +1,4 @@
-"""What all tests share: few threads, fixed seeds, a cache folder that is not the user's."""
+"""Shared by all tests: few threads, fixed seeds, a cache folder of their own, and --quick."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,27 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # tiny models run fastest on one thread
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="the first and the last case of each test, without those marked `integration`",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m, so that what they leave counts
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--quick"):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("integration") is None:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    chosen = {item for same in cases.values() for item in (same[0], same[-1])}
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,6 +7,8 @@ import sys
 import pytest
 import torch
 
+pytestmark = pytest.mark.integration
+
 
 def run_gpu_tests(**environment: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "tests.gpu"]

@@ -7,6 +7,8 @@ import pytest
 from checkpoints.atomic_folder import MANIFEST
 from tokenizer import TrainingOptions, train_tokenizer
 
+pytestmark = pytest.mark.integration
+
 FAILURE, USAGE, UNLOADABLE, BAD_DATA = 1, 2, 3, 4
 TRAIN = "train -q -o {run}"
 PAIRS = f"{TRAIN} {{tiny}} --pairs {{pairs}}"

@@ -10,6 +10,8 @@ import pytest
 from checkpoints.atomic_folder import MANIFEST
 from transformer.loading import find_model
 
+pytestmark = pytest.mark.integration
+
 TEMPLATE = "{% for message in messages %}{{ message.content }} {% endfor %}"
 GREEDY = ("-t", "0", "-n", "4")
 

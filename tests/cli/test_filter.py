@@ -19,6 +19,8 @@ from transformer.decoding import SearchOptions
 from transformer.pipelines import IterableSource, TranslationOptions, translate
 from transformer.pipelines.engines import plain_engine
 
+pytestmark = pytest.mark.integration
+
 WORDS = [b"one", b"two", "größer".encode(), "日本".encode(), b"</s>", b"<pad>", b"<s>"]
 ODD = [b"\r", b"\x00", b"\xff\xfe", b"\xf0\x9f\x98", b"\xe2\x80\xa8", b"\xc2\x85", b"\x0b", b"\x0c"]
 PIECES = st.sampled_from([*WORDS, *ODD, b" ", b"\t", b"  "]) | st.binary(max_size=6)

@@ -5,6 +5,8 @@ import math
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 LINES = b"one two three\nfour\n\nfive six"
 LONG = b"one " * 99
 

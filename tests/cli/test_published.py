@@ -9,7 +9,10 @@ from tests.tokenizer.pretrained.folders import LLAMA, WORDS, sentencepiece_model
 from tests.tokenizer.pretrained.test_pairs import pieces, vocabulary
 from tokenizer import read_tokenizers
 
-pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses"),
+]
 
 LINES = ["The quick brown fox", "", "jumps over the lazy dog.", "Zwölf Boxkämpfer", "1234 e.g."]
 SETTINGS = dict(num_beams=3, max_length=16, no_repeat_ngram_size=2, length_penalty=0.8)

@@ -13,6 +13,8 @@ from tests.loading.hostile import CORPUS, HARMLESS, KINDS, bases, command
 from tests.loading.mutated import mutated
 from tokenizer import Tokenizer
 
+pytestmark = pytest.mark.integration
+
 USER, SECONDS, MEBIBYTES, CHARACTERS = {2, 3, 4}, 2.0, 300.0, 420
 
 

@@ -15,6 +15,8 @@ import pytest
 from tests.families.published import make
 from tokenizer import Tokenizer
 
+pytestmark = pytest.mark.integration
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAME = "owner/tiny-gpt2"
 

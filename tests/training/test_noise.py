@@ -18,6 +18,8 @@ from transformer.dropout import Dropout
 from transformer.training.recipe import Recipe, TrainingRecipe
 from transformer.training.trainer import Trainer
 
+pytestmark = pytest.mark.integration
+
 P = 0.3
 RATES = dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), P)
 TOKENS = range(3, 23)  # of the tiny models' vocabulary

@@ -26,6 +26,8 @@ from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 from transformer.training.trainer import StepReport
 
+pytestmark = pytest.mark.integration
+
 VARIANTS = [
     ("translation", {"ema": 0.9}),
     ("language-model", {}),

@@ -20,6 +20,8 @@ from transformer.training.recipe import PRECISION_NAMES
 from transformer.training.run import Run
 from transformer.training.trainer import Trainer
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(
     ("values", "best", "without"),

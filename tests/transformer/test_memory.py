@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 NAMES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 SHOW = f"import os; print(*(os.environ[name] for name in {NAMES}))"
 IMPORT = "import transformer, sys; assert 'torch' not in sys.modules; "
