@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINNED := $(INSTALL) -c constraints.txt
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu: PyTorch without CUDA.
+TORCH_INDEX ?=
 PYTEST := $(BIN)/python -m pytest
 
 # Where CUDA is, the Python that is asked for or else the environment's; nothing is installed.
@@ -31,6 +33,7 @@ help:
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
+	@$(if $(TORCH_INDEX),$(PINNED) --no-deps --index-url $(TORCH_INDEX) torch)
 	@$(PINNED) -e '.[eval]'
 	@touch $@
 
