@@ -1,4 +1,4 @@
-"""`transduce checkpoint`: what can be done with model folders."""
+"""`transduce checkpoint`: show, compare, convert and average models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from ..console import say
 from ..io.streams import output
 from ..options.common import Device, Quiet
 
-_MOST = 64  # lines that are compared
+MAX_LINES = 64  # that are compared
 SAMPLES = [
     "The quick brown fox jumps over the lazy dog.",
     "Two young men are playing football in the park.",
@@ -18,19 +18,29 @@ SAMPLES = [
     "Hello",
 ]
 
-app = typer.Typer(help="Work on model folders.", no_args_is_help=True)
+app = typer.Typer(help="Show, compare, convert and average models.", no_args_is_help=True)
+_MODEL = "Model: a folder, a training run's folder, or a name on the Hugging Face hub."
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL)]
+OutputFolder = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        help="Folder for the new model. One that this program wrote is replaced, any other "
+        "refused.",
+    ),
+]
 
 
 @app.callback()
 def group() -> None:
-    """Work on model folders."""
+    """Show, compare, convert and average models."""
 
 
 @app.command()
-def show(
-    model: Annotated[Path, typer.Argument(help="A model's folder, or a training run's.")],
-) -> None:
-    """Say what a model is, from its configuration and its files' headers alone."""
+def show(model: ModelArgument) -> None:
+    """Show a model's architecture, size and settings, without reading its weights."""
     from transformer.loading import summarize_model
 
     with output(None) as writer:
@@ -40,70 +50,104 @@ def show(
 
 @app.command()
 def verify(
-    first: Annotated[Path, typer.Argument(help="A model's folder.")],
-    second: Annotated[Path, typer.Argument(help="Another that should answer the same.")],
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help=_MODEL)],
+    second: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SECOND", help="Model that should compute the same, such as a converted one."
+        ),
+    ],
     *,
-    text: Annotated[Path | None, typer.Option(help="Lines to try; else a few of our own.")] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"File of lines to compare on, the first {MAX_LINES} of it. Default: a few "
+            "sentences.",
+        ),
+    ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Of logits; a larger difference is exit code 1.")
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="X",
+            help="Largest difference between logits that is allowed; beyond it, or if the texts of "
+            "beam search differ, the exit code is 1.",
+        ),
     ] = 1e-3,
     device: Device = "auto",
 ) -> None:
-    """Compare two models: the largest differences of logits, and what beam search writes.
+    """Compare two models on the same lines: their logits, and the texts of beam search.
 
-    Every file of a folder with a manifest is summed first.
+    Each line of output has the largest difference of logits, "same text" or
+    "other text" ("no text" for an encoder), and the line; the largest comes
+    first. Files are first compared with the SHA-256 sums in manifest.json,
+    where there is one.
     """
     from transformer.pipelines import compare_models
 
     from ..io.loading import load_with_notice
 
-    lines = SAMPLES if text is None else text.read_text(encoding="utf-8").splitlines()[:_MOST]
+    lines = SAMPLES if text is None else text.read_text(encoding="utf-8").splitlines()[:MAX_LINES]
     one, other = (
         load_with_notice(path, device=device, dtype="float32", quiet=True, trust_cache=False)
         for path in (first, second)
     )
     differences = compare_models(one, other, lines)
     with output(None) as writer:
-        for found in differences:
-            same = {True: "same text", False: "other text", None: "no text"}[found.beams]
-            writer.line(f"{found.logits:.2e}\t{same}\t{found.text}")
-    if differences[0].logits > tolerance or any(found.beams is False for found in differences):
-        say(f"{first} and {second} differ: by {differences[0].logits:.2e} in logits")
+        for difference in differences:
+            same = {True: "same text", False: "other text", None: "no text"}[difference.beams]
+            writer.line(f"{difference.logits:.2e}\t{same}\t{difference.text}")
+    largest = differences[0].logits
+    if largest > tolerance or any(difference.beams is False for difference in differences):
+        say(f"{first} and {second} differ: by {largest:.2e} in logits")
         raise typer.Exit(1)
 
 
 @app.command()
 def convert(
-    model: Annotated[Path, typer.Argument(help="A model's folder, or a training run's.")],
+    model: ModelArgument,
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="The new model's folder.")],
+    out: OutputFolder,
     to: Annotated[
         str,
         typer.Option(
-            help="huggingface: whichever family has such networks; or one of them, say marian; "
-            "or transduce."
+            metavar="NAME",
+            help="Format: huggingface (the first family below that has such a network), transduce, "
+            "ctranslate2, gpt2, llama, mistral, bert, roberta, xlm-roberta, bart, mbart, pegasus, "
+            "marian, m2m_100 or t5.",
         ),
     ] = "huggingface",
     quiet: Quiet = False,
 ) -> None:
-    """Write a model for other programs, or a published one as one of ours."""
+    """Convert a model for other programs, or a published model for this one.
+
+    Weights keep their number type. A network that the format cannot express is
+    refused. ctranslate2 needs the extra "export".
+    """
     from transformer.export import convert_model
 
-    found = convert_model(model, out, to=to)
+    family = convert_model(model, out, to=to)
     if not quiet:
-        say(f"{out}: a {found} model")
+        say(f"{out}: a {family} model")
 
 
 @app.command()
 def average(
     models: Annotated[
         list[Path],
-        typer.Argument(help="Model folders; a run's folder stands for all checkpoints it kept."),
+        typer.Argument(
+            metavar="MODEL...",
+            help="Model folders; a training run's folder means all the checkpoints that it kept.",
+        ),
     ],
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="The new model's folder.")],
+    out: OutputFolder,
     last: Annotated[
-        int | None, typer.Option(min=1, help="Of a run, only the last N checkpoints.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Of each run, average only the last N checkpoints kept."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

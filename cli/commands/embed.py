@@ -11,25 +11,40 @@ from ..options import common as opt
 
 
 def embed(
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Default: stdin.")
-    ] = None,
+    files: opt.InputFiles = None,
     *,
     model: opt.Model,
     pooling: Annotated[
-        str | None, typer.Option(help="mean, first or max. Default: the model's, or mean.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Combine the states of a text's tokens: their mean, the first, or the max of each "
+            "dimension. Default: the model's own, or mean.",
+        ),
     ] = None,
     normalize: Annotated[
-        bool | None, typer.Option(help="To length 1. Default: as the model says, or yes.")
+        bool | None,
+        typer.Option(
+            help="Scale each vector to length 1, or not. Default: the model's own, or scale."
+        ),
     ] = None,
-    batch_tokens: opt.BatchTokens = 4096,
-    column: opt.Column = None,
+    batch_tokens: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Most tokens of a batch: its lines times the longest."
+        ),
+    ] = 4096,
+    column: opt.PlainColumn = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     out: opt.Output = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Each line's vector as a line of JSON: the states of an encoder, pooled."""
+    """Write a vector for each line, as a JSON list: the encoder's states, pooled.
+
+    The model needs an encoder. A text that is longer than the model's context
+    is cut there, and counted.
+    """
     import json
 
     from tokenizer import CorpusCounts
@@ -41,14 +56,14 @@ def embed(
     if pooling is not None:
         POOLINGS.check(pooling)
     loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
-    asked = read_pooling_config(loaded.folder)
-    asked = asked._replace(
-        kind=pooling or asked.kind, normalize=asked.normalize if normalize is None else normalize
+    config = read_pooling_config(loaded.folder)
+    config = config._replace(
+        kind=pooling or config.kind, normalize=config.normalize if normalize is None else normalize
     )
-    read, notes = CorpusCounts(), Counter[str]()
+    counts, notes = CorpusCounts(), Counter[str]()
     with output(out, reading=files) as writer:
-        lines = input_lines(files, read, column)
-        for found in embed_lines(loaded, lines, asked, batch_tokens=batch_tokens):
-            notes["shortened"] += found.shortened
-            writer.line(json.dumps([round(x, 8) for x in found.vector]))
-    report(read, quiet=quiet, notes=notes)
+        lines = input_lines(files, counts, column)
+        for embedding in embed_lines(loaded, lines, config, batch_tokens=batch_tokens):
+            notes["shortened"] += embedding.shortened
+            writer.line(json.dumps([round(x, 8) for x in embedding.vector]))
+    report(counts, quiet=quiet, notes=notes)

@@ -1,4 +1,4 @@
-"""`transduce evaluate`: how good a model is on given text."""
+"""`transduce evaluate`: scores of a model on a text."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,23 +18,74 @@ Row = tuple[str, str, str]
 def evaluate(
     *,
     model: opt.Model,
-    source: Annotated[str | None, typer.Option(help="Translate this and score it.")] = None,
-    reference: Annotated[str | None, typer.Option(help="What it should have become.")] = None,
-    text: Annotated[str | None, typer.Option(help="Running text to predict, or `-`.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of lines to translate and score; needs --reference. - is stdin.",
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="File of reference translations, a line for each of --source."
+        ),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of running text for a decoder-only model to predict. - is stdin.",
+        ),
+    ] = None,
     tokenize: Annotated[
-        str, typer.Option(help="sacreBLEU's tokenization; none: as it is.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="With --source, sacreBLEU's tokenization for BLEU: 13a, intl, char, zh, ja-mecab, "
+            "ko-mecab, spm, flores101, flores200, or none (text is tokenized).",
+        ),
     ] = "13a",
-    beam: opt.Beam = None,
+    beam: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="With --source, number of beams (up to 1000); 1: greedy search. Default: the "
+            "model's own, or 5.",
+        ),
+    ] = None,
     source_language: opt.SourceLanguage = None,
     target_language: opt.TargetLanguage = None,
     length_penalty: opt.LengthPenalty = None,
-    batch_tokens: opt.BatchTokens = 4096,
-    column: opt.Column = None,
+    batch_tokens: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="With --source, most source tokens of a batch, counted for each beam, with "
+            "padding; each CPU core has a batch.",
+        ),
+    ] = 4096,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            "--column",
+            metavar="NAME",
+            help="With --text, the text's place in a line: a field in .jsonl files (default: "
+            "text), else the number, from 1, of a tab-separated column.",
+        ),
+    ] = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     quiet: opt.Quiet = False,
 ) -> None:
-    """BLEU and chrF with their signatures, or perplexity and bits per byte."""
+    """Measure a model: BLEU and chrF of translations, or perplexity on running text.
+
+    Give --source and --reference, or --text. BLEU and chrF come with their
+    signatures and need the extra "eval" (sacreBLEU); --text also gives the loss
+    in nats a token and bits per byte.
+    """
     from transformer.decoding import deterministic_search
     from transformer.errors import ConfigError
     from transformer.evaluation import check_tokenization
@@ -48,7 +99,9 @@ def evaluate(
     if source is not None:
         check_tokenization(tokenize)
     elif beam or length_penalty is not None or source_language or target_language:
-        raise ConfigError("--beam, --length-penalty, --from and --to are not for --text")
+        raise ConfigError(
+            "--beam, --length-penalty, --from and --to go with --source, not with --text"
+        )
     loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
         beams = beam or default_beam_size(loaded)
@@ -111,11 +164,11 @@ def _running_text(
 
     counts, text = CorpusCounts(), TextFile(path, column)
     pieces = read_chunks(text, counts)
-    found, size = text_likelihood(loaded, pieces, documents=is_records(text))
+    likelihood, size = text_likelihood(loaded, pieces, documents=is_records(text))
     report(counts, quiet=quiet)
-    tokens = f"{found.tokens:,} tokens"
+    tokens = f"{likelihood.tokens:,} tokens"
     return [
-        ("loss", f"{found.loss:.4f}", f"nats a token, {tokens}"),
-        ("perplexity", f"{found.perplexity:.3f}", tokens),
-        ("bits-per-byte", f"{found.bits_per_byte(size):.4f}", f"{size:,} bytes"),
+        ("loss", f"{likelihood.loss:.4f}", f"nats a token, {tokens}"),
+        ("perplexity", f"{likelihood.perplexity:.3f}", tokens),
+        ("bits-per-byte", f"{likelihood.bits_per_byte(size):.4f}", f"{size:,} bytes"),
     ]

@@ -1,4 +1,4 @@
-"""`transduce score`: how likely given texts are."""
+"""`transduce score`: the likelihood of texts."""
 
 import json
 import math
@@ -19,23 +19,38 @@ if TYPE_CHECKING:
 
 @grouped
 def score(
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Default: stdin.")
-    ] = None,
+    files: opt.InputFiles = None,
     *,
     model: opt.Model,
     source_language: opt.SourceLanguage = None,
     target_language: opt.TargetLanguage = None,
     length_penalty: opt.LengthPenalty = None,
     length_penalty_kind: opt.LengthPenaltyKind = "power",
-    filtering: opt.LineIOOptions,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Write a JSON object for each line: text, score, tokens, token_scores, perplexity "
+            "and bits_per_byte.",
+        ),
+    ] = False,
+    batch_tokens: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Most tokens of a batch: its lines times the longest source or text.",
+        ),
+    ] = 4096,
+    line_io: opt.LineIOOptions,
 ) -> None:
-    """How likely each line's text is: its score, perplexity and bits per byte, between tabs.
+    """Score texts by their likelihood: score, perplexity and bits per byte of each line.
 
-    A decoder's lines are texts. An encoder-decoder's are sources and translations, with a tab
-    between. What `translate --json` and `generate --json` write is understood with --json-input:
-    the scores are then those that they reported, where no coverage penalty, rule or processor had
-    a part in them and the text was neither split nor its prompt cut.
+    A decoder-only model's lines are texts, an encoder-decoder's are a source, a
+    tab and its translation. --json-input reads what translate --json and
+    generate --json write. The scores are then those that they reported, unless
+    a coverage penalty, a constraint or a logits processor changed them, the
+    text was split or its prompt was cut.
     """
     from transformer.pipelines.scoring import (
         ScoringTask,
@@ -47,25 +62,25 @@ def score(
 
     from ..io.loading import load_for_lines
 
-    loaded = load_for_lines(model, filtering)
+    loaded = load_for_lines(model, line_io)
     options = search_options(
         loaded, length_penalty=length_penalty, length_penalty_kind=length_penalty_kind
     )
-    exam: ScoringTask = (
+    task: ScoringTask = (
         TranslationScoringTask(loaded, source_language, target_language)
         if loaded.config.shape == "encoder-decoder"
         else TextScoringTask(loaded)
     )
-    show = _ScoreFormatter(loaded, as_json=filtering.as_json)
+    show = _ScoreFormatter(loaded, as_json=as_json)
     filter_lines(
         files,
-        filtering,
+        line_io,
         lambda source, counts: score_lines(
-            loaded, source, exam, options, budget=filtering.batch_tokens, counts=counts
+            loaded, source, task, options, budget=batch_tokens, counts=counts
         ),
         show,
     )
-    if not filtering.quiet and show.tokens:
+    if not line_io.quiet and show.tokens:
         say(
             f"{show.tokens:,} tokens: perplexity {math.exp(show.nats / show.tokens):.4f}, "
             f"{show.nats / math.log(2) / max(1, show.size):.4f} bits per byte"
@@ -73,30 +88,30 @@ def score(
 
 
 class _ScoreFormatter:
-    """Each line's figures, and the sums over all."""
+    """Formatter of each line's figures, which it also sums over all lines."""
 
     def __init__(self, loaded: "LoadedModel", *, as_json: bool) -> None:
         self._loaded, self._as_json = loaded, as_json
         self.nats, self.tokens, self.size = 0.0, 0, 0
 
     def __call__(self, answer: "Answer") -> Iterator[str]:
-        """The line that answers one line."""
+        """Yield the output line of one answer."""
         if not answer.outputs:
             record = {"error": answer.error} if answer.error is not None else {"text": ""}
             yield json.dumps({**answer.line.fields, **record}) if self._as_json else ""
             return
-        found = self._figures(answer)
+        figures = self._figures(answer)
         if self._as_json:
-            yield json.dumps({**answer.line.fields, **found}, ensure_ascii=False)
+            yield json.dumps({**answer.line.fields, **figures}, ensure_ascii=False)
         else:
             yield "\t".join(
-                f"{found[name]:.4f}" for name in ("score", "perplexity", "bits_per_byte")
+                f"{figures[name]:.4f}" for name in ("score", "perplexity", "bits_per_byte")
             )
 
     def _figures(self, answer: "Answer") -> dict[str, Any]:
         (output,) = answer.outputs
         hypothesis = output.hypothesis
-        gains, writer = hypothesis.log_probabilities, self._loaded.target_tokenizer
+        log_probs, tokenizer = hypothesis.log_probabilities, self._loaded.target_tokenizer
         text = output.text
         if (
             output.request is not None
@@ -104,17 +119,17 @@ class _ScoreFormatter:
             and "source" not in answer.line.fields
         ):
             text = text.partition("\t")[2]
-        nats, size = -sum(gains), len(text.encode("utf-8", "replace"))
+        nats, size = -sum(log_probs), len(text.encode("utf-8", "replace"))
         self.nats, self.tokens, self.size = (
             self.nats + nats,
-            self.tokens + len(gains),
+            self.tokens + len(log_probs),
             self.size + size,
         )
         return {
             "text": output.text,
             "score": hypothesis.score,
-            "tokens": [writer.token(token) for token in hypothesis.tokens],
-            "token_scores": gains,
-            "perplexity": math.exp(min(700.0, nats / len(gains))),
+            "tokens": [tokenizer.token(token) for token in hypothesis.tokens],
+            "token_scores": log_probs,
+            "perplexity": math.exp(min(700.0, nats / len(log_probs))),
             "bits_per_byte": nats / math.log(2) / max(1, size),
         }

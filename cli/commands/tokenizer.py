@@ -1,4 +1,4 @@
-"""`transduce tokenizer`: train one, look at one, run one."""
+"""`transduce tokenizer`: train, show and run tokenizers."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import typer
 from ..console import is_terminal, say
 from ..io.filter import report
 from ..io.streams import input_lines, output
-from ..options.common import Column, Output, Quiet
+from ..options.common import Output, PlainColumn, Quiet
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train, show and run tokenizers.", no_args_is_help=True)
 
 TokenizerPath = Annotated[
-    Path, typer.Option("-t", "--tokenizer", help="A tokenizer.json, or a folder that has one.")
+    Path,
+    typer.Option(
+        "-t",
+        "--tokenizer",
+        metavar="PATH",
+        help="A tokenizer.json, or a folder that holds one, such as a model's.",
+    ),
 ]
-Input = Annotated[str | None, typer.Argument(metavar="[FILE]", help="Default: stdin.")]
-_TOGETHER = 1000
+_CHUNK = 1000  # lines that are encoded together
 
 
 def _load(path: Path) -> "Tokenizer":
@@ -31,13 +36,13 @@ def _load(path: Path) -> "Tokenizer":
     return Tokenizer.load(path / "tokenizer.json" if path.is_dir() else path)
 
 
-def _together(lines: Iterator[str]) -> Iterator[list[str]]:
-    while chunk := list(islice(lines, _TOGETHER)):
+def _chunks(lines: Iterator[str]) -> Iterator[list[str]]:
+    while chunk := list(islice(lines, _CHUNK)):
         yield chunk
 
 
-def _watched(lines: Iterator[str], quiet: bool) -> Iterator[str]:
-    """The same lines, with a count on stderr while they are read."""
+def _with_progress(lines: Iterator[str], quiet: bool) -> Iterator[str]:
+    """Yield the lines, counting them on stderr at a terminal."""
     if quiet or not is_terminal():
         yield from lines
         return
@@ -54,32 +59,84 @@ def _watched(lines: Iterator[str], quiet: bool) -> Iterator[str]:
 def train(
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Text, TSV or JSONL files, gzipped or not; `-` or none: stdin."),
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Text, .tsv or .jsonl files: .gz files are unpacked, - is stdin. Default: stdin.",
+        ),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="Where to write it.")] = Path(
-        "tokenizer.json"
-    ),
-    kind: Annotated[str, typer.Option(help="bpe, byte-bpe, unigram, wordpiece or char.")] = "bpe",
-    vocab_size: Annotated[int, typer.Option(min=5, help="The most tokens it may have.")] = 8000,
-    lowercase: Annotated[bool, typer.Option("--lowercase", help="Lower-case all text.")] = False,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="File to write the tokenizer to."),
+    ] = Path("tokenizer.json"),
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Kind of tokenizer: bpe, byte-bpe (no text is unknown), unigram, wordpiece or "
+            "char.",
+        ),
+    ] = "bpe",
+    vocab_size: Annotated[
+        int,
+        typer.Option(
+            min=5,
+            metavar="N",
+            help="Most tokens of the vocabulary, special ones included; byte-bpe needs 260.",
+        ),
+    ] = 8000,
+    lowercase: Annotated[
+        bool, typer.Option("--lowercase", help="Turn all text to lower case before encoding it.")
+    ] = False,
     normalization: Annotated[
-        str, typer.Option(help="Unicode: none, nfc, nfkc or strip-accents.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Unicode normalization: none, nfc, nfkc or strip-accents."
+        ),
     ] = "nfc",
-    min_frequency: Annotated[int, typer.Option(min=1, help="Rarer pairs are not merged.")] = 2,
+    min_frequency: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Merge only pairs of tokens seen at least N times (bpe, byte-bpe, wordpiece).",
+        ),
+    ] = 2,
     special: Annotated[
-        list[str] | None, typer.Option(help="A further token to keep whole; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Add a token that is kept whole wherever a text has it. May be repeated.",
+        ),
     ] = None,
     language: Annotated[
-        list[str] | None, typer.Option(help="Add the tag <2LANGUAGE>; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Add the token <2NAME>, which asks a multilingual model for a language: de adds "
+            "<2de>. May be repeated.",
+        ),
     ] = None,
-    column: Column = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Text's place in a line: a field in .jsonl files (default: text), else the "
+            "number, from 1, of a tab-separated column (default: 1 in .tsv files, else the whole "
+            "line).",
+        ),
+    ] = None,
     max_bytes: Annotated[
-        int, typer.Option(min=1, help="Text beyond is left unread; keeps memory bounded.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Most bytes of text to train on; what follows is not read.",
+        ),
     ] = 2_000_000_000,
     quiet: Quiet = False,
 ) -> None:
-    """Train a tokenizer on any amount of text."""
+    """Train a tokenizer on text and write it as a tokenizer.json."""
     from tokenizer import (
         CorpusCounts,
         TextFile,
@@ -101,31 +158,41 @@ def train(
         max_bytes=max_bytes,
     )
     lines = read_all([TextFile(path, column) for path in files or ["-"]], counts)
-    trained = train_tokenizer(_watched(lines, quiet), options, progress=is_terminal() and not quiet)
+    trained = train_tokenizer(
+        _with_progress(lines, quiet), options, progress=is_terminal() and not quiet
+    )
     trained.save(out)
     report(counts, quiet=quiet)
     if not quiet:
         say(f"{out}: {kind}, {trained.vocab_size:,} tokens from {counts.lines:,} lines")
 
 
+InputFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE]", help="File to read: .gz is unpacked, - is stdin. Default: stdin."
+    ),
+]
+
+
 @app.command()
 def encode(
-    file: Input = None,
+    file: InputFile = None,
     *,
     tokenizer: TokenizerPath,
     pieces: Annotated[
-        bool, typer.Option("--pieces", help="Show the tokens' names, not ids.")
+        bool, typer.Option("--pieces", help="Write the names of the tokens instead of their ids.")
     ] = False,
-    column: Column = None,
+    column: PlainColumn = None,
     out: Output = None,
     quiet: Quiet = False,
 ) -> None:
-    """Turn each line into a line of ids."""
+    """Encode each line of text as a line of token ids, without special tokens around it."""
     from tokenizer import CorpusCounts
 
     backend, counts = _load(tokenizer), CorpusCounts()
     with output(out, reading=[file] if file else None) as writer:
-        for chunk in _together(input_lines([file] if file else None, counts, column)):
+        for chunk in _chunks(input_lines([file] if file else None, counts, column)):
             if pieces:
                 rows = [backend.pieces(line) for line in chunk]
             else:
@@ -137,9 +204,9 @@ def encode(
 
 @app.command()
 def decode(
-    file: Input = None, *, tokenizer: TokenizerPath, out: Output = None, quiet: Quiet = False
+    file: InputFile = None, *, tokenizer: TokenizerPath, out: Output = None, quiet: Quiet = False
 ) -> None:
-    """Turn each line of ids back into text."""
+    """Decode each line of token ids, as encode writes them, as a line of text."""
     from tokenizer import CorpusCounts
 
     backend, counts = _load(tokenizer), CorpusCounts()
@@ -150,21 +217,27 @@ def decode(
 
 
 def _ids(line: str, number: int, vocab_size: int) -> list[int]:
+    """Return the ids on a line. Raises CorpusError for anything else."""
     from tokenizer import CorpusError
 
     try:
         ids = [int(word) for word in line.split()]
     except ValueError:
         raise CorpusError(f"line {number} is no list of ids: {line[:60]!r}") from None
-    wrong = [token_id for token_id in ids if not 0 <= token_id < vocab_size]
-    if wrong:
-        raise CorpusError(f"line {number}: id {wrong[0]} is not in 0 … {vocab_size - 1}")
+    unknown = [token_id for token_id in ids if not 0 <= token_id < vocab_size]
+    if unknown:
+        raise CorpusError(f"line {number}: id {unknown[0]} is not in 0 … {vocab_size - 1}")
     return ids
 
 
 @app.command()
-def show(tokenizer: Annotated[Path, typer.Argument(help="A tokenizer.json or a folder.")]) -> None:
-    """Show what a tokenizer is: its kind, its size, its special tokens."""
+def show(
+    tokenizer: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="A tokenizer.json, or a folder that holds one."),
+    ],
+) -> None:
+    """Show a tokenizer's kind, the size of its vocabulary and its special tokens."""
     facts = _load(tokenizer).describe()
     with output(None) as writer:
         writer.line(f"kind        {facts['kind']}")

@@ -6,80 +6,147 @@ from typing import Annotated
 
 import typer
 
+_MODEL = (
+    "Model: a folder, a training run's folder (its best checkpoint), or a name on the Hugging "
+    "Face hub (owner/name)."
+)
+InputFiles = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE]...",
+        help="Files to read, one after another: .gz files are unpacked, - is stdin. Default: "
+        "stdin.",
+    ),
+]
 Model = Annotated[
     Path,
-    typer.Option(
-        "-m", "--model", envvar="TRANSDUCE_MODEL", help="A model's folder, or a training run's."
-    ),
+    typer.Option("-m", "--model", metavar="MODEL", envvar="TRANSDUCE_MODEL", help=_MODEL),
 ]
 Models = Annotated[
     list[Path],
     typer.Option(
         "-m",
         "--model",
+        metavar="MODEL",
         envvar="TRANSDUCE_MODEL",
-        help="A model's folder, or a training run's; several of one vocabulary decide together.",
+        help=f"{_MODEL} Repeat it for models with the same tokens: their probabilities are "
+        "averaged.",
     ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", envvar="TRANSDUCE_DEVICE", help="auto, cpu, cuda or cuda:N.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        envvar="TRANSDUCE_DEVICE",
+        help="Device to compute on: auto (a GPU if there is one), cpu, cuda or cuda:N.",
+    ),
 ]
-Dtype = Annotated[str, typer.Option("--dtype", help="Of the weights: float32 or bfloat16.")]
-BatchTokens = Annotated[
-    int,
-    typer.Option("--batch-tokens", min=1, help="Padded source tokens times beams in one batch."),
-]
-Beam = Annotated[
-    int | None,
-    typer.Option("--beam", min=1, help="Beams; 1 is greedy. Default: the model's, or 5."),
+Dtype = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        metavar="NAME",
+        help="Number type of the weights: float32, or bfloat16 (half the memory, less exact).",
+    ),
 ]
 LengthPenalty = Annotated[
     float | None,
     typer.Option(
         "--length-penalty",
-        help="α in log p / length^α; the length counts the end. Default: the model's, or 1.",
+        metavar="A",
+        help="Exponent in score = log p / length^A, from -10 to 10; length is in tokens, with the "
+        "end token. Default: the model's own, or 1.",
     ),
 ]
 LengthPenaltyKind = Annotated[
     str,
-    typer.Option("--length-penalty-kind", help="power: length^α; gnmt: ((5 + length) / 6)^α."),
+    typer.Option(
+        "--length-penalty-kind",
+        metavar="NAME",
+        help="Divisor of log p: length^A (power), or ((5 + length) / 6)^A (gnmt).",
+    ),
 ]
 SourceLanguage = Annotated[
-    str | None, typer.Option("--from", help="Multilingual models: the source's language.")
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="NAME",
+        help="Language of the source, such as de or deu_Latn, for models that are told it.",
+    ),
 ]
 TargetLanguage = Annotated[
-    str | None, typer.Option("--to", help="Multilingual models: the language to translate into.")
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="NAME",
+        help="Language to translate into, such as de or deu_Latn, for multilingual models.",
+    ),
 ]
 Scores = Annotated[
-    bool, typer.Option("--scores", help="Put each answer's score and a tab before it.")
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="A line of JSON each: text, score, tokens and their scores.")
+    bool,
+    typer.Option(
+        "--scores",
+        help="Write each answer's score (log p / length^A) and a tab before it; --json always has "
+        "scores.",
+    ),
 ]
 JsonLines = Annotated[
     bool,
-    typer.Option("--json-input", help="Each line read is JSON, as in .jsonl files; see --column."),
+    typer.Option(
+        "--json-input",
+        help="Read each line as a JSON object, as in .jsonl files. --column names the text's "
+        "field; --json writes the other fields again.",
+    ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit with 4 where a line could not be answered.")
+    bool,
+    typer.Option(
+        "--strict", help="Exit with code 4 if any line could not be answered, after all lines."
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="A file instead of stdout.")]
-Column = Annotated[
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "-q", "--quiet", help="Write no progress and no notices to stderr, only a fatal error."
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write to this file, replacing it, instead of stdout.",
+    ),
+]
+LineColumn = Annotated[
     str | None,
-    typer.Option("--column", help="Of TSV files, a number from 1; of JSONL files, a field (text)."),
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="Text's place in a line: a field of JSON (default: text), or the number, from 1, of a "
+        "tab-separated column (default: the whole line).",
+    ),
+]
+PlainColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="Text's place in a line: a field in .jsonl files, else the number, from 1, of a "
+        "tab-separated column. Default: the whole line, also in .jsonl files.",
+    ),
 ]
 
 
 @dataclass(kw_only=True)
 class LineIOOptions:
-    """How lines are read and written by the commands that answer line for line."""
+    """Options of reading lines, and of writing an answer to each, by a model on some device."""
 
-    as_json: Json = False
     json_input: JsonLines = False
-    column: Column = None
+    column: LineColumn = None
     strict: Strict = False
-    batch_tokens: BatchTokens = 4096
     device: Device = "auto"
     dtype: Dtype = "float32"
     out: Output = None

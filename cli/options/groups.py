@@ -7,12 +7,19 @@ from functools import wraps
 from inspect import Parameter
 from typing import Any
 
+import typer
+
+
+def option(*names: str, panel: str, help: str, **settings: Any) -> Any:  # noqa: A002
+    """Return an option that is listed in a panel of its own on the help page."""
+    return typer.Option(*names, rich_help_panel=panel, help=help, **settings)
+
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take dataclasses, whose fields become options of its own.
 
-    Typer reads a command's options off its signature; this one has the fields in the place of the
-    parameters that are annotated with a dataclass.
+    Typer reads a command's options from its signature; in the signature of the returned function
+    each parameter that is annotated with a dataclass is replaced by that dataclass's fields.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
@@ -22,22 +29,22 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     }
 
     @wraps(command)
-    def call(**given: Any) -> None:
+    def call(**values: Any) -> None:
         for name, group in groups.items():
-            fields = {field.name: given.pop(field.name) for field in dataclasses.fields(group)}
-            given[name] = group(**fields)
-        command(**given)
+            fields = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
+            values[name] = group(**fields)
+        command(**values)
 
     parameters: list[Parameter] = []
     for name, parameter in signature.parameters.items():
         parameters += (
-            map(_option, dataclasses.fields(groups[name])) if name in groups else [parameter]
+            map(_parameter, dataclasses.fields(groups[name])) if name in groups else [parameter]
         )
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
 
 
-def _option(field: "dataclasses.Field[Any]") -> Parameter:
+def _parameter(field: "dataclasses.Field[Any]") -> Parameter:
     return Parameter(
         field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
     )

@@ -4,43 +4,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from .decoding import option
+from .groups import option
 
 if TYPE_CHECKING:
     from transformer.pipelines.speculation import Speculation
 
-_DRAFTING = "Speculation"
+_PANEL = "Speculative decoding"
 
 
 @dataclass(kw_only=True)
 class SpeculationOptions:
-    """Guessing several tokens at once, which the model then checks: speculative decoding."""
+    """Options of guessing several tokens at once, which the model then checks."""
 
     draft: Annotated[
         Path | None,
         option(
             "--draft",
-            panel=_DRAFTING,
-            help="A smaller model of the same vocabulary, which guesses. The text stays the same.",
+            metavar="MODEL",
+            panel=_PANEL,
+            help="Smaller model with the same tokens, which guesses ahead: the same text, sooner. "
+            "Needs greedy search or sampling.",
         ),
     ] = None
     lookup: Annotated[
         bool,
         option(
             "--lookup",
-            panel=_DRAFTING,
-            help="Guess from what the prompt or the source says. The text stays the same.",
+            panel=_PANEL,
+            help="Guess what followed the last tokens where they stood before, in the text, prompt "
+            "or source: the same text, sooner. Needs greedy search or sampling.",
         ),
     ] = False
     draft_tokens: Annotated[
         int | None,
-        option("--draft-tokens", min=1, panel=_DRAFTING, help="Tokens to guess at once; 8."),
+        option(
+            "--draft-tokens",
+            min=1,
+            metavar="N",
+            panel=_PANEL,
+            help="Tokens that --draft or --lookup guesses at a time. Default: 8.",
+        ),
     ] = None
 
     def speculation(self) -> "Speculation | None":
-        """Return what is asked for, if anything is to be guessed.
+        """Return the settings of speculative decoding; None without --draft and --lookup.
 
-        Raises ConfigError for options that contradict each other or would be idle.
+        Raises ConfigError for options that contradict each other or would have no effect.
         """
         from transformer.decoding.search.speculative import DRAFT_TOKENS
         from transformer.errors import ConfigError
@@ -51,5 +60,5 @@ class SpeculationOptions:
                 raise ConfigError("--draft-tokens needs --draft or --lookup")
             return None
         if self.draft is not None and self.lookup:
-            raise ConfigError("of --draft and --lookup only one can be given")
+            raise ConfigError("only one of --draft and --lookup can be given")
         return Speculation(draft=self.draft, ahead=self.draft_tokens or DRAFT_TOKENS)

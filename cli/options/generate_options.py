@@ -1,0 +1,175 @@
+"""The options of `transduce generate`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import LineIOOptions, Scores
+from .decoding import DecodingOptions
+from .search_methods import beam_option, temperature_option
+from .text_constraints import max_tokens_option
+
+if TYPE_CHECKING:
+    from transformer.decoding.constraints.grammar import Grammar
+    from transformer.loading import LoadedModel
+    from transformer.pipelines import GenerationOptions
+
+MAX_TOKENS = 256  # by default
+TEMPERATURE = 0.8  # by default, where neither beams nor contrastive search are asked for
+
+
+@dataclass(kw_only=True)
+class GenerateDecodingOptions(DecodingOptions):
+    """Decoding options, with the defaults of generating."""
+
+    beam: Annotated[
+        int | None,
+        beam_option("Beam search with N beams (up to 1000), or greedy search (1), not sampling."),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        temperature_option(
+            "Sample with logits divided by X (0.001 to 1000): below 1, likely tokens gain. 0: "
+            f"greedy search. Default: {TEMPERATURE}."
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        max_tokens_option(
+            f"Tokens to write at most, as far as the context has room. Default: {MAX_TOKENS}."
+        ),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class GenerateOptions:
+    """Options of the prompts, and of showing what is written after them."""
+
+    prompt_file: Annotated[
+        Path | None,
+        typer.Option(
+            "-f",
+            "--file",
+            metavar="FILE",
+            help="File whose text follows PROMPT; with --lines, the file of prompts.",
+        ),
+    ] = None
+    lines: Annotated[
+        bool,
+        typer.Option(
+            "--lines",
+            help="Take each line of --file or stdin for a prompt, and write one line for each: "
+            "its continuation alone.",
+        ),
+    ] = False
+    chat: Annotated[
+        bool,
+        typer.Option(
+            "--chat",
+            help="Answer the prompt as a message, by the model's chat template; without one, the "
+            "messages typed at the terminal.",
+        ),
+    ] = False
+    system: Annotated[
+        str | None,
+        typer.Option(
+            "--system", metavar="TEXT", help="System message before the others; needs --chat."
+        ),
+    ] = None
+    overflow: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="For a prompt longer than the context: refuse it (error), drop its beginning "
+            "(left), or do so again whenever the context is full (slide, for one text at a time).",
+        ),
+    ] = "error"
+    no_prompt: Annotated[
+        bool,
+        typer.Option(
+            "--no-prompt",
+            help="Write the continuation without the prompt before it, as --lines and --chat do.",
+        ),
+    ] = False
+    scores: Scores = False
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
+            "finish_reason and, with --n-best, n_best.",
+        ),
+    ] = False
+    batch_tokens: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
+            "each beam or sample, with padding.",
+        ),
+    ] = 4096
+
+    def check(
+        self, prompt: str | None, decoding: DecodingOptions, line_io: LineIOOptions, search: str
+    ) -> None:
+        """Raise ConfigError for options that contradict each other or would have no effect."""
+        from transformer.errors import ConfigError
+
+        if self.lines and (self.chat or prompt is not None):
+            raise ConfigError(
+                "--lines reads prompts from stdin or --file; it takes no PROMPT, no --chat"
+            )
+        for_lines = {
+            "--json-input": line_io.json_input,
+            "--column": line_io.column,
+            "--strict": line_io.strict,
+        }
+        unused = [name for name, value in for_lines.items() if value and not self.lines]
+        if unused:
+            raise ConfigError(f"{', '.join(unused)}: only with --lines")
+        if self.system is not None and not self.chat:
+            raise ConfigError("--system needs --chat")
+        complete = search == "beam" or decoding.n_best > 1 or self.as_json or self.scores
+        if self.chat and complete:
+            raise ConfigError(
+                "--chat shows one answer as it is written; it takes no --beam, --n-best, --mbr, "
+                "--json or --scores"
+            )
+
+    def generation_options(
+        self,
+        loaded: "LoadedModel",
+        decoding: DecodingOptions,
+        *,
+        search: str,
+        grammar: "Grammar | None",
+        continuing: bool,
+    ) -> "GenerationOptions":
+        """Return the options of continuing prompts. Raises ConfigError."""
+        from transformer.pipelines import GenerationOptions
+        from transformer.pipelines.search_settings import grammar_constraint
+
+        return GenerationOptions(
+            search=search,
+            options=decoding.search_options(
+                loaded,
+                search=search,
+                default_beams=1,
+                temperature=TEMPERATURE,
+                continuing=continuing,
+            ),
+            max_tokens=decoding.max_tokens or MAX_TOKENS,
+            min_tokens=decoding.min_tokens,
+            overflow=self.overflow,
+            stop=decoding.stop or (),
+            required_phrases=decoding.must or (),
+            mbr=decoding.mbr is not None,
+            constraint=None
+            if grammar is None
+            else grammar_constraint(grammar, loaded, continuing=continuing),
+            batch_tokens=self.batch_tokens,
+            allow_empty_prompt=not self.lines,
+        )
