@@ -39,10 +39,14 @@ def _show_version(wanted: bool) -> None:
 def options(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show a traceback where something goes wrong.")
+        bool,
+        typer.Option("--debug", help="Show a traceback with an error; goes before the command."),
     ] = False,
 ) -> None:
     """Train tokenizers and Transformers; generate and translate text."""

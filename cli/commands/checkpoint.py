@@ -113,9 +113,9 @@ def convert(
         str,
         typer.Option(
             metavar="NAME",
-            help="Format: huggingface (the first family below that has such a network), transduce, "
-            "ctranslate2, gpt2, llama, mistral, bert, roberta, xlm-roberta, bart, mbart, pegasus, "
-            "marian, m2m_100 or t5.",
+            help="transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
+            "bert, roberta, xlm-roberta, bart, mbart, pegasus, marian, m2m_100, t5; huggingface is "
+            "the first of them that has such a network.",
         ),
     ] = "huggingface",
     quiet: Quiet = False,
@@ -138,7 +138,8 @@ def average(
         list[Path],
         typer.Argument(
             metavar="MODEL...",
-            help="Model folders; a training run's folder means all the checkpoints that it kept.",
+            help="Model folders in transduce's own format; a training run's folder means all the "
+            "checkpoints that it kept.",
         ),
     ],
     *,

@@ -43,7 +43,7 @@ def evaluate(
         typer.Option(
             metavar="NAME",
             help="With --source, sacreBLEU's tokenization for BLEU: 13a, intl, char, zh, ja-mecab, "
-            "ko-mecab, spm, flores101, flores200, or none (text is tokenized).",
+            "ko-mecab, spm, flores101, flores200, spBLEU-1K, or none (text is tokenized).",
         ),
     ] = "13a",
     beam: Annotated[

@@ -26,7 +26,10 @@ class GenerateDecodingOptions(DecodingOptions):
 
     beam: Annotated[
         int | None,
-        beam_option("Beam search with N beams (up to 1000), or greedy search (1), not sampling."),
+        beam_option(
+            "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
+            "of sampling is given. Default: sampling."
+        ),
     ] = None
     temperature: Annotated[
         float | None,

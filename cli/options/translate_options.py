@@ -25,7 +25,8 @@ class TranslateDecodingOptions(DecodingOptions):
     beam: Annotated[
         int | None,
         beam_option(
-            "Number of beams (up to 1000); 1: greedy search. Default: the model's own, or 5."
+            "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
+            "of sampling is given. Default: the model's own, or 5."
         ),
     ] = None
     temperature: Annotated[
