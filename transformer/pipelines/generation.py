@@ -83,8 +83,9 @@ def check_decoder(loaded: LoadedModel) -> None:
     """Raise ConfigError for a model that cannot continue a text."""
     if loaded.config.has_encoder or not loaded.config.has_decoder:
         raise ConfigError(
-            f"the {loaded.config.shape} model in {loaded.folder} cannot generate, which needs a "
-            "decoder; an encoder-decoder can `transduce translate`"
+            f"the {loaded.config.shape} model in {loaded.folder} cannot generate text, which "
+            "needs a decoder-only model: an encoder-decoder can `transduce translate`, an encoder "
+            "`transduce embed`"
         )
 
 
