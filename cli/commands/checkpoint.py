@@ -27,8 +27,8 @@ OutputFolder = Annotated[
         "-o",
         "--output",
         metavar="FOLDER",
-        help="Folder for the new model. One that this program wrote is replaced, any other "
-        "refused.",
+        help="Folder for the new model. An existing one is replaced if it is empty or this program "
+        "wrote it, else refused.",
     ),
 ]
 

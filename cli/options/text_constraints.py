@@ -6,7 +6,7 @@ from typing import Annotated
 from .groups import option
 
 _PANEL = "Length, repetition and content"
-_GRAMMAR = "Only one of --regex, --choice and --json-schema."
+_GRAMMAR = 'Only one of --regex, --choice, --json-schema; they need the extra "constrained".'
 
 
 def max_tokens_option(text: str) -> object:
@@ -96,8 +96,8 @@ class TextConstraintOptions:
             "--bias",
             metavar="TOKEN=X",
             panel=_PANEL,
-            help="Add X to the token's logit, such as dog=-2.5; dog=-inf forbids it. May be "
-            "repeated.",
+            help="Add X to the logit of a token, named as for --suppress: dog=-2.5; dog=-inf "
+            "forbids it. May be repeated.",
         ),
     ] = None
     stop: Annotated[
