@@ -8,6 +8,7 @@ import typer
 from ..console import say
 from ..io.streams import output
 from ..options.common import Device, Quiet
+from ..options.groups import option
 
 MAX_LINES = 64  # that are compared
 SAMPLES = [
@@ -23,11 +24,9 @@ _MODEL = "Model: a folder, a training run's folder, or a name on the Hugging Fac
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL)]
 OutputFolder = Annotated[
     Path,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        help="Folder for the new model. An existing one is replaced if it is empty or this program "
+    option(
+        "-o --output FOLDER",
+        "Folder for the new model. An existing one is replaced if it is empty or this program "
         "wrote it, else refused.",
     ),
 ]
@@ -60,19 +59,18 @@ def verify(
     *,
     text: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=f"File of lines to compare on, the first {MAX_LINES} of it. Default: a few "
-            "sentences.",
+        option(
+            "--text FILE",
+            f"File of lines to compare on, the first {MAX_LINES} of it. Default: a few sentences.",
         ),
     ] = None,
     tolerance: Annotated[
         float,
-        typer.Option(
-            min=0.0,
-            metavar="X",
-            help="Largest difference between logits that is allowed; beyond it, or if the texts of "
+        option(
+            "--tolerance X",
+            "Largest difference between logits that is allowed; beyond it, or if the texts of "
             "beam search differ, the exit code is 1.",
+            min=0.0,
         ),
     ] = 1e-3,
     device: Device = "auto",
@@ -111,9 +109,9 @@ def convert(
     out: OutputFolder,
     to: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
+        option(
+            "--to NAME",
+            "transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
             "bert, roberta, xlm-roberta, bart, mbart, pegasus, marian, m2m_100, t5; huggingface is "
             "the first of them that has such a network.",
         ),
@@ -146,9 +144,7 @@ def average(
     out: OutputFolder,
     last: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", help="Of each run, average only the last N checkpoints kept."
-        ),
+        option("--last N", "Of each run, average only the last N checkpoints kept.", min=1),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -3,11 +3,10 @@
 from collections import Counter
 from typing import Annotated
 
-import typer
-
 from ..io.filter import report
 from ..io.streams import input_lines, output
 from ..options import common as opt
+from ..options.groups import option
 
 
 def embed(
@@ -16,23 +15,22 @@ def embed(
     model: opt.Model,
     pooling: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Combine the states of a text's tokens: their mean, the first, or the max of each "
+        option(
+            "--pooling NAME",
+            "Combine the states of a text's tokens: their mean, the first, or the max of each "
             "dimension. Default: the model's own, or mean.",
         ),
     ] = None,
     normalize: Annotated[
         bool | None,
-        typer.Option(
-            help="Scale each vector to length 1, or not. Default: the model's own, or scale."
+        option(
+            "--normalize/--no-normalize",
+            "Scale each vector to length 1, or not. Default: the model's own, or scale.",
         ),
     ] = None,
     batch_tokens: Annotated[
         int,
-        typer.Option(
-            min=1, metavar="N", help="Most tokens of a batch: its lines times the longest."
-        ),
+        option("--batch-tokens N", "Most tokens of a batch: its lines times the longest.", min=1),
     ] = 4096,
     column: opt.PlainColumn = None,
     device: opt.Device = "auto",

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..io.filter import report
 from ..io.streams import output
 from ..options import common as opt
+from ..options.groups import option
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
@@ -20,39 +19,35 @@ def evaluate(
     model: opt.Model,
     source: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help="File of lines to translate and score; needs --reference. - is stdin.",
+        option(
+            "--source FILE", "File of lines to translate and score; needs --reference. - is stdin."
         ),
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE", help="File of reference translations, a line for each of --source."
-        ),
+        option("--reference FILE", "File of reference translations, a line for each of --source."),
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help="File of running text for a decoder-only model to predict. - is stdin.",
+        option(
+            "--text FILE", "File of running text for a decoder-only model to predict. - is stdin."
         ),
     ] = None,
     tokenize: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="With --source, sacreBLEU's tokenization for BLEU: 13a, intl, char, zh, ja-mecab, "
+        option(
+            "--tokenize NAME",
+            "With --source, sacreBLEU's tokenization for BLEU: 13a, intl, char, zh, ja-mecab, "
             "ko-mecab, spm, flores101, flores200, spBLEU-1K, or none (text is tokenized).",
         ),
     ] = "13a",
     beam: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="With --source, number of beams (up to 1000); 1: greedy search. Default: the "
+        option(
+            "--beam N",
+            "With --source, number of beams (up to 1000); 1: greedy search. Default: the "
             "model's own, or 5.",
+            min=1,
         ),
     ] = None,
     source_language: opt.SourceLanguage = None,
@@ -60,19 +55,18 @@ def evaluate(
     length_penalty: opt.LengthPenalty = None,
     batch_tokens: Annotated[
         int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="With --source, most source tokens of a batch, counted for each beam, with "
+        option(
+            "--batch-tokens N",
+            "With --source, most source tokens of a batch, counted for each beam, with "
             "padding; each CPU core has a batch.",
+            min=1,
         ),
     ] = 4096,
     column: Annotated[
         str | None,
-        typer.Option(
-            "--column",
-            metavar="NAME",
-            help="With --text, the text's place in a line: a field in .jsonl files (default: "
+        option(
+            "--column NAME",
+            "With --text, the text's place in a line: a field in .jsonl files (default: "
             "text), else the number, from 1, of a tab-separated column.",
         ),
     ] = None,

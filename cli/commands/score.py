@@ -5,12 +5,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from ..console import say
 from ..io.filter import filter_lines
 from ..options import common as opt
-from ..options.groups import grouped
+from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
@@ -28,18 +26,18 @@ def score(
     length_penalty_kind: opt.LengthPenaltyKind = "power",
     as_json: Annotated[
         bool,
-        typer.Option(
+        option(
             "--json",
-            help="Write a JSON object for each line: text, score, tokens, token_scores, perplexity "
+            "Write a JSON object for each line: text, score, tokens, token_scores, perplexity "
             "and bits_per_byte.",
         ),
     ] = False,
     batch_tokens: Annotated[
         int,
-        typer.Option(
+        option(
+            "--batch-tokens N",
+            "Most tokens of a batch: its lines times the longest source or text.",
             min=1,
-            metavar="N",
-            help="Most tokens of a batch: its lines times the longest source or text.",
         ),
     ] = 4096,
     line_io: opt.LineIOOptions,

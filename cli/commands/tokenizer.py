@@ -12,6 +12,7 @@ from ..console import is_terminal, say
 from ..io.filter import report
 from ..io.streams import input_lines, output
 from ..options.common import Output, PlainColumn, Quiet
+from ..options.groups import option
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -20,11 +21,8 @@ app = typer.Typer(help="Train, show and run tokenizers.", no_args_is_help=True)
 
 TokenizerPath = Annotated[
     Path,
-    typer.Option(
-        "-t",
-        "--tokenizer",
-        metavar="PATH",
-        help="A tokenizer.json, or a folder that holds one, such as a model's.",
+    option(
+        "-t --tokenizer PATH", "A tokenizer.json, or a folder that holds one, such as a model's."
     ),
 ]
 _CHUNK = 1000  # lines that are encoded together
@@ -65,74 +63,66 @@ def train(
         ),
     ] = None,
     *,
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--output", metavar="FILE", help="File to write the tokenizer to."),
-    ] = Path("tokenizer.json"),
+    out: Annotated[Path, option("-o --output FILE", "File to write the tokenizer to.")] = Path(
+        "tokenizer.json"
+    ),
     kind: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="Kind of tokenizer: bpe, byte-bpe (no text is unknown), unigram, wordpiece or "
-            "char.",
+        option(
+            "--kind NAME",
+            "Kind of tokenizer: bpe, byte-bpe (no text is unknown), unigram, wordpiece or char.",
         ),
     ] = "bpe",
     vocab_size: Annotated[
         int,
-        typer.Option(
+        option(
+            "--vocab-size N",
+            "Most tokens of the vocabulary, special ones included; byte-bpe needs 260.",
             min=5,
-            metavar="N",
-            help="Most tokens of the vocabulary, special ones included; byte-bpe needs 260.",
         ),
     ] = 8000,
     lowercase: Annotated[
-        bool, typer.Option("--lowercase", help="Turn all text to lower case before encoding it.")
+        bool, option("--lowercase", "Turn all text to lower case before encoding it.")
     ] = False,
     normalization: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="Unicode normalization: none, nfc, nfkc or strip-accents."
-        ),
+        option("--normalization NAME", "Unicode normalization: none, nfc, nfkc or strip-accents."),
     ] = "nfc",
     min_frequency: Annotated[
         int,
-        typer.Option(
+        option(
+            "--min-frequency N",
+            "Merge only pairs of tokens seen at least N times (bpe, byte-bpe, wordpiece).",
             min=1,
-            metavar="N",
-            help="Merge only pairs of tokens seen at least N times (bpe, byte-bpe, wordpiece).",
         ),
     ] = 2,
     special: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Add a token that is kept whole wherever a text has it. May be repeated.",
+        option(
+            "--special TEXT",
+            "Add a token that is kept whole wherever a text has it. May be repeated.",
         ),
     ] = None,
     language: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Add the token <2NAME>, which asks a multilingual model for a language: de adds "
+        option(
+            "--language NAME",
+            "Add the token <2NAME>, which asks a multilingual model for a language: de adds "
             "<2de>. May be repeated.",
         ),
     ] = None,
     column: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Text's place in a line: a field in .jsonl files (default: text), else the "
+        option(
+            "--column NAME",
+            "Text's place in a line: a field in .jsonl files (default: text), else the "
             "number, from 1, of a tab-separated column (default: 1 in .tsv files, else the whole "
             "line).",
         ),
     ] = None,
     max_bytes: Annotated[
         int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Most bytes of text to train on; what follows is not read.",
-        ),
+        option("--max-bytes N", "Most bytes of text to train on; what follows is not read.", min=1),
     ] = 2_000_000_000,
     quiet: Quiet = False,
 ) -> None:
@@ -181,7 +171,7 @@ def encode(
     *,
     tokenizer: TokenizerPath,
     pieces: Annotated[
-        bool, typer.Option("--pieces", help="Write the names of the tokens instead of their ids.")
+        bool, option("--pieces", "Write the names of the tokens instead of their ids.")
     ] = False,
     column: PlainColumn = None,
     out: Output = None,
@@ -233,8 +223,7 @@ def _ids(line: str, number: int, vocab_size: int) -> list[int]:
 @app.command()
 def show(
     tokenizer: Annotated[
-        Path,
-        typer.Argument(metavar="PATH", help="A tokenizer.json, or a folder that holds one."),
+        Path, typer.Argument(metavar="PATH", help="A tokenizer.json, or a folder that holds one.")
     ],
 ) -> None:
     """Show a tokenizer's kind, the size of its vocabulary and its special tokens."""

@@ -1,5 +1,6 @@
 """`transduce train`: from raw text to a trained model."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from ..options import common as opt
 from ..options.groups import option
 
 _Files = list[str] | None
-_TRANSLATION, _TEXT = "Translation", "Language model"
+_pairs_option = partial(option, panel="Translation")
+_text_option = partial(option, panel="Language model")
 
 
 def train(
@@ -24,172 +26,136 @@ def train(
     ] = None,
     *,
     out: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the run; always needed."),
+        Path | None, option("-o --output FOLDER", "Folder of the run; always needed.")
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="translation or language-model. Default: translation."),
+        option("--objective NAME", "translation or language-model. Default: translation."),
     ] = None,
     source: Annotated[
         _Files,
-        option(
-            "--source",
-            metavar="FILE",
-            panel=_TRANSLATION,
-            help="File of source lines; needs --target. May be repeated.",
-        ),
+        _pairs_option("--source FILE", "File of source lines; needs --target. May be repeated."),
     ] = None,
     target: Annotated[
         _Files,
-        option(
-            "--target",
-            metavar="FILE",
-            panel=_TRANSLATION,
-            help="File of translations: line n is that of line n of --source. May be repeated.",
+        _pairs_option(
+            "--target FILE",
+            "File of translations: line n is that of line n of --source. May be repeated.",
         ),
     ] = None,
     pairs: Annotated[
         _Files,
-        option(
-            "--pairs",
-            metavar="FILE",
-            panel=_TRANSLATION,
-            help=".tsv or .jsonl file with source and translation in each line; see --columns. May "
+        _pairs_option(
+            "--pairs FILE",
+            ".tsv or .jsonl file with source and translation in each line; see --columns. May "
             "be repeated.",
         ),
     ] = None,
     text: Annotated[
         _Files,
-        option(
-            "--text",
-            metavar="FILE",
-            panel=_TEXT,
-            help="File of running text, one document; each line of a .tsv or .jsonl file is one. "
+        _text_option(
+            "--text FILE",
+            "File of running text, one document; each line of a .tsv or .jsonl file is one. "
             "May be repeated.",
         ),
     ] = None,
     valid_source: Annotated[
         _Files,
-        option(
-            "--valid-source",
-            metavar="FILE",
-            panel=_TRANSLATION,
-            help="Like --source, to validate on; needs --valid-target.",
+        _pairs_option(
+            "--valid-source FILE", "Like --source, to validate on; needs --valid-target."
         ),
     ] = None,
     valid_target: Annotated[
-        _Files,
-        option(
-            "--valid-target",
-            metavar="FILE",
-            panel=_TRANSLATION,
-            help="Like --target, to validate on.",
-        ),
+        _Files, _pairs_option("--valid-target FILE", "Like --target, to validate on.")
     ] = None,
     valid_pairs: Annotated[
-        _Files,
-        option(
-            "--valid-pairs",
-            metavar="FILE",
-            panel=_TRANSLATION,
-            help="Like --pairs, to validate on.",
-        ),
+        _Files, _pairs_option("--valid-pairs FILE", "Like --pairs, to validate on.")
     ] = None,
     valid_text: Annotated[
-        _Files,
-        option("--valid-text", metavar="FILE", panel=_TEXT, help="Like --text, to validate on."),
+        _Files, _text_option("--valid-text FILE", "Like --text, to validate on.")
     ] = None,
     valid_fraction: Annotated[
         float | None,
-        typer.Option(
-            metavar="X",
-            help="Without validation files, validate on this share of the training text, its end "
+        option(
+            "--valid-fraction X",
+            "Without validation files, validate on this share of the training text, its end "
             "(0 to below 1, such as 0.05). Default: 0, no validation.",
         ),
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Columns of .tsv files (from 1) or fields of .jsonl files: two for --pairs, such "
+        option(
+            "--columns NAMES",
+            "Columns of .tsv files (from 1) or fields of .jsonl files: two for --pairs, such "
             "as 1,2 or en,de; one for --text. Default: 1,2, or 1 or text.",
         ),
     ] = None,
     tokenizer: Annotated[
         str | None,
-        typer.Option(
-            "--tokenizer",
-            metavar="FILE",
-            help="A tokenizer.json. Default: one is trained on the training text.",
+        option(
+            "--tokenizer FILE", "A tokenizer.json. Default: one is trained on the training text."
         ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Size of the model. Translation: translate-small (default), translate-tiny, base, "
+        option(
+            "--preset NAME",
+            "Size of the model. Translation: translate-small (default), translate-tiny, base, "
             "big, t5-base, bart-base. Language model: write-small (default), write-tiny, gpt2, "
             "gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b.",
         ),
     ] = None,
     steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Updates of the weights in all. Default: 10000."),
+        int | None, option("--steps N", "Updates of the weights in all. Default: 10000.")
     ] = None,
     batch_tokens: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Most tokens of a batch, padding counted: its rows times the longest source or "
+        option(
+            "--batch-tokens N",
+            "Most tokens of a batch, padding counted: its rows times the longest source or "
             "target, or windows times --context. Default: 4096.",
         ),
     ] = None,
     context: Annotated[
         int | None,
-        option(
-            "--context",
-            metavar="N",
-            panel=_TEXT,
-            help="Tokens of each window of text, and the most that the model can read. Default: "
-            "256.",
+        _text_option(
+            "--context N",
+            "Tokens of each window of text, and the most that the model can read. Default: 256.",
         ),
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(
-            metavar="X", help="Learning rate at its peak, after the warm-up. Default: 0.001."
+        option(
+            "--learning-rate X", "Learning rate at its peak, after the warm-up. Default: 0.001."
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Seed of the first weights, the order of the data and dropout (0 to 2147483647). "
+        option(
+            "--seed N",
+            "Seed of the first weights, the order of the data and dropout (0 to 2147483647). "
             "Default: 1.",
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Set any key of the recipe, such as training.warmup=500. May be repeated.",
+        option(
+            "--set KEY=VALUE",
+            "Set any key of the recipe, such as training.warmup=500. May be repeated.",
         ),
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Start from the weights and the tokenizer of this model: a folder, a run's folder "
+        option(
+            "--init MODEL",
+            "Start from the weights and the tokenizer of this model: a folder, a run's folder "
             "or a name on the Hugging Face hub.",
         ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume",
-            help="Go on with the run in -o, by its own recipe; begin it if there is none.",
+        option(
+            "--resume", "Go on with the run in -o, by its own recipe; begin it if there is none."
         ),
     ] = False,
     device: opt.Device = "auto",

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .groups import option
+
 _MODEL = (
     "Model: a folder, a training run's folder (its best checkpoint), or a name on the Hugging "
     "Face hub (owner/name)."
@@ -18,123 +20,96 @@ InputFiles = Annotated[
         "stdin.",
     ),
 ]
-Model = Annotated[
-    Path,
-    typer.Option("-m", "--model", metavar="MODEL", envvar="TRANSDUCE_MODEL", help=_MODEL),
-]
+Model = Annotated[Path, option("-m --model MODEL", _MODEL, envvar="TRANSDUCE_MODEL")]
 Models = Annotated[
     list[Path],
-    typer.Option(
-        "-m",
-        "--model",
-        metavar="MODEL",
+    option(
+        "-m --model MODEL",
+        f"{_MODEL} Repeat it for models with the same tokens: their probabilities are averaged.",
         envvar="TRANSDUCE_MODEL",
-        help=f"{_MODEL} Repeat it for models with the same tokens: their probabilities are "
-        "averaged.",
     ),
 ]
 Device = Annotated[
     str,
-    typer.Option(
-        "--device",
-        metavar="NAME",
+    option(
+        "--device NAME",
+        "Device to compute on: auto (a GPU if there is one), cpu, cuda or cuda:N.",
         envvar="TRANSDUCE_DEVICE",
-        help="Device to compute on: auto (a GPU if there is one), cpu, cuda or cuda:N.",
     ),
 ]
 Dtype = Annotated[
     str,
-    typer.Option(
-        "--dtype",
-        metavar="NAME",
-        help="Number type of the weights: float32, or bfloat16 (half the memory, less exact).",
+    option(
+        "--dtype NAME",
+        "Number type of the weights: float32, or bfloat16 (half the memory, less exact).",
     ),
 ]
 LengthPenalty = Annotated[
     float | None,
-    typer.Option(
-        "--length-penalty",
-        metavar="A",
-        help="Exponent in score = log p / length^A, from -10 to 10; length is in tokens, with the "
+    option(
+        "--length-penalty A",
+        "Exponent in score = log p / length^A, from -10 to 10; length is in tokens, with the "
         "end token. Default: the model's own, or 1.",
     ),
 ]
 LengthPenaltyKind = Annotated[
     str,
-    typer.Option(
-        "--length-penalty-kind",
-        metavar="NAME",
-        help="Divisor of log p: length^A (power), or ((5 + length) / 6)^A (gnmt).",
+    option(
+        "--length-penalty-kind NAME",
+        "Divisor of log p: length^A (power), or ((5 + length) / 6)^A (gnmt).",
     ),
 ]
 SourceLanguage = Annotated[
     str | None,
-    typer.Option(
-        "--from",
-        metavar="NAME",
-        help="Language of the source, such as de or deu_Latn, for models that are told it.",
+    option(
+        "--from NAME",
+        "Language of the source, such as de or deu_Latn, for models that are told it.",
     ),
 ]
 TargetLanguage = Annotated[
     str | None,
-    typer.Option(
-        "--to",
-        metavar="NAME",
-        help="Language to translate into, such as de or deu_Latn, for multilingual models.",
+    option(
+        "--to NAME", "Language to translate into, such as de or deu_Latn, for multilingual models."
     ),
 ]
 Scores = Annotated[
     bool,
-    typer.Option(
+    option(
         "--scores",
-        help="Write each answer's score (log p / length^A) and a tab before it; --json always has "
+        "Write each answer's score (log p / length^A) and a tab before it; --json always has "
         "scores.",
     ),
 ]
 JsonLines = Annotated[
     bool,
-    typer.Option(
+    option(
         "--json-input",
-        help="Read each line as a JSON object, as in .jsonl files. --column names the text's "
+        "Read each line as a JSON object, as in .jsonl files. --column names the text's "
         "field; --json writes the other fields again.",
     ),
 ]
 Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict", help="Exit with code 4 if any line could not be answered, after all lines."
-    ),
+    bool, option("--strict", "Exit with code 4 if any line could not be answered, after all lines.")
 ]
 Quiet = Annotated[
-    bool,
-    typer.Option(
-        "-q", "--quiet", help="Write no progress and no notices to stderr, only a fatal error."
-    ),
+    bool, option("-q --quiet", "Write no progress and no notices to stderr, only a fatal error.")
 ]
 Output = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="Write to this file, replacing it, instead of stdout.",
-    ),
+    Path | None, option("-o --output FILE", "Write to this file, replacing it, instead of stdout.")
 ]
 LineColumn = Annotated[
     str | None,
-    typer.Option(
-        "--column",
-        metavar="NAME",
-        help="Text's place in a line: a field of JSON (default: text), or the number, from 1, of a "
+    option(
+        "--column NAME",
+        "Text's place in a line: a field of JSON (default: text), or the number, from 1, of a "
         "tab-separated column (default: the whole line).",
     ),
 ]
 PlainColumn = Annotated[
     str | None,
-    typer.Option(
-        "--column",
-        metavar="NAME",
-        help="Text's place in a line: a field in .jsonl files, else the number, from 1, of a "
+    option(
+        "--column NAME",
+        "Text's place in a line: a field in .jsonl files, else the number, from 1, of a "
         "tab-separated column. Default: the whole line, also in .jsonl files.",
     ),
 ]

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from .common import LineIOOptions, Scores
 from .decoding import DecodingOptions
-from .search_methods import beam_option, temperature_option
-from .text_constraints import max_tokens_option
+from .groups import option
+from .search_methods import beam_option, sampling_option
+from .text_constraints import text_option
 
 if TYPE_CHECKING:
     from transformer.decoding.constraints.grammar import Grammar
@@ -27,21 +26,27 @@ class GenerateDecodingOptions(DecodingOptions):
     beam: Annotated[
         int | None,
         beam_option(
+            "--beam N",
             "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
-            "of sampling is given. Default: sampling."
+            "of sampling is given. Default: sampling.",
+            min=1,
         ),
     ] = None
     temperature: Annotated[
         float | None,
-        temperature_option(
+        sampling_option(
+            "-t --temperature X",
             "Sample with logits divided by X (0.001 to 1000): below 1, likely tokens gain. 0: "
-            f"greedy search. Default: {TEMPERATURE}."
+            f"greedy search. Default: {TEMPERATURE}.",
+            min=0.0,
         ),
     ] = None
     max_tokens: Annotated[
         int | None,
-        max_tokens_option(
-            f"Tokens to write at most, as far as the context has room. Default: {MAX_TOKENS}."
+        text_option(
+            "-n --max-tokens N",
+            f"Tokens to write at most, as far as the context has room. Default: {MAX_TOKENS}.",
+            min=1,
         ),
     ] = None
 
@@ -52,66 +57,60 @@ class GenerateOptions:
 
     prompt_file: Annotated[
         Path | None,
-        typer.Option(
-            "-f",
-            "--file",
-            metavar="FILE",
-            help="File whose text follows PROMPT; with --lines, the file of prompts.",
+        option(
+            "-f --file FILE", "File whose text follows PROMPT; with --lines, the file of prompts."
         ),
     ] = None
     lines: Annotated[
         bool,
-        typer.Option(
+        option(
             "--lines",
-            help="Take each line of --file or stdin for a prompt, and write one line for each: "
+            "Take each line of --file or stdin for a prompt, and write one line for each: "
             "its continuation alone.",
         ),
     ] = False
     chat: Annotated[
         bool,
-        typer.Option(
+        option(
             "--chat",
-            help="Answer the prompt as a message, by the model's chat template; without one, the "
+            "Answer the prompt as a message, by the model's chat template; without one, the "
             "messages typed at the terminal.",
         ),
     ] = False
     system: Annotated[
-        str | None,
-        typer.Option(
-            "--system", metavar="TEXT", help="System message before the others; needs --chat."
-        ),
+        str | None, option("--system TEXT", "System message before the others; needs --chat.")
     ] = None
     overflow: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="For a prompt longer than the context: refuse it (error), drop its beginning "
+        option(
+            "--overflow NAME",
+            "For a prompt longer than the context: refuse it (error), drop its beginning "
             "(left), or do so again whenever the context is full (slide, for one text at a time).",
         ),
     ] = "error"
     no_prompt: Annotated[
         bool,
-        typer.Option(
+        option(
             "--no-prompt",
-            help="Write the continuation without the prompt before it, as --lines and --chat do.",
+            "Write the continuation without the prompt before it, as --lines and --chat do.",
         ),
     ] = False
     scores: Scores = False
     as_json: Annotated[
         bool,
-        typer.Option(
+        option(
             "--json",
-            help="Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
+            "Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
             "finish_reason and, with --n-best, n_best.",
         ),
     ] = False
     batch_tokens: Annotated[
         int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
+        option(
+            "--batch-tokens N",
+            "With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
             "each beam or sample, with padding.",
+            min=1,
         ),
     ] = 4096
 

@@ -10,9 +10,14 @@ from typing import Any
 import typer
 
 
-def option(*names: str, panel: str, help: str, **settings: Any) -> Any:  # noqa: A002
-    """Return an option that is listed in a panel of its own on the help page."""
-    return typer.Option(*names, rich_help_panel=panel, help=help, **settings)
+def option(names: str, help: str, *, panel: str | None = None, **settings: Any) -> Any:  # noqa: A002
+    """Return an option, such as "-n --max-tokens N", with its help.
+
+    A last word without a dash is shown for the value. `panel` is a part of the help page.
+    """
+    words = names.split()
+    metavar = None if words[-1].startswith("-") else words.pop()
+    return typer.Option(*words, metavar=metavar, help=help, rich_help_panel=panel, **settings)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,6 +1,7 @@
 """The options of speculative decoding."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ from .groups import option
 if TYPE_CHECKING:
     from transformer.pipelines.speculation import Speculation
 
-_PANEL = "Speculative decoding"
+_option = partial(option, panel="Speculative decoding")
 
 
 @dataclass(kw_only=True)
@@ -18,31 +19,26 @@ class SpeculationOptions:
 
     draft: Annotated[
         Path | None,
-        option(
-            "--draft",
-            metavar="MODEL",
-            panel=_PANEL,
-            help="Smaller model with the same tokens, which guesses ahead: the same text, sooner. "
+        _option(
+            "--draft MODEL",
+            "Smaller model with the same tokens, which guesses ahead: the same text, sooner. "
             "Needs greedy search or sampling.",
         ),
     ] = None
     lookup: Annotated[
         bool,
-        option(
+        _option(
             "--lookup",
-            panel=_PANEL,
-            help="Guess what followed the last tokens where they stood before, in the text, prompt "
+            "Guess what followed the last tokens where they stood before, in the text, prompt "
             "or source: the same text, sooner. Needs greedy search or sampling.",
         ),
     ] = False
     draft_tokens: Annotated[
         int | None,
-        option(
-            "--draft-tokens",
+        _option(
+            "--draft-tokens N",
+            "Tokens that --draft or --lookup guesses at a time. Default: 8.",
             min=1,
-            metavar="N",
-            panel=_PANEL,
-            help="Tokens that --draft or --lookup guesses at a time. Default: 8.",
         ),
     ] = None
 

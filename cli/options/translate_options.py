@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from .common import Scores, SourceLanguage, TargetLanguage
 from .decoding import DecodingOptions
-from .search_methods import beam_option, temperature_option
-from .text_constraints import max_tokens_option
+from .groups import option
+from .search_methods import beam_option, sampling_option
+from .text_constraints import text_option
 
 if TYPE_CHECKING:
     from transformer.decoding.constraints.grammar import Grammar
@@ -25,22 +24,28 @@ class TranslateDecodingOptions(DecodingOptions):
     beam: Annotated[
         int | None,
         beam_option(
+            "--beam N",
             "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
-            "of sampling is given. Default: the model's own, or 5."
+            "of sampling is given. Default: the model's own, or 5.",
+            min=1,
         ),
     ] = None
     temperature: Annotated[
         float | None,
-        temperature_option(
+        sampling_option(
+            "-t --temperature X",
             "Sample with logits divided by X (0.001 to 1000; 1 with other sampling options alone). "
-            "0: greedy search. Default: beam search."
+            "0: greedy search. Default: beam search.",
+            min=0.0,
         ),
     ] = None
     max_tokens: Annotated[
         int | None,
-        max_tokens_option(
+        text_option(
+            "-n --max-tokens N",
             "Tokens of a translation at most; with --split, of a sentence's. Default: see "
-            "--max-ratio."
+            "--max-ratio.",
+            min=1,
         ),
     ] = None
 
@@ -53,85 +58,81 @@ class TranslateOptions:
     target_language: TargetLanguage = None
     min_ratio: Annotated[
         float,
-        typer.Option(
+        option(
+            "--min-ratio X",
+            "At least X times the source's tokens (up to 1000), or --min-tokens if that is more.",
             min=0.0,
-            metavar="X",
-            help="At least X times the source's tokens (up to 1000), or --min-tokens if that is "
-            "more.",
         ),
     ] = 0.0
     max_ratio: Annotated[
         float | None,
-        typer.Option(
-            min=0.0,
-            metavar="X",
-            help="At most X times the source's tokens (up to 1000) plus 10, unless --max-tokens "
+        option(
+            "--max-ratio X",
+            "At most X times the source's tokens (up to 1000) plus 10, unless --max-tokens "
             "is given. Default: the model's own limit, or 2.",
+            min=0.0,
         ),
     ] = None
     coverage_penalty: Annotated[
         float,
-        typer.Option(
-            min=0.0,
-            metavar="X",
-            help="Weight (up to 1000) of GNMT's coverage penalty, which ranks translations lower "
+        option(
+            "--coverage-penalty X",
+            "Weight (up to 1000) of GNMT's coverage penalty, which ranks translations lower "
             "that leave source words out; needs beam search.",
+            min=0.0,
         ),
     ] = 0.0
     split: Annotated[
         bool,
-        typer.Option(
-            "--split", help="Translate each sentence by itself, keeping what is between sentences."
-        ),
+        option("--split", "Translate each sentence by itself, keeping what is between sentences."),
     ] = False
     prefix: Annotated[
         str,
-        typer.Option(
-            metavar="TEXT",
-            help="Text that each line's translation begins with, unless a JSON line has a field "
-            "prefix.",
+        option(
+            "--prefix TEXT",
+            "Text that each line's translation begins with, unless a JSON line has a field prefix.",
         ),
     ] = ""
     glossary: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="TSV file of phrases and their translations: where the source has a phrase, its "
+        option(
+            "--glossary FILE",
+            "TSV file of phrases and their translations: where the source has a phrase, its "
             "translation must be written; needs beam search.",
         ),
     ] = None
     no_guard: Annotated[
         bool,
-        typer.Option(
+        option(
             "--no-guard",
-            help="Keep translations that end in a loop, which otherwise are written again without "
+            "Keep translations that end in a loop, which otherwise are written again without "
             "repeating any 3 tokens.",
         ),
     ] = False
     scores: Scores = False
     alignments: Annotated[
         bool,
-        typer.Option(
+        option(
             "--alignments",
-            help="Write a tab and word alignments after each translation: i-j for source word i "
+            "Write a tab and word alignments after each translation: i-j for source word i "
             "and word j, from 0. Not with --split.",
         ),
     ] = False
     as_json: Annotated[
         bool,
-        typer.Option(
+        option(
             "--json",
-            help="Write a JSON object for each line: source, text, score, tokens, token_scores, "
+            "Write a JSON object for each line: source, text, score, tokens, token_scores, "
             "finish_reason and, with --n-best, n_best.",
         ),
     ] = False
     batch_tokens: Annotated[
         int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Most source tokens of a batch, counted for each beam or sample, with padding; "
+        option(
+            "--batch-tokens N",
+            "Most source tokens of a batch, counted for each beam or sample, with padding; "
             "each CPU core has a batch.",
+            min=1,
         ),
     ] = 4096
 
@@ -139,13 +140,13 @@ class TranslateOptions:
         """Raise ConfigError for options that the search would not obey."""
         from transformer.errors import ConfigError
 
-        for option, value in {
+        for name, value in {
             "--coverage-penalty": self.coverage_penalty,
             "--glossary": self.glossary,
         }.items():
             if value and search != "beam":
                 raise ConfigError(
-                    f"{option} needs beam search, but the search that the options ask for is "
+                    f"{name} needs beam search, but the search that the options ask for is "
                     f"{search!r}"
                 )
 
