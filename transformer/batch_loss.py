@@ -1,6 +1,6 @@
-"""The loss of a batch under a model.
+"""The loss of a model on a batch.
 
-Shape suffixes: B rows, T tokens, N positions that are predicted, D d_model, V vocabulary.
+Shape suffixes: B rows, T tokens, N predicted positions, D d_model, V vocabulary.
 """
 
 from torch import Tensor
@@ -13,7 +13,7 @@ from .model import Transformer
 def batch_loss(
     model: Transformer, batch: Batch, *, smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Sums over the batch's targets of the smoothed loss, with gradients, and the plain one."""
+    """Sum the label-smoothed loss (with gradients) and the plain loss over a batch's targets."""
     hidden_BTD = model.hidden(
         batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
     )

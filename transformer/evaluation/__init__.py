@@ -1,4 +1,4 @@
-"""Scores: perplexity, BLEU, chrF."""
+"""Evaluation: perplexity, BLEU and chrF."""
 
 from .perplexity import Likelihood, likelihood, text_likelihood
 from .translation import Score, can_score_translations, check_tokenization, translation_scores

@@ -1,4 +1,4 @@
-"""How well a model predicts given text."""
+"""Perplexity of text under a model."""
 
 import math
 import tempfile
@@ -21,29 +21,29 @@ _BATCH_TOKENS = 4096
 
 
 class Likelihood(NamedTuple):
-    """The total `-log p` of a text in nats, and over how many tokens."""
+    """The total `-log p` of a text in nats, and the number of tokens predicted."""
 
     nats: float
     tokens: int
 
     @property
     def loss(self) -> float:
-        """Nats a token."""
+        """The mean negative log-likelihood of a token in nats."""
         return self.nats / max(1, self.tokens)
 
     @property
     def perplexity(self) -> float:
-        """`exp(loss)`, infinite where that overflows."""
+        """`exp(loss)`; infinite where that overflows."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
     def bits_per_byte(self, text_bytes: int) -> float:
-        """`-log₂ p` over the bytes of the text: comparable between tokenizers."""
+        """Return `-log₂ p` per byte of the text, which is comparable between tokenizers."""
         return self.nats / math.log(2) / max(1, text_bytes)
 
 
 @torch.no_grad()
 def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
-    """The likelihood of all batches together; dropout must be off."""
+    """Sum the likelihood over batches; the model must be in eval mode."""
     assert not model.training
     device = model.embedding.weight.device
     nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
@@ -56,29 +56,29 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
 def text_likelihood(
     loaded: LoadedModel, pieces: Iterable[str], *, documents: bool = False
 ) -> tuple[Likelihood, int]:
-    """The likelihood of running text, and its size in bytes.
+    """Compute the likelihood of running text; return it with the text's size in bytes.
 
-    Where each piece is a document of its own, the end token is predicted after each. The text is
-    cut into windows as long as the model's context; its ids are kept on disk meanwhile. Raises
-    CorpusError where there is no text.
+    With `documents`, each piece is a document, after which the end token is predicted. The text is
+    cut into windows as long as the model's context; its ids are held on disk. Raises CorpusError
+    where there is no text, ConfigError for a model that is not a decoder.
     """
     if loaded.config.shape != "decoder":
         raise ConfigError(
             f"the {loaded.config.shape} model in {loaded.folder} does not predict running text; a "
             "decoder does"
         )
-    size = 0
+    text_bytes = 0
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
             end = [loaded.generation.end_id]
             writer.write([loaded.tokenizer.special_affixes()[0] or end])
             for piece in pieces:
-                size += len(piece.encode("utf-8", errors="replace"))
+                text_bytes += len(piece.encode("utf-8", errors="replace"))
                 writer.write([loaded.tokenizer.encode(piece), end if documents else []])
         ids = TokenStore(Path(folder)).ids
         if len(ids) < 2:
             raise CorpusError("there is no text to evaluate on")
         data = WindowData(ids, context=loaded.config.max_positions, budget=_BATCH_TOKENS, seed=0)
-        found = likelihood(loaded.model, data.in_order())
-        require_finite(torch.tensor(found.nats))
-        return found, size
+        total = likelihood(loaded.model, data.in_order())
+        require_finite(torch.tensor(total.nats))
+        return total, text_bytes

@@ -1,4 +1,4 @@
-"""BLEU and chrF, by sacreBLEU, with the signatures without which they mean nothing."""
+"""BLEU and chrF by sacreBLEU, with the signatures that make scores comparable."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from ..errors import ConfigError, MissingExtraError
 
 
 class Score(NamedTuple):
-    """A corpus score, and the signature that says how it was counted."""
+    """A corpus-level score with sacreBLEU's signature, which records how it was computed."""
 
     name: str
     value: float
@@ -17,12 +17,12 @@ class Score(NamedTuple):
 
 
 def can_score_translations() -> bool:
-    """Whether sacrebleu is installed."""
+    """Return True if sacreBLEU is installed."""
     return importlib.util.find_spec("sacrebleu") is not None
 
 
 def check_tokenization(name: str) -> None:
-    """Raise MissingExtraError without sacrebleu, ConfigError for a tokenization it has not."""
+    """Raise MissingExtraError without sacreBLEU, ConfigError for a tokenization it lacks."""
     try:
         from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
     except ImportError:
@@ -35,9 +35,9 @@ def check_tokenization(name: str) -> None:
 def translation_scores(
     hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a"
 ) -> dict[str, Score]:
-    """BLEU (arXiv 1804.08771) and chrF (WMT 2015) of a corpus, by name.
+    """Compute BLEU (arXiv 1804.08771) and chrF (WMT 2015) of a corpus, by name.
 
-    Raises MissingExtraError without sacrebleu, ConfigError for an unknown tokenization.
+    Raises MissingExtraError without sacreBLEU, ConfigError for an unknown tokenization.
     """
     check_tokenization(tokenize)
     from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
