@@ -27,8 +27,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(enabled: bool) -> None:
+    if enabled:
         from importlib.metadata import version
 
         sys.stdout.write(f"transduce {version('transduce')}\n")

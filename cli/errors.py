@@ -13,7 +13,7 @@ import typer
 
 from .console import say
 
-LONGEST = 400  # characters of an error
+MAX_MESSAGE_CHARACTERS = 400  # characters of an error
 FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
 
 
@@ -26,7 +26,7 @@ def exit_code(error: BaseException) -> int | None:
     return UNLOADABLE if code is None and isinstance(error, OSError) else code
 
 
-class _Nowhere(io.BytesIO):
+class _NullStream(io.BytesIO):
     """Holds nothing, forgets what is written."""
 
     def write(self, data: Any) -> int:
@@ -34,17 +34,17 @@ class _Nowhere(io.BytesIO):
         return len(data)
 
 
-def guard(work: Callable[[], None]) -> NoReturn:
+def guard(program: Callable[[], None]) -> NoReturn:
     """Run the program, and turn whatever ends it into one line and an exit code."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, io.TextIOWrapper(_Nowhere(), encoding="utf-8"))
-    leave(_attempt(work))
+            setattr(sys, name, io.TextIOWrapper(_NullStream(), encoding="utf-8"))
+    exit_process(_run(program))
 
 
-def _attempt(work: Callable[[], None]) -> int:
+def _run(program: Callable[[], None]) -> int:
     try:
-        work()
+        program()
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has had enough: `| head`
         return 0
@@ -54,11 +54,13 @@ def _attempt(work: Callable[[], None]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except Exception as error:
-        return _usage(error) if hasattr(error, "format_message") else _report(error)
+        return (
+            _report_usage_error(error) if hasattr(error, "format_message") else _report_error(error)
+        )
     return 0
 
 
-def _usage(error: Exception) -> int:
+def _report_usage_error(error: Exception) -> int:
     """A mistake in the command line, as the parser reports it; or the help that it stands for."""
     message = error.format_message()  # type: ignore[attr-defined]
     if type(error).__name__ == "NoArgsIsHelpError":
@@ -70,7 +72,7 @@ def _usage(error: Exception) -> int:
     return USAGE
 
 
-def _report(error: Exception) -> int:
+def _report_error(error: Exception) -> int:
     if os.environ.get("TRANSDUCE_DEBUG"):
         traceback.print_exc()
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -78,28 +80,28 @@ def _report(error: Exception) -> int:
         return FAILURE
     code = exit_code(error)
     if isinstance(error, OSError) and error.filename is not None:
-        say(_line(f"{error.filename}: {(error.strerror or str(error)).lower()}"))
+        say(_single_line(f"{error.filename}: {(error.strerror or str(error)).lower()}"))
     elif code is not None:
-        say(_line(str(error)))
+        say(_single_line(str(error)))
     else:
-        text = _line(str(error))[:300]
+        text = _single_line(str(error))[:300]
         say(f"unexpected {type(error).__name__}: {text} (--debug shows where)")
     return FAILURE if code is None else code
 
 
-def _line(text: str) -> str:
+def _single_line(text: str) -> str:
     """One line of no more than a screenful, in which nothing draws, whatever a file's names are."""
-    words = " ".join(_cut(text, 10 * LONGEST).split())
+    words = " ".join(_truncate_middle(text, 10 * MAX_MESSAGE_CHARACTERS).split())
     plain = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-    return _cut("".join(plain), LONGEST)
+    return _truncate_middle("".join(plain), MAX_MESSAGE_CHARACTERS)
 
 
-def _cut(text: str, most: int) -> str:
+def _truncate_middle(text: str, limit: int) -> str:
     """Without its middle, for files choose how long their names are."""
-    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-most // 3 :]}"
+    return text if len(text) <= limit else f"{text[: limit * 2 // 3]} … {text[-limit // 3 :]}"
 
 
-def leave(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """Leave at once: threads of the libraries would make an interrupted program linger."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()

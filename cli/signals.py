@@ -11,12 +11,12 @@ class StopRequest:
     at once; so does a second Ctrl-C."""
 
     def __init__(self) -> None:
-        self._asked = self._armed = False
+        self._requested = self._armed = False
         self._handlers: dict[signal.Signals, object] = {}
 
     def __call__(self) -> bool:
         """Whether to stop."""
-        return self._asked
+        return self._requested
 
     def arm(self) -> None:
         """From now on there is something to finish and save."""
@@ -24,7 +24,7 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            self._handlers[number] = signal.signal(number, self._ask)
+            self._handlers[number] = signal.signal(number, self._handle_signal)
         return self
 
     def __exit__(
@@ -36,9 +36,9 @@ class StopRequest:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if not self._armed or (self._asked and number == signal.SIGINT):
+        if not self._armed or (self._requested and number == signal.SIGINT):
             raise KeyboardInterrupt
-        self._asked = True
+        self._requested = True
         say("finishing the step and saving; Ctrl-C again leaves at once")

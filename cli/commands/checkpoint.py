@@ -94,10 +94,10 @@ def verify(
     differences = compare_models(one, other, lines)
     with output(None) as writer:
         for difference in differences:
-            same = {True: "same text", False: "other text", None: "no text"}[difference.beams]
-            writer.line(f"{difference.logits:.2e}\t{same}\t{difference.text}")
-    largest = differences[0].logits
-    if largest > tolerance or any(difference.beams is False for difference in differences):
+            same = {True: "same text", False: "other text", None: "no text"}[difference.same_output]
+            writer.line(f"{difference.max_logit_diff:.2e}\t{same}\t{difference.text}")
+    largest = differences[0].max_logit_diff
+    if largest > tolerance or any(difference.same_output is False for difference in differences):
         say(f"{first} and {second} differ: by {largest:.2e} in logits")
         raise typer.Exit(1)
 

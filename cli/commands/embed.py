@@ -62,6 +62,6 @@ def embed(
     with output(out, reading=files) as writer:
         lines = input_lines(files, counts, column)
         for embedding in embed_lines(loaded, lines, config, batch_tokens=batch_tokens):
-            notes["shortened"] += embedding.shortened
+            notes["shortened"] += embedding.truncated
             writer.line(json.dumps([round(x, 8) for x in embedding.vector]))
     report(counts, quiet=quiet, notes=notes)

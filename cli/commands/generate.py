@@ -67,18 +67,18 @@ def generate(
         n_best=n_best,
         as_json=generation.as_json,
         scores=generation.scores,
-        asked="prompt",
+        text_field="prompt",
         with_prompt=not (generation.no_prompt or lines),
-        lines=lines,
+        single_line=lines,
     )
     if lines:
         file = generation.prompt_file
         files = None if file is None else [str(file)]
         _continue_lines(lead, files, options, engines, show, line_io=line_io)
     elif generation.chat:
-        from ..io.conversation import talk
+        from ..io.conversation import run_chat
 
-        talk(lead, text, options, engines[0], system=generation.system, out=line_io.out)
+        run_chat(lead, text, options, engines[0], system=generation.system, out=line_io.out)
     else:
         if decoding.max_tokens is not None and generation.overflow == "error":
             _say_room(lead, text, decoding.max_tokens, quiet=line_io.quiet)
@@ -132,7 +132,7 @@ def _continue_prompt(
     from transformer.pipelines import generate as continue_lines
 
     with output(out) as writer:
-        if show.whole or options.search == "beam" or options.options.n_best > 1:
+        if show.needs_finished_answers or options.search == "beam" or options.options.n_best > 1:
             (answer,) = continue_lines(loaded, IterableSource([text]), options, engines=[engine])
             if answer.error is not None:
                 raise PromptError(answer.error)

@@ -229,7 +229,7 @@ def _run(
     from transformer.training.recipe_resolution import resolve_recipe
     from transformer.training.run import Run
 
-    from ..render.training import show
+    from ..render.training import follow_run
     from ..signals import StopRequest
 
     if out is None:
@@ -237,6 +237,6 @@ def _run(
     resolved = resolve_recipe(recipe, flags, settings, resumed=out if resume else None)
     with StopRequest() as stop:
         run = Run(resolved, out, device=device, resume=resume, init=init, stop=stop)
-        interrupted = show(run.events(), out, quiet=quiet, on_start=stop.arm)
+        interrupted = follow_run(run.events(), out, quiet=quiet, on_start=stop.arm)
     if interrupted:
         raise typer.Exit(INTERRUPTED)

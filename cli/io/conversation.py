@@ -17,7 +17,7 @@ from .streams import output
 _PROMPT = "> "
 
 
-def talk(
+def run_chat(
     loaded: LoadedModel,
     text: str,
     options: GenerationOptions,
@@ -36,12 +36,12 @@ def talk(
             f"{loaded.folder} has no chat template, so it was not trained to talk: `transduce "
             "generate` continues texts"
         )
-    before = [] if system is None else [Message("system", system)]
-    messages = before.copy()
+    initial = [] if system is None else [Message("system", system)]
+    messages = initial.copy()
     with output(out) as writer:
-        for message in [text] if text else _typed():
+        for message in [text] if text else _typed_messages():
             if message == "/clear":
-                messages = before.copy()
+                messages = initial.copy()
                 continue
             messages.append(Message("user", message))
             answer = ""
@@ -63,7 +63,7 @@ def _answer(
     return stream(loaded, ids, options, engine=engine)
 
 
-def _typed() -> Iterator[str]:
+def _typed_messages() -> Iterator[str]:
     """What is typed, a message a line."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError("--chat needs a message: as PROMPT, in a pipe, or typed at a terminal")

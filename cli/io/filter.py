@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 # What a command does with its lines: answers in order, and notes of what happened, by name.
-Run = Callable[["LineSource", Counter[str]], Iterator["Answer"]]
+AnswerLines = Callable[["LineSource", Counter[str]], Iterator["Answer"]]
 
 
 def filter_lines(
     files: Sequence[str] | None,
-    asked: LineIOOptions,
-    run: Run,
-    show: Callable[["Answer"], Iterable[str]],
+    options: LineIOOptions,
+    run: AnswerLines,
+    format_answer: Callable[["Answer"], Iterable[str]],
 ) -> None:
     """The filter: every line of files or stdin answered, in order; then what had to be mended.
 
@@ -34,17 +34,17 @@ def filter_lines(
 
     from .line_reader import LineReader
 
-    counts, notes, told = CorpusCounts(), Counter[str](), False
-    reader = LineReader(files or ["-"], counts, column=asked.column, as_json=asked.json_input)
-    with output(asked.out, reading=files) as writer, reader as source:
+    counts, notes, reported = CorpusCounts(), Counter[str](), False
+    reader = LineReader(files or ["-"], counts, column=options.column, as_json=options.json_input)
+    with output(options.out, reading=files) as writer, reader as source:
         for answer in run(source, notes):
-            if answer.error is not None and not asked.quiet and not told:
-                told = True
+            if answer.error is not None and not options.quiet and not reported:
+                reported = True
                 say(f"line {answer.line.number + 1:,}: {answer.error}")
-            for line in show(answer):
+            for line in format_answer(answer):
                 writer.line(line)
-    report(counts, quiet=asked.quiet, notes=notes)
-    if asked.strict and notes["failed"]:
+    report(counts, quiet=options.quiet, notes=notes)
+    if options.strict and notes["failed"]:
         raise typer.Exit(BAD_DATA)
 
 
@@ -53,13 +53,13 @@ def report(counts: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = 
     if quiet:
         return
     notes = notes or Counter()
-    told = {
+    tallies = {
         "lines with invalid UTF-8, read as U+FFFD": counts.replaced,
         "lines too long, which were shortened": counts.shortened + notes["shortened"],
         "lines without an answer": notes["failed"],
         "answers that ran into a loop, written again": notes["repeating"],
         "answers cut off at their limit, which -n sets": notes["unfinished"],
     }
-    for what, number in told.items():
+    for label, number in tallies.items():
         if number:
-            say(f"{what}: {number:,}")
+            say(f"{label}: {number:,}")

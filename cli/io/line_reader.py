@@ -21,11 +21,11 @@ from tokenizer.corpus import (
 from transformer.errors import ConfigError
 from transformer.pipelines import Line
 
-_LINES, _CHARACTERS = 4096, 1 << 24  # that are read ahead at most
+_MAX_LINES, _MAX_BYTES = 4096, 1 << 24  # that are read ahead at most
 PREFIX = "prefix"  # the field that says how a line's answer begins
 
 
-def _no_number(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -48,7 +48,7 @@ class LineReader:
             )
         self._counts, self._as_json = counts, as_json
         self._lines: deque[tuple[Line, int]] = deque()  # and its size
-        self._characters = 0
+        self._bytes = 0
         self._ended = self._closed = False
         self._error: BaseException | None = None
         self._changed = Condition()
@@ -68,13 +68,13 @@ class LineReader:
             self._closed = True
             self._changed.notify_all()
 
-    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
         """See Source. Raises what reading has raised, once all lines before it are taken."""
         with self._changed:
             while wait and not self._lines and not self._ended:
                 self._changed.wait()
-            taken = [self._lines.popleft() for _ in range(min(most, len(self._lines)))]
-            self._characters -= sum(size for _, size in taken)
+            taken = [self._lines.popleft() for _ in range(min(limit, len(self._lines)))]
+            self._bytes -= sum(size for _, size in taken)
             self._changed.notify_all()
             if taken or not self._ended:
                 return [line for line, _ in taken]
@@ -84,14 +84,14 @@ class LineReader:
 
     def _read(self) -> None:
         try:
-            for line, size in self._all():
+            for line, size in self._parsed_lines():
                 with self._changed:
-                    while self._full() and not self._closed:
+                    while self._is_full() and not self._closed:
                         self._changed.wait()
                     if self._closed:
                         return
                     self._lines.append((line, size))
-                    self._characters += size
+                    self._bytes += size
                     self._changed.notify_all()
         except BaseException as error:
             self._error = error
@@ -99,43 +99,43 @@ class LineReader:
             self._ended = True
             self._changed.notify_all()
 
-    def _full(self) -> bool:
-        return len(self._lines) >= _LINES or self._characters >= _CHARACTERS
+    def _is_full(self) -> bool:
+        return len(self._lines) >= _MAX_LINES or self._bytes >= _MAX_BYTES
 
-    def _all(self) -> Iterator[tuple[Line, int]]:
+    def _parsed_lines(self) -> Iterator[tuple[Line, int]]:
         number = 0
         for text in self._texts:
             with open_bytes(text.path) as stream:
                 try:
-                    for place, raw in enumerate(byte_lines(stream, self._counts), 1):
+                    for line_number, raw in enumerate(byte_lines(stream, self._counts), 1):
                         line = decode_line(raw, self._counts)
-                        yield self._line(number, line, text, place), len(raw)
+                        yield self._parse_line(number, line, text, line_number), len(raw)
                         number += 1
                 except DAMAGE as error:
                     raise damaged(text.path, error) from None
 
-    def _line(self, number: int, line: str, text: TextFile, place: int) -> Line:
+    def _parse_line(self, number: int, line: str, text: TextFile, line_number: int) -> Line:
         try:
             if self._as_json or is_json(text):
-                return self._record(number, line, text.column or "text")
+                return self._parse_record(number, line, text.column or "text")
             if text.column is not None:
-                line = column_of(line, text, place, self._counts)
+                line = column_of(line, text, line_number, self._counts)
             return Line(number, line)
         except CorpusError as error:
             return Line(number, "", error=str(error))
 
-    def _record(self, number: int, line: str, name: str) -> Line:
+    def _parse_record(self, number: int, line: str, text_field: str) -> Line:
         if not line.strip():
             return Line(number, "")
         try:
-            fields: Any = json.loads(line, parse_constant=_no_number)
+            fields: Any = json.loads(line, parse_constant=_reject_constant)
         except (ValueError, RecursionError):
             raise CorpusError("the line is not JSON") from None
         if not isinstance(fields, dict):
             raise CorpusError("the line is no JSON object")
-        text, prefix = fields.pop(name, None), fields.pop(PREFIX, "")
+        text, prefix = fields.pop(text_field, None), fields.pop(PREFIX, "")
         if not isinstance(text, str) or not isinstance(prefix, str):
-            wrong = name if not isinstance(text, str) else PREFIX
-            return Line(number, "", fields=fields, error=f"the line has no text in {wrong!r}")
+            bad_field = text_field if not isinstance(text, str) else PREFIX
+            return Line(number, "", fields=fields, error=f"the line has no text in {bad_field!r}")
         text, prefix = mended(text, self._counts), mended(prefix, self._counts)
         return Line(number, text, prefix, fields)

@@ -22,6 +22,6 @@ def load_with_notice(
     return load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
 
 
-def load_for_lines(model: Path, asked: LineIOOptions) -> LoadedModel:
+def load_for_lines(model: Path, options: LineIOOptions) -> LoadedModel:
     """Load a model for a command that answers line for line."""
-    return load_with_notice(model, device=asked.device, dtype=asked.dtype, quiet=asked.quiet)
+    return load_with_notice(model, device=options.device, dtype=options.dtype, quiet=options.quiet)

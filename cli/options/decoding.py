@@ -98,9 +98,9 @@ class DecodingOptions(TextConstraintOptions, SamplingOptions, BeamOptions):
         all beams, and with `continuing` the text follows its prompt's.
         """
         from transformer.decoding.constraints.stop_strings import stop_condition
-        from transformer.pipelines.search_settings import search_options, token_values
+        from transformer.pipelines.search_settings import search_options, token_processors
 
-        tokens = token_values(
+        tokens = token_processors(
             loaded,
             bad_words=self.bad_word or (),
             suppress=self.suppress or (),

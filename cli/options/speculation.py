@@ -57,4 +57,4 @@ class SpeculationOptions:
             return None
         if self.draft is not None and self.lookup:
             raise ConfigError("only one of --draft and --lookup can be given")
-        return Speculation(draft=self.draft, ahead=self.draft_tokens or DRAFT_TOKENS)
+        return Speculation(draft=self.draft, draft_tokens=self.draft_tokens or DRAFT_TOKENS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformer.loading import LoadedModel
 from transformer.pipelines import Answer, Output
-from transformer.pipelines.alignment import Pair, align_words, attention_weights, word_numbers
+from transformer.pipelines.alignment import Pair, align_words, attention_weights, word_ids
 
 
 class AnswerFormatter:
@@ -21,17 +21,17 @@ class AnswerFormatter:
         as_json: bool = False,
         scores: bool = False,
         alignments: bool = False,
-        asked: str = "source",
+        text_field: str = "source",
         with_prompt: bool = False,
-        lines: bool = True,
+        single_line: bool = True,
     ) -> None:
-        self._loaded, self._n_best, self._asked = loaded, n_best, asked
-        self.with_prompt, self._lines = with_prompt, lines
+        self._loaded, self._n_best, self._text_field = loaded, n_best, text_field
+        self.with_prompt, self._single_line = with_prompt, single_line
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
-        self._special = frozenset(loaded.tokenizer.special_tokens().values())
+        self._special_ids = frozenset(loaded.tokenizer.special_tokens().values())
 
     @property
-    def whole(self) -> bool:
+    def needs_finished_answers(self) -> bool:
         """Whether answers can be shown only once they are finished."""
         return self._as_json or self._scores or self._n_best > 1
 
@@ -40,48 +40,48 @@ class AnswerFormatter:
         if self._as_json:
             yield json.dumps(self._record(answer), ensure_ascii=False)
             return
-        empty: list[Output | None] = [None] * self._n_best
-        for output in [*answer.outputs, *empty][: self._n_best]:
+        missing: list[Output | None] = [None] * self._n_best
+        for output in [*answer.outputs, *missing][: self._n_best]:
             text = "" if output is None else output.text
             text = answer.line.text + text if self.with_prompt else text
-            text = " ".join(text.split("\n")) if self._lines else text
+            text = " ".join(text.split("\n")) if self._single_line else text
             if self._scores:
-                worst = 0.0 if answer.error is None else float("-inf")
-                text = f"{worst if output is None else output.hypothesis.score:.4f}\t{text}"
+                no_score = 0.0 if answer.error is None else float("-inf")
+                text = f"{no_score if output is None else output.hypothesis.score:.4f}\t{text}"
             if self._alignments:
-                pairs = [] if output is None else self._pairs(output)
+                pairs = [] if output is None else self._alignments_of(output)
                 text += "\t" + " ".join(f"{i}-{j}" for i, j in pairs)
             yield text
 
     def _record(self, answer: Answer) -> dict[str, Any]:
         """One line's answers, after the fields that came with it."""
-        record: dict[str, Any] = {**answer.line.fields, self._asked: answer.line.text}
+        record: dict[str, Any] = {**answer.line.fields, self._text_field: answer.line.text}
         if answer.error is not None:
             return {**record, "error": answer.error}
         if not answer.outputs:
             return {**record, "text": ""}
-        outputs = [self._output(output) for output in answer.outputs[: self._n_best]]
+        outputs = [self._output_record(output) for output in answer.outputs[: self._n_best]]
         return record | outputs[0] | ({"n_best": outputs} if self._n_best > 1 else {})
 
-    def _output(self, output: Output) -> dict[str, Any]:
-        hypothesis, writer = output.hypothesis, self._loaded.target_tokenizer
-        found: dict[str, Any] = {
+    def _output_record(self, output: Output) -> dict[str, Any]:
+        hypothesis, tokenizer = output.hypothesis, self._loaded.target_tokenizer
+        record: dict[str, Any] = {
             "text": output.text,
             "score": hypothesis.score,
-            "tokens": [writer.token(token) for token in hypothesis.tokens],
+            "tokens": [tokenizer.token(token) for token in hypothesis.tokens],
             "token_scores": hypothesis.log_probabilities,
             "finish_reason": hypothesis.finish_reason,
         }
         if self._alignments:
-            found["alignments"] = [list(pair) for pair in self._pairs(output)]
-        return found
+            record["alignments"] = [list(pair) for pair in self._alignments_of(output)]
+        return record
 
-    def _pairs(self, output: Output) -> list[Pair]:
+    def _alignments_of(self, output: Output) -> list[Pair]:
         """Which words of the source the words of the answer come from."""
         if output.request is None:
             return []
         (weights,) = attention_weights(self._loaded, output.request, [output.hypothesis])
-        source = word_numbers(self._loaded.tokenizer, output.request.source, self._special)
+        source = word_ids(self._loaded.tokenizer, output.request.source, self._special_ids)
         return align_words(
-            weights, source, word_numbers(self._loaded.target_tokenizer, output.hypothesis.ids)
+            weights, source, word_ids(self._loaded.target_tokenizer, output.hypothesis.ids)
         )

@@ -18,8 +18,8 @@ from transformer.training.trainer import SkippedStep, StepReport
 from ..console import is_terminal, say
 
 METRICS = "metrics.jsonl"
-_EVERY = 100  # steps between two lines where there is no terminal
-_SMOOTH = 0.95
+_LINE_EVERY = 100  # steps between two lines where there is no terminal
+_SMOOTHING = 0.95
 
 
 class ProgressView:
@@ -33,18 +33,22 @@ class ProgressView:
         self.skipped = 0
         self.loss = 0.0
         self.tokens_per_second = 0.0
-        self.began = time.monotonic()
+        self.started_at = time.monotonic()
 
-    def take(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Remember what an event says."""
         if isinstance(event, RunStarted):
-            self.started, self.began = event, time.monotonic()
+            self.started, self.started_at = event, time.monotonic()
         elif isinstance(event, StepReport):
             rate = event.tokens / event.seconds
-            first = self.step is None
-            self.loss = event.loss if first else _SMOOTH * self.loss + (1 - _SMOOTH) * event.loss
-            old = self.tokens_per_second
-            self.tokens_per_second = rate if first else _SMOOTH * old + (1 - _SMOOTH) * rate
+            is_first = self.step is None
+            self.loss = (
+                event.loss if is_first else _SMOOTHING * self.loss + (1 - _SMOOTHING) * event.loss
+            )
+            previous = self.tokens_per_second
+            self.tokens_per_second = (
+                rate if is_first else _SMOOTHING * previous + (1 - _SMOOTHING) * rate
+            )
             self.step = event
         elif isinstance(event, SkippedStep):
             self.skipped += 1
@@ -57,7 +61,7 @@ class ProgressView:
         if self.started is None or self.step is None:
             return None
         done = self.step.step - self.started.steps_done
-        return (time.monotonic() - self.began) / done * (self.started.steps - self.step.step)
+        return (time.monotonic() - self.started_at) / done * (self.started.steps - self.step.step)
 
     def __rich__(self) -> RenderableType:
         if self.started is None or self.step is None:
@@ -66,23 +70,23 @@ class ProgressView:
         grid.add_column(style="bold")
         grid.add_column(overflow="fold")
         steps = f"{self.step.step:,} of {self.started.steps:,}"
-        grid.add_row("step", f"{steps}, {clock(self.seconds_left())} left")
+        grid.add_row("step", f"{steps}, {format_duration(self.seconds_left())} left")
         if self.skipped:
             grid.add_row("skipped", f"{self.skipped:,} steps without finite numbers")
         grid.add_row("loss", f"{self.loss:.3f}")
         grid.add_row("tokens/s", f"{self.tokens_per_second:,.0f}")
         grid.add_row("learning rate", f"{self.step.learning_rate:.2e}")
         if self.validated is not None:
-            grid.add_row("validation", describe(self.validated))
+            grid.add_row("validation", format_validation(self.validated))
         if self.best is not None and self.best is not self.validated:
-            grid.add_row("best", describe(self.best))
+            grid.add_row("best", format_validation(self.best))
         for label, text in self.validated.sample if self.validated is not None else []:
             grid.add_row(label, Text(text[:400]))
         bar = ProgressBar(total=self.started.steps, completed=self.step.step)
         return Group(bar, grid)
 
 
-def clock(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Seconds as a person says them.
 
     >>> clock(3725)
@@ -95,13 +99,14 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def describe(found: Validated) -> str:
+def format_validation(validation: Validated) -> str:
     """A validation in one line."""
-    scores = "".join(f", {s.name} {s.value:.2f}" for s in found.scores.values())
-    return f"step {found.step:,}: loss {found.loss:.4f}, perplexity {found.perplexity:.2f}{scores}"
+    scores = "".join(f", {s.name} {s.value:.2f}" for s in validation.scores.values())
+    loss = f"loss {validation.loss:.4f}, perplexity {validation.perplexity:.2f}"
+    return f"step {validation.step:,}: {loss}{scores}"
 
 
-def record(event: Event) -> dict[str, Any] | None:
+def metrics_record(event: Event) -> dict[str, Any] | None:
     """An event as a line of metrics.jsonl; None for what is no number."""
     if isinstance(event, StepReport):
         return {"event": "step", **event._asdict()}
@@ -117,26 +122,26 @@ def record(event: Event) -> dict[str, Any] | None:
     return None
 
 
-def show(
+def follow_run(
     events: Iterator[Event], folder: Path, *, quiet: bool, on_start: Callable[[], None]
 ) -> bool:
     """Follow a run to its end; returns whether it was interrupted."""
     view, interrupted = ProgressView(), False
     live = is_terminal() and not quiet
-    with _screen(view, live) as tell:
+    with _Screen(view, live) as print_line:
         log: TextIO | None = None
         try:
             for event in events:
-                view.take(event)
+                view.update(event)
                 if log is None and isinstance(event, RunStarted):
                     on_start()
                     log = (folder / METRICS).open("a", encoding="utf-8")
-                line = record(event)
+                line = metrics_record(event)
                 if line is not None and log is not None:
                     log.write(json.dumps(line, ensure_ascii=False) + "\n")
                     log.flush()
-                if not quiet and (text := _line(event, view, live)):
-                    tell(text)
+                if not quiet and (text := _event_line(event, view, live)):
+                    print_line(text)
                 interrupted = interrupted or (isinstance(event, RunFinished) and event.interrupted)
         finally:
             if log is not None:
@@ -144,7 +149,7 @@ def show(
     return interrupted
 
 
-class _screen:  # noqa: N801  (a context manager, used as a function)
+class _Screen:
     def __init__(self, view: ProgressView, live: bool) -> None:
         console = Console(stderr=True)
         self._live = Live(view, console=console, refresh_per_second=4) if live else None
@@ -161,9 +166,9 @@ class _screen:  # noqa: N801  (a context manager, used as a function)
             self._live.stop()
 
 
-def _line(event: Event, view: ProgressView, live: bool) -> str | None:
+def _event_line(event: Event, view: ProgressView, live: bool) -> str | None:
     if isinstance(event, StepReport):
-        return None if live or event.step % _EVERY else _step_line(event, view)
+        return None if live or event.step % _LINE_EVERY else _step_line(event, view)
     line = _LINES.get(type(event))
     return None if line is None else line(event)
 
@@ -171,7 +176,7 @@ def _line(event: Event, view: ProgressView, live: bool) -> str | None:
 def _step_line(event: StepReport, view: ProgressView) -> str:
     return (
         f"step {event.step:,}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
-        f"learning rate {event.learning_rate:.2e}, {clock(view.seconds_left())} left"
+        f"learning rate {event.learning_rate:.2e}, {format_duration(view.seconds_left())} left"
     )
 
 
@@ -198,6 +203,8 @@ _LINES: dict[type[Event], Callable[[Any], str]] = {
     Notice: lambda event: event.text,
     RunStarted: _started_line,
     SkippedStep: _skipped_line,
-    Validated: lambda event: f"validation at {describe(event)}{' (best)' if event.best else ''}",
+    Validated: lambda event: (
+        f"validation at {format_validation(event)}{' (best)' if event.best else ''}"
+    ),
     RunFinished: _finished_line,
 }

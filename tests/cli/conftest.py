@@ -100,7 +100,7 @@ def transduce(monkeypatch, capfdbinary):
         from cli import errors as console
 
         codes = []
-        monkeypatch.setattr(console, "leave", codes.append)
+        monkeypatch.setattr(console, "exit_process", codes.append)
         monkeypatch.setattr(sys, "argv", ["transduce", *map(str, arguments)])
         if stdin is not None:
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))

@@ -67,7 +67,7 @@ OTHER_USAGE = {
     "translate -m {translator} --glossary {two} --beam 1": ["--glossary", "beam search", "greedy"],
     "translate -m {translator} --coverage-penalty 1 -t 1": ["--coverage-penalty", "sample"],
     "translate -m {translator} --mbr 4 --n-best 2": ["--mbr", "--n-best"],
-    "translate -m {translator} --lookup": ["greedily or samples", "beams"],
+    "translate -m {translator} --lookup": ["greedy or samples", "beams"],
     "translate -m {translator} --lookup --draft {translator} --beam 1": ["--draft", "only one"],
     "translate -m {translator} --draft {writer} --beam 1": ["decoder"],
     "translate -m {translator} -m {writer}": ["shape", "decoder"],

@@ -61,7 +61,7 @@ def test_vectors_equal_the_reference(encoder: Path) -> None:
     rows = list(found)
     vectors = torch.tensor([row.vector for row in rows])
     torch.testing.assert_close(vectors, torch.stack(wanted), atol=1e-5, rtol=0)
-    assert [row.shortened for row in rows] == [False] * 4 + [True, False]
+    assert [row.truncated for row in rows] == [False] * 4 + [True, False]
 
 
 # The similarities that sentence-transformers' documentation prints for this model.

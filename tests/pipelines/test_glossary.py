@@ -14,13 +14,13 @@ from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokeni
 from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions
 from transformer.decoding import decode_all as write_texts
 from transformer.errors import ConfigError
-from transformer.pipelines.glossary import Entry, Glossary, phrase_ids
+from transformer.pipelines.glossary import Glossary, GlossaryEntry, phrase_ids
 
 LINES = ["the cat sat on the mat, a bat: no!", "a café in New York; 日本。 1 x"] * 20
 
 
 def glossary(*pairs):
-    return Glossary(Entry(s, t, n) for n, (s, t) in enumerate(pairs, start=1))
+    return Glossary(GlossaryEntry(s, t, n) for n, (s, t) in enumerate(pairs, start=1))
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (b"Haus\t ", "line 2 is "),
         (b"\thouse", "line 2 is "),
         (b"Ha\xffus\thouse", "line 2 is not UTF-8"),
-        (b"hund\thound", "line 2: 'hund' is translated otherwise in line 1; keep one of the two"),
+        (b"hund\thound", "line 2: 'hund' has another translation in line 1; keep one of the two"),
     ],
 )
 def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: bytes, reason: str) -> None:

@@ -26,7 +26,7 @@ def test_blocks_of_ngrams_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(2)
     texts = ["".join(chance.choices("abc", k=60)) for _ in range(6)]
     whole = pairwise_chrf(texts)
-    monkeypatch.setattr("transformer.pipelines.mbr._BLOCK", 7)
+    monkeypatch.setattr("transformer.pipelines.mbr._NGRAM_BLOCK", 7)
     assert (pairwise_chrf(texts) == whole).all()
 
 

@@ -33,19 +33,19 @@ class Lengths:
             Request(prompt=[9], source=[1], max_new_tokens=int(n)) for n in text.split("+") if n
         ]
 
-    def follow_up(self, task: Request, found: Sequence[Hypothesis]) -> Request | None:
+    def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
         loop = (
-            task.max_new_tokens < 100
-            and not task.no_repeat_ngram_size
-            and ends_in_loop(found[0].ids)
+            request.max_new_tokens < 100
+            and not request.no_repeat_ngram_size
+            and ends_in_loop(hypotheses[0].ids)
         )
-        return replace(task, no_repeat_ngram_size=2) if loop else None
+        return replace(request, no_repeat_ngram_size=2) if loop else None
 
     def to_outputs(
-        self, line: Line, tasks: Sequence[Request], found: Sequence[Sequence[Hypothesis]]
+        self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ):
-        del line, tasks
-        return [Output("+".join(str(len(some[0].ids)) for some in found), found[0][0])]
+        del line, requests
+        return [Output("+".join(str(len(some[0].ids)) for some in hypotheses), hypotheses[0][0])]
 
 
 def forever(tokens):
@@ -145,8 +145,8 @@ def test_windows_without_anything_to_write_do_not_hold_up_others(engines: int) -
 class Broken(IterableSource):
     """Lines whose reading fails after the last."""
 
-    def take(self, most: int, *, wait: bool) -> list[Line] | None:
-        lines = super().take(most, wait=wait)
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
+        lines = super().take(limit, wait=wait)
         if lines is None:
             raise OSError("the file is gone")
         return lines
@@ -172,7 +172,7 @@ class Typist(LineSource):
     def __init__(self, texts: list[str]) -> None:
         self.texts, self.given, self.seen = texts, 0, threading.Semaphore(1)
 
-    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
         if self.given == len(self.texts):
             return None
         if not self.seen.acquire(blocking=wait, timeout=5 if wait else None):
@@ -209,12 +209,12 @@ def test_who_has_had_enough_leaves_no_thread_behind() -> None:
 
 
 def test_a_slow_line_does_not_let_others_pile_up(monkeypatch) -> None:
-    monkeypatch.setattr("transformer.pipelines.scheduler._MOST", 20)
+    monkeypatch.setattr("transformer.pipelines.scheduler._MAX_OPEN_LINES", 20)
     taken = []
 
     class Counting(IterableSource):
-        def take(self, most, *, wait):
-            lines = super().take(min(most, 5), wait=wait)
+        def take(self, limit, *, wait):
+            lines = super().take(min(limit, 5), wait=wait)
             taken.append(len(lines or []))
             return lines
 

@@ -1,4 +1,4 @@
-"""Text in, text out: the only part that knows loaded models and lines."""
+"""Text in, text out: the only package that knows both loaded models and lines of text."""
 
 from .comparison import Difference, compare_models
 from .embedding import POOLINGS, embed_lines

@@ -1,6 +1,6 @@
-"""Which source tokens written tokens come from: cross-attention, once a text is finished.
+"""Word alignments and coverage from cross-attention, computed once a text is finished.
 
-Shape suffixes: B texts, T written tokens, S source tokens, D d_model.
+Shape suffixes: B texts, T generated tokens, S source tokens, D d_model.
 """
 
 import math
@@ -20,50 +20,67 @@ Pair = tuple[int, int]  # source, target
 
 @torch.inference_mode()
 def attention_weights(
-    loaded: LoadedModel, task: Request, found: Sequence[Hypothesis]
+    loaded: LoadedModel, request: Request, hypotheses: Sequence[Hypothesis]
 ) -> list[Tensor]:
-    """How much each token of each text looks at each source token, (T, S): the mean over the heads
-    of the last decoder layer but one (arXiv 1909.02074 §3), or of the only one."""
-    texts = [[*task.prompt, *h.ids][: len(task.prompt) - 1 + len(h.ids)] or [0] for h in found]
-    source_BS = torch.tensor([task.source], device=loaded.device).expand(len(found), -1)
-    looks = loaded.model.cross_attention_weights(pad(texts, 0).to(loaded.device), source_BS)
-    weights_BTS = looks[max(0, len(looks) - 2)].mean(dim=1).float().cpu()
-    first = len(task.prompt) - 1
+    """Return each hypothesis' cross-attention weights (T, S) over the source.
+
+    They are the mean over the heads of the last decoder layer but one (arXiv 1909.02074 §3), or of
+    the only one.
+    """
+    decoder_rows = [
+        [*request.prompt, *h.ids][: len(request.prompt) - 1 + len(h.ids)] or [0] for h in hypotheses
+    ]
+    source_BS = torch.tensor([request.source], device=loaded.device).expand(len(hypotheses), -1)
+    layer_weights = loaded.model.cross_attention_weights(
+        pad(decoder_rows, 0).to(loaded.device), source_BS
+    )
+    weights_BTS = layer_weights[max(0, len(layer_weights) - 2)].mean(dim=1).float().cpu()
+    start = len(request.prompt) - 1
     return [
-        weights_TS[first : first + len(h.ids)]
-        for weights_TS, h in zip(weights_BTS, found, strict=True)
+        weights_TS[start : start + len(h.ids)]
+        for weights_TS, h in zip(weights_BTS, hypotheses, strict=True)
     ]
 
 
 def coverage_score(weights_TS: Tensor) -> float:
-    """`Σ_i log min(Σ_j p_ij, 1)` over source tokens i: 0 where all are looked at, below where some
-    are left out; arXiv 1609.08144 §7."""
-    seen_S = weights_TS.sum(dim=0).clamp(max=1.0)
-    return sum(math.log(max(value, 1e-9)) for value in seen_S.tolist())
+    """Compute `Σ_i log min(Σ_j p_ij, 1)` over source tokens i (arXiv 1609.08144 §7).
+
+    It is 0 where every source token is attended to and negative where some are left out.
+    """
+    attended_S = weights_TS.sum(dim=0).clamp(max=1.0)
+    return sum(math.log(max(value, 1e-9)) for value in attended_S.tolist())
 
 
 def align_words(
-    weights_TS: Tensor, source: Sequence[int | None], target: Sequence[int | None]
+    weights_TS: Tensor, source_words: Sequence[int | None], target_words: Sequence[int | None]
 ) -> list[Pair]:
-    """Pairs of words, each written token's with that of the source token it looks at most, sorted
-    and without repeats. `source` and `target` say which word each token belongs to, None: none."""
-    real = [place for place, word in enumerate(source) if word is not None]
-    if not real or not len(weights_TS):
+    """Pair each target token's word with that of the source token it attends to most.
+
+    `source_words` and `target_words` hold the index of each token's word, None for a token of no
+    word. The pairs are sorted and unique.
+    """
+    source_indices = [index for index, word in enumerate(source_words) if word is not None]
+    if not source_indices or not len(weights_TS):
         return []
-    best = weights_TS[:, real].argmax(dim=1).tolist()
-    pairs = {(source[real[i]], word) for i, word in zip(best, target, strict=True)}
+    aligned = weights_TS[:, source_indices].argmax(dim=1).tolist()
+    pairs = {
+        (source_words[source_indices[i]], word)
+        for i, word in zip(aligned, target_words, strict=True)
+    }
     return sorted((s, t) for s, t in pairs if s is not None and t is not None)
 
 
-def word_numbers(
-    tokenizer: Tokenizer, ids: Sequence[int], special: Collection[int] = ()
+def word_ids(
+    tokenizer: Tokenizer, ids: Sequence[int], special_ids: Collection[int] = ()
 ) -> list[int | None]:
-    """The number of the word, between spaces, in which each token ends; None for special ones and
-    before the first word."""
-    found: list[int | None] = []
-    plain: list[int] = []
+    """Return the index of the whitespace-separated word in which each token ends.
+
+    It is None for special tokens and for tokens before the first word.
+    """
+    words: list[int | None] = []
+    visible_ids: list[int] = []
     for token in ids:
-        plain += [] if token in special else [token]
-        count = len(tokenizer.decode(plain).split())
-        found.append(None if token in special or not count else count - 1)
-    return found
+        visible_ids += [] if token in special_ids else [token]
+        count = len(tokenizer.decode(visible_ids).split())
+        words.append(None if token in special_ids or not count else count - 1)
+    return words

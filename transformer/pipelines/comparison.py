@@ -1,4 +1,4 @@
-"""Whether two model folders answer alike.
+"""Comparison of two models: their logits and the text that beam search generates.
 
 Shape suffixes: B texts, T tokens, V vocabulary.
 """
@@ -17,55 +17,61 @@ from ..decoding.steppers.model import ModelStepper
 from ..errors import ConfigError
 from ..loading import LoadedModel
 
-_LONGEST, _NEW, _BEAMS = 64, 32, 4  # tokens of a text, tokens to write, beams
+_MAX_TEXT_TOKENS, _MAX_NEW_TOKENS, _BEAM_SIZE = 64, 32, 4
 
 
 class Difference(NamedTuple):
-    """How two models differ on one text."""
+    """The differences between two models on one text."""
 
     text: str
-    logits: float  # the largest absolute difference
-    beams: bool | None  # whether beam search wrote the same; None for encoders
+    max_logit_diff: float  # the largest absolute difference at any position
+    same_output: bool | None  # of beam search; None for encoders
 
 
 @torch.inference_mode()
 def compare_models(
-    first: LoadedModel, second: LoadedModel, texts: Sequence[str], *, beams: int = _BEAMS
+    first: LoadedModel, second: LoadedModel, texts: Sequence[str], *, beams: int = _BEAM_SIZE
 ) -> list[Difference]:
-    """The differences on each text, largest first. Both models read the first's ids.
+    """Return the differences on each text, largest first; both models read the first one's ids.
 
-    Raises ConfigError where the models cannot be compared at all.
+    Raises ConfigError for models of other shapes or vocabulary sizes.
     """
     for field in ("shape", "vocab_size", "source_vocabulary"):
-        one, other = getattr(first.config, field), getattr(second.config, field)
-        if one != other:
+        first_value, second_value = getattr(first.config, field), getattr(second.config, field)
+        if first_value != second_value:
             raise ConfigError(
-                f"{first.folder} and {second.folder} cannot be compared: {field} is {one}, {other}"
+                f"{first.folder} and {second.folder} cannot be compared: {field} is "
+                f"{first_value}, {second_value}"
             )
-    rows = [_row(first, text) for text in texts]
-    ours, theirs = (_logits(model, rows) for model in (first, second))
-    written = [_write(model, rows, beams) for model in (first, second)]
-    found = []
-    for place, (text, row) in enumerate(zip(texts, rows, strict=True)):
-        gap = (ours[place, : len(row)] - theirs[place, : len(row)]).abs().max()
-        same = None if written[0] is None else written[0][place] == written[1][place]  # type: ignore[index]
-        found.append(Difference(text, float(gap), same))
-    return sorted(found, key=lambda difference: -difference.logits)
+    rows = [_encode(first, text) for text in texts]
+    first_logits, second_logits = (_logits(model, rows) for model in (first, second))
+    outputs = [_decode(model, rows, beams) for model in (first, second)]
+    differences = []
+    for index, (text, row) in enumerate(zip(texts, rows, strict=True)):
+        max_diff = (first_logits[index, : len(row)] - second_logits[index, : len(row)]).abs().max()
+        same_output = None if outputs[0] is None else outputs[0][index] == outputs[1][index]  # type: ignore[index]
+        differences.append(Difference(text, float(max_diff), same_output))
+    return sorted(differences, key=lambda difference: -difference.max_logit_diff)
 
 
-def _row(model: LoadedModel, text: str) -> list[int]:
-    before, after = (
+def _encode(model: LoadedModel, text: str) -> list[int]:
+    """Encode a text with its special tokens, cut so that there is room to generate."""
+    prefix_ids, suffix_ids = (
         model.special_affixes
         if model.config.has_encoder
         else (model.tokenizer.special_affixes()[0], [])
     )
-    most = min(_LONGEST, model.config.max_positions - _NEW) - len(before) - len(after)
-    row = [*before, *model.tokenizer.encode(text)[: max(1, most)], *after]
-    return row or [model.generation.end_id]
+    limit = (
+        min(_MAX_TEXT_TOKENS, model.config.max_positions - _MAX_NEW_TOKENS)
+        - len(prefix_ids)
+        - len(suffix_ids)
+    )
+    ids = [*prefix_ids, *model.tokenizer.encode(text)[: max(1, limit)], *suffix_ids]
+    return ids or [model.generation.end_id]
 
 
 def _logits(model: LoadedModel, rows: list[list[int]]) -> Tensor:
-    """Every position's (B, T, V); an encoder-decoder reads the texts and is given them to write."""
+    """Compute the logits (B, T, V); an encoder-decoder has each text as source and as target."""
     ids_BT, positions_BT = pad_rows(rows, model.device)
     source = {}
     if model.config.shape == "encoder-decoder":
@@ -75,17 +81,19 @@ def _logits(model: LoadedModel, rows: list[list[int]]) -> Tensor:
     return logits_BTV.float().cpu()
 
 
-def _write(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[int]] | None:
-    """What beam search writes, or nothing for an encoder."""
+def _decode(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[int]] | None:
+    """Return the ids that beam search generates for each row; None for an encoder."""
     if not model.config.has_decoder:
         return None
     options = SearchOptions(end=frozenset(model.generation.end_ids), beam=beams)
     if model.config.has_encoder:
-        start = (
+        start_id = (
             model.generation.end_id if model.decoder_start_id is None else model.decoder_start_id
         )
-        tasks = [Request(prompt=[start], max_new_tokens=_NEW, source=row) for row in rows]
+        requests = [
+            Request(prompt=[start_id], max_new_tokens=_MAX_NEW_TOKENS, source=row) for row in rows
+        ]
     else:
-        tasks = [Request(prompt=row, max_new_tokens=_NEW) for row in rows]
-    found = decode_all(ModelStepper(model.model), SEARCHES["beam"](options), tasks)
-    return [best.ids for best, *_ in found]
+        requests = [Request(prompt=row, max_new_tokens=_MAX_NEW_TOKENS) for row in rows]
+    hypotheses = decode_all(ModelStepper(model.model), SEARCHES["beam"](options), requests)
+    return [best.ids for best, *_ in hypotheses]

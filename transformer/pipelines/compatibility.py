@@ -1,4 +1,4 @@
-"""Which models can work together, and which can do what is asked of them."""
+"""Checks that models fit together, and that a model supports a kind of decoding."""
 
 from collections.abc import Sequence
 
@@ -8,55 +8,63 @@ from ..attention import ATTENTION
 from ..errors import ConfigError
 from ..loading import LoadedModel
 
-_FIELDS = ("shape", "vocab_size", "source_vocabulary")
+_COMPARED_FIELDS = ("shape", "vocab_size", "source_vocabulary")
 
 
 def check_ensemble(models: Sequence[LoadedModel]) -> LoadedModel:
-    """Raise ConfigError unless these models read and write the same tokens. Returns the one with
-    the shortest context, whose limits texts must keep."""
+    """Raise ConfigError unless the models read and write the same tokens.
+
+    Returns the one with the shortest context, which limits the texts.
+    """
     if not models:
         raise ConfigError("an ensemble needs at least one model")
     first, *others = models
     if not first.config.has_decoder:
-        raise ConfigError(f"{first.folder} is an encoder, which writes nothing")
+        raise ConfigError(f"{first.folder} is an encoder, which cannot generate text")
     for other in others:
         check_same_tokens(first, other, "be averaged")
     return min(models, key=lambda model: model.config.max_positions)
 
 
 def check_same_tokens(first: LoadedModel, other: LoadedModel, purpose: str) -> None:
-    """Raise ConfigError, which names the first difference, unless two models read and write the
-    same tokens, framed in the same way."""
-    pairs: list[tuple[str, object, object]] = [
-        *((name, getattr(first.config, name), getattr(other.config, name)) for name in _FIELDS),
+    """Raise ConfigError, naming the first difference, unless two models use the same tokens.
+
+    `purpose` completes "cannot …". Special tokens around a text are compared too.
+    """
+    compared: list[tuple[str, object, object]] = [
+        *(
+            (name, getattr(first.config, name), getattr(other.config, name))
+            for name in _COMPARED_FIELDS
+        ),
         ("the end token", set(first.generation.end_ids), set(other.generation.end_ids)),
         (
-            "what stands around a text",
+            "the special tokens around a text",
             first.tokenizer.special_affixes(),
             other.tokenizer.special_affixes(),
         ),
     ]
     if first.config.has_encoder:
-        pairs.append(("the decoder's first token", first.decoder_start_id, other.decoder_start_id))
-    found = next((f"{name} is {a}, {b}" for name, a, b in pairs if a != b), None)
-    found = found or _other_piece(first.tokenizer, other.tokenizer)
-    found = found or _other_piece(first.target_tokenizer, other.target_tokenizer)
-    if found:
-        raise ConfigError(f"{first.folder} and {other.folder} cannot {purpose}: {found}")
+        starts = first.decoder_start_id, other.decoder_start_id
+        compared.append(("the decoder's first token", *starts))
+    difference = next((f"{name} is {a}, {b}" for name, a, b in compared if a != b), None)
+    difference = difference or _differing_token(first.tokenizer, other.tokenizer)
+    difference = difference or _differing_token(first.target_tokenizer, other.target_tokenizer)
+    if difference:
+        raise ConfigError(f"{first.folder} and {other.folder} cannot {purpose}: {difference}")
 
 
-def _other_piece(first: Tokenizer, other: Tokenizer) -> str | None:
-    """The lowest id that means something else."""
+def _differing_token(first: Tokenizer, other: Tokenizer) -> str | None:
+    """Describe the lowest id that stands for another token; None where there is none."""
     if first is other:
         return None
     for token_id in range(max(first.largest_id, other.largest_id) + 1):
-        one, two = first.token(token_id), other.token(token_id)
-        if one != two:
-            return f"token {token_id:,} is {one!r}, {two!r}"
+        first_token, other_token = first.token(token_id), other.token(token_id)
+        if first_token != other_token:
+            return f"token {token_id:,} is {first_token!r}, {other_token!r}"
     return None
 
 
 def check_rewinding(loaded: LoadedModel) -> None:
-    """Raise ConfigError for a model whose cache cannot take tokens back."""
-    make, weight = ATTENTION[loaded.config.attention].cache, loaded.model.embedding.weight
-    make(loaded.config, 1, 1, weight[:0]).truncate(0)
+    """Raise ConfigError for a model whose cache cannot be truncated."""
+    make_cache, weight = ATTENTION[loaded.config.attention].cache, loaded.model.embedding.weight
+    make_cache(loaded.config, 1, 1, weight[:0]).truncate(0)

@@ -1,4 +1,4 @@
-"""Texts to vectors: an encoder's states, pooled.
+"""Text embeddings: an encoder's states, pooled.
 
 Shape suffixes: B texts, S tokens, D d_model.
 """
@@ -16,22 +16,22 @@ from ..errors import ConfigError
 from ..finite import require_finite
 from ..loading import LoadedModel, PoolingConfig
 from ..registry import Registry
+from .records import MAX_CHARACTERS
 
-_WINDOW = 512  # lines that are sorted by length together, once as many have been read
-MAX_CHARACTERS = 100_000  # of a text that are looked at
-
-
-def _mean(states_BSD: Tensor, real_BS1: Tensor) -> Tensor:
-    return (states_BSD * real_BS1).sum(dim=1) / real_BS1.sum(dim=1)
+_MAX_WINDOW = 512  # lines sorted by length together; windows grow to it, so output starts early
 
 
-def _first(states_BSD: Tensor, real_BS1: Tensor) -> Tensor:
-    del real_BS1
+def _mean(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
+    return (states_BSD * mask_BS1).sum(dim=1) / mask_BS1.sum(dim=1)
+
+
+def _first(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
+    del mask_BS1
     return states_BSD[:, 0]
 
 
-def _max(states_BSD: Tensor, real_BS1: Tensor) -> Tensor:
-    return states_BSD.masked_fill(~real_BS1, float("-inf")).amax(dim=1)
+def _max(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
+    return states_BSD.masked_fill(~mask_BS1, float("-inf")).amax(dim=1)
 
 
 POOLINGS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry(
@@ -40,16 +40,16 @@ POOLINGS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry(
 
 
 class TextEmbedding(NamedTuple):
-    """One text's vector, and whether the text was cut."""
+    """One text's vector, and whether the text was truncated."""
 
     vector: list[float]
-    shortened: bool
+    truncated: bool
 
 
 def embed_lines(
     loaded: LoadedModel, lines: Iterable[str], pooling: PoolingConfig, *, batch_tokens: int = 4096
 ) -> Iterator[TextEmbedding]:
-    """One vector (D) a line, in order, in bounded memory; arXiv 1908.10084 §3.
+    """Yield one vector (D) for each line, in order, in bounded memory; arXiv 1908.10084 §3.
 
     Raises ConfigError for a model without an encoder.
     """
@@ -59,34 +59,36 @@ def embed_lines(
             "encoder"
         )
     POOLINGS.check(pooling.kind)
-    waiting, size = iter(lines), 1
-    while window := list(islice(waiting, size)):
-        yield from _window(loaded, window, pooling, batch_tokens)
-        size = min(2 * size, _WINDOW)
+    remaining, window_size = iter(lines), 1
+    while window := list(islice(remaining, window_size)):
+        yield from _embed_window(loaded, window, pooling, batch_tokens)
+        window_size = min(2 * window_size, _MAX_WINDOW)
 
 
-def _window(
+def _embed_window(
     loaded: LoadedModel, texts: Sequence[str], pooling: PoolingConfig, batch_tokens: int
 ) -> Iterator[TextEmbedding]:
-    before, after = loaded.special_affixes
-    most = min(pooling.max_tokens or loaded.config.max_positions, loaded.config.max_positions)
-    room = most - len(before) - len(after)
+    """Embed texts in batches sorted by length; yield the results in the order of the texts."""
+    prefix_ids, suffix_ids = loaded.special_affixes
+    max_tokens = min(pooling.max_tokens or loaded.config.max_positions, loaded.config.max_positions)
+    max_content_tokens = max_tokens - len(prefix_ids) - len(suffix_ids)
     encoded = loaded.tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts])
-    rows = [[*before, *ids[:room], *after] for ids in encoded]
-    order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
+    rows = [[*prefix_ids, *ids[:max_content_tokens], *suffix_ids] for ids in encoded]
+    order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
     vectors: dict[int, list[float]] = {}
     while order:
-        taken = max(1, batch_tokens // len(rows[order[0]]))
-        batch, order = order[:taken], order[taken:]
-        found = embed(loaded, [rows[place] for place in batch], pooling).tolist()
-        vectors.update(zip(batch, found, strict=True))
-    for place, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
-        yield TextEmbedding(vectors[place], len(text) > MAX_CHARACTERS or len(ids) > room)
+        batch_size = max(1, batch_tokens // len(rows[order[0]]))
+        batch, order = order[:batch_size], order[batch_size:]
+        batch_vectors = embed(loaded, [rows[index] for index in batch], pooling).tolist()
+        vectors.update(zip(batch, batch_vectors, strict=True))
+    for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
+        truncated = len(text) > MAX_CHARACTERS or len(ids) > max_content_tokens
+        yield TextEmbedding(vectors[index], truncated)
 
 
 @torch.inference_mode()
 def embed(loaded: LoadedModel, rows: Sequence[Sequence[int]], pooling: PoolingConfig) -> Tensor:
-    """The vectors (B, D) of texts as ids, their frames included."""
+    """Compute the vectors (B, D) of rows of ids that include their special tokens."""
     source_BS, positions_BS = pad_rows(rows, loaded.device)
     states_BSD = loaded.model.encode(source_BS, positions_BS).float()
     vectors_BD = POOLINGS[pooling.kind](states_BSD, (positions_BS >= 0)[:, :, None])

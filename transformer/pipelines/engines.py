@@ -1,7 +1,4 @@
-"""Engines of loaded models: what writes, once for each core.
-
-Raises ConfigError for models, searches and drafts that do not go together.
-"""
+"""Engines for loaded models: one for each CPU core."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,23 +19,31 @@ def build_engines(
     options: SearchOptions,
     speculation: Speculation | None = None,
 ) -> tuple[LoadedModel, list[Engine]]:
-    """Build the engines of a model, or of several that decide together, one for each core; return
-    them after the model that reads for them.
+    """Build an engine for each core, for one model or an ensemble.
 
-    Raises ConfigError for models, searches and drafts that do not go together.
+    Returns the model whose tokenizer and limits apply (of an ensemble, the one with the shortest
+    context), and the engines. Raises ConfigError for models, searches and drafts that cannot be
+    combined.
     """
     if speculation is not None and search == "contrastive":
-        raise ConfigError("contrastive search cannot be guessed for: it takes no --draft, --lookup")
+        raise ConfigError(
+            "contrastive search cannot decode speculatively: it takes no --draft, --lookup"
+        )
     if speculation is not None and len(models) > 1:
-        raise ConfigError("--draft and --lookup guess for one model; several were given")
+        raise ConfigError("--draft and --lookup work with one model; several were given")
     lead = check_ensemble(models) if len(models) > 1 else models[0]
     draft = None if speculation is None else speculation.load(lead)
 
     def build() -> Engine:
         if speculation is not None:
-            drafter, ahead = "lookup" if draft is None else "model", speculation.ahead
+            drafter, draft_tokens = "lookup" if draft is None else "model", speculation.draft_tokens
             speculative = speculative_search(
-                options, lead, pick=search, drafter=drafter, draft=draft, ahead=ahead
+                options,
+                lead,
+                selector=search,
+                drafter=drafter,
+                draft=draft,
+                draft_tokens=draft_tokens,
             )
             return Engine(ModelStepper(lead.model), speculative)
         if len(models) > 1:
@@ -50,13 +55,15 @@ def build_engines(
 
 
 def one_engine_per_core(loaded: LoadedModel, build: Callable[[], Engine]) -> list[Engine]:
-    """Build an engine for each of the CPU's cores, for two batches on a core each are faster than
-    one on both; one on a GPU."""
+    """Build an engine for each of the CPU's cores; a single one on a GPU.
+
+    Two batches with a core each are faster than one batch on both.
+    """
     count = torch.get_num_threads() if loaded.device.type == "cpu" else 1
     return [build() for _ in range(count)]
 
 
 def plain_engine(loaded: LoadedModel, search: str, options: SearchOptions) -> Engine:
-    """Build the engine of one model and a search by its name in SEARCHES."""
-    made = SEARCHES[search](options)
-    return Engine(ModelStepper(loaded.model, keep_states=made.reads_states), made)
+    """Build the engine of one model with the search of that name in SEARCHES."""
+    instance = SEARCHES[search](options)
+    return Engine(ModelStepper(loaded.model, keep_states=instance.reads_states), instance)

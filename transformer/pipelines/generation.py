@@ -1,4 +1,4 @@
-"""Prompts in, continuations out: one piece by piece, or many line for line."""
+"""Text generation: one prompt streamed piece by piece, or many line by line."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,57 +30,67 @@ from .scheduler import answer_lines
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationOptions:
-    """How to continue prompts."""
+    """Options of text generation."""
 
     search: str = "sample"
     options: SearchOptions
     max_tokens: int = 256
     min_tokens: int = 0
     overflow: str = "error"  # in OVERFLOWS
-    stop: Sequence[str] = ()  # what options.stop looks for, which is not shown
-    required_phrases: Sequence[str] = ()  # words that every text has; beam search alone obeys
-    mbr: bool = False  # the sample that is most like the others
+    stop: Sequence[str] = ()  # stop strings, which options.stop detects; the text is cut there
+    required_phrases: Sequence[str] = ()  # for beam search only
+    mbr: bool = False  # rank samples by minimum Bayes risk
     constraint: Constraint | None = None
-    batch_tokens: int = 4096  # of prompts and what is written, in one batch
-    allow_empty_prompt: bool = False  # whether an empty prompt is one, rather than an empty line
+    batch_tokens: int = 4096  # of one batch: prompts and new tokens
+    allow_empty_prompt: bool = False  # else its line is answered with an empty one
 
 
-def _refuse(ids: list[int], head: int, context: int, most: int) -> list[int]:
-    """The prompt as it is, where it leaves room for a token."""
-    del head, most
+def _reject_overflow(
+    ids: list[int], prefix_length: int, context: int, max_new_tokens: int
+) -> list[int]:
+    """Return the prompt unchanged; raise PromptError unless it leaves room for a token."""
+    del prefix_length, max_new_tokens
     if len(ids) < context:
         return ids
     raise PromptError(
         f"the prompt has {len(ids):,} tokens; the model's context is {context:,}, and one must be "
-        "left to write into: shorten the prompt, or let its beginning go (--overflow left)"
+        "left to generate: shorten the prompt, or have its beginning dropped (--overflow left)"
     )
 
 
-def keep_end(ids: list[int], head: int, context: int, most: int) -> list[int]:
-    """The prompt's end, with room for what is to be written, at most half of the context, after
-    the `head` tokens that the model begins all texts with."""
-    room = context - max(1, min(most, context // 2))
-    return ids if len(ids) <= room else [*ids[:head], *ids[len(ids) - max(1, room - head) :]]
+def truncate_left(
+    ids: list[int], prefix_length: int, context: int, max_new_tokens: int
+) -> list[int]:
+    """Drop tokens after the prefix so that `max_new_tokens` fit, or at most half of the context.
+
+    The first `prefix_length` ids, with which the model begins every text, are kept.
+    """
+    limit = context - max(1, min(max_new_tokens, context // 2))
+    if len(ids) <= limit:
+        return ids
+    return [*ids[:prefix_length], *ids[len(ids) - max(1, limit - prefix_length) :]]
 
 
-# What becomes of a prompt: (ids, of which so many begin every text, context, most to write) -> ids.
-# Of these, "slide" also goes on when the context is full, from the last half of it.
+# Treatment of long prompts: (ids, prefix_length, context, max_new_tokens) -> ids. "slide" also
+# continues from the last half of the context whenever that is full.
 OVERFLOWS: Registry[Callable[[list[int], int, int, int], list[int]]] = Registry(
-    "overflow", {"error": _refuse, "left": keep_end, "slide": keep_end}
+    "overflow", {"error": _reject_overflow, "left": truncate_left, "slide": truncate_left}
 )
 
 
 def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
-    """The prompt's ids, after those that the model begins all texts with; of an empty one, the
-    end token, after which a new document begins. Raises ConfigError for a model without a decoder
-    of its own."""
+    """Encode a prompt, after the special tokens with which the model begins every text.
+
+    An empty prompt becomes the end token, after which a new document begins. Raises ConfigError for
+    a model that is not a decoder.
+    """
     check_decoder(loaded)
     ids = [*loaded.tokenizer.special_affixes()[0], *loaded.tokenizer.encode(prompt)]
     return ids or [loaded.generation.end_id]
 
 
 def check_decoder(loaded: LoadedModel) -> None:
-    """Raise ConfigError for a model that cannot continue a text."""
+    """Raise ConfigError unless the model is a decoder."""
     if loaded.config.has_encoder or not loaded.config.has_decoder:
         raise ConfigError(
             f"the {loaded.config.shape} model in {loaded.folder} cannot generate text, which "
@@ -90,112 +100,124 @@ def check_decoder(loaded: LoadedModel) -> None:
 
 
 class GenerationTask:
-    """How prompts become tasks of a decoder, and their hypotheses texts."""
+    """Continuations of prompts by a decoder: a LineTask."""
 
     def __init__(self, loaded: LoadedModel, options: GenerationOptions) -> None:
         check_decoder(loaded)
         OVERFLOWS.check(options.overflow)
         if options.overflow == "slide" and (options.search == "beam" or options.options.n_best > 1):
             raise ConfigError(
-                "--overflow slide goes on with one text; it cannot go with beams or samples"
+                "--overflow slide continues one text; it cannot be combined with beams or samples"
             )
         self._loaded, self._options = loaded, options
-        self._before = loaded.tokenizer.special_affixes()[0]
-        self._phrases = [
+        self._prefix_ids = loaded.tokenizer.special_affixes()[0]
+        self._phrase_ids = [
             phrase_ids(loaded.target_tokenizer, word) for word in options.required_phrases
         ]
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
-        """See Plan."""
-        keep = slice(0, MAX_CHARACTERS)
+        """Implement LineTask.to_requests."""
+        visible = slice(0, MAX_CHARACTERS)
         if self._options.overflow != "error":
-            keep = slice(-MAX_CHARACTERS, None)
-        rows = self._loaded.tokenizer.encode_batch([line.text[keep] for line in lines])
-        whole = ([*self._before, *ids] for ids in rows)
-        return [self._prepare(line, ids) for line, ids in zip(lines, whole, strict=True)]
+            visible = slice(-MAX_CHARACTERS, None)
+        rows = self._loaded.tokenizer.encode_batch([line.text[visible] for line in lines])
+        prompts = ([*self._prefix_ids, *ids] for ids in rows)
+        return [self._line_requests(line, ids) for line, ids in zip(lines, prompts, strict=True)]
 
-    def _prepare(self, line: Line, ids: list[int]) -> list[Request] | LineError:
+    def _line_requests(self, line: Line, ids: list[int]) -> list[Request] | LineError:
+        """Build a line's request from the ids of its prompt; none for an empty line."""
         if not line.text.strip() and not self._options.allow_empty_prompt:
             return []
         try:
             if len(line.text) > MAX_CHARACTERS and self._options.overflow == "error":
                 raise PromptError(
-                    f"the prompt has {len(line.text):,} characters; {MAX_CHARACTERS:,} are read"
+                    f"the prompt has {len(line.text):,} characters; "
+                    f"at most {MAX_CHARACTERS:,} are read"
                 )
-            return [self.request(ids or [self._loaded.generation.end_id], line)]
+            return [self.build_request(ids or [self._loaded.generation.end_id], line)]
         except PromptError as error:
             return error
 
-    def request(self, ids: list[int], line: Line) -> Request:
-        """What is to be written after some ids. Raises PromptError where there is no room."""
+    def build_request(self, ids: list[int], line: Line) -> Request:
+        """Build the request that continues `ids`; raise PromptError where there is no room."""
         options, context = self._options, self._loaded.config.max_positions
-        ids = OVERFLOWS[options.overflow](ids, len(self._before), context, options.max_tokens)
-        limit = min(options.max_tokens, context - len(ids))
+        ids = OVERFLOWS[options.overflow](ids, len(self._prefix_ids), context, options.max_tokens)
+        max_new_tokens = min(options.max_tokens, context - len(ids))
         return Request(
             prompt=ids,
-            max_new_tokens=limit,
+            max_new_tokens=max_new_tokens,
             rng_key=(line.number,),
             min_new_tokens=min(options.min_tokens, options.max_tokens - 1),
             prefix=self._loaded.target_tokenizer.encode(line.prefix) if line.prefix else [],
-            phrases=self._phrases,
+            phrases=self._phrase_ids,
             constraint=options.constraint,
         )
 
-    def follow_up(self, task: Request, found: Sequence[Hypothesis]) -> Request | None:
-        """See Plan. With "slide", the text goes on after the last half of a full context."""
-        if self._options.overflow != "slide" or not found or found[0].finish_reason != "length":
+    def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
+        """Implement LineTask.follow_up: "slide" continues from the last half of a full context."""
+        is_full = bool(hypotheses) and hypotheses[0].finish_reason == "length"
+        if self._options.overflow != "slide" or not is_full:
             return None
-        so_far = self._whole(task, found[0])
-        left = self._options.max_tokens - len(so_far.ids)
-        if left <= 0:
+        previous = self._with_previous_context(request, hypotheses[0])
+        remaining = self._options.max_tokens - len(previous.ids)
+        if remaining <= 0:
             return None
-        first = task.prompt if task.previous_context is None else task.previous_context.prompt
         context = self._loaded.config.max_positions
-        prompt = keep_end([*task.prompt, *found[0].ids], len(self._before), context, context)
+        prompt = truncate_left(
+            [*request.prompt, *hypotheses[0].ids], len(self._prefix_ids), context, context
+        )
         return replace(
-            task,
+            request,
             prompt=prompt,
-            max_new_tokens=min(left, context - len(prompt)),
-            rng_key=(*task.rng_key[:1], len(so_far.ids)),
+            max_new_tokens=min(remaining, context - len(prompt)),
+            rng_key=(*request.rng_key[:1], len(previous.ids)),
             prefix=(),
-            previous_context=PreviousContext(first, so_far.ids, so_far.log_probabilities),
+            previous_context=PreviousContext(
+                _first_prompt(request), previous.ids, previous.log_probabilities
+            ),
         )
 
-    def _whole(self, task: Request, hypothesis: Hypothesis) -> Hypothesis:
-        """With what was written before the context was full."""
-        if task.previous_context is None:
+    def _with_previous_context(self, request: Request, hypothesis: Hypothesis) -> Hypothesis:
+        """Prepend the tokens that were generated before the context was full."""
+        before = request.previous_context
+        if before is None:
             return hypothesis
-        earlier = Hypothesis(
-            task.previous_context.ids, 0.0, task.previous_context.log_probabilities, "end"
-        )
+        earlier = Hypothesis(before.ids, 0.0, before.log_probabilities, "end")
         return concatenate([earlier, hypothesis], self._options.options)
 
     def to_outputs(
-        self, line: Line, tasks: Sequence[Request], found: Sequence[Sequence[Hypothesis]]
+        self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> list[Output]:
-        """See Plan."""
+        """Implement LineTask.to_outputs."""
         del line
-        (task,), (hypotheses,) = tasks, found
-        if not hypotheses:
+        (request,), (candidates,) = requests, hypotheses
+        if not candidates:
             raise LineError(NO_VALID_TOKEN)
-        wholes = [self._whole(task, h) for h in hypotheses]
-        outputs = [Output(self._text(task, whole), whole, task) for whole in wholes]
+        complete = [self._with_previous_context(request, h) for h in candidates]
+        outputs = [Output(self._continuation(request, h), h, request) for h in complete]
         if not self._options.mbr:
             return outputs
-        gains = [sum(whole.log_probabilities) for whole in wholes]
-        return [outputs[place] for place in rank_by_mbr([output.text for output in outputs], gains)]
+        log_probs = [sum(h.log_probabilities) for h in complete]
+        order = rank_by_mbr([output.text for output in outputs], log_probs)
+        return [outputs[index] for index in order]
 
-    def _text(self, task: Request, whole: Hypothesis) -> str:
-        decode = self._loaded.tokenizer.decode
-        prompt = task.prompt if task.previous_context is None else task.previous_context.prompt
-        text = decode([*prompt, *whole.ids])[len(decode(prompt)) :]
+    def _continuation(self, request: Request, hypothesis: Hypothesis) -> str:
+        """Decode the text after the prompt, up to the first stop string."""
+        decode, prompt = self._loaded.tokenizer.decode, _first_prompt(request)
+        text = decode([*prompt, *hypothesis.ids])[len(decode(prompt)) :]
         return truncate_at_stop(text, self._options.stop) if self._options.stop else text
+
+
+def _first_prompt(request: Request) -> Sequence[int]:
+    """Return the prompt with which the text began, whatever its context has dropped since."""
+    before = request.previous_context
+    return request.prompt if before is None else before.prompt
 
 
 def stream_text(
     loaded: LoadedModel, prompt: str, options: GenerationOptions, *, engine: Engine | None = None
 ) -> Iterator[str]:
-    """Write the continuation of a prompt in pieces. See `stream`."""
+    """Yield the continuation of a prompt in pieces. See `stream`."""
     return stream(loaded, encode_prompt(loaded, prompt), options, engine=engine)
 
 
@@ -207,37 +229,40 @@ def stream(
     *,
     engine: Engine | None = None,
 ) -> Iterator[str]:
-    """Write what follows some ids, in pieces that never end inside a character or a stop string.
-    Raises PromptError where there is no room, ConfigError for searches that do not decide token by
-    token, LineError where nothing may be written on."""
+    """Yield the continuation of `ids` in pieces that never end inside a character or stop string.
+
+    Raises PromptError where the prompt leaves no room, ConfigError for beam search and several
+    samples, LineError where no token is allowed.
+    """
     if options.search == "beam" or options.options.n_best > 1:
-        raise ConfigError("beams and several samples cannot be shown as they are written")
-    plan = GenerationTask(loaded, options)
-    task: Request | None = plan.request(ids, Line(0, ""))
-    assert task is not None
+        raise ConfigError("beam search and several samples cannot be streamed")
+    task = GenerationTask(loaded, options)
+    request: Request | None = task.build_request(ids, Line(0, ""))
+    assert request is not None
     engine = engine or plain_engine(loaded, options.search, options.options)
-    text = loaded.tokenizer.stream(task.prompt)
-    hold = StopStringBuffer(options.stop) if options.stop else None
-    while task is not None:
-        found: list[Hypothesis] = []
-        for event in _events(engine, task):
+    detokenizer = loaded.tokenizer.stream(request.prompt)
+    stop_buffer = StopStringBuffer(options.stop) if options.stop else None
+    while request is not None:
+        hypotheses: list[Hypothesis] = []
+        for event in _events(engine, request):
             if isinstance(event, RequestFinished):
-                found = event.hypotheses
+                hypotheses = event.hypotheses
             elif event.finish_reason != "end":
-                piece = text.feed(event.id)
-                if shown := hold.feed(piece) if hold else piece:
-                    yield shown
-        stuck, task = not found, plan.follow_up(task, found)
-    rest = text.flush()
-    if rest := hold.feed(rest) + hold.flush() if hold else rest:
-        yield rest
-    if stuck:
+                piece = detokenizer.feed(event.id)
+                if visible := stop_buffer.feed(piece) if stop_buffer else piece:
+                    yield visible
+        no_valid_token, request = not hypotheses, task.follow_up(request, hypotheses)
+    remainder = detokenizer.flush()
+    if remainder := stop_buffer.feed(remainder) + stop_buffer.flush() if stop_buffer else remainder:
+        yield remainder
+    if no_valid_token:
         raise LineError(NO_VALID_TOKEN)
 
 
-def _events(engine: Engine, task: Request) -> Iterator[TokenEvent | RequestFinished]:
-    waiting = [[task]]
-    for events in run(*engine, lambda _: waiting.pop() if waiting else None):
+def _events(engine: Engine, request: Request) -> Iterator[TokenEvent | RequestFinished]:
+    """Yield the events of a single request."""
+    pending = [[request]]
+    for events in run(*engine, lambda _: pending.pop() if pending else None):
         yield from events
 
 
@@ -249,8 +274,10 @@ def generate(
     engines: Sequence[Engine] = (),
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer]:
-    """Continue any number of prompts, in order, in bounded memory; any search. `counts`: see
-    `answers`."""
+    """Continue any number of prompts, in order and in bounded memory, with any search.
+
+    `counts`: see `answer_lines`. Raises ConfigError for a model that is not a decoder.
+    """
     return answer_lines(
         source,
         GenerationTask(loaded, options),

@@ -1,5 +1,4 @@
-"""Glossaries: how phrases are to be translated, and how they become ids that beam search must
-write."""
+"""Glossaries: translations of phrases, and their ids as constraints of beam search."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,44 +13,46 @@ from tokenizer import Tokenizer
 from ..errors import ConfigError
 
 # Scripts that put no spaces between words: each of their characters is a word.
-_UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+_UNSPACED_SCRIPTS = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
 
 
-class Entry(NamedTuple):
+class GlossaryEntry(NamedTuple):
     """A phrase and its translation."""
 
     source: str
     target: str
-    line: int  # where it stands, from 1
+    line_number: int  # in the glossary file, from 1
 
 
 @dataclass(frozen=True)
 class _Match:
-    first: int  # word of the text
-    length: int
-    entry: Entry
+    start: int  # index of the first word in the text
+    length: int  # words
+    entry: GlossaryEntry
 
 
 class Glossary:
-    """Entries that are found in a text by their first words."""
+    """Glossary entries, indexed by their words."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        # By words in lower case, then by the words as they must be.
-        self._entries: dict[tuple[str, ...], dict[tuple[str, ...], Entry]] = {}
-        self._lengths: dict[str, list[int]] = {}  # of entries with a first word, longest first
+    def __init__(self, entries: Iterable[GlossaryEntry]) -> None:
+        # By case-folded words, then by the words in the case that a text must have.
+        self._entries: dict[tuple[str, ...], dict[tuple[str, ...], GlossaryEntry]] = {}
+        self._lengths: dict[
+            str, list[int]
+        ] = {}  # words of the entries with a first word, descending
         for entry in entries:
             self._add(entry)
 
     @classmethod
     def read(cls, path: Path) -> "Glossary":
-        """Lines of a phrase, a tab and its translation, in UTF-8; lines that begin with # and
-        empty ones are passed over.
+        """Read a UTF-8 file with a phrase, a tab and its translation on each line.
 
-        Raises ConfigError that names the first bad line, OSError.
+        Empty lines and lines that begin with # are skipped. Raises ConfigError that names the first
+        bad line, OSError.
         """
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
         try:
-            return cls(e for n, line in enumerate(lines, start=1) if (e := _entry(line, n)))
+            return cls(e for n, line in enumerate(lines, start=1) if (e := _parse_line(line, n)))
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
 
@@ -59,18 +60,19 @@ class Glossary:
         return sum(map(len, self._entries.values()))
 
     def targets(self) -> set[str]:
-        """All translations."""
+        """Return all translations."""
         return {entry.target for forms in self._entries.values() for entry in forms.values()}
 
-    def _add(self, entry: Entry) -> None:
-        words = tuple(map(_plain, _words(entry.source)))
+    def _add(self, entry: GlossaryEntry) -> None:
+        """Index an entry; raise ConfigError where its phrase has another translation already."""
+        words = tuple(map(_normalize_word, _split_words(entry.source)))
         folded = tuple(word.casefold() for word in words)
-        same = self._entries.setdefault(folded, {})
-        other = same.setdefault(words, entry)
-        if other.target != entry.target:
+        forms = self._entries.setdefault(folded, {})
+        existing = forms.setdefault(words, entry)
+        if existing.target != entry.target:
             raise ConfigError(
-                f"line {entry.line}: {entry.source[:60]!r} is translated otherwise in "
-                f"line {other.line}; keep one of the two"
+                f"line {entry.line_number}: {entry.source[:60]!r} has another translation in "
+                f"line {existing.line_number}; keep one of the two"
             )
         lengths = self._lengths.setdefault(folded[0], [])
         if len(words) not in lengths:
@@ -78,98 +80,105 @@ class Glossary:
             lengths.sort(reverse=True)
 
     def phrases_for(self, text: str) -> list[str]:
-        """The translations of the phrases that stand in a text as whole words, in the order of the
-        text, each once. The longest phrase comes first, and no word belongs to two; capitals
-        matter in words that have one inside."""
-        words = _words(text)
-        found = sorted(self._matches(words), key=lambda match: (-match.length, match.first))
-        taken: set[int] = set()
+        """Return the translations of the phrases in a text, in the order of the text, each once.
+
+        Phrases match whole words and do not overlap; longer ones take precedence. Case matters only
+        in words with a capital after their first letter.
+        """
+        words = _split_words(text)
+        matches = sorted(self._matches(words), key=lambda match: (-match.length, match.start))
+        used: set[int] = set()
         chosen: list[_Match] = []
-        for match in found:
-            places = range(match.first, match.first + match.length)
-            if taken.isdisjoint(places):
-                taken.update(places)
+        for match in matches:
+            span = range(match.start, match.start + match.length)
+            if used.isdisjoint(span):
+                used.update(span)
                 chosen.append(match)
-        chosen.sort(key=lambda match: match.first)
+        chosen.sort(key=lambda match: match.start)
         return list(dict.fromkeys(match.entry.target for match in chosen))
 
     def _matches(self, words: Sequence[str]) -> Iterator[_Match]:
+        """Yield all entries in a text, overlapping ones too; of two forms the more capitalized."""
         folded = [word.casefold() for word in words]
-        for first, word in enumerate(folded):
+        for start, word in enumerate(folded):
             for length in self._lengths.get(word, ()):
-                here = slice(first, first + length)
-                known = self._entries.get(tuple(folded[here]), {})
-                fits = [form for form in known if _fits(form, words[here])]
-                if fits:
-                    yield _Match(first, length, known[max(fits, key=_capitals)])
+                span = slice(start, start + length)
+                forms = self._entries.get(tuple(folded[span]), {})
+                matching = [form for form in forms if _matches_form(form, words[span])]
+                if matching:
+                    yield _Match(start, length, forms[max(matching, key=_count_cased)])
 
 
 def phrase_ids(tokenizer: Tokenizer, phrase: str) -> list[int]:
-    """A phrase's ids as they stand inside a sentence: after a space, which is part of the first
-    token or a token of its own; where the script has no spaces, after a sign. What follows the
-    phrase is free, so that it may be inflected.
+    """Encode a phrase as it is encoded inside a sentence.
 
-    Raises ConfigError for a phrase that the tokenizer has no tokens for.
+    It follows a space, which belongs to the first token or is a token of its own, or punctuation in
+    scripts without spaces. Any token may follow, so that the phrase may be inflected. Raises
+    ConfigError for a phrase that the tokenizer cannot encode.
     """
     phrase = " ".join(phrase.split())
     space = "" if phrase and _is_unspaced(phrase[0]) else " "
     ids = tokenizer.encode(phrase)
-    for before in (".", ",", "。") if not space else ("a", "1", "."):
-        lead, both = tokenizer.encode(before), tokenizer.encode(f"{before}{space}{phrase}")
-        if both[: len(lead)] == lead:
-            ids = both[len(lead) :]
+    for context in (".", ",", "。") if not space else ("a", "1", "."):
+        context_ids = tokenizer.encode(context)
+        joint_ids = tokenizer.encode(f"{context}{space}{phrase}")
+        if joint_ids[: len(context_ids)] == context_ids:
+            ids = joint_ids[len(context_ids) :]
             break
     if not tokenizer.decode(ids).strip() or tokenizer.role("unknown") in ids:
         raise ConfigError(f"the tokenizer has no tokens for the phrase {phrase[:60]!r}")
     return ids
 
 
-def _entry(line: bytes, number: int) -> Entry | None:
-    """One line's entry, where it has one."""
+def _parse_line(line: bytes, line_number: int) -> GlossaryEntry | None:
+    """Parse one line of a glossary; None for an empty line or a comment."""
     try:
         text = line.decode("utf-8").removesuffix("\r")
     except UnicodeDecodeError:
-        raise ConfigError(f"line {number} is not UTF-8") from None
+        raise ConfigError(f"line {line_number} is not UTF-8") from None
     if not text.strip() or text.startswith("#"):
         return None
-    parts = [part.strip() for part in text.split("\t")]
-    if len(parts) != 2 or not all(parts):
+    columns = [part.strip() for part in text.split("\t")]
+    if len(columns) != 2 or not all(columns):
         raise ConfigError(
-            f"line {number} is {text[:60]!r}; it must be a phrase, a tab and its translation"
+            f"line {line_number} is {text[:60]!r}; it must be a phrase, a tab and its translation"
         )
-    return Entry(parts[0], parts[1], number)
+    return GlossaryEntry(columns[0], columns[1], line_number)
 
 
-def _words(text: str) -> list[str]:
-    """Words, and each other sign but spaces, with their marks.
+def _split_words(text: str) -> list[str]:
+    """Split a text into words; punctuation and unspaced scripts into single characters.
 
-    >>> _words("Don't: 日本")
+    >>> _split_words("Don't: 日本")
     ['Don', "'", 't', ':', '日', '本']
     """
-    found: list[str] = []
-    for kind, run in groupby(unicodedata.normalize("NFC", text), _kind):
+    words: list[str] = []
+    for kind, characters in groupby(unicodedata.normalize("NFC", text), _character_class):
         if kind == "word":
-            found.append("".join(run))
+            words.append("".join(characters))
         elif kind != "space":
-            found += run
-    return found
+            words += characters
+    return words
 
 
-def _plain(word: str) -> str:
-    """A word in lower case, unless it has a capital inside: those are names, such as iPhone."""
+def _normalize_word(word: str) -> str:
+    """Case-fold a word unless it has a capital after its first letter, as names such as iPhone."""
     return word if any(character.isupper() for character in word[1:]) else word.casefold()
 
 
-def _fits(form: Sequence[str], words: Sequence[str]) -> bool:
+def _matches_form(form: Sequence[str], words: Sequence[str]) -> bool:
+    """Return True if each word equals the form's word, or does so case-folded."""
     return all(f in {word, word.casefold()} for f, word in zip(form, words, strict=True))
 
 
-def _capitals(form: Sequence[str]) -> int:
+def _count_cased(form: Sequence[str]) -> int:
+    """Count the words that have capitals."""
     return sum(word != word.casefold() for word in form)
 
 
 @lru_cache(maxsize=1 << 14)
-def _kind(character: str) -> str:
+def _character_class(character: str) -> str:
+    """Classify a character as "space", part of a "word", or a word "alone"."""
     if character.isspace():
         return "space"
     if _is_unspaced(character):
@@ -179,4 +188,4 @@ def _kind(character: str) -> str:
 
 
 def _is_unspaced(character: str) -> bool:
-    return unicodedata.name(character, "").startswith(_UNSPACED)
+    return unicodedata.name(character, "").startswith(_UNSPACED_SCRIPTS)

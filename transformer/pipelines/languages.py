@@ -1,4 +1,4 @@
-"""Asking a multilingual model for a language, in the way that it was trained to be asked."""
+"""Language tokens of multilingual models: in the source, or as the first target token."""
 
 import re
 from collections.abc import Iterable
@@ -7,79 +7,84 @@ from typing import NamedTuple
 from ..errors import ConfigError
 from ..loading import LoadedModel
 
-# How a language is spelled as a token, and whether that token stands before the source. The other
-# kind begins what is written: forced to be its first token, or given to the decoder as its start.
-_SPELLINGS = (("<2{}>", True), (">>{}<<", True), ("__{}__", False), ("{}", False))
-_TOKEN = re.compile(r"__[a-z]{2,3}__|[a-z]{2,3}_[A-Za-z]{2,4}")
+# Formats of language tokens, and whether the token stands before the source. The others begin the
+# target: as a forced first token, or as the decoder's start token.
+_TOKEN_FORMATS = (("<2{}>", True), (">>{}<<", True), ("__{}__", False), ("{}", False))
+_LANGUAGE_TOKEN = re.compile(r"__[a-z]{2,3}__|[a-z]{2,3}_[A-Za-z]{2,4}")
 
 
 class TranslationPrompt(NamedTuple):
-    """What is around a source text, and how its translation begins."""
+    """The tokens around a source text, and those with which its translation begins."""
 
-    before: list[int]
-    after: list[int]
-    start: int
-    first: int | None  # the first token, where it is not the model's to choose
+    source_prefix: list[int]
+    source_suffix: list[int]
+    decoder_start_id: int
+    forced_first: int | None  # the first target token, where the model does not choose it
 
 
 def translation_prompt(
-    loaded: LoadedModel, source: str | None, target: str | None
+    loaded: LoadedModel, source_language: str | None, target_language: str | None
 ) -> TranslationPrompt:
-    """What to ask, for languages by name (`de`, or as the model spells it: `deu_Latn`).
+    """Build the prompt for languages by name: `de`, or as the model spells it, `deu_Latn`.
 
-    Raises ConfigError for a language that the model does not have, and where one must be named.
+    Raises ConfigError for a language that the model lacks, and where a target language is required.
     """
-    before, after = loaded.special_affixes
-    if source is not None:
-        token, leads = _language(loaded, source)
-        if leads or not any(_is_language(loaded, i) for i in [*before, *after]):
-            raise ConfigError(f"{loaded.folder} is not told the language of its source")
-        before, after = (_replaced(loaded, ids, token) for ids in (before, after))
-    start, first = loaded.decoder_start_id, loaded.generation.forced_bos_token_id
-    if loaded.generation.decoder_start_token_id is None and loaded.tokenizer.special_affixes() != (
-        [],
-        [],
-    ):
-        start = None  # a published model whose start is the language to write
-    if target is not None:
-        token, leads = _language(loaded, target)
-        if leads:
-            before = [token, *before]
-        elif start is None:
-            start = token
+    source_prefix, source_suffix = loaded.special_affixes
+    if source_language is not None:
+        token, before_source = _language_token(loaded, source_language)
+        affixes = [*source_prefix, *source_suffix]
+        if before_source or not any(_is_language_token(loaded, i) for i in affixes):
+            raise ConfigError(f"{loaded.folder} takes no source language: leave out --from")
+        source_prefix = _replace_language(loaded, source_prefix, token)
+        source_suffix = _replace_language(loaded, source_suffix, token)
+    start_id, forced_first = loaded.decoder_start_id, loaded.generation.forced_bos_token_id
+    has_affixes = loaded.tokenizer.special_affixes() != ([], [])
+    if loaded.generation.decoder_start_token_id is None and has_affixes:
+        start_id = None  # a published model that starts with the target language
+    if target_language is not None:
+        token, before_source = _language_token(loaded, target_language)
+        if before_source:
+            source_prefix = [token, *source_prefix]
+        elif start_id is None:
+            start_id = token
         else:
-            first = token
-    if start is None:
+            forced_first = token
+    if start_id is None:
         raise ConfigError(
-            f"{loaded.folder} does not say what a translation starts with: name its language, --to"
+            f"{loaded.folder} has no start token but that of a target language: name one with --to"
         )
-    return TranslationPrompt(before, after, start, first)
+    return TranslationPrompt(source_prefix, source_suffix, start_id, forced_first)
 
 
-def _language(loaded: LoadedModel, name: str) -> tuple[int, bool]:
-    """A language's token, and whether it stands before the source."""
-    for spelling, leads in _SPELLINGS:
-        token = loaded.tokenizer.token_id(spelling.format(name))
-        if token is not None and (spelling != "{}" or _TOKEN.fullmatch(name)):
-            return token, leads
+def _language_token(loaded: LoadedModel, name: str) -> tuple[int, bool]:
+    """Return a language's token, and whether it stands before the source."""
+    for pattern, before_source in _TOKEN_FORMATS:
+        token = loaded.tokenizer.token_id(pattern.format(name))
+        if token is not None and (pattern != "{}" or _LANGUAGE_TOKEN.fullmatch(name)):
+            return token, before_source
     tokens = loaded.tokenizer.special_tokens()
-    longer = [(token, i) for token, i in tokens.items() if token.startswith(f"{name}_")]
-    if len(longer) == 1:
-        return longer[0][1], False
-    raise ConfigError(f"{loaded.folder} has no language {name!r}; it has: {_names(tokens)}")
+    regional = [(token, i) for token, i in tokens.items() if token.startswith(f"{name}_")]
+    if len(regional) == 1:
+        return regional[0][1], False
+    raise ConfigError(
+        f"{loaded.folder} has no language {name!r}; it has: {_language_names(tokens)}"
+    )
 
 
-def _names(tokens: Iterable[str]) -> str:
-    """The languages among special tokens, as one would ask for them."""
-    patterns = [re.escape(s).replace(r"\{\}", r"(\w+)") for s, _ in _SPELLINGS[:-1]]
-    named = [m[1] for token in tokens for p in patterns if (m := re.fullmatch(p, token))]
-    named += [token for token in tokens if _TOKEN.fullmatch(token) and not token.startswith("__")]
-    return ", ".join(sorted(named)) or "none"
+def _language_names(tokens: Iterable[str]) -> str:
+    """List the languages among the special tokens, by the names that a user gives."""
+    patterns = [re.escape(s).replace(r"\{\}", r"(\w+)") for s, _ in _TOKEN_FORMATS[:-1]]
+    names = [m[1] for token in tokens for p in patterns if (m := re.fullmatch(p, token))]
+    names += [
+        token for token in tokens if _LANGUAGE_TOKEN.fullmatch(token) and not token.startswith("__")
+    ]
+    return ", ".join(sorted(names)) or "none"
 
 
-def _is_language(loaded: LoadedModel, token: int) -> bool:
-    return bool(_TOKEN.fullmatch(loaded.tokenizer.token(token) or ""))
+def _is_language_token(loaded: LoadedModel, token: int) -> bool:
+    return bool(_LANGUAGE_TOKEN.fullmatch(loaded.tokenizer.token(token) or ""))
 
 
-def _replaced(loaded: LoadedModel, ids: list[int], token: int) -> list[int]:
-    return [token if _is_language(loaded, i) else i for i in ids]
+def _replace_language(loaded: LoadedModel, ids: list[int], token: int) -> list[int]:
+    """Replace the language tokens among `ids`."""
+    return [token if _is_language_token(loaded, i) else i for i in ids]

@@ -1,23 +1,23 @@
-"""Texts that run into a loop."""
+"""Detection of texts that degenerate into repetition."""
 
 from collections.abc import Sequence
 
-_LONGEST = 16  # tokens of what is repeated
-_TIMES, _TOKENS = 4, 16  # at least so often, and so many in all
+_MAX_PERIOD = 16  # tokens of the part that is repeated
+_MIN_REPEATS, _MIN_TOKENS = 4, 16  # of the part; in all repeats together
 
 
 def ends_in_loop(ids: Sequence[int]) -> bool:
-    """Whether a text ends in the same tokens over and over.
+    """Return True if a text ends in repeats of the same 1 to 16 tokens.
 
-    >>> is_loop([7, 8] + [1, 2, 3] * 6)
+    >>> ends_in_loop([7, 8] + [1, 2, 3] * 6)
     True
-    >>> is_loop([1, 2, 3] * 3)
+    >>> ends_in_loop([1, 2, 3] * 3)
     False
     """
-    return any(_repeats(ids, size) for size in range(1, _LONGEST + 1))
+    return any(_ends_in_repeats(ids, period) for period in range(1, _MAX_PERIOD + 1))
 
 
-def _repeats(ids: Sequence[int], size: int) -> bool:
-    total = max(_TIMES * size, _TOKENS)
-    tail = list(ids[-total:])
-    return len(tail) == total and tail[size:] == tail[:-size]
+def _ends_in_repeats(ids: Sequence[int], period: int) -> bool:
+    length = max(_MIN_REPEATS * period, _MIN_TOKENS)
+    tail = list(ids[-length:])
+    return len(tail) == length and tail[period:] == tail[:-period]

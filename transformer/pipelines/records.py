@@ -1,4 +1,4 @@
-"""Lines of text in, answers out: what passes between the command line and decoding."""
+"""Lines, answers and tasks: the interface between the command line and decoding."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from ..decoding.request import Hypothesis, Request
 from ..errors import LineError
 
-MAX_CHARACTERS = 100_000  # of a line that are looked at; far more than any model's context
+MAX_CHARACTERS = 100_000  # of a line that are read; far more than any model's context
 
-
-NO_VALID_TOKEN = "nothing that may be written meets what is asked of it"  # noqa: S105 (no password)
+NO_VALID_TOKEN = "no token is allowed: the constraints on this text exclude one another"  # noqa: S105 (no password)
 
 
 class Line(NamedTuple):
@@ -20,26 +19,26 @@ class Line(NamedTuple):
 
     number: int  # from 0
     text: str
-    prefix: str = ""  # how its answer begins
-    fields: Mapping[str, Any] = MappingProxyType({})  # what came with it and goes out again
-    error: str | None = None  # why it cannot be read
+    prefix: str = ""  # with which its answer begins
+    fields: Mapping[str, Any] = MappingProxyType({})  # of its JSON object; repeated with the answer
+    error: str | None = None  # the reason why it cannot be read
 
 
 class Output(NamedTuple):
-    """One answer to a line, as text."""
+    """One candidate answer to a line, as text."""
 
     text: str
     hypothesis: Hypothesis
-    request: Request | None = None  # what it answers; None: several, one after another
+    request: Request | None = None  # None: it was joined from several
 
     def with_score(self, score: float) -> "Output":
-        """The same with another score."""
+        """Return this output with another score."""
         return self._replace(hypothesis=self.hypothesis._replace(score=score))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """All about one line: outputs, best first; or why there are none. An empty line has neither."""
+    """A line with its outputs, best first, or the error; an empty line has neither."""
 
     line: Line
     outputs: list[Output] = field(default_factory=list)
@@ -47,38 +46,44 @@ class Answer:
 
 
 class LineSource(Protocol):
-    """Where lines come from, however slowly."""
+    """A source of lines that may arrive slowly."""
 
-    def take(self, most: int, *, wait: bool) -> list[Line] | None:
-        """Up to `most` lines; without `wait` only those that are there. None: there are no more."""
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
+        """Return up to `limit` lines, or None after the last one.
+
+        Without `wait`, only lines that have arrived already are returned, possibly none.
+        """
         ...
 
 
 class IterableSource(LineSource):
-    """Lines that are there, or come as fast as they are asked for."""
+    """A source of lines from an iterable, which never makes anyone wait."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._lines: Iterator[Line] = (Line(n, text) for n, text in enumerate(texts))
 
-    def take(self, most: int, *, wait: bool) -> list[Line] | None:
-        """See Source."""
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
+        """Implement LineSource.take."""
         del wait
-        return list(islice(self._lines, most)) or None
+        return list(islice(self._lines, limit)) or None
 
 
 class LineTask(Protocol):
-    """How a line becomes tasks, and what was written an answer."""
+    """A task that turns lines into requests, and their hypotheses into outputs."""
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
-        """Each line's tasks, none for an empty line; or why there cannot be any."""
+        """Return each line's requests, none for an empty line; or the error of the line."""
         ...
 
-    def follow_up(self, task: Request, found: Sequence[Hypothesis]) -> Request | None:
-        """What to write in a task's place, where what was found will not do."""
+    def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
+        """Return a request to replace a finished one; None to accept its hypotheses."""
         ...
 
     def to_outputs(
-        self, line: Line, tasks: Sequence[Request], found: Sequence[Sequence[Hypothesis]]
+        self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> list[Output]:
-        """What a line's tasks have become. Raises LineError."""
+        """Return a line's outputs, best first, from each request's hypotheses.
+
+        Raises LineError.
+        """
         ...

@@ -1,8 +1,8 @@
-"""The filter: n lines in, n answers out, in order, many written side by side.
+"""Scheduling of lines over engines: n lines in, n answers out, in order, with continuous batching.
 
-The thread that asks for answers reads lines and gives answers back; each engine has a thread of
-its own, takes waiting tasks as finished ones make room, and knows nothing of lines. Memory is
-bounded by the lines that are read and not yet given back.
+The calling thread reads lines and yields answers; each engine has a thread of its own, takes
+waiting requests as finished ones make room, and knows nothing of lines. Memory is bounded by the
+open lines: those that are read and not yet answered.
 """
 
 from collections import Counter, deque
@@ -17,170 +17,178 @@ from ..decoding.request import Event, Hypothesis, Request, RequestFinished
 from ..errors import LineError
 from .records import Answer, Line, LineSource, LineTask
 
-_FIRST = 16  # lines in the first window; each is twice the one before, so output starts early
-_LARGEST = 1024  # lines that are sorted by length together
-_MOST = 4 * _LARGEST  # lines that are read and not given back: one that takes long holds up others
-_FREE = 0.25  # of the batch, before waiting lines enter: entering copies what is there
-_CHARACTERS = 1 << 26  # the same in characters, for lines may be long
-_POLL = 0.02  # seconds between looks for a line that is being typed
+_FIRST_WINDOW = 16  # lines; each window is twice as large as the last, so output starts early
+_MAX_WINDOW = 1024  # lines that are sorted by length together
+_MAX_OPEN_LINES = 4 * _MAX_WINDOW  # a slow line holds up the answers to those after it
+_MAX_OPEN_CHARACTERS = 1 << 26  # the same in characters, for lines may be long
+_MIN_FREE_FRACTION = 0.25  # of the batch, before requests enter: entering copies the caches
+_POLL_SECONDS = 0.02  # between checks for a line that is being typed
 
 
 @dataclass
 class _Job:
-    """A line that is being answered."""
+    """An open line: its requests, and the hypotheses of those that are finished."""
 
     line: Line
-    tasks: list[Request]
-    found: dict[int, list[Hypothesis]] = field(default_factory=dict)  # by the task's place
+    requests: list[Request]
+    hypotheses: dict[int, list[Hypothesis]] = field(default_factory=dict)  # by request index
     error: str | None = None
 
     @property
     def done(self) -> bool:
-        return self.error is not None or len(self.found) == len(self.tasks)
+        """True once all requests are finished, or the line has failed."""
+        return self.error is not None or len(self.hypotheses) == len(self.requests)
 
 
 class _ClosedError(Exception):
-    """Nobody wants more answers."""
+    """The consumer of the answers has stopped."""
 
 
 def answer_lines(
     source: LineSource,
-    plan: LineTask,
+    task: LineTask,
     engines: Sequence[Engine],
     *,
     budget: int,
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer]:
-    """Answer any number of lines, in order, in bounded memory, each as soon as it and all before
-    it are done.
+    """Answer any number of lines, in order and in bounded memory, each as soon as possible.
 
-    `budget` is the most tokens of sources (or prompts and what is written) in an engine's batch,
-    padding and beams counted. Several engines compute with one thread each. `counts` gathers what
-    happened: failed, unfinished, repeating.
+    `budget` limits the tokens in an engine's batch, padding and beams included: of sources, or of
+    prompts and new tokens. Several engines compute with one thread each. `counts` is incremented by
+    "failed" and "unfinished" lines, and requests restarted for "repeating".
     """
     counts = Counter() if counts is None else counts
-    filter_ = _Scheduler(source, plan, counts, engines=len(engines))
-    before = torch.get_num_threads()
-    threads = before if len(engines) == 1 else 1  # a new thread does not know what was set here
+    scheduler = _Scheduler(source, task, counts, engines=len(engines))
+    threads_before = torch.get_num_threads()
+    # Each worker sets this itself: the number of threads is a setting of the thread.
+    threads = threads_before if len(engines) == 1 else 1
     workers = [
-        Thread(target=filter_.work, args=(engine, budget, threads), daemon=True)
+        Thread(target=scheduler.run_engine, args=(engine, budget, threads), daemon=True)
         for engine in engines
     ]
     for worker in workers:
         worker.start()
     try:
-        while filter_.feed():
-            yield from filter_.ready()
+        while scheduler.feed():
+            yield from scheduler.ready_answers()
     finally:
-        filter_.close()
+        scheduler.close()
         for worker in workers:
             worker.join()
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads_before)
 
 
 class _Scheduler:
-    """What the threads share; `_changed` guards it."""
+    """State shared by the threads and guarded by `_changed`."""
 
     def __init__(
-        self, source: LineSource, plan: LineTask, counts: Counter[str], *, engines: int
+        self, source: LineSource, task: LineTask, counts: Counter[str], *, engines: int
     ) -> None:
-        self._source, self._plan, self._counts, self._engines = source, plan, counts, engines
-        self._size, self._falling = _FIRST, True
+        self._source, self._task, self._counts, self._engines = source, task, counts, engines
+        self._window_size, self._longest_first = _FIRST_WINDOW, True
         self._ended = self._closed = False
-        self._error: BaseException | None = None  # an engine's
-        self._unread: Exception | None = None  # the source's, told once all before it is answered
-        self._windows: deque[list[Request]] = deque()  # each with the next at its end
-        self._jobs: dict[int, _Job] = {}  # by line, until given back
-        self._place: dict[Request, tuple[int, int]] = {}  # its line, and which of the line's tasks
-        self._next = self._characters = 0
+        self._engine_error: BaseException | None = None
+        self._source_error: Exception | None = None  # raised once the lines before it are answered
+        self._windows: deque[list[Request]] = deque()  # waiting; the next is the last of the first
+        self._jobs: dict[int, _Job] = {}  # by line number, until answered
+        self._locations: dict[Request, tuple[int, int]] = {}  # line number, index of the request
+        self._next_line = self._characters = 0
         self._changed = Condition()
 
     def feed(self) -> bool:
-        """Read a window of lines where one is wanted, or wait for something to be done. Whether
-        anything is left to do."""
+        """Read a window of lines if one is needed, else wait for progress; return False at the end.
+
+        Raises an engine's error at once, and the source's once all lines before it are answered.
+        """
         with self._changed:
-            full = len(self._jobs) >= _MOST or self._characters >= _CHARACTERS
-            hungry = not self._ended and len(self._windows) < 2 and not full
-            busy = bool(self._jobs)
-        if hungry:
-            lines = self._more(wait=not busy)
+            full = len(self._jobs) >= _MAX_OPEN_LINES or self._characters >= _MAX_OPEN_CHARACTERS
+            wants_lines = not self._ended and len(self._windows) < 2 and not full
+            has_jobs = bool(self._jobs)
+        if wants_lines:
+            lines = self._take_lines(wait=not has_jobs)
             if lines:
-                self._read(lines)
+                self._enqueue(lines)
                 return True
             self._ended = lines is None
         with self._changed:
-            if self._error is not None:
-                raise self._error
-            following = self._jobs.get(self._next)
-            if following is not None and not following.done:
-                self._changed.wait(_POLL if hungry and not self._ended else None)
+            if self._engine_error is not None:
+                raise self._engine_error
+            next_job = self._jobs.get(self._next_line)
+            if next_job is not None and not next_job.done:
+                self._changed.wait(_POLL_SECONDS if wants_lines and not self._ended else None)
             self._changed.notify_all()
-            if self._unread is not None and not self._jobs:
-                raise self._unread
+            if self._source_error is not None and not self._jobs:
+                raise self._source_error
             return bool(self._jobs) or not self._ended
 
-    def _more(self, *, wait: bool) -> list[Line] | None:
+    def _take_lines(self, *, wait: bool) -> list[Line] | None:
+        """Read lines; an error ends the source and is kept for later."""
         try:
-            return self._source.take(self._size, wait=wait)
+            return self._source.take(self._window_size, wait=wait)
         except Exception as error:
-            self._unread = error
+            self._source_error = error
             return None
 
-    def _read(self, lines: Sequence[Line]) -> None:
-        """Take in a window of lines, sorted by length: falling and rising in turn, so that where
-        windows meet lengths are alike."""
-        prepared = self._plan.to_requests(lines)
+    def _enqueue(self, lines: Sequence[Line]) -> None:
+        """Enqueue the requests of a window of lines, sorted by length.
+
+        Windows are descending and ascending in turn, so that lengths are similar where they meet.
+        """
+        results = self._task.to_requests(lines)
         with self._changed:
             window: list[Request] = []
-            for line, tasks in zip(lines, prepared, strict=True):
-                if line.error is not None or isinstance(tasks, LineError):
-                    job = _Job(line, [], error=line.error or str(tasks))
+            for line, requests in zip(lines, results, strict=True):
+                if line.error is not None or isinstance(requests, LineError):
+                    job = _Job(line, [], error=line.error or str(requests))
                 else:
-                    job = _Job(line, tasks)
+                    job = _Job(line, requests)
                 self._jobs[line.number] = job
                 self._characters += len(line.text)
-                self._place |= {task: (line.number, n) for n, task in enumerate(job.tasks)}
-                window += job.tasks
+                for index, request in enumerate(job.requests):
+                    self._locations[request] = line.number, index
+                window += job.requests
             if window:
-                self._windows.append(sorted(window, key=batch_cost, reverse=not self._falling))
-            self._falling = not self._falling
-            self._size = min(2 * self._size, _LARGEST)
+                window.sort(key=batch_cost, reverse=not self._longest_first)  # popped from the end
+                self._windows.append(window)
+            self._longest_first = not self._longest_first
+            self._window_size = min(2 * self._window_size, _MAX_WINDOW)
             self._changed.notify_all()
 
     @torch.inference_mode()
-    def work(self, engine: Engine, budget: int, threads: int) -> None:
-        """Let an engine write, until there is nothing left."""
+    def run_engine(self, engine: Engine, budget: int, threads: int) -> None:
+        """Run an engine until there are no more lines: the body of its thread."""
         torch.set_num_threads(threads)
-        most = max(1, budget // engine.search.width)
+        row_budget = max(1, budget // engine.search.width)
         try:
-            for events in run(*engine, lambda running: self._take(running, most)):
-                self._note(events)
+            for events in run(*engine, lambda running: self._take_requests(running, row_budget)):
+                self._handle_events(events)
         except _ClosedError:
             pass
         except BaseException as error:
             with self._changed:
-                self._error = error
+                self._engine_error = error
                 self._changed.notify_all()
 
-    def _take(self, running: Sequence[Request], budget: int) -> list[Request] | None:
-        """Tasks to begin beside those that are running; None at the end."""
+    def _take_requests(self, running: Sequence[Request], budget: int) -> list[Request] | None:
+        """Return requests to add to the running ones, once there are any; None at the end."""
         longest = max(map(batch_cost, running), default=0)
         with self._changed:
             while True:
                 if self._closed:
                     raise _ClosedError
-                if running and len(running) > (1 - _FREE) * (budget // longest):
+                if running and len(running) > (1 - _MIN_FREE_FRACTION) * (budget // longest):
                     return []
                 if self._windows or running:
-                    return self._choose(len(running), longest, budget)
+                    return self._next_requests(len(running), longest, budget)
                 if self._ended:
                     return None
                 self._changed.wait()
 
-    def _choose(self, rows: int, longest: int, budget: int) -> list[Request]:
-        """The next tasks, as many as there is room for; of few no more than this engine's share."""
+    def _next_requests(self, rows: int, longest: int, budget: int) -> list[Request]:
+        """Dequeue requests that fit in the batch, at most this engine's share of all open ones."""
         chosen: list[Request] = []
-        share = -(-len(self._place) // self._engines)
+        share = -(-len(self._locations) // self._engines)
         while self._windows and rows + len(chosen) < share:
             window = self._windows[0]
             longest = max(longest, batch_cost(window[-1]))
@@ -189,63 +197,66 @@ class _Scheduler:
             chosen.append(window.pop())
             if not window:
                 self._windows.popleft()
-                self._changed.notify_all()  # more may be read
+                self._changed.notify_all()  # the next window may be read
         return chosen
 
-    def _note(self, events: Sequence[Event]) -> None:
-        """Take what was finished, or let it be written again."""
+    def _handle_events(self, events: Sequence[Event]) -> None:
+        """Store the hypotheses of finished requests, or enqueue their follow-ups first."""
         finished = [event for event in events if isinstance(event, RequestFinished)]
         if not finished:
             return
         with self._changed:
             for event in finished:
-                number, place = self._place.pop(event.request)
-                job = self._jobs[number]
-                task = self._plan.follow_up(event.request, event.hypotheses)
-                if task is None:
-                    job.found[place] = event.hypotheses
+                line_number, index = self._locations.pop(event.request)
+                job = self._jobs[line_number]
+                follow_up = self._task.follow_up(event.request, event.hypotheses)
+                if follow_up is None:
+                    job.hypotheses[index] = event.hypotheses
                     continue
                 self._counts["repeating"] += (
-                    task.no_repeat_ngram_size > event.request.no_repeat_ngram_size
+                    follow_up.no_repeat_ngram_size > event.request.no_repeat_ngram_size
                 )
-                job.tasks[place] = task
-                self._place[task] = number, place
-                self._windows.appendleft([task])
+                job.requests[index] = follow_up
+                self._locations[follow_up] = line_number, index
+                self._windows.appendleft([follow_up])
             self._changed.notify_all()
 
-    def ready(self) -> Iterator[Answer]:
-        """Give back what is done and follows what was given back."""
+    def ready_answers(self) -> Iterator[Answer]:
+        """Yield the answers to the next lines, up to the first that is not done."""
         while True:
             with self._changed:
-                job = self._jobs.get(self._next)
+                job = self._jobs.get(self._next_line)
                 if job is None or not job.done:
                     return
-                del self._jobs[self._next]
-                self._next += 1
+                del self._jobs[self._next_line]
+                self._next_line += 1
                 self._characters -= len(job.line.text)
             yield self._answer(job)
 
     def _answer(self, job: _Job) -> Answer:
+        """Turn a line's hypotheses into its answer, and count failed and unfinished lines."""
         error = job.error
         if error is None:
             try:
-                found = [job.found[place] for place in range(len(job.tasks))]
-                outputs = self._plan.to_outputs(job.line, job.tasks, found) if found else []
-                cut = any(h.finish_reason == "length" for some in found for h in some[:1])
-                self._counts["unfinished"] += cut
+                hypotheses = [job.hypotheses[index] for index in range(len(job.requests))]
+                best = [candidates[0] for candidates in hypotheses if candidates]
+                outputs = []
+                if hypotheses:
+                    outputs = self._task.to_outputs(job.line, job.requests, hypotheses)
+                self._counts["unfinished"] += any(h.finish_reason == "length" for h in best)
                 return Answer(job.line, outputs)
-            except LineError as refused:
-                error = str(refused)
+            except LineError as line_error:
+                error = str(line_error)
         self._counts["failed"] += 1
         return Answer(job.line, error=error)
 
     def close(self) -> None:
-        """Let the engines stop."""
+        """Make the engines stop."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
-def batch_cost(task: Request) -> int:
-    """Tokens that a task takes up in a batch."""
-    return len(task.source) or len(task.prompt) + task.max_new_tokens
+def batch_cost(request: Request) -> int:
+    """Return the number of tokens for which a request counts in a batch."""
+    return len(request.source) or len(request.prompt) + request.max_new_tokens

@@ -1,4 +1,4 @@
-"""The options of a search: those that were asked for, else the model's own settings."""
+"""Search options: explicit ones first, then the model's generation_config.json."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -11,38 +11,40 @@ from ..errors import ConfigError
 from ..loading import GenerationConfig, LoadedModel
 from ..registry import Registry
 
+_DEFAULT_BEAM_SIZE = 5
+
 
 def model_processors(config: GenerationConfig) -> dict[str, Any]:
-    """What a model's own settings ask for, by name in PROCESSORS."""
-    ends, begin = list(config.end_ids), config.begin_suppress_tokens
-    last, decay = config.forced_eos_token_id, config.exponential_decay_length_penalty
-    asked = {
+    """Return the processors that a model's generation config sets, by name in PROCESSORS."""
+    end_ids, begin_suppress = list(config.end_ids), config.begin_suppress_tokens
+    forced_last, decay = config.forced_eos_token_id, config.exponential_decay_length_penalty
+    settings = {
         "sequence-bias": config.sequence_bias,
-        "encoder-repetition-penalty": _unless_1(config.encoder_repetition_penalty),
-        "repetition-penalty": _unless_1(config.repetition_penalty),
+        "encoder-repetition-penalty": _unless_neutral(config.encoder_repetition_penalty),
+        "repetition-penalty": _unless_neutral(config.repetition_penalty),
         "no-repeat-ngram": config.no_repeat_ngram_size or None,
         "encoder-no-repeat-ngram": config.encoder_no_repeat_ngram_size or None,
-        "bad-words": [w for w in config.bad_words_ids or [] if w not in [[end] for end in ends]],
-        "min-length": (config.min_length, ends) if config.min_length else None,
+        "bad-words": [w for w in config.bad_words_ids or [] if w not in [[end] for end in end_ids]],
+        "min-length": (config.min_length, end_ids) if config.min_length else None,
         "forced-first": config.forced_bos_token_id,
-        "forced-last": [last] if isinstance(last, int) else last,
-        "length-decay": (*decay, ends) if decay else None,
+        "forced-last": [forced_last] if isinstance(forced_last, int) else forced_last,
+        "length-decay": (*decay, end_ids) if decay else None,
         "suppress": config.suppress_tokens,
-        "suppress-first": (int(config.forced_bos_token_id is not None), begin) if begin else None,
+        "suppress-first": (int(config.forced_bos_token_id is not None), begin_suppress)
+        if begin_suppress
+        else None,
     }
-    return {name: value for name, value in asked.items() if value not in (None, [])}
+    return {name: value for name, value in settings.items() if value not in (None, [])}
 
 
-def _unless_1(penalty: float | None) -> float | None:
+def _unless_neutral(penalty: float | None) -> float | None:
+    """Return None for a penalty of 1, which changes nothing."""
     return None if penalty == 1.0 else penalty
 
 
-_BEAMS = 5
-
-
 def default_beam_size(loaded: LoadedModel) -> int:
-    """How many beams a translator is to be decoded with where nobody says."""
-    return loaded.generation.num_beams or _BEAMS
+    """Return the beam size where none is set explicitly: the model's, or 5."""
+    return loaded.generation.num_beams or _DEFAULT_BEAM_SIZE
 
 
 def search_options(
@@ -51,20 +53,26 @@ def search_options(
     *,
     length_penalty: float | None = None,
     early_stopping: str | None = None,
-    **more: Any,
+    **fields: Any,
 ) -> SearchOptions:
-    """The options of a search: those given, and for the rest the model's own settings."""
-    own = loaded.generation
-    usual = 1.0 if own.length_penalty is None else own.length_penalty
-    rules: Registry[Any] = Registry("early stopping", {"yes": True, "no": False, "never": "never"})
+    """Build search options from explicit values, and from the model's settings for the rest.
+
+    `fields` are other fields of SearchOptions; `early_stopping` is "yes", "no" or "never".
+    """
+    config = loaded.generation
+    default_penalty = 1.0 if config.length_penalty is None else config.length_penalty
+    stopping_modes: Registry[Any] = Registry(
+        "early stopping", {"yes": True, "no": False, "never": "never"}
+    )
+    default_stopping = config.early_stopping or False
     return SearchOptions(
-        end=frozenset(own.end_ids),
-        length_penalty=usual if length_penalty is None else length_penalty,
-        early_stopping=(own.early_stopping or False)
+        end=frozenset(config.end_ids),
+        length_penalty=default_penalty if length_penalty is None else length_penalty,
+        early_stopping=default_stopping
         if early_stopping is None
-        else rules[early_stopping],
-        processors={**model_processors(own), **(processors or {})},
-        **more,
+        else stopping_modes[early_stopping],
+        processors={**model_processors(config), **(processors or {})},
+        **fields,
     )
 
 
@@ -75,8 +83,10 @@ def grammar_constraint(
     end: Collection[int] | None = None,
     continuing: bool = False,
 ) -> Constraint:
-    """Compile a grammar for what a model writes; `end`: the ids that end a text, by default the
-    model's. See Grammar. Raises ConfigError."""
+    """Compile a grammar for a model's output; see Grammar.
+
+    `end` holds the ids that end a text, by default the model's. Raises ConfigError.
+    """
     return grammar(
         loaded.target_tokenizer,
         loaded.config.vocab_size,
@@ -86,35 +96,39 @@ def grammar_constraint(
     )
 
 
-def token_values(
+def token_processors(
     loaded: LoadedModel,
     *,
     bad_words: Iterable[str] = (),
     suppress: Iterable[str] = (),
     bias: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Values of processors that are about tokens, by name. Raises ConfigError for one that the
-    model does not have."""
-    own = model_processors(loaded.generation)
-    values: dict[str, Any] = {}
-    if spelled := [ids for word in bad_words for ids in _spellings(loaded, word)]:
-        values["bad-words"] = [*own.get("bad-words", []), *spelled]
-    if tokens := [_token(loaded, name) for name in suppress]:
-        values["suppress"] = [*own.get("suppress", []), *tokens]
-    if biases := dict(_bias(loaded, text) for text in bias):
-        values["token-bias"] = biases
-    return values
+    """Return the values of processors that name tokens, by name in PROCESSORS.
+
+    The model's own bad words and suppressed tokens are kept. Raises ConfigError for a token that
+    the model does not have.
+    """
+    defaults = model_processors(loaded.generation)
+    processors: dict[str, Any] = {}
+    if variants := [ids for word in bad_words for ids in _word_variants(loaded, word)]:
+        processors["bad-words"] = [*defaults.get("bad-words", []), *variants]
+    if suppressed := [_token_id(loaded, name) for name in suppress]:
+        processors["suppress"] = [*defaults.get("suppress", []), *suppressed]
+    if added := dict(_parse_bias(loaded, text) for text in bias):
+        processors["token-bias"] = added
+    return processors
 
 
-def _spellings(loaded: LoadedModel, word: str) -> list[list[int]]:
-    """A word's ids at the start of a text and inside one."""
+def _word_variants(loaded: LoadedModel, word: str) -> list[list[int]]:
+    """Encode a word as it is encoded at the start of a text, and inside one."""
     if not word.strip():
-        raise ConfigError(f"--bad-word {word!r} is no word")
-    ids = [loaded.target_tokenizer.encode(text) for text in (word, f" {word}")]
-    return [some for place, some in enumerate(ids) if some and some not in ids[:place]]
+        raise ConfigError(f"--bad-word {word!r} is not a word")
+    variants = [loaded.target_tokenizer.encode(text) for text in (word, f" {word}")]
+    return [list(ids) for ids in dict.fromkeys(map(tuple, variants)) if ids]
 
 
-def _token(loaded: LoadedModel, name: str) -> int:
+def _token_id(loaded: LoadedModel, name: str) -> int:
+    """Return the id of a target token; raise ConfigError where there is none of that name."""
     token = loaded.target_tokenizer.token_id(name)
     if token is None:
         raise ConfigError(
@@ -123,13 +137,14 @@ def _token(loaded: LoadedModel, name: str) -> int:
     return token
 
 
-def _bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
+def _parse_bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
+    """Parse TOKEN=NUMBER into an id and a bias."""
     name, _, number = text.rpartition("=")
     try:
         value = float(number)
-        token_bias({0: value})  # whether it is one that is added
+        token_bias({0: value})  # raises ValueError for a value that is not allowed
     except ValueError:
         name = ""
     if not name:
         raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5 or dog=-inf")
-    return _token(loaded, name), value
+    return _token_id(loaded, name), value

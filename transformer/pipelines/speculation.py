@@ -14,39 +14,39 @@ from .compatibility import check_rewinding, check_same_tokens
 
 @dataclass(frozen=True, kw_only=True)
 class Speculation:
-    """Speculative decoding as it is asked for: by a smaller model's folder, else by looking up."""
+    """Settings of speculative decoding: by a draft model, else by prompt lookup."""
 
-    draft: Path | None = None
-    ahead: int = DRAFT_TOKENS  # tokens that are guessed at a time
+    draft: Path | None = None  # the draft model's folder
+    draft_tokens: int = DRAFT_TOKENS  # proposed at a time
 
-    def load(self, lead: LoadedModel) -> LoadedModel | None:
-        """Load the model that guesses, if any: on the other's device, in numbers of its type."""
+    def load(self, target: LoadedModel) -> LoadedModel | None:
+        """Load the draft model, if any, on the device and with the dtype of the target model."""
         if self.draft is None:
             return None
-        dtype = lead.model.embedding.weight.dtype
-        return load_model(self.draft, device=str(lead.device), dtype=dtype)
+        dtype = target.model.embedding.weight.dtype
+        return load_model(self.draft, device=str(target.device), dtype=dtype)
 
 
 def speculative_search(
     options: SearchOptions,
     loaded: LoadedModel,
     *,
-    pick: str = "greedy",
+    selector: str = "greedy",
     drafter: str = "lookup",
     draft: LoadedModel | None = None,
-    ahead: int = DRAFT_TOKENS,
+    draft_tokens: int = DRAFT_TOKENS,
 ) -> SpeculativeSearch:
-    """The search that writes with a model what `SEARCHES[pick]` would, by a drafter in DRAFTERS;
-    `draft` is the smaller model of the drafter "model".
+    """Build the search that generates what `SEARCHES[selector]` would, with a drafter in DRAFTERS.
 
-    Raises ConfigError where that cannot be, UnknownNameError for names that no table has.
+    `draft` is the draft model of the drafter "model". Raises ConfigError for models and options
+    that cannot be combined, UnknownNameError for an unknown selector or drafter.
     """
     if options.beam > 1:
         raise ConfigError(
-            f"speculative decoding writes greedily or samples, not with {options.beam} beams"
+            f"speculative decoding is greedy or samples; it cannot use {options.beam} beams"
         )
-    if ahead < 1:
-        raise ConfigError(f"{ahead} tokens ahead; it must be at least 1")
+    if draft_tokens < 1:
+        raise ConfigError(f"draft tokens is {draft_tokens}; it must be at least 1")
     if (drafter == "model") != (draft is not None):
         raise ConfigError('the drafter "model", and no other, needs a draft model')
     check_rewinding(loaded)
@@ -58,17 +58,19 @@ def speculative_search(
                 f"{draft.folder} cannot draft for {loaded.folder}: its context is "
                 f"{draft.config.max_positions:,}, not {loaded.config.max_positions:,} or more"
             )
-    made_of = DraftOptions(
+    draft_options = DraftOptions(
         options=options,
-        selector=SELECTORS[pick],
+        selector=SELECTORS[selector],
         stepper=None if draft is None else ModelStepper(draft.model),
         shares_source_vocabulary=_shares_tokens(loaded),
     )
-    return SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=ahead)
+    return SpeculativeSearch(
+        options, SELECTORS[selector], DRAFTERS[drafter](draft_options), ahead=draft_tokens
+    )
 
 
 def _shares_tokens(loaded: LoadedModel) -> bool:
-    """Whether a source's tokens may be written."""
+    """Return True if source and target share their token ids."""
     config = loaded.config
-    one = config.share_embeddings or loaded.target_tokenizer is loaded.tokenizer
-    return config.has_encoder and config.source_vocabulary == config.vocab_size and one
+    same_tokens = config.share_embeddings or loaded.target_tokenizer is loaded.tokenizer
+    return config.has_encoder and config.source_vocabulary == config.vocab_size and same_tokens

@@ -1,4 +1,4 @@
-"""Text in, translation out, line for line."""
+"""Translation of lines, whole or sentence by sentence."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,14 +29,17 @@ from .records import (
 )
 from .scheduler import answer_lines
 
-_RATIO = 2.0
-_BLOCKED = 3  # n-grams that do not repeat when a loop is written again
+_DEFAULT_RATIO = 2.0  # of target to source tokens
+_RETRY_NGRAM_SIZE = 3  # n-grams that may not repeat when a looping text is decoded again
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationOptions:
-    """How to translate. A translation has at most `max_tokens`, or else `ratio` times the source's
-    tokens plus 10, or else as many as the model's settings say, or twice the source's plus 10."""
+    """Options of translation.
+
+    A translation has at most `max_tokens`; without that, 10 more than `ratio` times the source's
+    tokens; without either, the model's `max_length`, or 10 more than twice the source's tokens.
+    """
 
     search: str = "beam"
     options: SearchOptions
@@ -44,18 +47,14 @@ class TranslationOptions:
     max_tokens: int | None = None
     ratio: float | None = None
     min_tokens: int = 0
-    min_ratio: float = 0.0  # times the source's tokens
-    loop_guard: bool = True  # write texts that run into loops again
-    split: bool = False  # sentence by sentence
-    prefix: str = ""  # how a translation begins where its line does not say
-    stop: Sequence[str] = ()  # what options.stop looks for, which is not shown
-    coverage_penalty: float = (
-        0.0  # β of the coverage penalty, which ranks what beam search has found
-    )
-    mbr: bool = False  # the sample that is most like the others
-    required_phrases: Sequence[
-        str
-    ] = ()  # words that every translation has; beam search alone obeys
+    min_ratio: float = 0.0  # of the fewest target tokens to source tokens
+    loop_guard: bool = True  # decode texts that end in a loop again
+    split: bool = False  # translate sentence by sentence
+    prefix: str = ""  # of translations whose line has none of its own
+    stop: Sequence[str] = ()  # stop strings, which options.stop detects; the text is cut there
+    coverage_penalty: float = 0.0  # β; ranks the finished hypotheses of beam search
+    mbr: bool = False  # rank samples by minimum Bayes risk
+    required_phrases: Sequence[str] = ()  # in every translation; for beam search only
     glossary: Glossary | None = None
     constraint: Constraint | None = None
     source_language: str | None = None
@@ -67,7 +66,7 @@ class TranslationOptions:
 
 
 class TranslationTask:
-    """How lines become tasks of an encoder-decoder, and their hypotheses translations."""
+    """Translations of lines by an encoder-decoder: a LineTask."""
 
     def __init__(self, loaded: LoadedModel, options: TranslationOptions) -> None:
         if not (loaded.config.has_encoder and loaded.config.has_decoder):
@@ -76,139 +75,149 @@ class TranslationTask:
                 "an encoder-decoder; a decoder can `transduce generate`"
             )
         self._loaded, self._options = loaded, options
-        self._asked = translation_prompt(loaded, options.source_language, options.target_language)
+        self._prompt = translation_prompt(loaded, options.source_language, options.target_language)
         targets = options.glossary.targets() if options.glossary else set()
-        words = {*targets, *options.required_phrases}
-        self._phrases = {word: phrase_ids(loaded.target_tokenizer, word) for word in words}
+        phrases = {*targets, *options.required_phrases}
+        self._phrase_ids = {text: phrase_ids(loaded.target_tokenizer, text) for text in phrases}
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
-        """See Plan."""
-        texts = [self._pieces(line.text) for line in lines]
+        """Implement LineTask.to_requests."""
+        segments_by_line = [self._segments(line.text) for line in lines]
         encode = self._loaded.tokenizer.encode_batch
-        rows = iter(encode([piece.text for pieces in texts for piece in pieces]))
-        found: list[list[Request] | LineError] = []
-        for line, pieces in zip(lines, texts, strict=True):
-            ids = [next(rows) for _ in pieces]
-            found.append(self._tasks(line, pieces, ids))
-        return found
+        rows = iter(encode([segment.text for segments in segments_by_line for segment in segments]))
+        results: list[list[Request] | LineError] = []
+        for line, segments in zip(lines, segments_by_line, strict=True):
+            ids = [next(rows) for _ in segments]
+            results.append(self._line_requests(line, segments, ids))
+        return results
 
-    def _pieces(self, text: str) -> list[Segment]:
-        """What is translated by itself: the line, or its sentences."""
+    def _segments(self, text: str) -> list[Segment]:
+        """Split a text into segments that are translated separately: the line, or its sentences."""
         if not self._options.split:
             return [Segment(text[: MAX_CHARACTERS + 1], "")] if text.strip() else []
-        size = self._loaded.tokenizer
-        return merge_to_fit(
-            split_sentences(text[:MAX_CHARACTERS]), lambda t: len(size.encode(t)), self._room()
-        )
+        sentences, encode = split_sentences(text[:MAX_CHARACTERS]), self._loaded.tokenizer.encode
+        return merge_to_fit(sentences, lambda t: len(encode(t)), self._max_source_tokens())
 
-    def _room(self) -> int:
-        """Tokens of a source, without what stands around them."""
-        around = len(self._asked.before) + len(self._asked.after)
-        return max(1, self._loaded.config.max_positions - around)
+    def _max_source_tokens(self) -> int:
+        """Return the room for a source in the model's context, special tokens excluded."""
+        affix_tokens = len(self._prompt.source_prefix) + len(self._prompt.source_suffix)
+        return max(1, self._loaded.config.max_positions - affix_tokens)
 
-    def _tasks(
-        self, line: Line, pieces: Sequence[Segment], rows: Sequence[list[int]]
+    def _line_requests(
+        self, line: Line, segments: Sequence[Segment], rows: Sequence[list[int]]
     ) -> list[Request] | LineError:
+        """Build a line's requests, one for each segment with text."""
         if len(line.text) > MAX_CHARACTERS:
             return LineError(
-                f"the line has {len(line.text):,} characters; {MAX_CHARACTERS:,} are read"
+                f"the line has {len(line.text):,} characters; at most {MAX_CHARACTERS:,} are read"
             )
-        longest = max(map(len, rows), default=0)
-        if longest > self._room():
+        longest, limit = max(map(len, rows), default=0), self._max_source_tokens()
+        if longest > limit:
             return LineError(
-                f"the line has {longest:,} tokens; the model reads {self._room():,}: shorten it, "
+                f"the line has {longest:,} tokens; the model reads {limit:,}: shorten it, "
                 "or translate its sentences one by one (--split)"
             )
-        several = len(pieces) > 1
+        is_split = len(segments) > 1
         return [
-            self._task(line, piece.text, ids, place=n, keys=(line.number, n)[: 1 + several])
-            for n, (piece, ids) in enumerate(zip(pieces, rows, strict=True))
-            if ids and piece.text.strip()
+            self._build_request(
+                line, segment.text, ids, index=index, rng_key=(line.number, index)[: 1 + is_split]
+            )
+            for index, (segment, ids) in enumerate(zip(segments, rows, strict=True))
+            if ids and segment.text.strip()
         ]
 
-    def _task(
-        self, line: Line, text: str, ids: list[int], *, place: int, keys: tuple[int, ...]
+    def _build_request(
+        self, line: Line, text: str, ids: list[int], *, index: int, rng_key: tuple[int, ...]
     ) -> Request:
-        asked, options = self._asked, self._options
-        source = [*asked.before, *ids, *asked.after]
-        prefix = (line.prefix or options.prefix) if place == 0 else ""
-        begun = self._loaded.target_tokenizer.encode(prefix) if prefix else []
-        limit = self._limit(source)
-        least = max(options.min_tokens, int(options.min_ratio * len(source)))
+        """Build the request of the segment `index` of a line; the prefix belongs to the first."""
+        prompt, options = self._prompt, self._options
+        source = [*prompt.source_prefix, *ids, *prompt.source_suffix]
+        prefix = (line.prefix or options.prefix) if index == 0 else ""
+        prefix_ids = self._loaded.target_tokenizer.encode(prefix) if prefix else []
+        max_new_tokens = self._max_new_tokens(source)
+        min_new_tokens = max(options.min_tokens, int(options.min_ratio * len(source)))
         phrases = options.glossary.phrases_for(text) if options.glossary else []
         return Request(
-            prompt=[asked.start],
+            prompt=[prompt.decoder_start_id],
             source=source,
-            max_new_tokens=limit,
-            rng_key=keys,
-            min_new_tokens=min(least, limit - 1),
-            forced_first=asked.first,
-            prefix=begun,
+            max_new_tokens=max_new_tokens,
+            rng_key=rng_key,
+            min_new_tokens=min(min_new_tokens, max_new_tokens - 1),
+            forced_first=prompt.forced_first,
+            prefix=prefix_ids,
             phrases=[
-                self._phrases[phrase]
+                self._phrase_ids[phrase]
                 for phrase in dict.fromkeys([*options.required_phrases, *phrases])
             ],
             constraint=options.constraint,
         )
 
-    def _limit(self, source: Sequence[int]) -> int:
-        """The most tokens of a source's translation."""
-        options, known = self._options, self._loaded.generation.max_length
-        if options.ratio is None and known:
-            usual = known - 1
+    def _max_new_tokens(self, source: Sequence[int]) -> int:
+        """Return the limit on the tokens of a translation; see TranslationOptions."""
+        options, max_length = self._options, self._loaded.generation.max_length
+        if options.ratio is None and max_length:
+            default = max_length - 1
         else:
-            usual = int((options.ratio or _RATIO) * len(source)) + 10
-        return max(1, min(self._loaded.config.max_positions, options.max_tokens or usual))
+            default = int((options.ratio or _DEFAULT_RATIO) * len(source)) + 10
+        return max(1, min(self._loaded.config.max_positions, options.max_tokens or default))
 
-    def follow_up(self, task: Request, found: Sequence[Hypothesis]) -> Request | None:
-        """See Plan. A text that ran into a loop is written without repeated n-grams, unless more is
-        asked of it, which repeated n-grams may be part of."""
-        bound = task.no_repeat_ngram_size or task.constraint or task.phrases or task.prefix
-        looping = self._options.loop_guard and not bound and found and ends_in_loop(found[0].ids)
-        return replace(task, no_repeat_ngram_size=_BLOCKED) if looping else None
+    def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
+        """Implement LineTask.follow_up: decode a looping text again without repeated n-grams.
+
+        Constrained requests are excepted, for their constraints may demand repeated n-grams.
+        """
+        is_constrained = (
+            request.no_repeat_ngram_size or request.constraint or request.phrases or request.prefix
+        )
+        if not self._options.loop_guard or is_constrained or not hypotheses:
+            return None
+        if not ends_in_loop(hypotheses[0].ids):
+            return None
+        return replace(request, no_repeat_ngram_size=_RETRY_NGRAM_SIZE)
 
     def to_outputs(
-        self, line: Line, tasks: Sequence[Request], found: Sequence[Sequence[Hypothesis]]
+        self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> list[Output]:
-        """See Plan. The n-th answer to a line of several sentences is made of their n-th ones."""
-        parts = [self._ranked(task, some) for task, some in zip(tasks, found, strict=True)]
+        """Implement LineTask.to_outputs; the n-th output joins the n-th best of all segments."""
+        parts = [
+            self._rank(r, candidates) for r, candidates in zip(requests, hypotheses, strict=True)
+        ]
         if not all(parts):
             raise LineError(NO_VALID_TOKEN)
         if not self._options.split:
             return parts[0]
-        pieces = self._pieces(line.text)
-        count = min(map(len, parts))
-        return [self._joined(pieces, [part[n] for part in parts]) for n in range(count)]
+        segments = self._segments(line.text)
+        n_best = min(map(len, parts))
+        return [self._join(segments, [part[n] for part in parts]) for n in range(n_best)]
 
-    def _ranked(self, task: Request, found: Sequence[Hypothesis]) -> list[Output]:
-        """One task's answers, best first."""
-        stop = self._options.stop
-        texts = self._loaded.target_tokenizer.decode_batch([h.ids for h in found])
+    def _rank(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[Output]:
+        """Rank the outputs of one request, best first."""
+        stop, beta = self._options.stop, self._options.coverage_penalty
+        texts = self._loaded.target_tokenizer.decode_batch([h.ids for h in hypotheses])
         texts = [truncate_at_stop(text, stop) for text in texts] if stop else texts
-        outputs = [Output(text, h, task) for text, h in zip(texts, found, strict=True)]
-        if self._options.mbr and found:
-            gains = [sum(h.log_probabilities) for h in found]
-            outputs = [outputs[place] for place in rank_by_mbr(texts, gains)]
-        if self._options.coverage_penalty and found:
-            weights = attention_weights(self._loaded, task, found)
+        outputs = [Output(text, h, request) for text, h in zip(texts, hypotheses, strict=True)]
+        if self._options.mbr and hypotheses:
+            log_probs = [sum(h.log_probabilities) for h in hypotheses]
+            outputs = [outputs[index] for index in rank_by_mbr(texts, log_probs)]
+        if beta and hypotheses:
+            weights = attention_weights(self._loaded, request, hypotheses)
             outputs = [
-                output.with_score(
-                    output.hypothesis.score + self._options.coverage_penalty * coverage_score(w)
-                )
-                for output, w in zip(outputs, weights, strict=True)
+                output.with_score(output.hypothesis.score + beta * coverage_score(weights_TS))
+                for output, weights_TS in zip(outputs, weights, strict=True)
             ]
             outputs.sort(key=lambda output: -output.hypothesis.score)
         return outputs
 
-    def _joined(self, pieces: Sequence[Segment], parts: Sequence[Output]) -> Output:
-        """The translations of a line's sentences, between which stands what stood there."""
-        texts = {part.request.rng_key[1:]: part.text for part in parts if part.request is not None}
+    def _join(self, segments: Sequence[Segment], outputs: Sequence[Output]) -> Output:
+        """Join the translations of a line's segments with the white space between the sources."""
+        texts = {o.request.rng_key[1:]: o.text for o in outputs if o.request is not None}
         text = ""
-        for place, piece in enumerate(pieces):
-            key = (place,) if len(pieces) > 1 else ()
-            before = piece.text[: len(piece.text) - len(piece.text.lstrip())]
-            text += before + texts.get(key, "") + piece.after
-        return Output(text, concatenate([part.hypothesis for part in parts], self._options.options))
+        for index, segment in enumerate(segments):
+            key = (index,) if len(segments) > 1 else ()
+            leading_space = segment.text[: len(segment.text) - len(segment.text.lstrip())]
+            text += leading_space + texts.get(key, "") + segment.after
+        hypotheses = [output.hypothesis for output in outputs]
+        return Output(text, concatenate(hypotheses, self._options.options))
 
 
 def translate(
@@ -219,10 +228,10 @@ def translate(
     engines: Sequence[Engine] = (),
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer]:
-    """Translate any number of lines, in order, in bounded memory, by the model's own stepper and
-    `options.search` unless other engines are given. `counts`: see `answers`.
+    """Translate any number of lines, in order and in bounded memory.
 
-    Raises ConfigError for a model without an encoder.
+    Without `engines`, a single one of the model and `options.search` is used. `counts`: see
+    `answer_lines`. Raises ConfigError for a model that is not an encoder-decoder.
     """
     return answer_lines(
         source,
@@ -236,7 +245,7 @@ def translate(
 def translate_lines(
     loaded: LoadedModel, lines: Iterable[str], options: TranslationOptions
 ) -> list[str]:
-    """The best translation of each of some lines; empty for an empty line or one that fails."""
-    found = translate(loaded, IterableSource(lines), options)
-    texts = (answer.outputs[0].text if answer.outputs else "" for answer in found)
+    """Return each line's best translation, "" for an empty line or one that fails."""
+    answers = translate(loaded, IterableSource(lines), options)
+    texts = (answer.outputs[0].text if answer.outputs else "" for answer in answers)
     return [" ".join(text.split("\n")) for text in texts]

@@ -275,7 +275,7 @@ def test_a_search_is_made_of_names_and_models() -> None:
     one, options = loaded("one"), SearchOptions(end=frozenset({3}))
     tasks = [Request(prompt=[4, 5], max_new_tokens=12)]
     plain = decode_all(ModelStepper(one.model), SEARCHES["greedy"](options), tasks)
-    for asked in ({}, {"drafter": "model", "draft": loaded("two")}, {"ahead": 1}):
+    for asked in ({}, {"drafter": "model", "draft": loaded("two")}, {"draft_tokens": 1}):
         search = speculative_search(options, one, **asked)
         assert decode_all(ModelStepper(one.model), search, tasks)[0][0].ids == plain[0][0].ids
 
@@ -286,8 +286,8 @@ SLIDING = {"attention": "sliding", "window": 4}
 @pytest.mark.parametrize(
     ("model", "asked", "message"),
     [
-        ({}, {"beam": 2}, "writes greedily or samples, not with 2 beams"),
-        ({}, {"ahead": 0}, "0 tokens ahead; it must be at least 1"),
+        ({}, {"beam": 2}, "is greedy or samples; it cannot use 2 beams"),
+        ({}, {"draft_tokens": 0}, "draft tokens is 0; it must be at least 1"),
         ({}, {"drafter": "model"}, 'the drafter "model", and no other, needs a draft model'),
         ({}, {"draft": {}}, 'the drafter "model", and no other, needs a draft model'),
         (SLIDING, {}, "a sliding window's cache cannot take tokens back"),
