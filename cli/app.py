@@ -1,4 +1,4 @@
-"""The Typer app: one line a command. Nothing heavy is imported before a command runs."""
+"""The Typer app, one line for each command; heavy imports wait until a command runs."""
 
 import os
 import sys
@@ -28,6 +28,7 @@ app.add_typer(checkpoint.app, name="checkpoint")
 
 
 def _show_version(enabled: bool) -> None:
+    """Print the version and exit."""
     if enabled:
         from importlib.metadata import version
 
@@ -56,10 +57,10 @@ def options(
 
 
 def main() -> None:
-    """The program `transduce`."""
+    """Run the program `transduce`."""
     command = typer.main.get_command(app)
 
-    def run() -> None:  # not command.main, which has exit codes of its own
+    def run() -> None:  # not command.main, which has its own exit codes
         with command.make_context("transduce", sys.argv[1:]) as context:
             command.invoke(context)
 

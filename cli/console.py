@@ -6,12 +6,12 @@ from contextlib import suppress
 
 
 def say(text: str) -> None:
-    """One line on stderr. A stderr that cannot be written to is no reason to stop."""
+    """Print one line on stderr; ignore a stderr that cannot be written to."""
     with suppress(OSError):
         sys.stderr.write(f"transduce: {text}\n")
         sys.stderr.flush()
 
 
 def is_terminal() -> bool:
-    """Whether progress may be drawn."""
+    """Return True if progress can be drawn on stderr."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

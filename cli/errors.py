@@ -1,4 +1,4 @@
-"""Talking to the user on stderr: errors as one line and an exit code, notices, progress."""
+"""Errors as one line on stderr and an exit code."""
 
 import errno
 import io
@@ -13,40 +13,41 @@ import typer
 
 from .console import say
 
-MAX_MESSAGE_CHARACTERS = 400  # characters of an error
+MAX_MESSAGE_CHARACTERS = 400
 FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 def exit_code(error: BaseException) -> int | None:
-    """Return the exit code of a mistake that is the user's; None for a mistake of ours.
+    """Return the exit code of a user error; None for any other, which is a bug.
 
-    Each package's errors carry theirs, see its errors.py.
+    Each package's error classes have an `exit_code`: see its errors.py.
     """
     code: int | None = getattr(error, "exit_code", None)
     return UNLOADABLE if code is None and isinstance(error, OSError) else code
 
 
 class _NullStream(io.BytesIO):
-    """Holds nothing, forgets what is written."""
+    """A stream that is empty and discards all writes."""
 
     def write(self, data: Any) -> int:
-        """Forget it."""
+        """Discard the data."""
         return len(data)
 
 
 def guard(program: Callable[[], None]) -> NoReturn:
-    """Run the program, and turn whatever ends it into one line and an exit code."""
+    """Run the program; turn the exception that ends it into one line and an exit code."""
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
+        if getattr(sys, name) is None:  # closed by the parent process
             setattr(sys, name, io.TextIOWrapper(_NullStream(), encoding="utf-8"))
     exit_process(_run(program))
 
 
 def _run(program: Callable[[], None]) -> int:
+    """Run the program and return its exit code, after printing its error."""
     try:
         program()
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has had enough: `| head`
+    except BrokenPipeError:  # the reader has closed the pipe, as in `| head`
         return 0
     except KeyboardInterrupt:
         say("interrupted")
@@ -54,14 +55,13 @@ def _run(program: Callable[[], None]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except Exception as error:
-        return (
-            _report_usage_error(error) if hasattr(error, "format_message") else _report_error(error)
-        )
+        report = _report_usage_error if hasattr(error, "format_message") else _report_error
+        return report(error)
     return 0
 
 
 def _report_usage_error(error: Exception) -> int:
-    """A mistake in the command line, as the parser reports it; or the help that it stands for."""
+    """Print a command line error as the parser words it, or the help without arguments."""
     message = error.format_message()  # type: ignore[attr-defined]
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{message}\n")
@@ -73,6 +73,7 @@ def _report_usage_error(error: Exception) -> int:
 
 
 def _report_error(error: Exception) -> int:
+    """Print any other error and return its exit code."""
     if os.environ.get("TRANSDUCE_DEBUG"):
         traceback.print_exc()
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -90,19 +91,22 @@ def _report_error(error: Exception) -> int:
 
 
 def _single_line(text: str) -> str:
-    """One line of no more than a screenful, in which nothing draws, whatever a file's names are."""
+    """Return the text as one short line, with control characters escaped.
+
+    Names in files may hold anything.
+    """
     words = " ".join(_truncate_middle(text, 10 * MAX_MESSAGE_CHARACTERS).split())
     plain = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
     return _truncate_middle("".join(plain), MAX_MESSAGE_CHARACTERS)
 
 
 def _truncate_middle(text: str, limit: int) -> str:
-    """Without its middle, for files choose how long their names are."""
+    """Drop the middle of a long text, for names in files may be of any length."""
     return text if len(text) <= limit else f"{text[: limit * 2 // 3]} … {text[-limit // 3 :]}"
 
 
 def exit_process(code: int) -> NoReturn:
-    """Leave at once: threads of the libraries would make an interrupted program linger."""
+    """Exit at once: threads of libraries would keep an interrupted program alive."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
     with suppress(OSError, ValueError):

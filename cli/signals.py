@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request: the step is finished and saved before leaving."""
+"""Ctrl-C and SIGTERM as a request to finish the step and save before exiting."""
 
 import signal
 from types import FrameType, TracebackType
@@ -7,19 +7,22 @@ from .console import say
 
 
 class StopRequest:
-    """True once a signal has come. Before `arm`, when there is nothing to save yet, a signal leaves
-    at once; so does a second Ctrl-C."""
+    """A flag that is set by SIGINT, SIGTERM and SIGUSR1.
+
+    Before `arm`, when there is nothing to save yet, a signal raises KeyboardInterrupt at once; so
+    does a second Ctrl-C.
+    """
 
     def __init__(self) -> None:
         self._requested = self._armed = False
         self._handlers: dict[signal.Signals, object] = {}
 
     def __call__(self) -> bool:
-        """Whether to stop."""
+        """Return True once a signal has arrived."""
         return self._requested
 
     def arm(self) -> None:
-        """From now on there is something to finish and save."""
+        """Defer signals from now on, for there is something to save."""
         self._armed = True
 
     def __enter__(self) -> "StopRequest":
@@ -41,4 +44,4 @@ class StopRequest:
         if not self._armed or (self._requested and number == signal.SIGINT):
             raise KeyboardInterrupt
         self._requested = True
-        say("finishing the step and saving; Ctrl-C again leaves at once")
+        say("finishing the step and saving; press Ctrl-C again to exit at once")

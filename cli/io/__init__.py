@@ -1,1 +1,1 @@
-"""Lines in, lines out: files, stdin, stdout, and notices on stderr."""
+"""Input and output: files, stdin and stdout, and notices on stderr."""

@@ -1,4 +1,4 @@
-"""Conversations: one message, or many at a terminal."""
+"""Chat: one message, or a conversation at a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ def run_chat(
     system: str | None,
     out: Path | None,
 ) -> None:
-    """Answer a message; without one, those that are typed until the end of input (Ctrl-D).
+    """Answer a message; without one, answer those that are typed until Ctrl-D.
 
     Raises ConfigError for a model without a chat template.
     """
     template = read_chat_template(loaded.folder, loaded.tokenizer)
     if template is None:
         raise ConfigError(
-            f"{loaded.folder} has no chat template, so it was not trained to talk: `transduce "
-            "generate` continues texts"
+            f"{loaded.folder} has no chat template: leave out --chat, and `transduce generate` "
+            "continues texts"
         )
     initial = [] if system is None else [Message("system", system)]
     messages = initial.copy()
@@ -59,15 +59,16 @@ def _answer(
     options: GenerationOptions,
     engine: Engine,
 ) -> Iterator[str]:
+    """Stream the model's answer to the last message."""
     ids = encode_chat(template, loaded.tokenizer, messages)
     return stream(loaded, ids, options, engine=engine)
 
 
 def _typed_messages() -> Iterator[str]:
-    """What is typed, a message a line."""
+    """Yield the messages typed at the terminal, one on each line."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError("--chat needs a message: as PROMPT, in a pipe, or typed at a terminal")
-    say("a message a line; /clear begins anew, Ctrl-D ends")
+    say("type one message on each line; /clear starts over, Ctrl-D quits")
     while True:
         sys.stderr.write(_PROMPT)
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""stdin, stdout and files: lines in, lines out, in order."""
+"""The filter that commands share: lines in, answers out, in order."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformer.pipelines import Answer, LineSource
 
 
-# What a command does with its lines: answers in order, and notes of what happened, by name.
+# Answers lines in order, and counts events such as failed lines by name.
 AnswerLines = Callable[["LineSource", Counter[str]], Iterator["Answer"]]
 
 
@@ -26,9 +26,10 @@ def filter_lines(
     run: AnswerLines,
     format_answer: Callable[["Answer"], Iterable[str]],
 ) -> None:
-    """The filter: every line of files or stdin answered, in order; then what had to be mended.
+    """Answer every line of files or stdin in order, then report repaired and failed lines.
 
-    A line that fails is shown like the others, by `show`. With --strict it makes the exit code 4.
+    Failed lines are formatted by `format_answer` like the others; with --strict they make the exit
+    code 4.
     """
     from tokenizer import CorpusCounts
 
@@ -49,16 +50,16 @@ def filter_lines(
 
 
 def report(counts: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
-    """Say what had to be mended in the input, and what went wrong with the output."""
+    """Report the counts of repaired input lines, and of failed or incomplete answers."""
     if quiet:
         return
     notes = notes or Counter()
     tallies = {
         "lines with invalid UTF-8, read as U+FFFD": counts.replaced,
-        "lines too long, which were shortened": counts.shortened + notes["shortened"],
+        "lines that were too long and truncated": counts.shortened + notes["shortened"],
         "lines without an answer": notes["failed"],
-        "answers that ran into a loop, written again": notes["repeating"],
-        "answers cut off at their limit, which -n sets": notes["unfinished"],
+        "answers that ran into a loop and were generated again": notes["repeating"],
+        "answers cut off at the limit of new tokens, which -n sets": notes["unfinished"],
     }
     for label, number in tallies.items():
         if number:

@@ -1,4 +1,4 @@
-"""Lines read ahead by a thread, so that work goes on while nobody types."""
+"""A thread that reads lines ahead, so that decoding continues while input is slow."""
 
 import json
 from collections import deque
@@ -21,20 +21,21 @@ from tokenizer.corpus import (
 from transformer.errors import ConfigError
 from transformer.pipelines import Line
 
-_MAX_LINES, _MAX_BYTES = 4096, 1 << 24  # that are read ahead at most
-PREFIX = "prefix"  # the field that says how a line's answer begins
+_MAX_LINES, _MAX_BYTES = 4096, 1 << 24  # limits of what is read ahead
+PREFIX = "prefix"  # the JSON field with which a line's answer begins
 
 
 def _reject_constant(name: str) -> float:
+    """Refuse NaN and Infinity, which Python's parser would accept."""
     raise ValueError(f"{name} is not JSON")
 
 
 class LineReader:
-    """A Source of the lines of files, one after another; `-` is stdin.
+    """A LineSource of the lines of files, one after another; `-` is stdin.
 
-    Each line of a JSONL file (all files, with `as_json`) is an object: its field `column`, or
-    `text`, is the line; others go out again with the answer. What is none fails alone. Raises
-    ConfigError for a column that is no number.
+    Each line of a JSONL file (of all files, with `as_json`) is an object: its field `column`, or
+    `text`, is the line, and its other fields are repeated with the answer. A line that is no object
+    fails alone. Raises ConfigError for a TSV column that is not a number.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class LineReader:
                 f"--column is {column!r}; columns are numbers from 1, but for JSON (--json-input)"
             )
         self._counts, self._as_json = counts, as_json
-        self._lines: deque[tuple[Line, int]] = deque()  # and its size
+        self._lines: deque[tuple[Line, int]] = deque()  # with its bytes
         self._bytes = 0
         self._ended = self._closed = False
         self._error: BaseException | None = None
@@ -69,7 +70,7 @@ class LineReader:
             self._changed.notify_all()
 
     def take(self, limit: int, *, wait: bool) -> list[Line] | None:
-        """See Source. Raises what reading has raised, once all lines before it are taken."""
+        """Implement LineSource.take; raise a reading error once all lines before it are taken."""
         with self._changed:
             while wait and not self._lines and not self._ended:
                 self._changed.wait()
@@ -83,6 +84,7 @@ class LineReader:
             return None
 
     def _read(self) -> None:
+        """Read until the end, an error, or the exit from the context: the body of the thread."""
         try:
             for line, size in self._parsed_lines():
                 with self._changed:
@@ -103,6 +105,7 @@ class LineReader:
         return len(self._lines) >= _MAX_LINES or self._bytes >= _MAX_BYTES
 
     def _parsed_lines(self) -> Iterator[tuple[Line, int]]:
+        """Yield each line with its bytes."""
         number = 0
         for text in self._texts:
             with open_bytes(text.path) as stream:
@@ -115,6 +118,7 @@ class LineReader:
                     raise damaged(text.path, error) from None
 
     def _parse_line(self, number: int, line: str, text: TextFile, line_number: int) -> Line:
+        """Parse line `number` of all, `line_number` of its file."""
         try:
             if self._as_json or is_json(text):
                 return self._parse_record(number, line, text.column or "text")
@@ -125,6 +129,7 @@ class LineReader:
             return Line(number, "", error=str(error))
 
     def _parse_record(self, number: int, line: str, text_field: str) -> Line:
+        """Parse a JSON object; raise CorpusError where it is none."""
         if not line.strip():
             return Line(number, "")
         try:
@@ -132,7 +137,7 @@ class LineReader:
         except (ValueError, RecursionError):
             raise CorpusError("the line is not JSON") from None
         if not isinstance(fields, dict):
-            raise CorpusError("the line is no JSON object")
+            raise CorpusError("the line is not a JSON object")
         text, prefix = fields.pop(text_field, None), fields.pop(PREFIX, "")
         if not isinstance(text, str) or not isinstance(prefix, str):
             bad_field = text_field if not isinstance(text, str) else PREFIX

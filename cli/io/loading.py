@@ -1,4 +1,4 @@
-"""Models for commands, with a notice while they are loaded."""
+"""Loading of models for commands, with a notice."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16
 def load_with_notice(
     model: Path, *, device: str, dtype: str, quiet: bool, trust_cache: bool = True
 ) -> LoadedModel:
-    """Load a model folder, saying so at a terminal, for it takes a while."""
+    """Load a model folder; at a terminal, print a notice first, for it may take long."""
     if is_terminal() and not quiet:
         say(f"loading {model}")
     return load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
 
 
 def load_for_lines(model: Path, options: LineIOOptions) -> LoadedModel:
-    """Load a model for a command that answers line for line."""
+    """Load a model for a command that answers lines."""
     return load_with_notice(model, device=options.device, dtype=options.dtype, quiet=options.quiet)

@@ -8,8 +8,8 @@ from ..console import say
 
 
 def report_speculation(engines: Sequence[Engine], *, quiet: bool) -> None:
-    """Say how many guesses of speculative decoding were right."""
+    """Report how many draft tokens were accepted."""
     proposed = sum(getattr(engine.search, "proposed", 0) for engine in engines)
     accepted = sum(getattr(engine.search, "accepted", 0) for engine in engines)
     if proposed and not quiet:
-        say(f"guessed {proposed:,} tokens, of which {accepted:,} were right")
+        say(f"of {proposed:,} draft tokens, {accepted:,} were accepted")

@@ -1,4 +1,4 @@
-"""stdin, stdout and files."""
+"""Lines from files or stdin, results to files or stdout."""
 
 import errno
 import sys
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 def input_lines(
     paths: Sequence[str] | None, counts: "CorpusCounts", column: str | None = None
 ) -> Iterator[str]:
-    """The lines of files, or of stdin where there are none (or `-`); whole, unless a column is
-    asked for."""
+    """Return the lines of files, or of stdin without paths or for `-`; only `column`, if given."""
     from tokenizer import TextFile, read_all
 
     texts = [TextFile(path, column, plain=column is None) for path in paths or ["-"]]
@@ -23,34 +22,36 @@ def input_lines(
 
 
 def piped_text() -> str:
-    """All of stdin, where something is piped into the program; else nothing."""
+    """Read all of stdin; return "" if it is a terminal or closed."""
     if sys.stdin is None or sys.stdin.isatty():
         return ""
     return sys.stdin.buffer.read().decode("utf-8", errors="replace")
 
 
 class Writer:
-    """Lines and pieces of text to a stream, as UTF-8 whatever the locale."""
+    """Writer of text to a stream, as UTF-8 in any locale, flushed at once."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def line(self, text: str) -> None:
-        """One line, shown at once."""
+        """Write a line."""
         self.piece(f"{text}\n")
 
     def piece(self, text: str) -> None:
-        """A piece of a line, shown at once."""
+        """Write a piece of a line."""
         self._stream.write(text.encode("utf-8", errors="replace"))
         self._stream.flush()
 
 
 @contextmanager
 def output(path: Path | None, *, reading: Sequence[str] | None = None) -> Iterator[Writer]:
-    """Where results go: a file other than those that are being read, or stdout."""
+    """Open the file for results, or stdout; raise FileExistsError for a file that is read."""
     read = [Path(name) for name in reading or [] if name != "-" and Path(name).exists()]
-    if path is not None and path.exists() and any(path.samefile(other) for other in read):
-        raise FileExistsError(errno.EEXIST, "is the input; name another output", str(path))
+    if path is not None and path.exists() and any(map(path.samefile, read)):
+        raise FileExistsError(
+            errno.EEXIST, "is an input file; choose another output file", str(path)
+        )
     if path is None:
         yield Writer(sys.stdout.buffer)
     else:

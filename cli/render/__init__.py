@@ -1,1 +1,1 @@
-"""Answers and runs, as they are shown."""
+"""Rendering of answers and training runs."""

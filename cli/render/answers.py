@@ -1,4 +1,4 @@
-"""Answers as lines of text or of JSON."""
+"""Formatting of answers as text or JSON."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,11 @@ from transformer.pipelines.alignment import Pair, align_words, attention_weights
 
 
 class AnswerFormatter:
-    """How a line's answers are written: `n_best` lines of text, or one of JSON. With `lines`, line
-    breaks in an answer become spaces."""
+    """Formatter of a line's answers: `n_best` lines of text, or one of JSON.
+
+    `text_field` is the field of the JSON record that repeats the input line. With `single_line`,
+    line breaks in an answer become spaces.
+    """
 
     def __init__(
         self,
@@ -32,11 +35,11 @@ class AnswerFormatter:
 
     @property
     def needs_finished_answers(self) -> bool:
-        """Whether answers can be shown only once they are finished."""
+        """True if answers cannot be streamed: they are formatted once they are finished."""
         return self._as_json or self._scores or self._n_best > 1
 
     def __call__(self, answer: Answer) -> Iterator[str]:
-        """The lines that answer one line."""
+        """Yield the output lines for one input line."""
         if self._as_json:
             yield json.dumps(self._record(answer), ensure_ascii=False)
             return
@@ -54,7 +57,7 @@ class AnswerFormatter:
             yield text
 
     def _record(self, answer: Answer) -> dict[str, Any]:
-        """One line's answers, after the fields that came with it."""
+        """Return the JSON record of a line, after the other fields of its input."""
         record: dict[str, Any] = {**answer.line.fields, self._text_field: answer.line.text}
         if answer.error is not None:
             return {**record, "error": answer.error}
@@ -64,6 +67,7 @@ class AnswerFormatter:
         return record | outputs[0] | ({"n_best": outputs} if self._n_best > 1 else {})
 
     def _output_record(self, output: Output) -> dict[str, Any]:
+        """Return the JSON fields of one output."""
         hypothesis, tokenizer = output.hypothesis, self._loaded.target_tokenizer
         record: dict[str, Any] = {
             "text": output.text,
@@ -77,11 +81,10 @@ class AnswerFormatter:
         return record
 
     def _alignments_of(self, output: Output) -> list[Pair]:
-        """Which words of the source the words of the answer come from."""
+        """Return the word alignments of an output; none where it was joined from segments."""
         if output.request is None:
             return []
         (weights,) = attention_weights(self._loaded, output.request, [output.hypothesis])
         source = word_ids(self._loaded.tokenizer, output.request.source, self._special_ids)
-        return align_words(
-            weights, source, word_ids(self._loaded.target_tokenizer, output.hypothesis.ids)
-        )
+        target = word_ids(self._loaded.target_tokenizer, output.hypothesis.ids)
+        return align_words(weights, source, target)

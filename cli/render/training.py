@@ -1,4 +1,4 @@
-"""Training as it is seen: live on a terminal, a line now and then elsewhere, JSON in the run."""
+"""Progress of training: live on a terminal, plain lines elsewhere, JSON in the run's folder."""
 
 import json
 import time
@@ -19,11 +19,11 @@ from ..console import is_terminal, say
 
 METRICS = "metrics.jsonl"
 _LINE_EVERY = 100  # steps between two lines where there is no terminal
-_SMOOTHING = 0.95
+_SMOOTHING = 0.95  # of the moving averages of loss and speed
 
 
 class ProgressView:
-    """What is known of a run so far."""
+    """The state of a run from its events, drawn by rich."""
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
@@ -36,19 +36,14 @@ class ProgressView:
         self.started_at = time.monotonic()
 
     def update(self, event: Event) -> None:
-        """Remember what an event says."""
+        """Update the state from an event."""
         if isinstance(event, RunStarted):
             self.started, self.started_at = event, time.monotonic()
         elif isinstance(event, StepReport):
+            old = 0.0 if self.step is None else _SMOOTHING
             rate = event.tokens / event.seconds
-            is_first = self.step is None
-            self.loss = (
-                event.loss if is_first else _SMOOTHING * self.loss + (1 - _SMOOTHING) * event.loss
-            )
-            previous = self.tokens_per_second
-            self.tokens_per_second = (
-                rate if is_first else _SMOOTHING * previous + (1 - _SMOOTHING) * rate
-            )
+            self.loss = old * self.loss + (1 - old) * event.loss
+            self.tokens_per_second = old * self.tokens_per_second + (1 - old) * rate
             self.step = event
         elif isinstance(event, SkippedStep):
             self.skipped += 1
@@ -57,7 +52,7 @@ class ProgressView:
             self.best = event if event.best else self.best
 
     def seconds_left(self) -> float | None:
-        """At the pace so far, validations included."""
+        """Estimate the remaining time from the pace so far, validations included."""
         if self.started is None or self.step is None:
             return None
         done = self.step.step - self.started.steps_done
@@ -87,9 +82,9 @@ class ProgressView:
 
 
 def format_duration(seconds: float | None) -> str:
-    """Seconds as a person says them.
+    """Format seconds as [hours:]minutes:seconds.
 
-    >>> clock(3725)
+    >>> format_duration(3725)
     '1:02:05'
     """
     if seconds is None:
@@ -100,17 +95,17 @@ def format_duration(seconds: float | None) -> str:
 
 
 def format_validation(validation: Validated) -> str:
-    """A validation in one line."""
+    """Format a validation as one line."""
     scores = "".join(f", {s.name} {s.value:.2f}" for s in validation.scores.values())
     loss = f"loss {validation.loss:.4f}, perplexity {validation.perplexity:.2f}"
     return f"step {validation.step:,}: {loss}{scores}"
 
 
 def metrics_record(event: Event) -> dict[str, Any] | None:
-    """An event as a line of metrics.jsonl; None for what is no number."""
+    """Return an event's record in metrics.jsonl; None for events without numbers."""
     if isinstance(event, StepReport):
         return {"event": "step", **event._asdict()}
-    if isinstance(event, SkippedStep):  # JSON knows no NaN
+    if isinstance(event, SkippedStep):  # JSON has no NaN
         numbers = {"loss": str(event.loss), "gradient_norm": str(event.gradient_norm)}
         return {"event": "skipped", **event._asdict(), **numbers}
     if isinstance(event, Validated):
@@ -125,7 +120,10 @@ def metrics_record(event: Event) -> dict[str, Any] | None:
 def follow_run(
     events: Iterator[Event], folder: Path, *, quiet: bool, on_start: Callable[[], None]
 ) -> bool:
-    """Follow a run to its end; returns whether it was interrupted."""
+    """Run training to its end, showing and logging it; return True if it was interrupted.
+
+    `on_start` is called once the run has started, before anything is logged.
+    """
     view, interrupted = ProgressView(), False
     live = is_terminal() and not quiet
     with _Screen(view, live) as print_line:
@@ -150,6 +148,8 @@ def follow_run(
 
 
 class _Screen:
+    """A context manager that draws the view, and gives a function to print lines above it."""
+
     def __init__(self, view: ProgressView, live: bool) -> None:
         console = Console(stderr=True)
         self._live = Live(view, console=console, refresh_per_second=4) if live else None
@@ -167,6 +167,7 @@ class _Screen:
 
 
 def _event_line(event: Event, view: ProgressView, live: bool) -> str | None:
+    """Return an event's line for the user, None where it has none."""
     if isinstance(event, StepReport):
         return None if live or event.step % _LINE_EVERY else _step_line(event, view)
     line = _LINES.get(type(event))

@@ -103,7 +103,7 @@ OTHER_USAGE = {
     "translate -m {translator} --max-ratio nan": ["ratio is nan", "between"],
     "translate -m {translator} --bias one=nan": ["TOKEN=NUMBER"],
     "translate -m {translator} --bias =1": ["TOKEN=NUMBER"],
-    "translate -m {translator} --bad-word ''": ["--bad-word", "no word"],
+    "translate -m {translator} --bad-word ''": ["--bad-word", "not a word"],
     "translate -m {translator} --beam 100000": ["beam is 100000", "1,000"],
     "translate -m {translator} --column x": ["--column", "'x'", "numbers"],
     "evaluate -m {translator} --text {text}": ["encoder-decoder", "running text"],
