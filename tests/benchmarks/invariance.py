@@ -27,9 +27,9 @@ class Shuffled(LineSource):
     def __init__(self, lines: list[str]) -> None:
         self.lines = [Line(place, text) for place, text in enumerate(lines)]
 
-    def take(self, most: int, *, wait: bool) -> list[Line] | None:
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
         del wait
-        taken, self.lines = self.lines[:most], self.lines[most:]
+        taken, self.lines = self.lines[:limit], self.lines[limit:]
         return taken or None
 
 
