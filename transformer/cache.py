@@ -97,9 +97,17 @@ class Buffers:
 class _KeysValues(Buffers):
     """Keys and values (rows, slots + 1, G, K) of each layer."""
 
-    def __init__(self, config: TransformerConfig, rows: int, slots: int, like: Tensor) -> None:
+    def __init__(
+        self,
+        config: TransformerConfig,
+        rows: int,
+        slots: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
         shape = (rows, slots + 1, config.key_value_heads, config.head_width)
-        super().__init__([like.new_zeros(shape) for _ in range(2 * config.decoder_layers)])
+        parts = range(2 * config.decoder_layers)
+        super().__init__([torch.zeros(shape, device=device, dtype=dtype) for _ in parts])
 
     def keep(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
         """Put one layer's new keys and values into slots."""
@@ -114,8 +122,15 @@ class _KeysValues(Buffers):
 class StaticCache:
     """Position p in slot p of buffers as long as the longest text will be."""
 
-    def __init__(self, config: TransformerConfig, rows: int, size: int, like: Tensor) -> None:
-        self._buffers = _KeysValues(config, rows, size, like)
+    def __init__(
+        self,
+        config: TransformerConfig,
+        rows: int,
+        size: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._buffers = _KeysValues(config, rows, size, device, dtype)
         self._used = 0
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
@@ -151,12 +166,19 @@ class RingCache:
     Position p ≥ g stands in slot g + (p - g) mod window, g being the global tokens.
     """
 
-    def __init__(self, config: TransformerConfig, rows: int, size: int, like: Tensor) -> None:
+    def __init__(
+        self,
+        config: TransformerConfig,
+        rows: int,
+        size: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
         self._first = min(config.global_tokens, size)
         self._window = max(1, min(config.window, size - self._first))
-        self._buffers = _KeysValues(config, rows, self._first + self._window, like)
+        self._buffers = _KeysValues(config, rows, self._first + self._window, device, dtype)
         shape = (rows, self._buffers.slots + 1)
-        self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=like.device)
+        self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=device)
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Several new tokens at once see the old ring beside themselves, for writing

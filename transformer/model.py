@@ -75,6 +75,16 @@ class Transformer(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.head = HEADS[config.head](config)
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.embedding.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, which caches share."""
+        return self.embedding.weight.dtype
+
     def forward(
         self,
         ids_BT: Tensor,
@@ -156,7 +166,8 @@ class Transformer(nn.Module):
         """An empty cache for `rows` texts of up to `size` tokens; encodes the source, if any, whose
         rows are as long as `source_lengths` says (None: none is padded)."""
         assert self.decoder is not None
-        own = ATTENTION[self.config.attention].cache(self.config, rows, size, self.embedding.weight)
+        make_cache = ATTENTION[self.config.attention].cache
+        own = make_cache(self.config, rows, size, self.device, self.dtype)
         if self.encoder is None:
             return DecoderCache(own, None)
         assert source_BS is not None

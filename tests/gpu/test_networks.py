@@ -50,7 +50,7 @@ def inputs(shape: str, length: int) -> dict[str, Tensor]:
 
 def run(model, given: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
     """Logits of real tokens, computed as in training, and their gradients in the model."""
-    on = model.embedding.weight.device
+    on = model.device
     given = {name: tensor.to(on) for name, tensor in given.items()}
     with torch.autocast(on.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         logits_BTV = model(**given).float()
@@ -98,7 +98,7 @@ def test_a_cache_goes_on_as_the_cpus(name: str, dtype, device) -> None:
     lengths_B, rows = torch.tensor([6, 2, 4]), [2, 0, 0]
     found = []
     for copy in (moved(model, torch.device("cpu")), moved(model, device).to(dtype)):
-        on, states = copy.embedding.weight.device, []
+        on, states = copy.device, []
         cache = copy.new_cache(3, 14, source_BS=source_BS.to(on), source_lengths=[5, 3, 4])
         places_BT = padded_positions(lengths_B, 6).to(on)
         copy.decode(ids_BT[:, :6].to(on), places_BT, cache, 6)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from .. import masks
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
-MakeCache = Callable[[TransformerConfig, int, int, Tensor], Cache]
+MakeCache = Callable[[TransformerConfig, int, int, torch.device, torch.dtype], Cache]
 
 
 class AttentionKind(NamedTuple):

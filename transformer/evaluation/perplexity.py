@@ -45,7 +45,7 @@ class Likelihood(NamedTuple):
 def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     """Sum the likelihood over batches; the model must be in eval mode."""
     assert not model.training
-    device = model.embedding.weight.device
+    device = model.device
     nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
     for batch in batches:
         nats += batch_loss(model, batch.to(device))[1]

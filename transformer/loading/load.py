@@ -36,7 +36,7 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.model.embedding.weight.device
+        return self.model.device
 
     @property
     def target_tokenizer(self) -> Tokenizer:

@@ -66,5 +66,5 @@ def _differing_token(first: Tokenizer, other: Tokenizer) -> str | None:
 
 def check_rewinding(loaded: LoadedModel) -> None:
     """Raise ConfigError for a model whose cache cannot be truncated."""
-    make_cache, weight = ATTENTION[loaded.config.attention].cache, loaded.model.embedding.weight
-    make_cache(loaded.config, 1, 1, weight[:0]).truncate(0)
+    make_cache, model = ATTENTION[loaded.config.attention].cache, loaded.model
+    make_cache(loaded.config, 1, 1, model.device, model.dtype).truncate(0)

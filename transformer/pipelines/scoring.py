@@ -167,7 +167,7 @@ def score_batch(
     model: Transformer, texts: Sequence[tuple[Request, list[int]]], options: SearchOptions
 ) -> list[Hypothesis]:
     """Compute the log-probability of each target token in one forward pass."""
-    device = model.embedding.weight.device
+    device = model.device
     ids_BT = pad([[*request.prompt, *target] for request, target in texts], 0).to(device)
     lengths_B = torch.tensor([len(r.prompt) + len(t) - 1 for r, t in texts], device=device)
     positions_BT = padded_positions(lengths_B, ids_BT.size(1) - 1)  # the last token is not read

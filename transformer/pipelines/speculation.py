@@ -23,8 +23,7 @@ class Speculation:
         """Load the draft model, if any, on the device and with the dtype of the target model."""
         if self.draft is None:
             return None
-        dtype = target.model.embedding.weight.dtype
-        return load_model(self.draft, device=str(target.device), dtype=dtype)
+        return load_model(self.draft, device=str(target.device), dtype=target.model.dtype)
 
 
 def speculative_search(

@@ -66,7 +66,7 @@ class Trainer:
     def __init__(self, model: Transformer, data: Data, recipe: Recipe) -> None:
         training = recipe.training
         self.model, self.data, self.recipe = model, data, recipe
-        self.device = model.embedding.weight.device
+        self.device = model.device
         self.schedule = SCHEDULES[training.schedule]
         groups = parameter_groups(model, training.weight_decay)
         self.optimizer = OPTIMIZERS[training.optimizer](groups, training)

@@ -5,6 +5,7 @@ Shape suffixes: R rows, T tokens, D d_model.
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from ...cache import Buffers
@@ -13,8 +14,10 @@ from ...cache import Buffers
 class HiddenStates:
     """Token n of a row in slot n, as in StaticCache, whose verbs it has."""
 
-    def __init__(self, rows: int, slots: int, width: int, like: Tensor) -> None:
-        self._buffers = Buffers([like.new_zeros(rows, slots + 1, width)])
+    def __init__(
+        self, rows: int, slots: int, width: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._buffers = Buffers([torch.zeros(rows, slots + 1, width, device=device, dtype=dtype)])
         self._used = 0
 
     def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:

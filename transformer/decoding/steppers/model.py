@@ -60,7 +60,7 @@ class ModelStepper:
 
     def __init__(self, model: Transformer, *, keep_states: bool = False) -> None:
         self._model, self._keep = model, keep_states
-        self._device = model.embedding.weight.device
+        self._device = model.device
         self._memory: _Rows | None = None
         self._lengths: list[int] = []  # tokens that each row has read
 
@@ -87,8 +87,9 @@ class ModelStepper:
             cache = self._model.new_cache(rows, size, **self._sources(tasks))
             return _Rows(self._model, cache, None)
         cache = self._model.new_cache(rows, size + 1, **self._sources(tasks))
-        weight = self._model.embedding.weight
-        states = HiddenStates(rows, size + 1, self._model.config.d_model, weight)
+        states = HiddenStates(
+            rows, size + 1, self._model.config.d_model, self._device, self._model.dtype
+        )
         return _Rows(self._model, cache, states)
 
     def _tensor(self, values: Sequence[int]) -> Tensor:
