@@ -124,7 +124,7 @@ def windows(ids: np.ndarray, vocabulary: int, context: int, rows: int) -> Iterat
         with TokenWriter(Path(folder), vocab_size=vocabulary) as writer:
             writer.write([ids])
         store = TokenStore(Path(folder))
-        yield WindowData(store.ids, context=context, budget=context * rows, seed=1)
+        yield WindowData(store.ids, context=context, max_tokens=context * rows, seed=1)
 
 
 def trainer(

@@ -21,7 +21,7 @@ from transformer.data import (
     TokenWriter,
     WindowData,
 )
-from transformer.data.batches import cut
+from transformer.data.batches import cut_batches
 from transformer.training.trainer import Trainer
 
 BEGIN, END = 1, 2
@@ -35,7 +35,7 @@ def pair_data(tmp_path: Path):
     source, target = store(tmp_path / "s", rows, 100), store(tmp_path / "t", turned, 100)
 
     def make(seed: int = 7, budget: int = 64) -> PairData:
-        return PairData(source, target, begin=BEGIN, end=END, budget=budget, seed=seed)
+        return PairData(source, target, start_id=BEGIN, end_id=END, max_tokens=budget, seed=seed)
 
     return make
 
@@ -53,7 +53,7 @@ def test_rows_come_back_from_disk(tmp_path: Path, vocab_size: int) -> None:
 
 def test_a_pair_as_the_model_sees_it(tmp_path: Path) -> None:
     source, target = store(tmp_path / "s", [[5, 6], [7]]), store(tmp_path / "t", [[8], [9, 10]])
-    data = PairData(source, target, begin=BEGIN, end=END, budget=99, seed=0)
+    data = PairData(source, target, start_id=BEGIN, end_id=END, max_tokens=99, seed=0)
     (batch,) = data.in_order()
     assert batch.source_BS.tolist() == [[5, 6, END], [7, END, END]]
     assert batch.source_positions_BS.tolist() == [[0, 1, 2], [0, 1, -1]]
@@ -94,14 +94,18 @@ def test_no_batch_is_over_the_budget_unless_it_is_one_row(pair_data, budget: int
 
 def test_cutting_worked_by_hand() -> None:
     lengths = np.array([1, 1, 2, 3, 3])
-    assert cut(lengths, lengths, 4) == [0, 2, 3, 4, 5]
-    assert cut(lengths, lengths, 6) == [0, 3, 5]
-    assert cut(np.array([5, 1, 1]), np.array([1, 2, 2]), 4) == [0, 1, 3]  # the longer side counts
+    assert cut_batches(lengths, lengths, 4) == [0, 2, 3, 4, 5]
+    assert cut_batches(lengths, lengths, 6) == [0, 3, 5]
+    assert cut_batches(np.array([5, 1, 1]), np.array([1, 2, 2]), 4) == [
+        0,
+        1,
+        3,
+    ]  # the longer side counts
 
 
 def test_windows_predict_the_next_token_and_cover_the_text() -> None:
     ids = np.arange(50, dtype=np.uint16)
-    data = WindowData(ids, context=8, budget=16, seed=3)
+    data = WindowData(ids, context=8, max_tokens=16, seed=3)
     for number in range(2 * data.batches_per_epoch):
         batch = data.batch(number)
         assert batch.ids_BT.shape == (2, 8)
@@ -112,7 +116,7 @@ def test_windows_predict_the_next_token_and_cover_the_text() -> None:
 
 
 def test_windows_move_from_epoch_to_epoch() -> None:
-    data = WindowData(np.arange(103, dtype=np.uint16), context=10, budget=10, seed=3)
+    data = WindowData(np.arange(103, dtype=np.uint16), context=10, max_tokens=10, seed=3)
     starts = [
         {int(data.batch(epoch * data.batches_per_epoch + i).ids_BT[0, 0]) % 10 for i in range(3)}
         for epoch in range(6)
@@ -123,7 +127,7 @@ def test_windows_move_from_epoch_to_epoch() -> None:
 
 @pytest.mark.parametrize("length", [3, 9, 10, 11, 19, 21])
 def test_a_text_shorter_than_a_window_is_still_a_batch(length: int) -> None:
-    data = WindowData(np.arange(length, dtype=np.uint16), context=10, budget=100, seed=0)
+    data = WindowData(np.arange(length, dtype=np.uint16), context=10, max_tokens=100, seed=0)
     for step in range(5):
         batch = data.batch(step)
         assert batch.target_tokens == batch.ids_BT.numel() > 0
@@ -150,7 +154,12 @@ def test_rows_of_equal_length_change_places(tmp_path: Path) -> None:
     """All alike but for their order: an epoch's batches hold other rows than the next one's."""
     rows = [[5, 6, 7]] * 60
     data = PairData(
-        store(tmp_path / "s", rows), store(tmp_path / "t", rows), begin=1, end=2, budget=40, seed=1
+        store(tmp_path / "s", rows),
+        store(tmp_path / "t", rows),
+        start_id=1,
+        end_id=2,
+        max_tokens=40,
+        seed=1,
     )
     n = data.batches_per_epoch
     epochs = [{frozenset(data.batch(e * n + i).rows.tolist()) for i in range(n)} for e in (0, 1)]
@@ -158,7 +167,7 @@ def test_rows_of_equal_length_change_places(tmp_path: Path) -> None:
 
 
 def test_an_epoch_has_every_window_once_in_an_order_of_its_own() -> None:
-    data = WindowData(np.arange(203, dtype=np.uint16), context=10, budget=30, seed=3)
+    data = WindowData(np.arange(203, dtype=np.uint16), context=10, max_tokens=30, seed=3)
     orders = []
     for epoch in range(3):
         batches = [data.batch(epoch * data.batches_per_epoch + i) for i in range(6)]
@@ -168,13 +177,13 @@ def test_an_epoch_has_every_window_once_in_an_order_of_its_own() -> None:
         assert starts != sorted(starts)
         orders.append([start // 10 for start in starts])
     assert orders[0] != orders[1] != orders[2]
-    other = WindowData(np.arange(203, dtype=np.uint16), context=10, budget=30, seed=4)
+    other = WindowData(np.arange(203, dtype=np.uint16), context=10, max_tokens=30, seed=4)
     assert other.batch(0).rows.tolist() != data.batch(0).rows.tolist()
 
 
 @pytest.mark.parametrize("budget", [5, 10, 25, 64, 10_000])
 def test_windows_keep_the_budget_unless_one_is_larger(budget: int) -> None:
-    data = WindowData(np.arange(203, dtype=np.uint16), context=10, budget=budget, seed=3)
+    data = WindowData(np.arange(203, dtype=np.uint16), context=10, max_tokens=budget, seed=3)
     sizes = {data.batch(number).ids_BT.numel() for number in range(data.batches_per_epoch)}
     assert sizes == {max(10, min(budget, 190) // 10 * 10)}
 
@@ -236,7 +245,7 @@ class BrokenData(WindowData):
 
 
 def test_an_error_in_reading_ahead_comes_where_the_batch_is_needed() -> None:
-    data = BrokenData(np.arange(203, dtype=np.uint16), context=10, budget=30, seed=3)
+    data = BrokenData(np.arange(203, dtype=np.uint16), context=10, max_tokens=30, seed=3)
     loader = BatchLoader(data, accumulate=1, device=torch.device("cpu"))
     assert same(next(loader.step(0)[1]), data.batch(0))
     assert same(next(loader.step(1)[1]), data.batch(1))

@@ -25,7 +25,7 @@ LONG = 160  # a sliding window comes in blocks above 2 · 64 tokens
 def long_windows(_folder: Path) -> WindowData:
     """Running text for which attention in blocks pays."""
     ids = np.random.default_rng(1).integers(TOKENS.start, TOKENS.stop, 2000).astype(np.uint16)
-    return WindowData(ids, context=LONG, budget=2 * LONG, seed=3)
+    return WindowData(ids, context=LONG, max_tokens=2 * LONG, seed=3)
 
 
 def watched(data: Data, training: dict, *, steps: int = 3, **model: object) -> VirtualDevice:

@@ -29,7 +29,7 @@ Noise = dict[str, list[Tensor]]  # by module: what was dropped, call by call
 def windows(_folder: Path) -> WindowData:
     """Running text in batches of one shape, so that the noise of any two can be compared."""
     ids = np.random.default_rng(1).integers(TOKENS.start, TOKENS.stop, 2000).astype(np.uint16)
-    return WindowData(ids, context=16, budget=64, seed=3)
+    return WindowData(ids, context=16, max_tokens=64, seed=3)
 
 
 def pairs(folder: Path) -> PairData:
@@ -39,7 +39,7 @@ def pairs(folder: Path) -> PairData:
         with TokenWriter(folder / side, vocab_size=TOKENS.stop) as writer:
             writer.write(chance.choice(TOKENS, chance.integers(1, 9)).tolist() for _ in range(60))
     stores = [TokenStore(folder / side) for side in ("source", "target")]
-    return PairData(*stores, begin=1, end=2, budget=64, seed=3)
+    return PairData(*stores, start_id=1, end_id=2, max_tokens=64, seed=3)
 
 
 every_data = pytest.mark.parametrize("make", [windows, pairs])

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.models import VOCABULARY
 from transformer.data import Data, PairData, TokenStore, TokenWriter, WindowData
-from transformer.data.batches import Index
+from transformer.data.batches import IndexArray
 from transformer.training.events import Event
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
@@ -53,13 +53,13 @@ def pair_data(folder: Path, *, rows: int = 40, budget: int = 24, seed: int = 7) 
         for _ in range(2)
     ]
     source, target = (store(folder / name, side) for name, side in zip("st", sides, strict=True))
-    return PairData(source, target, begin=1, end=2, budget=budget, seed=seed)
+    return PairData(source, target, start_id=1, end_id=2, max_tokens=budget, seed=seed)
 
 
 class Ragged(WindowData):
     """Windows of which every other batch has but one, so that batches differ in tokens."""
 
-    def _starts(self, number: int) -> Index:
+    def _starts(self, number: int) -> IndexArray:
         starts = super()._starts(number)
         return starts[:1] if number % 2 else starts
 
@@ -73,7 +73,7 @@ def running_data(*, accumulate: int = 1) -> Data:
     chance = random.Random(3)
     ids = np.array([chance.randrange(VOCABULARY) for _ in range(150)], dtype=np.uint16)
     kind = Ragged if accumulate > 1 else WindowData
-    return kind(ids, context=6, budget=18, seed=7)
+    return kind(ids, context=6, max_tokens=18, seed=7)
 
 
 def recipe_of(objective: str = "translation", *, seed: int = 1, **training: Any) -> Recipe:

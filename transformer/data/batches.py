@@ -1,6 +1,6 @@
 """Batches: each a pure function of the data, a seed and the step.
 
-So resuming needs nothing but the step's number, and any number of readers see the same order.
+So resuming needs only the number of the step, and any number of readers see the same order.
 Shape suffixes: B batch, T target tokens, S source tokens, N tokens to predict.
 """
 
@@ -18,62 +18,62 @@ from torch import Tensor
 from ..masks import padded_positions
 from .store import Ids, TokenStore
 
-IGNORE = -100  # a target that is none: padding
+IGNORE = -100  # target of padding, which is not predicted
 
-Index = NDArray[np.int64]
-_SHOWN = 8  # rows of a batch that are named
+IndexArray = NDArray[np.int64]
+_MAX_NAMED_ROWS = 8  # of a batch, in messages
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What a model reads and what it should have written."""
+    """Ids that a model reads and the targets that it should predict."""
 
     ids_BT: Tensor
     targets_BT: Tensor  # IGNORE where there is nothing to predict
     predicted_N: Tensor | None  # flat indices of the targets in B·T; None: all are targets
     target_tokens: int
-    rows: Index  # which rows of the data these are
+    rows: IndexArray  # (B) indices of the rows of the data, or first tokens of windows
     source_BS: Tensor | None = None
     source_positions_BS: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device; from pinned memory without waiting for it."""
+        """Return the batch on a device; from pinned memory, copies run asynchronously."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pinned(self) -> "Batch":
-        """The same batch in memory from which a GPU copies by itself."""
+    def pin_memory(self) -> "Batch":
+        """Return the batch in pinned memory, from which a GPU copies asynchronously."""
         return self._map(Tensor.pin_memory)
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         tensors = {name: v for name, v in vars(self).items() if isinstance(v, Tensor)}
-        changed: dict[str, Any] = {name: change(tensor) for name, tensor in tensors.items()}
+        changed: dict[str, Any] = {name: function(tensor) for name, tensor in tensors.items()}
         return replace(self, **changed)
 
 
 class Data(Protocol):
-    """Training or validation data that a loop can draw from, in several threads at once."""
+    """Training or validation data in batches; safe to read from several threads."""
 
     batches_per_epoch: int
 
     def batch(self, number: int) -> Batch:
-        """Batch `number` of an endless shuffled sequence."""
+        """Return batch `number` of an endless shuffled sequence."""
         ...
 
     def target_tokens(self, number: int) -> int:
-        """Count the tokens that batch `number` has to predict, without making it."""
+        """Count the targets of batch `number` without making it."""
         ...
 
     def describe(self, number: int) -> str:
-        """Say which of the data are in batch `number`."""
+        """Name the data in batch `number`, for messages."""
         ...
 
     def in_order(self) -> Iterator[Batch]:
-        """All the data once, in a fixed order."""
+        """Yield all the data once, in a fixed order."""
         ...
 
 
 def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Rows of ids as one tensor (B, longest), padded on the right."""
+    """Return rows of ids as one tensor (B, longest), padded on the right with `value`."""
     longest = max(len(row) for row in rows)
     padded = np.full((len(rows), longest), value, dtype=np.int64)
     for number, row in enumerate(rows):
@@ -82,56 +82,66 @@ def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
 
 
 def pad_rows(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows of ids as one tensor (B, longest), and where each token stands, -1 for padding."""
+    """Return rows of ids as a tensor (B, longest) and the positions of tokens, -1 for padding."""
     ids_BT = pad(rows, 0).to(device)
     lengths_B = torch.tensor([len(row) for row in rows], device=device)
     return ids_BT, padded_positions(lengths_B, ids_BT.size(1))
 
 
-def cut(source_lengths: Index, target_lengths: Index, budget: int) -> list[int]:
-    """Where to cut sorted rows into batches of `rows x longest side <= budget`; at least one row.
+def cut_batches(
+    source_lengths: IndexArray, target_lengths: IndexArray, max_tokens: int
+) -> list[int]:
+    """Return the borders of batches of sorted rows, of `rows x longest side <= max_tokens`.
 
-    >>> cut(np.array([1, 2, 3]), np.array([2, 2, 2]), 4)
+    A batch has at least one row, however long.
+
+    >>> cut_batches(np.array([1, 2, 3]), np.array([2, 2, 2]), 4)
     [0, 2, 3]
     """
     cuts, longest = [0], 0
     for row, length in enumerate(np.maximum(source_lengths, target_lengths).tolist()):
         longest = max(longest, length)
-        if row > cuts[-1] and (row + 1 - cuts[-1]) * longest > budget:
+        if row > cuts[-1] and (row + 1 - cuts[-1]) * longest > max_tokens:
             cuts.append(row)
             longest = length
     return [*cuts, len(source_lengths)]
 
 
-def gather(ids: Ids, starts: Index, lengths: Index, fill: int) -> tuple[Index, NDArray[np.bool_]]:
-    """Cut pieces out of a flat array into one of (B, longest), and say where they are in it.
+def gather_rows(
+    ids: Ids, starts: IndexArray, lengths: IndexArray, fill: int
+) -> tuple[IndexArray, NDArray[np.bool_]]:
+    """Return pieces of a flat array as one of (B, longest), and the mask of what is not `fill`.
 
-    >>> gather(np.array([5, 6, 7]), np.array([1, 0]), np.array([2, 1]), 0)[0].tolist()
+    >>> gather_rows(np.array([5, 6, 7]), np.array([1, 0]), np.array([2, 1]), 0)[0].tolist()
     [[6, 7], [5, 0]]
     """
-    places = np.arange(lengths.max(initial=0))
-    inside, where = places < lengths[:, None], starts[:, None] + places
-    if inside.all():
-        return np.asarray(ids).take(where).astype(np.int64), inside
-    rows = np.full(inside.shape, fill, dtype=np.int64)
-    rows[inside] = np.asarray(ids).take(where[inside])
-    return rows, inside
+    columns = np.arange(lengths.max(initial=0))
+    mask, indices = columns < lengths[:, None], starts[:, None] + columns
+    if mask.all():
+        return np.asarray(ids).take(indices).astype(np.int64), mask
+    rows = np.full(mask.shape, fill, dtype=np.int64)
+    rows[mask] = np.asarray(ids).take(indices[mask])
+    return rows, mask
 
 
-def _where(inside: NDArray[np.bool_]) -> Tensor | None:
-    """Return flat indices of what is inside; None where that is everything."""
-    return None if inside.all() else torch.from_numpy(np.flatnonzero(inside))
+def _flat_indices(mask: NDArray[np.bool_]) -> Tensor | None:
+    """Return the flat indices of what is True; None if all are."""
+    return None if mask.all() else torch.from_numpy(np.flatnonzero(mask))
 
 
-def _shown(rows: Index) -> str:
-    return ", ".join(f"{row:,}" for row in rows[:_SHOWN]) + (" …" if len(rows) > _SHOWN else "")
+def _format_rows(rows: IndexArray) -> str:
+    """List the first indices of rows."""
+    return ", ".join(f"{row:,}" for row in rows[:_MAX_NAMED_ROWS]) + (
+        " …" if len(rows) > _MAX_NAMED_ROWS else ""
+    )
 
 
 class PairData:
-    """Source and target rows, batched by a budget of padded tokens among rows of like length.
+    """Pairs of source and target rows in batches of similar length.
 
-    Every epoch sorts the rows by length anew with random order among equals. The sorted lengths
-    are the same each time, so the cuts are made once and an epoch always has as many batches.
+    A batch has at most `max_tokens` tokens, padding included: rows times the longest side. Every
+    epoch sorts the rows by length, in random order among equals, and shuffles the batches. The
+    sorted lengths are the same each time, so batches are cut once and an epoch always has as many.
     """
 
     def __init__(
@@ -139,18 +149,20 @@ class PairData:
         source: TokenStore,
         target: TokenStore,
         *,
-        begin: int,
-        end: int,
-        budget: int,
+        start_id: int,
+        end_id: int,
+        max_tokens: int,
         seed: int,
     ) -> None:
         self.source, self.target = source, target
-        self.begin, self.end, self.seed = begin, end, seed
+        self.start_id, self.end_id, self.seed = start_id, end_id, seed
         self._source_lengths, self._target_lengths = source.lengths() + 1, target.lengths() + 1
         order = np.lexsort((self._source_lengths, self._target_lengths))
-        self._cuts = cut(self._source_lengths[order], self._target_lengths[order], budget)
+        self._cuts = cut_batches(
+            self._source_lengths[order], self._target_lengths[order], max_tokens
+        )
         self.batches_per_epoch = len(self._cuts) - 1
-        self._epoch = lru_cache(maxsize=2)(self._shuffle)  # a step may end in the next one
+        self._epoch = lru_cache(maxsize=2)(self._shuffle)  # a step may end in the next epoch
 
     def batch(self, number: int) -> Batch:
         """See Data."""
@@ -162,7 +174,7 @@ class PairData:
 
     def describe(self, number: int) -> str:
         """See Data."""
-        return f"kept pairs {_shown(self._rows(number))}"
+        return f"kept pairs {_format_rows(self._rows(number))}"
 
     def in_order(self) -> Iterator[Batch]:
         """See Data."""
@@ -170,32 +182,34 @@ class PairData:
         for first, last in pairwise(self._cuts):
             yield self._make(order[first:last])
 
-    def _rows(self, number: int) -> Index:
-        epoch, place = divmod(number, self.batches_per_epoch)
+    def _rows(self, number: int) -> IndexArray:
+        """Return the indices of the rows of batch `number`."""
+        epoch, index = divmod(number, self.batches_per_epoch)
         order, batches = self._epoch(epoch)
-        chosen = int(batches[place])
-        return order[self._cuts[chosen] : self._cuts[chosen + 1]]
+        batch = int(batches[index])
+        return order[self._cuts[batch] : self._cuts[batch + 1]]
 
-    def _shuffle(self, epoch: int) -> tuple[Index, Index]:
+    def _shuffle(self, epoch: int) -> tuple[IndexArray, IndexArray]:
+        """Return the sorted order of an epoch's rows and the order of its batches."""
         generator = np.random.default_rng([self.seed, epoch])
         ties = generator.permutation(len(self.source))
         order = np.lexsort((ties, self._source_lengths, self._target_lengths))
         return order, generator.permutation(self.batches_per_epoch)
 
-    def _make(self, rows: Index) -> Batch:
+    def _make(self, rows: IndexArray) -> Batch:
         source_lengths, target_lengths = self._source_lengths[rows], self._target_lengths[rows]
-        # what follows a row is the end token, which is what padding is filled with
-        source_BS, read_BS = self._gather(self.source, rows, source_lengths)
-        ids_BT, real_BT = self._gather(self.target, rows, target_lengths)
-        targets_BT = np.where(real_BT, ids_BT, IGNORE)
+        # the end token follows each row and also fills the padding
+        source_BS, source_mask_BS = self._gather(self.source, rows, source_lengths)
+        ids_BT, target_mask_BT = self._gather(self.target, rows, target_lengths)
+        targets_BT = np.where(target_mask_BT, ids_BT, IGNORE)
         ids_BT = np.roll(ids_BT, 1, axis=1)
-        ids_BT[:, 0] = self.begin
-        padded = not read_BS.all()
-        positions_BS = np.where(read_BS, np.arange(read_BS.shape[1]), -1)
+        ids_BT[:, 0] = self.start_id
+        padded = not source_mask_BS.all()
+        positions_BS = np.where(source_mask_BS, np.arange(source_mask_BS.shape[1]), -1)
         return Batch(
             ids_BT=torch.from_numpy(ids_BT),
             targets_BT=torch.from_numpy(targets_BT),
-            predicted_N=_where(real_BT),
+            predicted_N=_flat_indices(target_mask_BT),
             target_tokens=int(target_lengths.sum()),
             rows=rows,
             source_BS=torch.from_numpy(source_BS),
@@ -203,26 +217,27 @@ class PairData:
         )
 
     def _gather(
-        self, store: TokenStore, rows: Index, lengths: Index
-    ) -> tuple[Index, NDArray[np.bool_]]:
-        """Gather rows with the end token after each, which is counted in their lengths."""
-        ids_BT, _ = gather(store.ids, store.offsets[rows], lengths - 1, self.end)
-        ids_BT = np.pad(ids_BT, ((0, 0), (0, 1)), constant_values=self.end)
+        self, store: TokenStore, rows: IndexArray, lengths: IndexArray
+    ) -> tuple[IndexArray, NDArray[np.bool_]]:
+        """Gather rows, each followed by the end token, which `lengths` count, and their mask."""
+        ids_BT, _ = gather_rows(store.ids, store.offsets[rows], lengths - 1, self.end_id)
+        ids_BT = np.pad(ids_BT, ((0, 0), (0, 1)), constant_values=self.end_id)
         return ids_BT, np.arange(ids_BT.shape[1]) < lengths[:, None]
 
 
 class WindowData:
     """A stream of ids in windows of `context` tokens, packed without padding.
 
-    Every epoch shifts the windows' borders and shuffles their order.
+    A batch has at most `max_tokens` tokens, or one window. Every epoch shifts the windows' borders
+    and shuffles their order.
     """
 
-    def __init__(self, ids: Ids, *, context: int, budget: int, seed: int) -> None:
+    def __init__(self, ids: Ids, *, context: int, max_tokens: int, seed: int) -> None:
         self.ids, self.seed = ids, seed
         self.context = min(context, len(self.ids) - 1)
         self._windows = max(1, (len(self.ids) - 1) // self.context - 1)
-        self._in_batch = min(max(1, budget // self.context), self._windows)
-        self.batches_per_epoch = self._windows // self._in_batch
+        self._windows_per_batch = min(max(1, max_tokens // self.context), self._windows)
+        self.batches_per_epoch = self._windows // self._windows_per_batch
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
     def batch(self, number: int) -> Batch:
@@ -232,36 +247,40 @@ class WindowData:
     def target_tokens(self, number: int) -> int:
         """See Data."""
         del number
-        return self._in_batch * self.context
+        return self._windows_per_batch * self.context
 
     def describe(self, number: int) -> str:
         """See Data."""
-        return f"windows at tokens {_shown(self._starts(number))}"
+        return f"windows at tokens {_format_rows(self._starts(number))}"
 
     def in_order(self) -> Iterator[Batch]:
-        """See Data. Each token but the first is predicted exactly once."""
+        """See Data. Each token except the first is predicted exactly once."""
         starts = np.arange(0, len(self.ids) - 1, self.context)
-        for place in range(0, len(starts), self._in_batch):
-            yield self._make(starts[place : place + self._in_batch])
+        for start in range(0, len(starts), self._windows_per_batch):
+            yield self._make(starts[start : start + self._windows_per_batch])
 
-    def _starts(self, number: int) -> Index:
-        epoch, place = divmod(number, self.batches_per_epoch)
-        return self._epoch(epoch)[place * self._in_batch : (place + 1) * self._in_batch]
+    def _starts(self, number: int) -> IndexArray:
+        """Return the first tokens of the windows of batch `number`."""
+        epoch, index = divmod(number, self.batches_per_epoch)
+        return self._epoch(epoch)[
+            index * self._windows_per_batch : (index + 1) * self._windows_per_batch
+        ]
 
-    def _shuffle(self, epoch: int) -> Index:
+    def _shuffle(self, epoch: int) -> IndexArray:
+        """Return the first tokens of an epoch's windows, in its order."""
         generator = np.random.default_rng([self.seed, epoch])
         room = len(self.ids) - 1 - self._windows * self.context
         shift = generator.integers(0, min(room, self.context) + 1)
         return shift + self.context * generator.permutation(self._windows)
 
-    def _make(self, starts: Index) -> Batch:
+    def _make(self, starts: IndexArray) -> Batch:
         lengths = np.minimum(self.context, len(self.ids) - 1 - starts)
-        ids_BT, real_BT = gather(self.ids, starts, lengths, 0)
-        targets_BT, _ = gather(self.ids, starts + 1, lengths, IGNORE)
+        ids_BT, mask_BT = gather_rows(self.ids, starts, lengths, 0)
+        targets_BT, _ = gather_rows(self.ids, starts + 1, lengths, IGNORE)
         return Batch(
             ids_BT=torch.from_numpy(ids_BT),
             targets_BT=torch.from_numpy(targets_BT),
-            predicted_N=_where(real_BT),
+            predicted_N=_flat_indices(mask_BT),
             target_tokens=int(lengths.sum()),
             rows=starts,
         )

@@ -1,4 +1,4 @@
-"""Micro-batches of one step after another, made by a thread ahead of their use."""
+"""A loader of micro-batches, which a thread makes ahead of their use."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,55 +8,60 @@ import torch
 
 from .batches import Batch, Data
 
-_AHEAD = 3  # batches that are made or waiting, whichever of them the step is at
+_MAX_AHEAD = 3  # batches that are being made or wait to be used
 
 
 def pins_memory(device: torch.device) -> bool:
-    """Return True for a CUDA device, where CUDA's runtime is there to pin memory: what only stands
-    in for one, as in tests, has none."""
+    """Return True for a CUDA device whose runtime is initialized and can pin memory.
+
+    A stand-in for such a device, as in tests, has no runtime.
+    """
     ready: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return ready and device.type == "cuda"
 
 
 class BatchLoader:
-    """The micro-batches of training steps, in order, each on its device when it is asked for.
+    """The micro-batches of training steps in order, each moved to the device when it is taken.
 
-    They are pure functions of their numbers, so reading ahead changes no result. No more than a few
-    batches are in memory, however many a step has.
+    Batches are pure functions of their numbers, so reading ahead changes no result. Only a few are
+    in memory, however many a step has.
     """
 
     def __init__(self, data: Data, *, accumulate: int, device: torch.device) -> None:
         self._data, self._accumulate, self._device = data, accumulate, device
-        self._pin = pins_memory(device)
+        self._pins_memory = pins_memory(device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._waiting: deque[Future[tuple[int, Batch]]] = deque()
-        self._next = 0  # the number of the batch that comes next
+        self._pending: deque[Future[tuple[int, Batch]]] = deque()
+        self._next = 0  # number of the batch that is taken next
 
     def step(self, number: int) -> tuple[int, Iterator[Batch]]:
-        """Return the target tokens of all of a step's batches together, and the batches. Steps
-        count from 0."""
+        """Return the number of target tokens of a step's batches together, and the batches.
+
+        Steps count from 0.
+        """
         first = number * self._accumulate
-        if first != self._next:  # a new run, or one that is resumed
-            self._waiting.clear()
+        if first != self._next:  # a new or a resumed run
+            self._pending.clear()
             self._next = first
         self._read_ahead()
-        tokens, _ = self._waiting[0].result()
-        return tokens, (self._take() for _ in range(self._accumulate))
+        tokens, _ = self._pending[0].result()
+        return tokens, (self._next_batch() for _ in range(self._accumulate))
 
-    def _take(self) -> Batch:
-        _, batch = self._waiting.popleft().result()
+    def _next_batch(self) -> Batch:
+        """Take the next batch and have another made."""
+        _, batch = self._pending.popleft().result()
         self._next += 1
         self._read_ahead()
         return batch.to(self._device)
 
     def _read_ahead(self) -> None:
-        while len(self._waiting) < _AHEAD:
-            number = self._next + len(self._waiting)
-            self._waiting.append(self._thread.submit(self._make, number))
+        while len(self._pending) < _MAX_AHEAD:
+            number = self._next + len(self._pending)
+            self._pending.append(self._thread.submit(self._make_batch, number))
 
-    def _make(self, number: int) -> tuple[int, Batch]:
-        """Make a batch, and count its step's tokens where it is the first of a step."""
+    def _make_batch(self, number: int) -> tuple[int, Batch]:
+        """Make a batch; for the first of a step, also count the step's target tokens."""
         step = range(number, number + self._accumulate) if number % self._accumulate == 0 else ()
         tokens = sum(self._data.target_tokens(each) for each in step)
         batch = self._data.batch(number)
-        return tokens, batch.pinned() if self._pin else batch
+        return tokens, batch.pin_memory() if self._pins_memory else batch

@@ -11,7 +11,7 @@ Ids = NDArray[np.uint32] | NDArray[np.uint16]
 
 
 class TokenWriter:
-    """Writes rows of ids one after another; nothing is kept in memory."""
+    """Writer of rows of ids, one after another; nothing is kept in memory."""
 
     def __init__(self, folder: Path, *, vocab_size: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ class TokenWriter:
 
 
 class TokenStore:
-    """Rows of ids as written by TokenWriter. Pages are read when touched."""
+    """Rows of ids that a TokenWriter wrote, memory-mapped."""
 
     def __init__(self, folder: Path) -> None:
         (path,) = folder.glob("ids.*")
@@ -56,11 +56,12 @@ class TokenStore:
         return self.ids[self.offsets[row] : self.offsets[row + 1]]
 
     def lengths(self) -> NDArray[np.int64]:
-        """The number of ids in each row."""
+        """Return the number of ids in each row."""
         return np.diff(self.offsets)
 
 
 def _map(path: Path, dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
+    """Map a file; an empty one, which cannot be mapped, becomes an empty array."""
     if path.stat().st_size == 0:
         return np.empty(0, dtype=dtype)
     return np.memmap(path, dtype=dtype, mode="r")

@@ -78,7 +78,9 @@ def text_likelihood(
         ids = TokenStore(Path(folder)).ids
         if len(ids) < 2:
             raise CorpusError("there is no text to evaluate on")
-        data = WindowData(ids, context=loaded.config.max_positions, budget=_BATCH_TOKENS, seed=0)
+        data = WindowData(
+            ids, context=loaded.config.max_positions, max_tokens=_BATCH_TOKENS, seed=0
+        )
         total = likelihood(loaded.model, data.in_order())
         require_finite(torch.tensor(total.nats))
         return total, text_bytes

@@ -148,9 +148,9 @@ class Translation:
         return PairData(
             source,
             target,
-            begin=tokenizer.require_role("begin"),
-            end=tokenizer.require_role("end"),
-            budget=recipe.training.batch_tokens,
+            start_id=tokenizer.require_role("begin"),
+            end_id=tokenizer.require_role("end"),
+            max_tokens=recipe.training.batch_tokens,
             seed=recipe.seed,
         )
 
@@ -230,7 +230,7 @@ class LanguageModel:
         if len(store.ids) < 3:
             raise CorpusError(f"the {part} text has {len(store.ids)} tokens; at least 3 are needed")
         return WindowData(
-            store.ids, context=training.context, budget=training.batch_tokens, seed=recipe.seed
+            store.ids, context=training.context, max_tokens=training.batch_tokens, seed=recipe.seed
         )
 
     def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
