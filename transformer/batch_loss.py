@@ -13,7 +13,7 @@ from .model import Transformer
 def batch_loss(
     model: Transformer, batch: Batch, *, smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Sum the label-smoothed loss (with gradients) and the plain loss over a batch's targets."""
+    """Return sums over the targets, in nats: the smoothed loss, with gradients, and the NLL."""
     hidden_BTD = model.hidden(
         batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
     )

@@ -1,4 +1,4 @@
-"""Cross-entropy with label smoothing, without ever holding all logits.
+"""Cross-entropy with label smoothing, computed in chunks so that not all logits are held.
 
 `loss = (1-ε)·(-log p_target) + ε·mean_v(-log p_v)`; arXiv 1512.00567 §7, as in 1706.03762 §5.4.
 Shape suffixes: N predicted tokens, C a chunk of them, D d_model, V vocabulary.
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 # Logits held at once. CPU: 8 MiB in float32, the fastest of 2^20 … 2^24 measured; elsewhere 2^27,
-# for a GPU wants few large products.
-CHUNK_NUMBERS = {"cpu": 1 << 21}
+# as a GPU is faster with few large products.
+CHUNK_LOGITS = {"cpu": 1 << 21}
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
-    """Project, normalise and differentiate chunk by chunk in one go.
+    """Projection, log-softmax, loss and gradients, chunk by chunk in the forward pass.
 
-    The gradients are ready when the forward pass ends, so logits are computed once and never kept.
+    So logits are computed once and never kept for the backward pass.
     """
 
     @staticmethod
@@ -32,36 +32,36 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         vocabulary = weight_VD.size(0)
         d_features = torch.empty_like(features_ND)
-        exact = torch.promote_types(features_ND.dtype, torch.float32)
-        d_weight = torch.zeros_like(weight_VD, dtype=exact)
-        d_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=exact)
-        plain, spread = features_ND.new_zeros(2, dtype=exact).unbind()
+        sum_dtype = torch.promote_types(features_ND.dtype, torch.float32)
+        d_weight = torch.zeros_like(weight_VD, dtype=sum_dtype)
+        d_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=sum_dtype)
+        nll, uniform_loss = features_ND.new_zeros(2, dtype=sum_dtype).unbind()
         weight = weight_VD.to(features_ND.dtype)
-        size = max(1, CHUNK_NUMBERS.get(features_ND.device.type, 1 << 27) // vocabulary)
+        size = max(1, CHUNK_LOGITS.get(features_ND.device.type, 1 << 27) // vocabulary)
         for start in range(0, len(targets_N), size):
-            part = slice(start, start + size)
-            x_CD, targets_C1 = features_ND[part], targets_N[part, None]
-            logits_CV = (x_CD @ weight.T).to(exact)
+            chunk = slice(start, start + size)
+            x_CD, targets_C1 = features_ND[chunk], targets_N[chunk, None]
+            logits_CV = (x_CD @ weight.T).to(sum_dtype)
             if bias_V is not None:
                 logits_CV += bias_V
-            log_p_CV = logits_CV.log_softmax(dim=-1)
-            plain -= log_p_CV.gather(1, targets_C1).sum()
+            log_probs_CV = logits_CV.log_softmax(dim=-1)
+            nll -= log_probs_CV.gather(1, targets_C1).sum()
             if smoothing:
-                spread -= log_p_CV.sum() / vocabulary
+                uniform_loss -= log_probs_CV.sum() / vocabulary
             if not differentiate:
                 continue
-            d_CV = log_p_CV.exp_()  # p, then p less the smoothed target
+            d_logits_CV = log_probs_CV.exp_()  # probs, then probs - smoothed target
             if smoothing:
-                d_CV -= smoothing / vocabulary
-            hit_C1 = torch.full_like(targets_C1, smoothing - 1, dtype=d_CV.dtype)
-            d_CV.scatter_add_(1, targets_C1, hit_C1)
+                d_logits_CV -= smoothing / vocabulary
+            target_grad_C1 = torch.full_like(targets_C1, smoothing - 1, dtype=d_logits_CV.dtype)
+            d_logits_CV.scatter_add_(1, targets_C1, target_grad_C1)
             if d_bias is not None:
-                d_bias += d_CV.sum(dim=0)
-            d_CV = d_CV.to(features_ND.dtype)
-            d_features[part] = d_CV @ weight
-            d_weight += d_CV.T @ x_CD
+                d_bias += d_logits_CV.sum(dim=0)
+            d_logits_CV = d_logits_CV.to(features_ND.dtype)
+            d_features[chunk] = d_logits_CV @ weight
+            d_weight += d_logits_CV.T @ x_CD
         ctx.save_for_backward(d_features, d_weight, d_bias)
-        return (1 - smoothing) * plain + smoothing * spread, plain
+        return (1 - smoothing) * nll + smoothing * uniform_loss, nll
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor, _plain: Tensor) -> tuple[Tensor | None, ...]:
@@ -78,17 +78,17 @@ def projected_cross_entropy(
     *,
     smoothing: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Sums over N of the smoothed loss, which has gradients, and of the plain one, which has none.
+    """Return sums over N of the smoothed loss, which has gradients, and of the NLL, without any.
 
-    The matrix products run in the dtype that autocast asks for, everything else in float32, or in
-    float64 where features are.
+    Matrix products run in autocast's dtype, where it is on; everything else in float32, or in
+    float64 if the features are float64.
     """
     device = features_ND.device.type
     differentiate = torch.is_grad_enabled()
     if torch.is_autocast_enabled(device):
         features_ND = features_ND.to(torch.get_autocast_dtype(device))
     with torch.autocast(device, enabled=False):
-        loss, plain = _ProjectedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        loss, nll = _ProjectedCrossEntropy.apply(  # type: ignore[no-untyped-call]
             features_ND, weight_VD, bias_V, targets_N, smoothing, differentiate
         )
-    return loss, plain.detach()
+    return loss, nll.detach()

@@ -13,7 +13,7 @@ from transformer.losses import projected_cross_entropy
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("biased", [False, True])
 def test_loss_and_gradients_equal_torchs(smoothing, biased, monkeypatch) -> None:
-    monkeypatch.setitem(losses.CHUNK_NUMBERS, "cpu", 64)  # several chunks, the last one short
+    monkeypatch.setitem(losses.CHUNK_LOGITS, "cpu", 64)  # several chunks, the last one short
     x, w = torch.randn(23, 8, requires_grad=True), torch.randn(11, 8, requires_grad=True)
     b = torch.randn(11, requires_grad=True) if biased else None
     leaves = [x, w] if b is None else [x, w, b]
