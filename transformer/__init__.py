@@ -1,4 +1,4 @@
-"""The network and what is done with it: `from transformer import Transformer`."""
+"""The Transformer, its training and its decoding: `from transformer import Transformer`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ limit_kernel_caches()
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch only when it is asked for, so that the rest starts at once."""
+    """Import what needs torch on first access, so that the rest starts at once."""
     if name == "Transformer":
         from .model import Transformer  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""TransformerConfig: everything that fixes the network, as data. Imports no torch."""
+"""TransformerConfig: the architecture of a network, as data. Imports no torch."""
 
 import math
 from collections.abc import Collection
@@ -15,7 +15,7 @@ Shape = Literal["encoder", "decoder", "encoder-decoder"]
 
 
 class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How rotary frequencies are stretched beyond the trained context.
+    """Scaling of rotary frequencies beyond the trained context.
 
     `linear` divides every position by `factor` (arXiv 2306.15595). `llama3` divides only the
     slow frequencies, with a ramp between the two wavelengths `original_context / low` and
@@ -39,9 +39,9 @@ class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Transformer (arXiv 1706.03762), in any of its three shapes.
 
-    Names such as `positions` or `norm` are entries of the tables POSITIONS, NORMS, FEEDFORWARDS,
-    ATTENTION, HEADS and INITIALIZATIONS, which check them when a model is built; the numbers are
-    checked here.
+    Names such as `positions` or `norm` are entries of the registries POSITIONS, NORMS, RESIDUALS,
+    FEEDFORWARDS, ATTENTION, HEADS and INITIALIZATIONS, which check them when a model is built.
+    Numbers are checked here: raises ConfigError.
     """
 
     shape: Shape
@@ -56,7 +56,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     positions: str = "sinusoidal"
     max_positions: int = 1024  # the longest sequence, in tokens
-    position_offset: int = 0  # learned, sinusoidal: where position 0 stands in the table
+    position_offset: int = 0  # learned, sinusoidal: the row of position 0 in the table
     rotary_base: float = 10_000.0
     rotary_scaling: RotaryScaling | None = None
     relative_buckets: int = 32
@@ -73,13 +73,13 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     norm_placement: str = "post"
     final_norm: bool = False  # a norm after the last layer of each stack
     bias: bool = True  # in the linear maps of the feed-forward, and of attention
-    attention_bias: bool | None = None  # of attention alone; None: as the feed-forward's
+    attention_bias: bool | None = None  # in those of attention; None: as `bias`
 
     embedding_scale: bool = True  # multiply token embeddings by √d_model
     embedding_norm: bool = False
     token_types: int = 0  # BERT's segment embeddings
     share_embeddings: bool = True  # one matrix for source and target
-    source_vocab_size: int | None = None  # not shared: the source's; None: vocab_size
+    source_vocab_size: int | None = None  # of the source, where not shared; None: vocab_size
     tie_output: bool = True  # the output projection is the (target) embedding
     output_scale: float = 1.0  # multiplies the features before the projection (T5: d_model^-½)
     output_bias: bool = False
@@ -101,37 +101,37 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     @property
     def has_encoder(self) -> bool:
-        """Whether there is a stack that reads a whole text in both directions."""
+        """True if there is an encoder, which attends in both directions."""
         return self.shape != "decoder"
 
     @property
     def has_decoder(self) -> bool:
-        """Whether there is a stack that writes from left to right."""
+        """True if there is a decoder, which attends to earlier positions."""
         return self.shape != "encoder"
 
     @property
     def head_width(self) -> int:
-        """Width of one attention head, d_k."""
+        """Width of an attention head, d_k."""
         return self.d_head or self.d_model // self.heads
 
     @property
     def key_value_heads(self) -> int:
-        """Heads of keys and values; `heads` unless grouped."""
+        """Number of heads of keys and values; `heads` unless grouped."""
         return self.kv_heads or self.heads
 
     @property
     def has_attention_bias(self) -> bool:
-        """Whether attention's linear maps have a bias."""
+        """True if attention's linear maps have a bias."""
         return self.bias if self.attention_bias is None else self.attention_bias
 
     @property
     def source_vocabulary(self) -> int:
-        """Tokens that an encoder-decoder's encoder knows."""
+        """Size of the vocabulary of an encoder-decoder's encoder."""
         return self.source_vocab_size or self.vocab_size
 
     @property
     def scale(self) -> float:
-        """What query-key products are multiplied by."""
+        """Factor of query-key products."""
         return self.attention_scale or 1.0 / math.sqrt(self.head_width)
 
     def _check_sizes(self) -> None:
@@ -187,7 +187,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 def _check_numbers(fields: msgspec.Struct) -> None:
-    """Refuse what no network has, before anything is multiplied with it."""
+    """Raise ConfigError for a number too large for any network, or NaN."""
     for name, value in msgspec.structs.asdict(fields).items():
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise ConfigError(f"{name} is {value}; no number may be above {_LARGEST:,}")
@@ -196,10 +196,10 @@ def _check_numbers(fields: msgspec.Struct) -> None:
 def require_known_fields(
     config: TransformerConfig, known: Collection[str], *, refusal: str
 ) -> None:
-    """Raise ConfigError for a field that is outside `known` and has not its default.
+    """Raise ConfigError, with `refusal`, for a field outside `known` that is not its default.
 
-    What rewrites networks lists the fields that it was written for, so that a later one, which it
-    would pass over, is refused.
+    Code that rewrites networks lists the fields that it was written for, so that a field added
+    later is refused instead of ignored.
     """
     for field in msgspec.structs.fields(config):
         value = getattr(config, field.name)
@@ -210,7 +210,7 @@ def require_known_fields(
 def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
     """Build a configuration from a mapping, as read from JSON or a recipe.
 
-    Raises ConfigError that names the field and what is wrong with it.
+    Raises a ConfigError that names the field and what is wrong with it.
     """
     known = [field.name for field in msgspec.structs.fields(TransformerConfig)]
     for name in fields:
@@ -224,6 +224,6 @@ def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
 
 
 def config_to_fields(config: TransformerConfig) -> dict[str, Any]:
-    """All fields as plain JSON values."""
+    """Return all fields as plain JSON values."""
     fields: dict[str, Any] = msgspec.to_builtins(config)
     return fields

@@ -1,4 +1,4 @@
-"""Dropout: a part of the numbers becomes zero, the rest is scaled up to match; JMLR 15 (2014)."""
+"""Dropout; Srivastava et al., JMLR 15 (2014)."""
 
 import torch
 from torch import Tensor, nn
@@ -6,18 +6,21 @@ from torch.nn import functional as F
 
 
 class Dropout(nn.Module):
-    """`x · keep / (1 - p)`. On a CPU, where torch draws one number at a time, 16 random bits decide
-    on each value, so p is rounded to 1/65536; measured four times as fast, forward and back."""
+    """`x · keep / (1 - p)` in training, x in evaluation.
+
+    On a CPU torch draws one number at a time; here 16 random bits decide on each value, so p is
+    rounded to 1/65536. Measured four times as fast, forward and backward.
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape; the same shape."""
+        """Apply dropout to a tensor of any shape."""
         if not self.training or self.p == 0.0:
             return x
-        if x.device.type != "cpu" or torch.compiler.is_compiling():  # whose noise is fused
+        if x.device.type != "cpu" or torch.compiler.is_compiling():  # fused there
             return F.dropout(x, self.p)
         dropped = round(self.p * (1 << 16))
         keep = _random_int16(x.numel()).view(x.shape) >= dropped - (1 << 15)
@@ -25,6 +28,6 @@ class Dropout(nn.Module):
 
 
 def _random_int16(count: int) -> Tensor:
-    """Uniform over all 2^16 values, from torch's seeded generator, four to a draw."""
+    """Draw numbers uniform over all 2^16 values, four to a draw of torch's seeded generator."""
     words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
     return words.view(torch.int16)[:count]

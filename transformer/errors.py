@@ -1,4 +1,4 @@
-"""The errors of this package: mistakes that are the user's, each with the program's exit code.
+"""Errors of this package that are the user's to fix, each with the program's exit code.
 
 ValueError
 ├── UnknownNameError          2   a name that no registry, recipe or option knows
@@ -41,7 +41,7 @@ class DivergedError(ConfigError):
 
 
 class LineError(ValueError):
-    """A line that cannot be answered. Only this line fails."""
+    """A line that cannot be answered; the lines after it still are."""
 
     exit_code: ClassVar[int] = 4
 

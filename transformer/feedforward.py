@@ -15,7 +15,7 @@ from .uninitialized import Linear
 
 
 class FeedForwardKind(NamedTuple):
-    """An activation, and whether it gates a second projection (arXiv 2002.05202)."""
+    """An activation; where `gated`, it gates a second projection (arXiv 2002.05202)."""
 
     activation: Callable[[Tensor], Tensor]
     gated: bool = False

@@ -1,6 +1,6 @@
-"""First values of the weights: a table of schemes, each a few rules by kind of module.
+"""Initialization of weights: a registry of schemes.
 
-Norms and biases start at one and zero in all of them.
+In all of them the weights of norms start at one and biases at zero.
 """
 
 import math
@@ -16,7 +16,7 @@ from .registry import Registry
 
 
 def _projections(model: nn.Module) -> dict[str, Tensor]:
-    """The weight of every linear map; fused ones part by part, as views."""
+    """Return the weight of every linear map by name; parts of fused ones as views."""
     parts: dict[str, Tensor] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
@@ -38,12 +38,13 @@ def _projections(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _embeddings(model: Transformer) -> list[Tensor]:
+    """Return the weights of all embeddings and of the head's own projection."""
     tables = [m.weight for m in model.modules() if isinstance(m, nn.Embedding)]
     return tables if model.head.weight is None else [*tables, model.head.weight]
 
 
 def _xavier(model: Transformer, config: TransformerConfig) -> None:
-    """Glorot's uniform for maps; embeddings normal with d_model^-½, as they are scaled by √d."""
+    """Draw maps from Glorot's uniform, embeddings from a normal with std d_model^-½."""
     for weight in _projections(model).values():
         nn.init.xavier_uniform_(weight)
     for table in _embeddings(model):
@@ -51,13 +52,16 @@ def _xavier(model: Transformer, config: TransformerConfig) -> None:
 
 
 def _normal(model: Transformer, config: TransformerConfig) -> None:
-    """Normal with initialization_std everywhere: BERT, BART."""
+    """Draw all weights from a normal with std initialization_std, as BERT and BART do."""
     for weight in [*_projections(model).values(), *_embeddings(model)]:
         nn.init.normal_(weight, std=config.initialization_std)
 
 
 def _gpt2(model: Transformer, config: TransformerConfig) -> None:
-    """Normal; maps that end in the residual stream by √(2 · layers) less; Radford et al. 2019."""
+    """Draw from a normal, with std / √(2 · layers) for maps into the residual stream.
+
+    GPT-2, Radford et al. 2019.
+    """
     _normal(model, config)
     layers = config.encoder_layers + config.decoder_layers
     residual = config.initialization_std / math.sqrt(2 * layers)
@@ -67,7 +71,10 @@ def _gpt2(model: Transformer, config: TransformerConfig) -> None:
 
 
 def _t5(model: Transformer, config: TransformerConfig) -> None:
-    """Normal by fan-in, queries also by head width as scores are not scaled; embeddings with 1."""
+    """Draw maps from a normal with std fan_in^-½ and embeddings of tokens with std 1, as T5 does.
+
+    Queries have std (fan_in · head width)^-½, as attention scores are not scaled.
+    """
     for name, weight in _projections(model).items():
         fan_in = weight.size(1) * (config.head_width if name.endswith(".q") else 1)
         nn.init.normal_(weight, std=fan_in**-0.5)
@@ -83,7 +90,7 @@ INITIALIZATIONS: Registry[Callable[[Transformer, TransformerConfig], None]] = Re
 
 @torch.no_grad()
 def initialize(model: Transformer, *, seed: int) -> None:
-    """Fill all weights; the same seed gives the same model."""
+    """Initialize all weights by the configured scheme; the same seed gives the same weights."""
     torch.manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Linear) and module.bias is not None:

@@ -1,4 +1,4 @@
-"""Named sizes, as data. A preset gives every field but the vocabulary's size, where that is open.
+"""Named configurations, as data; the small ones leave the size of the vocabulary open.
 
 Sources: original base and big, arXiv 1706.03762 table 3; GPT-2, Radford et al. 2019; GPT-3,
 arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; T5, arXiv 1910.10683; BART, arXiv 1910.13461.
@@ -156,7 +156,7 @@ PRESETS: Registry[Fields] = Registry(
 
 
 def preset_config(name: str, **changes: Any) -> TransformerConfig:
-    """The configuration of a named size, with fields changed.
+    """Return the configuration of a preset, with fields changed.
 
     Raises UnknownNameError for a name not in PRESETS and ConfigError for fields that do not fit.
     """

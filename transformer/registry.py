@@ -1,4 +1,4 @@
-"""Tables of variants: a dictionary whose missing key is a user's mistake, told in one line."""
+"""Registries of variants: dictionaries whose missing key is an error of one line."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -10,19 +10,19 @@ Entry = TypeVar("Entry")
 
 
 def suggest(name: str, allowed: Iterable[str]) -> str:
-    """Say which allowed name was probably meant, or list them all.
+    """Return text that names the nearest allowed name, if any is near, and lists all.
 
-    >>> nearest("rotry", ["rotary", "alibi"])
+    >>> suggest("rotry", ["rotary", "alibi"])
     'did you mean rotary? (allowed: alibi, rotary)'
     """
     names = sorted(allowed)
-    close = difflib.get_close_matches(name[:100], names, n=1)  # of megabytes: slow
+    close = difflib.get_close_matches(name[:100], names, n=1)  # slow for megabytes
     listing = ", ".join(names)
     return f"did you mean {close[0]}? (allowed: {listing})" if close else f"allowed: {listing}"
 
 
 class Registry(dict[str, Entry]):
-    """The variants of one part, by name; `noun` says in messages what they are."""
+    """The variants of one part, by name; `noun` names their kind in messages."""
 
     def __init__(self, noun: str, entries: Mapping[str, Entry]) -> None:
         super().__init__(entries)
@@ -32,5 +32,5 @@ class Registry(dict[str, Entry]):
         raise UnknownNameError(f"no {self.noun} is called {name!r}; {suggest(name, self)}")
 
     def check(self, name: str) -> None:
-        """Raise UnknownNameError for a name that is not here."""
+        """Raise UnknownNameError unless the name is registered."""
         self[name]

@@ -1,21 +1,21 @@
-"""Layers whose weights are empty until `initialize` or a checkpoint fills them.
+"""Layers whose weights are uninitialized until `initialize` or a checkpoint fills them.
 
-torch would fill them first, and on the meta device import its whole compiler for that: a second
-and 100 MiB before any model is loaded.
+torch's own would fill them first, and on the meta device import its whole compiler for that: a
+second and 100 MiB before any model is loaded.
 """
 
 from torch import nn
 
 
 class Embedding(nn.Embedding):
-    """One vector for each id."""
+    """torch's embedding without its initialization."""
 
     def reset_parameters(self) -> None:
-        """Leave them empty."""
+        """Leave the weights uninitialized."""
 
 
 class Linear(nn.Linear):
-    """`xWᵀ + b`."""
+    """torch's linear map without its initialization."""
 
     def reset_parameters(self) -> None:
-        """Leave them empty."""
+        """Leave the weights uninitialized."""
