@@ -1,10 +1,10 @@
-"""Keys and values of positions already decoded.
+"""Key-value caches for decoding.
 
-Each row stands at its own position, so rows of one batch may have prompts of different lengths and
-may come and go. A forward pass calls `begin` once, which says where the visible keys stand, then
-`extend` once a layer. What the host knows (which rows stay, how long the longest is) it is told, so
-that nothing is read from a GPU. Shape suffixes: B rows, T new tokens, S visible slots, G key heads,
-K width.
+Each row has its own position, so rows of one batch may have prompts of different lengths and may
+come and go. A forward pass calls `start_forward` once, which returns the positions of the visible
+keys, then `update` once a layer. Callers pass in what the host knows (which rows go on, how long
+the longest row is), so that a cache never waits for a GPU.
+Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K head width.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from .buffers import Buffers
 from .config import TransformerConfig
 from .errors import ConfigError
 
@@ -20,82 +21,38 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class Cache(Protocol):
-    """What the decoder asks of the cache of its self-attention."""
+    """The cache of the decoder's self-attention."""
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
-        """Make room for new tokens (-1: padding, kept nowhere), with which the longest row has
-        `longest`. Returns key positions (B, S)."""
+        """Make room for new tokens and return the positions (B or 1, S) of all visible keys.
+
+        Position -1 is padding, which is not stored. `longest` is the number of tokens of the
+        longest row, the new ones included.
+        """
         ...
 
     def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
-        """Store one layer's new keys and values; return all visible ones, (B, S, G, K) each."""
+        """Store one layer's new keys and values and return all visible ones, (B, S, G, K) each."""
         ...
 
     def reorder(self, rows: Sequence[int]) -> None:
-        """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added."""
+        """Make row r what row `rows[r]` was; rows may be repeated, dropped or added."""
         ...
 
     def append_rows(self, other: Self) -> None:
-        """Take in the rows of another cache of the same kind, after those that are here."""
+        """Append the rows of another cache of the same kind to these."""
         ...
 
     def truncate(self, length: int) -> None:
-        """No row is longer than this now: what stood at later positions is taken back, and is
-        overwritten when they come again. Raises ConfigError where nothing can be taken back."""
+        """Forget positions from `length` on; later tokens overwrite them.
+
+        Raises ConfigError where the cache cannot forget.
+        """
         ...
 
 
-class Buffers:
-    """Several buffers (rows, slots + 1, …), with room for more rows. The last slot takes what is
-    not kept: position -1 writes there, and nothing reads it."""
-
-    def __init__(self, parts: Sequence[Tensor]) -> None:
-        self.parts = list(parts)
-        self.rows, self.slots = self.parts[0].size(0), self.parts[0].size(1) - 1
-
-    def write(self, place: int, slots_BT: Tensor, values_BT: Tensor) -> None:
-        """Put values (B, T, …) into slots of one buffer."""
-        rows_B1 = torch.arange(len(slots_BT), device=slots_BT.device)[:, None]
-        self.parts[place][rows_B1, slots_BT] = values_BT
-
-    def read(self, place: int, used: int) -> Tensor:
-        """The first slots of one buffer, (B, used, …)."""
-        return self.parts[place][: self.rows, :used]
-
-    def reorder(self, rows: Sequence[int], used: int) -> None:
-        """Rows that stay where they are are not copied."""
-        if len(rows) > len(self.parts[0]):
-            self._resize(len(rows), self.slots)
-        moved = [(place, row) for place, row in enumerate(rows) if place != row]
-        if moved:
-            to, source = torch.tensor(moved, device=self.parts[0].device).unbind(dim=1)
-            for part in self.parts:
-                kept = part[:, :used]
-                kept.index_copy_(0, to, kept.index_select(0, source))
-        self.rows = len(rows)
-
-    def append_rows(self, other: "Buffers", used: int) -> None:
-        """Take another's rows in after these; `used` of its slots have been written."""
-        rows, slots = self.rows + other.rows, max(self.slots, other.slots)
-        if rows > len(self.parts[0]) or slots > self.slots:
-            self._resize(rows, slots)
-        for mine, part in zip(self.parts, other.parts, strict=True):
-            mine[self.rows : rows, :used] = part[: other.rows, :used]
-        self.rows = rows
-
-    def _resize(self, rows: int, slots: int) -> None:
-        """Make room, for more than is asked, so that it need not be made again soon."""
-        had, old = len(self.parts[0]), self.slots
-        rows = rows + rows // 2 if rows > had else had
-        for place, part in enumerate(self.parts):
-            larger = part.new_zeros((rows, slots + 1, *part.shape[2:]))
-            larger[: self.rows, :old] = part[: self.rows, :old]
-            self.parts[place] = larger
-        self.slots = slots
-
-
-class _KeysValues(Buffers):
-    """Keys and values (rows, slots + 1, G, K) of each layer."""
+class _LayerBuffers(Buffers):
+    """Keys and values of each layer, (rows, slots + 1, G, K)."""
 
     def __init__(
         self,
@@ -109,18 +66,18 @@ class _KeysValues(Buffers):
         parts = range(2 * config.decoder_layers)
         super().__init__([torch.zeros(shape, device=device, dtype=dtype) for _ in parts])
 
-    def keep(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
-        """Put one layer's new keys and values into slots."""
+    def write_layer(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
+        """Write one layer's new keys and values into slots."""
         self.write(2 * layer, slots_BT, k_BTGK)
         self.write(2 * layer + 1, slots_BT, v_BTGK)
 
-    def seen(self, layer: int, used: int) -> KeysValues:
-        """One layer's keys and values in the first slots."""
+    def read_layer(self, layer: int, used: int) -> KeysValues:
+        """Return one layer's keys and values in the first `used` slots, (B, used, G, K) each."""
         return self.read(2 * layer, used), self.read(2 * layer + 1, used)
 
 
 class StaticCache:
-    """Position p in slot p of buffers as long as the longest text will be."""
+    """A cache with position p in slot p and room for the longest text."""
 
     def __init__(
         self,
@@ -130,11 +87,14 @@ class StaticCache:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self._buffers = _KeysValues(config, rows, size, device, dtype)
+        self._buffers = _LayerBuffers(config, rows, size, device, dtype)
         self._used = 0
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
-        """See Cache. Slots not yet written lie after every query, so causality hides them."""
+        """See Cache. Slots not yet written lie after every query, so causality hides them.
+
+        Raises ValueError where `longest` exceeds the slots.
+        """
         self._slots_BT = positions_BT
         self._used = longest
         if self._used > self._buffers.slots:
@@ -143,8 +103,8 @@ class StaticCache:
 
     def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
-        self._buffers.keep(layer, self._slots_BT, k_BTGK, v_BTGK)
-        return self._buffers.seen(layer, self._used)
+        self._buffers.write_layer(layer, self._slots_BT, k_BTGK, v_BTGK)
+        return self._buffers.read_layer(layer, self._used)
 
     def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
@@ -156,14 +116,14 @@ class StaticCache:
         self._used = max(self._used, other._used)
 
     def truncate(self, length: int) -> None:
-        """See Cache. Causality hides what is taken back, as it hides what is not yet written."""
+        """See Cache. Causality hides forgotten positions, as it hides those not yet written."""
         self._used = length
 
 
 class RingCache:
-    """The last `window` positions and the first `global_tokens`: memory that does not grow.
+    """A cache of constant size: the last `window` positions and the first `global_tokens`.
 
-    Position p ≥ g stands in slot g + (p - g) mod window, g being the global tokens.
+    Position p ≥ g is in slot g + (p - g) mod window, where g is the number of global tokens.
     """
 
     def __init__(
@@ -174,15 +134,19 @@ class RingCache:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self._first = min(config.global_tokens, size)
-        self._window = max(1, min(config.window, size - self._first))
-        self._buffers = _KeysValues(config, rows, self._first + self._window, device, dtype)
+        self._global_tokens = min(config.global_tokens, size)
+        self._window = max(1, min(config.window, size - self._global_tokens))
+        self._buffers = _LayerBuffers(
+            config, rows, self._global_tokens + self._window, device, dtype
+        )
         shape = (rows, self._buffers.slots + 1)
         self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=device)
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
-        """See Cache. Several new tokens at once see the old ring beside themselves, for writing
-        the last of them overwrites what the first still see."""
+        """See Cache. Several new tokens at once see a copy of the old ring beside themselves.
+
+        Writing the last of them overwrites what the first still see.
+        """
         del longest
         self._slots_BT = self._slots(positions_BT)
         old_BS = self._positions_BS[:, :-1].clone()
@@ -192,21 +156,24 @@ class RingCache:
         return torch.cat([old_BS, positions_BT], dim=1)
 
     def _slots(self, positions_BT: Tensor) -> Tensor:
-        first, window = self._first, self._window
-        slots = first + (positions_BT - first) % window
-        slots = torch.where(positions_BT < first, positions_BT, slots)
+        """Return the slots (B, T) of positions; the last slot is for what is not kept."""
+        global_tokens, window = self._global_tokens, self._window
+        slots = global_tokens + (positions_BT - global_tokens) % window
+        slots = torch.where(positions_BT < global_tokens, positions_BT, slots)
         last_B1 = positions_BT.amax(dim=1, keepdim=True)
-        overwritten = (positions_BT <= last_B1 - window) & (positions_BT >= first)
-        nowhere = self._buffers.slots
-        return torch.where(overwritten | (positions_BT < 0), nowhere, slots)
+        overwritten = (positions_BT <= last_B1 - window) & (positions_BT >= global_tokens)
+        unused = self._buffers.slots
+        return torch.where(overwritten | (positions_BT < 0), unused, slots)
 
     def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
         several = k_BTGK.size(1) > 1
-        old = self._buffers.seen(layer, self._buffers.slots)
-        seen = (torch.cat([old[0], k_BTGK], 1), torch.cat([old[1], v_BTGK], 1)) if several else old
-        self._buffers.keep(layer, self._slots_BT, k_BTGK, v_BTGK)
-        return seen
+        old = self._buffers.read_layer(layer, self._buffers.slots)
+        visible = (
+            (torch.cat([old[0], k_BTGK], 1), torch.cat([old[1], v_BTGK], 1)) if several else old
+        )
+        self._buffers.write_layer(layer, self._slots_BT, k_BTGK, v_BTGK)
+        return visible
 
     def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
@@ -215,17 +182,20 @@ class RingCache:
         self._positions_BS = self._positions_BS[rows_R]
 
     def append_rows(self, other: Self) -> None:
-        """See Cache. A ring no longer than its texts has not come round: each position stands in
-        the slot of its number, where it also stands in a longer ring."""
+        """See Cache. Rings of different sizes may be joined.
+
+        A ring is smaller than another only if it has room for all of its texts. It never wraps
+        around, so each position is in the slot of its number, as in the larger ring.
+        """
         self._buffers.append_rows(other._buffers, other._buffers.slots)
-        self._first = max(self._first, other._first)
-        self._window = self._buffers.slots - self._first
+        self._global_tokens = max(self._global_tokens, other._global_tokens)
+        self._window = self._buffers.slots - self._global_tokens
         mine_BS, theirs_BS = (cache._positions_BS[:, :-1] for cache in (self, other))
         size = self._buffers.slots + 1
-        self._positions_BS = _joined(mine_BS, theirs_BS, size, value=-1)
+        self._positions_BS = _concatenate_rows(mine_BS, theirs_BS, size, value=-1)
 
     def truncate(self, length: int) -> None:
-        """See Cache. A ring has overwritten what the positions before would still see."""
+        """Raise ConfigError: a ring has overwritten what earlier positions would still see."""
         raise ConfigError(
             "a sliding window's cache cannot take tokens back, which speculative decoding needs; "
             "use greedy search or sampling"
@@ -233,25 +203,26 @@ class RingCache:
 
 
 class CrossAttentionCache:
-    """What the encoder found, as each decoder layer's cross keys and values, computed once.
+    """Each decoder layer's keys and values of the encoder's output, computed once.
 
-    Rows that follow one another and are about the same text, as beams are, share one entry:
-    row r reads entry r // copies. `lengths` are the texts' in tokens, padding left out.
+    Consecutive rows with the same source, such as beams, share one entry: row r reads entry
+    r // rows_per_entry. `lengths` are the sources' lengths in tokens, without padding.
     """
 
     def __init__(self, layers: list[KeysValues], lengths: Sequence[int], mask_B11S: Tensor) -> None:
         self.layers = layers
         self.lengths = list(lengths)
         self.mask_B11S = mask_B11S
-        self.copies = 1
+        self.rows_per_entry = 1
 
-    def reorder(self, rows: Sequence[int], copies: int) -> None:
-        """Row r becomes what row `rows[r]` was; every `copies` rows are about the same text."""
-        entries = [row // self.copies for row in rows[::copies]]
-        self.copies = copies
+    def reorder(self, rows: Sequence[int], rows_per_entry: int) -> None:
+        """Make row r what row `rows[r]` was; every `rows_per_entry` rows share one source."""
+        entries = [row // self.rows_per_entry for row in rows[::rows_per_entry]]
+        self.rows_per_entry = rows_per_entry
         self._select(entries)
 
     def _select(self, entries: list[int]) -> None:
+        """Keep these entries, in this order, no wider than the longest of them."""
         if entries == list(range(len(self.lengths))):
             return
         self.lengths = [self.lengths[entry] for entry in entries]
@@ -261,27 +232,29 @@ class CrossAttentionCache:
         self.mask_B11S = self.mask_B11S[entries_B, :, :, :longest]
 
     def append_rows(self, other: Self) -> None:
-        """Take in the rows of another, after those that are here."""
-        for memory in (self, other):
-            if self.copies != other.copies:
-                memory.expand()
+        """Append the rows of another cache to these."""
+        for cache in (self, other):
+            if self.rows_per_entry != other.rows_per_entry:
+                cache.expand()
         size = max(self.mask_B11S.size(-1), other.mask_B11S.size(-1))
         self.layers = [
-            (_joined(k, other_k, size), _joined(v, other_v, size))
+            (_concatenate_rows(k, other_k, size), _concatenate_rows(v, other_v, size))
             for (k, v), (other_k, other_v) in zip(self.layers, other.layers, strict=True)
         ]
-        seen_BS = _joined(self.mask_B11S[:, 0, 0], other.mask_B11S[:, 0, 0], size)
-        self.mask_B11S = seen_BS[:, None, None]
+        mask_BS = _concatenate_rows(self.mask_B11S[:, 0, 0], other.mask_B11S[:, 0, 0], size)
+        self.mask_B11S = mask_BS[:, None, None]
         self.lengths += other.lengths
 
     def expand(self) -> None:
         """Give each row an entry of its own."""
-        self._select([entry for entry in range(len(self.lengths)) for _ in range(self.copies)])
-        self.copies = 1
+        self._select(
+            [entry for entry in range(len(self.lengths)) for _ in range(self.rows_per_entry)]
+        )
+        self.rows_per_entry = 1
 
 
-def _joined(a_BS: Tensor, b_BS: Tensor, size: int, *, value: int = 0) -> Tensor:
-    """Both, one after the other, with rows lengthened to `size`."""
+def _concatenate_rows(a_BS: Tensor, b_BS: Tensor, size: int, *, value: int = 0) -> Tensor:
+    """Concatenate rows (A, S, …) and (B, S', …), each filled up to `size` with `value`."""
     joined = a_BS.new_full((len(a_BS) + len(b_BS), size, *a_BS.shape[2:]), value)
     joined[: len(a_BS), : a_BS.size(1)] = a_BS
     joined[len(a_BS) :, : b_BS.size(1)] = b_BS

@@ -1,4 +1,4 @@
-"""From hidden states to logits over the vocabulary: a table of heads.
+"""Output heads, from hidden states to logits over the vocabulary, and their registry.
 
 Shape suffixes: B batch, T tokens, D d_model, V vocabulary.
 """
@@ -10,13 +10,13 @@ from torch.nn import functional as F
 from .config import TransformerConfig
 from .errors import ConfigError
 from .feedforward import FEEDFORWARDS
-from .norms import make_norm, norm_parameters
+from .norms import count_norm_parameters, make_norm
 from .registry import Registry
 from .uninitialized import Linear
 
 
 class LinearHead(nn.Module):
-    """`logits = scale · features · Wᵀ + b`, W being the embedding where tied; arXiv 1608.05859."""
+    """`logits = scale · hidden · Wᵀ + b`; W is the embedding if tied, arXiv 1608.05859."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -26,26 +26,26 @@ class LinearHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if config.output_bias else None
 
     def features(self, hidden_BTD: Tensor) -> Tensor:
-        """What the projection multiplies, (B, T, D)."""
+        """Return what the projection multiplies, (B, T, D)."""
         return hidden_BTD if self.scale == 1.0 else hidden_BTD * self.scale
 
     def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
-        """Logits (B, T, V)."""
+        """Return the logits (B, T, V)."""
         return F.linear(self.features(hidden_BTD), self.projection(embedding_VD), self.bias)
 
     def projection(self, embedding_VD: Tensor) -> Tensor:
-        """The output matrix (V, D): the head's own, or the embedding."""
+        """Return the output matrix (V, D): the head's own, or the embedding."""
         return embedding_VD if self.weight is None else self.weight
 
     @staticmethod
-    def parameters_in(config: TransformerConfig) -> int:
-        """Number of weights of the head's own."""
+    def count_parameters(config: TransformerConfig) -> int:
+        """Return the number of the head's own weights."""
         weight = 0 if config.tie_output else config.vocab_size * config.d_model
         return weight + (config.vocab_size if config.output_bias else 0)
 
 
-class MaskedHead(LinearHead):
-    """BERT's: `norm(act(Wh + b))` before the projection; arXiv 1810.04805."""
+class MaskedLMHead(LinearHead):
+    """BERT's head: `norm(act(Wh + b))` before the projection; arXiv 1810.04805."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config)
@@ -54,33 +54,33 @@ class MaskedHead(LinearHead):
         self.norm = make_norm(config)
 
     def features(self, hidden_BTD: Tensor) -> Tensor:
-        """What the projection multiplies, (B, T, D)."""
+        """Return what the projection multiplies, (B, T, D)."""
         transformed: Tensor = self.norm(self.activation(self.dense(hidden_BTD)))
         return super().features(transformed)
 
     @staticmethod
-    def parameters_in(config: TransformerConfig) -> int:
-        """Number of weights of the head's own."""
+    def count_parameters(config: TransformerConfig) -> int:
+        """Return the number of the head's own weights."""
         dense = config.d_model * (config.d_model + 1)
-        return dense + norm_parameters(config) + LinearHead.parameters_in(config)
+        return dense + count_norm_parameters(config) + LinearHead.count_parameters(config)
 
 
 class NoHead(LinearHead):
-    """None: an encoder's states are what is wanted of it."""
+    """No head: the model returns its hidden states."""
 
     def __init__(self, config: TransformerConfig) -> None:
         if not config.tie_output or config.output_bias:
             raise ConfigError(
-                'head "none" has no weights: tie_output must be true, output_bias not'
+                'head "none" has no weights: tie_output must be true and output_bias false'
             )
         super().__init__(config)
 
     def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
-        """The states (B, T, D) as they are."""
+        """Return the hidden states (B, T, D) unchanged."""
         del embedding_VD
         return hidden_BTD
 
 
 HEADS: Registry[type[LinearHead]] = Registry(
-    "head", {"linear": LinearHead, "masked": MaskedHead, "none": NoHead}
+    "head", {"linear": LinearHead, "masked": MaskedLMHead, "none": NoHead}
 )

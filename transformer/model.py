@@ -1,7 +1,7 @@
-"""The Transformer, in its three shapes.
+"""The Transformer as encoder, decoder or encoder-decoder; arXiv 1706.03762.
 
 Shape suffixes: B batch, T target tokens, S source tokens, D d_model, V vocabulary.
-Wherever positions are given, -1 marks padding; None means 0, 1, 2 … with no padding.
+In arguments named positions, -1 marks padding; None means 0, 1, 2 … without padding.
 """
 
 import math
@@ -16,27 +16,29 @@ from .cache import Cache, CrossAttentionCache
 from .config import TransformerConfig
 from .dropout import Dropout
 from .heads import HEADS
-from .layers import CrossAttentionContext, Stack, cross_mask
+from .layers import CrossAttentionContext, Stack, make_cross_mask
 from .masks import padded_positions
 from .norms import make_norm
 from .uninitialized import Embedding
 
 
 class DecoderCache(NamedTuple):
-    """All that decoding remembers of a batch: its own keys and values, and the encoder's."""
+    """Key-value caches of a batch: of self-attention, and of attention to the encoder's output."""
 
     self_attention: Cache
     cross_attention: CrossAttentionCache | None
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
-        """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added. Every
-        `copies` rows that follow one another are about the same source."""
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+        """Make row r what row `rows[r]` was; rows may be repeated, dropped or added.
+
+        Every `rows_per_entry` consecutive rows share one source.
+        """
         self.self_attention.reorder(rows)
         if self.cross_attention is not None:
-            self.cross_attention.reorder(rows, copies)
+            self.cross_attention.reorder(rows, rows_per_entry)
 
     def append_rows(self, other: "DecoderCache") -> None:
-        """Take in the rows of another cache, after those that are here."""
+        """Append the rows of another cache to these."""
         self.self_attention.append_rows(other.self_attention)
         if self.cross_attention is not None and other.cross_attention is not None:
             self.cross_attention.append_rows(other.cross_attention)
@@ -45,17 +47,18 @@ class DecoderCache(NamedTuple):
 class Transformer(nn.Module):
     """The network that a TransformerConfig describes; arXiv 1706.03762.
 
-    Weights are uninitialised until `initialize` or a checkpoint fills them.
+    Weights are uninitialized until `initialize` or a checkpoint fills them. Raises
+    UnknownNameError where the configuration names a variant that its registry lacks.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.d_model)
-        two = config.shape == "encoder-decoder"
+        is_encoder_decoder = config.shape == "encoder-decoder"
         self.source_embedding = (
             Embedding(config.source_vocabulary, config.d_model)
-            if two and not config.share_embeddings
+            if is_encoder_decoder and not config.share_embeddings
             else None
         )
         self.types = Embedding(config.token_types, config.d_model) if config.token_types else None
@@ -65,13 +68,13 @@ class Transformer(nn.Module):
             else None
         )
         self.decoder = (
-            Stack(config, layers=config.decoder_layers, causal=True, cross=two)
+            Stack(config, layers=config.decoder_layers, causal=True, cross=is_encoder_decoder)
             if config.has_decoder
             else None
         )
-        stacks = 2 if two else 1
+        stacks = 2 if is_encoder_decoder else 1
         norms = (make_norm(config) for _ in range(stacks if config.embedding_norm else 0))
-        self.embedding_norms = nn.ModuleList(norms)  # the decoder's last
+        self.embedding_norms = nn.ModuleList(norms)  # the decoder's is the last
         self.dropout = Dropout(config.dropout)
         self.head = HEADS[config.head](config)
 
@@ -82,7 +85,7 @@ class Transformer(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weights, which caches share."""
+        """Type of the weights and of what is cached."""
         return self.embedding.weight.dtype
 
     def forward(
@@ -94,7 +97,10 @@ class Transformer(nn.Module):
         source_positions_BS: Tensor | None = None,
         types_BT: Tensor | None = None,
     ) -> Tensor:
-        """Logits (B, T, V) of every position. `source_BS` goes to an encoder-decoder's encoder."""
+        """Return the logits (B, T, V) of every position.
+
+        An encoder-decoder encodes `source_BS`; other shapes ignore it.
+        """
         hidden_BTD = self.hidden(
             ids_BT,
             positions_BT=positions_BT,
@@ -113,14 +119,14 @@ class Transformer(nn.Module):
         source_positions_BS: Tensor | None = None,
         types_BT: Tensor | None = None,
     ) -> Tensor:
-        """The last layer's states (B, T, D), before the head."""
+        """Return the last layer's hidden states (B, T, D), before the head; see forward."""
         if self.decoder is None:
             return self.encode(ids_BT, positions_BT, types_BT)
         cross = None
         if self.encoder is not None:
             assert source_BS is not None, "an encoder-decoder needs source_BS"
             states_BSD = self.encode(source_BS, source_positions_BS)
-            cross = CrossAttentionContext(states_BSD, None, cross_mask(source_positions_BS))
+            cross = CrossAttentionContext(states_BSD, None, make_cross_mask(source_positions_BS))
         x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT, types_BT)
         hidden_BTD: Tensor = self.decoder(x_BTD, positions_BT=positions_BT, cross=cross)
         return hidden_BTD
@@ -131,7 +137,7 @@ class Transformer(nn.Module):
         return logits_BTV
 
     def projection(self) -> tuple[Tensor, Tensor | None]:
-        """The matrix (V, D) and bias (V) that turn the head's features into logits."""
+        """Return the matrix (V, D) and bias (V) that turn the head's features into logits."""
         return self.head.projection(self.embedding.weight), self.head.bias
 
     def encode(
@@ -140,7 +146,7 @@ class Transformer(nn.Module):
         positions_BS: Tensor | None = None,
         types_BS: Tensor | None = None,
     ) -> Tensor:
-        """The encoder's output (B, S, D)."""
+        """Return the encoder's output (B, S, D)."""
         assert self.encoder is not None
         embedding = self.source_embedding or self.embedding
         x_BSD = self._embed(embedding, self.encoder, ids_BS, positions_BS, types_BS)
@@ -148,12 +154,12 @@ class Transformer(nn.Module):
         return states_BSD
 
     def cross_attention_weights(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
-        """How much each decoder layer's heads look at each source position, (B, H, T, S) each."""
+        """Return each decoder layer's cross-attention weights (B, H, T, S), for unpadded rows."""
         assert self.decoder is not None
-        cross = CrossAttentionContext(self.encode(source_BS), None, None, looks=[])
+        cross = CrossAttentionContext(self.encode(source_BS), None, None, weights=[])
         x_BTD = self._embed(self.embedding, self.decoder, ids_BT, None)
         self.decoder(x_BTD, cross=cross)
-        return cross.looks or []
+        return cross.weights or []
 
     def new_cache(
         self,
@@ -163,27 +169,31 @@ class Transformer(nn.Module):
         source_BS: Tensor | None = None,
         source_lengths: Sequence[int] | None = None,
     ) -> DecoderCache:
-        """An empty cache for `rows` texts of up to `size` tokens; encodes the source, if any, whose
-        rows are as long as `source_lengths` says (None: none is padded)."""
+        """Return an empty cache for `rows` texts of up to `size` tokens, with the source encoded.
+
+        `source_lengths` counts the tokens of each source row; None: none is padded.
+        """
         assert self.decoder is not None
         make_cache = ATTENTION[self.config.attention].cache
-        own = make_cache(self.config, rows, size, self.device, self.dtype)
+        self_attention = make_cache(self.config, rows, size, self.device, self.dtype)
         if self.encoder is None:
-            return DecoderCache(own, None)
+            return DecoderCache(self_attention, None)
         assert source_BS is not None
         lengths = [source_BS.size(1)] * rows if source_lengths is None else source_lengths
         lengths_B = torch.tensor(lengths, device=source_BS.device)
         positions_BS = padded_positions(lengths_B, source_BS.size(1))
         states_BSD = self.encode(source_BS, positions_BS)
-        return DecoderCache(own, self.decoder.make_cross_cache(states_BSD, lengths, positions_BS))
+        return DecoderCache(
+            self_attention, self.decoder.make_cross_cache(states_BSD, lengths, positions_BS)
+        )
 
     def decode(
         self, ids_BT: Tensor, positions_BT: Tensor, cache: DecoderCache, longest: int | None = None
     ) -> Tensor:
-        """The states (B, T, D) of new tokens that stand at `positions_BT`, after what is cached.
+        """Return the hidden states (B, T, D) of new tokens, and extend the cache by them.
 
-        `longest` tokens are then in the longest row; None reads it from the positions, for which a
-        GPU must wait.
+        `longest` is the number of tokens of the longest row, the new ones included; None reads it
+        from `positions_BT`, which waits for a GPU.
         """
         assert self.decoder is not None
         cross = None
@@ -213,6 +223,7 @@ class Transformer(nn.Module):
         *,
         longest: int = 0,
     ) -> Tensor:
+        """Embed tokens, with positions, token types, norm and dropout: (B, T, D)."""
         x_BTD = embedding(ids_BT)
         if self.config.embedding_scale:
             x_BTD = x_BTD * math.sqrt(self.config.d_model)

@@ -1,4 +1,4 @@
-"""Normalisation, and where it stands in a residual block."""
+"""Normalization, and its placement in a residual block."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from .registry import Registry
 
 
 class NormKind(NamedTuple):
-    """A norm over the last dimension, and how many trained vectors it has."""
+    """A norm over the last dimension, and the number of its trained vectors."""
 
     make: Callable[[TransformerConfig], nn.Module]
     vectors: int
@@ -29,12 +29,12 @@ NORMS: Registry[NormKind] = Registry(
 
 
 def make_norm(config: TransformerConfig) -> nn.Module:
-    """A norm over the last dimension, of width d_model."""
+    """Build the configured norm over the last dimension, of width d_model."""
     return NORMS[config.norm].make(config)
 
 
-def norm_parameters(config: TransformerConfig) -> int:
-    """Number of weights in one norm."""
+def count_norm_parameters(config: TransformerConfig) -> int:
+    """Return the number of weights in one norm."""
     return NORMS[config.norm].vectors * config.d_model
 
 
@@ -42,7 +42,7 @@ Sublayer = Callable[[Tensor], Tensor]
 
 
 class PostNorm(nn.Module):
-    """`norm(x + dropout(sublayer(x)))`, the original's residual; arXiv 1706.03762 §3.1."""
+    """`norm(x + dropout(sublayer(x)))`, the original residual block; arXiv 1706.03762 §3.1."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -68,5 +68,5 @@ RESIDUALS: Registry[type[PostNorm]] = Registry("norm placement", {"post": PostNo
 
 
 def make_residual(config: TransformerConfig) -> PostNorm:
-    """The residual block that the configuration asks for."""
+    """Build the configured residual block."""
     return RESIDUALS[config.norm_placement](config)

@@ -1,35 +1,35 @@
-"""How many weights a configuration has, counted without building it."""
+"""Counts of the weights of a configuration, without building the model."""
 
 from .config import TransformerConfig
 from .feedforward import FEEDFORWARDS
 from .heads import HEADS
-from .norms import norm_parameters
+from .norms import count_norm_parameters
 from .positions import POSITIONS
 
 
 def count_parameters(config: TransformerConfig) -> int:
-    """The number of trained weights, shared ones counted once."""
+    """Return the number of trained weights, shared ones counted once."""
     return sum(parameters_by_part(config).values())
 
 
 def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
-    """The number of trained weights in each part of the network."""
+    """Return the number of trained weights in each part of the network that has any."""
     stacks = int(config.has_encoder) + int(config.has_decoder)
     rows = config.vocab_size + config.token_types
     if stacks == 2 and not config.share_embeddings:
         rows += config.source_vocabulary
     embeddings = rows * config.d_model
     if config.embedding_norm:
-        embeddings += stacks * norm_parameters(config)
-    layer = _attention(config) + _feedforward(config) + 2 * norm_parameters(config)
-    crossed = layer + (_attention(config) + norm_parameters(config) if stacks == 2 else 0)
-    final_norm = norm_parameters(config) if config.final_norm else 0
+        embeddings += stacks * count_norm_parameters(config)
+    layer = _attention(config) + _feedforward(config) + 2 * count_norm_parameters(config)
+    crossed = layer + (_attention(config) + count_norm_parameters(config) if stacks == 2 else 0)
+    final_norm = count_norm_parameters(config) if config.final_norm else 0
     parts = {
         "embeddings": embeddings,
-        "positions": stacks * POSITIONS[config.positions].parameters_in(config),
+        "positions": stacks * POSITIONS[config.positions].count_parameters(config),
         "encoder": config.encoder_layers * layer + final_norm * config.has_encoder,
         "decoder": config.decoder_layers * crossed + final_norm * config.has_decoder,
-        "head": HEADS[config.head].parameters_in(config),
+        "head": HEADS[config.head].count_parameters(config),
     }
     return {part: count for part, count in parts.items() if count}
 

@@ -1,7 +1,7 @@
-"""How a stack knows the order of its tokens: a table of kinds.
+"""Positional encodings, and the registry of their kinds.
 
-A kind may act in three places: added to the embeddings, rotating queries and keys, or as a bias on
-attention scores. Shape suffixes: B batch, T queries, S keys, D d_model, H heads, K head width.
+A kind may add to the embeddings, rotate queries and keys, or add a bias to attention scores.
+Shape suffixes: B batch, T queries, S keys, D d_model, H heads, K head width.
 Positions are integers; -1 is padding, whose values never matter.
 """
 
@@ -16,9 +16,9 @@ from .uninitialized import Embedding
 
 
 class Positions(nn.Module):
-    """No positions at all, and the base of all kinds: each overrides the places where it acts."""
+    """No positional encoding, and the base of all kinds: each overrides the methods it acts by."""
 
-    biased = False  # whether attention scores get a bias
+    has_bias = False  # True: attention scores get a bias
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__()
@@ -26,29 +26,32 @@ class Positions(nn.Module):
         self.causal = causal
 
     def embed(self, x_BTD: Tensor, positions_BT: Tensor, longest: int = 0) -> Tensor:
-        """Add positions to embeddings; all are below T or below `longest`, whichever is more."""
+        """Add positions to embeddings (B, T, D).
+
+        All positions are below max(T, `longest`).
+        """
         del positions_BT, longest
         return x_BTD
 
     def rotation(self, positions_BT: Tensor) -> Tensor | None:
-        """Cosines and sines (2, B, T, 1, K/2) by which to rotate queries and keys."""
+        """Return cosines and sines (2, B, T, 1, K/2) that rotate queries and keys, if any."""
         del positions_BT
         return None
 
     def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor | None:
-        """What to add to attention scores, (B, H, T, S)."""
+        """Return the bias (B, H, T, S) to add to attention scores, if any."""
         del queries_BT, keys_BS
         return None
 
     @staticmethod
-    def parameters_in(config: TransformerConfig) -> int:
-        """Number of weights in one stack's positions."""
+    def count_parameters(config: TransformerConfig) -> int:
+        """Return the number of weights in one stack's positions."""
         del config
         return 0
 
 
-# Above this many positions, waves are computed for those that come, not kept for all there may be.
-_KEPT_POSITIONS = 1 << 16
+# Positions up to which sinusoids are cached for all that may come; of more, none are cached.
+_MAX_CACHED_POSITIONS = 1 << 16
 
 
 class Sinusoidal(Positions):
@@ -56,59 +59,59 @@ class Sinusoidal(Positions):
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
-        # no buffer, for it is no part of a checkpoint, and is the same for any weights
-        self._waves_PD: Tensor | None = None
+        # no torch buffer: it is computed, so it is no part of a checkpoint
+        self._cached_sinusoids_PD: Tensor | None = None
 
     def embed(self, x_BTD: Tensor, positions_BT: Tensor, longest: int = 0) -> Tensor:
         """Add the sinusoids of each position."""
         size = max(self.config.max_positions, x_BTD.size(1), longest)
-        if size > _KEPT_POSITIONS:
-            return x_BTD + self._waves(positions_BT, x_BTD)
-        waves_PD = self._waves_PD
+        if size > _MAX_CACHED_POSITIONS:
+            return x_BTD + self._sinusoids(positions_BT, x_BTD)
+        sinusoids_PD = self._cached_sinusoids_PD
         if (
-            waves_PD is None
-            or len(waves_PD) < size
-            or (waves_PD.device, waves_PD.dtype) != (x_BTD.device, x_BTD.dtype)
+            sinusoids_PD is None
+            or len(sinusoids_PD) < size
+            or (sinusoids_PD.device, sinusoids_PD.dtype) != (x_BTD.device, x_BTD.dtype)
         ):
-            waves_PD = self._waves(torch.arange(size, device=x_BTD.device), x_BTD)
-            self._waves_PD = waves_PD
-        return x_BTD + waves_PD[positions_BT.clamp(min=0)]
+            sinusoids_PD = self._sinusoids(torch.arange(size, device=x_BTD.device), x_BTD)
+            self._cached_sinusoids_PD = sinusoids_PD
+        return x_BTD + sinusoids_PD[positions_BT.clamp(min=0)]
 
-    def _waves(self, positions: Tensor, like_BTD: Tensor) -> Tensor:
-        """Compute the sinusoids (…, D) of positions, in the type of embeddings."""
+    def _sinusoids(self, positions: Tensor, like_BTD: Tensor) -> Tensor:
+        """Compute the sinusoids (…, D) of positions (…), in the dtype of embeddings."""
         width = like_BTD.size(-1)
         steps = torch.arange((width + 1) // 2, device=positions.device, dtype=torch.float64)
-        frequencies = torch.exp(steps * (-math.log(10_000.0) / self.last_step(width)))
+        frequencies = torch.exp(steps * (-math.log(10_000.0) / self.exponent_divisor(width)))
         angles = (positions + self.config.position_offset)[..., None] * frequencies
         return self.arrange(angles.sin(), angles.cos())[..., :width].to(like_BTD.dtype)
 
-    def last_step(self, width: int) -> float:
-        """At which i the wavelength would be 10000·2π."""
+    def exponent_divisor(self, width: int) -> float:
+        """Return the divisor of i in the exponent, at which the wavelength reaches 10000·2π."""
         return width / 2
 
     def arrange(self, sines: Tensor, cosines: Tensor) -> Tensor:
-        """Both as one vector: a sine, its cosine, the next sine …"""
+        """Join sines and cosines, (…, D/2) each, alternating: (…, D)."""
         return torch.stack([sines, cosines], dim=-1).flatten(-2)
 
 
 class SinusoidalHalves(Sinusoidal):
-    """The same waves, all sines before all cosines: Marian's."""
+    """The same sinusoids, all sines before all cosines, as in Marian."""
 
     def arrange(self, sines: Tensor, cosines: Tensor) -> Tensor:
-        """Both as one vector: sines, then cosines."""
+        """Join sines and cosines, (…, D/2) each, one after the other: (…, D)."""
         return torch.cat([sines, cosines], dim=-1)
 
 
 class SinusoidalTensor2Tensor(SinusoidalHalves):
-    """`sin(pos/10000^(i/(d/2-1)))`, sines before cosines: tensor2tensor's, which M2M-100 has."""
+    """`sin(pos/10000^(i/(d/2-1)))`, sines before cosines, as in tensor2tensor and M2M-100."""
 
-    def last_step(self, width: int) -> float:
-        """The last wave has it, not the one after."""
+    def exponent_divisor(self, width: int) -> float:
+        """Return the divisor by which the last sinusoid, not the one after, has that wavelength."""
         return max(1, width // 2 - 1)
 
 
 class Learned(Positions):
-    """One trained vector for each position up to max_positions."""
+    """A trained vector for each position below max_positions."""
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
@@ -116,38 +119,38 @@ class Learned(Positions):
         self.embedding = Embedding(rows, config.d_model)
 
     def embed(self, x_BTD: Tensor, positions_BT: Tensor, longest: int = 0) -> Tensor:
-        """Add the vector of each position."""
+        """Add the vector of each position, which must be below max_positions."""
         del longest
         rows_BT = positions_BT.clamp(min=0) + self.config.position_offset
         added: Tensor = x_BTD + self.embedding(rows_BT)
         return added
 
     @staticmethod
-    def parameters_in(config: TransformerConfig) -> int:
-        """Rows times width."""
+    def count_parameters(config: TransformerConfig) -> int:
+        """Return max_positions + position_offset vectors of d_model."""
         return (config.max_positions + config.position_offset) * config.d_model
 
 
 class Rotary(Positions):
-    """Pairs (i, i + K/2) of queries and keys turned by `pos·θ^(-2i/K)`; arXiv 2104.09864."""
+    """Rotary embeddings: pairs (i, i + K/2) rotated by `pos·θ^(-2i/K)`; arXiv 2104.09864."""
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
         if config.rotary_scaling is not None:
             ROTARY_SCALINGS.check(config.rotary_scaling.kind)
-        self._kept_frequencies: Tensor | None = None
+        self._cached_frequencies: Tensor | None = None
 
     def rotation(self, positions_BT: Tensor) -> Tensor:
-        """Cosines and sines of each position's angles."""
-        frequencies = self._kept_frequencies
+        """Return cosines and sines (2, B, T, 1, K/2) of each position's angles."""
+        frequencies = self._cached_frequencies
         if frequencies is None or frequencies.device != positions_BT.device:
             frequencies = self._frequencies(positions_BT.device)
-            self._kept_frequencies = frequencies
+            self._cached_frequencies = frequencies
         angles = positions_BT[:, :, None, None].float() * frequencies
         return torch.stack([angles.cos(), angles.sin()])
 
     def _frequencies(self, device: torch.device) -> Tensor:
-        """Compute the angle (K/2) by which each pair turns from position to position."""
+        """Compute the angles (K/2) by which pairs are rotated from one position to the next."""
         config, scaling = self.config, self.config.rotary_scaling
         exponents = torch.arange(0, config.head_width, 2, device=device).float()
         frequencies = 1.0 / config.rotary_base ** (exponents / config.head_width)
@@ -156,21 +159,23 @@ class Rotary(Positions):
         return frequencies
 
 
-def _linear_stretch(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
+def _linear_scaling(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
+    """Return 1/factor for all frequencies; arXiv 2306.15595."""
     return torch.full_like(frequencies, 1.0 / scaling.factor)
 
 
-def _llama3_stretch(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
+def _llama3_scaling(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
+    """Return 1 for fast frequencies, 1/factor for slow ones, and a ramp between; Llama 3.1."""
     turns = scaling.original_context * frequencies / (2 * math.pi)  # within the trained context
     fast = ((turns - scaling.low) / (scaling.high - scaling.low)).clamp(0, 1)
     return fast + (1 - fast) / scaling.factor
 
 
-ROTARY_SCALINGS = Registry("rotary scaling", {"linear": _linear_stretch, "llama3": _llama3_stretch})
+ROTARY_SCALINGS = Registry("rotary scaling", {"linear": _linear_scaling, "llama3": _llama3_scaling})
 
 
 def rotate(x_BTHK: Tensor, rotation: Tensor | None) -> Tensor:
-    """Turn each pair (i, i + K/2) by its angle; computed in float32, returned as x's dtype."""
+    """Rotate each pair (i, i + K/2) by its angle, in float32; the dtype of x is kept."""
     if rotation is None:
         return x_BTHK
     cos, sin = rotation
@@ -180,56 +185,58 @@ def rotate(x_BTHK: Tensor, rotation: Tensor | None) -> Tensor:
 
 
 class Relative(Positions):
-    """A trained bias for each head and each bucket of distances; T5, arXiv 1910.10683 §2.1.
+    """A trained bias for each head and bucket of distances; T5, arXiv 1910.10683 §2.1.
 
-    Half the buckets are exact distances; the rest grow logarithmically to relative_max_distance.
+    Half the buckets hold one distance each, the others logarithmically growing ranges up to
+    relative_max_distance.
     """
 
-    biased = True
+    has_bias = True
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
         self.embedding = Embedding(config.relative_buckets, config.heads)
 
     def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
-        """Look up the bias of each pair's bucket."""
-        back_BTS = queries_BT[:, :, None] - keys_BS[:, None, :]
-        bias_BTSH: Tensor = self.embedding(self._bucket(back_BTS))
+        """Return the bias of each pair's bucket, (B, H, T, S)."""
+        offset_BTS = queries_BT[:, :, None] - keys_BS[:, None, :]
+        bias_BTSH: Tensor = self.embedding(self._bucket(offset_BTS))
         return bias_BTSH.permute(0, 3, 1, 2)
 
-    def _bucket(self, back: Tensor) -> Tensor:
+    def _bucket(self, offset: Tensor) -> Tensor:
+        """Return the buckets of offsets, query position less key position."""
         buckets = self.config.relative_buckets
         start: Tensor | int = 0
         if self.causal:
-            distance = back.clamp(min=0)
-        else:  # one half of the buckets looks back, the other ahead
+            distance = offset.clamp(min=0)
+        else:  # half of the buckets for earlier keys, half for later ones
             buckets //= 2
-            start = (back < 0).long() * buckets
-            distance = back.abs()
-        exact = buckets // 2
-        ratio = torch.log(distance.clamp(min=1).float() / exact) / math.log(
-            self.config.relative_max_distance / exact
+            start = (offset < 0).long() * buckets
+            distance = offset.abs()
+        exact_buckets = buckets // 2
+        ratio = torch.log(distance.clamp(min=1).float() / exact_buckets) / math.log(
+            self.config.relative_max_distance / exact_buckets
         )
-        far = exact + (ratio * (buckets - exact)).long()
-        return start + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
+        far = exact_buckets + (ratio * (buckets - exact_buckets)).long()
+        return start + torch.where(distance < exact_buckets, distance, far.clamp(max=buckets - 1))
 
     @staticmethod
-    def parameters_in(config: TransformerConfig) -> int:
-        """One number for each bucket and head."""
+    def count_parameters(config: TransformerConfig) -> int:
+        """Return a bias for each bucket and head."""
         return config.relative_buckets * config.heads
 
 
 class Alibi(Positions):
-    """A fixed penalty growing with distance, steeper for each head; arXiv 2108.12409."""
+    """A penalty linear in the distance, with a fixed slope for each head; arXiv 2108.12409."""
 
-    biased = True
+    has_bias = True
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
-        self._slopes_H: Tensor | None = None  # on the device that last asked
+        self._slopes_H: Tensor | None = None  # on the device of the last call
 
     def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
-        """`-slope_h · |i - j|`."""
+        """Return `-slope_h · |i - j|`, (B, H, T, S)."""
         distance_BTS = (queries_BT[:, :, None] - keys_BS[:, None, :]).abs()
         slopes_H = self._slopes_H
         if slopes_H is None or slopes_H.device != distance_BTS.device:
@@ -239,8 +246,9 @@ class Alibi(Positions):
 
 
 def alibi_slopes(heads: int) -> list[float]:
-    """`2^(-8h/n)` for h = 1…n where n is a power of two; else those of the power below, then
-    every other slope of the power above.
+    """Return `2^(-8h/n)` for h = 1…n, if the number of heads n is a power of two.
+
+    Else the slopes for the power of two below, then every other slope for the one above.
 
     >>> alibi_slopes(4)
     [0.25, 0.0625, 0.015625, 0.00390625]

@@ -8,7 +8,7 @@ from torch import nn
 
 from tests.models import VOCABULARY, tiny_config, tiny_model
 from transformer import positions
-from transformer.attention import exact, fused, plain
+from transformer.attention import dense_attention, eager_attention, sdpa_attention
 from transformer.config import RotaryScaling
 from transformer.masks import (
     additive,
@@ -30,7 +30,7 @@ def test_attention_worked_by_hand() -> None:
     q = torch.tensor([1.0]).view(1, 1, 1, 1)
     k = torch.tensor([0.0, math.log(3)]).view(1, 2, 1, 1)
     v = torch.tensor([8.0, 4.0]).view(1, 2, 1, 1)
-    for attend in (exact, fused, plain):
+    for attend in (dense_attention, sdpa_attention, eager_attention):
         assert attend(q, k, v, scale=1.0).item() == pytest.approx(5.0)
 
 
@@ -47,16 +47,16 @@ def test_the_kernels_equal_the_equation(kind: str, length: int, groups: int) -> 
         "boolean": {"mask": seen},
         "additive": {"mask": additive(seen) + torch.randn(2, 4, length, length)},
     }[kind]
-    wanted = plain(q, k, v, scale=0.3, **how)
-    for attend in (exact, fused):
+    wanted = eager_attention(q, k, v, scale=0.3, **how)
+    for attend in (dense_attention, sdpa_attention):
         torch.testing.assert_close(attend(q, k, v, scale=0.3, **how), wanted, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("length", [8, 300])
 def test_bfloat16_training_on_a_cpu_takes_another_way_to_the_same_numbers(length: int) -> None:
     q, k, v = (heads(length).bfloat16().requires_grad_() for _ in range(3))
-    found = exact(q, k, v, scale=0.3, causal=True)
-    wanted = plain(q.float(), k.float(), v.float(), scale=0.3, causal=True)
+    found = dense_attention(q, k, v, scale=0.3, causal=True)
+    wanted = eager_attention(q.float(), k.float(), v.float(), scale=0.3, causal=True)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), wanted, atol=0.03, rtol=0.03)
 
@@ -131,7 +131,7 @@ def test_sinusoids_reach_beyond_what_is_kept_of_them(monkeypatch, kind: str) -> 
     kept = POSITIONS[kind](tiny_config(max_positions=4), causal=True)
     late_BT = torch.tensor([[69]])
     assert torch.equal(kept.embed(x_BTD[:, :1], late_BT, 70), wanted[:, 69:])
-    monkeypatch.setattr(positions, "_KEPT_POSITIONS", 69)
+    monkeypatch.setattr(positions, "_MAX_CACHED_POSITIONS", 69)
     assert torch.equal(kept.embed(x_BTD, positions_BT), wanted)
 
 

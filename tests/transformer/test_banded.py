@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from tests.models import SHAPES, VOCABULARY, tiny_model
-from transformer.attention import Band, band_mask, banded
-from transformer.attention.banded import SMALLEST_BLOCK
+from transformer.attention import Band, banded_attention, make_band_mask
+from transformer.attention.banded import MIN_BLOCK
 from transformer.layers import Stack
 from transformer.masks import mask_padding, padded_positions, sliding_window
 from transformer.positions import POSITIONS
 
-LENGTH = 3 * SMALLEST_BLOCK + 5
-BANDS = [(1, 0), (3, 2), (SMALLEST_BLOCK, 1), (SMALLEST_BLOCK + 6, 0)]
+LENGTH = 3 * MIN_BLOCK + 5
+BANDS = [(1, 0), (3, 2), (MIN_BLOCK, 1), (MIN_BLOCK + 6, 0)]
 KINDS = [
     *itertools.product(BANDS, ["rotary"], [None]),
     *itertools.product([(9, 2)], POSITIONS, [None]),
@@ -48,7 +48,7 @@ def test_blocks_give_what_the_dense_mask_gives(monkeypatch, shape, variant, padd
         inputs |= {"source_BS": ids_BT.flip(1)}
         inputs |= {"source_positions_BS": positions_BT} if padded else {}
     in_blocks = output_and_gradients(model, ids_BT, **inputs)
-    monkeypatch.setattr(Band, "pays", lambda self, length: False)
+    monkeypatch.setattr(Band, "is_worthwhile", lambda self, length: False)
     for found, wanted in zip(in_blocks, output_and_gradients(model, ids_BT, **inputs), strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
@@ -58,10 +58,10 @@ def test_blocks_are_taken_once_a_text_is_longer_than_two(length: int, blocks: bo
     model = tiny_model(attention="sliding", window=5, max_positions=length)
     x_BTD = torch.randn(1, length, model.config.d_model)
     assert isinstance(model.decoder, Stack)
-    scope = model.decoder._scope(x_BTD, None, None)
-    assert (scope.attend.func is banded) == blocks
+    scope = model.decoder._make_context(x_BTD, None, None)
+    assert (scope.attend.func is banded_attention) == blocks
     if blocks:  # 3 blocks of 64 queries, each of which sees 2 · 64 keys
-        assert scope.attend.keywords["seen"].mask_NhCS.shape == (3, 1, 64, 128)
+        assert scope.attend.keywords["band_mask"].mask_NhCS.shape == (3, 1, 64, 128)
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -77,10 +77,10 @@ def test_weights_are_dropped_in_blocks_and_for_global_tokens(causal: bool) -> No
         return mask_padding(queries_BT, keys_BS, seen_BTS)[:, None]
 
     same, ones = torch.zeros(4, LENGTH, 2, 4), torch.ones(4, LENGTH, 2, 4)
-    seen = band_mask(band, positions_BT, mask, causal=causal)
-    whole = banded(same, same, ones, scale=1.0, seen=seen)
+    seen = make_band_mask(band, positions_BT, mask, causal=causal)
+    whole = banded_attention(same, same, ones, scale=1.0, band_mask=seen)
     torch.testing.assert_close(whole, ones)
-    dropped = banded(same, same, ones, scale=1.0, seen=seen, dropout=0.5)[..., 0]
+    dropped = banded_attention(same, same, ones, scale=1.0, band_mask=seen, dropout=0.5)[..., 0]
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.05)
     assert dropped[:, :3].unique().numel() > 1
     assert dropped[:, 3:].unique().numel() > 5
@@ -92,7 +92,7 @@ def test_a_window_that_a_text_does_not_fill_needs_no_mask() -> None:
     model = tiny_model(attention="sliding", window=8)
     assert isinstance(model.decoder, Stack)
     inside, outside = (
-        model.decoder._scope(torch.randn(1, length, 16), None, None) for length in (8, 9)
+        model.decoder._make_context(torch.randn(1, length, 16), None, None) for length in (8, 9)
     )
     assert inside.attend.keywords == {"causal": True}
     assert outside.attend.keywords["mask"].shape == (1, 1, 9, 9)
@@ -102,7 +102,7 @@ def test_a_padded_encoders_mask_has_one_row_for_all_queries() -> None:
     model = tiny_model("encoder")
     assert isinstance(model.encoder, Stack)
     positions_BT = padded_positions(torch.tensor([4, 2]), 4)
-    scope = model.encoder._scope(torch.randn(2, 4, 16), positions_BT, None)
+    scope = model.encoder._make_context(torch.randn(2, 4, 16), positions_BT, None)
     mask = scope.attend.keywords["mask"]
     assert mask.shape == (2, 1, 1, 4)
     assert mask.flatten(1).int().tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]

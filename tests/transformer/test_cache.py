@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from tests.models import tiny_config
-from transformer.cache import Buffers, CrossAttentionCache, RingCache, StaticCache
+from transformer.buffers import Buffers
+from transformer.cache import CrossAttentionCache, RingCache, StaticCache
 from transformer.masks import padding
 
 LAYER = 1  # of two
@@ -157,7 +158,7 @@ def read_by_rows(found: CrossAttentionCache) -> list[list[float]]:
         [k for k, m in zip(*pair, strict=True) if m] for pair in zip(entries, masks, strict=True)
     ]
     assert [len(text) for text in texts] == found.lengths
-    return [text for text in texts for _ in range(found.copies)]
+    return [text for text in texts for _ in range(found.rows_per_entry)]
 
 
 ONE, TWO, THREE = [1.0], [2.0, 2.5], [3.0, 3.5, 3.75]

@@ -5,18 +5,18 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import tiny_config, tiny_model
-from transformer.attention import exact
+from transformer.attention import dense_attention
 from transformer.layers import (
     AttentionContext,
     CrossAttention,
     CrossAttentionContext,
     SelfAttention,
-    cross_mask,
+    make_cross_mask,
 )
 from transformer.masks import padded_positions
 from transformer.model import Transformer
 
-PLAIN = AttentionContext(exact, None, None)
+PLAIN = AttentionContext(dense_attention, None, None)
 KINDS = ("self", "cross")
 
 
@@ -65,7 +65,7 @@ def test_what_is_looked_at_is_what_torch_says() -> None:
     x_BTD, source_BSD = torch.randn(2, 3, 16), torch.randn(2, 5, 16)
     positions_BS = padded_positions(torch.tensor([5, 2]), 5)
     looks: list[Tensor] = []
-    ours(x_BTD, CrossAttentionContext(source_BSD, None, cross_mask(positions_BS), looks), 0)
+    ours(x_BTD, CrossAttentionContext(source_BSD, None, make_cross_mask(positions_BS), looks), 0)
     _, wanted = theirs(
         x_BTD, source_BSD, source_BSD, key_padding_mask=positions_BS < 0, average_attn_weights=False
     )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from transformer.attention import exact
+from transformer.attention import dense_attention
 from transformer.config import TransformerConfig
 from transformer.layers import (
     AttentionContext,
@@ -17,7 +17,7 @@ from transformer.layers import (
     Layer,
     SelfAttention,
     Stack,
-    cross_mask,
+    make_cross_mask,
 )
 from transformer.masks import padded_positions
 
@@ -105,7 +105,7 @@ TRIANGLE = nn.Transformer.generate_square_subsequent_mask(6)
 
 
 def padding_scope() -> AttentionContext:
-    return AttentionContext(partial(exact, mask=REAL[:, None, None, :]), None, None)
+    return AttentionContext(partial(dense_attention, mask=REAL[:, None, None, :]), None, None)
 
 
 def test_multi_head_attention_with_padding() -> None:
@@ -123,7 +123,7 @@ def test_multi_head_cross_attention_with_padding() -> None:
     copy_cross_attention(ours, theirs)
     (x, y), (memory_x, memory_y) = leaves(6), leaves(7)
     wanted, _ = theirs(y, memory_y, memory_y, key_padding_mask=~REAL, need_weights=False)
-    scope = CrossAttentionContext(memory_x, None, cross_mask(PADDED))
+    scope = CrossAttentionContext(memory_x, None, make_cross_mask(PADDED))
     everywhere = torch.ones(3, 6, dtype=torch.bool)
     same(ours(x, scope, 0), wanted, [(x, y), (memory_x, memory_y)], everywhere)
 
@@ -145,9 +145,9 @@ def test_decoder_layer(placement: str, activation: str) -> None:
     copy_layer(ours, theirs)
     (x, y), (memory_x, memory_y) = leaves(6), leaves(7)
     wanted = theirs(y, memory_y, tgt_mask=TRIANGLE, memory_key_padding_mask=~REAL)
-    cross = CrossAttentionContext(memory_x, None, cross_mask(PADDED))
+    cross = CrossAttentionContext(memory_x, None, make_cross_mask(PADDED))
     everywhere = torch.ones(3, 6, dtype=torch.bool)
-    found = ours(x, AttentionContext(partial(exact, causal=True), None, None), cross, 0)
+    found = ours(x, AttentionContext(partial(dense_attention, causal=True), None, None), cross, 0)
     same(found, wanted, [(x, y), (memory_x, memory_y)], everywhere)
 
 
@@ -167,7 +167,7 @@ def test_whole_transformer(placement: str, activation: str) -> None:
         source_y, y, tgt_mask=TRIANGLE, src_key_padding_mask=~REAL, memory_key_padding_mask=~REAL
     )
     states = encoder(source_x, positions_BT=PADDED)
-    found = decoder(x, cross=CrossAttentionContext(states, None, cross_mask(PADDED)))
+    found = decoder(x, cross=CrossAttentionContext(states, None, make_cross_mask(PADDED)))
     everywhere = torch.ones(3, 6, dtype=torch.bool)
     same(found, wanted, [(x, y), (source_x, source_y)], everywhere)
     for ours_weight, theirs_weight in (

@@ -1,4 +1,4 @@
-"""Attention: one door, and the table of kinds behind it."""
+"""Attention functions, and the registry of attention kinds."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,36 +10,42 @@ from .. import masks
 from ..cache import Cache, RingCache, StaticCache
 from ..config import TransformerConfig
 from ..registry import Registry
-from .banded import Band, BandMask, band_mask, banded
-from .exact import Attend, exact, fused, plain
+from .banded import Band, BandMask, banded_attention, make_band_mask
+from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
 
 __all__ = [
     "ATTENTION",
-    "Attend",
+    "AttentionFunction",
     "AttentionKind",
     "Band",
     "BandMask",
-    "band_mask",
-    "banded",
-    "exact",
-    "fused",
-    "plain",
+    "banded_attention",
+    "dense_attention",
+    "eager_attention",
+    "make_band_mask",
+    "sdpa_attention",
 ]
 
+# Positions of queries (B, T) and of keys (B, S) to the pairs that see each other, (B, T, S).
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
+# Rows, tokens of the longest row, device and dtype to a cache.
 MakeCache = Callable[[TransformerConfig, int, int, torch.device, torch.dtype], Cache]
 
 
 class AttentionKind(NamedTuple):
-    """A kind of self-attention: the pairs that it leaves out (None: none), the band in which those
-    that are left lie, and its cache."""
+    """A kind of self-attention.
+
+    `pattern` returns the boolean mask (B, T, S) of the pairs of positions that see each other;
+    None: all. `band` is the extent of the pattern, where it is one. `cache` makes the cache for
+    rows of up to so many tokens.
+    """
 
     pattern: Pattern | None
     band: Callable[[TransformerConfig], Band] | None
     cache: MakeCache
 
 
-def _sliding(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+def _sliding_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
     return masks.sliding_window(
         queries_BT, keys_BS, window=config.window, global_tokens=config.global_tokens
     )
@@ -53,6 +59,6 @@ ATTENTION: Registry[AttentionKind] = Registry(
     "attention kind",
     {
         "full": AttentionKind(None, None, StaticCache),
-        "sliding": AttentionKind(_sliding, _sliding_band, RingCache),
+        "sliding": AttentionKind(_sliding_pattern, _sliding_band, RingCache),
     },
 )

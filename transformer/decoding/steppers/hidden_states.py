@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...cache import Buffers
+from ...buffers import Buffers
 
 
 class HiddenStates:
