@@ -106,13 +106,13 @@ def _gather_block_keys(
     x_BTGK: Tensor, blocks: int, band_mask: BandMask, padding: tuple[int, ...]
 ) -> Tensor:
     """Gather the keys or values that each block sees, (N, S, G, K), in the mask's order."""
-    near = torch.unflatten(F.pad(x_BTGK, padding), 1, (blocks, -1))
-    near = _join_neighbors(near, causal=band_mask.causal)
+    neighbors = torch.unflatten(F.pad(x_BTGK, padding), 1, (blocks, -1))
+    neighbors = _join_neighbors(neighbors, causal=band_mask.causal)
     global_tokens = band_mask.band.global_tokens
     if global_tokens:
         shared = x_BTGK[:, None, :global_tokens].expand(-1, blocks, -1, -1, -1)
-        near = torch.cat([shared, near], dim=2)
-    return near.flatten(0, 1)
+        neighbors = torch.cat([shared, neighbors], dim=2)
+    return neighbors.flatten(0, 1)
 
 
 def _join_neighbors(x_BNC: Tensor, *, causal: bool, value: int = 0) -> Tensor:
