@@ -150,12 +150,14 @@ def test_speculative_search_mixes_no_devices(shape: str, pick: str, drafter: str
     with torch.inference_mode(), virtual_device():
         model, options = network(shape).to("cuda"), SearchOptions(end=END, processors=CUT)
         made_of = DraftOptions(
-            options=options,
+            search_options=options,
             selector=SELECTORS[pick],
             stepper=ModelStepper(model),
             shares_source_vocabulary=True,
         )
-        search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=3)
+        search = SpeculativeSearch(
+            options, SELECTORS[pick], DRAFTERS[drafter](made_of), draft_tokens=3
+        )
         assert all(decode_all(ModelStepper(model), search, tasks(shape)))
         assert search.proposed
 

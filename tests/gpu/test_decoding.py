@@ -85,12 +85,12 @@ def test_speculative_search_writes_the_plain_texts(shape, drafter, pick, device)
     options = SearchOptions(end=END, seed=4, processors=CUT if pick == "sample" else {})
     there = moved(model, device)
     made_of = DraftOptions(
-        options=options,
+        search_options=options,
         selector=SELECTORS[pick],
         stepper=ModelStepper(there),
         shares_source_vocabulary=True,
     )
-    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=3)
+    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), draft_tokens=3)
     found = decode_all(ModelStepper(there), search, some)
     assert search.proposed
     assert_alike(found, written(moved(model, CPU), pick, some, processors=options.processors))

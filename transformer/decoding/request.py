@@ -95,12 +95,12 @@ class Hypothesis(NamedTuple):
     score: float  # what hypotheses are ranked by: see SearchOptions.score
     log_probabilities: list[float]  # of each token, the end token's last if there is one
     finish_reason: FinishReason
-    end: int | None = None  # the token that ended it
+    end_id: int | None = None  # the token that ended it
 
     @property
     def tokens(self) -> list[int]:
         """All that was written."""
-        return self.ids if self.end is None else [*self.ids, self.end]
+        return self.ids if self.end_id is None else [*self.ids, self.end_id]
 
     @property
     def finished(self) -> bool:
@@ -191,7 +191,7 @@ class SearchOptions:
             score=self.score(log_prob, len(ids)),
             log_probabilities=log_probs,
             finish_reason=reason,
-            end=ids[-1] if ends else None,
+            end_id=ids[-1] if ends else None,
         )
 
     def finish_reason(self, row: SequenceState) -> FinishReason | None:
@@ -214,5 +214,5 @@ def concatenate(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothes
         score=options.score(sum(gains), len(gains)),
         log_probabilities=gains,
         finish_reason=next((reason for reason in reasons if reason != "end"), "end"),
-        end=last.end,
+        end_id=last.end_id,
     )

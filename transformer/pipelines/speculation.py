@@ -58,13 +58,13 @@ def speculative_search(
                 f"{draft.config.max_positions:,}, not {loaded.config.max_positions:,} or more"
             )
     draft_options = DraftOptions(
-        options=options,
+        search_options=options,
         selector=SELECTORS[selector],
         stepper=None if draft is None else ModelStepper(draft.model),
         shares_source_vocabulary=_shares_tokens(loaded),
     )
     return SpeculativeSearch(
-        options, SELECTORS[selector], DRAFTERS[drafter](draft_options), ahead=draft_tokens
+        options, SELECTORS[selector], DRAFTERS[drafter](draft_options), draft_tokens=draft_tokens
     )
 
 

@@ -147,7 +147,7 @@ def test_scores_by_hand() -> None:
     assert gnmt.score(-6.0, 19) == pytest.approx(-3.0)  # ((5 + 19) / 6)^0.5 = 2
     assert SearchOptions(**options).score(-6.0, 0) == -6.0
     ended = SearchOptions(**options).hypothesis([A, END], -1.0, [-0.4, -0.6], "end")
-    assert (ended.ids, ended.end, ended.score) == ([A], END, -0.5)
+    assert (ended.ids, ended.end_id, ended.score) == ([A], END, -0.5)
 
 
 def test_texts_that_follow_one_another_are_one() -> None:
@@ -157,7 +157,7 @@ def test_texts_that_follow_one_another_are_one() -> None:
     third = Hypothesis([C], 0.0, [-0.5, -0.5], "end", END)
     options = SearchOptions(end=frozenset({END}))
     found = concatenate([first, second, third], options)
-    assert (found.ids, found.end, found.finish_reason) == ([A, END, B, C, C], END, "length")
+    assert (found.ids, found.end_id, found.finish_reason) == ([A, END, B, C, C], END, "length")
     assert (found.score, len(found.log_probabilities)) == (-11 / 6, 6)
     assert concatenate([first, third], options).finish_reason == "end"
     assert concatenate([second], options).ids == [B, C]

@@ -32,7 +32,7 @@ def test_what_is_looked_up(tokens: list[int], source: list[int], wanted: list[in
     row = SequenceState(Request(prompt=tokens[:1], source=source, max_new_tokens=99), tokens[1:])
     for sources in (True, False):
         made_of = DraftOptions(
-            options=options, selector=SELECTORS["greedy"], shares_source_vocabulary=sources
+            search_options=options, selector=SELECTORS["greedy"], shares_source_vocabulary=sources
         )
         (found,) = DRAFTERS["lookup"](made_of).draft([row], [4])
         if sources or not source:

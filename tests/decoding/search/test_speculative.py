@@ -55,7 +55,7 @@ CHAIN = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {C: 1.0}, (A, B, C): {A: 1.0
 )
 def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, steps) -> None:
     search = SpeculativeSearch(
-        SearchOptions(end=frozenset({END})), SELECTORS["greedy"], Scripted(guess), ahead=9
+        SearchOptions(end=frozenset({END})), SELECTORS["greedy"], Scripted(guess), draft_tokens=9
     )
     stepper = RewindingTable(CHAIN, size=4)
     ((found,),) = decode_all(stepper, search, [Request(prompt=[9], max_new_tokens=20)])
@@ -75,7 +75,7 @@ def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, st
 def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -> None:
     """Steps as (tokens guessed, tokens written); A is written for ever."""
     asked = SearchOptions(end=frozenset({END}))
-    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted(guess), ahead=2)
+    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted(guess), draft_tokens=2)
     stepper, tasks = (
         RewindingTable(lambda tokens: {A: 1.0}, size=4),
         [Request(prompt=[9], max_new_tokens=90)],
@@ -122,7 +122,7 @@ def test_a_text_that_nothing_may_follow_guesses_nothing_more_right() -> None:
 def test_no_text_rests_for_ever() -> None:
     """Rests of 1, 3, 7 and 15 steps; no longer ones."""
     asked = SearchOptions(end=frozenset({END}))
-    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([B] * 99), ahead=1)
+    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([B] * 99), draft_tokens=1)
     stepper, tasks = (
         RewindingTable(lambda tokens: {A: 1.0}, size=4),
         [Request(prompt=[9], max_new_tokens=99)],
@@ -209,12 +209,14 @@ def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: st
 
     def search() -> SpeculativeSearch:
         made_of = DraftOptions(
-            options=options,
+            search_options=options,
             selector=SELECTORS[pick],
             stepper=ModelStepper(draft),
             shares_source_vocabulary=True,
         )
-        return SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), ahead=5)
+        return SpeculativeSearch(
+            options, SELECTORS[pick], DRAFTERS[drafter](made_of), draft_tokens=5
+        )
 
     def alike(found, wanted) -> None:
         for some, others in zip(found, wanted, strict=True):
@@ -241,8 +243,10 @@ def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: st
 def test_a_draft_that_is_the_model_itself_is_always_right(models, pick: str) -> None:
     shape, model, _ = models
     options = SearchOptions(end=frozenset({3}), processors={"temperature": 0.8})
-    made_of = DraftOptions(options=options, selector=SELECTORS[pick], stepper=ModelStepper(model))
-    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS["model"](made_of), ahead=3)
+    made_of = DraftOptions(
+        search_options=options, selector=SELECTORS[pick], stepper=ModelStepper(model)
+    )
+    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS["model"](made_of), draft_tokens=3)
     decode_all(ModelStepper(model), search, tasks_for(shape)[:40])
     assert search.accepted == search.proposed > 0
 
@@ -256,7 +260,7 @@ def test_an_ensemble_can_be_written_ahead_of(models) -> None:
         return EnsembleStepper([ModelStepper(model), ModelStepper(draft)])
 
     made_of = DraftOptions(
-        options=options, selector=SELECTORS["greedy"], stepper=ModelStepper(draft)
+        search_options=options, selector=SELECTORS["greedy"], stepper=ModelStepper(draft)
     )
     search = SpeculativeSearch(options, SELECTORS["greedy"], DRAFTERS["model"](made_of))
     found = decode_all(together(), search, tasks)

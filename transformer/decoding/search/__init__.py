@@ -16,7 +16,7 @@ __all__ = ["SEARCHES", "BeamSearch", "ContrastiveSearch", "Search", "determinist
 SEARCHES: Registry[Callable[[SearchOptions], Search]] = Registry(
     "search",
     {
-        **{name: partial(TokenwiseSearch, pick=pick) for name, pick in SELECTORS.items()},
+        **{name: partial(TokenwiseSearch, selector=select) for name, select in SELECTORS.items()},
         "beam": BeamSearch,
         "contrastive": ContrastiveSearch,
     },

@@ -53,7 +53,7 @@ class Beam(NamedTuple):
         return self.coverage is None or self.coverage.done
 
     @property
-    def hopeless(self) -> bool:
+    def infeasible(self) -> bool:
         """Whether there is no room left for its phrases."""
         room = self.state.request.max_new_tokens - len(self.state.generated_ids)
         return self.coverage is not None and self.coverage.missing > room
@@ -174,7 +174,7 @@ class BeamSearch:
             reason = self._options.finish_reason(grown.state)
             if reason is not None and grown.complete and rank < self._each:
                 self._end(group, grown, reason)
-            elif reason is None and not grown.hopeless:
+            elif reason is None and not grown.infeasible:
                 going.append((candidate, grown))
             rank += grown.complete  # what lacks a phrase is no rival of what may end
             if len(going) == self._each and not covering:

@@ -38,7 +38,7 @@ class Drafter(Protocol):
 class DraftOptions:
     """What drafters are made of."""
 
-    options: SearchOptions
+    search_options: SearchOptions
     selector: Selector  # how the search picks
     stepper: RewindingStepper | None = None  # a smaller model's, for the drafter "model"
     shares_source_vocabulary: bool = False  # whether what is written is of the sources' vocabulary
@@ -127,9 +127,11 @@ class ModelDrafter:
         self._stepper, self._pick, self._options = (
             made_of.stepper,
             made_of.selector,
-            made_of.options,
+            made_of.search_options,
         )
-        self._process = LogitsProcessorList(made_of.options.processors, made_of.options.end)
+        self._process = LogitsProcessorList(
+            made_of.search_options.processors, made_of.search_options.end
+        )
         self._read: list[_Read] = []
 
     def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:

@@ -63,10 +63,15 @@ class SpeculativeSearch(TokenwiseSearch):
     """
 
     def __init__(
-        self, options: SearchOptions, pick: Selector, drafter: Drafter, *, ahead: int = DRAFT_TOKENS
+        self,
+        options: SearchOptions,
+        pick: Selector,
+        drafter: Drafter,
+        *,
+        draft_tokens: int = DRAFT_TOKENS,
     ) -> None:
         super().__init__(options, pick)
-        self._drafter, self._ahead, self._pace = drafter, ahead, _DraftBackoff()
+        self._drafter, self._ahead, self._pace = drafter, draft_tokens, _DraftBackoff()
         self.proposed = 0  # tokens that were guessed, of all texts so far
         self.accepted = 0  # those that were written
 

@@ -24,7 +24,7 @@ from ..request import (
     SequenceState,
     TokenEvent,
 )
-from ..steppers.stepper import Follower, Stepper
+from ..steppers.stepper import Reorderable, Stepper
 
 Selector = Callable[[Tensor, Sequence[SequenceState], SearchOptions], Tensor]
 
@@ -88,9 +88,9 @@ class TokenwiseSearch:
 
     reads_states = False
 
-    def __init__(self, options: SearchOptions, pick: Selector) -> None:
+    def __init__(self, options: SearchOptions, selector: Selector) -> None:
         self.width = options.n_best
-        self._options, self._pick = options, pick
+        self._options, self._pick = options, selector
         self._process = LogitsProcessorList(options.processors, options.end)
         self._texts: list[ActiveSequence] = []
         self._open: dict[Request, list[ActiveSequence]] = {}
@@ -145,7 +145,7 @@ class TokenwiseSearch:
             found.append(RequestFinished(task, sorted(hypotheses, key=lambda h: -h.score)))
         return found
 
-    def _leave(self, *followers: Follower) -> None:
+    def _leave(self, *followers: Reorderable) -> None:
         """Take finished rows out, here and of what follows them."""
         stay = compact_rows([text.finish_reason is None for text in self._texts])
         if len(stay) < len(self._texts):

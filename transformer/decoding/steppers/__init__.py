@@ -2,13 +2,13 @@
 
 from .ensemble import COMBINATIONS, EnsembleStepper
 from .model import ModelStepper
-from .stepper import Follower, RewindingStepper, StateStepper, Stepper
+from .stepper import Reorderable, RewindingStepper, StateStepper, Stepper
 
 __all__ = [
     "COMBINATIONS",
     "EnsembleStepper",
-    "Follower",
     "ModelStepper",
+    "Reorderable",
     "RewindingStepper",
     "StateStepper",
     "Stepper",

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..request import Request
 
 
-class Follower(Protocol):
+class Reorderable(Protocol):
     """Something whose rows are those of a search."""
 
     def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
@@ -20,7 +20,7 @@ class Follower(Protocol):
         ...
 
 
-class Stepper(Follower, Protocol):
+class Stepper(Reorderable, Protocol):
     """Something that continues rows of tokens: a model, several, or a table of probabilities."""
 
     def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
