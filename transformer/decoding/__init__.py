@@ -1,4 +1,4 @@
-"""Decoding: requests in, events out. Knows no folder, no line of text and no loaded model."""
+"""Decoding: requests in, events out, without folders, lines of text or loaded models."""
 
 from .engine import Engine, decode_all, run
 from .logits import PROCESSORS

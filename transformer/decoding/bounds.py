@@ -1,19 +1,19 @@
-"""What is said of numbers that cannot be asked for."""
+"""Checks of numeric options."""
 
 from ..errors import ConfigError
 
 
-def check(name: str, good: bool, value: float, allowed: str) -> None:
-    """Raise a ConfigError that says what is allowed, unless the value is good."""
-    if not good:
+def check(name: str, valid: bool, value: float, allowed: str) -> None:
+    """Raise ConfigError, which says what is allowed, unless the value is valid."""
+    if not valid:
         raise ConfigError(f"{name} is {value:g}; it must be {allowed}")
 
 
 def check_size(name: str, value: float) -> None:
-    """Raise a ConfigError for what is no number of things."""
+    """Raise ConfigError unless the value is a whole number of at least 1."""
     check(name, value >= 1 and value % 1 == 0, value, "a whole number of at least 1")
 
 
-def check_range(name: str, value: float, least: float, most: float) -> None:
-    """Raise a ConfigError for a number that is not between two others, or is none."""
-    check(name, least <= value <= most, value, f"between {least:g} and {most:,.10g}")
+def check_range(name: str, value: float, minimum: float, maximum: float) -> None:
+    """Raise ConfigError unless the value is between two bounds, these included."""
+    check(name, minimum <= value <= maximum, value, f"between {minimum:g} and {maximum:,.10g}")

@@ -1,4 +1,4 @@
-"""Engines: a search and its step function, which texts enter and leave while others are written."""
+"""Engines: a search and its step function, which requests join and leave as they run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -9,34 +9,36 @@ from .steppers import Stepper
 
 
 class Engine(NamedTuple):
-    """What writes: a search, and the step function that it asks."""
+    """A search, and the stepper whose logits it reads."""
 
     stepper: Stepper
     search: Search
 
 
-# Gives tasks to begin beside those that are running, if any are to begin now; None at the end.
+# From the running requests to those to admit now, if any; None once no more will come.
 TakeRequests = Callable[[Sequence[Request]], Sequence[Request] | None]
 
 
-def run(stepper: Stepper, search: Search, take: TakeRequests) -> Iterator[list[Event]]:
-    """Write texts as they come, and yield what each step decided: finished texts make room for
-    waiting ones (continuous batching, Orca, OSDI 2022)."""
-    while (tasks := take(search.requests)) is not None or search.requests:
-        if tasks:
-            stepper.admit(tasks, search.width)
-            search.add(tasks)
+def run(stepper: Stepper, search: Search, take_requests: TakeRequests) -> Iterator[list[Event]]:
+    """Decode requests as they arrive, and yield the events of each step.
+
+    Finished requests make room for waiting ones: continuous batching (Orca, OSDI 2022).
+    """
+    while (requests := take_requests(search.requests)) is not None or search.requests:
+        if requests:
+            stepper.admit(requests, search.width)
+            search.add(requests)
         yield search.step(stepper) if search.requests else []
 
 
 def decode_all(
-    stepper: Stepper, search: Search, tasks: Sequence[Request]
+    stepper: Stepper, search: Search, requests: Sequence[Request]
 ) -> list[list[Hypothesis]]:
-    """Write all of these side by side; each task's hypotheses, best first."""
-    waiting = [list(tasks)]
+    """Decode all requests side by side; return each one's hypotheses, best first."""
+    waiting = [list(requests)]
     steps = run(stepper, search, lambda _: waiting.pop() if waiting else None)
     events = (event for step in steps for event in step)
-    found = {
+    hypotheses = {
         event.request: event.hypotheses for event in events if isinstance(event, RequestFinished)
     }
-    return [found[task] for task in tasks]
+    return [hypotheses[request] for request in requests]

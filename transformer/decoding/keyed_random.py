@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but their keys.
+"""Random numbers that are a pure function of their keys.
 
 Shape suffixes: R rows, V vocabulary.
 """
@@ -14,8 +14,10 @@ _MULTIPLIER = 0x94D049BB133111EB - (1 << 64)  # as a signed number
 
 
 def mix(*keys: int) -> int:
-    """64 bits of all keys, by SplitMix64's finaliser (Steele, Lea and Flood 2014): every bit in
-    moves every bit out."""
+    """Hash all keys to 64 bits with SplitMix64's finaliser (Steele, Lea and Flood 2014).
+
+    Every bit of the keys affects every bit of the result.
+    """
     value = 0
     for key in keys:
         value = ((value ^ (key & _MASK)) + 0x9E3779B97F4A7C15) & _MASK
@@ -26,18 +28,18 @@ def mix(*keys: int) -> int:
 
 
 @lru_cache(maxsize=4)
-def _mixed_tokens(size: int, device: torch.device) -> Tensor:
-    return torch.tensor([_signed(mix(token)) for token in range(size)], device=device)
+def _token_hashes(size: int, device: torch.device) -> Tensor:
+    return torch.tensor([_as_int64(mix(token)) for token in range(size)], device=device)
 
 
-def _signed(value: int) -> int:
+def _as_int64(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def exponential(rows: Sequence[Sequence[int]], size: int, device: torch.device) -> Tensor:
-    """Exponentially distributed numbers (R, V) of rows' keys and tokens, in float64, above 0."""
-    keys_R1 = torch.tensor([_signed(mix(*keys)) for keys in rows], device=device)[:, None]
-    bits_RV = keys_R1 ^ _mixed_tokens(size, device)
+def exponential(row_keys: Sequence[Sequence[int]], size: int, device: torch.device) -> Tensor:
+    """Return exponential random numbers (R, V) of row keys and tokens: float64, above 0."""
+    keys_R1 = torch.tensor([_as_int64(mix(*keys)) for keys in row_keys], device=device)[:, None]
+    bits_RV = keys_R1 ^ _token_hashes(size, device)
     bits_RV ^= (bits_RV >> 32) & 0xFFFFFFFF
     bits_RV *= _MULTIPLIER
     bits_RV ^= (bits_RV >> 29) & ((1 << 35) - 1)

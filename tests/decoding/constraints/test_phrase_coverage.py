@@ -238,5 +238,5 @@ def test_many_phrases_and_a_long_text_stay_quick() -> None:
     coverage = PhraseCoverage.begin(phrases)
     for token in torch.randint(0, 4, (600,), generator=generator).tolist():
         coverage = coverage.advance(token)
-        assert all(len(states) <= 64 for states in coverage.reached)
+        assert all(len(states) <= 64 for states in coverage.history)
     assert coverage.done

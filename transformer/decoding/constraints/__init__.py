@@ -1,1 +1,1 @@
-"""Constraints on a text: grammars, phrases that it must hold, strings that end it."""
+"""Constraints on a text: grammars, phrases that must occur, stop strings."""

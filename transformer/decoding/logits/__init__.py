@@ -1,4 +1,4 @@
-"""Processors of logits: a registry, and what a search applies of it."""
+"""Logits processors: their registry, and the list that a search applies."""
 
 from .processors import PROCESSORS, LogitsProcessorList
 

@@ -1,7 +1,7 @@
-"""Processors that look at what was written: tokens that must not come now, or must.
+"""Processors that forbid or force tokens, depending on the text so far.
 
 Their definitions are Hugging Face's, so that published models' settings mean the same here. Shape
-suffixes: R rows, V vocabulary. What is forbidden becomes -inf.
+suffixes: R rows, V vocabulary. A forbidden token's logit is -inf.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _FORBIDDEN = float("-inf")
 
 
 def suppressed(ids: Sequence[int]) -> Processor:
-    """Tokens that never come."""
+    """Forbid tokens everywhere."""
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
@@ -27,19 +27,19 @@ def suppressed(ids: Sequence[int]) -> Processor:
 
 
 def suppressed_first(value: tuple[int, Sequence[int]]) -> Processor:
-    """Tokens that never come at a place: the first, or the second where the first is forced."""
-    place, ids = value
+    """Forbid tokens at one position: the first, or the second where the first is forced."""
+    position, ids = value
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         return _forbid(
-            logits_RV, [list(ids) if len(row.generated_ids) == place else [] for row in rows]
+            logits_RV, [list(ids) if len(row.generated_ids) == position else [] for row in rows]
         )
 
     return process
 
 
 def bad_words(words: Sequence[Sequence[int]]) -> Processor:
-    """Sequences of tokens whose last never follows the others."""
+    """Forbid the last token of each sequence after its other tokens."""
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         texts = [row.all_ids() for row in rows]
@@ -51,40 +51,40 @@ def bad_words(words: Sequence[Sequence[int]]) -> Processor:
 
 
 def minimum_length(value: tuple[int, Sequence[int]]) -> Processor:
-    """No token of these ends a text of fewer tokens, its prompt (or start token) counted."""
-    least, ends = value
+    """Forbid end tokens in texts of fewer tokens, the prompt (or start token) counted."""
+    min_length, end_ids = value
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        short = [len(row.request.prompt) + len(row.generated_ids) < least for row in rows]
-        return _forbid(logits_RV, [list(ends) if s else [] for s in short])
+        short = [len(row.request.prompt) + len(row.generated_ids) < min_length for row in rows]
+        return _forbid(logits_RV, [list(end_ids) if s else [] for s in short])
 
     return process
 
 
 def no_repeated_ngrams(size: int) -> Processor:
-    """No sequence of `size` tokens comes twice, the prompt's among them; arXiv 1705.04304 §2.5."""
+    """Forbid each n-gram to occur twice, in prompt and text together; arXiv 1705.04304 §2.5."""
     check_size("no-repeat-ngram", size)
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        return _forbid(logits_RV, [_repeating(row.all_ids(), size) for row in rows])
+        return _forbid(logits_RV, [_repeated_ngram_ends(row.all_ids(), size) for row in rows])
 
     return process
 
 
 def encoder_no_repeated_ngrams(size: int) -> Processor:
-    """No sequence of `size` tokens of the source is written."""
+    """Forbid the n-grams of the source."""
     check_size("encoder-no-repeat-ngram", size)
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        known = logits_RV.size(1)  # an encoder's vocabulary may be another, and larger
-        found = [_following(row.all_ids(), row.request.context_ids, size) for row in rows]
-        return _forbid(logits_RV, [[t for t in some if t < known] for some in found])
+        vocab_size = logits_RV.size(1)  # an encoder's may be another, and larger
+        completions = [_ngram_ends(row.all_ids(), row.request.context_ids, size) for row in rows]
+        return _forbid(logits_RV, [[t for t in tokens if t < vocab_size] for tokens in completions])
 
     return process
 
 
 def forced_first(token: int) -> Processor:
-    """The first token is this one."""
+    """Force the first token."""
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         return _force(logits_RV, [None if row.generated_ids else [token] for row in rows])
@@ -93,33 +93,33 @@ def forced_first(token: int) -> Processor:
 
 
 def forced_last(tokens: Sequence[int]) -> Processor:
-    """The last token that there is room for is one of these."""
+    """Force the last token that max_new_tokens allows to be one of these."""
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         last = [len(row.generated_ids) + 1 == row.request.max_new_tokens for row in rows]
-        return _force(logits_RV, [tokens if there else None for there in last])
+        return _force(logits_RV, [tokens if is_last else None for is_last in last])
 
     return process
 
 
-def request_constraints(ends: Sequence[int]) -> Processor:
-    """What each text's own task asks of it."""
+def request_constraints(end_ids: Sequence[int]) -> Processor:
+    """Apply the constraints of each row's own request."""
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        left_RV = _forbid(logits_RV, [_forbidden(row, ends) for row in rows])
-        left_RV = _allow(left_RV, left_RV, [_constrained(row) for row in rows])
-        left_RV = _allow(left_RV, logits_RV, [_prefix(row) for row in rows])
-        return _force(left_RV, [_first(row) for row in rows])
+        masked_RV = _forbid(logits_RV, [_blocked_ids(row, end_ids) for row in rows])
+        masked_RV = _keep_only(masked_RV, masked_RV, [_constraint_ids(row) for row in rows])
+        masked_RV = _keep_only(masked_RV, logits_RV, [_prefix_ids(row) for row in rows])
+        return _force(masked_RV, [_forced_first_ids(row) for row in rows])
 
     return process
 
 
-def _constrained(row: SequenceState) -> Tensor | None:
-    rule = row.request.constraint
-    return None if rule is None else rule(row.text_ids)
+def _constraint_ids(row: SequenceState) -> Tensor | None:
+    constraint = row.request.constraint
+    return None if constraint is None else constraint(row.text_ids)
 
 
-def _first(row: SequenceState) -> list[int] | None:
+def _forced_first_ids(row: SequenceState) -> list[int] | None:
     return (
         None
         if row.generated_ids or row.request.forced_first is None
@@ -127,63 +127,62 @@ def _first(row: SequenceState) -> list[int] | None:
     )
 
 
-def _forbidden(row: SequenceState, ends: Sequence[int]) -> list[int]:
-    short = list(ends) if len(row.text_ids) < row.request.min_new_tokens else []
+def _blocked_ids(row: SequenceState, end_ids: Sequence[int]) -> list[int]:
+    short = list(end_ids) if len(row.text_ids) < row.request.min_new_tokens else []
     return short + (
-        _repeating(row.all_ids(), row.request.no_repeat_ngram_size)
+        _repeated_ngram_ends(row.all_ids(), row.request.no_repeat_ngram_size)
         if row.request.no_repeat_ngram_size
         else []
     )
 
 
-def _prefix(row: SequenceState) -> Tensor | None:
-    """The token of its prefix that comes now; of a token that is forced to be first it knows
-    nothing."""
-    place = len(row.generated_ids) - (row.request.forced_first is not None)
-    here = 0 <= place < len(row.request.prefix)
-    return torch.tensor([row.request.prefix[place]]) if here else None
+def _prefix_ids(row: SequenceState) -> Tensor | None:
+    """Return the prefix's token for this position, counted after a forced first token."""
+    position = len(row.generated_ids) - (row.request.forced_first is not None)
+    within_prefix = 0 <= position < len(row.request.prefix)
+    return torch.tensor([row.request.prefix[position]]) if within_prefix else None
 
 
 def _forbid(logits_RV: Tensor, forbidden: Sequence[Sequence[int]]) -> Tensor:
     """Forbid each row's tokens."""
-    places = [(row, token) for row, tokens in enumerate(forbidden) for token in tokens]
-    if not places:
+    entries = [(row, token) for row, tokens in enumerate(forbidden) for token in tokens]
+    if not entries:
         return logits_RV
-    rows, tokens = torch.tensor(places, device=logits_RV.device).T
+    rows, tokens = torch.tensor(entries, device=logits_RV.device).T
     return logits_RV.index_put((rows, tokens), logits_RV.new_tensor(_FORBIDDEN))
 
 
-def _allow(left_RV: Tensor, logits_RV: Tensor, allowed: Sequence[Tensor | None]) -> Tensor:
-    """Leave some rows nothing but the logits of what is allowed."""
+def _keep_only(masked_RV: Tensor, logits_RV: Tensor, allowed: Sequence[Tensor | None]) -> Tensor:
+    """Forbid all but the allowed tokens, which get `logits_RV`; rows of None stay as they are."""
     if all(ids is None for ids in allowed):
-        return left_RV
-    found_RV = left_RV.clone()
+        return masked_RV
+    kept_RV = masked_RV.clone()
     for row, ids in enumerate(allowed):
         if ids is not None:
-            found_RV[row] = _FORBIDDEN
-            found_RV[row, ids] = logits_RV[row, ids]
-    return found_RV
+            kept_RV[row] = _FORBIDDEN
+            kept_RV[row, ids] = logits_RV[row, ids]
+    return kept_RV
 
 
 def _force(logits_RV: Tensor, forced: Sequence[Sequence[int] | None]) -> Tensor:
-    """Certainty, for some rows, that one of these tokens comes."""
+    """Forbid all but these tokens, which get equal logits; rows of None stay as they are."""
     certain_RV = logits_RV.new_zeros(()).expand_as(logits_RV)
     ids = [None if tokens is None else torch.tensor(list(tokens)) for tokens in forced]
-    return _allow(logits_RV, certain_RV, ids)
+    return _keep_only(logits_RV, certain_RV, ids)
 
 
 def ends_with(tokens: Sequence[int], end: Sequence[int]) -> bool:
-    """Whether these are the last of the tokens; none always are."""
+    """Return True if `tokens` end with `end`; with an empty one they always do."""
     return not end or tokens[-len(end) :] == list(end)
 
 
-def _repeating(tokens: list[int], size: int) -> list[int]:
-    """What would complete a sequence that is there already."""
-    return _following(tokens, tokens, size)
+def _repeated_ngram_ends(tokens: list[int], size: int) -> list[int]:
+    """Return the tokens that would complete an n-gram of the text once more."""
+    return _ngram_ends(tokens, tokens, size)
 
 
-def _following(tokens: list[int], source: Sequence[int], size: int) -> list[int]:
-    """What would complete a sequence of the source."""
+def _ngram_ends(tokens: list[int], source: Sequence[int], size: int) -> list[int]:
+    """Return the tokens that would complete an n-gram of the source."""
     last, source = tokens[max(0, len(tokens) - size + 1) :], list(source)
     starts = range(len(source) - size + 1) if len(last) == size - 1 else ()
     return [source[i + size - 1] for i in starts if source[i : i + size - 1] == last]

@@ -1,6 +1,6 @@
-"""What changes the distribution of the next token: a table of pure functions.
+"""The registry of logits processors, which change the distribution of the next token.
 
-A processor takes logits (R, V) and the rows as they stand, and gives logits.
+A processor is a pure function from logits (R, V) and the rows' states to logits.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -41,10 +41,10 @@ from .truncation import (
     typical,
 )
 
-# In the order in which they are applied: that of transformers, and where it has no such thing,
-# presence and frequency follow repetition, as in vLLM, and top-n-sigma comes before temperature.
-# The same is left whichever of these two is first, but σ must be that of all logits that are
-# allowed: after it the tail may be cut, before it may not.
+# In the order in which they are applied: that of transformers. Of those that it does not have,
+# presence and frequency follow repetition, as in vLLM, and top-n-sigma precedes temperature. Either
+# order of these two keeps the same tokens, but σ must be that of all logits that are allowed, so
+# processors that cut the tail come later.
 PROCESSORS: Registry[Callable[[Any], Processor]] = Registry(
     "processor",
     {
@@ -77,23 +77,25 @@ PROCESSORS: Registry[Callable[[Any], Processor]] = Registry(
 
 
 class LogitsProcessorList:
-    """One processor of those that have a value, in the table's order."""
+    """The processors that have a value, as one, in the registry's order."""
 
-    def __init__(self, values: Mapping[str, Any], ends: Collection[int] = ()) -> None:
-        given = {**values, "request-constraints": sorted(ends)}
-        self._plain = not any(value is not None for value in values.values())
-        self._steps = [
-            make(given[name]) for name, make in PROCESSORS.items() if given.get(name) is not None
+    def __init__(self, values: Mapping[str, Any], end_ids: Collection[int] = ()) -> None:
+        settings = {**values, "request-constraints": sorted(end_ids)}
+        self._no_processors = not any(value is not None for value in values.values())
+        self._processors = [
+            factory(settings[name])
+            for name, factory in PROCESSORS.items()
+            if settings.get(name) is not None
         ]
 
     def is_noop(self, rows: Sequence[SequenceState]) -> bool:
-        """Whether nothing would change."""
-        return self._plain and not any(row.request.has_constraints for row in rows)
+        """Return True if nothing would change."""
+        return self._no_processors and not any(row.request.has_constraints for row in rows)
 
     def __call__(self, logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        """What is left of the logits; the very same tensor where nothing changes."""
+        """Return the processed logits; the very same tensor where nothing changes."""
         if self.is_noop(rows):
             return logits_RV
-        for step in self._steps:
-            logits_RV = step(logits_RV, rows)
+        for processor in self._processors:
+            logits_RV = processor(logits_RV, rows)
         return logits_RV

@@ -1,6 +1,6 @@
-"""Processors that sharpen a distribution or cut its tail, whatever was written.
+"""Processors that sharpen a distribution or cut its tail, whatever the text so far.
 
-Shape suffixes: R rows, V vocabulary. What is forbidden becomes -inf.
+Shape suffixes: R rows, V vocabulary, C most likely tokens. A forbidden token's logit is -inf.
 """
 
 import math
@@ -13,11 +13,11 @@ from ..bounds import check, check_size
 from ..request import Processor, SequenceState
 
 _FORBIDDEN = float("-inf")
-_FEW = 512
+_PARTIAL_SORT = 512  # tokens
 
 
 def temperature(value: float) -> Processor:
-    """`softmax(logits / τ)`: below 1 sharper, above 1 flatter."""
+    """Divide logits by τ: below 1 the distribution becomes sharper, above 1 flatter."""
     allowed = "between 0.001 and 1000 (0 is greedy search)"
     check("temperature", 1e-3 <= value <= 1e3, value, allowed)
     return lambda logits_RV, _rows: logits_RV / value
@@ -29,8 +29,8 @@ def top_k(value: float) -> Processor:
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
-        least_R1 = logits_RV.topk(min(int(value), logits_RV.size(-1))).values[:, -1:]
-        return logits_RV.masked_fill(logits_RV < least_R1, _FORBIDDEN)
+        threshold_R1 = logits_RV.topk(min(int(value), logits_RV.size(-1))).values[:, -1:]
+        return logits_RV.masked_fill(logits_RV < threshold_R1, _FORBIDDEN)
 
     return process
 
@@ -41,14 +41,14 @@ def top_p(value: float) -> Processor:
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
-        chances_RV = logits_RV.softmax(dim=-1)
-        for count in _sizes(logits_RV):
-            chances_RC, order_RC = chances_RV.topk(count)
-            masses_RC = chances_RC.cumsum(dim=-1)
+        probs_RV = logits_RV.softmax(dim=-1)
+        for count in _sort_sizes(logits_RV):
+            probs_RC, order_RC = probs_RV.topk(count)
+            masses_RC = probs_RC.cumsum(dim=-1)
             if count == logits_RV.size(1) or bool((masses_RC[:, -1] >= value).all()):
                 break
         dropped_RV = torch.ones_like(logits_RV, dtype=torch.bool)
-        dropped_RV.scatter_(1, order_RC, masses_RC - chances_RC >= value)
+        dropped_RV.scatter_(1, order_RC, masses_RC - probs_RC >= value)
         return logits_RV.masked_fill(dropped_RV, _FORBIDDEN)
 
     return process
@@ -70,36 +70,37 @@ def min_p(value: float) -> Processor:
 def top_n_sigma(value: float) -> Processor:
     """Keep logits of at least `max - n·σ`; arXiv 2411.07641.
 
-    σ is the standard deviation of the logits that are not forbidden, in which their squares are
-    divided by their number, so that one alone has σ = 0; the paper's program divides by one less.
+    σ is the standard deviation of the logits that are not forbidden, in which the sum of squares is
+    divided by their number, so that a single one has σ = 0; the paper's program divides by one
+    less.
     """
     check("top-n-sigma", 0 < value < math.inf, value, "above 0")
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
-        out_RV = logits_RV.isneginf()
-        counts_R1 = (~out_RV).sum(dim=-1, keepdim=True).clamp(min=1)
-        means_R1 = logits_RV.masked_fill(out_RV, 0.0).sum(dim=-1, keepdim=True) / counts_R1
-        from_mean_RV = (logits_RV - means_R1).masked_fill(out_RV, 0.0)
+        forbidden_RV = logits_RV.isneginf()
+        counts_R1 = (~forbidden_RV).sum(dim=-1, keepdim=True).clamp(min=1)
+        means_R1 = logits_RV.masked_fill(forbidden_RV, 0.0).sum(dim=-1, keepdim=True) / counts_R1
+        from_mean_RV = (logits_RV - means_R1).masked_fill(forbidden_RV, 0.0)
         sigmas_R1 = (from_mean_RV.square().sum(dim=-1, keepdim=True) / counts_R1).sqrt()
-        least_R1 = logits_RV.amax(dim=-1, keepdim=True) - value * sigmas_R1
-        return logits_RV.masked_fill(logits_RV < least_R1, _FORBIDDEN)
+        threshold_R1 = logits_RV.amax(dim=-1, keepdim=True) - value * sigmas_R1
+        return logits_RV.masked_fill(logits_RV < threshold_R1, _FORBIDDEN)
 
     return process
 
 
 def typical(value: float) -> Processor:
-    """Keep the fewest tokens of mass p whose `-log p` is nearest to the entropy; 2202.00666."""
+    """Keep the fewest tokens of mass p with `-log p` nearest to the entropy; arXiv 2202.00666."""
     check("typical", 0 < value <= 1, value, "above 0 and at most 1")
     if value == 1:  # the rounding of a sum to 1 would drop the farthest
         return lambda logits_RV, _rows: logits_RV
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
-        logs_RV = logits_RV.log_softmax(dim=-1)
-        distances_RV = (logs_RV + _entropy(logs_RV)).abs()
-        reached_R1 = _distance_of_mass(distances_RV, logs_RV, value)
-        return logits_RV.masked_fill(distances_RV > reached_R1, _FORBIDDEN)
+        log_probs_RV = logits_RV.log_softmax(dim=-1)
+        distances_RV = (log_probs_RV + _entropy(log_probs_RV)).abs()
+        cutoff_R1 = _distance_reaching_mass(distances_RV, log_probs_RV, value)
+        return logits_RV.masked_fill(distances_RV > cutoff_R1, _FORBIDDEN)
 
     return process
 
@@ -107,7 +108,7 @@ def typical(value: float) -> Processor:
 def epsilon_cutoff(value: float) -> Processor:
     """Keep tokens at least as likely as ε, and the likeliest; arXiv 2210.15191."""
     check("epsilon-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
-    return lambda logits_RV, _rows: _likely(logits_RV, logits_RV.softmax(dim=-1), value)
+    return lambda logits_RV, _rows: _keep_probable(logits_RV, logits_RV.softmax(dim=-1), value)
 
 
 def eta_cutoff(value: float) -> Processor:
@@ -116,38 +117,46 @@ def eta_cutoff(value: float) -> Processor:
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
-        logs_RV = logits_RV.log_softmax(dim=-1)
-        least_R1 = (math.sqrt(value) * (-_entropy(logs_RV)).exp()).clamp(max=value)
-        return _likely(logits_RV, logs_RV.exp(), least_R1)
+        log_probs_RV = logits_RV.log_softmax(dim=-1)
+        threshold_R1 = (math.sqrt(value) * (-_entropy(log_probs_RV)).exp()).clamp(max=value)
+        return _keep_probable(logits_RV, log_probs_RV.exp(), threshold_R1)
 
     return process
 
 
-def _sizes(logits_RV: Tensor) -> tuple[int, ...]:
-    """Choose how many of the likeliest tokens to sort, in turn: few are enough as a rule, but to
-    read whether they are a GPU would have to wait."""
+def _sort_sizes(logits_RV: Tensor) -> tuple[int, ...]:
+    """Return how many of the likeliest tokens to sort, in turn, until they are enough.
+
+    Few are enough as a rule, but a GPU would have to be waited for to learn whether they are.
+    """
     size = logits_RV.size(1)
-    return (_FEW, size) if logits_RV.device.type == "cpu" and size > _FEW else (size,)
+    return (
+        (_PARTIAL_SORT, size)
+        if logits_RV.device.type == "cpu" and size > _PARTIAL_SORT
+        else (size,)
+    )
 
 
-def _distance_of_mass(distances_RV: Tensor, logs_RV: Tensor, mass: float) -> Tensor:
-    """Up to which distance (R, 1) tokens have this mass between them. Few are enough as a rule, and
-    to find them takes a sixth of the time of sorting all."""
-    for count in _sizes(logs_RV):
+def _distance_reaching_mass(distances_RV: Tensor, log_probs_RV: Tensor, mass: float) -> Tensor:
+    """Return the distance (R, 1) within which tokens have this mass.
+
+    A few tokens are enough as a rule, and finding them takes a sixth of the time of sorting all.
+    """
+    for count in _sort_sizes(log_probs_RV):
         nearest_RC, order_RC = distances_RV.topk(count, largest=False)
-        masses_RC = logs_RV.gather(1, order_RC).exp().cumsum(dim=-1)
-        if count == logs_RV.size(1) or bool((masses_RC[:, -1] >= mass).all()):
+        masses_RC = log_probs_RV.gather(1, order_RC).exp().cumsum(dim=-1)
+        if count == log_probs_RV.size(1) or bool((masses_RC[:, -1] >= mass).all()):
             break
     last_R1 = (masses_RC < mass).sum(dim=-1, keepdim=True).clamp(max=count - 1)
     return nearest_RC.gather(1, last_R1)
 
 
-def _entropy(logs_RV: Tensor) -> Tensor:
-    """`-Σ p·log p` (R, 1); what is forbidden adds nothing."""
-    return -(logs_RV * logs_RV.exp()).nansum(dim=-1, keepdim=True)
+def _entropy(log_probs_RV: Tensor) -> Tensor:
+    """Return the entropy `-Σ p·log p` (R, 1); forbidden tokens add nothing."""
+    return -(log_probs_RV * log_probs_RV.exp()).nansum(dim=-1, keepdim=True)
 
 
-def _likely(logits_RV: Tensor, chances_RV: Tensor, least: Tensor | float) -> Tensor:
-    """Keep what has at least this chance, and the likeliest, so that something is left."""
-    dropped_RV = (chances_RV < least) & (logits_RV < logits_RV.amax(dim=-1, keepdim=True))
+def _keep_probable(logits_RV: Tensor, probs_RV: Tensor, threshold: Tensor | float) -> Tensor:
+    """Keep tokens of at least this probability, and the likeliest, so that one is left."""
+    dropped_RV = (probs_RV < threshold) & (logits_RV < logits_RV.amax(dim=-1, keepdim=True))
     return logits_RV.masked_fill(dropped_RV, _FORBIDDEN)

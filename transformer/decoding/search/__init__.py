@@ -1,4 +1,4 @@
-"""Searches: from a step function to texts, many at once, which come and go."""
+"""Searches: from a step function to hypotheses, for many requests that come and go."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,5 +24,5 @@ SEARCHES: Registry[Callable[[SearchOptions], Search]] = Registry(
 
 
 def deterministic_search(beams: int) -> str:
-    """Which search a number of beams means, by its name in SEARCHES."""
+    """Return the name in SEARCHES of the deterministic search with this many beams."""
     return "beam" if beams > 1 else "greedy"

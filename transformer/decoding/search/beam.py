@@ -1,6 +1,6 @@
-"""Beam search over a step function: plain, in groups that avoid each other, with words to include.
+"""Beam search over a step function: plain, diverse in groups, with phrases that must occur.
 
-Shape suffixes: R rows of the stepper (texts × groups × beams of a group), C candidates, V
+Shape suffixes: R rows of the stepper (requests × groups × beams of a group), C candidates, V
 vocabulary.
 """
 
@@ -28,49 +28,49 @@ from ..steppers.stepper import Stepper
 from .tokenwise import check_log_probs, next_ids, to_host
 from .topk import blockwise_top_k
 
-_NEVER = float("-inf")
+_NEG_INF = float("-inf")
 
 
 class Beam(NamedTuple):
-    """A text that is growing."""
+    """A sequence that is growing."""
 
     state: SequenceState
     log_probabilities: list[float]  # under the model
-    score: float  # what it is ranked by; -inf for a beam that does not exist
-    coverage: PhraseCoverage | None  # of the phrases that it must hold; None: it need not hold any
+    score: float  # by which it is ranked; -inf for a beam that does not exist
+    coverage: PhraseCoverage | None  # None: no phrases must occur
 
     def advance(self, candidate: "Candidate", *, ended: bool) -> "Beam":
-        """With a token more; one that ends a text is no part of any phrase."""
-        row = self.state._replace(generated_ids=[*self.state.generated_ids, candidate.token])
-        gains, coverage = [*self.log_probabilities, candidate.log_probability], self.coverage
+        """Return the beam with one more token; a token that ends a text is no part of a phrase."""
+        state = self.state._replace(generated_ids=[*self.state.generated_ids, candidate.token])
+        log_probs, coverage = [*self.log_probabilities, candidate.log_probability], self.coverage
         if coverage is not None and not ended:
             coverage = coverage.advance(candidate.token)
-        return Beam(row, gains, candidate.score, coverage)
+        return Beam(state, log_probs, candidate.score, coverage)
 
     @property
     def complete(self) -> bool:
-        """Whether it holds all phrases that it must hold."""
+        """True if all phrases have occurred."""
         return self.coverage is None or self.coverage.done
 
     @property
     def infeasible(self) -> bool:
-        """Whether there is no room left for its phrases."""
+        """True if there is no room left for the missing phrases."""
         room = self.state.request.max_new_tokens - len(self.state.generated_ids)
         return self.coverage is not None and self.coverage.missing > room
 
 
 class Candidate(NamedTuple):
-    """One way in which a beam may go on."""
+    """One continuation of a beam."""
 
     score: float
-    parent: int  # a beam of the group
+    parent: int  # index of a beam of the group
     token: int
     log_probability: float
 
 
 @dataclass
 class Group:
-    """Beams that compete with one another, best first, and what has ended of them."""
+    """Beams that compete with one another, best first, and their finished hypotheses."""
 
     beams: list[Beam]
     finished: list[Hypothesis] = field(default_factory=list)
@@ -78,164 +78,197 @@ class Group:
 
 
 class BeamSearch:
-    """The `n_best` best hypotheses of each text, best first.
+    """Beam search: the `n_best` best hypotheses of each request, best first.
 
-    A group of K beams is done when K hypotheses have ended and no growing beam can score better
-    than the worst of them, as `early_stopping` has it: False looks at how the best would score if
-    it ended at its present length, "never" at the best score that its log-probability can still
-    give, up to the limit; True does not look. Processors change what beams are ranked by, and what
-    is left is not normalised again. All of this is Hugging Face's definition; groups are those of
-    diverse beam search with Hamming diversity, arXiv 1610.02424.
+    A group of K beams is done when K hypotheses have finished and no live beam can beat the worst
+    of them, as `early_stopping` defines it: False takes the score that the best beam would have if
+    it ended at its present length, "never" the best score that its log-probability still allows, up
+    to max_new_tokens; True ends without a comparison. Processors change the scores by which beams
+    are ranked, and these are not normalised again. All of this is Hugging Face's definition; groups
+    are those of diverse beam search with Hamming diversity, arXiv 1610.02424.
     """
 
     reads_states = False
 
     def __init__(self, options: SearchOptions) -> None:
         self.width = max(options.beam, options.n_best)
-        self._options, self._each = options, self.width // options.groups
+        self._options, self._group_size = options, self.width // options.groups
         self._process = LogitsProcessorList(options.processors, options.end)
-        self._texts: dict[Request, list[Group]] = {}
+        self._groups: dict[Request, list[Group]] = {}
 
     @property
     def requests(self) -> list[Request]:
         """See Search."""
-        return list(self._texts)
+        return list(self._groups)
 
-    def add(self, tasks: Sequence[Request]) -> None:
+    def add(self, requests: Sequence[Request]) -> None:
         """See Search. All beams are alike at first, so only one of each group counts."""
-        for task in tasks:
-            first = Beam(SequenceState(task, []), [], 0.0, PhraseCoverage.begin(task.phrases))
-            beams = [first, *[first._replace(score=_NEVER)] * (self._each - 1)]
-            self._texts[task] = [Group(beams) for _ in range(self._options.groups)]
+        for request in requests:
+            first = Beam(SequenceState(request, []), [], 0.0, PhraseCoverage.begin(request.phrases))
+            beams = [first, *[first._replace(score=_NEG_INF)] * (self._group_size - 1)]
+            self._groups[request] = [Group(beams) for _ in range(self._options.groups)]
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""
-        groups = [group for text in self._texts.values() for group in text]
+        groups = [group for request_groups in self._groups.values() for group in request_groups]
         rows = [beam.state for group in groups for beam in group.beams]
         candidates = self._candidates(stepper.step(next_ids(rows)), groups, rows)
-        kept: list[int] = []
-        done: list[Event] = []
-        for number, (task, text) in enumerate(list(self._texts.items())):
-            first, base = number * len(text), number * self.width
-            found = candidates[first : first + len(text)]
-            parents = [self._advance_group(text, place, found[place]) for place in range(len(text))]
-            if any(group.open for group in text):
-                for place, some in enumerate(parents):
-                    kept += [base + place * self._each + parent for parent in some]
+        parent_rows: list[int] = []
+        events: list[Event] = []
+        for number, (request, request_groups) in enumerate(list(self._groups.items())):
+            first, base = number * len(request_groups), number * self.width
+            group_candidates = candidates[first : first + len(request_groups)]
+            parents = [
+                self._advance_group(request_groups, index, group_candidates[index])
+                for index in range(len(request_groups))
+            ]
+            if any(group.open for group in request_groups):
+                for index, group_parents in enumerate(parents):
+                    parent_rows += [
+                        base + index * self._group_size + parent for parent in group_parents
+                    ]
             else:
-                done.append(self._finish(task))
-        stepper.reorder(kept, self.width)
-        return done
+                events.append(self._finish_request(request))
+        stepper.reorder(parent_rows, self.width)
+        return events
 
     def _candidates(
         self, logits_RV: Tensor, groups: Sequence[Group], rows: Sequence[SequenceState]
     ) -> list[list[Candidate]]:
-        """Each group's continuations, best first: as many as can be needed when all but one beam
-        end or take what other groups have taken; where phrases must occur, all that there are."""
-        count = self._each + self.width
-        gains_RV = logits_RV.log_softmax(dim=-1)
-        ranked_RV = self._process(gains_RV, rows)
-        ranks_RC, tokens_RC = blockwise_top_k(ranked_RV, count)
+        """Return each group's candidates, best first.
+
+        There are as many as can be needed when all but one beam end or take tokens that other
+        groups have taken; where phrases must occur, all that there are.
+        """
+        count = self._group_size + self.width
+        log_probs_RV = logits_RV.log_softmax(dim=-1)
+        processed_RV = self._process(log_probs_RV, rows)
+        processed_RC, tokens_RC = blockwise_top_k(processed_RV, count)
         if (extra_RC := phrase_tokens([b.coverage for g in groups for b in g.beams])) is not None:
             extra_RC = extra_RC.to(tokens_RC.device)
-            extra_RC = torch.where(extra_RC < 0, tokens_RC[:, :1], extra_RC)  # which is there
+            extra_RC = torch.where(extra_RC < 0, tokens_RC[:, :1], extra_RC)  # a repetition
             tokens_RC = torch.cat([tokens_RC, extra_RC], dim=1)
-            ranks_RC, count = ranked_RV.gather(1, tokens_RC), tokens_RC.size(1) * self._each
-        gains_RC = gains_RV.gather(1, tokens_RC)
-        sums_R1 = gains_RC.new_tensor([b.score for g in groups for b in g.beams])[:, None]
-        sums_RC = sums_R1 + ranks_RC
-        each, by_group = sums_RC.size(1), (len(groups), -1)
-        best, places = sums_RC.view(by_group).topk(min(count, each * self._each))
-        tokens, gains = (part.view(by_group).gather(1, places) for part in (tokens_RC, gains_RC))
-        columns = to_host(best, places // each, tokens, gains)
+            processed_RC, count = (
+                processed_RV.gather(1, tokens_RC),
+                tokens_RC.size(1) * self._group_size,
+            )
+        log_probs_RC = log_probs_RV.gather(1, tokens_RC)
+        beam_scores_R1 = log_probs_RC.new_tensor([b.score for g in groups for b in g.beams])[
+            :, None
+        ]
+        scores_RC = beam_scores_R1 + processed_RC
+        per_beam, by_group = scores_RC.size(1), (len(groups), -1)
+        scores, indices = scores_RC.view(by_group).topk(min(count, per_beam * self._group_size))
+        tokens, log_probs = (
+            part.view(by_group).gather(1, indices) for part in (tokens_RC, log_probs_RC)
+        )
+        columns = to_host(scores, indices // per_beam, tokens, log_probs)
         check_log_probs(columns[-1])
-        found = columns.permute(1, 2, 0).tolist()  # groups, candidates, columns
-        return [[Candidate(s, int(p), int(t), g) for s, p, t, g in some] for some in found]
+        columns_by_group = columns.permute(1, 2, 0).tolist()  # groups, candidates, columns
+        return [
+            [Candidate(s, int(p), int(t), g) for s, p, t, g in rows] for rows in columns_by_group
+        ]
 
     def _advance_group(
-        self, text: list[Group], place: int, candidates: list[Candidate]
+        self, groups: list[Group], index: int, candidates: list[Candidate]
     ) -> list[int]:
-        """Let a group go on by a token. Returns the beams from which its beams come."""
-        group = text[place]
+        """Advance a group by one token; return the parent of each of its new beams."""
+        group = groups[index]
         if not group.open:
-            return list(range(self._each))
-        covering = group.beams[0].coverage is not None
-        possible = dict.fromkeys(c for c in candidates if c.score > _NEVER)  # phrases repeat some
-        candidates = list(islice(possible, None if covering else self._each + self.width))
-        if place and self._options.diversity:
+            return list(range(self._group_size))
+        has_phrases = group.beams[0].coverage is not None
+        distinct = dict.fromkeys(c for c in candidates if c.score > _NEG_INF)  # phrases repeat some
+        candidates = list(islice(distinct, None if has_phrases else self._group_size + self.width))
+        if index and self._options.diversity:
             candidates = self._apply_diversity(
-                candidates, text[:place], len(group.beams[0].state.generated_ids)
+                candidates, groups[:index], len(group.beams[0].state.generated_ids)
             )
-        going: list[tuple[Candidate, Beam]] = []
+        live: list[tuple[Candidate, Beam]] = []
         rank = 0
         for candidate in candidates:
             beam = group.beams[candidate.parent]
-            grown = beam.advance(candidate, ended=candidate.token in self._options.end)
-            reason = self._options.finish_reason(grown.state)
-            if reason is not None and grown.complete and rank < self._each:
-                self._end(group, grown, reason)
-            elif reason is None and not grown.infeasible:
-                going.append((candidate, grown))
-            rank += grown.complete  # what lacks a phrase is no rival of what may end
-            if len(going) == self._each and not covering:
+            extended = beam.advance(candidate, ended=candidate.token in self._options.end)
+            reason = self._options.finish_reason(extended.state)
+            if reason is not None and extended.complete and rank < self._group_size:
+                self._add_finished(group, extended, reason)
+            elif reason is None and not extended.infeasible:
+                live.append((candidate, extended))
+            rank += extended.complete  # a beam that lacks a phrase cannot keep another from ending
+            if len(live) == self._group_size and not has_phrases:
                 break
-        going = allocate_beams(going, self._each)
-        parents = [candidate.parent for candidate, _ in going]
-        dead = group.beams[0]._replace(score=_NEVER)
-        missing = self._each - len(going)
-        self._close_if_done(group, [beam for _, beam in going])
-        group.beams = [beam for _, beam in going] + [dead] * missing
+        live = allocate_beams(live, self._group_size)
+        parents = [candidate.parent for candidate, _ in live]
+        dead = group.beams[0]._replace(score=_NEG_INF)
+        missing = self._group_size - len(live)
+        self._close_if_done(group, [beam for _, beam in live])
+        group.beams = [beam for _, beam in live] + [dead] * missing
         return parents + [0] * missing
 
     def _apply_diversity(
-        self, candidates: list[Candidate], others: list[Group], length: int
+        self, candidates: list[Candidate], earlier: list[Group], length: int
     ) -> list[Candidate]:
-        """Candidates without what they lose by taking what other groups have taken just now:
-        beams that are no longer than before ended earlier, or do not exist."""
-        beams = [beam for other in others for beam in other.beams]
+        """Return the candidates, penalised for tokens that earlier groups have taken in this step.
+
+        Beams that are no longer than before ended earlier, or do not exist.
+        """
+        beams = [beam for group in earlier for beam in group.beams]
         taken = Counter(
             b.state.generated_ids[-1] for b in beams if len(b.state.generated_ids) > length
         )
-        loss = self._options.diversity
-        worse = [c._replace(score=c.score - loss * taken[c.token]) for c in candidates]
-        return sorted(worse, key=lambda c: -c.score)
+        penalty = self._options.diversity
+        penalized = [c._replace(score=c.score - penalty * taken[c.token]) for c in candidates]
+        return sorted(penalized, key=lambda c: -c.score)
 
-    def _end(self, group: Group, beam: Beam, reason: FinishReason) -> None:
-        """Take a hypothesis into its group's list, which keeps the best K."""
-        written, gains = beam.state.generated_ids, beam.log_probabilities
-        group.finished.append(self._options.hypothesis(written, beam.score, gains, reason))
+    def _add_finished(self, group: Group, beam: Beam, reason: FinishReason) -> None:
+        """Add a hypothesis to its group, which keeps the best K."""
+        ids, log_probs = beam.state.generated_ids, beam.log_probabilities
+        group.finished.append(self._options.hypothesis(ids, beam.score, log_probs, reason))
         group.finished.sort(key=lambda hypothesis: -hypothesis.score)
-        del group.finished[self._each :]
+        del group.finished[self._group_size :]
 
-    def _close_if_done(self, group: Group, going: Sequence[Beam]) -> None:
-        """Whether the group can still improve."""
-        if not going:
+    def _close_if_done(self, group: Group, live: Sequence[Beam]) -> None:
+        """Close the group if no live beam can beat its worst finished hypothesis."""
+        if not live:
             group.open = False
-        elif len(group.finished) == self._each:
-            options, best = self._options, going[0]
-            longest = options.early_stopping == "never" and options.length_penalty > 0
-            length = best.state.request.max_new_tokens if longest else len(best.state.generated_ids)
-            hoped = options.score(max(beam.score for beam in going), length)
-            group.open = options.early_stopping is not True and hoped > group.finished[-1].score
+        elif len(group.finished) == self._group_size:
+            options, best = self._options, live[0]
+            assume_longest = options.early_stopping == "never" and options.length_penalty > 0
+            length = (
+                best.state.request.max_new_tokens
+                if assume_longest
+                else len(best.state.generated_ids)
+            )
+            attainable = options.score(max(beam.score for beam in live), length)
+            group.open = (
+                options.early_stopping is not True and attainable > group.finished[-1].score
+            )
 
-    def _finish(self, task: Request) -> RequestFinished:
-        found = [h for group in self._texts.pop(task) for h in group.finished]
-        found.sort(key=lambda hypothesis: -hypothesis.score)
-        return RequestFinished(task, found[: self._options.n_best])
+    def _finish_request(self, request: Request) -> RequestFinished:
+        """Remove a request, and return its best hypotheses."""
+        hypotheses = [h for group in self._groups.pop(request) for h in group.finished]
+        hypotheses.sort(key=lambda hypothesis: -hypothesis.score)
+        return RequestFinished(request, hypotheses[: self._options.n_best])
 
 
 def allocate_beams(
-    going: Sequence[tuple[Candidate, Beam]], beams: int
+    live: Sequence[tuple[Candidate, Beam]], beams: int
 ) -> list[tuple[Candidate, Beam]]:
-    """The beams to keep, best first: in turn the best of those that miss as many tokens of their
-    phrases, so that some of each survive; without phrases simply the best."""
+    """Return the beams to keep, best first.
+
+    They are in turn the best beam of each bank, which holds the beams that miss equally many tokens
+    of their phrases, so that some of each survive; without phrases they are simply the best.
+    """
     banks: dict[int, list[tuple[Candidate, Beam]]] = {}
-    for pair in going:
+    for pair in live:
         coverage = pair[1].coverage
         banks.setdefault(coverage.missing if coverage else 0, []).append(pair)
-    by_need = [banks[missing] for missing in sorted(banks)]
-    in_turn = sorted(
-        ((turn, need) for need, bank in enumerate(by_need) for turn in range(len(bank)))
+    ranked_banks = [banks[missing] for missing in sorted(banks)]
+    round_robin = sorted(
+        (
+            (turn, bank_index)
+            for bank_index, bank in enumerate(ranked_banks)
+            for turn in range(len(bank))
+        )
     )
-    chosen = [by_need[need][turn] for turn, need in in_turn[:beams]]
+    chosen = [ranked_banks[bank_index][turn] for turn, bank_index in round_robin[:beams]]
     return sorted(chosen, key=lambda pair: -pair[1].score)

@@ -1,7 +1,7 @@
-"""Contrastive search: likely tokens that are unlike what was written; arXiv 2202.06417.
+"""Contrastive search: likely tokens that are unlike the earlier ones; arXiv 2202.06417.
 
-Shape suffixes: B texts, K candidates of each, R rows of the stepper (texts × candidates), T tokens,
-D d_model, V vocabulary.
+Shape suffixes: B requests, K candidates of each, R rows of the stepper (requests × candidates), T
+tokens, D d_model, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,26 @@ from ..request import Event, Request, RequestFinished, SearchOptions, SequenceSt
 from ..steppers.stepper import StateStepper, Stepper
 from .tokenwise import ActiveSequence, check_log_probs, to_host
 
-_NEVER = float("-inf")
+_NEG_INF = float("-inf")
 
 
 @dataclass
-class _Choice:
-    """A text, and the tokens of which the next will be one: none before its prompt is read."""
+class _CandidateSet:
+    """A sequence, and the candidates for its next token: none before its prompt is read."""
 
-    text: ActiveSequence
+    sequence: ActiveSequence
     tokens: list[int] = field(default_factory=list)
-    chances: list[float] = field(default_factory=list)  # as processors leave them
+    probs: list[float] = field(default_factory=list)  # after the processors
     log_probabilities: list[float] = field(default_factory=list)  # under the model
 
 
 class ContrastiveSearch:
-    """`argmax (1-α)·p(v) - α·max_j cos(h_v, h_j)` over the k likeliest tokens v, h_j being the last
-    layer's states of all tokens so far, the prompt's (or start token's) among them; equation 5.
+    """`argmax (1-α)·p(v) - α·max_j cos(h_v, h_j)` over the k likeliest tokens v; equation 5.
 
-    Each text has k rows, each of which reads one candidate; all become the chosen one. So a first
-    step reads what the prompt ends with, and the last token is read too.
+    h_j are the last layer's hidden states of all tokens so far, the prompt's (or start token's)
+    among them. Each request has k rows, each of which reads one candidate; then all become the
+    selected one. So the first step reads the prompt's last token, and the last token generated is
+    read too.
     """
 
     reads_states = True
@@ -44,89 +45,103 @@ class ContrastiveSearch:
         self.width = options.candidates
         self._options = options
         self._process = LogitsProcessorList(options.processors, options.end)
-        self._choices: dict[Request, _Choice] = {}
+        self._entries: dict[Request, _CandidateSet] = {}
 
     @property
     def requests(self) -> list[Request]:
         """See Search."""
-        return list(self._choices)
+        return list(self._entries)
 
-    def add(self, tasks: Sequence[Request]) -> None:
+    def add(self, requests: Sequence[Request]) -> None:
         """See Search."""
-        for task in tasks:
-            self._choices[task] = _Choice(ActiveSequence(SequenceState(task, [])))
+        for request in requests:
+            self._entries[request] = _CandidateSet(ActiveSequence(SequenceState(request, [])))
 
     def step(self, stepper: Stepper) -> list[Event]:
-        """See Search. Raises ConfigError for a stepper that has no states."""
+        """See Search. Raises ConfigError for a stepper without hidden states."""
         if not isinstance(stepper, StateStepper):
             raise ConfigError(
-                "contrastive search looks at a model's states, which several models together "
-                "have not; use one model, or another search"
+                "contrastive search reads a model's hidden states, which several models together "
+                "do not have; use one model, or another search"
             )
-        choices = list(self._choices.values())
-        read = [choice.tokens or [choice.text.state.last_id] * self.width for choice in choices]
-        logits_RV = stepper.step(torch.tensor(read).flatten())
-        best = self._best(choices, stepper)
+        entries = list(self._entries.values())
+        input_ids = [
+            entry.tokens or [entry.sequence.state.last_id] * self.width for entry in entries
+        ]
+        logits_RV = stepper.step(torch.tensor(input_ids).flatten())
+        selected = self._select(entries, stepper)
         events: list[Event] = []
-        for choice, place in zip(choices, best, strict=True):
-            if choice.tokens:
-                gain = choice.log_probabilities[place]
-                events.append(choice.text.append(choice.tokens[place], gain, self._options))
-        rows = [base * self.width + place for base, place in enumerate(best)]
-        going = [place for place, choice in enumerate(choices) if choice.text.finish_reason is None]
-        if going:
-            self._propose([choices[p] for p in going], logits_RV[[rows[p] for p in going]])
-        events += self._finish()
-        stay = [rows[place] for place in going if choices[place].text.finish_reason is None]
-        stepper.reorder([row for row in stay for _ in range(self.width)], self.width)
+        for entry, index in zip(entries, selected, strict=True):
+            if entry.tokens:
+                log_prob = entry.log_probabilities[index]
+                events.append(entry.sequence.append(entry.tokens[index], log_prob, self._options))
+        rows = [base * self.width + index for base, index in enumerate(selected)]
+        live = [
+            index for index, entry in enumerate(entries) if entry.sequence.finish_reason is None
+        ]
+        if live:
+            self._propose(
+                [entries[index] for index in live],
+                logits_RV[[rows[index] for index in live]],
+            )
+        events += self._pop_finished()
+        kept_rows = [rows[index] for index in live if entries[index].sequence.finish_reason is None]
+        stepper.reorder([row for row in kept_rows for _ in range(self.width)], self.width)
         return events
 
-    def _best(self, choices: Sequence[_Choice], stepper: StateStepper) -> list[int]:
-        """Which candidate each text takes; of those that it has not, the first."""
-        likeness_BK = _likeness(*stepper.states(), self.width)
-        none = [0.0] * self.width
-        chances_BK = likeness_BK.new_tensor([choice.chances or none for choice in choices])
+    def _select(self, entries: Sequence[_CandidateSet], stepper: StateStepper) -> list[int]:
+        """Return the index of the candidate that each sequence takes; 0 where it has none."""
+        similarity_BK = _max_similarity(*stepper.states(), self.width)
+        no_probs = [0.0] * self.width
+        probs_BK = similarity_BK.new_tensor([entry.probs or no_probs for entry in entries])
         penalty = self._options.contrastive_penalty
-        scores_BK = (1 - penalty) * chances_BK - penalty * likeness_BK
-        best: list[int] = scores_BK.masked_fill(chances_BK == 0, _NEVER).argmax(dim=1).tolist()
-        return best
+        scores_BK = (1 - penalty) * probs_BK - penalty * similarity_BK
+        selected: list[int] = scores_BK.masked_fill(probs_BK == 0, _NEG_INF).argmax(dim=1).tolist()
+        return selected
 
-    def _propose(self, choices: Sequence[_Choice], logits_BV: Tensor) -> None:
-        """Let each text choose from the likeliest tokens."""
-        shaped_BV = self._process(logits_BV, [choice.text.state for choice in choices])
+    def _propose(self, entries: Sequence[_CandidateSet], logits_BV: Tensor) -> None:
+        """Make the likeliest tokens of each sequence its candidates."""
+        processed_BV = self._process(logits_BV, [entry.sequence.state for entry in entries])
         count = min(self.width, logits_BV.size(1))
-        ids_BK = shaped_BV.topk(count).indices
-        chances_BK = shaped_BV.softmax(dim=-1).gather(1, ids_BK)
-        gains_BK = logits_BV.log_softmax(dim=-1).gather(1, ids_BK)
-        stuck_BK = shaped_BV.amax(dim=-1, keepdim=True).isneginf().expand_as(ids_BK)
-        columns = to_host(stuck_BK, ids_BK, chances_BK, gains_BK)
+        ids_BK = processed_BV.topk(count).indices
+        probs_BK = processed_BV.softmax(dim=-1).gather(1, ids_BK)
+        log_probs_BK = logits_BV.log_softmax(dim=-1).gather(1, ids_BK)
+        blocked_BK = processed_BV.amax(dim=-1, keepdim=True).isneginf().expand_as(ids_BK)
+        columns = to_host(blocked_BK, ids_BK, probs_BK, log_probs_BK)
         check_log_probs(columns[-1])
-        spare = self.width - count  # of a vocabulary smaller than that
-        for choice, no, ids, chances, gains in zip(choices, *columns.tolist(), strict=True):
-            if no[0]:
-                choice.text.finish_reason = "no_valid_token"
+        padding = self.width - count  # where the vocabulary is smaller than k
+        for entry, blocked, ids, probs, log_probs in zip(entries, *columns.tolist(), strict=True):
+            if blocked[0]:
+                entry.sequence.finish_reason = "no_valid_token"
             tokens = [int(token) for token in ids]
-            choice.tokens = tokens + tokens[:1] * spare
-            choice.chances = chances + [0.0] * spare
-            choice.log_probabilities = gains
+            entry.tokens = tokens + tokens[:1] * padding
+            entry.probs = probs + [0.0] * padding
+            entry.log_probabilities = log_probs
 
-    def _finish(self) -> list[Event]:
-        done = [task for task, choice in self._choices.items() if choice.text.finish_reason]
-        found: list[Event] = []
-        for task in done:
-            text = self._choices.pop(task).text
-            stuck = text.finish_reason == "no_valid_token"
-            found.append(RequestFinished(task, [] if stuck else [text.hypothesis(self._options)]))
-        return found
+    def _pop_finished(self) -> list[Event]:
+        """Remove the finished requests, and return their events."""
+        finished = [
+            request for request, entry in self._entries.items() if entry.sequence.finish_reason
+        ]
+        events: list[Event] = []
+        for request in finished:
+            sequence = self._entries.pop(request).sequence
+            blocked = sequence.finish_reason == "no_valid_token"
+            events.append(
+                RequestFinished(request, [] if blocked else [sequence.hypothesis(self._options)])
+            )
+        return events
 
 
-def _likeness(states_RTD: Tensor, lengths_R: Tensor, width: int) -> Tensor:
-    """The largest cosine (B, K) of each row's newest state with those before it, which a text's
-    rows have in common; -1 where there are none."""
-    places_R = torch.arange(len(states_RTD), device=states_RTD.device)
-    newest_RD = F.normalize(states_RTD[places_R, lengths_R - 1].float(), dim=-1)
+def _max_similarity(states_RTD: Tensor, lengths_R: Tensor, width: int) -> Tensor:
+    """Return the largest cosine (B, K) of each row's newest state with the earlier ones.
+
+    A request's rows have the earlier ones in common; -1 where there are none.
+    """
+    rows_R = torch.arange(len(states_RTD), device=states_RTD.device)
+    newest_RD = F.normalize(states_RTD[rows_R, lengths_R - 1].float(), dim=-1)
     before_BTD = F.normalize(states_RTD[::width].float(), dim=-1)
     cosines_BKT = newest_RD.view(len(before_BTD), width, -1) @ before_BTD.transpose(1, 2)
-    places_T = torch.arange(states_RTD.size(1), device=states_RTD.device)
-    later_B1T = places_T >= lengths_R[::width, None, None] - 1
+    positions_T = torch.arange(states_RTD.size(1), device=states_RTD.device)
+    later_B1T = positions_T >= lengths_R[::width, None, None] - 1
     return cosines_BKT.masked_fill(later_B1T, -1.0).amax(dim=-1)

@@ -1,4 +1,4 @@
-"""Guesses of how texts go on, for speculative search to check: a table of drafters.
+"""Drafters: cheap guesses of the next tokens, for speculative search to verify.
 
 Shape suffixes: R rows, T tokens, V vocabulary.
 """
@@ -19,176 +19,195 @@ from .tokenwise import Selector
 
 
 class Drafter(Protocol):
-    """Something that guesses, cheaply. Its rows are those of the search."""
+    """A cheap guesser of next tokens. Its rows are those of the search."""
 
-    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
-        """Add rows after those that are there, `copies` for each task."""
+    def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
+        """Append `rows_per_entry` rows for each request."""
         ...
 
-    def draft(self, rows: Sequence[SequenceState], most: Sequence[int]) -> list[list[int]]:
-        """The tokens that may come next in each row, at most so many; perhaps none."""
+    def draft(self, rows: Sequence[SequenceState], limits: Sequence[int]) -> list[list[int]]:
+        """Return a draft of each row's next tokens: at most `limits[r]`, perhaps none."""
         ...
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
-        """See Follower."""
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+        """See Reorderable."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class DraftOptions:
-    """What drafters are made of."""
+    """Arguments from which drafters are built."""
 
     search_options: SearchOptions
-    selector: Selector  # how the search picks
-    stepper: RewindingStepper | None = None  # a smaller model's, for the drafter "model"
-    shares_source_vocabulary: bool = False  # whether what is written is of the sources' vocabulary
+    selector: Selector  # the search's
+    stepper: RewindingStepper | None = None  # the smaller model's, for the drafter "model"
+    shares_source_vocabulary: bool = False  # True: a source's ids are those of the text
 
 
-_LONGEST = 3  # tokens that are looked up
+_MAX_NGRAM = 3  # tokens
 
 
 class PromptLookupDrafter:
-    """What followed the last tokens when they last occurred, in the text or its source: the
-    longest n-gram that did, of up to 3. Where that runs into the text's end it repeats."""
+    """Prompt lookup decoding: the tokens that followed an earlier occurrence of the last ones.
 
-    def __init__(self, made_of: DraftOptions) -> None:
-        self._sources = made_of.shares_source_vocabulary
+    The longest n-gram of up to 3 last tokens is looked up that occurs earlier in the text, or in
+    its source, there at its last occurrence. A draft that runs into the text's end repeats.
+    """
 
-    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
+    def __init__(self, options: DraftOptions) -> None:
+        self._search_source = options.shares_source_vocabulary
+
+    def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """See Drafter."""
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
-        """See Follower."""
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+        """See Reorderable."""
 
-    def draft(self, rows: Sequence[SequenceState], most: Sequence[int]) -> list[list[int]]:
+    def draft(self, rows: Sequence[SequenceState], limits: Sequence[int]) -> list[list[int]]:
         """See Drafter."""
         return [
-            self._guess(row.all_ids(), row.request.source, count) if count else []
-            for row, count in zip(rows, most, strict=True)
+            self._look_up(row.all_ids(), row.request.source, count) if count else []
+            for row, count in zip(rows, limits, strict=True)
         ]
 
-    def _guess(self, tokens: list[int], source: Sequence[int], count: int) -> list[int]:
-        last = tokens[-_LONGEST:]
-        size, end = _latest(tokens[:-1], last)
-        if self._sources:
-            other_size, other_end = _latest(source[:-1], last)
-            if other_size > size:
-                return list(source[other_end : other_end + count])
+    def _look_up(self, tokens: list[int], source: Sequence[int], count: int) -> list[int]:
+        """Return the `count` tokens after the longest match, or none without a match."""
+        suffix = tokens[-_MAX_NGRAM:]
+        size, end = _longest_suffix_match(tokens[:-1], suffix)
+        if self._search_source:
+            source_size, source_end = _longest_suffix_match(source[:-1], suffix)
+            if source_size > size:
+                return list(source[source_end : source_end + count])
         if not size:
             return []
         period = tokens[end:]
-        return [period[place % len(period)] for place in range(count)]
+        return [period[index % len(period)] for index in range(count)]
 
 
-def _latest(tokens: Sequence[int], wanted: Sequence[int]) -> tuple[int, int]:
-    """How many of the last wanted tokens occur together, at most, and where the last such
-    occurrence ends.
+def _longest_suffix_match(tokens: Sequence[int], suffix: Sequence[int]) -> tuple[int, int]:
+    """Return the length of the longest end of `suffix` in `tokens`, and where that match ends.
 
-    >>> _latest([1, 2, 5, 3, 2, 9], [7, 1, 2])
+    Of several matches of that length it is the last.
+
+    >>> _longest_suffix_match([1, 2, 5, 3, 2, 9], [7, 1, 2])
     (2, 2)
     """
     best = 0, 0
     for end in range(len(tokens), 0, -1):
         size = 0
-        while size < min(len(wanted), end) and tokens[end - 1 - size] == wanted[-1 - size]:
+        while size < min(len(suffix), end) and tokens[end - 1 - size] == suffix[-1 - size]:
             size += 1
         if size > best[0]:
             best = size, end
-        if size == len(wanted):
+        if size == len(suffix):
             break
     return best
 
 
 @dataclass
-class _Read:
-    """How far a draft's stepper has read a row."""
+class _DraftProgress:
+    """The draft model's progress in one row."""
 
-    count: int  # tokens it has read, guesses among them
-    sure: int  # of these, so many were no guesses
-    guesses: list[int] = field(default_factory=list)  # what it took the row to go on with
+    num_read: int  # tokens read, drafted ones among them
+    confirmed: int  # of these, tokens that were not drafted
+    drafted: list[int] = field(default_factory=list)  # the draft after the confirmed tokens
 
-    def right(self, tokens: Sequence[int]) -> int:
-        """How many of the tokens read are the row's. Its last is none of them: it was not guessed,
-        or the guess before it was the last to be read."""
-        right = self.sure
-        for guess, token in zip(self.guesses, tokens[self.sure :], strict=False):
-            if guess != token:
+    def num_correct(self, tokens: Sequence[int]) -> int:
+        """Return how many of the tokens read are the row's.
+
+        The row's last token is none of them: it was not drafted, or the drafted token before it was
+        the last to be read.
+        """
+        correct = self.confirmed
+        for draft_id, token in zip(self.drafted, tokens[self.confirmed :], strict=False):
+            if draft_id != token:
                 break
-            right += 1
-        return min(right, self.count)
+            correct += 1
+        return min(correct, self.num_read)
 
 
 class ModelDrafter:
-    """A smaller model that writes ahead, as the search does: with its processors and its noise, so
-    that where the models agree their samples do."""
+    """A smaller model that decodes ahead, as the search does.
 
-    def __init__(self, made_of: DraftOptions) -> None:
-        assert made_of.stepper is not None, "this drafter needs a stepper"
-        self._stepper, self._pick, self._options = (
-            made_of.stepper,
-            made_of.selector,
-            made_of.search_options,
+    It has the search's processors and random numbers, so that where the models agree their samples
+    do.
+    """
+
+    def __init__(self, options: DraftOptions) -> None:
+        assert options.stepper is not None, "this drafter needs a stepper"
+        self._stepper, self._select, self._options = (
+            options.stepper,
+            options.selector,
+            options.search_options,
         )
         self._process = LogitsProcessorList(
-            made_of.search_options.processors, made_of.search_options.end
+            options.search_options.processors, options.search_options.end
         )
-        self._read: list[_Read] = []
+        self._progress: list[_DraftProgress] = []
 
-    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
+    def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """See Drafter."""
-        self._stepper.admit(tasks, copies)
-        for task in tasks:
-            there = len(task.prompt) - 1
-            self._read += [_Read(there, there) for _ in range(copies)]
+        self._stepper.admit(requests, rows_per_entry)
+        for request in requests:
+            prompt_length = len(request.prompt) - 1
+            self._progress += [
+                _DraftProgress(prompt_length, prompt_length) for _ in range(rows_per_entry)
+            ]
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
-        """See Follower. No row comes twice."""
-        self._stepper.reorder(rows, copies)
-        self._read = [self._read[row] for row in rows]
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+        """See Reorderable. No row comes twice."""
+        self._stepper.reorder(rows, rows_per_entry)
+        self._progress = [self._progress[row] for row in rows]
 
-    def draft(self, rows: Sequence[SequenceState], most: Sequence[int]) -> list[list[int]]:
+    def draft(self, rows: Sequence[SequenceState], limits: Sequence[int]) -> list[list[int]]:
         """See Drafter."""
         tokens = [row.all_ids() for row in rows]
-        self._take_back(tokens)
-        guesses: list[list[int]] = [[] for _ in rows]
-        going = [place for place, count in enumerate(most) if count]
-        new: list[list[int]] = [[] for _ in rows]
-        for place in going:
-            new[place] = tokens[place][self._read[place].count :]
-        while going:
-            logits_RV = self._extend(new)
-            new = [[] for _ in rows]
-            grown = [
-                rows[p]._replace(generated_ids=[*rows[p].generated_ids, *guesses[p]]) for p in going
+        self._rewind_rejected(tokens)
+        drafts: list[list[int]] = [[] for _ in rows]
+        live = [row for row, count in enumerate(limits) if count]
+        new_ids: list[list[int]] = [[] for _ in rows]
+        for row in live:
+            new_ids[row] = tokens[row][self._progress[row].num_read :]
+        while live:
+            logits_RV = self._extend(new_ids)
+            new_ids = [[] for _ in rows]
+            extended = [
+                rows[row]._replace(generated_ids=[*rows[row].generated_ids, *drafts[row]])
+                for row in live
             ]
-            shaped_RV = self._process(logits_RV[going], grown)
-            picked = self._pick(shaped_RV, grown, self._options).tolist()
-            for place, token in zip(going, picked, strict=True):
-                guesses[place].append(token)
-                if len(guesses[place]) < most[place] and token not in self._options.end:
-                    new[place] = [token]
-            going = [place for place in going if new[place]]
-        for read, some, guessed in zip(self._read, tokens, guesses, strict=True):
-            if guessed:
-                read.sure, read.guesses = len(some), guessed
-        return guesses
+            processed_RV = self._process(logits_RV[live], extended)
+            selected = self._select(processed_RV, extended, self._options).tolist()
+            for row, token in zip(live, selected, strict=True):
+                drafts[row].append(token)
+                if len(drafts[row]) < limits[row] and token not in self._options.end:
+                    new_ids[row] = [token]
+            live = [row for row in live if new_ids[row]]
+        for progress, ids, draft in zip(self._progress, tokens, drafts, strict=True):
+            if draft:
+                progress.confirmed, progress.drafted = len(ids), draft
+        return drafts
 
-    def _take_back(self, tokens: Sequence[Sequence[int]]) -> None:
-        """What the rows did not go on with."""
-        right = [read.right(some) for read, some in zip(self._read, tokens, strict=True)]
-        wrong = [read.count - count for read, count in zip(self._read, right, strict=True)]
-        if any(wrong):
-            self._stepper.rewind(wrong)
-        self._read = [_Read(count, count) for count in right]
+    def _rewind_rejected(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Take back the drafted tokens that the rows did not accept."""
+        correct = [
+            progress.num_correct(ids) for progress, ids in zip(self._progress, tokens, strict=True)
+        ]
+        rejected = [
+            progress.num_read - count
+            for progress, count in zip(self._progress, correct, strict=True)
+        ]
+        if any(rejected):
+            self._stepper.rewind(rejected)
+        self._progress = [_DraftProgress(count, count) for count in correct]
 
-    def _extend(self, new: Sequence[Sequence[int]]) -> Tensor:
-        """Read new tokens; what may come after the last of each row's (R, V)."""
-        counts = [len(some) for some in new]
-        logits_RTV = self._stepper.extend(pad(new, 0), counts)
-        for read, count in zip(self._read, counts, strict=True):
-            read.count += count
+    def _extend(self, new_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Read new tokens; return the logits (R, V) after the last of each row."""
+        counts = [len(ids) for ids in new_ids]
+        logits_RTV = self._stepper.extend(pad(new_ids, 0), counts)
+        for progress, count in zip(self._progress, counts, strict=True):
+            progress.num_read += count
         last_R = torch.tensor(counts).sub(1).clamp(min=0)
-        return logits_RTV[torch.arange(len(new)), last_R]
+        return logits_RTV[torch.arange(len(new_ids)), last_R]
 
 
 DRAFTERS: Registry[Callable[[DraftOptions], Drafter]] = Registry(

@@ -1,6 +1,6 @@
-"""Searches that decide one token a step for each row: greedy search and sampling.
+"""Searches that select one token a step for each row: greedy search and sampling.
 
-Shape suffixes: R rows being written, V vocabulary.
+Shape suffixes: R rows being generated, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ Selector = Callable[[Tensor, Sequence[SequenceState], SearchOptions], Tensor]
 def select_greedy(
     logits_RV: Tensor, rows: Sequence[SequenceState], options: SearchOptions
 ) -> Tensor:
-    """The likeliest token; the lowest id among equals."""
+    """Return the likeliest token of each row; of equally likely ones the lowest id."""
     del rows, options
     return logits_RV.argmax(dim=-1)
 
@@ -40,12 +40,14 @@ def select_greedy(
 def select_sample(
     logits_RV: Tensor, rows: Sequence[SequenceState], options: SearchOptions
 ) -> Tensor:
-    """A token drawn with its probability: the first to happen where token v happens at rate p_v,
-    after a time that (seed, line, position, v) alone say (the Gumbel-max trick).
+    """Sample a token of each row from its distribution with the Gumbel-max trick.
 
-    Inverting the cumulative distribution would need one number only, but each of its many steps
-    moves with rounding: a line's text would depend on its batch in one of a thousand tokens. Here
-    only two times that are almost equal can change places.
+    The sample is the first event to happen where token v happens at rate p_v, at a time that
+    depends on (seed, rng_key, sample, position, v) alone.
+
+    Inverting the cumulative distribution would need only one random number, but each of its many
+    sums is rounded: a text would depend on its batch in one of a thousand tokens. Here only two
+    almost equal times can change places.
     """
     keys = [
         (options.seed, *row.request.rng_key, row.sample, len(row.generated_ids)) for row in rows
@@ -59,14 +61,14 @@ SELECTORS: Registry[Selector] = Registry("pick", {"greedy": select_greedy, "samp
 
 @dataclass
 class ActiveSequence:
-    """A row, and how likely what it wrote was."""
+    """A sequence that is being generated, and its log-probabilities."""
 
     state: SequenceState
     log_probabilities: list[float] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
     def append(self, token: int, log_probability: float, options: SearchOptions) -> TokenEvent:
-        """Write a token."""
+        """Append a token, and return its event."""
         self.state.generated_ids.append(token)
         self.log_probabilities.append(log_probability)
         self.finish_reason = options.finish_reason(self.state)
@@ -75,121 +77,133 @@ class ActiveSequence:
         )
 
     def hypothesis(self, options: SearchOptions) -> Hypothesis:
-        """The finished text."""
+        """Return the finished text."""
         assert self.finish_reason is not None
-        own = self.log_probabilities[self.state.request.forced_first is not None :]
+        scored = self.log_probabilities[self.state.request.forced_first is not None :]
         return options.hypothesis(
-            self.state.generated_ids, sum(own), self.log_probabilities, self.finish_reason
+            self.state.generated_ids, sum(scored), self.log_probabilities, self.finish_reason
         )
 
 
 class TokenwiseSearch:
-    """Rows that are written side by side. Sampling writes `n_best` about each task."""
+    """Rows that are generated side by side, `n_best` of them for each request."""
 
     reads_states = False
 
     def __init__(self, options: SearchOptions, selector: Selector) -> None:
         self.width = options.n_best
-        self._options, self._pick = options, selector
+        self._options, self._select = options, selector
         self._process = LogitsProcessorList(options.processors, options.end)
-        self._texts: list[ActiveSequence] = []
-        self._open: dict[Request, list[ActiveSequence]] = {}
+        self._sequences: list[ActiveSequence] = []
+        self._unfinished: dict[Request, list[ActiveSequence]] = {}
 
     @property
     def requests(self) -> list[Request]:
         """See Search."""
-        return list(self._open)
+        return list(self._unfinished)
 
-    def add(self, tasks: Sequence[Request]) -> None:
+    def add(self, requests: Sequence[Request]) -> None:
         """See Search."""
-        for task in tasks:
-            self._open[task] = [
-                ActiveSequence(SequenceState(task, [], n)) for n in range(self.width)
+        for request in requests:
+            self._unfinished[request] = [
+                ActiveSequence(SequenceState(request, [], n)) for n in range(self.width)
             ]
-            self._texts += self._open[task]
+            self._sequences += self._unfinished[request]
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""
-        logits_RV = stepper.step(next_ids([text.state for text in self._texts]))
-        events = [*self._write(self._texts, logits_RV), *self._finish()]
-        self._leave(stepper)
+        logits_RV = stepper.step(next_ids([sequence.state for sequence in self._sequences]))
+        events = [*self._append_tokens(self._sequences, logits_RV), *self._pop_finished()]
+        self._drop_finished(stepper)
         return events
 
-    def _write(self, texts: Sequence[ActiveSequence], logits_RV: Tensor) -> list[Event]:
-        """Write each text's next token, which these logits (R, V) are about."""
-        rows = [text.state for text in texts]
-        shaped_RV = self._process(logits_RV, rows)
-        ids_R = self._pick(shaped_RV, rows, self._options)
-        gains_R = logits_RV.log_softmax(dim=-1).gather(1, ids_R[:, None])[:, 0]
-        unchanged = shaped_RV is logits_RV
-        stuck_R = torch.zeros_like(ids_R) if unchanged else shaped_RV.amax(dim=-1).isneginf()
-        ids, gains, stuck = to_host(ids_R, gains_R, stuck_R)
-        check_log_probs(gains)
+    def _append_tokens(self, sequences: Sequence[ActiveSequence], logits_RV: Tensor) -> list[Event]:
+        """Append to each sequence a token selected from its logits (R, V)."""
+        rows = [sequence.state for sequence in sequences]
+        processed_RV = self._process(logits_RV, rows)
+        ids_R = self._select(processed_RV, rows, self._options)
+        log_probs_R = logits_RV.log_softmax(dim=-1).gather(1, ids_R[:, None])[:, 0]
+        unchanged = processed_RV is logits_RV
+        blocked_R = torch.zeros_like(ids_R) if unchanged else processed_RV.amax(dim=-1).isneginf()
+        ids, log_probs, blocked = to_host(ids_R, log_probs_R, blocked_R)
+        check_log_probs(log_probs)
         events: list[Event] = []
-        columns = zip(texts, ids.tolist(), gains.tolist(), stuck.tolist(), strict=True)
-        for text, token, gain, no in columns:
-            if no:
-                text.finish_reason = "no_valid_token"
+        columns = zip(sequences, ids.tolist(), log_probs.tolist(), blocked.tolist(), strict=True)
+        for sequence, token, log_prob, is_blocked in columns:
+            if is_blocked:
+                sequence.finish_reason = "no_valid_token"
             else:
-                events.append(text.append(int(token), gain, self._options))
+                events.append(sequence.append(int(token), log_prob, self._options))
         return events
 
-    def _finish(self) -> list[Event]:
-        done = [t for t, texts in self._open.items() if all(text.finish_reason for text in texts)]
-        found: list[Event] = []
-        for task in done:
-            texts = [
-                text for text in self._open.pop(task) if text.finish_reason != "no_valid_token"
+    def _pop_finished(self) -> list[Event]:
+        """Remove the requests whose sequences are all finished, and return their events."""
+        done = [
+            request
+            for request, sequences in self._unfinished.items()
+            if all(sequence.finish_reason for sequence in sequences)
+        ]
+        events: list[Event] = []
+        for request in done:
+            sequences = [
+                sequence
+                for sequence in self._unfinished.pop(request)
+                if sequence.finish_reason != "no_valid_token"
             ]
-            hypotheses = [text.hypothesis(self._options) for text in texts]
-            found.append(RequestFinished(task, sorted(hypotheses, key=lambda h: -h.score)))
-        return found
+            hypotheses = [sequence.hypothesis(self._options) for sequence in sequences]
+            events.append(RequestFinished(request, sorted(hypotheses, key=lambda h: -h.score)))
+        return events
 
-    def _leave(self, *followers: Reorderable) -> None:
-        """Take finished rows out, here and of what follows them."""
-        stay = compact_rows([text.finish_reason is None for text in self._texts])
-        if len(stay) < len(self._texts):
-            self._texts = [self._texts[place] for place in stay]
-            copies = rows_per_request([text.state.request for text in self._texts])
-            for follower in followers:
-                follower.reorder(stay, copies)
+    def _drop_finished(self, *others: Reorderable) -> None:
+        """Drop finished rows, here and in all that have the same rows."""
+        kept_rows = compact_rows([sequence.finish_reason is None for sequence in self._sequences])
+        if len(kept_rows) < len(self._sequences):
+            self._sequences = [self._sequences[row] for row in kept_rows]
+            rows_per_entry = rows_per_request(
+                [sequence.state.request for sequence in self._sequences]
+            )
+            for other in others:
+                other.reorder(kept_rows, rows_per_entry)
 
 
 def to_host(*columns: Tensor) -> Tensor:
-    """Read columns of equal shape from their device, all at once, for a GPU is waited for each
-    time. Float64 holds every id and every float32 as it is."""
+    """Copy columns of equal shape to the CPU, all at once, since each copy waits for a GPU.
+
+    Float64 holds every id and every float32 exactly.
+    """
     return torch.stack([column.double() for column in columns]).cpu()
 
 
-def rows_per_request(tasks: Sequence[Request]) -> int:
-    """Count the neighbouring rows about each text; 1 where texts differ in that.
+def rows_per_request(requests: Sequence[Request]) -> int:
+    """Return the number of consecutive rows of each request; 1 where requests differ in it.
 
-    >>> one, two = Task(prompt=[1], limit=1), Task(prompt=[1], limit=1)
-    >>> rows_per_text([one, one, two, two]), rows_per_text([one, one, two])
+    >>> one, two = (Request(prompt=[1], max_new_tokens=1) for _ in range(2))
+    >>> rows_per_request([one, one, two, two]), rows_per_request([one, one, two])
     (2, 1)
     """
-    runs = {sum(1 for _ in run) for _, run in groupby(tasks, key=id)}
+    runs = {sum(1 for _ in run) for _, run in groupby(requests, key=id)}
     return runs.pop() if len(runs) == 1 else 1
 
 
-def check_log_probs(gains: Tensor) -> Tensor:
-    """Log-probabilities, where they are numbers. Raises CheckpointError for NaN."""
-    require_finite(gains.clamp(min=-1.0))  # -∞ is one: what a model never writes
-    return gains
+def check_log_probs(log_probs: Tensor) -> Tensor:
+    """Return the log-probabilities; raise CheckpointError if one is NaN."""
+    require_finite(log_probs.clamp(min=-1.0))  # -∞ is allowed: a token that cannot come
+    return log_probs
 
 
 def next_ids(rows: Sequence[SequenceState]) -> Tensor:
-    """What a stepper is to read next (R)."""
+    """Return the ids (R) that a stepper is to read next."""
     return torch.tensor([row.last_id for row in rows])
 
 
 def compact_rows(alive: Sequence[bool]) -> list[int]:
-    """Where the rows that stay come from. The last ones fill the gaps that others leave, so that
-    few are copied.
+    """Return for each row that is left the row that it comes from.
 
-    >>> close_gaps([True, False, True, True])
+    The last rows fill the gaps, so that few are copied.
+
+    >>> compact_rows([True, False, True, True])
     [0, 3, 2]
     """
-    stay = [place for place, lives in enumerate(alive) if lives]
-    moved = reversed(stay)  # there are as many behind the gaps as there are gaps
-    return [place if alive[place] else next(moved) for place in range(len(stay))]
+    kept = [index for index, is_alive in enumerate(alive) if is_alive]
+    from_end = reversed(kept)  # as many as there are gaps lie behind the new end
+    return [index if alive[index] else next(from_end) for index in range(len(kept))]

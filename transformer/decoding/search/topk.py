@@ -1,6 +1,6 @@
-"""The largest of each row, faster than torch's own selection where rows are long.
+"""The largest values of each row, on a CPU faster than torch.topk where rows are long.
 
-Shape suffixes: R rows, V values of a row, B blocks, W values of a block, C found.
+Shape suffixes: R rows, V values of a row, B blocks, W values of a block, C chosen.
 """
 
 import torch
@@ -10,24 +10,24 @@ _BLOCK = 64
 
 
 def blockwise_top_k(values_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` largest of each row and their places, (R, C) each, largest first; all of them
-    where there are fewer.
+    """Return the `count` largest values of each row and their indices, (R, C) each.
 
-    The largest values stand in those blocks whose largest values are largest: a maximum over
-    blocks, which is one pass at the memory's speed, leaves few to sort.
+    They are in descending order; where a row has fewer values, all of them are returned. The
+    largest values are in the blocks with the largest maxima: finding these is one pass at the
+    memory's speed, and leaves few values to sort.
     """
     rows, size = values_RV.shape
     blocks = size // _BLOCK
     if values_RV.device.type != "cpu" or blocks < 4 * count:
         return tuple(values_RV.topk(min(count, size)))  # type: ignore[return-value]
     whole_RBW = values_RV[:, : blocks * _BLOCK].view(rows, blocks, _BLOCK)
-    best_RC = whole_RBW.amax(dim=-1).topk(count).indices
-    few = whole_RBW.gather(1, best_RC[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
+    blocks_RC = whole_RBW.amax(dim=-1).topk(count).indices
+    candidates = whole_RBW.gather(1, blocks_RC[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
     offsets = torch.arange(_BLOCK, device=values_RV.device)
-    places = (best_RC[:, :, None] * _BLOCK + offsets).flatten(1)
-    if rest := size - blocks * _BLOCK:
-        few = torch.cat([few, values_RV[:, -rest:]], dim=1)
-        tail = torch.arange(size - rest, size, device=values_RV.device).expand(rows, -1)
-        places = torch.cat([places, tail], dim=1)
-    found_RC, chosen_RC = few.topk(count)
-    return found_RC, places.gather(1, chosen_RC)
+    indices = (blocks_RC[:, :, None] * _BLOCK + offsets).flatten(1)
+    if remainder := size - blocks * _BLOCK:
+        candidates = torch.cat([candidates, values_RV[:, -remainder:]], dim=1)
+        tail = torch.arange(size - remainder, size, device=values_RV.device).expand(rows, -1)
+        indices = torch.cat([indices, tail], dim=1)
+    top_RC, chosen_RC = candidates.topk(count)
+    return top_RC, indices.gather(1, chosen_RC)

@@ -1,4 +1,4 @@
-"""Step functions: a model, several models together, and what they keep of rows."""
+"""Step functions: a model, an ensemble, and the state that they keep of rows."""
 
 from .ensemble import COMBINATIONS, EnsembleStepper
 from .model import ModelStepper

@@ -1,4 +1,4 @@
-"""Several models that write together.
+"""Ensembles: several models that decode together.
 
 Shape suffixes: N models, R rows, T tokens, V vocabulary.
 """
@@ -22,8 +22,8 @@ def _mean_log_probability(log_NRV: Tensor) -> Tensor:
     return log_NRV.mean(dim=0).log_softmax(dim=-1)
 
 
-# From log-probabilities (N, …, V) to one model's (…, V): the mean of probabilities, which any model
-# can hold up, or their geometric mean, against which each has a veto.
+# From log-probabilities (N, …, V) to one distribution's (…, V): the mean of probabilities, which
+# any model can keep high, or their geometric mean, in which each model has a veto.
 COMBINATIONS: Registry[Callable[[Tensor], Tensor]] = Registry(
     "combination of models",
     {"probability": _mean_probability, "log-probability": _mean_log_probability},
@@ -31,41 +31,47 @@ COMBINATIONS: Registry[Callable[[Tensor], Tensor]] = Registry(
 
 
 class EnsembleStepper:
-    """Steppers whose distributions are averaged, each with the same weight. A RewindingStepper
-    where all of them are."""
+    """Steppers whose distributions are averaged with equal weights.
+
+    A RewindingStepper where all of them are.
+    """
 
     def __init__(self, steppers: Sequence[Stepper], combination: str = "probability") -> None:
-        assert steppers, "nothing to average"
+        assert steppers, "an ensemble needs a stepper"
         self._steppers, self._combine = list(steppers), COMBINATIONS[combination]
 
-    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
+    def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """See Stepper."""
         for stepper in self._steppers:
-            stepper.admit(tasks, copies)
+            stepper.admit(requests, rows_per_entry)
 
     def step(self, ids_R: Tensor) -> Tensor:
-        """See Stepper. What it returns are log-probabilities."""
+        """See Stepper. The logits that it returns are log-probabilities."""
         return self._average([stepper.step(ids_R) for stepper in self._steppers])
 
     def _average(self, logits: Sequence[Tensor]) -> Tensor:
-        each = [some.to(logits[0].device).log_softmax(dim=-1) for some in logits]
-        return self._combine(torch.stack(each))
+        log_probs = [
+            model_logits.to(logits[0].device).log_softmax(dim=-1) for model_logits in logits
+        ]
+        return self._combine(torch.stack(log_probs))
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
-        """See Follower."""
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+        """See Reorderable."""
         for stepper in self._steppers:
-            stepper.reorder(rows, copies)
+            stepper.reorder(rows, rows_per_entry)
 
     def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
         """See RewindingStepper."""
-        return self._average([each.extend(ids_RT, counts) for each in self._rewinding()])
+        return self._average(
+            [stepper.extend(ids_RT, counts) for stepper in self._rewinding_steppers()]
+        )
 
     def rewind(self, counts: Sequence[int]) -> None:
         """See RewindingStepper."""
-        for stepper in self._rewinding():
+        for stepper in self._rewinding_steppers():
             stepper.rewind(counts)
 
-    def _rewinding(self) -> Iterator[RewindingStepper]:
+    def _rewinding_steppers(self) -> Iterator[RewindingStepper]:
         for stepper in self._steppers:
             assert isinstance(stepper, RewindingStepper)
             yield stepper

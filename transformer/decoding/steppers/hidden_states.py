@@ -1,4 +1,4 @@
-"""The last layer's states of all tokens that rows have read.
+"""The last layer's hidden states of all tokens that rows have read.
 
 Shape suffixes: R rows, T tokens, D d_model.
 """
@@ -12,7 +12,7 @@ from ...buffers import Buffers
 
 
 class HiddenStates:
-    """Token n of a row in slot n, as in StaticCache, whose verbs it has."""
+    """Hidden states of rows: token n is in slot n, as in StaticCache."""
 
     def __init__(
         self, rows: int, slots: int, width: int, device: torch.device, dtype: torch.dtype
@@ -21,23 +21,23 @@ class HiddenStates:
         self._used = 0
 
     def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:
-        """Keep new states, with which the longest row has `longest`; slot -1 is padding."""
+        """Store new states, with which the longest row has `longest` tokens; slot -1 is padding."""
         self._buffers.write(0, slots_RT, states_RTD)
         self._used = longest
 
     def read(self) -> Tensor:
-        """What is kept, (R, T, D) with T the longest row's tokens."""
+        """Return the stored states (R, T, D), where T is the length of the longest row."""
         return self._buffers.read(0, self._used)
 
     def reorder(self, rows: Sequence[int]) -> None:
-        """Row r becomes what row `rows[r]` was."""
+        """Make row r what row `rows[r]` was."""
         self._buffers.reorder(rows, self._used)
 
     def append_rows(self, other: "HiddenStates") -> None:
-        """Take in the rows of another, after those that are here."""
+        """Append the rows of another."""
         self._buffers.append_rows(other._buffers, other._used)
         self._used = max(self._used, other._used)
 
     def truncate(self, length: int) -> None:
-        """No row is longer than this now."""
+        """Drop the states from position `length` on."""
         self._used = length

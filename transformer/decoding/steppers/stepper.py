@@ -1,6 +1,6 @@
-"""What a search sees of a model: a step function.
+"""Step functions: the protocols through which a search sees a model.
 
-Shape suffixes: R rows (texts being written), V vocabulary, T tokens, D d_model.
+Shape suffixes: R rows (sequences being generated), V vocabulary, T tokens, D d_model.
 """
 
 from collections.abc import Sequence
@@ -12,46 +12,54 @@ from ..request import Request
 
 
 class Reorderable(Protocol):
-    """Something whose rows are those of a search."""
+    """State whose rows are those of a search."""
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
-        """Row r becomes what row `rows[r]` was; rows may be repeated, dropped or added. Every
-        `copies` rows that follow one another are about the same text."""
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+        """Make row r what row `rows[r]` was; rows may be repeated, dropped or added.
+
+        Each `rows_per_entry` consecutive rows are about the same source.
+        """
         ...
 
 
 class Stepper(Reorderable, Protocol):
-    """Something that continues rows of tokens: a model, several, or a table of probabilities."""
+    """A continuer of rows of tokens: a model, an ensemble, or a table of probabilities."""
 
-    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
-        """Add rows after those that are there, `copies` for each task, which have read what the
-        task's text begins with but for the last token of its prompt."""
+    def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
+        """Append `rows_per_entry` rows for each request.
+
+        They have read the request's source and its prompt, except the prompt's last token.
+        """
         ...
 
     def step(self, ids_R: Tensor) -> Tensor:
-        """Take one more token for each row; return what may come next as logits (R, V)."""
+        """Read one more token of each row; return the logits (R, V) of the next."""
         ...
 
 
 @runtime_checkable
 class StateStepper(Stepper, Protocol):
-    """A stepper that shows what it has made of the tokens."""
+    """A stepper that returns its hidden states."""
 
     def states(self) -> tuple[Tensor, Tensor]:
-        """The last layer's states (R, T, D) of all tokens that rows have read, padded on the
-        right, and how many each row has read (R)."""
+        """Return the last layer's hidden states (R, T, D), and each row's number of tokens (R).
+
+        The states are those of all tokens read, padded on the right.
+        """
         ...
 
 
 @runtime_checkable
 class RewindingStepper(Stepper, Protocol):
-    """A stepper that takes several tokens at once, and takes them back."""
+    """A stepper that can read several tokens at once, and take them back."""
 
     def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
-        """Take the first `counts` tokens of each row, none in some; return what may come after
-        each, as logits (R, T, V)."""
+        """Read the first `counts[r]` tokens of each row r, which may be none.
+
+        Returns the logits (R, T, V) after each token.
+        """
         ...
 
     def rewind(self, counts: Sequence[int]) -> None:
-        """Take each row's last tokens back."""
+        """Take back the last `counts[r]` tokens of each row r."""
         ...
