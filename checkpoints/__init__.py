@@ -1,10 +1,10 @@
-"""Tensors and JSON in folders. Knows no model."""
+"""Tensors and JSON in folders; independent of any model."""
 
 from .atomic_folder import remove_leftovers, verify_checksums, write_file, write_folder
 from .average import average_weights
 from .errors import CheckpointError, ForeignFolderError
 from .json_io import read_json, read_json_list, to_json
-from .links import is_inside, refuse_links_out
+from .links import is_inside, refuse_external_links
 from .optimizer_state import flatten_optimizer, unflatten_optimizer
 from .safetensors_io import WEIGHTS, load_tensors, save_tensors
 from .weights import WEIGHT_FILES, Tensors, Weights
@@ -22,7 +22,7 @@ __all__ = [
     "load_tensors",
     "read_json",
     "read_json_list",
-    "refuse_links_out",
+    "refuse_external_links",
     "remove_leftovers",
     "save_tensors",
     "to_json",

@@ -1,84 +1,86 @@
-"""Folders that are whole or not there: written beside their place, summed, flushed, renamed."""
+"""Atomic folders: written under a temporary name, checksummed, flushed to disk, then renamed."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .checksum_cache import matches_sum
+from .checksum_cache import matches_checksum, sha256_hex
 from .errors import CheckpointError, ForeignFolderError
 from .json_io import read_json, to_json
 from .links import is_inside
 
 MANIFEST = "manifest.json"
-_ASIDE = ".old.tmp"
+_SET_ASIDE = ".old.tmp"
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write into a fresh folder, then put it in its place at once.
+    """Let `fill` write into a temporary folder, then rename it to `path`.
 
-    Until the very last step, whatever stood at `path` stays whole. Raises OSError, leaving no
-    litter, when there is no room; ForeignFolderError rather than replace what is not ours.
+    Until the rename, whatever is at `path` stays complete. Raises OSError, and removes the
+    temporary folder, if there is no room, and ForeignFolderError if `path` is a folder that this
+    program did not write.
     """
     if path.exists() and not _is_ours(path):
         raise ForeignFolderError(
             f"{path} exists and was not written by this program; choose another"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    shutil.rmtree(fresh, ignore_errors=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        fresh.mkdir()
-        fill(fresh)
-        _write_manifest(fresh)
-        _flush(fresh)
-        _replace(fresh, path)
+        temporary.mkdir()
+        fill(temporary)
+        _write_manifest(temporary)
+        _flush_tree(temporary)
+        _replace(temporary, path)
     except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a small text file whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a small text file atomically."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with fresh.open("w", encoding="utf-8") as stream:
+        with temporary.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        fresh.replace(path)
+        temporary.replace(path)
     except BaseException:
-        fresh.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     _flush_entry(path.parent)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed writers left behind; put back what one had set aside for good."""
-    for aside in folder.glob(f".*{_ASIDE}"):
-        path = folder / aside.name[1:].removesuffix(_ASIDE).rpartition(".")[0]
+    """Remove temporary files of killed writers and restore folders that they had set aside."""
+    for replaced in folder.glob(f".*{_SET_ASIDE}"):
+        path = folder / replaced.name[1:].removesuffix(_SET_ASIDE).rpartition(".")[0]
         if not path.exists():
-            aside.rename(path)
-    for litter in folder.glob(".*.tmp"):
-        if litter.is_dir():
-            shutil.rmtree(litter, ignore_errors=True)
+            replaced.rename(path)
+    for leftover in folder.glob(".*.tmp"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
         else:
-            litter.unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)
 
 
 def verify_checksums(folder: Path, *, trust_cache: bool = False) -> None:
-    """Compare every file with the folder's manifest, where it has one.
+    """Compare every file with the folder's manifest, if it has one.
 
-    Every file is summed or, where the cache is trusted, those whose present state is not known to
-    be right. Raises CheckpointError naming the first file that is missing, cut short or changed.
+    Every file is read, unless the cache is trusted and knows that the file was right in its
+    present state. Raises CheckpointError for the first file that is missing, truncated or changed.
     """
     for name, entry in _read_manifest(folder).items():
         path = folder / name
-        sums = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else ()
-        if tuple(map(type, sums)) != (int, str):
-            raise CheckpointError(f"{folder / MANIFEST} is damaged: it says nothing of {name}")
+        expected = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else ()
+        if tuple(map(type, expected)) != (int, str):
+            raise CheckpointError(
+                f"{folder / MANIFEST} is damaged: it has no size and checksum of {name}"
+            )
         if not is_inside(folder, name):
             raise CheckpointError(f"{folder / MANIFEST} names {name}, which is outside the folder")
         if not path.is_file():
@@ -88,7 +90,7 @@ def verify_checksums(folder: Path, *, trust_cache: bool = False) -> None:
             raise CheckpointError(
                 f"{path} is damaged: it has {size:,} bytes, {entry['bytes']:,} were written"
             )
-        if not matches_sum(path, entry["sha256"], trust_cache=trust_cache):
+        if not matches_checksum(path, entry["sha256"], trust_cache=trust_cache):
             raise CheckpointError(f"{path} is damaged: its contents are not what was written")
 
 
@@ -100,19 +102,12 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _write_manifest(folder: Path) -> None:
-    entries = {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "sha256": _digest(path),
-        }
-        for path in _files(folder)
-    }
+    entries: dict[str, dict[str, Any]] = {}
+    for path in _files(folder):
+        with path.open("rb") as stream:
+            entry = {"bytes": path.stat().st_size, "sha256": sha256_hex(stream)}
+        entries[path.relative_to(folder).as_posix()] = entry
     (folder / MANIFEST).write_text(to_json(entries), encoding="utf-8")
 
 
@@ -121,11 +116,11 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     return read_json(path) if path.is_file() else {}
 
 
-def _flush(folder: Path) -> None:
+def _flush_tree(folder: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     for path in [*_files(folder), folder / MANIFEST]:
-        path.chmod(0o666 & ~mask)  # safetensors writes 0600 whatever the umask
+        path.chmod(0o666 & ~mask)  # safetensors ignores the umask and writes 0600
         _flush_entry(path)
     for path in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
         _flush_entry(path)
@@ -139,16 +134,16 @@ def _flush_entry(path: Path) -> None:
         os.close(descriptor)
 
 
-def _replace(fresh: Path, path: Path) -> None:
-    if path.exists():  # a folder cannot be renamed over another: step aside first
-        old = path.parent / f".{path.name}.{os.getpid()}{_ASIDE}"
+def _replace(temporary: Path, path: Path) -> None:
+    if path.exists():  # a folder cannot be renamed over another: set the old one aside
+        old = path.parent / f".{path.name}.{os.getpid()}{_SET_ASIDE}"
         path.rename(old)
         try:
-            fresh.rename(path)
+            temporary.rename(path)
         except BaseException:
             old.rename(path)
             raise
         shutil.rmtree(old, ignore_errors=True)
     else:
-        fresh.rename(path)
+        temporary.rename(path)
     _flush_entry(path.parent)

@@ -1,4 +1,4 @@
-"""The mean of several checkpoints' weights."""
+"""The mean of the weights of several checkpoints."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from .safetensors_io import WEIGHTS, load_tensors
 
 
 def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
-    """The mean of the folders' weights, summed in float64, one folder in memory at a time.
+    """Return the mean of the folders' weights, summed in float64, one folder in memory at a time.
 
-    Raises CheckpointError where a tensor's name or shape is not the first folder's.
+    Raises CheckpointError if a tensor has another name or shape than in the first folder.
     """
     if not folders:
         raise CheckpointError("there is nothing to average")

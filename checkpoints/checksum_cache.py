@@ -1,9 +1,9 @@
-"""SHA-256 sums of large files, checked once for each state of a file.
+"""A cache of SHA-256 checksums of large files, so that unchanged files are not read again.
 
-The user's cache folder remembers which: a text file, each line of which is the SHA-256 sum of an
-entry: path, state and the sum that was right. A line that is damaged, torn or made up equals no
-entry, so the worst that comes of it is that a file is summed again. The rule for young files is
-that of git's index ("racily clean").
+It is a text file in the user's cache folder. Each line is the SHA-256 hash of an entry: the path,
+the state of the file and its verified checksum. A line that is damaged, truncated or forged equals
+no entry, so the worst that it can cause is that a file is read again. The rule for recently changed
+files is that of git's index ("racily clean").
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from pathlib import Path
 from time import time_ns
 from typing import NamedTuple
 
-NAME = "checked-files"
-MAX_ENTRIES = 1000  # 65 kB; those added first are forgotten first
-SMALL = 1 << 20  # bytes; fewer are summed in a millisecond, as fast as an entry is found
+CACHE_NAME = "checked-files"
+MAX_ENTRIES = 1000  # 65 kB; the oldest are dropped first
+MIN_CACHED_BYTES = 1 << 20  # less is read in 1 ms, as fast as an entry is looked up
 
-# A file must be older than its file system's clock is coarse (FAT: 2 s), or it could change once
-# more without showing it.
-YOUNG_NS = 3_000_000_000
+# A file must be older than the resolution of its file system's clock (FAT: 2 s): it could change
+# again without changing its times.
+MIN_AGE_NS = 3_000_000_000
 
-_LINE = 2 * hashlib.sha256().digest_size + 1  # bytes
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_EXPECTED = (OSError, RuntimeError)  # no room, no permission; nobody knows the home folder
+_LINE_BYTES = 2 * hashlib.sha256().digest_size + 1  # bytes
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_TOLERATED = (OSError, RuntimeError)  # no room, no permission; unknown home folder
 
 
 class FileState(NamedTuple):
-    """Size, times and identity of a file, one of which changes whenever its contents do."""
+    """The size, times and identity of a file, one of which changes whenever its contents do."""
 
     size: int
     mtime_ns: int
@@ -41,93 +41,102 @@ class FileState(NamedTuple):
     inode: int
 
 
-def matches_sum(path: Path, sha256: str, *, trust_cache: bool) -> bool:
-    """Compare a file's sum with the one expected; where the cache is trusted and knows the file's
-    state, without reading it.
+def matches_checksum(path: Path, sha256: str, *, trust_cache: bool) -> bool:
+    """Return True if a file has the expected checksum.
 
-    A sum that is right is remembered, one that is wrong is forgotten. Raises OSError for a file
-    that cannot be read, and nothing for whatever is wrong with the cache.
+    If the cache is trusted and has the file in its present state, the file is not read. A match is
+    added to the cache, a mismatch removed. Raises OSError for a file that cannot be read, and
+    nothing for problems with the cache.
     """
     now = time_ns()
     with path.open("rb") as stream:
-        before = _state(stream)
-        if before.size < SMALL:
-            return _digest(stream) == sha256
-        entry = _entry(path, before, sha256)
-        if trust_cache and entry in _read():
+        before = _state_of(stream)
+        if before.size < MIN_CACHED_BYTES:
+            return sha256_hex(stream) == sha256
+        entry = _entry_of(path, before, sha256)
+        if trust_cache and entry in _read_entries():
             return True
-        right = _digest(stream) == sha256
-        after = _state(stream)
-    old = max(before.mtime_ns, before.ctime_ns) + YOUNG_NS <= now
-    if not right:
-        _forget(entry)
-    elif old and after == before:
-        _remember(entry)
-    return right
+        matches = sha256_hex(stream) == sha256
+        after = _state_of(stream)
+    settled = max(before.mtime_ns, before.ctime_ns) + MIN_AGE_NS <= now
+    if not matches:
+        _discard(entry)
+    elif settled and after == before:
+        _add(entry)
+    return matches
 
 
 def cache_file() -> Path:
-    """Find the place of the cache: in $XDG_CACHE_HOME, else in ~/.cache. Raises RuntimeError where
-    neither is known."""
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))  # a relative one is to be ignored
-    return (given if given.is_absolute() else Path.home() / ".cache") / "transduce" / NAME
+    """Return the path of the cache: in $XDG_CACHE_HOME or else ~/.cache.
+
+    Raises RuntimeError if the home folder is unknown.
+    """
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))  # the XDG rules: absolute, or ignored
+    base = configured if configured.is_absolute() else Path.home() / ".cache"
+    return base / "transduce" / CACHE_NAME
 
 
-def _digest(stream: BufferedReader) -> str:
+def sha256_hex(stream: BufferedReader) -> str:
+    """Return the SHA-256 checksum of a file opened for reading, in hexadecimal digits."""
     return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _state(stream: BufferedReader) -> FileState:
-    """Read the state of an open file: opening makes network file systems ask their server."""
-    found = os.fstat(stream.fileno())
+def _state_of(stream: BufferedReader) -> FileState:
+    """Return the state of an open file: opening makes network file systems ask their server."""
+    status = os.fstat(stream.fileno())
     return FileState(
-        found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino
+        status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino
     )
 
 
-def _entry(path: Path, state: FileState, sha256: str) -> bytes:
+def _entry_of(path: Path, state: FileState, sha256: str) -> bytes:
     text = json.dumps([os.path.realpath(path), *state, sha256])
     return hashlib.sha256(text.encode()).hexdigest().encode()
 
 
-def _remember(entry: bytes) -> None:
-    entries = _read()
+def _add(entry: bytes) -> None:
+    entries = _read_entries()
     if entry not in entries:
-        _write([*entries, entry])
+        _write_entries([*entries, entry])
 
 
-def _forget(entry: bytes) -> None:
-    entries = _read()
+def _discard(entry: bytes) -> None:
+    entries = _read_entries()
     if entry in entries:
-        _write([each for each in entries if each != entry])
+        _write_entries([other for other in entries if other != entry])
 
 
-def _read() -> list[bytes]:
-    """Read all entries, the oldest first; none where somebody else may have written them."""
-    with suppress(*_EXPECTED), open(cache_file(), "rb", opener=_open_at_once) as stream:
-        found = os.fstat(stream.fileno())
-        own = found.st_uid == os.geteuid() and not found.st_mode & _OTHERS_WRITE
-        if own and stat.S_ISREG(found.st_mode):
-            lines = stream.read(MAX_ENTRIES * _LINE).split(b"\n")
-            return [line for line in lines if len(line) == _LINE - 1]
+def _read_entries() -> list[bytes]:
+    """Read all entries, oldest first; none if another user could have written the file."""
+    with suppress(*_TOLERATED), open(cache_file(), "rb", opener=_open_nonblocking) as stream:
+        status = os.fstat(stream.fileno())
+        trusted = status.st_uid == os.geteuid() and not status.st_mode & _WRITABLE_BY_OTHERS
+        if trusted and stat.S_ISREG(status.st_mode):
+            lines = stream.read(MAX_ENTRIES * _LINE_BYTES).split(b"\n")
+            return [line for line in lines if len(line) == _LINE_BYTES - 1]
     return []
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for its writer
+def _open_nonblocking(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # opening a pipe would wait for its writer
 
 
-def _write(entries: Sequence[bytes]) -> None:
-    """Replace the cache file at once, if that can be done. A crash may lose it, so no flushing."""
-    with suppress(*_EXPECTED):
+def _write_entries(entries: Sequence[bytes]) -> None:
+    """Replace the cache file atomically, or do nothing if it cannot be written.
+
+    Nothing is flushed to disk: a crash may lose the cache.
+    """
+    with suppress(*_TOLERATED):
         path = cache_file()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{NAME}.", suffix=".tmp")
-        fresh = Path(name)
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{CACHE_NAME}.", suffix=".tmp"
+        )
+        temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.writelines(entry + b"\n" for entry in entries[-MAX_ENTRIES:])
-            fresh.replace(path)
+            temporary.replace(path)
         except BaseException:
-            fresh.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise

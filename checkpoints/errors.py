@@ -1,15 +1,15 @@
 """The errors of this package: mistakes that are the user's, each with the program's exit code.
 
 ValueError
-└── CheckpointError           3   a folder that is no model, or a damaged one
-    └── ForeignFolderError    2   a folder that would be replaced and is not ours
+└── CheckpointError           3   a folder that holds no model, or a damaged one
+    └── ForeignFolderError    2   a folder in the way that this program did not write
 """
 
 from typing import ClassVar
 
 
 class CheckpointError(ValueError):
-    """A folder that is no model, or a damaged one."""
+    """A folder that holds no model, or a damaged one."""
 
     exit_code: ClassVar[int] = 3
 

@@ -1,4 +1,4 @@
-"""JSON files, read with bounds and written in one form."""
+"""JSON files, read with a limit of their size and written in one style."""
 
 import json
 import math
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CheckpointError
-from .links import refuse_links_out
+from .links import refuse_external_links
 
-MAX_JSON_BYTES = 6 << 20  # of lists in lists, which fill 40 times their length in memory
+MAX_JSON_BYTES = 6 << 20  # nested lists take 40 times as much memory
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
 
 
 def _parse_json(path: Path) -> Any:
-    refuse_links_out(path.parent, [path.name])
+    refuse_external_links(path.parent, [path.name])
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path} is no file")
     try:
@@ -37,7 +37,7 @@ def _parse_json(path: Path) -> Any:
                 f"{path} is larger than {MAX_JSON_BYTES >> 20} MiB, the most that is read of it"
             )
         text = path.read_text(encoding="utf-8")
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        return json.loads(text, parse_constant=_parse_finite, parse_float=_parse_finite)
     except CheckpointError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -45,11 +45,11 @@ def _parse_json(path: Path) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """JSON as our files hold it."""
+    """Return a value as the JSON text of our files."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"it holds the number {text[:20]}")

@@ -1,4 +1,4 @@
-"""Links in folders of strangers: none may lead out."""
+"""Symbolic links in untrusted folders: none may point outside."""
 
 import os
 from collections.abc import Iterable
@@ -8,21 +8,23 @@ from .errors import CheckpointError
 
 
 def is_inside(folder: Path, name: str) -> bool:
-    """Whether a name stays in a folder, through whatever links there are; a hub cache's lead to
-    the blobs beside its snapshots."""
+    """Return True if a name in a folder resolves to a path inside the folder.
+
+    Links in a snapshot of the Hugging Face cache may also point to the blobs beside the snapshots.
+    """
     if "\0" in name or any(len(os.fsencode(part)) > 255 for part in Path(name).parts):
         return False
-    home = folder.resolve()
-    store = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
+    root = folder.resolve()
+    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
     try:
-        real = (folder / name).resolve()
-    except (OSError, RuntimeError):  # links in a circle
+        target = (folder / name).resolve()
+    except (OSError, RuntimeError):  # a circle of links, which leads nowhere
         return True
-    return real.is_relative_to(home) or real.parent == store
+    return target.is_relative_to(root) or target.parent == blobs
 
 
-def refuse_links_out(folder: Path, names: Iterable[str]) -> None:
-    """Raise CheckpointError for files of a folder that are links to somewhere else."""
+def refuse_external_links(folder: Path, names: Iterable[str]) -> None:
+    """Raise CheckpointError for files of a folder that are links to the outside."""
     for name in names:
         if not is_inside(folder, name):
             raise CheckpointError(

@@ -1,4 +1,4 @@
-"""An optimizer's state as tensors by name, without pickle."""
+"""The state of an optimizer as named tensors, without pickle."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from .errors import CheckpointError
 
 
 def flatten_optimizer(state: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """`{3: {"exp_avg": t}}` as `{"3.exp_avg": t}`."""
+    """Turn `{3: {"exp_avg": t}}` into `{"3.exp_avg": t}`."""
     return {f"{index}.{key}": t for index, entry in state.items() for key, t in entry.items()}
 
 
 def unflatten_optimizer(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Any]]:
-    """The inverse of `flatten_optimizer`. Raises CheckpointError for names of another form."""
+    """Invert `flatten_optimizer`. Raises CheckpointError for names of another form."""
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")

@@ -1,4 +1,4 @@
-"""Tensors from a pickle, of which nothing is run, and which is small beside its tensors."""
+"""Tensors from pickle files, without running code and within bounds of memory."""
 
 import io
 import pickletools
@@ -13,19 +13,19 @@ from torch import Tensor
 
 from .errors import CheckpointError
 
-MAX_PICKLE_BYTES = 4 << 20  # without the tensors' numbers: some hundred bytes a tensor
-MAX_STEPS = 250_000  # of the pickle's own machine, some thirty a tensor
-_REASON = re.compile(r"WeightsUnpickler error: *([^\n]+)")
-_NO_ADVICE = re.compile(r" was not an allowed global by default.*| Please use .*")
+MAX_PICKLE_BYTES = 4 << 20  # without the tensors' data: some 100 bytes per tensor
+MAX_OPCODES = 250_000  # of the pickle machine: some 30 per tensor
+_UNPICKLER_ERROR = re.compile(r"WeightsUnpickler error: *([^\n]+)")
+_ADVICE = re.compile(r" was not an allowed global by default.*| Please use .*")
 
 
 def unpickle(path: Path) -> dict[str, Tensor]:
-    """The tensors by name of a file that torch.save wrote, through torch's restricted reader.
+    """Return the named tensors of a file that torch.save wrote, with torch's restricted unpickler.
 
-    Raises CheckpointError for anything else, and for a file that asks for more than it holds.
+    Raises CheckpointError for anything else, and for tensors larger than what the file holds.
     """
     try:
-        _check_steps(path)
+        _check_opcode_count(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
@@ -34,49 +34,56 @@ def unpickle(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read as plain tensors, and nothing else is read from a pickle: "
             f"{_reason(error)}"
         ) from None
-    good = isinstance(state, dict) and all(
+    is_state_dict = isinstance(state, dict) and all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     )
-    if not good:
+    if not is_state_dict:
         raise CheckpointError(f"{path} holds no dictionary of tensors by name")
     for name, tensor in state.items():
         if not _is_plain(tensor):
-            raise CheckpointError(f"{path}: {name} has other numbers than the file holds")
+            raise CheckpointError(
+                f"{path}: {name} is no dense tensor with all of its data in the file"
+            )
     return dict(state)
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether each number of a tensor is one of the file's, and not a few said to be many."""
+    """Return True for a dense tensor on the CPU whose elements are all stored, none repeated."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         return False
     return tensor.nbytes <= tensor.untyped_storage().nbytes()
 
 
-def _check_steps(path: Path) -> None:
-    """Count a pickle's steps before any is taken."""
-    stream, steps = io.BytesIO(_instructions(path)), 0
-    pickles = 1 if _is_zip(path) else 5  # the old format: who wrote it, the tensors, their keys
+def _check_opcode_count(path: Path) -> None:
+    """Raise ValueError if a pickle has too many opcodes, before any is executed."""
+    stream, opcodes = io.BytesIO(_pickle_bytes(path)), 0
+    pickles = (
+        1 if _is_zip(path) else 5
+    )  # the old format: magic number, version, system, tensors, keys
     for _ in range(pickles):
         for _ in pickletools.genops(stream):
-            steps += 1
-            if steps > MAX_STEPS:
-                raise ValueError(f"it takes more than {MAX_STEPS:,} steps to read")
+            opcodes += 1
+            if opcodes > MAX_OPCODES:
+                raise ValueError(f"it takes more than {MAX_OPCODES:,} steps to read")
 
 
-def _instructions(path: Path) -> bytes:
+def _pickle_bytes(path: Path) -> bytes:
+    """Return the pickle of a file: a zip archive's data.pkl, or the old format's beginning."""
     if not _is_zip(path):
         with path.open("rb") as stream:
             return stream.read(MAX_PICKLE_BYTES)
     with zipfile.ZipFile(path) as archive:
-        files = archive.infolist()
-        if any(file.compress_type != zipfile.ZIP_STORED for file in files):
+        members = archive.infolist()
+        if any(file.compress_type != zipfile.ZIP_STORED for file in members):
             raise ValueError("it is a compressed archive, which torch.save does not write")
-        inner = next((file for file in files if file.filename.endswith("/data.pkl")), None)
-        if inner is None:
+        pickle_member = next(
+            (file for file in members if file.filename.endswith("/data.pkl")), None
+        )
+        if pickle_member is None:
             raise ValueError("it is an archive without a data.pkl")
-        if inner.file_size > MAX_PICKLE_BYTES:
-            raise ValueError(f"its data.pkl has {inner.file_size:,} bytes")
-        return archive.read(inner)
+        if pickle_member.file_size > MAX_PICKLE_BYTES:
+            raise ValueError(f"its data.pkl has {pickle_member.file_size:,} bytes")
+        return archive.read(pickle_member)
 
 
 def _is_zip(path: Path) -> bool:
@@ -85,8 +92,8 @@ def _is_zip(path: Path) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """What torch found wrong, without its advice on how to run the code all the same."""
+    """Return torch's reason for refusing a file, without its advice on running the code anyway."""
     text = str(error).strip()
-    found = _REASON.search(text)
-    line = found[1] if found else (text.splitlines() or [type(error).__name__])[0]
-    return _NO_ADVICE.sub("", line)[:150]
+    match = _UNPICKLER_ERROR.search(text)
+    line = match[1] if match else (text.splitlines() or [type(error).__name__])[0]
+    return _ADVICE.sub("", line)[:150]

@@ -14,12 +14,12 @@ WEIGHTS = "model.safetensors"
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file."""
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(whole, path, metadata={"format": "pt"})
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(contiguous, path, metadata={"format": "pt"})
 
 
 def load_tensors(path: Path, *, device: str = "cpu") -> dict[str, Tensor]:
-    """Read a safetensors file, memory-mapped. Raises CheckpointError."""
+    """Read a safetensors file as memory-mapped tensors. Raises CheckpointError."""
     try:
         return safetensors.torch.load_file(path, device=device)
     except (safetensors.SafetensorError, OSError) as error:

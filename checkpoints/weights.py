@@ -1,5 +1,4 @@
-"""The tensors of a model folder, whoever wrote it: names and shapes from headers, contents when
-asked for, memory-mapped."""
+"""The tensors of a model folder: names and shapes from headers, data memory-mapped on demand."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,19 +11,19 @@ from torch import Tensor
 
 from .errors import CheckpointError
 from .json_io import read_json
-from .links import refuse_links_out
+from .links import refuse_external_links
 from .pytorch_bin import unpickle
 from .safetensors_io import WEIGHTS
 
 INDEX = f"{WEIGHTS}.index.json"
 PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = f"{PICKLE}.index.json"
-WEIGHT_FILES = (WEIGHTS, INDEX, PICKLE, PICKLE_INDEX)  # the first that is there counts
+WEIGHT_FILES = (WEIGHTS, INDEX, PICKLE, PICKLE_INDEX)  # the first that exists is used
 
 MAX_HEADER_BYTES = 8 << 20
-MAX_TENSORS = 100_000  # fifty times what the largest models have
+MAX_TENSORS = 100_000  # the largest models have a fiftieth
 
-_POINTER = b"version https://git-lfs"
+_LFS_POINTER = b"version https://git-lfs"
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -40,20 +39,20 @@ _DTYPES = {
 
 
 class Header(NamedTuple):
-    """What is known of a tensor before it is read."""
+    """The metadata of a tensor, known before its data is read."""
 
     file: Path
     shape: tuple[int, ...]
-    dtype: torch.dtype | None  # None: one that this program does not read
+    dtype: torch.dtype | None  # None: a type that this program does not read
 
 
 class Weights(Mapping[str, Header]):
-    """A folder's tensors by name. Raises CheckpointError for files that are not what they say."""
+    """The headers and tensors of a folder by name. Raises CheckpointError for damaged files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._pickled: dict[Path, dict[str, Tensor]] = {}
-        self._opened: dict[Path, Any] = {}  # safetensors files, mapped
+        self._open_files: dict[Path, Any] = {}  # safetensors files, mapped
         self._headers: dict[str, Header] = {}
         for path in weight_files(folder):
             for name, header in self._read(path):
@@ -74,41 +73,41 @@ class Weights(Mapping[str, Header]):
 
     @property
     def elements(self) -> int:
-        """Numbers in all tensors together."""
+        """The total number of elements of all tensors."""
         return sum(math.prod(header.shape) for header in self._headers.values())
 
     def tensor(self, name: str, *, to_copy: bool = False) -> Tensor:
-        """One tensor, as a view of its file: nothing is read before it is used.
+        """Return a tensor as a view of its file: its data is read when it is used.
 
-        One that is only to be copied has a mapping of its own, and does not stay in memory.
+        With `to_copy`, it gets a mapping of its own, so that memory is freed with the tensor.
         """
         header = self._headers[name]
         if header.dtype is None or not header.dtype.is_floating_point:
             raise CheckpointError(
                 f"{header.file}: {name} is not of float32, float16, bfloat16 or float64; "
-                "quantised weights are not read"
+                "quantized weights are not supported"
             )
         if header.file in self._pickled:
             return self._pickled[header.file][name]
-        file = None if to_copy else self._opened.get(header.file)
+        file = None if to_copy else self._open_files.get(header.file)
         if file is None:
             file = safetensors.safe_open(header.file, framework="pt")
             if not to_copy:
-                self._opened[header.file] = file
+                self._open_files[header.file] = file
         tensor: Tensor = file.get_tensor(name)
         return tensor
 
     def equal(self, first: str, second: str) -> bool:
-        """Whether two tensors hold the same numbers."""
-        same = self[first][1:] == self[second][1:]  # in shape and type
+        """Return True if two tensors have equal elements."""
+        same = self[first][1:] == self[second][1:]  # shape and dtype
         return same and torch.equal(self.tensor(first), self.tensor(second))
 
     def _read(self, path: Path) -> Iterator[tuple[str, Header]]:
-        _refuse_pointer(path)
+        _refuse_lfs_pointer(path)
         return _READERS[path.suffix](self, path)
 
     def _safetensors(self, path: Path) -> Iterator[tuple[str, Header]]:
-        _check_header(path)
+        _check_header_size(path)
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118 (no mapping)
@@ -126,10 +125,10 @@ class Weights(Mapping[str, Header]):
 
 
 class Tensors(dict[str, Tensor]):
-    """Tensors by name that are in memory already."""
+    """Named tensors in memory."""
 
     def equal(self, first: str, second: str) -> bool:
-        """Whether two tensors hold the same numbers."""
+        """Return True if two tensors have equal elements."""
         return torch.equal(self[first], self[second])
 
 
@@ -137,13 +136,13 @@ _READERS = {".safetensors": Weights._safetensors, ".bin": Weights._pickle}
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's tensors, each checked to lie in it."""
+    """Return the files that hold a folder's tensors, each checked to be inside the folder."""
     for name in WEIGHT_FILES:
         path = folder / name
         if path.is_file() or path.is_symlink():
             if name in {INDEX, PICKLE_INDEX}:
-                return [_inside(folder, shard, name) for shard in _shards(path)]
-            return [_inside(folder, name, name)]
+                return [_checked_path(folder, shard, name) for shard in _shards(path)]
+            return [_checked_path(folder, name, name)]
     raise CheckpointError(f"{folder} has no weights; looked for: {', '.join(WEIGHT_FILES)}")
 
 
@@ -154,29 +153,29 @@ def _shards(index: Path) -> list[str]:
     return sorted(set(names.values()))
 
 
-def _inside(folder: Path, name: str, source: str) -> Path:
-    """The file of that name in the folder itself, where it does not lead elsewhere."""
+def _checked_path(folder: Path, name: str, source: str) -> Path:
+    """Return the path of a file of weights. Raises CheckpointError if it is outside the folder."""
     path = folder / name
-    plain = Path(name).name == name and len(name) <= 255 and not set("\\\0") & set(name)
-    if not plain or path.suffix not in _READERS:
+    is_file_name = Path(name).name == name and len(name) <= 255 and not set("\\\0") & set(name)
+    if not is_file_name or path.suffix not in _READERS:
         shown = repr(name if len(name) <= 60 else f"{name[:60]}…")
         raise CheckpointError(f"{folder / source} names {shown}, which is no file of weights in it")
-    refuse_links_out(folder, [name])
+    refuse_external_links(folder, [name])
     if not path.is_file():
         raise CheckpointError(f"{folder} is incomplete: {name} is missing")
     return path
 
 
-def _refuse_pointer(path: Path) -> None:
+def _refuse_lfs_pointer(path: Path) -> None:
     with path.open("rb") as stream:
-        if stream.read(len(_POINTER)) == _POINTER:
+        if stream.read(len(_LFS_POINTER)) == _LFS_POINTER:
             raise CheckpointError(
                 f"{path} is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
             )
 
 
-def _check_header(path: Path) -> None:
-    """Refuse a header whose reading alone would fill the memory."""
+def _check_header_size(path: Path) -> None:
+    """Raise CheckpointError for a header so large that reading it would fill the memory."""
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
     if length > MAX_HEADER_BYTES:

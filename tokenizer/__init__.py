@@ -1,4 +1,4 @@
-"""Text ↔ ids. Imports no torch: its commands start at once."""
+"""Conversion between text and ids. Imports no torch, so that its commands start fast."""
 
 from .corpus import CorpusCounts, TextFile, read_all, read_chunks, read_lines, read_pairs
 from .errors import CorpusError, TokenizerError, TokenizerOptionError

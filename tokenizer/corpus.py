@@ -1,4 +1,4 @@
-"""Reading text: plain files, gzip, TSV and JSONL columns, pairs, stdin.
+"""Readers of text: plain files, gzip, TSV and JSONL columns, parallel files, stdin.
 
 Lines end at the byte 0x0A and nowhere else, so a file has as many lines here as for `wc -l`. One
 carriage return before it is dropped. Memory is bounded by the longest line kept, 1 MiB.
@@ -17,20 +17,20 @@ from typing import BinaryIO, cast
 
 from .errors import CorpusError
 
-MAX_LINE_BYTES = 1 << 20  # a line of 1 MB takes seconds to encode; what is longer is cut
+MAX_LINE_BYTES = 1 << 20  # 1 MB takes seconds to encode; longer lines are shortened
 
 
-DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
+GZIP_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
-def damaged(path: str, error: BaseException) -> CorpusError:
-    """What to say of a file that breaks off or does not unpack."""
+def damaged_gzip(path: str, error: BaseException) -> CorpusError:
+    """Return the error for a gzip file that is truncated or cannot be unpacked."""
     return CorpusError(f"{path} is a damaged gzip file: {error}")
 
 
 @dataclass
 class CorpusCounts:
-    """What was read, and what had to be mended to read it."""
+    """The numbers of lines read, and of those changed in order to be read."""
 
     lines: int = 0
     replaced: int = 0  # lines with invalid UTF-8, shown as U+FFFD
@@ -39,11 +39,11 @@ class CorpusCounts:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A place where lines of text come from: a path (`-` is stdin) and, for tables, a column."""
+    """A source of lines: a path (`-` is stdin) and, for tables, a column."""
 
     path: str
     column: str | None = None  # TSV: a number from 1; JSONL: a field's name
-    plain: bool = False  # whole lines, whatever the file's name says
+    plain: bool = False  # whole lines, whatever the suffix of the path
 
 
 @contextmanager
@@ -60,8 +60,8 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
 
 
 def byte_lines(stream: BinaryIO, counts: CorpusCounts) -> Iterator[bytes]:
-    """Lines without their ends; those over MAX_LINE_BYTES are cut and counted."""
-    while raw := stream.readline(MAX_LINE_BYTES + 2):  # two for the line's end
+    """Yield lines without their ends; those over MAX_LINE_BYTES are shortened and counted."""
+    while raw := stream.readline(MAX_LINE_BYTES + 2):  # two bytes for the line's end
         counts.lines += 1
         rest = raw
         while rest and not rest.endswith(b"\n"):
@@ -69,23 +69,23 @@ def byte_lines(stream: BinaryIO, counts: CorpusCounts) -> Iterator[bytes]:
         line = raw.removesuffix(b"\n").removesuffix(b"\r")
         if len(line) > MAX_LINE_BYTES:
             counts.shortened += 1
-            line = _whole_characters(line[:MAX_LINE_BYTES])
+            line = _trim_partial_character(line[:MAX_LINE_BYTES])
         yield line
 
 
-def _whole_characters(cut: bytes) -> bytes:
-    """Less the up to three bytes of a character that was cut in two."""
+def _trim_partial_character(cut: bytes) -> bytes:
+    """Drop the up to three bytes of a UTF-8 character that was cut in two."""
     for end in range(len(cut), len(cut) - 4, -1):
         if cut[end - 1] < 0x80:
             return cut[:end]
-        if cut[end - 1] >= 0xC0:  # a character's first byte, which says its length
+        if cut[end - 1] >= 0xC0:  # a first byte, which encodes the character's length
             size = 2 if cut[end - 1] < 0xE0 else 3 if cut[end - 1] < 0xF0 else 4
             return cut if end - 1 + size <= len(cut) else cut[: end - 1]
     return cut
 
 
 def decode_line(raw: bytes, counts: CorpusCounts) -> str:
-    """UTF-8, with U+FFFD in place of what is none, counted."""
+    """Decode UTF-8, with U+FFFD in place of invalid bytes; such lines are counted."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -94,19 +94,19 @@ def decode_line(raw: bytes, counts: CorpusCounts) -> str:
 
 
 def read_lines(text: TextFile, counts: CorpusCounts | None = None) -> Iterator[str]:
-    """The lines of one source, column taken. Raises OSError or CorpusError."""
+    """Yield the lines of a file, or of its column. Raises OSError or CorpusError."""
     counts = counts if counts is not None else CorpusCounts()
     with open_bytes(text.path) as stream:
         try:
             for number, raw in enumerate(byte_lines(stream, counts), 1):
                 line = decode_line(raw, counts)
-                yield column_of(line, text, number, counts) if _is_table(text) else line
-        except DAMAGE as error:
-            raise damaged(text.path, error) from None
+                yield extract_column(line, text, number, counts) if is_records(text) else line
+        except GZIP_ERRORS as error:
+            raise damaged_gzip(text.path, error) from None
 
 
 def read_all(texts: Sequence[TextFile], counts: CorpusCounts | None = None) -> Iterator[str]:
-    """The lines of several sources, one after another."""
+    """Yield the lines of several files, one after another."""
     for text in texts:
         yield from read_lines(text, counts)
 
@@ -114,54 +114,52 @@ def read_all(texts: Sequence[TextFile], counts: CorpusCounts | None = None) -> I
 def read_chunks(
     text: TextFile, counts: CorpusCounts | None = None, *, size: int = 1 << 16
 ) -> Iterator[str]:
-    """The text of a plain file with its line ends, in pieces of about `size` characters that end
-    where a line does; each record of a table is a piece of its own."""
-    if _is_table(text):
+    """Yield the text of a plain file in chunks of about `size` characters that end at a line's end.
+
+    Line ends are kept. Each record of a table is a chunk of its own.
+    """
+    if is_records(text):
         yield from read_lines(text, counts)
         return
-    piece: list[str] = []
+    chunk: list[str] = []
     length = 0
     for line in read_lines(text, counts):
-        piece.append(line)
+        chunk.append(line)
         length += len(line) + 1
         if length >= size:
-            yield "\n".join(piece) + "\n"
-            piece, length = [], 0
-    if piece:
-        yield "\n".join(piece) + "\n"
-
-
-def is_records(text: TextFile) -> bool:
-    """Whether each line is a document of its own (a table), rather than part of a running text."""
-    return _is_table(text)
+            yield "\n".join(chunk) + "\n"
+            chunk, length = [], 0
+    if chunk:
+        yield "\n".join(chunk) + "\n"
 
 
 def is_json(text: TextFile) -> bool:
-    """Whether each line is a JSON object."""
+    """Return True if each line is a JSON object."""
     return not text.plain and _format(text.path) in {".jsonl", ".ndjson"}
 
 
 def read_pairs(
     sources: Sequence[TextFile], targets: Sequence[TextFile], counts: CorpusCounts | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Line n of the sources with line n of the targets.
+    """Yield line n of the sources with line n of the targets.
 
-    Raises CorpusError naming both counts where one side is longer.
+    Raises CorpusError naming both counts if one side is longer.
     """
     missing = object()
     pairs = zip_longest(read_all(sources, counts), read_all(targets, counts), fillvalue=missing)
     for matched, (source, target) in enumerate(pairs):
         if source is missing or target is missing:
-            more = 1 + sum(1 for _ in pairs)
+            remaining = 1 + sum(1 for _ in pairs)
             longer, shorter = (targets, sources) if source is missing else (sources, targets)
             raise CorpusError(
-                f"source and target differ in length: {_names(longer)} has {matched + more:,} "
-                f"lines, {_names(shorter)} has {matched:,}; they must match line for line"
+                f"source and target differ in length: {_describe(longer)} has "
+                f"{matched + remaining:,} lines, {_describe(shorter)} has {matched:,}; "
+                "they must match line for line"
             )
         yield cast(str, source), cast(str, target)
 
 
-def _names(texts: Sequence[TextFile]) -> str:
+def _describe(texts: Sequence[TextFile]) -> str:
     return " + ".join(f"{t.path}:{t.column}" if t.column else t.path for t in texts)
 
 
@@ -169,45 +167,46 @@ def _format(path: str) -> str:
     return Path(path.removesuffix(".gz")).suffix
 
 
-def _is_table(text: TextFile) -> bool:
+def is_records(text: TextFile) -> bool:
+    """Return True if each line is a document of its own (a table), not part of a running text."""
     if text.plain:
         return False
     return text.column is not None or _format(text.path) in {".tsv", ".jsonl", ".ndjson"}
 
 
-def column_of(line: str, text: TextFile, number: int, counts: CorpusCounts) -> str:
-    """The column of a table's line that is asked for, the first (JSONL: `text`) unless said.
+def extract_column(line: str, text: TextFile, number: int, counts: CorpusCounts) -> str:
+    """Return a column of a table's line: the selected one, else the first (JSONL: `text`).
 
-    Raises CorpusError where there is none.
+    Raises CorpusError if there is none.
     """
-    where = f"{text.path}, line {number}"
+    location = f"{text.path}, line {number}"
     if _format(text.path) in {".jsonl", ".ndjson"}:
-        return _field(line, text.column or "text", where, counts)
+        return _field(line, text.column or "text", location, counts)
     column = text.column or "1"
     if not column.isdecimal() or column == "0":
         raise CorpusError(f"{text.path} is a TSV file: columns are numbers from 1, not {column!r}")
     cells = line.split("\t")
     if len(cells) < int(column):
-        raise CorpusError(f"{where} has {len(cells)} columns; column {column} was asked for")
+        raise CorpusError(f"{location} has {len(cells)} columns; column {column} was requested")
     return cells[int(column) - 1]
 
 
-def _field(line: str, name: str, where: str, counts: CorpusCounts) -> str:
+def _field(line: str, name: str, location: str, counts: CorpusCounts) -> str:
     try:
         value = json.loads(line)[name]
     except (ValueError, RecursionError):
-        raise CorpusError(f"{where} is not JSON") from None
+        raise CorpusError(f"{location} is not JSON") from None
     except (KeyError, TypeError):
         raise CorpusError(
-            f"{where} has no field {name!r}; name another with --column or --columns"
+            f"{location} has no field {name!r}; name another with --column or --columns"
         ) from None
     if not isinstance(value, str):
-        raise CorpusError(f"{where}: field {name!r} is not text")
-    return mended(value, counts)
+        raise CorpusError(f"{location}: field {name!r} is not text")
+    return replace_surrogates(value, counts)
 
 
-def mended(value: object, counts: CorpusCounts) -> str:
-    """A JSON text, with U+FFFD in place of halves of surrogate pairs, which no tokenizer takes."""
+def replace_surrogates(value: object, counts: CorpusCounts) -> str:
+    """Return a value as text, with U+FFFD in place of lone surrogates, which no tokenizer takes."""
     text = str(value)
     try:
         text.encode()

@@ -10,13 +10,13 @@ from typing import ClassVar
 
 
 class CorpusError(ValueError):
-    """Text that cannot be used: a missing column, sides that do not match."""
+    """Text that cannot be used: a missing column, or sides of different lengths."""
 
     exit_code: ClassVar[int] = 4
 
 
 class TokenizerError(ValueError):
-    """A tokenizer that cannot be used: a damaged file, or one that lacks what is needed."""
+    """A tokenizer that cannot be used: a damaged file, or a missing token."""
 
     exit_code: ClassVar[int] = 3
 

@@ -1,74 +1,85 @@
-"""Special tokens spelled out in a text: which are meant, and which are ordinary text."""
+"""An encoder that recognizes special tokens spelled out in some parts of a text only."""
 
 from collections.abc import Collection
 
 import tokenizers
 from tokenizers import AddedToken
 
-_FIRST, _LAST = 0xF0000, 0xFFFFD  # a private area of Unicode's
+_FIRST, _LAST = 0xF0000, 0xFFFFD  # a private use area of Unicode
 
 
 class SpecialTokenEncoder:
-    """Recognises special tokens in a text, at some places and not at others.
+    """Encoder that recognizes special tokens at some indices of a text and not at others.
 
-    Published tokenizers treat the beginning of a text unlike what follows, so the parts between
-    special tokens cannot be encoded on their own. What is meant is put into the text as a character
-    that stands for it, and that the tokenizer knows as a token.
+    Published tokenizers treat the beginning of a text unlike the rest, so the parts between
+    special tokens cannot be encoded separately. Instead, each token to be recognized is replaced by
+    a private character that stands in for it and that the tokenizer knows as an added token.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
-        self._all = _copy(backend)
-        self._all.encode_special_tokens = False
-        added = self._all.get_added_tokens_decoder().items()
+        self._recognizing = _copy(backend)
+        self._recognizing.encode_special_tokens = False
+        added = self._recognizing.get_added_tokens_decoder().items()
         self._special = {token_id: token.content for token_id, token in added if token.special}
-        self._first = _FIRST  # of the characters that stand for special tokens
-        self._some: tokenizers.Tokenizer | None = None
+        self._first_stand_in = _FIRST  # stand-in character; the others follow it
+        self._selective: tokenizers.Tokenizer | None = None
 
     def encode(self, text: str, ordinary: Collection[int]) -> list[int]:
-        """Text to ids; special tokens that begin at places in `ordinary` are ordinary text."""
-        found = self._all.encode(text, add_special_tokens=False)
-        spelled = [
+        """Encode a text; special tokens at indices in `ordinary` are ordinary text."""
+        encoding = self._recognizing.encode(text, add_special_tokens=False)
+        occurrences = [
             (start, end, token_id)
-            for token_id, (start, end) in zip(found.ids, found.offsets, strict=True)
-            if self._is_spelled(token_id, text[start:end])
+            for token_id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+            if self._is_literal(token_id, text[start:end])
         ]
-        meant = [each for each in spelled if not any(i in ordinary for i in range(*each[:2]))]
-        if len(meant) == len(spelled):
-            return found.ids
-        self._avoid(text)
-        return self._encode_some(text, meant)
+        recognized = [
+            each for each in occurrences if not any(i in ordinary for i in range(*each[:2]))
+        ]
+        if len(recognized) == len(occurrences):
+            return encoding.ids
+        self._choose_stand_ins(text)
+        return self._encode_selected(text, recognized)
 
-    def _is_spelled(self, token_id: int, text: str) -> bool:
-        """Not so where the unknown token is what some text becomes."""
+    def _is_literal(self, token_id: int, text: str) -> bool:
+        """Return True if text spells a special token, and was not mapped to the unknown token."""
         name = self._special.get(token_id)
         return name is not None and name.strip().casefold() == text.strip().casefold()
 
-    def _encode_some(self, text: str, meant: list[tuple[int, int, int]]) -> list[int]:
-        """Ids of a text in which only some special tokens are meant: start, end and id of each."""
-        stands = {token_id: chr(self._first + n) for n, token_id in enumerate(self._special)}
-        if self._some is None:
-            self._some = _copy(self._all)
-            self._some.encode_special_tokens = True
-            self._some.add_tokens([AddedToken(each, normalized=False) for each in stands.values()])
-        parts, last = [], 0
-        for start, end, token_id in meant:
-            parts += [text[last:start], stands[token_id]]
-            last = end
-        found = self._some.encode("".join([*parts, text[last:]]), add_special_tokens=False)
-        ids = {self._some.token_to_id(stand): token_id for token_id, stand in stands.items()}
-        return [ids.get(token_id, token_id) for token_id in found.ids]
+    def _encode_selected(self, text: str, recognized: list[tuple[int, int, int]]) -> list[int]:
+        """Encode a text in which only these tokens (start, end, id) are recognized."""
+        stand_ins = {
+            token_id: chr(self._first_stand_in + n) for n, token_id in enumerate(self._special)
+        }
+        if self._selective is None:
+            self._selective = _copy(self._recognizing)
+            self._selective.encode_special_tokens = True
+            self._selective.add_tokens(
+                [AddedToken(character, normalized=False) for character in stand_ins.values()]
+            )
+        parts, copied = [], 0
+        for start, end, token_id in recognized:
+            parts += [text[copied:start], stand_ins[token_id]]
+            copied = end
+        encoding = self._selective.encode(
+            "".join([*parts, text[copied:]]), add_special_tokens=False
+        )
+        ids = {
+            self._selective.token_to_id(character): token_id
+            for token_id, character in stand_ins.items()
+        }
+        return [ids.get(token_id, token_id) for token_id in encoding.ids]
 
-    def _avoid(self, text: str) -> None:
-        """Let no character of a text stand for a special token."""
+    def _choose_stand_ins(self, text: str) -> None:
+        """Choose stand-ins that do not occur in a text."""
         count = len(self._special)
-        private = {ord(each) for each in text if _FIRST <= ord(each) <= _LAST}
-        for first in range(self._first, _LAST - count, count):
-            if not any(first <= each < first + count for each in private):
+        private = {ord(c) for c in text if _FIRST <= ord(c) <= _LAST}
+        for first in range(self._first_stand_in, _LAST - count, count):
+            if not any(first <= code < first + count for code in private):
                 break
         else:
-            raise ValueError("it has too many characters of Unicode's private area")
-        if first != self._first:
-            self._first, self._some = first, None
+            raise ValueError("it has too many characters of Unicode's private use area")
+        if first != self._first_stand_in:
+            self._first_stand_in, self._selective = first, None
 
 
 def _copy(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:

@@ -1,4 +1,4 @@
-"""What each token adds to a text: the same bytes wherever it stands, or others where it begins."""
+"""The bytes that each token adds to a text, at its beginning or after other tokens."""
 
 import json
 from collections.abc import Iterator
@@ -8,50 +8,52 @@ from typing import Any
 from .errors import TokenizerOptionError
 from .tokenizer import Tokenizer
 
-# Steps of decoders that look at one token, and at whether it is the first, or at one character.
-_LOCAL = {"ByteFallback", "ByteLevel", "Fuse", "Metaspace", "Replace", "Strip", "WordPiece"}
-_TRAILING = r"(?<! ) +\z"  # how the tokenizers that leave a last space out do it
+# Steps of decoders that depend on one token and on whether it is the first, or on one character.
+_LOCAL_STEPS = {"ByteFallback", "ByteLevel", "Fuse", "Metaspace", "Replace", "Strip", "WordPiece"}
+_TRAILING = r"(?<! ) +\z"  # the pattern by which tokenizers drop spaces at the end
 
-_SHOWN = [
+_PRINTABLE = [
     *range(33, 127),
     *range(161, 173),
     *range(174, 256),
-]  # bytes that GPT-2 writes as they are
-_HIDDEN = [byte for byte in range(256) if byte not in _SHOWN]
-_BYTES = {chr(b): b for b in _SHOWN} | {chr(256 + n): b for n, b in enumerate(_HIDDEN)}
+]  # bytes that GPT-2's vocabulary writes as themselves
+_UNPRINTABLE = [byte for byte in range(256) if byte not in _PRINTABLE]
+_BYTE_OF = {chr(b): b for b in _PRINTABLE} | {chr(256 + n): b for n, b in enumerate(_UNPRINTABLE)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenBytes:
-    """The bytes of all tokens, by id; None for those that are no text."""
+    """The bytes of all tokens by id; None for those that are no text."""
 
-    first: list[bytes | None]  # where the token begins a text
-    later: list[bytes | None]  # where it follows another
-    silent: frozenset[int]  # ids that decoding leaves out
-    trimmed: bool  # whether a space at a text's end is left out
+    first: list[bytes | None]  # at the beginning of a text
+    later: list[bytes | None]  # after another token
+    silent: frozenset[int]  # special tokens, which decoding skips
+    trimmed: bool  # True if spaces at the end of a text are dropped
 
 
 def is_local(tokenizer: Tokenizer) -> bool:
-    """Whether a token's part of a decoded text depends at most on whether it is the first, and a
-    space at the end on being there."""
-    steps = list(_steps(_state(tokenizer)))
+    """Return True if decoding treats each token by itself.
+
+    Its text may depend on whether it is the first, and a space at the end of a text may be dropped.
+    """
+    steps = list(_steps(_decoder_state(tokenizer)))
     kinds = {step.get("type") for step in steps}
     if "ByteLevel" in kinds and kinds > {"ByteLevel", "Fuse"}:
         return False
-    return kinds <= _LOCAL and all(map(_is_narrow, steps))
+    return kinds <= _LOCAL_STEPS and all(map(_is_local_step, steps))
 
 
 def token_bytes(tokenizer: Tokenizer, size: int) -> TokenBytes:
-    """Found by decoding each token, alone and between others.
+    """Return the bytes of all tokens, by decoding each alone and between others.
 
-    Raises TokenizerOptionError where a token's text depends on which others are beside it.
+    Raises TokenizerOptionError if a token's text depends on the tokens beside it.
     """
     if not is_local(tokenizer):
         raise TokenizerOptionError(
             "a grammar cannot be kept with this tokenizer: what a token adds to a text depends on "
             "the tokens beside it"
         )
-    kinds = {step.get("type") for step in _steps(_state(tokenizer))}
+    kinds = {step.get("type") for step in _steps(_decoder_state(tokenizer))}
     silent = frozenset(tokenizer.special_tokens().values())
     unknown = tokenizer.role("unknown")
     names = {i: tokenizer.token(i) for i in range(min(size, tokenizer.vocab_size))}
@@ -63,23 +65,25 @@ def token_bytes(tokenizer: Tokenizer, size: int) -> TokenBytes:
     laters = tokenizer.decode_batch([[anchor, i, anchor] for i in ids])
     first: list[bytes | None] = [None] * size
     later: list[bytes | None] = [None] * size
-    for i, begun, between in zip(ids, firsts, laters, strict=True):
-        raw = _raw(names[i] or "", kinds)
-        first[i] = raw if "\ufffd" in begun and raw else _between("", begun, inside)
-        later[i] = raw if "\ufffd" in between and raw else _between(start, between, inside)
+    for i, at_start, inside_text in zip(ids, firsts, laters, strict=True):
+        raw = _raw_bytes(names[i] or "", kinds)
+        first[i] = raw if "\ufffd" in at_start and raw else _strip_context("", at_start, inside)
+        later[i] = (
+            raw if "\ufffd" in inside_text and raw else _strip_context(start, inside_text, inside)
+        )
         if not later[i]:
-            first[i] = later[i] = None  # no text at all: it could come for ever
-    trimmed = any(_pattern(step) == _TRAILING for step in _steps(_state(tokenizer)))
+            first[i] = later[i] = None  # no text at all: it could be generated forever
+    trimmed = any(_pattern(step) == _TRAILING for step in _steps(_decoder_state(tokenizer)))
     return TokenBytes(first=first, later=later, silent=silent, trimmed=trimmed)
 
 
-def _state(tokenizer: Tokenizer) -> Any:
+def _decoder_state(tokenizer: Tokenizer) -> Any:
     decoder = tokenizer.backend.decoder
     return None if decoder is None else json.loads(decoder.__getstate__())
 
 
 def _steps(part: Any) -> Iterator[dict[str, Any]]:
-    """The steps of a decoder, out of sequences in sequences; none puts spaces between tokens."""
+    """Yield the steps of a decoder, out of nested sequences; no decoder: no steps."""
     if part is None:
         return
     if part["type"] == "Sequence":
@@ -89,7 +93,7 @@ def _steps(part: Any) -> Iterator[dict[str, Any]]:
         yield part
 
 
-def _is_narrow(step: dict[str, Any]) -> bool:
+def _is_local_step(step: dict[str, Any]) -> bool:
     if step["type"] == "Strip":
         return bool(step["start"] <= 1 and not step["stop"])
     if step["type"] == "Replace":
@@ -100,12 +104,12 @@ def _is_narrow(step: dict[str, Any]) -> bool:
 
 def _pattern(step: dict[str, Any]) -> str | None:
     pattern = step.get("pattern")
-    found: str | None = pattern.get("Regex") if isinstance(pattern, dict) else None
-    return found
+    regex: str | None = pattern.get("Regex") if isinstance(pattern, dict) else None
+    return regex
 
 
 def _anchor(tokenizer: Tokenizer, ids: list[int]) -> int:
-    """A token of plain text to put beside others: if possible a single letter."""
+    """Return a token of plain text to decode others with: a single letter, if possible."""
     texts = tokenizer.decode_batch([[i] for i in ids])
     plain = [
         (len(text), not (text.isascii() and text.isalpha()), i)
@@ -116,11 +120,11 @@ def _anchor(tokenizer: Tokenizer, ids: list[int]) -> int:
         raise TokenizerOptionError(
             "a grammar cannot be kept with this tokenizer: no token of it is text"
         )
-    return min(plain, key=lambda found: (found[1], found[0], found[2]))[2]
+    return min(plain, key=lambda entry: (entry[1], entry[0], entry[2]))[2]
 
 
-def _between(before: str, text: str, after: str) -> bytes | None:
-    """A text without those around it; None where they have changed."""
+def _strip_context(before: str, text: str, after: str) -> bytes | None:
+    """Return the text between two others as bytes; None if these have changed."""
     if len(text) < len(before) + len(after):
         return None
     if not (text.startswith(before) and text.endswith(after)):
@@ -128,11 +132,11 @@ def _between(before: str, text: str, after: str) -> bytes | None:
     return text[len(before) : len(text) - len(after)].encode()
 
 
-def _raw(name: str, kinds: set[Any]) -> bytes | None:
-    """The bytes of a token that may be less than a character."""
+def _raw_bytes(name: str, kinds: set[Any]) -> bytes | None:
+    """Return the bytes of a token that may be part of a character; None if its name has none."""
     if "ByteLevel" in kinds:
-        known = [_BYTES.get(character) for character in name]
-        return bytes(b for b in known if b is not None) if None not in known else name.encode()
+        values = [_BYTE_OF.get(character) for character in name]
+        return bytes(b for b in values if b is not None) if None not in values else name.encode()
     if "ByteFallback" in kinds and len(name) == 6 and name[:3] == "<0x" and name[5] == ">":
         try:
             return bytes([int(name[3:5], 16)])

@@ -1,4 +1,4 @@
-"""Training tokenizers, through the `tokenizers` library: a table of kinds."""
+"""Training of tokenizers with the `tokenizers` library: a registry of kinds."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -17,60 +17,61 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What a tokenizer is to be like."""
+    """The options of a tokenizer to be trained."""
 
     kind: str = "bpe"
-    vocab_size: int = 8000  # at most; all special tokens included
+    vocab_size: int = 8000  # at most, with all special tokens
     normalization: str = "nfc"
     lowercase: bool = False
     min_frequency: int = 2
-    special: tuple[str, ...] = field(default=())  # further tokens, recognised in text
-    max_bytes: int = 2_000_000_000  # text beyond is left unread: pairs are counted in 32 bits
+    special: tuple[str, ...] = field(default=())  # further tokens, recognized in texts
+    max_bytes: int = 2_000_000_000  # text beyond is not read: pairs are counted in 32 bits
 
 
 @dataclass(frozen=True)
 class TokenizerKind:
-    """A tokenization algorithm: its parts, and the trainer of its vocabulary."""
+    """A tokenization algorithm: its components, and the trainer of its vocabulary."""
 
     model: Callable[[], models.Model]
     trainer: Callable[[TrainingOptions], trainers.Trainer]
-    split: Callable[[], pre_tokenizers.PreTokenizer]
+    pre_tokenizer: Callable[[], pre_tokenizers.PreTokenizer]
     decoder: Callable[[], decoders.Decoder]
-    alphabet: int = 1  # the fewest tokens of its own that it can have
+    min_alphabet: int = 1  # the fewest tokens that its model can have
 
 
-# A word, or a run of other signs, each with the ▁ (space) before it; line ends and further spaces.
+# A word or a run of other characters, with the ▁ (space) before it; a line end; further spaces.
 _WORD = r"▁?[\p{L}\p{M}\p{N}]+|▁?[^▁\n\p{L}\p{M}\p{N}]+|\n|▁+"
 
 
-def _words() -> pre_tokenizers.PreTokenizer:
-    """Words with the space before them as ▁; runs of punctuation and line ends stand alone."""
+def _word_splitter() -> pre_tokenizers.PreTokenizer:
+    """Split into words with the space before as ▁; punctuation and line ends are separate."""
     return pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(split=False), pre_tokenizers.Split(Regex(_WORD), "isolated")]
     )
 
 
-def _characters() -> pre_tokenizers.PreTokenizer:
+def _character_splitter() -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
 
 
-def _room(options: TrainingOptions) -> int:
-    """What is left of the vocabulary for the trainer: added tokens come on top of its own."""
+def _trainer_vocab_size(options: TrainingOptions) -> int:
+    """Return the trainer's share of the vocabulary: added tokens come on top of it."""
     return options.vocab_size - len(options.special)
 
 
 def _bpe_trainer(options: TrainingOptions) -> trainers.Trainer:
+    size = _trainer_vocab_size(options)
     return trainers.BpeTrainer(
-        vocab_size=_room(options),
+        vocab_size=size,
         min_frequency=options.min_frequency,
         special_tokens=list(BASIC),
-        limit_alphabet=min(_room(options) - len(BASIC), max(1, _room(options) // 2)),
+        limit_alphabet=min(size - len(BASIC), max(1, size // 2)),
     )
 
 
 def _byte_trainer(options: TrainingOptions) -> trainers.Trainer:
     return trainers.BpeTrainer(
-        vocab_size=_room(options),
+        vocab_size=_trainer_vocab_size(options),
         min_frequency=options.min_frequency,
         special_tokens=list(BASIC),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
@@ -79,24 +80,25 @@ def _byte_trainer(options: TrainingOptions) -> trainers.Trainer:
 
 def _character_trainer(options: TrainingOptions) -> trainers.Trainer:
     return trainers.BpeTrainer(
-        vocab_size=_room(options),
+        vocab_size=_trainer_vocab_size(options),
         special_tokens=list(BASIC),
-        limit_alphabet=_room(options) - len(BASIC),
+        limit_alphabet=_trainer_vocab_size(options) - len(BASIC),
     )
 
 
 def _unigram_trainer(options: TrainingOptions) -> trainers.Trainer:
     return trainers.UnigramTrainer(
-        vocab_size=_room(options), special_tokens=list(BASIC), unk_token=UNKNOWN
+        vocab_size=_trainer_vocab_size(options), special_tokens=list(BASIC), unk_token=UNKNOWN
     )
 
 
 def _wordpiece_trainer(options: TrainingOptions) -> trainers.Trainer:
+    size = _trainer_vocab_size(options)
     return trainers.WordPieceTrainer(
-        vocab_size=_room(options),
+        vocab_size=size,
         min_frequency=options.min_frequency,
         special_tokens=list(BASIC),
-        limit_alphabet=max(1, (_room(options) - len(BASIC)) // 2),  # each comes alone and with ##
+        limit_alphabet=max(1, (size - len(BASIC)) // 2),  # each comes alone and with ##
     )
 
 
@@ -104,33 +106,33 @@ TOKENIZERS: dict[str, TokenizerKind] = {
     "bpe": TokenizerKind(  # arXiv 1508.07909
         model=lambda: models.BPE(unk_token=UNKNOWN, fuse_unk=True),
         trainer=_bpe_trainer,
-        split=_words,
+        pre_tokenizer=_word_splitter,
         decoder=decoders.Metaspace,
     ),
-    "byte-bpe": TokenizerKind(  # GPT-2's: no text is unknown, every text comes back exactly
+    "byte-bpe": TokenizerKind(  # GPT-2's: no text is unknown, and decoding is exact
         model=models.BPE,
         trainer=_byte_trainer,
-        split=lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
+        pre_tokenizer=lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
         decoder=decoders.ByteLevel,
-        alphabet=256,
+        min_alphabet=256,
     ),
     "unigram": TokenizerKind(  # arXiv 1804.10959
         model=models.Unigram,
         trainer=_unigram_trainer,
-        split=_words,
+        pre_tokenizer=_word_splitter,
         decoder=decoders.Metaspace,
     ),
-    "wordpiece": TokenizerKind(  # BERT's; spaces come back as the pieces suggest, not as they were
+    "wordpiece": TokenizerKind(  # BERT's; decoding guesses the spaces from the pieces
         model=lambda: models.WordPiece(unk_token=UNKNOWN),
         trainer=_wordpiece_trainer,
-        split=pre_tokenizers.BertPreTokenizer,
+        pre_tokenizer=pre_tokenizers.BertPreTokenizer,
         decoder=decoders.WordPiece,
-        alphabet=2,  # a character alone, and with ## before it
+        min_alphabet=2,  # a character, and the same with ## before it
     ),
     "char": TokenizerKind(
         model=lambda: models.BPE(unk_token=UNKNOWN),
         trainer=_character_trainer,
-        split=_characters,
+        pre_tokenizer=_character_splitter,
         decoder=decoders.Fuse,
     ),
 }
@@ -148,76 +150,77 @@ NORMALIZATIONS: dict[str, Callable[[], normalizers.Normalizer] | None] = {
 def train_tokenizer(
     lines: Iterable[str], options: TrainingOptions, *, progress: bool = False
 ) -> Tokenizer:
-    """Train on lines of text, read once. Interrupting it works at any time.
+    """Train a tokenizer on lines of text, read once; Ctrl-C works at any time.
 
-    Raises TokenizerOptionError for impossible options, CorpusError where there is no text.
+    Raises TokenizerOptionError for impossible options, and CorpusError if there is no text.
     """
     kind = check_options(options)
     backend = tokenizers.Tokenizer(kind.model())
-    backend.pre_tokenizer = kind.split()
+    backend.pre_tokenizer = kind.pre_tokenizer()
     backend.decoder = kind.decoder()
     steps = _normalizers(options)
     if steps:
         backend.normalizer = normalizers.Sequence(steps)
     trainer = kind.trainer(options)
-    setattr(trainer, "show_progress", progress)  # noqa: B010  (its stub does not say so)
-    limited = _Limited(lines, options.max_bytes)
+    setattr(trainer, "show_progress", progress)  # noqa: B010  (missing in its type stub)
+    limited = _LimitedLines(lines, options.max_bytes)
     try:
-        _in_thread(lambda: backend.train_from_iterator(limited, trainer=trainer))
+        _run_in_thread(lambda: backend.train_from_iterator(limited, trainer=trainer))
     except Exception as error:
-        if type(error) is not Exception:  # the library's own errors are bare ones
+        if type(error) is not Exception:  # the library raises bare Exceptions
             raise
         raise TokenizerOptionError(
             f"no {options.kind} tokenizer of {options.vocab_size} tokens for this text: {error}"
         ) from None
-    if not limited.seen:
+    if not limited.has_text:
         raise CorpusError("there is no text to train a tokenizer on: every line is empty")
     backend.add_tokens([tokenizers.AddedToken(t, normalized=False) for t in options.special])
     return Tokenizer(backend)
 
 
 def check_options(options: TrainingOptions) -> TokenizerKind:
-    """The kind that is asked for. Raises TokenizerOptionError for what cannot be."""
-    kind = _choose("tokenizer kind", options.kind, TOKENIZERS)
-    _choose("normalization", options.normalization, NORMALIZATIONS)
-    least = kind.alphabet + len(BASIC) + len(options.special)
-    if options.vocab_size < least:
+    """Return the kind of tokenizer. Raises TokenizerOptionError for impossible options."""
+    kind = _look_up("tokenizer kind", options.kind, TOKENIZERS)
+    _look_up("normalization", options.normalization, NORMALIZATIONS)
+    min_vocab_size = kind.min_alphabet + len(BASIC) + len(options.special)
+    if options.vocab_size < min_vocab_size:
         raise TokenizerOptionError(
             f"a {options.kind} vocabulary of {options.vocab_size} is too small for its alphabet "
-            f"and {len(BASIC) + len(options.special)} special tokens; ask for at least {least}"
+            f"and {len(BASIC) + len(options.special)} special tokens; choose at least "
+            f"{min_vocab_size}"
         )
     return kind
 
 
-def _choose(noun: str, name: str, table: dict[str, Entry]) -> Entry:
+def _look_up(noun: str, name: str, table: dict[str, Entry]) -> Entry:
     if name not in table:
         raise TokenizerOptionError(f"no {noun} is called {name!r}; allowed: {', '.join(table)}")
     return table[name]
 
 
 def _normalizers(options: TrainingOptions) -> list[normalizers.Normalizer]:
-    make = _choose("normalization", options.normalization, NORMALIZATIONS)
+    make = _look_up("normalization", options.normalization, NORMALIZATIONS)
     steps = [] if make is None else [make()]
     return [*steps, normalizers.Lowercase()] if options.lowercase else steps
 
 
-class _Limited:
-    """The lines up to a number of bytes; remembers whether there was any text."""
+class _LimitedLines:
+    """Lines up to a number of bytes; `has_text` is True if any of them was not blank."""
 
     def __init__(self, lines: Iterable[str], max_bytes: int) -> None:
-        self.lines, self.left, self.seen = lines, max_bytes, False
+        self.lines, self.remaining_bytes, self.has_text = lines, max_bytes, False
 
     def __iter__(self) -> Iterator[str]:
         for line in self.lines:
-            self.seen = self.seen or bool(line.strip())
-            self.left -= len(line.encode())
-            if self.left < 0:
+            self.has_text = self.has_text or bool(line.strip())
+            self.remaining_bytes -= len(line.encode())
+            if self.remaining_bytes < 0:
                 return
             yield line
 
 
-def _in_thread(work: Callable[[], None]) -> None:
-    """Run work in a daemon thread: the library ignores Ctrl-C, the waiting thread does not."""
+def _run_in_thread(work: Callable[[], None]) -> None:
+    """Run a function in a daemon thread: the library ignores Ctrl-C, the waiting thread not."""
     failures: list[BaseException] = []
 
     def run() -> None:

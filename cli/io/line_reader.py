@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from tokenizer import CorpusCounts, CorpusError, TextFile
 from tokenizer.corpus import (
-    DAMAGE,
+    GZIP_ERRORS,
     byte_lines,
-    column_of,
-    damaged,
+    damaged_gzip,
     decode_line,
+    extract_column,
     is_json,
-    mended,
     open_bytes,
+    replace_surrogates,
 )
 from transformer.errors import ConfigError
 from transformer.pipelines import Line
@@ -114,8 +114,8 @@ class LineReader:
                         line = decode_line(raw, self._counts)
                         yield self._parse_line(number, line, text, line_number), len(raw)
                         number += 1
-                except DAMAGE as error:
-                    raise damaged(text.path, error) from None
+                except GZIP_ERRORS as error:
+                    raise damaged_gzip(text.path, error) from None
 
     def _parse_line(self, number: int, line: str, text: TextFile, line_number: int) -> Line:
         """Parse line `number` of all, `line_number` of its file."""
@@ -123,7 +123,7 @@ class LineReader:
             if self._as_json or is_json(text):
                 return self._parse_record(number, line, text.column or "text")
             if text.column is not None:
-                line = column_of(line, text, line_number, self._counts)
+                line = extract_column(line, text, line_number, self._counts)
             return Line(number, line)
         except CorpusError as error:
             return Line(number, "", error=str(error))
@@ -142,5 +142,5 @@ class LineReader:
         if not isinstance(text, str) or not isinstance(prefix, str):
             bad_field = text_field if not isinstance(text, str) else PREFIX
             return Line(number, "", fields=fields, error=f"the line has no text in {bad_field!r}")
-        text, prefix = mended(text, self._counts), mended(prefix, self._counts)
+        text, prefix = (replace_surrogates(value, self._counts) for value in (text, prefix))
         return Line(number, text, prefix, fields)

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from checkpoints import WEIGHTS, verify_checksums, write_folder
-from checkpoints.checksum_cache import YOUNG_NS, cache_file
+from checkpoints.checksum_cache import MIN_AGE_NS, cache_file
 
 _ROUNDS = 5
 _PRELUDE = r"""
@@ -93,7 +93,7 @@ def _check(published: Path) -> dict[str, float]:
     """Medians of seconds that it takes to check the same weights in a folder with a manifest."""
     folder = published / "ours"
     write_folder(folder, lambda place: shutil.copy(published / WEIGHTS, place))
-    time.sleep(YOUNG_NS / 1e9 + 0.1)  # younger files are not remembered
+    time.sleep(MIN_AGE_NS / 1e9 + 0.1)  # younger files are not remembered
     seen: dict[str, list[float]] = {"first": [], "later": [], "without trust": []}
     with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(published / "cache")}):
         for _ in range(_ROUNDS):

@@ -26,13 +26,13 @@ def later(monkeypatch):
 @pytest.fixture
 def summed(monkeypatch):
     """Names of the files that are summed, as they are."""
-    names, digest = [], checksum_cache._digest
+    names, digest = [], checksum_cache.sha256_hex
 
     def noted(stream):
         names.append(Path(stream.name).name)
         return digest(stream)
 
-    monkeypatch.setattr(checksum_cache, "_digest", noted)
+    monkeypatch.setattr(checksum_cache, "sha256_hex", noted)
     return names
 
 

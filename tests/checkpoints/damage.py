@@ -9,7 +9,7 @@ LARGE, TINY = "model.safetensors", "config.json"
 
 def make(folder, byte=b"a"):
     def fill(place):
-        (place / LARGE).write_bytes(byte * checksum_cache.SMALL)
+        (place / LARGE).write_bytes(byte * checksum_cache.MIN_CACHED_BYTES)
         (place / TINY).write_text("{}")
 
     write_folder(folder, fill)
@@ -61,10 +61,10 @@ def rot(path, monkeypatch):
     """Damage that leaves no trace in a file's state, as when a disk loses a bit."""
     before = path.stat()
     flip_a_bit(path)
-    state = checksum_cache._state
+    state = checksum_cache._state_of
     monkeypatch.setattr(
         checksum_cache,
-        "_state",
+        "_state_of",
         lambda stream: state(stream)._replace(
             mtime_ns=before.st_mtime_ns, ctime_ns=before.st_ctime_ns
         ),

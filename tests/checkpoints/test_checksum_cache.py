@@ -68,20 +68,20 @@ def test_damage_to_a_known_file_is_found(known, damage, words):
 @pytest.mark.parametrize("field", FileState._fields)
 def test_each_part_of_a_state_counts(known, summed, monkeypatch, field):
     """Some file systems keep no change times or invent inodes: the other parts stand in."""
-    state = checksum_cache._state
+    state = checksum_cache._state_of
 
     def changed(stream):
         found = state(stream)
         return found._replace(**{field: getattr(found, field) + 1})
 
-    monkeypatch.setattr(checksum_cache, "_state", changed)
+    monkeypatch.setattr(checksum_cache, "_state_of", changed)
     verify_checksums(known, trust_cache=True)
     assert LARGE in summed
 
 
 def test_a_state_holds_what_the_file_system_says(model):
     with (model / LARGE).open("rb") as stream:
-        found = checksum_cache._state(stream)
+        found = checksum_cache._state_of(stream)
     there = (model / LARGE).stat()
     assert found == (
         there.st_size,
@@ -117,12 +117,12 @@ def test_a_young_file_is_not_remembered(model, summed, cache):
 @pytest.mark.parametrize("ages", [(2, 9), (9, 2), (-9, 9), (9, 9)], ids=str)
 def test_both_times_of_a_file_must_be_old(model, summed, monkeypatch, ages):
     """In seconds, since its contents and its state changed; a time to come is no old one."""
-    state, now = checksum_cache._state, time.time_ns()
+    state, now = checksum_cache._state_of, time.time_ns()
     mtime_ns, ctime_ns = (now - age * 10**9 for age in ages)
     monkeypatch.setattr(checksum_cache, "time_ns", lambda: now)
     monkeypatch.setattr(
         checksum_cache,
-        "_state",
+        "_state_of",
         lambda stream: state(stream)._replace(mtime_ns=mtime_ns, ctime_ns=ctime_ns),
     )
     for _ in range(2):
@@ -132,7 +132,7 @@ def test_both_times_of_a_file_must_be_old(model, summed, monkeypatch, ages):
 
 def test_a_file_that_changes_while_it_is_summed_is_not_remembered(known, cache, monkeypatch):
     cache.unlink()
-    digest = checksum_cache._digest
+    digest = checksum_cache.sha256_hex
 
     def changing(stream):
         found = digest(stream)
@@ -142,7 +142,7 @@ def test_a_file_that_changes_while_it_is_summed_is_not_remembered(known, cache, 
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(checksum_cache, "_digest", changing)
+        patch.setattr(checksum_cache, "sha256_hex", changing)
         verify_checksums(known, trust_cache=True)
     assert not cache.exists()
     with pytest.raises(CheckpointError, match=CHANGED):

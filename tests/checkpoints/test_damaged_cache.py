@@ -126,7 +126,7 @@ def test_without_an_absolute_cache_folder_it_is_the_homes(tmp_path, monkeypatch,
     monkeypatch.setenv("HOME", str(tmp_path))
     if given is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", given)
-    assert cache_file() == tmp_path / ".cache" / "transduce" / checksum_cache.NAME
+    assert cache_file() == tmp_path / ".cache" / "transduce" / checksum_cache.CACHE_NAME
 
 
 @pytest.mark.usefixtures("later")

@@ -7,7 +7,7 @@ import pytest
 
 from checkpoints import CheckpointError
 from transformer.config import RotaryScaling, TransformerConfig
-from transformer.families import CONVERTERS, ConfigReader, family_of
+from transformer.families import FAMILIES, ConfigReader, family_of
 
 
 class Files:
@@ -25,7 +25,7 @@ class Files:
 
 def read(family: str, files: Files, **given: Any) -> TransformerConfig:
     reader = ConfigReader(given, "config.json")
-    config = CONVERTERS[family].read(reader, files)
+    config = FAMILIES[family].read(reader, files)
     reader.finish()
     return config
 
@@ -112,7 +112,7 @@ def test_what_is_written_is_read_again(family: str, changes: dict) -> None:
     """Our configuration as theirs, and back."""
     given = {"intermediate_size": 24} if family in {"llama", "mistral"} else {}
     config = msgspec.structs.replace(read(family, Files(), **given), **changes)
-    back = read(family, Files(), **CONVERTERS[family].write(config))
+    back = read(family, Files(), **FAMILIES[family].write(config))
     assert {name: getattr(back, name) for name in changes} == changes
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from checkpoints import CheckpointError, Weights, save_tensors
 from tests.models import tiny_config
 from transformer.config import config_to_fields
-from transformer.families.family import Family, _modern
+from transformer.families.family import Family, _current_name
 from transformer.families.name_map import NameMap
 
 CONFIG = tiny_config(heads=2, kv_heads=1)
@@ -85,4 +85,4 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path, changes: dict, words:
 def test_old_names_of_norms() -> None:
     """TensorFlow's gamma is the weight, beta the bias."""
     names = ["a.gamma", "a.beta", "a.b.weight", "gamma"]
-    assert [*map(_modern, names)] == ["a.weight", "a.bias", "a.b.weight", "gamma"]
+    assert [*map(_current_name, names)] == ["a.weight", "a.bias", "a.b.weight", "gamma"]

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from tests.families.published import CASES, FAMILIES, make, padded
+from transformer import families
 from transformer.data import IGNORE, Batch
 from transformer.evaluation import likelihood
-from transformer.families import CONVERTERS, MODEL_TYPE
 from transformer.loading import build_model, inspect_folder
 from transformer.masks import padded_positions
 from transformer.model import Transformer
 
 
 def test_no_family_is_without_models() -> None:
-    assert FAMILIES.keys() == CONVERTERS.keys() - {MODEL_TYPE}
+    assert FAMILIES.keys() == families.FAMILIES.keys() - {families.MODEL_TYPE}
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)

@@ -25,7 +25,7 @@ def test_lines_of_a_name_map() -> None:
     assert found["stack.3.b.weight"].parts == both
     assert found["stack.3.b.weight"].aliases == ("p.other.weight",)
     assert found["stack.3.b.bias"].parts == tuple(n.replace("weight", "bias") for n in both)
-    assert found["decoder.c.weight"].instead == ("d.weight",)
+    assert found["decoder.c.weight"].fallbacks == ("d.weight",)
     turned = NameMap("a = b ^T").sources(["a.weight", "a.bias"], {})
     assert [source.form for source in turned.values()] == ["^T", ""]
 

@@ -6,7 +6,7 @@ import torch
 from tests.models import WiderConfig, tiny_model
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
-from transformer.families import sines_first
+from transformer.families import permute_to_halved_sinusoids
 from transformer.families.sinusoid_permutation import KNOWN_FIELDS
 from transformer.model import Transformer
 
@@ -19,7 +19,7 @@ def test_sinusoids_in_halves_are_the_same_network(shape: str, changes: dict) -> 
     given = {"feedforward": "geglu", "token_types": 2, "output_bias": True, "final_norm": True,
              "embedding_norm": True, **changes}  # fmt: skip
     model = tiny_model(shape, **given)
-    tensors, config = sines_first(model.state_dict(), model.config)
+    tensors, config = permute_to_halved_sinusoids(model.state_dict(), model.config)
     permuted = Transformer(config).eval()
     permuted.load_state_dict(tensors)
     ids_BT = torch.arange(4, 10)[None]
@@ -38,18 +38,18 @@ def wider(**fields: object) -> WiderConfig:
 
 
 def test_an_unknown_field_is_refused_unless_it_has_its_default() -> None:
-    assert sines_first({}, wider())[1].positions == "sinusoidal-halves"
+    assert permute_to_halved_sinusoids({}, wider())[1].positions == "sinusoidal-halves"
     with pytest.raises(ConfigError, match=r"^sinusoids cannot be reordered .*: mixing is 0\.5$"):
-        sines_first({}, wider(mixing=0.5))
+        permute_to_halved_sinusoids({}, wider(mixing=0.5))
 
 
 @pytest.mark.parametrize("field", ["positions", "norm", "norm_placement", "head"])
 def test_an_unknown_part_is_refused(field: str) -> None:
     with pytest.raises(ConfigError, match=f"^sinusoids cannot .*: {field} is 'new'$"):
-        sines_first({}, wider(**{field: "new"}))
+        permute_to_halved_sinusoids({}, wider(**{field: "new"}))
 
 
 @pytest.mark.parametrize("name", ["decoder.layers.0.attention.gate.weight", "mixer.bias"])
 def test_an_unknown_tensor_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^sinusoids cannot .*: they have {name}$"):
-        sines_first({name: torch.zeros(8)}, wider())
+        permute_to_halved_sinusoids({name: torch.zeros(8)}, wider())

@@ -214,7 +214,7 @@ CONTENTS = {
         ),
         "",
     ),
-    "tokenizer: a frame of thousands": case(part("post_processor", FRAME), "frame"),
+    "tokenizer: a frame of thousands": case(part("post_processor", FRAME), "post_processor"),
     "tokenizer: a frame of a stranger": case(part("post_processor", STRANGER), "vocabulary"),
     "tokenizer: words without the unknown": case(part("model", WORDS), "tokenizer"),
     "tokenizer: pieces without one": case(part("model", {**PIECES, "vocab": []}), TOKENIZER),

@@ -122,10 +122,10 @@ TENSORS = {
         tensors(lambda state: state.update({LN: torch.tensor(1.0), "a": torch.ones(15)})), "a"
     ),
     "tensors: int8": case(
-        tensors(lambda state: state.update({WTE: state[WTE].to(torch.int8)})), "quantised"
+        tensors(lambda state: state.update({WTE: state[WTE].to(torch.int8)})), "quantized"
     ),
     "tensors: float8": case(
-        tensors(lambda state: state.update({WTE: state[WTE].to(torch.float8_e4m3fn)})), "quantised"
+        tensors(lambda state: state.update({WTE: state[WTE].to(torch.float8_e4m3fn)})), "quantized"
     ),
     "tensors: booleans": case(
         tensors(lambda state: state.update({LN: state[LN] > 0})), "ln_f", "float32"

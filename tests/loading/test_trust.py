@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def run(trained, tmp_path, monkeypatch):
     """A copy of the run's folder, of whose model and state all files are known."""
-    monkeypatch.setattr(checksum_cache, "SMALL", 0)
+    monkeypatch.setattr(checksum_cache, "MIN_CACHED_BYTES", 0)
     monkeypatch.setattr(checksum_cache, "time_ns", lambda: time.time_ns() + 3_600 * 10**9)
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenizer.errors import TokenizerOptionError
-from tokenizer.segmentation.sentences import Segment, merge_to_fit, split_sentences
+from tokenizer.segmentation.sentences import Segment, split_segments, split_sentences
 
 # A bar stands where a sentence ends.
 SENTENCES = {
@@ -82,8 +82,8 @@ def joined(pieces: list[Segment]) -> str:
 @given(PIECES | st.text(), st.integers(1, 12))
 def test_nothing_is_lost(text: str, most: int) -> None:
     whole = split_sentences(text)
-    cut = split_sentences(text, longest=most)
-    sized = merge_to_fit(
+    cut = split_sentences(text, max_characters=most)
+    sized = split_segments(
         whole, lambda part: len(part.encode("utf-16-le", "surrogatepass")), 2 * most + 2
     )
     for pieces in (whole, cut, sized):
@@ -98,7 +98,7 @@ def test_nothing_is_lost(text: str, most: int) -> None:
 
 
 def texts(text: str, most: int) -> list[str]:
-    return [piece.text for piece in split_sentences(text, longest=most)]
+    return [piece.text for piece in split_sentences(text, max_characters=most)]
 
 
 CUTS = {
@@ -132,16 +132,16 @@ def test_a_size_that_shrinks_as_a_text_grows() -> None:
         return len(text.replace("abcd", "x"))
 
     text = "abcd" * 10 + "ab, c" + "abcd" * 3
-    pieces = merge_to_fit(split_sentences(text), size, 3)
+    pieces = split_segments(split_sentences(text), size, 3)
     assert joined(pieces) == text
     assert all(size(piece.text) <= 3 for piece in pieces)
 
 
 def test_a_character_that_is_too_large_is_an_error() -> None:
     with pytest.raises(
-        TokenizerOptionError, match=r"the character '🦀' alone is larger than 3.*allow more"
+        TokenizerOptionError, match=r"the character '🦀' alone has a size above 3.*raise the limit"
     ):
-        merge_to_fit([Segment("ab 🦀", "")], lambda text: len(text.encode()), 3)
+        split_segments([Segment("ab 🦀", "")], lambda text: len(text.encode()), 3)
 
 
 LONG = [
@@ -177,7 +177,7 @@ def test_a_long_line_takes_no_longer_than_its_length(unit: str) -> None:
 
     began = time.process_time()
     pieces = split_sentences(text)
-    assert joined(merge_to_fit(pieces, size, 100)) == text
+    assert joined(split_segments(pieces, size, 100)) == text
     assert time.process_time() - began < 2
     assert sized < 40 * len(text)
 

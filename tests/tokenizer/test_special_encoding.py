@@ -8,7 +8,7 @@ from tokenizers import models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from tokenizer import TOKENIZERS, Tokenizer, TokenizerError, TrainingOptions, train_tokenizer
-from tokenizer.limits import MAX_ADDED, check_contents, may_run_away
+from tokenizer.limits import MAX_ADDED, check_contents, has_nested_quantifiers
 from tokenizer.special import OUT_OF_VOCABULARY
 from tokenizer.tokenizer import _first_line
 
@@ -80,7 +80,7 @@ def test_a_frame_is_what_stands_around_a_text():
     assert tokenizer.special_affixes() == ([3], [9])
     assert tokenizer.encode("a b") == [0, 1]
     assert tokenizer.largest_id == 9
-    assert tokenizer.to_json(frame=([3], [9])) == tokenizer.to_json()
+    assert tokenizer.to_json(special_affixes=([3], [9])) == tokenizer.to_json()
     nothing = tokenizers.Tokenizer(models.WordLevel({"b": 0}, "<unk>"))
     nothing.post_processor = TemplateProcessing(single=["b", "$A"], special_tokens=[("b", 0)])
     nothing.pre_tokenizer = pre_tokenizers.Split("a", "removed")
@@ -88,7 +88,7 @@ def test_a_frame_is_what_stands_around_a_text():
 
 
 def test_another_frame_stands_around_one_text_and_between_two(trained):
-    text = trained.to_json(frame=([2], [3, 1]))
+    text = trained.to_json(special_affixes=([2], [3, 1]))
     backend = tokenizers.Tokenizer.from_str(text)
     one, two = trained.encode("the cat"), trained.encode("mat")
     assert backend.encode("the cat").ids == [2, *one, 3, 1]
@@ -121,7 +121,7 @@ def test_pieces_without_a_meaning_are_unknown():
     tokenizer = Tokenizer(backend)
     assert (tokenizer.vocab_size, tokenizer.largest_id) == (2, 1)
     assert tokenizer.encode("a b x") == [1, 0, 0]
-    assert tokenizer._known([0, 1, 2, 3]) == [0, 1, 0, 0]
+    assert tokenizer._replace_out_of_vocabulary([0, 1, 2, 3]) == [0, 1, 0, 0]
 
 
 def contents(**changes):
@@ -170,7 +170,7 @@ def test_what_else_a_file_may_not_ask_for():
     added = json.loads(contents())["added_tokens"]
     added[0]["content"] = "x" * (MAX_ADDED + 1)
     for text, words in (
-        (contents(post_processor=frame), "its frame has 101 parts; at most 100"),
+        (contents(post_processor=frame), "its post_processor has 101 parts; at most 100"),
         (contents(normalizer=huge), "its normalizer has .* bytes; at most"),
         (contents(added_tokens=added), "an added token of 10,001 characters"),
         ("[1" + ",1" * 3_000_001 + "]", "more than 3,000,000 values"),
@@ -188,7 +188,7 @@ def test_patterns_that_may_run_away_are_found(pattern, may):
     backend = tokenizers.Tokenizer(models.BPE())
     split = pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated")
     backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), split])
-    assert may_run_away(backend) is may
+    assert has_nested_quantifiers(backend) is may
 
 
 @pytest.mark.parametrize("ordinary", [[4], [3, 4], []])

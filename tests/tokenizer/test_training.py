@@ -3,7 +3,7 @@
 import pytest
 
 from tokenizer import TOKENIZERS, TextFile, TrainingOptions, read_lines, train_tokenizer
-from tokenizer.corpus import CorpusCounts, _whole_characters
+from tokenizer.corpus import CorpusCounts, _trim_partial_character
 from tokenizer.special import BASIC
 
 
@@ -73,9 +73,9 @@ def test_a_limit_counts_bytes_and_ends_with_the_line_that_reaches_it():
 @pytest.mark.parametrize("special", [(), ("<2de>", "<2en>")])
 @pytest.mark.parametrize("kind", sorted(TOKENIZERS.keys() - {"unigram"}))
 def test_the_least_vocabulary_is_told_and_can_be_had(kind, special):
-    least = TOKENIZERS[kind].alphabet + len(BASIC) + len(special)
+    least = TOKENIZERS[kind].min_alphabet + len(BASIC) + len(special)
     lines = ["ab"] * 9
-    with pytest.raises(ValueError, match=f"ask for at least {least}"):
+    with pytest.raises(ValueError, match=f"choose at least {least}"):
         train(lines, kind=kind, vocab_size=least - 1, special=special)
     assert train(lines, kind=kind, vocab_size=least, special=special).vocab_size <= least
 
@@ -87,7 +87,7 @@ def test_characters_that_were_cut_in_two_are_left_out(text):
     for before in (b"x", "é".encode(), "🦀".encode()):
         for count in range(len(raw) + 1):
             wanted = before if count < len(raw) else before + raw
-            assert _whole_characters(before + raw[:count]) == wanted
+            assert _trim_partial_character(before + raw[:count]) == wanted
 
 
 def test_a_table_can_be_read_as_whole_lines(tmp_path):

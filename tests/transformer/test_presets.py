@@ -7,7 +7,7 @@ import transformers
 
 from transformer import PRESETS, preset_config
 from transformer.config import TransformerConfig
-from transformer.families import CONVERTERS, ConfigReader
+from transformer.families import FAMILIES, ConfigReader
 
 # What transformers' own classes are without options, or with those of the released models.
 RELEASED: dict[str, tuple[str, Any, dict[str, Any]]] = {
@@ -47,7 +47,7 @@ class AllTensors:
 
 
 def published(family: str, made: Any) -> TransformerConfig:
-    return CONVERTERS[family].read(ConfigReader(made.to_dict(), "config.json"), AllTensors())
+    return FAMILIES[family].read(ConfigReader(made.to_dict(), "config.json"), AllTensors())
 
 
 @pytest.mark.parametrize("name", RELEASED)

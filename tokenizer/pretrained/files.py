@@ -1,6 +1,6 @@
-"""A published tokenizer's folder: its files, read with care, and its settings."""
+"""Files of a published tokenizer's folder, read with limits, and its configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,8 +31,8 @@ class AddedToken(msgspec.Struct, frozen=True):
 Name = str | AddedToken
 
 
-class Settings(msgspec.Struct):
-    """What tokenizer_config.json says that bears on ids and text; other fields are let be."""
+class TokenizerConfig(msgspec.Struct):
+    """The fields of tokenizer_config.json that affect ids and text; others are ignored."""
 
     tokenizer_class: str | None = None
     bos_token: Name | None = None
@@ -60,7 +60,7 @@ class Settings(msgspec.Struct):
     src_lang: str | None = None
     language_codes: str | None = None
     separate_vocabs: bool | None = None
-    # Asked for by some folders, and refused by `refuse` unless they ask for nothing.
+    # Refused by `refuse_unsupported`, unless they have no effect.
     never_split: list[str] | None = None
     sp_model_kwargs: dict[str, Any] | None = None
     do_split_on_punc: bool | None = None
@@ -70,10 +70,18 @@ class Settings(msgspec.Struct):
     keep_accents: bool | None = None
 
 
-NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+SPECIAL_TOKEN_FIELDS = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
 
-# Settings that nothing here obeys, and the values that ask for nothing.
-REFUSED: dict[str, tuple[Any, ...]] = {
+# Settings that are not supported, and their values that have no effect.
+UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "never_split": (None, []),
     "sp_model_kwargs": (None, {}),
     "do_split_on_punc": (None, True),
@@ -101,33 +109,33 @@ class _ModelConfig(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of files. Whatever is wrong with one is a TokenizerError that names it."""
+    """A folder of files. Every problem with one is a TokenizerError that names it."""
 
     path: Path
-    tokens: int | None = None  # of the model's vocabulary, where it is known
+    tokens: int | None = None  # of the model's vocabulary, if known
 
     def has(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Return True if there is a file, or a link, of that name."""
         return (self.path / name).exists() or (self.path / name).is_symlink()
 
     @property
-    def most_bytes(self) -> int:
-        """How large a file may be: a vocabulary and its merges have some 200 bytes a token."""
+    def max_file_bytes(self) -> int:
+        """The limit of a file's size: a vocabulary and its merges take some 200 bytes per token."""
         if self.tokens is None:
             return MAX_FILE_BYTES
         return min(MAX_FILE_BYTES, (4 << 20) + 1000 * self.tokens)
 
     def bytes(self, name: str) -> bytes:
-        """A file's contents."""
+        """Return the contents of a file."""
         path = self.path / name
         try:
             size = path.stat().st_size
             if not path.is_file():
                 raise TokenizerError(f"{path} is no file")
-            if size > self.most_bytes:
+            if size > self.max_file_bytes:
                 raise TokenizerError(
                     f"{path} is {size >> 20} MiB large; files of such a tokenizer are read up to "
-                    f"{self.most_bytes >> 20} MiB"
+                    f"{self.max_file_bytes >> 20} MiB"
                 )
             data = path.read_bytes()
         except OSError as error:
@@ -139,14 +147,14 @@ class Folder:
         return data
 
     def text(self, name: str) -> str:
-        """A file's contents, which are to be UTF-8."""
+        """Return the contents of a UTF-8 file."""
         try:
             return self.bytes(name).decode()
         except UnicodeDecodeError as error:
             raise TokenizerError(f"{self.path / name} is not UTF-8: {error}") from None
 
     def json(self, name: str, kind: type[Parsed]) -> Parsed:
-        """A JSON file of a given type."""
+        """Return the contents of a JSON file as a type."""
         try:
             return msgspec.json.decode(self.bytes(name), type=kind)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
@@ -154,39 +162,39 @@ class Folder:
             raise TokenizerError(f"{self.path / name} cannot be used: {problem}") from None
 
     def json_or(self, name: str, kind: Callable[[], Parsed]) -> Parsed:
-        """A JSON file of a given type; an empty one of it where there is no file."""
+        """Return the contents of a JSON file as a type, or an empty value if there is no file."""
         return self.json(name, kind) if self.has(name) else kind()  # type: ignore[arg-type]
 
     def vocabulary(self, name: str) -> dict[str, int]:
-        """A JSON file of tokens and their ids, which run from 0 without gaps."""
+        """Return the ids of tokens from a JSON file; they must run from 0 without gaps."""
         vocabulary = self.json(name, dict[str, int])
         if not vocabulary:
             raise TokenizerError(f"{self.path / name} holds no tokens")
         if sorted(vocabulary.values()) != [*range(len(vocabulary))]:
             raise TokenizerError(
                 f"{self.path / name}: the ids of its {len(vocabulary)} tokens must be 0 to "
-                f"{len(vocabulary) - 1}, each once; some are missing or stand twice"
+                f"{len(vocabulary) - 1}, each once; some are missing or repeated"
             )
         return vocabulary
 
-    def settings(self) -> Settings:
-        """What tokenizer_config.json and the older files beside it say."""
-        settings = self.json_or(CONFIG, Settings)
+    def settings(self) -> TokenizerConfig:
+        """Return tokenizer_config.json, with the special tokens of the older files beside it."""
+        settings = self.json_or(CONFIG, TokenizerConfig)
         if settings.auto_map:
             raise TokenizerError(
                 f"{self.path / CONFIG} asks for code of its own (auto_map), and no code from a "
                 "model is ever run"
             )
-        if settings.added_tokens_decoder is None:  # else the older files repeat it, or are stale
+        if settings.added_tokens_decoder is None:  # else the older files repeat it, or are outdated
             names = self.json_or(SPECIAL_TOKENS_MAP, _SpecialTokens)
             for field, value in msgspec.structs.asdict(names).items():
                 if value is not None:
                     setattr(settings, field, value)
         return settings
 
-    def refuse(self, settings: Settings) -> None:
-        """Raise TokenizerError for what no reader obeys (a tokenizer.json obeys it by itself)."""
-        for field, harmless in REFUSED.items():
+    def refuse_unsupported(self, settings: TokenizerConfig) -> None:
+        """Raise TokenizerError for settings that no reader follows (a tokenizer.json has them)."""
+        for field, harmless in UNSUPPORTED.items():
             if getattr(settings, field) not in harmless:
                 raise TokenizerError(
                     f"{self.path / CONFIG} asks for {field}={getattr(settings, field)!r}, "
@@ -194,14 +202,19 @@ class Folder:
                 )
 
     def added_tokens(self) -> dict[str, int]:
-        """Tokens of the older added_tokens.json, and their ids."""
+        """Return the ids of tokens from the older added_tokens.json."""
         return self.json(ADDED_TOKENS, dict[str, int]) if self.has(ADDED_TOKENS) else {}
 
     def model_type(self) -> str | None:
-        """The architecture that config.json names."""
+        """Return the architecture that config.json names."""
         return self.json_or(MODEL_CONFIG, _ModelConfig).model_type
 
 
-def name_of(token: Name) -> str:
-    """A token's text."""
+def token_text(token: Name) -> str:
+    """Return the text of a token."""
     return token if isinstance(token, str) else token.content
+
+
+def token_name(settings: TokenizerConfig, defaults: Mapping[str, str], field: str) -> str:
+    """Return a special token's text: as configured, else the family's default."""
+    return token_text(getattr(settings, field) or defaults[field])

@@ -1,4 +1,4 @@
-"""The tokenizer of a published model's folder: a table of the files that tokenizers come in."""
+"""The tokenizer of a published model's folder: a table of file formats and their readers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from typing import NamedTuple
 import tokenizers
 
 from ..errors import TokenizerError
-from ..tokenizer import Tokenizer, usable
+from ..tokenizer import Tokenizer, file_errors
 from .families import read_llama, read_mbart, read_mbart50, read_nllb, read_t5, read_xlm_roberta
-from .files import ADDED_TOKENS, CONFIG, MODEL_CONFIG, SPECIAL_TOKENS_MAP, Folder, Settings
-from .from_json import keep_names_ordinary, read_json, tidy_decoded
+from .files import ADDED_TOKENS, CONFIG, MODEL_CONFIG, SPECIAL_TOKENS_MAP, Folder, TokenizerConfig
+from .from_json import clean_up_decoded, read_json, split_special_token_names
 from .from_pairs import read_m2m100, read_marian
 from .from_vocabulary import BYTE_LEVEL_READERS, WORDPIECE_READERS
 
-Read = Callable[[Folder, Settings], tokenizers.Tokenizer | Sequence[tokenizers.Tokenizer]]
+Reader = Callable[[Folder, TokenizerConfig], tokenizers.Tokenizer | Sequence[tokenizers.Tokenizer]]
 
 
 class Tokenizers(NamedTuple):
-    """What cuts the texts that a model reads, and those that it writes: mostly the same."""
+    """The tokenizers of texts that a model reads and of those that it writes: mostly the same."""
 
     source: Tokenizer
     target: Tokenizer
@@ -27,16 +27,16 @@ class Tokenizers(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """Files that make up a tokenizer, and who reads them, by the name of its class."""
+    """The files of a tokenizer, and their readers by the name of the tokenizer's class."""
 
     files: tuple[str, ...]
-    readers: Mapping[str, Read]
-    default: str | None = None  # the class, where the folder names none
+    readers: Mapping[str, Reader]
+    default: str | None = None  # the class, if the folder names none
     optional: tuple[str, ...] = ()
 
 
 JSON, TARGET_JSON = "tokenizer.json", "target_tokenizer.json"
-FORMATS = (  # the first whose files are all there
+FORMATS = (  # the first whose files all exist is used
     Format(
         ("source.spm", "target.spm", "vocab.json"),
         {"MarianTokenizer": read_marian},
@@ -65,7 +65,7 @@ FORMATS = (  # the first whose files are all there
     Format(("vocab.txt",), WORDPIECE_READERS, default="BertTokenizer"),
 )
 
-# Every file that `read_tokenizers` may read.
+# All files that `read_tokenizers` may read.
 TOKENIZER_FILES: tuple[str, ...] = tuple(
     dict.fromkeys(
         [
@@ -75,8 +75,8 @@ TOKENIZER_FILES: tuple[str, ...] = tuple(
     )
 )
 
-# The class that an architecture of config.json means where tokenizer_config.json names none.
-CLASSES = {
+# The class for an architecture of config.json, if tokenizer_config.json names none.
+CLASS_BY_MODEL_TYPE = {
     "bart": "BartTokenizer",
     "bert": "BertTokenizer",
     "distilbert": "DistilBertTokenizer",
@@ -96,51 +96,53 @@ CLASSES = {
     "umt5": "T5Tokenizer",
     "xlm-roberta": "XLMRobertaTokenizer",
 }
-_NO_CLASS = {"PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"}
+_GENERIC_CLASSES = {"PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"}
 
 
 def read_tokenizers(folder: Path, *, vocabulary: int | None = None) -> Tokenizers:
-    """The tokenizers of a published model's folder, or of one of ours. Raises TokenizerError,
-    also for files that are far too large for a model of so many tokens."""
+    """Return the tokenizers of a model folder, whether published or ours.
+
+    Raises TokenizerError, also for files that are far too large for a model of so many tokens.
+    """
     files = Folder(folder, vocabulary)
     settings = files.settings()
     if files.has(JSON):
-        found: list[tokenizers.Tokenizer] = [read_json(files, JSON, settings)]
+        backends: list[tokenizers.Tokenizer] = [read_json(files, JSON, settings)]
         if files.has(TARGET_JSON):
-            found.append(read_json(files, TARGET_JSON, settings))
+            backends.append(read_json(files, TARGET_JSON, settings))
     else:
-        files.refuse(settings)
-        read = _reader(files, settings)(files, settings)
-        found = [read] if isinstance(read, tokenizers.Tokenizer) else [*read]
-    with usable(str(folder)):
-        finished = [_finished(backend, settings) for backend in found]
-    return Tokenizers(finished[0], finished[-1])
+        files.refuse_unsupported(settings)
+        loaded = _find_reader(files, settings)(files, settings)
+        backends = [loaded] if isinstance(loaded, tokenizers.Tokenizer) else [*loaded]
+    with file_errors(str(folder)):
+        ready = [_finish(backend, settings) for backend in backends]
+    return Tokenizers(ready[0], ready[-1])
 
 
-def _finished(backend: tokenizers.Tokenizer, settings: Settings) -> Tokenizer:
+def _finish(backend: tokenizers.Tokenizer, settings: TokenizerConfig) -> Tokenizer:
     if settings.clean_up_tokenization_spaces:
-        tidy_decoded(backend)
+        clean_up_decoded(backend)
     tokenizer = Tokenizer(backend)
-    keep_names_ordinary(tokenizer)
+    split_special_token_names(tokenizer)
     return tokenizer
 
 
-def _reader(files: Folder, settings: Settings) -> Read:
-    """Who reads a folder without a tokenizer.json."""
+def _find_reader(files: Folder, settings: TokenizerConfig) -> Reader:
+    """Return the reader of a folder without a tokenizer.json. Raises TokenizerError."""
     form = next((form for form in FORMATS if all(map(files.has, form.files))), None)
     if form is None:
         raise TokenizerError(
             f"{files.path} holds no tokenizer; looked for {JSON}, or "
             f"{'; '.join(' + '.join(form.files) for form in FORMATS)}"
         )
-    named = (settings.tokenizer_class or "").removesuffix("Fast")
-    if not named or named in _NO_CLASS or settings.tokenizer_class in _NO_CLASS:
+    class_name = (settings.tokenizer_class or "").removesuffix("Fast")
+    if not class_name or {class_name, settings.tokenizer_class} & _GENERIC_CLASSES:
         architecture = files.model_type()
-        named = CLASSES.get(architecture, architecture) if architecture else form.default or ""
-    if named not in form.readers:
+        class_name = CLASS_BY_MODEL_TYPE.get(architecture or "", architecture) or form.default or ""
+    if class_name not in form.readers:
         raise TokenizerError(
-            f"{files.path} has a tokenizer of {' + '.join(form.files)} for {named or 'no class'}; "
-            f"supported as tokenizer_class in {CONFIG}: {', '.join(form.readers)}; other "
-            f"tokenizers are read from {JSON} alone"
+            f"{files.path} has a tokenizer of {' + '.join(form.files)} for "
+            f"{class_name or 'no class'}; supported as tokenizer_class in {CONFIG}: "
+            f"{', '.join(form.readers)}; other tokenizers are read from {JSON} alone"
         )
-    return form.readers[named]
+    return form.readers[class_name]

@@ -1,4 +1,4 @@
-"""SentencePiece models as `tokenizers` objects that cut texts into the same pieces."""
+"""SentencePiece models as `tokenizers` objects that split texts into the same pieces."""
 
 import re
 from collections import Counter
@@ -12,39 +12,41 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from ..errors import TokenizerError
 from ..special import OUT_OF_VOCABULARY
 from .charsmap import charsmap_steps
-from .guard import refuse_panics
+from .guard import split_inside_names
 from .sentencepiece_model import Algorithm, PieceType, SentencePiece, SentencePieceModel
 
 SPACE = "▁"
-_FOUND = {PieceType.NORMAL, PieceType.USER_DEFINED}
-_NAMES = {PieceType.CONTROL, PieceType.UNKNOWN, PieceType.BYTE}  # never found in a text
-_CODE = r">>(?m:.*?)<<"  # Marian's: which language to translate into
+_TEXT_PIECES = {PieceType.NORMAL, PieceType.USER_DEFINED}
+_SPECIAL_PIECES = {PieceType.CONTROL, PieceType.UNKNOWN, PieceType.BYTE}  # never come from a text
+_LANGUAGE_CODE = r">>(?m:.*?)<<"  # Marian's target language
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentencePieceLayout:
-    """A vocabulary to be, in the order of its ids, and the model that cuts texts into it.
+    """The pieces of a tokenizer, in the order of their ids, and the model that splits texts.
 
-    A piece of kind UNUSED has an id and never comes from a text; it is kept with a space before it,
-    which no normalized text contains. `unlearnt` are pieces that texts are cut into and that have
-    no id: their ids are put above all others, and `Tokenizer` gives the unknown id for them.
+    A piece of kind UNUSED has an id and never comes from a text; it is stored with a space before
+    it, which no normalized text contains. Pieces that are `out_of_vocabulary` come from texts and
+    have no id: they get ids above all others, which `Tokenizer` maps to the unknown token's.
     """
 
     name: str  # of the file, for messages
     model: SentencePieceModel
     pieces: Sequence[SentencePiece]
-    unlearnt: Sequence[SentencePiece] = ()
-    by_name: bool = False  # runs of unknown characters that are a piece of another kind get its id
-    codes: Sequence[str] | None = None  # pieces found at the start of a text; None: never
+    out_of_vocabulary: Sequence[SentencePiece] = ()
+    by_name: bool = False  # runs of unknown characters that are an unused piece get its id
+    language_codes: Sequence[str] | None = (
+        None  # pieces at the start of a text only; None: no such pieces
+    )
     prefix: bool = True  # False: no space before the first word, whatever the model says
     prefix_once: bool = False  # no space before a word that follows an added token
 
     @property
     def stored(self) -> list[SentencePiece]:
-        """All pieces, as the library is to keep them."""
+        """All pieces, as the library stores them."""
         unlearnt = (
-            [SentencePiece(OUT_OF_VOCABULARY, kind=PieceType.CONTROL), *self.unlearnt]
-            if self.unlearnt
+            [SentencePiece(OUT_OF_VOCABULARY, kind=PieceType.CONTROL), *self.out_of_vocabulary]
+            if self.out_of_vocabulary
             else []
         )
         return [
@@ -59,13 +61,13 @@ class SentencePieceLayout:
 
     @cached_property
     def characters(self) -> str:
-        """Those that the model knows, as they stand in the brackets of a regular expression."""
-        known = (p.text for p in self.model.pieces if p.kind in _FOUND and len(p.text) == 1)
+        """The characters that the model knows, escaped for brackets of a regular expression."""
+        known = (p.text for p in self.model.pieces if p.kind in _TEXT_PIECES and len(p.text) == 1)
         return re.escape("".join(known)) or "\\0"
 
     @cached_property
-    def surfaces(self) -> list[str]:
-        """Pieces that the model has not, and that it makes one unknown token of, longest first."""
+    def unknown_runs(self) -> list[str]:
+        """Unused pieces that consist of unknown characters, longest first."""
         if not self.by_name or self.model.byte_fallback:
             return []
         whole = re.compile(f"[^{self.characters}]+").fullmatch
@@ -74,66 +76,72 @@ class SentencePieceLayout:
 
     @property
     def has_prefix(self) -> bool:
-        """Whether texts begin with a space that they do not have."""
+        """True if a space is put before texts."""
         return self.prefix and self.model.add_dummy_prefix
 
 
-def build(plan: SentencePieceLayout) -> tokenizers.Tokenizer:
-    """The plan as an object of the library, with its names as special tokens, without a frame."""
-    if plan.model.algorithm not in ALGORITHMS:
+def build(layout: SentencePieceLayout) -> tokenizers.Tokenizer:
+    """Build the tokenizer of a layout, with its special tokens and without affixes."""
+    if layout.model.algorithm not in ALGORITHMS:
+        kind = layout.model.algorithm.name.lower()
         raise TokenizerError(
-            f"{plan.name} is a SentencePiece model of kind {plan.model.algorithm.name.lower()}; "
+            f"{layout.name} is a SentencePiece model of kind {kind}; "
             f"supported: {', '.join(kind.name.lower() for kind in ALGORITHMS)}"
         )
-    stored = plan.stored
+    stored = layout.stored
     if len({piece.text for piece in stored}) < len(stored):
-        twice = Counter(piece.text for piece in stored).most_common(1)[0][0]
-        raise TokenizerError(f"{plan.name}: the token {twice!r} would have two ids")
-    if not plan.model.escape_whitespaces and any(p.kind is PieceType.UNUSED for p in stored):
+        repeated = Counter(piece.text for piece in stored).most_common(1)[0][0]
+        raise TokenizerError(f"{layout.name}: the token {repeated!r} would have two ids")
+    if not layout.model.escape_whitespaces and any(p.kind is PieceType.UNUSED for p in stored):
         raise TokenizerError(
-            f"{plan.name} has unused pieces and keeps spaces as they are, which is not supported"
+            f"{layout.name} has unused pieces and keeps spaces as they are, which is not supported"
         )
-    backend = ALGORITHMS[plan.model.algorithm](plan, stored)
-    backend.normalizer = _normalizer(plan)
-    backend.decoder = _decoder(plan, stored)
-    names = [p.text for p in plan.pieces if p.kind in {PieceType.CONTROL, PieceType.UNKNOWN}]
+    backend = ALGORITHMS[layout.model.algorithm](layout, stored)
+    backend.normalizer = _normalizer(layout)
+    backend.decoder = _decoder(layout, stored)
+    names = [p.text for p in layout.pieces if p.kind in {PieceType.CONTROL, PieceType.UNKNOWN}]
     backend.add_special_tokens([tokenizers.AddedToken(n, normalized=False) for n in names])
     return backend
 
 
-def _unigram(plan: SentencePieceLayout, stored: Sequence[SentencePiece]) -> tokenizers.Tokenizer:
+def _unigram(layout: SentencePieceLayout, stored: Sequence[SentencePiece]) -> tokenizers.Tokenizer:
     ordinary = [piece.score for piece in stored if piece.kind is PieceType.NORMAL]
     top = max(ordinary, default=0.0)
 
     def score(piece: SentencePiece) -> float:
-        if piece.kind is PieceType.USER_DEFINED:  # SentencePiece's rule, with the length in bytes
+        if piece.kind is PieceType.USER_DEFINED:  # SentencePiece's rule; the length is in bytes
             return len(piece.text.encode()) * top - 0.1
         return piece.score if piece.kind is PieceType.NORMAL else top
 
-    codes = set(plan.codes or ())
+    codes = set(layout.language_codes or ())
     entries = [(p.text, 0.0 if p.text in codes else score(p)) for p in stored]
-    backend = tokenizers.Tokenizer(models.Unigram(entries, plan.unknown, plan.model.byte_fallback))
-    backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(plan, stored)])
+    backend = tokenizers.Tokenizer(
+        models.Unigram(entries, layout.unknown, layout.model.byte_fallback)
+    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(layout, stored)])
     return backend
 
 
-def _bpe(plan: SentencePieceLayout, stored: Sequence[SentencePiece]) -> tokenizers.Tokenizer:
-    whole = plan.codes is not None or bool(plan.surfaces)  # pieces that no merge makes
+def _bpe(layout: SentencePieceLayout, stored: Sequence[SentencePiece]) -> tokenizers.Tokenizer:
+    # Language codes and unknown runs are pieces that no merge produces.
+    ignore_merges = layout.language_codes is not None or bool(layout.unknown_runs)
     model = models.BPE(
         {piece.text: i for i, piece in enumerate(stored)},
         merges(stored),
-        unk_token=stored[plan.unknown].text,
+        unk_token=stored[layout.unknown].text,
         fuse_unk=True,
-        byte_fallback=plan.model.byte_fallback,
-        ignore_merges=whole,
+        byte_fallback=layout.model.byte_fallback,
+        ignore_merges=ignore_merges,
     )
     backend = tokenizers.Tokenizer(model)
-    if whole:
-        backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(plan, stored)])
-    codes = set(plan.codes or ())
-    found = [p.text for p in stored if p.kind is PieceType.USER_DEFINED and p.text not in codes]
-    backend.add_tokens([tokenizers.AddedToken(text, normalized=False) for text in found])
-    if plan.prefix_once:  # but none, too, before a text that starts with a space
+    if ignore_merges:
+        backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(layout, stored)])
+    codes = set(layout.language_codes or ())
+    user_defined = [
+        p.text for p in stored if p.kind is PieceType.USER_DEFINED and p.text not in codes
+    ]
+    backend.add_tokens([tokenizers.AddedToken(text, normalized=False) for text in user_defined])
+    if layout.prefix_once:  # also none before a text that starts with a space
         backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     return backend
 
@@ -147,27 +155,27 @@ ALGORITHMS: dict[
 
 
 def merges(pieces: Iterable[SentencePiece]) -> list[tuple[str, str]]:
-    """All pairs of pieces that make a piece, best score first.
+    """Return all pairs of pieces that make a piece, best score first.
 
-    SentencePiece merges any two neighbours that together are a piece, the best-scored first.
+    SentencePiece merges any two neighbours that together are a piece, in this order.
     """
     scores = {piece.text: piece.score for piece in pieces if piece.kind is PieceType.NORMAL}
     ranked = [
-        (-score, at, text[:at], text[at:])
+        (-score, index, text[:index], text[index:])
         for text, score in scores.items()
-        for at in range(1, len(text))
-        if text[:at] in scores and text[at:] in scores
+        for index in range(1, len(text))
+        if text[:index] in scores and text[index:] in scores
     ]
     ranked.sort(key=lambda pair: pair[:2])
     return [(left, right) for _, _, left, right in ranked]
 
 
-def _normalizer(plan: SentencePieceLayout) -> normalizers.Normalizer:
-    model = plan.model
+def _normalizer(layout: SentencePieceLayout) -> normalizers.Normalizer:
+    model = layout.model
     space = SPACE if model.escape_whitespaces else " "
-    prefix = space if plan.has_prefix and not plan.prefix_once else ""
-    start = r"\A" if plan.codes is None else rf"\A(?:{_CODE})?+\K"
-    steps = charsmap_steps(model.charsmap, name=plan.name)
+    prefix = space if layout.has_prefix and not layout.prefix_once else ""
+    start = r"\A" if layout.language_codes is None else rf"\A(?:{_LANGUAGE_CODE})?+\K"
+    steps = charsmap_steps(model.charsmap, name=layout.name)
     if model.remove_extra_whitespaces:
         steps.append(normalizers.Replace(Regex(" {2,}"), " "))
         steps.append(normalizers.Replace(Regex(f"{start} ?"), prefix))
@@ -175,49 +183,52 @@ def _normalizer(plan: SentencePieceLayout) -> normalizers.Normalizer:
         steps.append(normalizers.Replace(Regex(rf"{start}(?=[\s\S])"), prefix))
     if model.escape_whitespaces:
         steps.append(normalizers.Replace(" ", SPACE))
-    if model.remove_extra_whitespaces:  # a ▁ that was typed too, and the prefix of nothing
+    if (
+        model.remove_extra_whitespaces
+    ):  # also a ▁ of the text itself, and the prefix of an empty text
         steps.append(normalizers.Replace(Regex(rf"(?<!{space}){space}+\z"), ""))
-    steps += _surface_steps(plan)
-    if plan.codes is not None:  # a code that there is not is unknown, as a space alone is no piece
-        known = "".join(f"(?!{re.escape(code)})" for code in plan.codes)
-        steps.append(normalizers.Replace(Regex(rf"\A{known}{_CODE}"), " "))
+    steps += _unknown_run_steps(layout)
+    if layout.language_codes is not None:
+        # A code that the vocabulary lacks becomes a space, which alone is no piece: unknown.
+        known = "".join(f"(?!{re.escape(code)})" for code in layout.language_codes)
+        steps.append(normalizers.Replace(Regex(rf"\A{known}{_LANGUAGE_CODE}"), " "))
     return normalizers.Sequence(steps)
 
 
-def _surface_steps(plan: SentencePieceLayout) -> list[normalizers.Normalizer]:
-    """A space before every surface: with it, they are the pieces as they are stored."""
-    if not plan.surfaces:
+def _unknown_run_steps(layout: SentencePieceLayout) -> list[normalizers.Normalizer]:
+    """Return steps that put a space before every unknown run, as these pieces are stored."""
+    if not layout.unknown_runs:
         return []
-    run, known = "|".join(map(re.escape, plan.surfaces)), plan.characters
+    run, known = "|".join(map(re.escape, layout.unknown_runs)), layout.characters
     alone = f"(?<![^{known}])(?=[^{known}])(?=(?:{run})(?![^{known}]))"
-    if plan.codes is None:
+    if layout.language_codes is None:
         return [normalizers.Replace(Regex(alone), " ")]
-    return [  # not inside of a code: that is stepped over, and the space after it taken back
-        normalizers.Replace(Regex(rf"\A{_CODE}\K|{alone}"), " "),
-        normalizers.Replace(Regex(rf"\A{_CODE}\K "), ""),
+    return [  # not inside a code: a match skips it, and the space after it is removed again
+        normalizers.Replace(Regex(rf"\A{_LANGUAGE_CODE}\K|{alone}"), " "),
+        normalizers.Replace(Regex(rf"\A{_LANGUAGE_CODE}\K "), ""),
     ]
 
 
 def _splits(
-    plan: SentencePieceLayout, stored: Sequence[SentencePiece]
+    layout: SentencePieceLayout, stored: Sequence[SentencePiece]
 ) -> Iterator[pre_tokenizers.PreTokenizer]:
-    """Splits around what is one token whatever stands beside it, and inside of what is none."""
-    codes = set(plan.codes or ())
-    if plan.codes is not None:
-        code = Regex(rf"\A(?:{_CODE}| (?={SPACE}|\z))")
+    """Yield splits around fixed tokens, and inside the names of special tokens."""
+    codes = set(layout.language_codes or ())
+    if layout.language_codes is not None:
+        code = Regex(rf"\A(?:{_LANGUAGE_CODE}| (?={SPACE}|\z))")
         yield pre_tokenizers.Split(code, "isolated")
-    apart = refuse_panics(
-        (p.text for p in stored if p.kind in _NAMES and p.text not in codes),
-        (p.text for p in stored if p.kind in _FOUND and p.text not in codes),
+    name_splitter = split_inside_names(
+        (p.text for p in stored if p.kind in _SPECIAL_PIECES and p.text not in codes),
+        (p.text for p in stored if p.kind in _TEXT_PIECES and p.text not in codes),
         at_start=codes,
     )
-    if apart is not None:
-        yield apart
-    if plan.surfaces:
-        yield pre_tokenizers.Split(Regex(f" [^{plan.characters}]+"), "isolated")
+    if name_splitter is not None:
+        yield name_splitter
+    if layout.unknown_runs:
+        yield pre_tokenizers.Split(Regex(f" [^{layout.characters}]+"), "isolated")
 
 
-def _decoder(plan: SentencePieceLayout, stored: Sequence[SentencePiece]) -> decoders.Decoder:
+def _decoder(layout: SentencePieceLayout, stored: Sequence[SentencePiece]) -> decoders.Decoder:
     steps: list[decoders.Decoder] = []
     if any(piece.kind is PieceType.UNUSED for piece in stored):
         steps.append(decoders.Replace(" ", ""))
@@ -225,8 +236,10 @@ def _decoder(plan: SentencePieceLayout, stored: Sequence[SentencePiece]) -> deco
     if any(piece.kind is PieceType.BYTE for piece in stored):
         steps.append(decoders.ByteFallback())
     steps.append(decoders.Fuse())
-    if plan.has_prefix or plan.model.remove_extra_whitespaces:
-        steps.append(decoders.Strip(" ", 1, 0))  # not all: streams decode from the middle, too
-    if plan.by_name:
+    if layout.has_prefix or layout.model.remove_extra_whitespaces:
+        steps.append(
+            decoders.Strip(" ", 1, 0)
+        )  # one alone: incremental decoding also starts inside a text
+    if layout.by_name:
         steps.append(decoders.Replace(Regex(r"(?<! ) +\z"), ""))
     return decoders.Sequence(steps)

@@ -6,9 +6,9 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from ..errors import TokenizerError
-from ..tokenizer import usable
-from .added import add_tokens, set_asked_frame, set_frame, wanted_tokens
-from .files import Folder, Settings, name_of
+from ..tokenizer import file_errors
+from .added import add_tokens, collect_added_tokens, set_bos_and_eos, set_special_affixes
+from .files import Folder, TokenizerConfig, token_name
 
 GPT2 = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
 ROBERTA = {
@@ -29,25 +29,25 @@ BERT = {
 }
 
 
-def read_gpt2(folder: Folder, settings: Settings) -> tokenizers.Tokenizer:
-    """GPT-2: bytes, merged; no frame unless one is asked for."""
+def read_gpt2(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenizer:
+    """Read GPT-2's tokenizer: byte-level BPE; no special tokens around a text by default."""
     backend = _byte_level(folder, settings, GPT2)
-    set_asked_frame(backend, settings, GPT2)
+    set_bos_and_eos(backend, settings, GPT2)
     return backend
 
 
-def read_roberta(folder: Folder, settings: Settings) -> tokenizers.Tokenizer:
-    """RoBERTa and BART: bytes, merged, between <s> and </s>."""
+def read_roberta(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenizer:
+    """Read the tokenizer of RoBERTa or BART: byte-level BPE, texts between <s> and </s>."""
     backend = _byte_level(folder, settings, ROBERTA)
-    before, after = (_name(settings, ROBERTA, field) for field in ("cls_token", "sep_token"))
-    set_frame(backend, [before], [after])
+    before, after = (token_name(settings, ROBERTA, field) for field in ("cls_token", "sep_token"))
+    set_special_affixes(backend, [before], [after])
     return backend
 
 
-def read_bert(folder: Folder, settings: Settings) -> tokenizers.Tokenizer:
-    """BERT: words, cut into the longest pieces there are, between [CLS] and [SEP]."""
-    unknown = _name(settings, BERT, "unk_token")
-    vocabulary = _lines(folder)
+def read_bert(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenizer:
+    """Read BERT's tokenizer: WordPiece, texts between [CLS] and [SEP]."""
+    unknown = token_name(settings, BERT, "unk_token")
+    vocabulary = _read_vocab_txt(folder)
     if unknown not in vocabulary:
         raise TokenizerError(
             f"{folder.path / 'vocab.txt'} has no {unknown!r}; name its unknown token as unk_token "
@@ -65,19 +65,23 @@ def read_bert(folder: Folder, settings: Settings) -> tokenizers.Tokenizer:
         )
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece()
-    add_tokens(backend, wanted_tokens(folder, settings, BERT), folder)
-    set_frame(backend, [_name(settings, BERT, "cls_token")], [_name(settings, BERT, "sep_token")])
+    add_tokens(backend, collect_added_tokens(folder, settings, BERT), folder)
+    set_special_affixes(
+        backend,
+        [token_name(settings, BERT, "cls_token")],
+        [token_name(settings, BERT, "sep_token")],
+    )
     return backend
 
 
-BYTE_LEVEL_READERS: dict[str, Callable[[Folder, Settings], tokenizers.Tokenizer]] = {
+BYTE_LEVEL_READERS: dict[str, Callable[[Folder, TokenizerConfig], tokenizers.Tokenizer]] = {
     "GPT2Tokenizer": read_gpt2,
     "RobertaTokenizer": read_roberta,
     "BartTokenizer": read_roberta,
     "LEDTokenizer": read_roberta,
     "LongformerTokenizer": read_roberta,
 }
-WORDPIECE_READERS: dict[str, Callable[[Folder, Settings], tokenizers.Tokenizer]] = {
+WORDPIECE_READERS: dict[str, Callable[[Folder, TokenizerConfig], tokenizers.Tokenizer]] = {
     "BertTokenizer": read_bert,
     "DistilBertTokenizer": read_bert,
     "ElectraTokenizer": read_bert,
@@ -85,27 +89,23 @@ WORDPIECE_READERS: dict[str, Callable[[Folder, Settings], tokenizers.Tokenizer]]
 }
 
 
-def _name(settings: Settings, defaults: Mapping[str, str], field: str) -> str:
-    return name_of(getattr(settings, field) or defaults[field])
-
-
 def _byte_level(
-    folder: Folder, settings: Settings, defaults: Mapping[str, str]
+    folder: Folder, settings: TokenizerConfig, defaults: Mapping[str, str]
 ) -> tokenizers.Tokenizer:
     vocabulary = folder.vocabulary("vocab.json")
-    with usable(str(folder.path / "merges.txt")):
-        model = models.BPE(vocabulary, _merges(folder))
+    with file_errors(str(folder.path / "merges.txt")):
+        model = models.BPE(vocabulary, _read_merges(folder))
     backend = tokenizers.Tokenizer(model)
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(
         add_prefix_space=settings.add_prefix_space or False
     )
     backend.decoder = decoders.ByteLevel()
-    add_tokens(backend, wanted_tokens(folder, settings, defaults), folder)
+    add_tokens(backend, collect_added_tokens(folder, settings, defaults), folder)
     return backend
 
 
-def _merges(folder: Folder) -> list[tuple[str, str]]:
-    found = []
+def _read_merges(folder: Folder) -> list[tuple[str, str]]:
+    merges = []
     lines = folder.text("merges.txt").replace("\r\n", "\n").split("\n")
     for number, line in enumerate(lines, 1):
         if not line or line.startswith("#version"):
@@ -116,12 +116,12 @@ def _merges(folder: Folder) -> list[tuple[str, str]]:
                 f"{folder.path / 'merges.txt'}, line {number}: a merge is two tokens with one "
                 f"space between them, not {line[:60]!r}"
             )
-        found.append((left, right))
-    return found
+        merges.append((left, right))
+    return merges
 
 
-def _lines(folder: Folder) -> dict[str, int]:
-    """The tokens of vocab.txt, one a line, and their ids."""
+def _read_vocab_txt(folder: Folder) -> dict[str, int]:
+    """Return the ids of tokens from vocab.txt, which has one token per line."""
     lines = folder.text("vocab.txt").replace("\r\n", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -129,7 +129,7 @@ def _lines(folder: Folder) -> dict[str, int]:
     for token_id, line in enumerate(lines):
         if vocabulary.setdefault(line, token_id) != token_id:
             raise TokenizerError(
-                f"{folder.path / 'vocab.txt'}, line {token_id + 1}: the token {line[:60]!r} stands "
+                f"{folder.path / 'vocab.txt'}, line {token_id + 1}: the token {line[:60]!r} is "
                 f"in line {vocabulary[line] + 1} already"
             )
     return vocabulary

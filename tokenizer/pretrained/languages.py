@@ -1,4 +1,4 @@
-"""The languages of the multilingual families, in the order of their ids."""
+"""Languages of the multilingual families, in the order of their ids."""
 
 
 def _codes(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Reading SentencePiece's protobuf files, as hostile input.
+"""A reader of SentencePiece's protobuf files as untrusted input.
 
 message ModelProto { repeated Piece pieces = 1; TrainerSpec trainer_spec = 2;
                      NormalizerSpec normalizer_spec = 3; NormalizerSpec denormalizer_spec = 5; }
@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from ..errors import TokenizerError
 
-_PIECE_FIELDS, _LONGEST_PIECE = 16, 1 << 12  # of the 3 and the dozen characters in use
+_MAX_PIECE_FIELDS, _MAX_PIECE_CHARACTERS = 16, 1 << 12  # in use are 3, and a dozen characters
 MAX_FIELDS = 1 << 20  # of one message; the largest vocabulary in use, XLM-V's, has 901,629 pieces
 
 
 class PieceType(IntEnum):
-    """What a piece is for."""
+    """The type of a piece."""
 
     NORMAL = 1
     UNKNOWN = 2
@@ -29,7 +29,7 @@ class PieceType(IntEnum):
 
 
 class Algorithm(IntEnum):
-    """How a text is cut."""
+    """The algorithm that splits texts into pieces."""
 
     UNIGRAM = 1
     BPE = 2
@@ -47,7 +47,7 @@ class SentencePiece(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class SentencePieceModel:
-    """What a model's file says that bears on how texts are cut."""
+    """The contents of a model file that affect the splitting of texts."""
 
     pieces: tuple[SentencePiece, ...]
     algorithm: Algorithm = Algorithm.UNIGRAM
@@ -57,24 +57,19 @@ class SentencePieceModel:
     remove_extra_whitespaces: bool = True
     escape_whitespaces: bool = True
 
-    @property
-    def unknown(self) -> int:
-        """The id of the unknown piece."""
-        return next(i for i, piece in enumerate(self.pieces) if piece.kind is PieceType.UNKNOWN)
-
 
 class _DamagedError(Exception):
-    """The bytes are no SentencePiece model; says why."""
+    """Bytes that are no SentencePiece model, and the reason."""
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def _varint(data: memoryview, offset: int) -> tuple[int, int]:
     value = shift = 0
-    while at < len(data) and shift < 70:
-        byte = data[at]
-        at += 1
+    while offset < len(data) and shift < 70:
+        byte = data[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, at
+            return value, offset
         shift += 7
     raise _DamagedError("a number has no end")
 
@@ -82,42 +77,42 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 _FIXED = {1: 8, 5: 4}  # bytes, by wire type
 
 
-def _fields(data: memoryview, most: int) -> Iterator[tuple[int, Any]]:
-    """(field number, value) of a message: an int, or a memoryview of the bytes."""
-    at = count = 0
-    while at < len(data):
-        key, at = _varint(data, at)
+def _fields(data: memoryview, limit: int) -> Iterator[tuple[int, Any]]:
+    """Yield (field number, value) of a message; a value is an int or a memoryview of bytes."""
+    offset = count = 0
+    while offset < len(data):
+        key, offset = _varint(data, offset)
         wire = key & 7
         count += 1
         if key < 8:
             raise _DamagedError("a field has no number")
-        if count > most:
+        if count > limit:
             raise _DamagedError("it has too many fields")
         if wire == 0:
-            number, at = _varint(data, at)
+            number, offset = _varint(data, offset)
             yield key >> 3, number
             continue
         if wire == 2:
-            size, at = _varint(data, at)
+            size, offset = _varint(data, offset)
         elif wire in _FIXED:
             size = _FIXED[wire]
         else:
             raise _DamagedError(f"wire type {wire} is not in use")
-        if size > len(data) - at:
+        if size > len(data) - offset:
             raise _DamagedError("it ends too early")
-        yield key >> 3, data[at : at + size]
-        at += size
+        yield key >> 3, data[offset : offset + size]
+        offset += size
 
 
 def _bytes(value: Any) -> memoryview:
     if not isinstance(value, memoryview):
-        raise _DamagedError("a number stands where bytes belong")
+        raise _DamagedError("bytes are expected, not a number")
     return value
 
 
 def _number(value: Any) -> int:
     if not isinstance(value, int):
-        raise _DamagedError("bytes stand where a number belongs")
+        raise _DamagedError("a number is expected, not bytes")
     return value
 
 
@@ -140,15 +135,15 @@ def _flag(value: Any) -> bool:
 
 
 def _message(
-    value: Any, readers: dict[int, tuple[str, Callable[[Any], Any]]], most: int = MAX_FIELDS
+    value: Any, readers: dict[int, tuple[str, Callable[[Any], Any]]], limit: int = MAX_FIELDS
 ) -> dict[str, Any]:
-    """The fields of a message that have a reader; the last one counts, as in every protobuf."""
-    found = {}
-    for number, raw in _fields(_bytes(value), most):
+    """Return a message's fields that have a reader; the last of a repeated one, as in protobuf."""
+    values = {}
+    for number, raw in _fields(_bytes(value), limit):
         if number in readers:
             name, read = readers[number]
-            found[name] = read(raw)
-    return found
+            values[name] = read(raw)
+    return values
 
 
 _PIECE: dict[int, tuple[str, Callable[[Any], Any]]] = {
@@ -175,13 +170,13 @@ def _parse(data: bytes) -> SentencePieceModel:
     seen: set[int] = set()
     for number, value in _fields(memoryview(data), MAX_FIELDS):
         if number == 1:
-            found = {"text": "", **_message(value, _PIECE, _PIECE_FIELDS)}
-            if not 0 < len(found["text"]) <= _LONGEST_PIECE:
+            fields = {"text": "", **_message(value, _PIECE, _MAX_PIECE_FIELDS)}
+            if not 0 < len(fields["text"]) <= _MAX_PIECE_CHARACTERS:
                 raise _DamagedError("a piece is empty or too long")
-            pieces.append(SentencePiece(**found))
+            pieces.append(SentencePiece(**fields))
             continue
         if number in seen:
-            raise _DamagedError(f"its field {number} stands twice")
+            raise _DamagedError(f"its field {number} is repeated")
         seen.add(number)
         if number in {2, 3}:
             spec |= _message(value, _TRAINER if number == 2 else _NORMALIZER)
@@ -193,11 +188,11 @@ def _parse(data: bytes) -> SentencePieceModel:
 
 
 def read_sentencepiece(data: bytes, *, name: str) -> SentencePieceModel:
-    """The contents of a SentencePiece model; `name` is for messages. Raises TokenizerError."""
+    """Return the model of a SentencePiece file; `name` is for messages. Raises TokenizerError."""
     try:
         model = _parse(data)
         if len({piece.text for piece in model.pieces}) < len(model.pieces):
-            raise _DamagedError("a piece stands twice")
+            raise _DamagedError("a piece is repeated")
         if sum(piece.kind is PieceType.UNKNOWN for piece in model.pieces) != 1:
             raise _DamagedError("there must be one unknown piece")
     except (

@@ -1,24 +1,24 @@
 """Words before whose full stop a sentence does not end, in European languages, as data.
 
-A sentence that is not cut costs little; one that is cut at `Dr.` is translated twice, and badly.
-So what is a word in one language and an abbreviation in another is left out where the word often
-stands last.
+A missed sentence end costs little; a sentence cut at `Dr.` is translated twice, and badly. So a
+word that is an abbreviation in one language and an ordinary word in another is left out if it often
+ends a sentence.
 """
 
-# A name follows these, where they have a capital letter.
+# Before a name, if capitalized.
 _TITLES = """
     dr drs prof mr mrs ms mx messrs rev hon gen col maj capt cpt lt sgt sen rep gov pres supt st ste
     ft mt hr fr frl dipl ing mag jr-ing mme mlle mgr sr sra srta dra ud uds sig sigg dott avv geom
     egr spett exmo exma eng dhr mevr mej ir pfc cmdr adm insp det
 """
-# Something follows these: an example, what they introduce or stand for.
+# Before something else: an example, or what they introduce or abbreviate.
 _LEADING = """
     dr prof vs cf viz approx incl excl resp bzw bspw sog evtl vgl inkl exkl zzgl abzgl geb gest
     gegr betr allg ungef einschl ausschl hrsg verf übers phil éd trad pág págs núm núms dña avda
     bijv bv blz np tzn tj ul św inż dot godz tzv např resp bl.a t.ex f.eks fx pga mht inkl г-н г-жа
     ул им акад проф тов рис табл напр стр см ср кв тел πχ κ κα δρ
 """
-# A number follows these: `No. 5`, but `No. I did not.`
+# Before a number: `No. 5`, but `No. I did not.`
 _BEFORE_NUMBERS = """
     no nos nr nrn num p pp s ss f ff v vv fig figs abb tab tabl bd bde vol vols ch chap chs kap cap
     sec sect § §§ abs art arts par para pt pts ver ed eq eqs gl lfd jg tel fax op ex bsp nº n° pág
@@ -26,14 +26,14 @@ _BEFORE_NUMBERS = """
     jan feb febr mar mär apr jun jul aug sep sept oct okt nov dec dez janv févr avr juil déc
     абз п пп ст гл т тт
 """
-# A sentence may end with these, or go on with a name.
-_EITHER = """
+# At the end of a sentence, or before a name.
+_SOMETIMES_FINAL = """
     inc ltd co corp bros jr sr esq plc llc gmbh ag ee uu г гг в вв руб коп тыс млн млрд
 """
-# Of letters with full stops between them: those that often stand last.
-_LAST = "т.д т.п т.е.д u.s.w u.a.m u.ä o.ä m.m i.t.d"
+# Letters with full stops between them: those that often end a sentence.
+_OFTEN_FINAL = "т.д т.п т.е.д u.s.w u.a.m u.ä o.ä m.m i.t.d"
 
-# What begins a sentence far more often than a name.
+# Words that begin a sentence far more often than a name.
 _STARTERS = """
     the a an this that these those he she it we they you i his her its our their there here in on at
     but and or so if when while after before as for from by with to what who why how where which
@@ -52,8 +52,8 @@ _STARTERS = """
     on ona ono oni to ten ta ale nie jest gdy
     он она оно они мы вы я ты это этот эта но и в на с по из за для как когда если что после потом
 """
-# What an ordinal number stands before: `3. Mai`, `19. Jahrhundert`.
-_ORDERED = """
+# Words that follow an ordinal number: `3. Mai`, `19. Jahrhundert`.
+_AFTER_ORDINALS = """
     januar jänner februar feber märz april mai juni juli august september oktober november dezember
     jahrhundert jahrhunderts jahrhunderte jh jhd auflage kapitel weltkrieg weltkriegs platz mal
     geburtstag jahrestag stock stunde klasse liga tag
@@ -62,7 +62,7 @@ _ORDERED = """
 TITLES = frozenset(_TITLES.split())
 LEADING = frozenset(_LEADING.split())
 BEFORE_NUMBERS = frozenset(_BEFORE_NUMBERS.split())
-EITHER = frozenset(_EITHER.split())
-LAST = frozenset(_LAST.split())
+SOMETIMES_FINAL = frozenset(_SOMETIMES_FINAL.split())
+OFTEN_FINAL = frozenset(_OFTEN_FINAL.split())
 STARTERS = frozenset(_STARTERS.split())
-ORDERED = frozenset(_ORDERED.split())
+AFTER_ORDINALS = frozenset(_AFTER_ORDINALS.split())

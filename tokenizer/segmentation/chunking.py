@@ -1,4 +1,4 @@
-"""A text in parts that are small enough for a model, cut where it hurts least."""
+"""Splitting of a text into parts that fit a model, at the least harmful positions."""
 
 import re
 import unicodedata
@@ -6,32 +6,32 @@ from collections.abc import Callable, Iterator
 
 from ..errors import TokenizerOptionError
 
-Size = Callable[[str], int]  # of a text, say in tokens: a longer text's is rarely smaller
+Size = Callable[[str], int]  # of a text, say in tokens; it rarely shrinks with more text
 
-# A clause's end: not in `12:30`, `3,14` or `http://`.
+# The end of a clause: not in `12:30`, `3,14` or `http://`.
 _CLAUSE = re.compile(r"[;:,](?=\s)|[；：，、،؛]")
-_BLANK = re.compile(r"\s+")
-_NEAR = 16  # a cut may be this part of a text short of the farthest possible: fewer texts are sized
+_WHITESPACE = re.compile(r"\s+")
+_PRECISION = 16  # an end may be 1/16 of a part short of the farthest: fewer texts are sized
 
 
-def split_to_fit(text: str, size: Size, most: int) -> Iterator[tuple[str, str]]:
-    """A text's parts, each of a size of at most `most`, and the whitespace that follows each.
+def split_to_fit(text: str, size: Size, limit: int) -> Iterator[tuple[str, str]]:
+    """Yield a text's parts, each with a size of at most `limit`, and the whitespace after each.
 
-    Each is found by sizing texts of its own length, so the work grows with the text's length.
-    Raises TokenizerOptionError where a single character is too large.
+    Only texts of about the length of a part are sized, so the work is proportional to the text's
+    length. Raises TokenizerOptionError if a single character is too large.
     """
     begin = 0
     while True:
-        reach = _reach(text, begin, size, most)
-        if reach == len(text):
+        end = _farthest_end(text, begin, size, limit)
+        if end == len(text):
             yield text[begin:], ""
             return
-        stop = _cut(text, begin, reach)
-        while size(text[begin:stop]) > most:  # a text's beginning may be larger than the text
-            reach = stop - 1
-            stop = _cut(text, begin, reach)
-        blank = None if text[begin:stop].isspace() else _BLANK.match(text, stop)
-        following = blank.end() if blank else stop
+        stop = _cut_index(text, begin, end)
+        while size(text[begin:stop]) > limit:  # a prefix may have more tokens than the text
+            end = stop - 1
+            stop = _cut_index(text, begin, end)
+        whitespace = None if text[begin:stop].isspace() else _WHITESPACE.match(text, stop)
+        following = whitespace.end() if whitespace else stop
         if following == len(text):
             yield text[begin:stop], text[stop:]
             return
@@ -39,58 +39,62 @@ def split_to_fit(text: str, size: Size, most: int) -> Iterator[tuple[str, str]]:
         begin = following
 
 
-def _reach(text: str, begin: int, size: Size, most: int) -> int:
-    """How far a text from `begin` may reach, or nearly."""
-    fits, step, left = 0, max(1, 4 * most), len(text) - begin
+def _farthest_end(text: str, begin: int, size: Size, limit: int) -> int:
+    """Return the farthest end, or nearly, of a part that begins at `begin`."""
+    fits, length, left = 0, max(1, 4 * limit), len(text) - begin
     while True:
-        step = min(step, left)
-        if size(text[begin : begin + step]) > most:
+        length = min(length, left)
+        if size(text[begin : begin + length]) > limit:
             break
-        fits = step
+        fits = length
         if fits == left:
             return len(text)
-        step *= 2
-    while step - fits > max(1, fits // _NEAR):
-        middle = (fits + step) // 2
-        if size(text[begin : begin + middle]) > most:
-            step = middle
+        length *= 2
+    while length - fits > max(1, fits // _PRECISION):
+        middle = (fits + length) // 2
+        if size(text[begin : begin + middle]) > limit:
+            length = middle
         else:
             fits = middle
     if not fits:
         raise TokenizerOptionError(
-            f"the character {text[begin]!r} alone is larger than {most}, the most that a part may "
-            "be; allow more"
+            f"the character {text[begin]!r} alone has a size above {limit}, the limit of a part; "
+            "raise the limit"
         )
     return begin + fits
 
 
-def _cut(text: str, begin: int, reach: int) -> int:
-    """Where to cut a text, no farther than `reach`: after a clause, before a space, or between
-    characters as readers know them."""
+def _cut_index(text: str, begin: int, end: int) -> int:
+    """Return the index at which to cut a text, not beyond `end`.
+
+    It is after a clause, else before whitespace, else between characters as readers see them.
+    """
     stop = begin
-    for match in _CLAUSE.finditer(text, begin, min(reach + 1, len(text))):
-        if match.end() <= reach:
+    for match in _CLAUSE.finditer(text, begin, min(end + 1, len(text))):
+        if match.end() <= end:
             stop = match.end()
     if stop > begin:
         return stop
-    for match in _BLANK.finditer(text, begin, min(reach + 1, len(text))):
+    for match in _WHITESPACE.finditer(text, begin, min(end + 1, len(text))):
         if match.start() > begin:
             stop = match.start()
     if stop > begin:
         return stop
-    stop = reach
-    while stop > begin and _joined(text, begin, stop):
+    stop = end
+    while stop > begin and _is_inside_character(text, begin, stop):
         stop -= 1
-    return stop if stop > begin else max(reach, begin + 1)
+    return stop if stop > begin else max(end, begin + 1)
 
 
-def _joined(text: str, begin: int, place: int) -> bool:
-    """Whether the characters on both sides of a place are one to a reader: letters and their
-    accents, emoji and their colours, flags, the parts of Korean syllables (Unicode annex 29, in
-    short)."""
-    if place >= len(text):
+def _is_inside_character(text: str, begin: int, index: int) -> bool:
+    """Return True if the characters on both sides of an index are one to a reader.
+
+    Such are letters with accents, emoji with skin tones, flags and the parts of Korean syllables
+    (Unicode annex 29, in short).
+    """
+    if index >= len(text):
         return False
-    before, after = text[place - 1], text[place]
+    before, after = text[index - 1], text[index]
     if unicodedata.category(after)[0] == "M" or "\u200d" in (before, after):
         return True
     if "\U0001f3fb" <= after <= "\U0001f3ff" or (before, after) == ("\r", "\n"):
@@ -99,10 +103,10 @@ def _joined(text: str, begin: int, place: int) -> bool:
         return "\u1100" <= before <= "\u11ff" or "가" <= before <= "힣"
     if not (_is_flag(before) and _is_flag(after)):
         return False
-    first = place
+    first = index
     while first > begin and _is_flag(text[first - 1]):
         first -= 1
-    return (place - first) % 2 == 1
+    return (index - first) % 2 == 1
 
 
 def _is_flag(character: str) -> bool:

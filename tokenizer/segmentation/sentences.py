@@ -1,69 +1,80 @@
-"""Running text as sentences, and back: where sentences end, by rules that need no model.
+"""Splitting of running text into sentences, by rules that need no model.
 
-Translation models learnt from sentences. What is cut here is joined again without loss: every
-character is in a piece's text or in the whitespace after it.
+Translation models are trained on sentences. Segments can be joined again without loss: every
+character is in a segment's text or in the whitespace after it.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .abbreviations import BEFORE_NUMBERS, EITHER, LAST, LEADING, ORDERED, STARTERS, TITLES
+from .abbreviations import (
+    AFTER_ORDINALS,
+    BEFORE_NUMBERS,
+    LEADING,
+    OFTEN_FINAL,
+    SOMETIMES_FINAL,
+    STARTERS,
+    TITLES,
+)
 from .chunking import split_to_fit
 
 
 class Segment(NamedTuple):
-    """A sentence, or a part of one, and the whitespace that follows."""
+    """A sentence, or a part of one, and the whitespace after it."""
 
-    text: str  # never empty; the first piece's begins with the whitespace that the text does
+    text: str  # never empty; the first includes whitespace at the beginning of the text
     after: str
 
 
-_ALONE = "。！？｡।॥።፧။។"  # that end a sentence whatever follows
-_SPACED = "؟۔։"  # where whitespace follows
-_MARKS = ".!?…‥‼⁇⁈⁉．" + _ALONE + _SPACED
+_ALWAYS_FINAL = "。！？｡।॥።፧။។"  # end a sentence whatever follows
+_FINAL_BEFORE_SPACE = "؟۔։"  # end a sentence before whitespace
+_MARKS = ".!?…‥‼⁇⁈⁉．" + _ALWAYS_FINAL + _FINAL_BEFORE_SPACE
 _CLOSERS = "'\"”’»›)]}」』）】〉》〕＂＇"
 _OPENERS = "'\"“”„‚‘’«‹»›([{¿¡「『（【〈《*_•–—―-"
-_PARTICLES = "とのがはをにでもっ、，"  # that go on after a quotation
-# Marks (Greek's question mark among them) and what closes with them: also what opens in other
-# languages, and French guillemets after a space. Or an empty line.
+_PARTICLES = "とのがはをにでもっ、，"  # continue a sentence after a quotation
+# Marks (with the Greek question mark) and closing quotes, among them those that open in other
+# languages, and French guillemets after a space; or an empty line.
 _END = re.compile(
     rf"(?P<marks>[{re.escape(_MARKS)}]+|(?<=[\u0370-\u03ff\u1f00-\u1fff])[;\u037e])"
     rf"(?P<closers>(?:[{re.escape(_CLOSERS)}]|[“«](?=\s|\Z))*(?:[ \u00a0\u202f]»(?=\s|\Z))?)"
     r"(?P<after>\s*)"
     r"|\n[^\S\n]*\n\s*"
 )
-_WIDE = "\u2e80"  # from here on: Chinese, Japanese and Korean
-_LOOK = 40  # characters that are looked at before and after a mark
+_WIDE = "\u2e80"  # the first of Chinese, Japanese and Korean characters
+_CONTEXT_CHARACTERS = 40  # considered before and after a mark
 _TOKEN = re.compile(rf"[^\s/{re.escape(_OPENERS.replace('-', ''))}]+\Z")
 _LETTERS = re.compile(r"(?<!\w)(?:[^\W\d_]\.[ \u00a0\u202f]?)*[^\W\d_]\Z")  # z. B, U.S, J. R. R, p
-_NUMBER = re.compile(r"[0-9]{1,2}|[IVXLC]{2,}")  # that may be an ordinal one
+_NUMBER = re.compile(r"[0-9]{1,2}|[IVXLC]{2,}")  # possibly an ordinal number
 _CITED = re.compile(r"(\S{1,8})\.[ \u00a0\u202f]?[0-9]{1,2}\Z")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def split_sentences(text: str, *, longest: int | None = None) -> list[Segment]:
-    """The sentences of a text; none are longer than `longest` characters.
+def split_sentences(text: str, *, max_characters: int | None = None) -> list[Segment]:
+    """Split a text into sentences of at most `max_characters` characters.
 
-    Joined with what is after each, they are the text. A text of whitespace alone is one piece.
+    Their texts and the whitespace after each, joined, are the text. A text of whitespace alone is
+    one segment.
     """
-    pieces = list(_sentences(text))
-    return pieces if longest is None else merge_to_fit(pieces, len, longest)
+    segments = list(_sentences(text))
+    return segments if max_characters is None else split_segments(segments, len, max_characters)
 
 
-def merge_to_fit(pieces: Iterable[Segment], size: Callable[[str], int], most: int) -> list[Segment]:
-    """Cut what is too long for a model: at semicolons, colons and commas, else at spaces, else
-    between characters, so that no piece's `size` is above `most`.
+def split_segments(
+    segments: Iterable[Segment], size: Callable[[str], int], limit: int
+) -> list[Segment]:
+    """Split segments whose `size` is above `limit`, so that none is.
 
-    Raises ConfigError where a single character's is.
+    They are split at semicolons, colons and commas, else at spaces, else between characters.
+    Raises TokenizerOptionError if a single character is too large.
     """
-    return [fitting for piece in pieces for fitting in _fit(piece, size, most)]
+    return [part for segment in segments for part in _split_segment(segment, size, limit)]
 
 
-def _fit(piece: Segment, size: Callable[[str], int], most: int) -> Iterator[Segment]:
-    *first, last = split_to_fit(piece.text, size, most)
+def _split_segment(segment: Segment, size: Callable[[str], int], limit: int) -> Iterator[Segment]:
+    *first, last = split_to_fit(segment.text, size, limit)
     yield from (Segment(*part) for part in first)
-    yield Segment(last[0], last[1] + piece.after)
+    yield Segment(last[0], last[1] + segment.after)
 
 
 def _sentences(text: str) -> Iterator[Segment]:
@@ -74,7 +85,7 @@ def _sentences(text: str) -> Iterator[Segment]:
             if stop == start:
                 continue
         elif match["after"].count("\n") > 1 or (
-            match.end() < len(text) and _ends(text, start, match)
+            match.end() < len(text) and _is_sentence_end(text, start, match)
         ):
             stop = match.start("after")
         else:
@@ -82,70 +93,71 @@ def _sentences(text: str) -> Iterator[Segment]:
         yield Segment(text[start:stop], text[stop : match.end()])
         start = match.end()
     rest = text[start:]
-    said = rest.rstrip() or rest
+    trimmed = rest.rstrip() or rest
     if rest:
-        yield Segment(said, rest[len(said) :])
+        yield Segment(trimmed, rest[len(trimmed) :])
 
 
-def _ends(text: str, start: int, match: re.Match[str]) -> bool:
-    """Whether a sentence that began at `start` ends with these marks; more text follows."""
+def _is_sentence_end(text: str, start: int, match: re.Match[str]) -> bool:
+    """Return True if a sentence that began at `start` ends with these marks; more text follows."""
     marks, closers, after = match["marks"], match["closers"], match["after"]
-    before = text[max(start, match.start() - _LOOK) : match.start()]
-    follows = text[match.end() : match.end() + _LOOK]
-    inside = follows.lstrip(_OPENERS)
-    if any(mark in _ALONE for mark in marks):
-        return not (closers and follows[0] in _PARTICLES)
-    wide = before[-1:] >= _WIDE and inside[:1] >= _WIDE
+    before = text[max(start, match.start() - _CONTEXT_CHARACTERS) : match.start()]
+    following = text[match.end() : match.end() + _CONTEXT_CHARACTERS]
+    unquoted = following.lstrip(_OPENERS)
+    if any(mark in _ALWAYS_FINAL for mark in marks):
+        return not (closers and following[0] in _PARTICLES)
+    wide = before[-1:] >= _WIDE and unquoted[:1] >= _WIDE
     if not after:
         return wide and marks[-1] in "!?"
-    if follows[0] in _MARKS or (follows[0] in _CLOSERS and follows[0] not in _OPENERS):
+    if following[0] in _MARKS or (following[0] in _CLOSERS and following[0] not in _OPENERS):
         return False
-    if wide or any(mark in _SPACED for mark in marks):
+    if wide or any(mark in _FINAL_BEFORE_SPACE for mark in marks):
         return True
-    if marks == "." and _goes_on(before, inside, whole=match.start() - start):
+    if marks == "." and _is_inner_full_stop(before, unquoted, length=match.start() - start):
         return False
     dangling = marks[-1] in ".…" and before[-1:].isspace()  # he said ... John?
-    return not inside[:1].islower() and (not dangling or _begins(inside))
+    return not unquoted[:1].islower() and (not dangling or _starts_like_sentence(unquoted))
 
 
-def _begins(inside: str) -> bool:
-    """Whether a text begins with a word that sentences begin with."""
-    word = _WORD.match(inside)
+def _starts_like_sentence(text: str) -> bool:
+    """Return True if a text begins with a word that typically begins sentences."""
+    word = _WORD.match(text)
     return word is not None and word[0].lower() in STARTERS
 
 
-def _goes_on(before: str, inside: str, *, whole: int) -> bool:
-    """Whether the full stop between two texts is that of an abbreviation or a number in a sentence.
+def _is_inner_full_stop(before: str, following: str, *, length: int) -> bool:
+    """Return True for the full stop of an abbreviation or a number inside a sentence.
 
-    `whole` is how many characters the sentence has before it.
+    `before` and `following` are the texts around it, `length` is the number of characters that the
+    sentence has before it.
     """
-    found = _TOKEN.search(before)
-    token = found[0] if found else ""
+    token_match = _TOKEN.search(before)
+    token = token_match[0] if token_match else ""
     letters = _LETTERS.search(before)
     dotted = re.sub(r"\s", "", letters[0]) if letters else ""
-    if _leads(token, dotted, inside):
+    if _needs_continuation(token, dotted, following):
         return True
-    if token.isdigit() and whole <= len(token) + 1 <= 4:  # an item of a list
+    if token.isdigit() and length <= len(token) + 1 <= 4:  # an item of a list
         return True
-    unsure = token.lower() in EITHER or bool(dotted and dotted.lower() not in LAST)
-    return (unsure or _is_ordinal(before, token)) and not _begins(inside)
+    unsure = token.lower() in SOMETIMES_FINAL or bool(dotted and dotted.lower() not in OFTEN_FINAL)
+    return (unsure or _is_ordinal(before, token)) and not _starts_like_sentence(following)
 
 
-def _leads(token: str, dotted: str, inside: str) -> bool:
-    """Whether an abbreviation is one that more must follow."""
-    word, following = token.lower(), _WORD.match(inside)
+def _needs_continuation(token: str, dotted: str, following: str) -> bool:
+    """Return True for an abbreviation or ordinal number that cannot end a sentence here."""
+    word, next_word = token.lower(), _WORD.match(following)
     if _NUMBER.fullmatch(token):
-        return following is not None and following[0].lower() in ORDERED
+        return next_word is not None and next_word[0].lower() in AFTER_ORDINALS
     return (
         word in LEADING
         or (word in TITLES and token[0].isupper())
-        or (word in BEFORE_NUMBERS and inside[:1].isdigit())
-        or (len(dotted) > 1 and dotted[0].islower() and dotted.lower() not in LAST)
+        or (word in BEFORE_NUMBERS and following[:1].isdigit())
+        or (len(dotted) > 1 and dotted[0].islower() and dotted.lower() not in OFTEN_FINAL)
     )
 
 
 def _is_ordinal(before: str, token: str) -> bool:
-    """Whether a number may be read as first, second and so on: not in `p. 6`."""
+    """Return True if a number may be an ordinal: not in `p. 6`."""
     if not _NUMBER.fullmatch(token):
         return False
     cited = _CITED.search(before)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from checkpoints import CheckpointError, read_json, refuse_links_out
+from checkpoints import CheckpointError, read_json, refuse_external_links
 from tokenizer import Tokenizer
 
 from ..errors import ConfigError
@@ -88,12 +88,12 @@ def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | Non
 
 def chat_template_text(folder: Path) -> str | None:
     """Return the text of a folder's chat template, unchecked. Raises CheckpointError."""
-    refuse_links_out(folder, [*CHAT_FILES, _CONFIG, _NAMES_MAP])
+    refuse_external_links(folder, [*CHAT_FILES, _CONFIG, _NAMES_MAP])
     path = folder / CHAT_TEMPLATE
-    if _is_there(path):
+    if _exists(path):
         return _read_text(path)
     for name in (_CONFIG, CHAT_FILES[1]):
-        value = read_json(folder / name).get("chat_template") if _is_there(folder / name) else None
+        value = read_json(folder / name).get("chat_template") if _exists(folder / name) else None
         if value is not None:
             return _default(value, folder / name)
     return None
@@ -104,7 +104,7 @@ def write_chat_template(folder: Path, text: str) -> None:
     (folder / CHAT_TEMPLATE).write_text(text, encoding="utf-8", newline="")
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
 
@@ -133,7 +133,7 @@ def _default(value: Any, path: Path) -> str:
 
 def _names(folder: Path, tokenizer: Tokenizer) -> dict[str, str]:
     """Return special tokens by the names that templates give them."""
-    files = [folder / name for name in (_NAMES_MAP, _CONFIG) if _is_there(folder / name)]
+    files = [folder / name for name in (_NAMES_MAP, _CONFIG) if _exists(folder / name)]
     tokens: dict[str, Any] = {}
     for path in files:
         tokens.update(read_json(path))

@@ -23,11 +23,11 @@ from ..chat.template import CHAT_FILES, chat_template_text, write_chat_template
 from ..config import TransformerConfig, config_to_fields
 from ..errors import ConfigError, UnknownNameError
 from ..families import (
-    CONVERTERS,
+    FAMILIES,
     MODEL_TYPE,
     ConfigReader,
     UnmappedError,
-    sines_first,
+    permute_to_halved_sinusoids,
 )
 from ..loading.generation_config import GENERATION
 from ..loading.load import TOKENIZER, LoadedModel, attach_tokenizers, build_model
@@ -38,7 +38,7 @@ from .save import CARD, generation_settings, model_card, save_model
 
 PUBLISHED = "huggingface"  # whichever family can express the network
 CTRANSLATE2 = "ctranslate2"
-TARGETS = (PUBLISHED, CTRANSLATE2, *CONVERTERS)
+TARGETS = (PUBLISHED, CTRANSLATE2, *FAMILIES)
 TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
 
 # What matters to training alone, and what to networks of one kind alone.
@@ -51,7 +51,7 @@ _ONLY_WITH = (
 )
 
 
-class Expressed(NamedTuple):
+class PublishedModel(NamedTuple):
     """A network as one of a published family."""
 
     model_type: str
@@ -68,10 +68,10 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
         raise UnknownNameError(f"no format is called {to!r}; {suggest(to, TARGETS)}")
     folder = find_model(path)
     verify_checksums(folder)
-    described = inspect_folder(folder)
-    loaded = attach_tokenizers(described, build_model(described, dtype=stored_dtype(described)))
+    contents = inspect_folder(folder)
+    loaded = attach_tokenizers(contents, build_model(contents, dtype=stored_dtype(contents)))
     if to == MODEL_TYPE:
-        write_folder(out, lambda place: _write_own(place, loaded))
+        write_folder(out, lambda place: _write_native(place, loaded))
         return to
     if to == CTRANSLATE2:
         export_ctranslate2(loaded, out)
@@ -81,17 +81,17 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
     return expressed.model_type
 
 
-def stored_dtype(described: FolderContents) -> torch.dtype:
+def stored_dtype(contents: FolderContents) -> torch.dtype:
     """What a folder's floating-point weights are stored as; the first of them counts."""
-    dtypes = (header.dtype for header in described.weights.values())
+    dtypes = (header.dtype for header in contents.weights.values())
     floating = (dtype for dtype in dtypes if dtype is not None and dtype.is_floating_point)
     return next(floating, torch.float32)
 
 
-def express(loaded: LoadedModel, to: str) -> Expressed:
+def express(loaded: LoadedModel, to: str) -> PublishedModel:
     """A model as one of a family or, for `huggingface`, of the first that has such networks."""
     reasons: dict[str, str] = {}
-    families = [name for name in CONVERTERS if name != MODEL_TYPE] if to == PUBLISHED else [to]
+    families = [name for name in FAMILIES if name != MODEL_TYPE] if to == PUBLISHED else [to]
     for name in families:
         for config, tensors in _equivalents(loaded):
             try:
@@ -108,13 +108,13 @@ def _equivalents(loaded: LoadedModel) -> Iterator[tuple[TransformerConfig, dict[
     config, tensors = loaded.config, dict(loaded.model.state_dict())
     yield config, tensors
     if config.positions == "sinusoidal" and config.d_model % 2 == 0:
-        permuted, permuted_config = sines_first(tensors, config)
+        permuted, permuted_config = permute_to_halved_sinusoids(tensors, config)
         yield permuted_config, permuted
 
 
-def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor]) -> Expressed:
+def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor]) -> PublishedModel:
     """Return the family's options and tensors, which must read back as the same network."""
-    family = CONVERTERS[name]
+    family = FAMILIES[name]
     options = family.write(config)
     try:
         stored = dict(family.store(tensors, config))
@@ -127,7 +127,7 @@ def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor])
     for field, value in was.items():
         if value != would_be[field]:
             raise ConfigError(f"{field} would be {would_be[field]!r}, and is {value!r}")
-    return Expressed(name, options, stored)
+    return PublishedModel(name, options, stored)
 
 
 def _network(config: TransformerConfig) -> dict[str, Any]:
@@ -136,56 +136,56 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     fields["kv_heads"], fields["d_head"] = config.key_value_heads, config.head_width
     fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale
     fields["source_vocab_size"] = config.source_vocabulary
-    idle = set(_TRAINING.split())
+    irrelevant = set(_TRAINING.split())
     for field, kinds, others in _ONLY_WITH:
-        idle.update(() if fields[field] in kinds else others)
-    return {name: value for name, value in fields.items() if name not in idle}
+        irrelevant.update(() if fields[field] in kinds else others)
+    return {name: value for name, value in fields.items() if name not in irrelevant}
 
 
-def _write_own(place: Path, loaded: LoadedModel) -> None:
+def _write_native(folder: Path, loaded: LoadedModel) -> None:
     card = {"converted from": loaded.folder.name}
     weights = loaded.model.state_dict()
     save_model(
-        place, loaded.config, weights, loaded.tokenizer, card=card, generation=loaded.generation
+        folder, loaded.config, weights, loaded.tokenizer, card=card, generation=loaded.generation
     )
     if (loaded.folder / TOKENIZER).is_file():
-        _copy_tokenizer(loaded.folder, place)
+        _copy_tokenizer(loaded.folder, folder)
         return
     if loaded.target_tokenizer is not loaded.tokenizer:
-        (place / TARGET_TOKENIZER).write_text(loaded.target_tokenizer.to_json(), encoding="utf-8")
+        (folder / TARGET_TOKENIZER).write_text(loaded.target_tokenizer.to_json(), encoding="utf-8")
     template = chat_template_text(loaded.folder)
     if template is not None:
-        write_chat_template(place, template)
+        write_chat_template(folder, template)
 
 
-def _write_published(place: Path, loaded: LoadedModel, expressed: Expressed) -> None:
+def _write_published(folder: Path, loaded: LoadedModel, expressed: PublishedModel) -> None:
     settings = generation_settings(loaded.generation)
     if loaded.config.shape == "encoder-decoder" and loaded.decoder_start_id is not None:
         settings["decoder_start_token_id"] = loaded.decoder_start_id
     config = {
         "model_type": expressed.model_type,
-        "architectures": [CONVERTERS[expressed.model_type].architecture],
+        "architectures": [FAMILIES[expressed.model_type].architecture],
         "dtype": str(next(iter(expressed.tensors.values())).dtype).removeprefix("torch."),
         **{name: value for name, value in settings.items() if name.endswith("_token_id")},
         **expressed.options,
     }
-    (place / CONFIG).write_text(to_json(config), encoding="utf-8")
-    (place / GENERATION).write_text(to_json(settings), encoding="utf-8")
+    (folder / CONFIG).write_text(to_json(config), encoding="utf-8")
+    (folder / GENERATION).write_text(to_json(settings), encoding="utf-8")
     card = {"converted from": loaded.folder.name}
-    (place / CARD).write_text(model_card(loaded.config, card), encoding="utf-8")
-    save_tensors(place / WEIGHTS, expressed.tensors)
-    _copy_tokenizer(loaded.folder, place)
+    (folder / CARD).write_text(model_card(loaded.config, card), encoding="utf-8")
+    save_tensors(folder / WEIGHTS, expressed.tensors)
+    _copy_tokenizer(loaded.folder, folder)
     if not (loaded.folder / TOKENIZER_CONFIG).is_file():
-        _write_tokenizer(place, loaded)
+        _write_tokenizer(folder, loaded)
 
 
-def _copy_tokenizer(folder: Path, place: Path) -> None:
+def _copy_tokenizer(folder: Path, out: Path) -> None:
     for name in (*TOKENIZER_FILES, *CHAT_FILES):
         if name != CONFIG and (folder / name).is_file():
-            shutil.copyfile(folder / name, place / name)
+            shutil.copyfile(folder / name, out / name)
 
 
-def _write_tokenizer(place: Path, loaded: LoadedModel) -> None:
+def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
     """What transformers needs besides our own tokenizer.json: names of special tokens, and what
     stands around a source text."""
     generation, tokenizer = loaded.generation, loaded.tokenizer
@@ -202,6 +202,6 @@ def _write_tokenizer(place: Path, loaded: LoadedModel) -> None:
         "clean_up_tokenization_spaces": False,
         **names,
     }
-    (place / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
+    (folder / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
     frame = loaded.special_affixes if loaded.config.has_encoder else tokenizer.special_affixes()
-    (place / TOKENIZER).write_text(tokenizer.to_json(frame=frame), encoding="utf-8")
+    (folder / TOKENIZER).write_text(tokenizer.to_json(special_affixes=frame), encoding="utf-8")

@@ -72,7 +72,7 @@ def export_ctranslate2(loaded: LoadedModel, out: Path) -> None:
             layers, config.heads, relative_attention_bias=relative, **shared
         )
         _encoder(spec.encoder, loaded)
-        _sides(spec, loaded)
+        _register_vocabularies(spec, loaded)
     else:
         spec = specs.TransformerDecoderModelSpec.from_config(
             config.decoder_layers, config.heads, **_rotary(config), **_heads(config), **shared
@@ -88,28 +88,28 @@ def export_ctranslate2(loaded: LoadedModel, out: Path) -> None:
 def _check(config: TransformerConfig) -> None:
     """Raise ConfigError for networks that CTranslate2 computes differently, or not at all."""
     require_known_fields(config, KNOWN_FIELDS, refusal=_REFUSAL)
-    two = config.has_encoder and config.has_decoder
-    fine = {
+    has_cross_attention = config.has_encoder and config.has_decoder
+    supported = {
         "shape": config.has_decoder,
-        "positions": config.positions in _positions(two=two),
+        "positions": config.positions in _positions(has_cross_attention=has_cross_attention),
         "attention": config.attention == "full",
         "head": config.head == "linear",
         "token_types": config.token_types == 0,
-        "kv_heads": not two or config.key_value_heads == config.heads,
+        "kv_heads": not has_cross_attention or config.key_value_heads == config.heads,
         "rotary_scaling": config.rotary_scaling is None,
         "feedforward": config.feedforward in _ACTIVATIONS,
         "norm": config.norm in {"layernorm", "rmsnorm"},
         "norm_placement": config.norm_placement in {"pre", "post"},
         "final_norm": config.norm_placement == "pre" or not config.final_norm,
     }
-    for name, supported in fine.items():
-        if not supported:
+    for name, is_supported in supported.items():
+        if not is_supported:
             raise ConfigError(f"{_REFUSAL}: {name} is {getattr(config, name)!r}")
 
 
-def _positions(*, two: bool) -> set[str]:
+def _positions(*, has_cross_attention: bool) -> set[str]:
     tables = {"learned", "sinusoidal", "sinusoidal-halves", "sinusoidal-tensor2tensor"}
-    return {*tables, "relative" if two else "rotary"}
+    return {*tables, "relative" if has_cross_attention else "rotary"}
 
 
 def _rotary(config: TransformerConfig) -> dict[str, Any]:
@@ -120,10 +120,10 @@ def _rotary(config: TransformerConfig) -> dict[str, Any]:
 
 def _heads(config: TransformerConfig) -> dict[str, Any]:
     grouped = {"num_heads_kv": config.key_value_heads}
-    apart = {"head_dim": config.head_width}
+    explicit = {"head_dim": config.head_width}
     return {
         **(grouped if config.key_value_heads != config.heads else {}),
-        **(apart if config.head_width * config.heads != config.d_model else {}),
+        **(explicit if config.head_width * config.heads != config.d_model else {}),
     }
 
 
@@ -152,9 +152,9 @@ def _stack(spec: Any, stack: Stack, loaded: LoadedModel, *, embedding_norm: int)
     config = loaded.config
     spec.scale_embeddings = math.sqrt(config.d_model) if config.embedding_scale else 1.0
     if config.positions not in {"relative", "rotary"}:
-        places = torch.arange(config.max_positions)[None]
-        nothing = torch.zeros(1, config.max_positions, config.d_model)
-        spec.position_encodings.encodings = stack.positions.embed(nothing, places)[0]
+        positions = torch.arange(config.max_positions)[None]
+        zeros = torch.zeros(1, config.max_positions, config.d_model)
+        spec.position_encodings.encodings = stack.positions.embed(zeros, positions)[0]
     if config.final_norm:
         _norm(spec.layer_norm, stack.norm)
     if config.embedding_norm:
@@ -165,8 +165,8 @@ def _stack(spec: Any, stack: Stack, loaded: LoadedModel, *, embedding_norm: int)
         if config.positions == "relative":
             bias = stack.positions.get_parameter("embedding.weight")
             layer_spec.self_attention.relative_attention_bias = bias
-            farthest = torch.tensor(config.relative_max_distance, dtype=torch.int32)
-            layer_spec.self_attention.relative_attention_max_distance = farthest.numpy()
+            max_distance = torch.tensor(config.relative_max_distance, dtype=torch.int32)
+            layer_spec.self_attention.relative_attention_max_distance = max_distance.numpy()
 
 
 def _layer(spec: Any, layer: Layer, config: TransformerConfig) -> None:
@@ -225,7 +225,7 @@ def _norm(spec: Any, norm: nn.Module) -> None:
         spec.beta = norm.bias
 
 
-def _sides(spec: Any, loaded: LoadedModel) -> None:
+def _register_vocabularies(spec: Any, loaded: LoadedModel) -> None:
     config = loaded.config
     spec.register_source_vocabulary(_names(loaded.tokenizer, config.source_vocabulary))
     spec.register_target_vocabulary(_names(loaded.target_tokenizer, config.vocab_size))
@@ -242,9 +242,9 @@ def _names(tokenizer: Tokenizer, size: int) -> list[str]:
 
 
 def _settings(settings: Any, loaded: LoadedModel) -> None:
-    generation, writer = loaded.generation, loaded.target_tokenizer
+    generation, tokenizer = loaded.generation, loaded.target_tokenizer
     settings.layer_norm_epsilon = loaded.config.norm_eps
-    unknown = writer.role("unknown")
+    unknown = tokenizer.role("unknown")
     names = {
         "bos_token": generation.bos_token_id,
         "eos_token": generation.end_id,
@@ -254,11 +254,11 @@ def _settings(settings: Any, loaded: LoadedModel) -> None:
         names["decoder_start_token"] = loaded.decoder_start_id
     for name, token in names.items():
         if token is not None:
-            setattr(settings, name, writer.token(token))
+            setattr(settings, name, tokenizer.token(token))
 
 
-def _write(place: Path, spec: Any, loaded: LoadedModel) -> None:
-    spec.save(str(place))
-    loaded.tokenizer.save(place / TOKENIZER)
+def _write(folder: Path, spec: Any, loaded: LoadedModel) -> None:
+    spec.save(str(folder))
+    loaded.tokenizer.save(folder / TOKENIZER)
     if loaded.target_tokenizer is not loaded.tokenizer:
-        loaded.target_tokenizer.save(place / "target_tokenizer.json")
+        loaded.target_tokenizer.save(folder / "target_tokenizer.json")

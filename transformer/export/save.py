@@ -19,7 +19,7 @@ from checkpoints import (
 from tokenizer import Tokenizer
 
 from ..config import TransformerConfig
-from ..families import CONVERTERS, MODEL_TYPE
+from ..families import FAMILIES, MODEL_TYPE
 from ..loading.generation_config import GENERATION, GenerationConfig, default_generation_config
 from ..loading.load import TOKENIZER
 from ..loading.model_folder import CONFIG, find_model, read_config
@@ -41,7 +41,7 @@ def save_model(
 
     Without settings of decoding, they are what the tokenizer's special tokens give.
     """
-    own = CONVERTERS[MODEL_TYPE]
+    own = FAMILIES[MODEL_TYPE]
     write = _writer(folder)
     write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config)}))
     write(
@@ -59,8 +59,8 @@ def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None)
     """
     folders: list[Path] = []
     for path in paths:
-        kept = sorted((path / "checkpoints").glob("step-*"))
-        folders += kept[-last:] if kept and last else kept or [find_model(path)]
+        saved = sorted((path / "checkpoints").glob("step-*"))
+        folders += saved[-last:] if saved and last else saved or [find_model(path)]
     for folder in folders:
         verify_checksums(folder)
     config = read_config(folders[0])

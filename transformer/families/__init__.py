@@ -16,11 +16,11 @@ from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
 from .native import MODEL_TYPE, NATIVE
-from .sinusoid_permutation import sines_first
+from .sinusoid_permutation import permute_to_halved_sinusoids
 from .t5 import T5
 
 # By the model_type of config.json.
-CONVERTERS: dict[str, Family] = {
+FAMILIES: dict[str, Family] = {
     MODEL_TYPE: NATIVE,
     "gpt2": GPT2,
     "llama": LLAMA,
@@ -44,19 +44,19 @@ def family_of(fields: Mapping[str, Any], source: str) -> Family:
         raise CheckpointError(
             f"{source} asks for code of its own (auto_map), and no code from a model is ever run"
         )
-    if not isinstance(kind, str) or kind not in CONVERTERS:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise CheckpointError(
-            f"{source}: model_type is {kind!r}; allowed: {', '.join(sorted(CONVERTERS))}"
+            f"{source}: model_type is {kind!r}; allowed: {', '.join(sorted(FAMILIES))}"
         )
-    return CONVERTERS[kind]
+    return FAMILIES[kind]
 
 
 __all__ = [
-    "CONVERTERS",
+    "FAMILIES",
     "MODEL_TYPE",
     "ConfigReader",
     "Family",
     "UnmappedError",
     "family_of",
-    "sines_first",
+    "permute_to_halved_sinusoids",
 ]

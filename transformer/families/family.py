@@ -12,7 +12,7 @@ from checkpoints import CheckpointError, Weights
 
 from ..config import TransformerConfig
 from .config_reader import ConfigReader, TensorNames
-from .name_map import NameMap, Source, part_rows
+from .name_map import NameMap, TensorSource, part_rows
 
 Shapes = Mapping[str, torch.Size]
 
@@ -39,7 +39,7 @@ class Family:
 
         Raises CheckpointError if the file's are not exactly those that the configuration needs.
         """
-        present = {_modern(name): name for name in weights}
+        present = {_current_name(name): name for name in weights}
         sources = self.names(config).sources(shapes, present)
         self._check_names(weights, present, sources)
         for name, source in sources.items():
@@ -61,22 +61,22 @@ class Family:
             yield from zip(source.parts, cuts, strict=True)
 
     def _check_names(
-        self, weights: Weights, present: dict[str, str], sources: dict[str, Source]
+        self, weights: Weights, present: dict[str, str], sources: dict[str, TensorSource]
     ) -> None:
         """Raise CheckpointError for tensors that are missing, unknown, or two instead of one."""
         needed = {part for source in sources.values() for part in source.parts}
         for source in sources.values():
-            for other in source.instead:
-                stored = present.pop(other, None)
+            for alias in source.fallbacks:
+                stored = present.pop(alias, None)
                 if stored is not None:
                     present.setdefault(source.parts[0], stored)
-            others = [name for name in source.aliases if name in present and name not in needed]
-            if others and source.parts[0] not in present:  # stored under another of its names
-                present[source.parts[0]] = present[others[0]]
-            for other in others:
-                if not weights.equal(present[source.parts[0]], present.pop(other)):
+            aliases = [name for name in source.aliases if name in present and name not in needed]
+            if aliases and source.parts[0] not in present:  # stored under another of its names
+                present[source.parts[0]] = present[aliases[0]]
+            for alias in aliases:
+                if not weights.equal(present[source.parts[0]], present.pop(alias)):
                     raise CheckpointError(
-                        f"{weights.folder}: {source.parts[0]} and {other} should be one matrix, "
+                        f"{weights.folder}: {source.parts[0]} and {alias} should be one matrix, "
                         "and differ"
                     )
         missing, unknown = needed - present.keys(), present.keys() - needed
@@ -88,7 +88,7 @@ class Family:
             )
 
 
-def _modern(name: str) -> str:
+def _current_name(name: str) -> str:
     """Return the present name of a norm's tensor: some files still have TensorFlow's."""
     stem, _, end = name.rpartition(".")
     return f"{stem}.{ {'gamma': 'weight', 'beta': 'bias'}.get(end, end) }" if stem else name
@@ -111,11 +111,11 @@ def _join(
 ) -> Tensor:
     """Return one of our tensors: a view of the file if possible, else one copy."""
     stored = [weights[name].shape for name in names]
-    wanted = tuple(_TO_PUBLISHED[form](torch.empty(shape, device="meta")).shape)
-    if _stacked(stored) != wanted:
+    expected = tuple(_TO_PUBLISHED[form](torch.empty(shape, device="meta")).shape)
+    if _stacked(stored) != expected:
         raise CheckpointError(
             f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
-            f"{stored[0]}; wanted is {wanted}{' of all parts' if len(names) > 1 else ''}"
+            f"{stored[0]}; wanted is {expected}{' of all parts' if len(names) > 1 else ''}"
         )
     if len(names) == 1:
         copied = weights[names[0]].dtype != dtype
@@ -129,11 +129,11 @@ def _join(
 
 def _check_rows(weights: Weights, names: list[str], rows: list[int]) -> None:
     """Raise CheckpointError for parts with wrong numbers of rows, even if their sum is right."""
-    for name, wanted in zip(names, rows, strict=True):
-        if weights[name].shape[:1] != (wanted,):
+    for name, expected in zip(names, rows, strict=True):
+        if weights[name].shape[:1] != (expected,):
             raise CheckpointError(
                 f"the weights in {weights.folder} do not fit its config.json: {name} is "
-                f"{weights[name].shape}; wanted are {wanted} rows"
+                f"{weights[name].shape}; wanted are {expected} rows"
             )
 
 

@@ -23,13 +23,13 @@ class UnmappedError(KeyError):
     """A tensor of ours that a family does not have."""
 
 
-class Source(NamedTuple):
+class TensorSource(NamedTuple):
     """The published tensors that one of ours is made of."""
 
     parts: tuple[str, ...]  # published ones, whose rows follow each other
     form: str = ""  # how it is stored: "", "^T" or "^row"
     aliases: tuple[str, ...] = ()  # other names of the same tensor
-    instead: tuple[str, ...] = ()  # used if it is absent, and ignored otherwise
+    fallbacks: tuple[str, ...] = ()  # used if it is absent, and ignored otherwise
 
 
 class NameMap:
@@ -37,14 +37,16 @@ class NameMap:
 
     def __init__(self, text: str, *, prefix: str = "") -> None:
         self.prefix = prefix
-        self.rules: dict[str, Source] = {}
+        self.rules: dict[str, TensorSource] = {}
         for line in filter(None, map(str.strip, text.splitlines())):
             ours, theirs = line.split(" = ")
             for stack in ("encoder", "decoder") if "{s}" in line else ("",):
                 name = ours.strip().replace("{s}", stack)
                 self.rules[name] = _rule(theirs.replace("{s}", stack))
 
-    def sources(self, names: Iterable[str], present: Mapping[str, object]) -> dict[str, Source]:
+    def sources(
+        self, names: Iterable[str], present: Mapping[str, object]
+    ) -> dict[str, TensorSource]:
         """Return the source of each of our tensors, with the prefix if the file has it."""
         prefix = self.prefix_in(present)
         return {name: self._source(name, prefix) for name in names}
@@ -53,7 +55,7 @@ class NameMap:
         """Return the prefix, or an empty text if no tensor has it."""
         return self.prefix if any(name.startswith(self.prefix) for name in present) else ""
 
-    def _source(self, name: str, prefix: str) -> Source:
+    def _source(self, name: str, prefix: str) -> TensorSource:
         number = _NUMBER.search(name)
         end = next(end for end in _ENDS if name.endswith(end))
         general = _NUMBER.sub(".{i}.", name)
@@ -68,17 +70,17 @@ class NameMap:
             return filled + suffix
 
         form = "" if end == ".bias" and suffix else rule.form  # the module's weight has it
-        names = (tuple(map(fill, of)) for of in (rule.parts, rule.aliases, rule.instead))
+        names = (tuple(map(fill, of)) for of in (rule.parts, rule.aliases, rule.fallbacks))
         parts, aliases, instead = names
-        return Source(parts, form, aliases, instead)
+        return TensorSource(parts, form, aliases, instead)
 
 
-def _rule(text: str) -> Source:
+def _rule(text: str) -> TensorSource:
     text, *instead = (part.strip() for part in text.split(" or "))
     main, *aliases = (part.strip() for part in text.split("|"))
     main, *form = main.split(" ^")
     names = tuple(name for alias in aliases for name in _expand(alias))
-    return Source(_expand(main), f"^{form[0]}" if form else "", names, tuple(instead))
+    return TensorSource(_expand(main), f"^{form[0]}" if form else "", names, tuple(instead))
 
 
 def _expand(template: str) -> tuple[str, ...]:

@@ -6,18 +6,20 @@ from typing import Any
 from ..config import TransformerConfig, config_from_fields, config_to_fields
 from .config_reader import ConfigReader, TensorNames
 from .family import Family
-from .name_map import NameMap, Source
+from .name_map import NameMap, TensorSource
 
 MODEL_TYPE, FORMAT_VERSION = "transduce", 1
 
 
-class _Identity(NameMap):
+class _IdentityMap(NameMap):
     """The name map of tensors that have our names already."""
 
-    def sources(self, names: Iterable[str], present: Mapping[str, object]) -> dict[str, Source]:
+    def sources(
+        self, names: Iterable[str], present: Mapping[str, object]
+    ) -> dict[str, TensorSource]:
         """Return each tensor as its own source."""
         del present
-        return {name: Source((name,)) for name in names}
+        return {name: TensorSource((name,)) for name in names}
 
 
 def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
@@ -34,4 +36,4 @@ def _write(config: TransformerConfig) -> dict[str, Any]:
     return {"format_version": FORMAT_VERSION, **config_to_fields(config)}
 
 
-NATIVE = Family(read=_read, write=_write, names=lambda _config: _Identity(""))
+NATIVE = Family(read=_read, write=_write, names=lambda _config: _IdentityMap(""))

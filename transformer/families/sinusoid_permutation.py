@@ -62,7 +62,7 @@ _AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
 )
 
 
-def sines_first(
+def permute_to_halved_sinusoids(
     tensors: Mapping[str, Tensor], config: TransformerConfig
 ) -> tuple[dict[str, Tensor], TransformerConfig]:
     """Return the same network with all sines before all cosines, and its configuration.

@@ -31,10 +31,10 @@ def is_hub_name(path: Path) -> bool:
 
 def fetch_model(name: str) -> Path:
     """The folder of a hub's model, fetched unless it is in the cache. Raises CheckpointError."""
-    found = _NAME.fullmatch(name)
-    assert found is not None
+    match = _NAME.fullmatch(name)
+    assert match is not None
     for weights in _WEIGHTS:
-        folder = _snapshot(found["name"], found["revision"], [*_NEEDED, *weights])
+        folder = _snapshot(match["name"], match["revision"], [*_NEEDED, *weights])
         if any((folder / file).is_file() for file in weights[:2]):
             return folder
     raise CheckpointError(f"{name} on the hub has no weights that this program reads")

@@ -85,19 +85,19 @@ def load_model(
     Files whose sums were right once are summed again when they have changed, or always where the
     cache is not trusted.
     """
-    place = choose_device(device)
+    target_device = choose_device(device)
     folder = find_model(path)
     verify_checksums(folder, trust_cache=trust_cache)
-    described = inspect_folder(folder)
-    model = build_model(described, device=place, dtype=dtype)
-    return attach_tokenizers(described, model)
+    contents = inspect_folder(folder)
+    model = build_model(contents, device=target_device, dtype=dtype)
+    return attach_tokenizers(contents, model)
 
 
-def attach_tokenizers(described: FolderContents, model: Transformer) -> LoadedModel:
+def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedModel:
     """A folder's model with its tokenizers and settings."""
-    folder, config = described.folder, described.config
-    most = max(config.source_vocabulary, config.vocab_size)
-    source, target = read_tokenizers(folder, vocabulary=most)
+    folder, config = contents.folder, contents.config
+    vocabulary = max(config.source_vocabulary, config.vocab_size)
+    source, target = read_tokenizers(folder, vocabulary=vocabulary)
     sizes = {source: config.source_vocabulary, target: config.vocab_size}
     for tokenizer, size in sizes.items():
         ids = max(tokenizer.vocab_size, tokenizer.largest_id + 1)
@@ -106,7 +106,7 @@ def attach_tokenizers(described: FolderContents, model: Transformer) -> LoadedMo
                 f"{folder}: the tokenizer has {ids:,} tokens, "
                 f"the model's vocabulary {size:,}; they do not belong together"
             )
-    generation = read_generation_config(folder, described.options, target, config.vocab_size)
+    generation = read_generation_config(folder, contents.options, target, config.vocab_size)
     loaded = LoadedModel(model, source, generation, folder, target)
     if (
         config.has_encoder
@@ -121,7 +121,7 @@ def attach_tokenizers(described: FolderContents, model: Transformer) -> LoadedMo
 
 
 def build_model(
-    described: FolderContents,
+    contents: FolderContents,
     *,
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
@@ -133,10 +133,10 @@ def build_model(
     """
     try:
         with torch.device("meta"):
-            model = Transformer(described.config)
+            model = Transformer(contents.config)
     except (ConfigError, UnknownNameError) as error:
-        raise CheckpointError(f"{described.folder}: {error}") from None
+        raise CheckpointError(f"{contents.folder}: {error}") from None
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    tensors = described.family.load(described.weights, described.config, shapes, dtype)
+    tensors = contents.family.load(contents.weights, contents.config, shapes, dtype)
     model.load_state_dict({name: t.to(device or t.device) for name, t in tensors}, assign=True)
     return model.eval().requires_grad_(False)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from checkpoints import CheckpointError, Weights, is_inside, read_json, refuse_links_out
+from checkpoints import CheckpointError, Weights, is_inside, read_json, refuse_external_links
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
@@ -54,18 +54,18 @@ def find_model(path: Path) -> Path:
 def inspect_folder(folder: Path) -> FolderContents:
     """What a model folder holds, whoever wrote it. Reads no weights. Raises CheckpointError."""
     source = str(folder / CONFIG)
-    refuse_links_out(folder, (*TOKENIZER_FILES, *CHAT_FILES))
-    given = read_json(folder / CONFIG)
-    family = family_of(given, source)
+    refuse_external_links(folder, (*TOKENIZER_FILES, *CHAT_FILES))
+    options = read_json(folder / CONFIG)
+    family = family_of(options, source)
     weights = Weights(folder)
-    reader = ConfigReader(given, source)
+    reader = ConfigReader(options, source)
     try:
         config = family.read(reader, weights)
     except ConfigError as error:
         raise reader.error(str(error)) from None
     reader.finish()
     _check_size(config, weights, source)
-    return FolderContents(folder, config, family, weights, given)
+    return FolderContents(folder, config, family, weights, options)
 
 
 def read_config(folder: Path) -> TransformerConfig:
@@ -75,9 +75,9 @@ def read_config(folder: Path) -> TransformerConfig:
 
 def _check_size(config: TransformerConfig, weights: Weights, source: str) -> None:
     """Compare counts before anything is allocated, or a list of layers made."""
-    wanted, layers = count_parameters(config), config.encoder_layers + config.decoder_layers
-    if wanted > weights.elements or layers > len(weights):
+    parameters, layers = count_parameters(config), config.encoder_layers + config.decoder_layers
+    if parameters > weights.elements or layers > len(weights):
         raise CheckpointError(
-            f"{source} asks for {wanted:,} parameters in {layers:,} layers; the weights hold "
+            f"{source} asks for {parameters:,} parameters in {layers:,} layers; the weights hold "
             f"{weights.elements:,} in {len(weights):,} tensors"
         )

@@ -37,16 +37,22 @@ def read_pooling_config(folder: Path) -> PoolingConfig:
         elif name != "Transformer":
             raise CheckpointError(f"{folder / _MODULES}: a module {name!r} is not supported")
     settings = read_json(folder / _SETTINGS) if (folder / _SETTINGS).is_file() else {}
-    most = settings.get("max_seq_length")
-    return PoolingConfig(kind, normalize, most if isinstance(most, int) and most > 2 else None)
+    max_length = settings.get("max_seq_length")
+    return PoolingConfig(
+        kind, normalize, max_length if isinstance(max_length, int) and max_length > 2 else None
+    )
 
 
 def _kind(path: Path) -> str:
     settings = read_json(path)
     named = settings.get("pooling_mode")
-    on = [n for n, value in settings.items() if n.startswith("pooling_mode_") and value is True]
-    kinds = [_MODES.get(name) for name in on] or [named if named in _MODES.values() else None]
+    enabled = [
+        n for n, value in settings.items() if n.startswith("pooling_mode_") and value is True
+    ]
+    kinds = [_MODES.get(name) for name in enabled] or [named if named in _MODES.values() else None]
     if len(kinds) != 1 or kinds[0] is None:
-        asked = ", ".join(on) or repr(named)
-        raise CheckpointError(f"{path} asks for {asked}; supported is one of {', '.join(_MODES)}")
+        requested = ", ".join(enabled) or repr(named)
+        raise CheckpointError(
+            f"{path} asks for {requested}; supported is one of {', '.join(_MODES)}"
+        )
     return kinds[0]

@@ -19,22 +19,22 @@ Fact = tuple[str, str]
 
 def summarize_model(path: Path) -> list[Fact]:
     """Facts by name, most important first. Raises CheckpointError."""
-    described = inspect_folder(find_model(path))
-    config = described.config
+    contents = inspect_folder(find_model(path))
+    config = contents.config
     parts = parameters_by_part(config)
     return [
-        ("folder", str(described.folder)),
-        ("family", str(described.options["model_type"])),
+        ("folder", str(contents.folder)),
+        ("family", str(contents.options["model_type"])),
         ("architecture", _architecture(config)),
         ("layers", _layers(config)),
         ("parameters", f"{sum(parts.values()):,}"),
         *((f"  {part}", f"{count:,}") for part, count in parts.items()),
         ("vocabulary", _vocabulary(config)),
         ("context", f"{config.max_positions:,} tokens"),
-        ("weights", _weights(described)),
-        *_files(described),
-        *_provenance(described),
-        *_decoding(described),
+        ("weights", _weights(contents)),
+        *_files(contents),
+        *_provenance(contents),
+        *_decoding(contents),
     ]
 
 
@@ -65,25 +65,25 @@ def _vocabulary(config: TransformerConfig) -> str:
     return f"{sizes}, head {config.head}{', tied' if config.tie_output else ''}"
 
 
-def _weights(described: FolderContents) -> str:
+def _weights(contents: FolderContents) -> str:
     """How many numbers of each type are stored."""
     numbers: Counter[str] = Counter()
-    for header in described.weights.values():
+    for header in contents.weights.values():
         name = "of an unread type" if header.dtype is None else str(header.dtype)
         numbers[name.removeprefix("torch.")] += math.prod(header.shape)
     types = ", ".join(f"{count:,} {name}" for name, count in numbers.most_common())
-    return f"{types} in {len(described.weights):,} tensors"
+    return f"{types} in {len(contents.weights):,} tensors"
 
 
-def _files(described: FolderContents) -> list[Fact]:
-    weights = {header.file for header in described.weights.values()}
-    others = {described.folder / name for name in (CONFIG, GENERATION, *TOKENIZER_FILES)}
-    there = sorted(path for path in weights | others if path.is_file())
-    return [("file", f"{path.name}, {path.stat().st_size:,} bytes") for path in there]
+def _files(contents: FolderContents) -> list[Fact]:
+    weights = {header.file for header in contents.weights.values()}
+    others = {contents.folder / name for name in (CONFIG, GENERATION, *TOKENIZER_FILES)}
+    present = sorted(path for path in weights | others if path.is_file())
+    return [("file", f"{path.name}, {path.stat().st_size:,} bytes") for path in present]
 
 
-def _provenance(described: FolderContents) -> list[Fact]:
-    options = described.options
+def _provenance(contents: FolderContents) -> list[Fact]:
+    options = contents.options
     if options["model_type"] == MODEL_TYPE:
         return [("written by", f"transduce, format {options['format_version']}")]
     version, name = options.get("transformers_version"), options.get("_name_or_path")
@@ -91,8 +91,8 @@ def _provenance(described: FolderContents) -> list[Fact]:
     return [*known, *([("name", str(name))] if name else [])]
 
 
-def _decoding(described: FolderContents) -> list[Fact]:
-    path = described.folder / GENERATION
+def _decoding(contents: FolderContents) -> list[Fact]:
+    path = contents.folder / GENERATION
     settings = read_json(path) if path.is_file() else {}
     shown = {name: value for name, value in settings.items() if not name.startswith("_")}
     listed = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tokenizer.segmentation.sentences import Segment, merge_to_fit, split_sentences
+from tokenizer.segmentation.sentences import Segment, split_segments, split_sentences
 
 from ..decoding.bounds import check_range
 from ..decoding.constraints.stop_strings import truncate_at_stop
@@ -96,7 +96,7 @@ class TranslationTask:
         if not self._options.split:
             return [Segment(text[: MAX_CHARACTERS + 1], "")] if text.strip() else []
         sentences, encode = split_sentences(text[:MAX_CHARACTERS]), self._loaded.tokenizer.encode
-        return merge_to_fit(sentences, lambda t: len(encode(t)), self._max_source_tokens())
+        return split_segments(sentences, lambda t: len(encode(t)), self._max_source_tokens())
 
     def _max_source_tokens(self) -> int:
         """Return the room for a source in the model's context, special tokens excluded."""

@@ -10,7 +10,7 @@ from tests.tokenizer.pretrained.folders import TEXTS, sentencepiece_model
 from tokenizer import Tokenizer, TokenizerError
 from tokenizer.pretrained.charsmap import charsmap_steps, check_charsmap
 from tokenizer.pretrained.from_sentencepiece import SentencePieceLayout, build, merges
-from tokenizer.pretrained.guard import refuse_panics
+from tokenizer.pretrained.guard import split_inside_names
 from tokenizer.pretrained.sentencepiece_model import PieceType, SentencePiece, read_sentencepiece
 
 
@@ -96,7 +96,7 @@ def test_settings_are_read_and_have_sentencepieces_defaults():
     said = read_sentencepiece(SMALL + data + normalizer, name="model")
     flags = (said.add_dummy_prefix, said.remove_extra_whitespaces, said.escape_whitespaces)
     assert (flags, said.byte_fallback, said.algorithm.name) == ((False,) * 3, True, "BPE")
-    assert (said.charsmap, said.unknown) == (b"x", 0)
+    assert said.charsmap == b"x"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_settings_are_read_and_have_sentencepieces_defaults():
         (piece("x", float("-inf")), "a score is not finite"),
         (b"\x0a\x07\x0a\x01x\x12\x02\0\0", "a score is not 4 bytes long"),
         (b"\x0a\x09\x0a\x01x\x12\x04\0\0\0\x80", None),
-        (b"\x3a\x00\x12\x00\x12\x00", "its field 2 stands twice"),
+        (b"\x3a\x00\x12\x00\x12\x00", "its field 2 is repeated"),
     ],
 )
 def test_what_a_model_may_not_hold(data, words):
@@ -196,11 +196,11 @@ def test_a_table_of_characters_is_of_whole_blocks_that_are_there(size):
     ],
 )
 def test_names_are_cut_where_no_piece_lies_across(name, pieces, parts):
-    cut = refuse_panics([name], pieces)
+    cut = split_inside_names([name], pieces)
     assert [part for part, _ in cut.pre_tokenize_str(name)] == parts
 
 
 def test_a_name_of_one_character_cannot_be_cut():
     with pytest.raises(TokenizerError, match="'x' cannot be told from ordinary text"):
-        refuse_panics(["x"], ["a"])
-    assert refuse_panics([], ["a"]) is None
+        split_inside_names(["x"], ["a"])
+    assert split_inside_names([], ["a"]) is None
