@@ -20,8 +20,8 @@ class TableStepper:
         self.written: list[tuple[int, ...] | None] = []
         self.steps = 0
 
-    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
-        self.written += [None] * (len(tasks) * copies)
+    def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
+        self.written += [None] * (len(requests) * rows_per_entry)
 
     def step(self, ids_R: Tensor) -> Tensor:
         rows = zip(self.written, ids_R.tolist(), strict=True)
@@ -33,8 +33,8 @@ class TableStepper:
                 logits_RV[row, token] = math.log(probability)
         return logits_RV
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
-        assert len(rows) % copies == 0
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+        assert len(rows) % rows_per_entry == 0
         self.written = [self.written[row] for row in rows]
 
 

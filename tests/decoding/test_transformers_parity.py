@@ -57,10 +57,10 @@ class Uncached:
         self.written: list[list[int]] = []
         self.sources: list[list[int] | None] = []
 
-    def admit(self, tasks: Sequence[Request], copies: int = 1) -> None:
-        for task in tasks:
-            self.written += [list(task.prompt[:-1])] * copies
-            self.sources += [list(task.source) or None] * copies
+    def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
+        for request in requests:
+            self.written += [list(request.prompt[:-1])] * rows_per_entry
+            self.sources += [list(request.source) or None] * rows_per_entry
 
     def step(self, ids_R: Tensor) -> Tensor:
         self.written = [[*w, i] for w, i in zip(self.written, ids_R.tolist(), strict=True)]
@@ -71,7 +71,7 @@ class Uncached:
         source_BS = None if source is None else torch.tensor([source])
         return self.model(torch.tensor([written]), source_BS=source_BS)[0, -1]
 
-    def reorder(self, rows: Sequence[int], copies: int = 1) -> None:
+    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
         self.written = [self.written[row] for row in rows]
         self.sources = [self.sources[row] for row in rows]
 

@@ -216,5 +216,5 @@ def test_no_strings_and_empty_ones_are_refused(strings, tokenizer) -> None:
         lambda some: truncate_at_stop("a", some),
         lambda some: stop_condition(some, tokenizer),
     ):
-        with pytest.raises(ConfigError, match="there must be some, and none empty"):
+        with pytest.raises(ConfigError, match="give at least one, and no empty one"):
             make(strings)

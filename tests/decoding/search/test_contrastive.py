@@ -67,7 +67,7 @@ def test_a_text_that_nothing_may_follow_is_dropped() -> None:
 
 def test_a_stepper_without_states_is_refused() -> None:
     asked = SearchOptions(end=frozenset({END}))
-    with pytest.raises(ConfigError, match="contrastive search looks at a model's states"):
+    with pytest.raises(ConfigError, match="contrastive search reads a model's hidden states"):
         decode_all(
             TableStepper(TABLE, size=4),
             SEARCHES["contrastive"](asked),

@@ -27,16 +27,16 @@ class Scripted:
     def __init__(self, text):
         self.text = text
 
-    def admit(self, tasks, copies=1):
+    def admit(self, requests, rows_per_entry=1):
         pass
 
-    def reorder(self, rows, copies=1):
+    def reorder(self, rows, rows_per_entry=1):
         pass
 
-    def draft(self, rows, most):
+    def draft(self, rows, limits):
         return [
             self.text[len(row.generated_ids) :][:count]
-            for row, count in zip(rows, most, strict=True)
+            for row, count in zip(rows, limits, strict=True)
         ]
 
 

@@ -23,9 +23,7 @@ class PhraseCoverage:
 
     phrases: tuple[tuple[int, ...], ...]  # distinct
     recent: tuple[int, ...]  # last tokens, as many as the longest phrase has
-    history: tuple[
-        frozenset[RemainingCounts], ...
-    ]  # what may be left at the last places, the present one last
+    history: tuple[frozenset[RemainingCounts], ...]  # after recent tokens, now last
 
     @classmethod
     def begin(cls, phrases: Sequence[Sequence[int]]) -> "PhraseCoverage | None":

@@ -102,7 +102,7 @@ class StopStringBuffer:
 def _require_strings(strings: Sequence[str]) -> Sequence[str]:
     """Return the strings; raise ConfigError if there are none or one is empty."""
     if not strings or not all(strings):
-        raise ConfigError(f"stop strings are {list(strings)}; there must be some, and none empty")
+        raise ConfigError(f"stop strings are {list(strings)}; give at least one, and no empty one")
     return strings
 
 

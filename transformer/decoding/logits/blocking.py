@@ -62,7 +62,7 @@ def minimum_length(value: tuple[int, Sequence[int]]) -> Processor:
 
 
 def no_repeated_ngrams(size: int) -> Processor:
-    """Forbid each n-gram to occur twice, in prompt and text together; arXiv 1705.04304 §2.5."""
+    """Forbid any n-gram that has occurred before, in prompt or text; arXiv 1705.04304 §2.5."""
     check_size("no-repeat-ngram", size)
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
@@ -120,20 +120,14 @@ def _constraint_ids(row: SequenceState) -> Tensor | None:
 
 
 def _forced_first_ids(row: SequenceState) -> list[int] | None:
-    return (
-        None
-        if row.generated_ids or row.request.forced_first is None
-        else [row.request.forced_first]
-    )
+    token = row.request.forced_first
+    return None if row.generated_ids or token is None else [token]
 
 
 def _blocked_ids(row: SequenceState, end_ids: Sequence[int]) -> list[int]:
-    short = list(end_ids) if len(row.text_ids) < row.request.min_new_tokens else []
-    return short + (
-        _repeated_ngram_ends(row.all_ids(), row.request.no_repeat_ngram_size)
-        if row.request.no_repeat_ngram_size
-        else []
-    )
+    blocked = list(end_ids) if len(row.text_ids) < row.request.min_new_tokens else []
+    size = row.request.no_repeat_ngram_size
+    return blocked + (_repeated_ngram_ends(row.all_ids(), size) if size else [])
 
 
 def _prefix_ids(row: SequenceState) -> Tensor | None:

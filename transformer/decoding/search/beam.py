@@ -146,17 +146,15 @@ class BeamSearch:
         processed_RC, tokens_RC = blockwise_top_k(processed_RV, count)
         if (extra_RC := phrase_tokens([b.coverage for g in groups for b in g.beams])) is not None:
             extra_RC = extra_RC.to(tokens_RC.device)
-            extra_RC = torch.where(extra_RC < 0, tokens_RC[:, :1], extra_RC)  # a repetition
+            extra_RC = torch.where(
+                extra_RC < 0, tokens_RC[:, :1], extra_RC
+            )  # padding repeats a token
             tokens_RC = torch.cat([tokens_RC, extra_RC], dim=1)
-            processed_RC, count = (
-                processed_RV.gather(1, tokens_RC),
-                tokens_RC.size(1) * self._group_size,
-            )
+            processed_RC = processed_RV.gather(1, tokens_RC)
+            count = tokens_RC.size(1) * self._group_size
         log_probs_RC = log_probs_RV.gather(1, tokens_RC)
-        beam_scores_R1 = log_probs_RC.new_tensor([b.score for g in groups for b in g.beams])[
-            :, None
-        ]
-        scores_RC = beam_scores_R1 + processed_RC
+        beam_scores_R = log_probs_RC.new_tensor([b.score for g in groups for b in g.beams])
+        scores_RC = beam_scores_R[:, None] + processed_RC
         per_beam, by_group = scores_RC.size(1), (len(groups), -1)
         scores, indices = scores_RC.view(by_group).topk(min(count, per_beam * self._group_size))
         tokens, log_probs = (
@@ -231,17 +229,11 @@ class BeamSearch:
         if not live:
             group.open = False
         elif len(group.finished) == self._group_size:
-            options, best = self._options, live[0]
+            options, best = self._options, live[0].state
             assume_longest = options.early_stopping == "never" and options.length_penalty > 0
-            length = (
-                best.state.request.max_new_tokens
-                if assume_longest
-                else len(best.state.generated_ids)
-            )
-            attainable = options.score(max(beam.score for beam in live), length)
-            group.open = (
-                options.early_stopping is not True and attainable > group.finished[-1].score
-            )
+            length = best.request.max_new_tokens if assume_longest else len(best.generated_ids)
+            bound = options.score(max(beam.score for beam in live), length)
+            group.open = options.early_stopping is not True and bound > group.finished[-1].score
 
     def _finish_request(self, request: Request) -> RequestFinished:
         """Remove a request, and return its best hypotheses."""

@@ -135,14 +135,9 @@ class ModelDrafter:
 
     def __init__(self, options: DraftOptions) -> None:
         assert options.stepper is not None, "this drafter needs a stepper"
-        self._stepper, self._select, self._options = (
-            options.stepper,
-            options.selector,
-            options.search_options,
-        )
-        self._process = LogitsProcessorList(
-            options.search_options.processors, options.search_options.end
-        )
+        self._stepper, self._select = options.stepper, options.selector
+        self._options = options.search_options
+        self._process = LogitsProcessorList(self._options.processors, self._options.end)
         self._progress: list[_DraftProgress] = []
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:

@@ -56,7 +56,9 @@ def select_sample(
     return (logits_RV.double() - times_RV).argmax(dim=-1)
 
 
-SELECTORS: Registry[Selector] = Registry("pick", {"greedy": select_greedy, "sample": select_sample})
+SELECTORS: Registry[Selector] = Registry(
+    "token selector", {"greedy": select_greedy, "sample": select_sample}
+)
 
 
 @dataclass
