@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from msgspec import Meta
 from torch import Tensor
 
+from ..bounds import check_bounds
 from ..errors import ConfigError
 from ..registry import Registry
-from .bounds import check_range
 
 # An end token, max_new_tokens, a stop string; no token that processors and constraints allow.
 FinishReason = Literal["end", "length", "stop", "no_valid_token"]
@@ -124,7 +125,7 @@ class RequestFinished(NamedTuple):
 
 
 Event = TokenEvent | RequestFinished
-_MAX_ROWS = 1000  # of one request
+RowCount = Annotated[int, Meta(ge=1, le=1000)]  # rows of one request
 
 Processor = Callable[[Tensor, Sequence[SequenceState]], Tensor]
 
@@ -142,33 +143,30 @@ class SearchOptions:
     """Parameters of a search."""
 
     end: frozenset[int]  # ids that end a text
-    beam: int = 1
+    beam: RowCount = 1
     groups: int = 1  # of beams, which avoid each other's tokens
-    diversity: float = 0.0  # penalty for each earlier group's beam with the same token
-    n_best: int = 1  # hypotheses of a request; of sampling: samples
-    length_penalty: float = 1.0
+    diversity: Annotated[float, Meta(ge=0, le=1e6)] = (
+        0.0  # penalty for each earlier group's beam with the same token
+    )
+    n_best: RowCount = 1  # hypotheses of a request; of sampling: samples
+    length_penalty: Annotated[float, Meta(ge=-10, le=10)] = 1.0
     length_penalty_kind: str = "power"  # in LENGTH_PENALTIES
     early_stopping: bool | Literal["never"] = False  # see BeamSearch
-    contrastive_penalty: float = 0.6  # contrastive search's α: weight of the similarity
-    candidates: int = 4  # contrastive search's k
+    # contrastive search's α: weight of the similarity
+    contrastive_penalty: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    candidates: Annotated[int, Meta(ge=1)] = 4  # contrastive search's k
     processors: Mapping[str, Any] = field(default_factory=dict)  # by name in PROCESSORS
     stop: Callable[[SequenceState], bool] | None = None  # True: the sequence ends here
     seed: int = 0
 
     def __post_init__(self) -> None:
         LENGTH_PENALTIES.check(self.length_penalty_kind)
-        check_range("beam", self.beam, 1, _MAX_ROWS)
-        check_range("n-best", self.n_best, 1, _MAX_ROWS)
-        check_range("length penalty", self.length_penalty, -10, 10)
-        check_range("diversity", self.diversity, 0, 1e6)
+        check_bounds(self)
         beams = max(self.beam, self.n_best)
         if beams % self.groups:
             raise ConfigError(
                 f"{beams} beams do not divide into {self.groups} groups of equal size"
             )
-        check_range("penalty", self.contrastive_penalty, 0, 1)
-        if self.candidates < 1:
-            raise ConfigError(f"candidates is {self.candidates}; it must be at least 1")
 
     def score(self, log_probability: float, length: int) -> float:
         """Return `log p / penalty(length)`, by default with Hugging Face's penalty `length^α`.

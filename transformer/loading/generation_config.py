@@ -1,12 +1,16 @@
 """What a model folder says about decoding: generation_config.json, in Hugging Face's names."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from checkpoints import CheckpointError, read_json
 from tokenizer import Tokenizer, TokenizerError
+
+from ..bounds import check_bounds, convert
+from ..errors import ConfigError
 
 GENERATION = "generation_config.json"
 
@@ -31,20 +35,10 @@ _NO_EFFECT = """assistant_early_exit assistant_lookbehind cache_config cache_imp
     prompt_lookup_num_tokens remove_invalid_values renormalize_logits return_dict_in_generate
     speculation_type target_lookbehind temperature top_k top_p transformers_version typical_p
     use_cache use_mtp"""
-# The least and the most that numbers may be.
-_BOUNDS: dict[str, tuple[float, float]] = {
-    "num_beams": (1, 1000),
-    "max_length": (1, 10**6),
-    "min_length": (0, 10**6),
-    "no_repeat_ngram_size": (0, 10**6),
-    "length_penalty": (-10, 10),
-    "encoder_no_repeat_ngram_size": (0, 10**6),
-    "repetition_penalty": (0.001, 1000),
-    "encoder_repetition_penalty": (0.001, 1000),
-    "the start of exponential_decay_length_penalty": (0, 10**6),
-    "the factor of exponential_decay_length_penalty": (0.001, 1000),
-    "sequence_bias": (-(10**9), 10**9),
-}
+
+Count = Annotated[int, Meta(ge=0, le=10**6)]
+Factor = Annotated[float, Meta(ge=0.001, le=1000)]
+Bias = Annotated[float, Meta(ge=-(10**9), le=10**9)]
 
 
 class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,22 +50,23 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
     decoder_start_token_id: int | None = None
     forced_bos_token_id: int | None = None
     forced_eos_token_id: int | list[int] | None = None
-    num_beams: int | None = None
-    length_penalty: float | None = None
+    num_beams: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    length_penalty: Annotated[float, Meta(ge=-10, le=10)] | None = None
     early_stopping: bool | Literal["never"] | None = None
-    max_length: int | None = None  # tokens, the start and the end among them
-    min_length: int | None = None
-    no_repeat_ngram_size: int | None = None
-    encoder_no_repeat_ngram_size: int | None = None
-    repetition_penalty: float | None = None
-    encoder_repetition_penalty: float | None = None
-    exponential_decay_length_penalty: tuple[int, float] | None = None  # from where, and how fast
-    sequence_bias: list[tuple[list[int], float]] | None = None
+    max_length: Annotated[int, Meta(ge=1, le=10**6)] | None = None  # with the start and the end
+    min_length: Count | None = None
+    no_repeat_ngram_size: Count | None = None
+    encoder_no_repeat_ngram_size: Count | None = None
+    repetition_penalty: Factor | None = None
+    encoder_repetition_penalty: Factor | None = None
+    exponential_decay_length_penalty: tuple[Count, Factor] | None = None  # from where, and how fast
+    sequence_bias: list[tuple[list[int], Bias]] | None = None
     bad_words_ids: list[list[int]] | None = None
     suppress_tokens: list[int] | None = None
     begin_suppress_tokens: list[int] | None = None
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if not self.end_ids:
             raise ValueError("eos_token_id is empty; a text must be able to end")
 
@@ -120,10 +115,9 @@ def read_generation_config(
     if "eos_token_id" not in own:
         own = {**_special(tokenizer, folder), **own}
     try:
-        found = msgspec.convert(own, GenerationConfig)
-    except msgspec.ValidationError as error:
-        raise CheckpointError(f"{folder}: what it says of decoding is wrong: {error}") from None
-    _check_bounds(found, folder)
+        found = convert(own, GenerationConfig, prefix="settings of decoding: ")
+    except ConfigError as error:
+        raise CheckpointError(f"{folder}: {error}") from None
     _check_ids(found, vocabulary, folder)
     return found
 
@@ -137,21 +131,6 @@ def _refuse_unknown(given: dict[str, Any], path: Path) -> None:
                 f"{path}: the option {name} = {str(value)[:60]!r} is not known, and could change "
                 "what is written; take it out of the file if it does not"
             )
-
-
-def _check_bounds(config: GenerationConfig, folder: Path) -> None:
-    decay = config.exponential_decay_length_penalty or (None, None)
-    parts: dict[str, list[float | None]] = {
-        "the start of exponential_decay_length_penalty": [decay[0]],
-        "the factor of exponential_decay_length_penalty": [decay[1]],
-        "sequence_bias": [bias for _, bias in config.sequence_bias or []],
-    }
-    for name, (least, most) in _BOUNDS.items():
-        for value in parts[name] if name in parts else [getattr(config, name)]:
-            if value is not None and not least <= value <= most:
-                raise CheckpointError(
-                    f"{folder}: {name} is {value}; it must be between {least:,} and {most:,}"
-                )
 
 
 def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:

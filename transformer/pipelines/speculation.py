@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Meta
+
+from ..bounds import check_number
 from ..decoding import ModelStepper, SearchOptions
 from ..decoding.search.drafters import DRAFTERS, DraftOptions
 from ..decoding.search.speculative import DRAFT_TOKENS, SpeculativeSearch
@@ -44,8 +47,7 @@ def speculative_search(
         raise ConfigError(
             f"speculative decoding is greedy or samples; it cannot use {options.beam} beams"
         )
-    if draft_tokens < 1:
-        raise ConfigError(f"draft tokens is {draft_tokens}; it must be at least 1")
+    check_number("draft tokens", draft_tokens, Meta(ge=1))
     if (drafter == "model") != (draft is not None):
         raise ConfigError('the drafter "model", and no other, needs a draft model')
     check_rewinding(loaded)

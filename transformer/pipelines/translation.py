@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from msgspec import Meta
 
 from tokenizer.segmentation.sentences import Segment, split_segments, split_sentences
 
-from ..decoding.bounds import check_range
+from ..bounds import check_bounds
 from ..decoding.constraints.stop_strings import truncate_at_stop
 from ..decoding.engine import Engine
 from ..decoding.request import Constraint, Hypothesis, Request, SearchOptions, concatenate
@@ -29,6 +32,8 @@ from .records import (
 )
 from .scheduler import answer_lines
 
+Ratio = Annotated[float, Meta(ge=0, le=1000)]  # of target tokens to source tokens
+
 _DEFAULT_RATIO = 2.0  # of target to source tokens
 _RETRY_NGRAM_SIZE = 3  # n-grams that may not repeat when a looping text is decoded again
 
@@ -45,14 +50,15 @@ class TranslationOptions:
     options: SearchOptions
     batch_tokens: int = 4096  # padded source tokens times beams in one batch
     max_tokens: int | None = None
-    ratio: float | None = None
+    ratio: Ratio | None = None
     min_tokens: int = 0
-    min_ratio: float = 0.0  # of the fewest target tokens to source tokens
+    min_ratio: Ratio = 0.0  # of the fewest target tokens to source tokens
     loop_guard: bool = True  # decode texts that end in a loop again
     split: bool = False  # translate sentence by sentence
     prefix: str = ""  # of translations whose line has none of its own
     stop: Sequence[str] = ()  # stop strings, which options.stop detects; the text is cut there
-    coverage_penalty: float = 0.0  # β; ranks the finished hypotheses of beam search
+    # β; ranks the finished hypotheses of beam search
+    coverage_penalty: Annotated[float, Meta(ge=0, le=1000)] = 0.0
     mbr: bool = False  # rank samples by minimum Bayes risk
     required_phrases: Sequence[str] = ()  # in every translation; for beam search only
     glossary: Glossary | None = None
@@ -61,8 +67,7 @@ class TranslationOptions:
     target_language: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("ratio", "min_ratio", "coverage_penalty"):
-            check_range(name, getattr(self, name) or 0.0, 0, 1000)
+        check_bounds(self)
 
 
 class TranslationTask:

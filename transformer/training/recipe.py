@@ -1,16 +1,22 @@
 """A training recipe: everything that fixes a run, as TOML. Imports no torch."""
 
-import math
 import tomllib
-from collections.abc import Callable, Mapping
-from operator import attrgetter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
+from msgspec import Meta
 
+from ..bounds import check_bounds, convert
 from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
+
+Size = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, lt=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,8 +35,8 @@ class DataRecipe(_Section, frozen=True, kw_only=True):
     valid_pairs: list[str] = []
     valid_text: list[str] = []
     columns: list[str] = []
-    valid_fraction: float = 0.0  # without validation files: the last part of the training text
-    max_tokens: int = 256  # longer pairs are left out, and counted
+    valid_fraction: Fraction = 0.0  # without validation files: the last part of the training text
+    max_tokens: Size = 256  # longer pairs are left out, and counted
 
 
 class TokenizerRecipe(_Section, frozen=True, kw_only=True):
@@ -38,7 +44,7 @@ class TokenizerRecipe(_Section, frozen=True, kw_only=True):
 
     path: str = ""
     kind: str = "bpe"
-    vocab_size: int = 8000
+    vocab_size: Size = 8000
     normalization: str = "nfc"
     lowercase: bool = False
     min_frequency: int = 2
@@ -48,66 +54,46 @@ class TokenizerRecipe(_Section, frozen=True, kw_only=True):
 class TrainingRecipe(_Section, frozen=True, kw_only=True):
     """How weights are found."""
 
-    steps: int = 10_000
-    batch_tokens: int = 4096  # padded tokens of the longer side in one micro-batch
-    accumulate: int = 1  # micro-batches a step
-    context: int = 256  # language models: tokens in a window
+    steps: Size = 10_000
+    batch_tokens: Size = 4096  # padded tokens of the longer side in one micro-batch
+    accumulate: Size = 1  # micro-batches a step
+    context: Size = 256  # language models: tokens in a window
     optimizer: str = "adamw"
-    learning_rate: float = 1e-3  # the peak
+    learning_rate: Positive = 1e-3  # the peak
     schedule: str = "inverse-sqrt"
-    warmup: int = 1000
-    weight_decay: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.98
-    adam_eps: float = 1e-9
-    clip: float = 1.0  # largest norm of the gradient; 0: unlimited
-    label_smoothing: float = 0.0
-    ema: float = 0.0  # decay of the running average of weights; 0: none
+    warmup: Count = 1000
+    weight_decay: NonNegative = 0.0
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.98
+    adam_eps: Positive = 1e-9
+    clip: NonNegative = 1.0  # largest norm of the gradient; 0: unlimited
+    label_smoothing: Fraction = 0.0
+    ema: Fraction = 0.0  # decay of the running average of weights; 0: none
     precision: str = "auto"  # of matrix products: auto, float32, tf32, bfloat16
-    max_skipped: int = 10  # steps in a row whose loss or gradient is not finite: then give up
+    max_skipped: Size = 10  # steps in a row whose loss or gradient is not finite: then give up
     compile: bool = False
 
 
 class ValidationRecipe(_Section, frozen=True, kw_only=True):
     """When to look, at what, and when to stop."""
 
-    every: int = 500
+    every: Size = 500
     metric: str = "loss"  # which decides what is best: loss, bleu, chrf
-    patience: int = 0  # validations without improvement before stopping; 0: never stop
-    keep: int = 1  # checkpoints kept besides the best
-    beam: int = 1
-    max_lines: int = 2000  # validation lines that are decoded for BLEU and chrF
+    patience: Count = 0  # validations without improvement before stopping; 0: never stop
+    keep: Size = 1  # checkpoints kept besides the best
+    beam: Size = 1
+    max_lines: Size = 2000  # validation lines that are decoded for BLEU and chrF
     tokenize: str = "13a"  # sacreBLEU's tokenization
 
 
 PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
-
-# What numbers may be, as messages say it, and of which keys.
-_BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "above 0": (
-        lambda value: 0 < value < math.inf,
-        """training.steps training.batch_tokens training.accumulate training.context
-        training.learning_rate training.adam_eps training.max_skipped validation.every
-        validation.keep validation.beam validation.max_lines tokenizer.vocab_size
-        data.max_tokens""",
-    ),
-    "at least 0": (
-        lambda value: 0 <= value < math.inf,
-        "training.warmup training.weight_decay training.clip validation.patience",
-    ),
-    "at least 0 and below 1": (
-        lambda value: 0 <= value < 1,
-        "training.beta1 training.beta2 training.label_smoothing training.ema data.valid_fraction",
-    ),
-    "at least 0 and below 2^31": (lambda value: 0 <= value < 1 << 31, "seed"),
-}
 
 
 class Recipe(_Section, frozen=True, kw_only=True):
     """The whole of it. `model` is a preset's name and any fields of TransformerConfig."""
 
     objective: str = "translation"
-    seed: int = 1
+    seed: Annotated[int, Meta(ge=0, lt=1 << 31)] = 1
     data: DataRecipe = DataRecipe()
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     model: dict[str, Any] = {}
@@ -115,11 +101,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
     validation: ValidationRecipe = ValidationRecipe()
 
     def __post_init__(self) -> None:
-        for bound, (holds, keys) in _BOUNDS.items():
-            for key in keys.split():
-                value = attrgetter(key)(self)
-                if not holds(value):  # nor NaN
-                    raise ConfigError(f"{key} is {value}; it must be {bound}")
+        check_bounds(self)
         if not isinstance(self.model.get("preset", ""), str):
             raise ConfigError(f"model.preset is {self.model['preset']!r}; it must be a name")
         _allowed("training.precision", self.training.precision, PRECISION_NAMES)
@@ -180,13 +162,7 @@ def recipe_from_fields(fields: Mapping[str, Any]) -> Recipe:
     a value that does not fit.
     """
     _check_keys(fields, Recipe, "")
-    try:
-        return msgspec.convert(fields, Recipe)
-    except msgspec.ValidationError as error:
-        cause = error.__cause__
-        if isinstance(cause, ConfigError | UnknownNameError):
-            raise cause from None
-        raise ConfigError(f"recipe: {error}") from None
+    return convert(fields, Recipe, prefix="recipe: ")
 
 
 def _check_keys(fields: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:

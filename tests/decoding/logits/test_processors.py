@@ -172,7 +172,7 @@ def test_no_processor_forbids_everything_or_changes_its_input(name: str) -> None
     ],
 )
 def test_impossible_values_are_refused_with_what_is_allowed(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=rf"{name} is {value:g}; it must be"):
+    with pytest.raises(ValueError, match=rf"{name} is {value}; it must be"):
         PROCESSORS[name](value)
 
 
@@ -183,12 +183,12 @@ def test_impossible_values_are_refused_with_what_is_allowed(name: str, value: fl
         (
             "token-bias",
             {3: math.nan},
-            "token-bias of 3 is nan; it must be at most 1e\\+09 either way",
+            "token-bias of 3 is nan; it must be a finite number and between -1,000,000,000 and",
         ),
-        ("token-bias", {3: math.inf}, "token-bias of 3 is inf; it must be .* or -inf"),
+        ("token-bias", {3: math.inf}, r"token-bias of 3 is inf; it must be .* \(or -inf\)"),
         ("sequence-bias", [([], 1.0)], r"sequence-bias is for \[\]; it must be for ids"),
         ("sequence-bias", [([1, -2], 1.0)], r"sequence-bias is for \[1, -2\]; it must be"),
-        ("sequence-bias", [([1, 2], -1e10)], r"sequence-bias of 1, 2 is -1e\+10; it must be"),
+        ("sequence-bias", [([1, 2], -1e10)], r"sequence-bias of 1, 2 is -1.+; it must be"),
         ("length-decay", (-1, 1.1, [0]), "the start of length-decay is -1; it must be"),
         ("length-decay", (1, 0, [0]), "the factor of length-decay is 0; it must be"),
     ],

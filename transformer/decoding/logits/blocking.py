@@ -7,12 +7,14 @@ suffixes: R rows, V vocabulary. A forbidden token's logit is -inf.
 from collections.abc import Sequence
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
-from ..bounds import check_size
+from ...bounds import check_number
 from ..request import Processor, SequenceState
 
 _FORBIDDEN = float("-inf")
+_SIZE = Meta(ge=1, multiple_of=1)
 
 
 def suppressed(ids: Sequence[int]) -> Processor:
@@ -63,7 +65,7 @@ def minimum_length(value: tuple[int, Sequence[int]]) -> Processor:
 
 def no_repeated_ngrams(size: int) -> Processor:
     """Forbid any n-gram that has occurred before, in prompt or text; arXiv 1705.04304 §2.5."""
-    check_size("no-repeat-ngram", size)
+    check_number("no-repeat-ngram", size, _SIZE)
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         return _forbid(logits_RV, [_repeated_ngram_ends(row.all_ids(), size) for row in rows])
@@ -73,7 +75,7 @@ def no_repeated_ngrams(size: int) -> Processor:
 
 def encoder_no_repeated_ngrams(size: int) -> Processor:
     """Forbid the n-grams of the source."""
-    check_size("encoder-no-repeat-ngram", size)
+    check_number("encoder-no-repeat-ngram", size, _SIZE)
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         vocab_size = logits_RV.size(1)  # an encoder's may be another, and larger

@@ -11,27 +11,29 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
+from ...bounds import check_number
 from ...errors import ConfigError
-from ..bounds import check
 from ..request import Processor, SequenceState
 from .blocking import ends_with
 
 _FORBIDDEN = float("-inf")
-_MAX_BIAS = 1e9  # beyond it float32 keeps nothing of the logit
+_FACTOR = Meta(gt=0, description="1 is none")
+_BIAS = Meta(ge=-1e9, le=1e9, description="or -inf")  # float32 keeps no logit beyond
 _MAX_EXPONENT = 60.0  # e^60 times a logit means certainty, and fits float32
 
 
 def repetition_penalty(value: float) -> Processor:
     """Divide earlier tokens' logits by θ where positive, else multiply; arXiv 1909.05858."""
-    check("repetition-penalty", 0 < value < math.inf, value, "above 0 (1 is none)")
+    check_number("repetition-penalty", value, _FACTOR)
     return lambda logits_RV, rows: _scale(logits_RV, [row.all_ids() for row in rows], value)
 
 
 def encoder_repetition_penalty(value: float) -> Processor:
     """Penalise the source's tokens by the reciprocal: above 1 they become likelier."""
-    check("encoder-repetition-penalty", 0 < value < math.inf, value, "above 0 (1 is none)")
+    check_number("encoder-repetition-penalty", value, _FACTOR)
     return lambda logits_RV, rows: _scale(
         logits_RV, [row.request.context_ids for row in rows], 1 / value
     )
@@ -39,7 +41,7 @@ def encoder_repetition_penalty(value: float) -> Processor:
 
 def presence_penalty(value: float) -> Processor:
     """Subtract α from logits of generated tokens, without the prompt's; OpenAI's definition."""
-    check("presence-penalty", math.isfinite(value), value, "a finite number (0 is none)")
+    check_number("presence-penalty", value, Meta(description="0 is none"))
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         return _add_amounts(logits_RV, [dict.fromkeys(row.generated_ids, -value) for row in rows])
@@ -49,7 +51,7 @@ def presence_penalty(value: float) -> Processor:
 
 def frequency_penalty(value: float) -> Processor:
     """Subtract `α·n` from logits of tokens generated n times, without the prompt's; OpenAI's."""
-    check("frequency-penalty", math.isfinite(value), value, "a finite number (0 is none)")
+    check_number("frequency-penalty", value, Meta(description="0 is none"))
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         counts = [Counter(row.generated_ids) for row in rows]
@@ -103,8 +105,8 @@ def sequence_bias(value: Sequence[tuple[Sequence[int], float]]) -> Processor:
 def length_decay(value: tuple[int, float, Collection[int]]) -> Processor:
     """Add `|x|·(f^(n - s) - 1)` to end tokens' logits x, once n > s tokens are generated."""
     start, factor, end_ids = value
-    check("the start of length-decay", start >= 0, start, "at least 0")
-    check("the factor of length-decay", 0 < factor < math.inf, factor, "above 0 (1 is none)")
+    check_number("the start of length-decay", start, Meta(ge=0))
+    check_number("the factor of length-decay", factor, _FACTOR)
     rate = math.log(factor)
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
@@ -125,9 +127,8 @@ def length_decay(value: tuple[int, float, Collection[int]]) -> Processor:
 def _check_bias(name: str, ids: Sequence[int], bias: float) -> None:
     if not ids or min(ids) < 0:
         raise ConfigError(f"{name} is for {list(ids)}; it must be for ids of the vocabulary")
-    valid = bias == _FORBIDDEN or abs(bias) <= _MAX_BIAS
-    listed = ", ".join(map(str, ids))
-    check(f"{name} of {listed}", valid, bias, f"at most {_MAX_BIAS:g} either way, or -inf")
+    if bias != _FORBIDDEN:
+        check_number(f"{name} of {', '.join(map(str, ids))}", bias, _BIAS)
 
 
 def _scale(logits_RV: Tensor, tokens: Sequence[Sequence[int]], value: float) -> Tensor:

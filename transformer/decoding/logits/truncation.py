@@ -7,9 +7,10 @@ import math
 from collections.abc import Sequence
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
-from ..bounds import check, check_size
+from ...bounds import check_number
 from ..request import Processor, SequenceState
 
 _FORBIDDEN = float("-inf")
@@ -18,14 +19,13 @@ _PARTIAL_SORT = 512  # tokens
 
 def temperature(value: float) -> Processor:
     """Divide logits by τ: below 1 the distribution becomes sharper, above 1 flatter."""
-    allowed = "between 0.001 and 1000 (0 is greedy search)"
-    check("temperature", 1e-3 <= value <= 1e3, value, allowed)
+    check_number("temperature", value, Meta(ge=1e-3, le=1e3, description="0 is greedy search"))
     return lambda logits_RV, _rows: logits_RV / value
 
 
 def top_k(value: float) -> Processor:
     """Keep the k most likely tokens."""
-    check_size("top-k", value)
+    check_number("top-k", value, Meta(ge=1, multiple_of=1))
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
@@ -37,7 +37,7 @@ def top_k(value: float) -> Processor:
 
 def top_p(value: float) -> Processor:
     """Keep the fewest tokens whose probabilities sum to at least p; arXiv 1904.09751."""
-    check("top-p", 0 < value <= 1, value, "above 0 and at most 1")
+    check_number("top-p", value, Meta(gt=0, le=1))
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
@@ -56,7 +56,7 @@ def top_p(value: float) -> Processor:
 
 def min_p(value: float) -> Processor:
     """Keep tokens at least p times as likely as the likeliest; arXiv 2407.01082."""
-    check("min-p", 0 <= value <= 1, value, "between 0 and 1")
+    check_number("min-p", value, Meta(ge=0, le=1))
     floor = math.log(value) if value > 0 else _FORBIDDEN
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
@@ -74,7 +74,7 @@ def top_n_sigma(value: float) -> Processor:
     divided by their number, so that a single one has σ = 0; the paper's program divides by one
     less.
     """
-    check("top-n-sigma", 0 < value < math.inf, value, "above 0")
+    check_number("top-n-sigma", value, Meta(gt=0))
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
@@ -91,7 +91,7 @@ def top_n_sigma(value: float) -> Processor:
 
 def typical(value: float) -> Processor:
     """Keep the fewest tokens of mass p with `-log p` nearest to the entropy; arXiv 2202.00666."""
-    check("typical", 0 < value <= 1, value, "above 0 and at most 1")
+    check_number("typical", value, Meta(gt=0, le=1))
     if value == 1:  # the rounding of a sum to 1 would drop the farthest
         return lambda logits_RV, _rows: logits_RV
 
@@ -107,13 +107,13 @@ def typical(value: float) -> Processor:
 
 def epsilon_cutoff(value: float) -> Processor:
     """Keep tokens at least as likely as ε, and the likeliest; arXiv 2210.15191."""
-    check("epsilon-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
+    check_number("epsilon-cutoff", value, Meta(ge=0, lt=1, description="0 is none"))
     return lambda logits_RV, _rows: _keep_probable(logits_RV, logits_RV.softmax(dim=-1), value)
 
 
 def eta_cutoff(value: float) -> Processor:
     """Keep tokens at least as likely as `min(ε, √ε·e^-H)`, H the entropy; arXiv 2210.15191."""
-    check("eta-cutoff", 0 <= value < 1, value, "at least 0 and below 1 (0 is none)")
+    check_number("eta-cutoff", value, Meta(ge=0, lt=1, description="0 is none"))
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows

@@ -1,0 +1,92 @@
+"""Bounds of numbers, declared beside each field as `msgspec.Meta`, and the one reader of them.
+
+msgspec itself checks them only where it converts, and its message does not say the value.
+"""
+
+import math
+import operator
+from collections.abc import Mapping
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from .errors import ConfigError, UnknownNameError
+
+Kind = TypeVar("Kind")
+
+
+def check_number(name: str, value: float, bounds: Meta) -> None:
+    """Raise ConfigError unless a number is finite and within its bounds.
+
+    The `description` of the bounds, if there is one, is added to the message.
+    """
+    sides = {key: getattr(bounds, key) for key in ("ge", "gt", "le", "lt")}
+    limits = {key: limit for key, limit in sides.items() if limit is not None}
+    finite = -math.inf < value < math.inf
+    inside = finite and all(getattr(operator, key)(value, limits[key]) for key in limits)
+    if inside and (bounds.multiple_of is None or value % bounds.multiple_of == 0):
+        return
+    words = {"ge": "at least ", "gt": "above ", "le": "at most ", "lt": "below "}
+    if {"ge", "le"} <= limits.keys():
+        words |= {"ge": "between ", "le": ""}
+    allowed = ["a whole number"] if bounds.multiple_of else [] if finite else ["a finite number"]
+    allowed += [f"{words[key]}{limit:,.16g}" for key, limit in limits.items()]
+    hint = f" ({bounds.description})" if bounds.description else ""
+    raise ConfigError(f"{name} is {value}; it must be {' and '.join(allowed)}{hint}")
+
+
+def check_bounds(fields: object, kind: type | None = None) -> None:
+    """Raise ConfigError for a number that is outside the bounds beside its field.
+
+    `fields` is an instance of a struct or dataclass, or a mapping with the fields of `kind`. The
+    fields of structs within, and the items of lists and tuples, are checked too.
+    """
+    _check(fields, kind or type(fields), "")
+
+
+def convert(fields: Mapping[str, Any], kind: type[Kind], *, prefix: str = "") -> Kind:
+    """Return an instance of `kind` with these fields, as read from JSON or TOML.
+
+    Raises ConfigError for a value outside its bounds or of another type (`prefix` goes before what
+    msgspec says of the latter), and what the `__post_init__` of `kind` raises.
+    """
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, ConfigError | UnknownNameError):
+            raise error.__cause__ from None
+        check_bounds(fields, kind)
+        raise ConfigError(f"{prefix}{error}") from None
+
+
+def _check(value: Any, hint: Any, name: str) -> None:
+    """Check a value, and all within it, against the bounds in its annotation."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        for bounds in args[1:] if isinstance(value, int | float) else ():
+            check_number(name, value, bounds)
+    elif origin in (Union, UnionType):
+        for arg in args:
+            _check(value, arg, name)
+    elif origin in (list, tuple) and isinstance(value, list | tuple):
+        for index, (item, arg) in enumerate(zip(value, args * len(value), strict=False)):
+            _check(item, arg, f"{name}[{index}]")
+    elif isinstance(hint, type):
+        for field, bounded in _bounded_fields(hint).items():
+            item = value.get(field) if isinstance(value, Mapping) else getattr(value, field, None)
+            _check(item, bounded, f"{name}.{field}" if name else field)
+
+
+@cache
+def _bounded_fields(kind: type) -> dict[str, Any]:
+    """Return the annotations of a class that have bounds in them, by field."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hint for name, hint in hints.items() if _has_bounds(hint)}
+
+
+def _has_bounds(hint: Any) -> bool:
+    is_struct = isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    return is_struct or get_origin(hint) is Annotated or any(map(_has_bounds, get_args(hint)))
