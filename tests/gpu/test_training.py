@@ -79,7 +79,7 @@ def test_batches_from_the_loader_are_those_made_directly(make, device, tmp_path:
 def state_of(of: Trainer) -> list[torch.Tensor]:
     """Weights, moments, counts of steps, averages."""
     moments = [t for one in of.optimizer.state.values() for t in one.values()]
-    tensors = [*of.model.state_dict().values(), *moments, *of.average.weights.values()]
+    tensors = [*of.model.state_dict().values(), *moments, *of.ema.weights.values()]
     return [tensor.detach().cpu().clone() for tensor in tensors]
 
 

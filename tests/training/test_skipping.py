@@ -40,7 +40,7 @@ class Spoiling:
 def snapshot(trainer: Trainer) -> list[torch.Tensor]:
     """Weights, moments and averages."""
     moments = [t for some in trainer.optimizer.state.values() for t in some.values()]
-    averages = [] if trainer.average is None else list(trainer.average.weights.values())
+    averages = [] if trainer.ema is None else list(trainer.ema.weights.values())
     return [t.detach().clone() for t in (*trainer.model.parameters(), *moments, *averages)]
 
 
@@ -157,7 +157,7 @@ def test_a_row_of_skipped_steps_is_counted_by_hand() -> None:
     taken = StepReport(1, 1.0, 1.0, 1.0, 1, 1.0)
     skipped = SkippedStep(2, float("nan"), 1.0, "pairs 1")
     for report in (skipped, skipped, taken, skipped, skipped):
-        progress.take_step(report, max_skipped=3)
+        progress.record_step(report, max_skipped=3)
     assert (progress.skipped, progress.skipped_in_a_row) == (4, 2)
     with pytest.raises(DivergedError):
-        progress.take_step(skipped, max_skipped=3)
+        progress.record_step(skipped, max_skipped=3)

@@ -164,8 +164,8 @@ def test_ten_steps_are_those_of_the_equations(tmp_path: Path, objective: str, ch
         close(dict(ours.named_parameters()), by_hand.named)
     assert by_hand.ragged == (training["accumulate"] > 1)
     if training["ema"]:
-        assert trainer.average is not None
-        close(trainer.average.weights, by_hand.average)
+        assert trainer.ema is not None
+        close(trainer.ema.weights, by_hand.average)
 
 
 def test_every_schedule_and_optimizer_is_written_out_here() -> None:

@@ -38,7 +38,7 @@ def test_the_largest_value_is_the_best(values, best, without) -> None:
     found = []
     for step, value in enumerate(values, 1):
         progress.step = step
-        found.append(progress.take_validation(value))
+        found.append(progress.record_validation(value))
     assert found == best
     assert progress.without_improvement == without
     assert progress.best_step == values.index(max(values)) + 1
@@ -48,7 +48,7 @@ def test_the_largest_value_is_the_best(values, best, without) -> None:
     ("patience", "without", "over"), [(0, 9, False), (1, 0, False), (1, 1, True), (3, 2, False)]
 )
 def test_patience_is_over_after_so_many_validations(patience, without, over) -> None:
-    assert Progress(without_improvement=without).exhausted(patience) == over
+    assert Progress(without_improvement=without).out_of_patience(patience) == over
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_patience_is_over_after_so_many_validations(patience, without, over) -> 
     [(0, 0, False), (3, 0, False), (4, 0, True), (4, 4, False), (8, 4, True), (10, 8, True)],
 )
 def test_validation_is_due_every_so_many_steps_and_at_the_end(step, validated, due) -> None:
-    assert Progress(step=step, validated_step=validated).due(every=4, steps=10) == due
+    assert Progress(step=step, validated_step=validated).validation_due(every=4, steps=10) == due
 
 
 def scripted(monkeypatch, losses: list[float]) -> None:
@@ -113,11 +113,11 @@ def test_validation_sees_averages_and_training_its_own_weights() -> None:
     for _ in range(3):
         trainer.step()
     own = {name: w.clone() for name, w in trainer.model.state_dict().items()}
-    assert trainer.average is not None
+    assert trainer.ema is not None
     with trainer.evaluating() as model:
         assert not model.training
         for name, weight in model.state_dict().items():
-            assert torch.equal(weight, trainer.average.weights[name])
+            assert torch.equal(weight, trainer.ema.weights[name])
         assert not torch.equal(model.embedding.weight, own["embedding.weight"])
     assert trainer.model.training
     assert all(torch.equal(w, own[name]) for name, w in trainer.model.state_dict().items())

@@ -18,7 +18,7 @@ class TextChunk(NamedTuple):
     """A part of a document of running text."""
 
     text: str
-    ends: bool  # whether the document ends here
+    ends_document: bool  # whether the document ends here
 
 
 @dataclass
@@ -43,7 +43,7 @@ class PairCorpus:
 
     def training(self) -> Iterator[Pair]:
         """The pairs to learn from."""
-        return islice(self._all(), self._cut())
+        return islice(self._all(), self._training_size())
 
     def validation(self) -> Iterator[Pair]:
         """The pairs to validate on; none if the recipe names none."""
@@ -52,7 +52,7 @@ class PairCorpus:
             return self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
         if not recipe.valid_fraction:
             return iter(())
-        return islice(replace(self, counts=CorpusCounts())._all(), self._cut(), None)
+        return islice(replace(self, counts=CorpusCounts())._all(), self._training_size(), None)
 
     def lines(self) -> Iterator[str]:
         """Both sides of the training text, for a shared vocabulary."""
@@ -68,7 +68,7 @@ class PairCorpus:
         targets = [TextFile(path) for path in target] + [TextFile(path, second) for path in pairs]
         return read_pairs(sources, targets, self.counts)
 
-    def _cut(self) -> int | None:
+    def _training_size(self) -> int | None:
         """How many pairs train; None: all."""
         named = self.recipe.valid_pairs or self.recipe.valid_source
         if named or not self.recipe.valid_fraction:
@@ -93,25 +93,25 @@ class RunningCorpus:
 
     def training(self) -> Iterator[TextChunk]:
         """The text to learn from."""
-        left = self._cut()
+        remaining = self._training_size()
         for piece in self._read(self.recipe.text):
-            if left is None:
+            if remaining is None:
                 yield piece
-            elif left > 0:
-                yield TextChunk(piece.text[:left], piece.ends)
-                left -= len(piece.text)
+            elif remaining > 0:
+                yield TextChunk(piece.text[:remaining], piece.ends_document)
+                remaining -= len(piece.text)
 
     def validation(self) -> Iterator[TextChunk]:
         """The text to validate on; none if the recipe names none."""
         if self.recipe.valid_text:
             yield from self._read(self.recipe.valid_text)
-        left = self._cut() if self.recipe.valid_fraction else None
-        if left is None:
+        remaining = self._training_size() if self.recipe.valid_fraction else None
+        if remaining is None:
             return
         for piece in replace(self, counts=CorpusCounts())._read(self.recipe.text):
-            if rest := piece.text[max(0, left) :]:
-                yield TextChunk(rest, piece.ends)
-            left -= len(piece.text)
+            if rest := piece.text[max(0, remaining) :]:
+                yield TextChunk(rest, piece.ends_document)
+            remaining -= len(piece.text)
 
     def lines(self) -> Iterator[str]:
         """The training text, for the vocabulary."""
@@ -122,15 +122,15 @@ class RunningCorpus:
         for path in paths:
             text = TextFile(path, column)
             records = is_records(text)
-            before: str | None = None
+            previous: str | None = None
             for piece in read_chunks(text, self.counts):
-                if before is not None:
-                    yield TextChunk(before, records)
-                before = piece
-            if before is not None:
-                yield TextChunk(before, True)
+                if previous is not None:
+                    yield TextChunk(previous, records)
+                previous = piece
+            if previous is not None:
+                yield TextChunk(previous, True)
 
-    def _cut(self) -> int | None:
+    def _training_size(self) -> int | None:
         """How many characters train; None: all."""
         if self.recipe.valid_text or not self.recipe.valid_fraction:
             return None

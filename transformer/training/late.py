@@ -9,7 +9,7 @@ from torch import Tensor
 from ..data import pins_memory
 
 
-class _Sent(NamedTuple):
+class _Transfer(NamedTuple):
     """Numbers on their way to the host."""
 
     host: Tensor
@@ -22,7 +22,7 @@ class DeferredNumbers:
 
     def __init__(self, device: torch.device) -> None:
         self._pin = pins_memory(device)
-        self._sent: deque[_Sent] = deque()
+        self._transfers: deque[_Transfer] = deque()
 
     def put(self, numbers: Tensor) -> None:
         """Send numbers to the host."""
@@ -32,15 +32,15 @@ class DeferredNumbers:
         if self._pin:
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(torch.cuda.current_stream(numbers.device))
-        self._sent.append(_Sent(host, arrived))
+        self._transfers.append(_Transfer(host, arrived))
 
     def take(self, *, flush: bool = False) -> list[list[float]]:
         """Read what has been sent, in order; on a GPU all but the latest, unless `flush`."""
-        late = 1 if self._pin and not flush else 0
-        taken: list[list[float]] = []
-        while len(self._sent) > late:
-            host, arrived = self._sent.popleft()
+        held_back = 1 if self._pin and not flush else 0
+        numbers: list[list[float]] = []
+        while len(self._transfers) > held_back:
+            host, arrived = self._transfers.popleft()
             if arrived is not None:
                 arrived.synchronize()
-            taken.append(host.tolist())
-        return taken
+            numbers.append(host.tolist())
+        return numbers

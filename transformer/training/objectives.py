@@ -23,9 +23,9 @@ from ..registry import Registry
 from .corpora import PairCorpus, RunningCorpus, TextChunk
 from .recipe import Recipe
 
-_ENCODED_TOGETHER = 1000  # lines given to the tokenizer at once
+_ENCODE_BATCH = 1000  # lines given to the tokenizer at once
 TRAIN, VALID = "train", "valid"
-_PROMPT = 8  # tokens of the training text that a language model's sample goes on from
+_PROMPT_TOKENS = 8  # tokens of the training text that a language model's sample goes on from
 
 
 class Objective(Protocol):
@@ -40,7 +40,7 @@ class Objective(Protocol):
         MissingExtraError where its metric cannot be computed."""
         ...
 
-    def longest(self, recipe: Recipe) -> int:
+    def max_length(self, recipe: Recipe) -> int:
         """The most tokens in one text, which the model must have positions for."""
         ...
 
@@ -67,12 +67,12 @@ class Objective(Protocol):
         ...
 
 
-def _write_shown(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
+def _write_validation_pairs(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
     """Keep validation text as it is, whatever line ends are in it."""
     (folder / VALID / "shown.json").write_text(json.dumps(pairs), encoding="utf-8")
 
 
-def _read_shown(folder: Path) -> list[tuple[str, str]]:
+def _read_validation_pairs(folder: Path) -> list[tuple[str, str]]:
     pairs = json.loads((folder / VALID / "shown.json").read_text(encoding="utf-8"))
     return [(source, target) for source, target in pairs]
 
@@ -101,7 +101,7 @@ class Translation:
         if can_score_translations():
             check_tokenization(recipe.validation.tokenize)
 
-    def longest(self, recipe: Recipe) -> int:
+    def max_length(self, recipe: Recipe) -> int:
         """See Objective."""
         return recipe.data.max_tokens
 
@@ -119,7 +119,7 @@ class Translation:
         shown = islice(
             replace(corpus, counts=CorpusCounts()).validation(), recipe.validation.max_lines
         )
-        _write_shown(folder, list(shown))
+        _write_validation_pairs(folder, list(shown))
         return left_out
 
     def _encode(
@@ -131,13 +131,13 @@ class Translation:
             TokenWriter(folder / "source", **sizes) as source,
             TokenWriter(folder / "target", **sizes) as target,
         ):
-            while chunk := list(islice(pairs, _ENCODED_TOGETHER)):
+            while chunk := list(islice(pairs, _ENCODE_BATCH)):
                 sides = [tokenizer.encode_batch(side) for side in zip(*chunk, strict=True)]
                 rows = [(s, t) for s, t in zip(*sides, strict=True) if s and t]
-                kept = [row for row in rows if max(map(len, row)) < recipe.data.max_tokens]
-                left_out += len(rows) - len(kept)
-                source.write(s for s, _ in kept)
-                target.write(t for _, t in kept)
+                fitting = [row for row in rows if max(map(len, row)) < recipe.data.max_tokens]
+                left_out += len(rows) - len(fitting)
+                source.write(s for s, _ in fitting)
+                target.write(t for _, t in fitting)
         return left_out
 
     def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
@@ -158,13 +158,13 @@ class Translation:
         """See Objective. BLEU and chrF of greedy or beam output; none without sacrebleu."""
         if not can_score_translations():
             return {}
-        sources, references = zip(*_read_shown(folder), strict=True)
+        sources, references = zip(*_read_validation_pairs(folder), strict=True)
         hypotheses = self._translate(loaded, recipe, sources)
         return translation_scores(hypotheses, references, tokenize=recipe.validation.tokenize)
 
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
         """See Objective. The first validation line, its reference and its translation."""
-        source, target = _read_shown(folder)[0]
+        source, target = _read_validation_pairs(folder)[0]
         (output,) = self._translate(loaded, recipe, [source])
         return [("source", source), ("reference", target), ("output", output)]
 
@@ -193,7 +193,7 @@ class LanguageModel:
         """See Objective."""
         RunningCorpus(recipe.data, CorpusCounts()).check()
 
-    def longest(self, recipe: Recipe) -> int:
+    def max_length(self, recipe: Recipe) -> int:
         """See Objective."""
         return recipe.training.context
 
@@ -214,9 +214,11 @@ class LanguageModel:
         end = tokenizer.require_role("end")
         with TokenWriter(folder / "text", vocab_size=tokenizer.vocab_size) as writer:
             started = False
-            while chunk := list(islice(pieces, _ENCODED_TOGETHER)):
+            while chunk := list(islice(pieces, _ENCODE_BATCH)):
                 rows = tokenizer.encode_batch([piece.text for piece in chunk])
-                rows = [[*r, end] if p.ends else r for r, p in zip(rows, chunk, strict=True)]
+                rows = [
+                    [*r, end] if p.ends_document else r for r, p in zip(rows, chunk, strict=True)
+                ]
                 writer.write(rows if started else [[end], *rows])
                 started = True
 
@@ -241,8 +243,8 @@ class LanguageModel:
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
         """See Objective. The training text's first words, and what the model makes of them."""
         del recipe
-        most = min(_PROMPT, loaded.config.max_positions // 2)
-        first = TokenStore(folder / TRAIN / "text").ids[1 : 1 + most].tolist()
+        length = min(_PROMPT_TOKENS, loaded.config.max_positions // 2)
+        first = TokenStore(folder / TRAIN / "text").ids[1 : 1 + length].tolist()
         prompt = loaded.tokenizer.decode(first)
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, whose halves were spelled out

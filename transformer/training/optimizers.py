@@ -53,10 +53,10 @@ class EMA:
         self.weights = {name: w.detach().clone() for name, w in model.state_dict().items()}
 
     @torch.no_grad()
-    def update(self, weights: Mapping[str, Tensor], updates: int, taken: Tensor) -> None:
+    def update(self, weights: Mapping[str, Tensor], updates: int, applied: Tensor) -> None:
         """Take in the weights after update number `updates`, from 1, if that was `taken`, which is
         True or False on their device."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
-        share = (1 - decay) * taken.double()
+        weight = (1 - decay) * applied.double()
         for name, average in self.weights.items():
-            average.lerp_(weights[name], share.to(average.dtype))
+            average.lerp_(weights[name], weight.to(average.dtype))

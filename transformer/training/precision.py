@@ -16,16 +16,16 @@ class Precision(NamedTuple):
     tf32: bool = False  # 10 bits of mantissa instead of 23, on CUDA
 
 
-_HALF = Precision(torch.bfloat16, tf32=True)
+_BFLOAT16 = Precision(torch.bfloat16, tf32=True)
 
 # By name and the device's type; `auto` is what is usual there.
 PRECISIONS: Registry[dict[str, Precision]] = Registry(
     "precision",
     {
-        "auto": {"cuda": _HALF, "cpu": Precision()},
+        "auto": {"cuda": _BFLOAT16, "cpu": Precision()},
         "float32": {"cuda": Precision(), "cpu": Precision()},
         "tf32": {"cuda": Precision(tf32=True), "cpu": Precision()},
-        "bfloat16": {"cuda": _HALF, "cpu": _HALF},
+        "bfloat16": {"cuda": _BFLOAT16, "cpu": _BFLOAT16},
     },
 )
 
@@ -37,21 +37,21 @@ def tf32_rounding(name: str, device: torch.device) -> Iterator[None]:
     if device.type != "cuda":  # on a CPU the same setting lets oneDNN round to bfloat16
         yield
         return
-    before = torch.get_float32_matmul_precision()
+    previous = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if PRECISIONS[name]["cuda"].tf32 else "highest")
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(previous)
 
 
 @contextmanager
 def forward_precision(name: str, device: torch.device) -> Iterator[None]:
     """Compute the products of a forward pass in the precision's type and rounding."""
     dtype = PRECISIONS[name][device.type].dtype
-    half = dtype != torch.float32
+    reduced = dtype != torch.float32
     with (
         tf32_rounding(name, device),
-        torch.autocast(device.type, dtype=dtype if half else None, enabled=half),
+        torch.autocast(device.type, dtype=dtype if reduced else None, enabled=reduced),
     ):
         yield

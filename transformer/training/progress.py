@@ -19,12 +19,12 @@ class Progress(msgspec.Struct):
     skipped: int = 0  # steps in all
     skipped_in_a_row: int = 0
 
-    def due(self, *, every: int, steps: int) -> bool:
+    def validation_due(self, *, every: int, steps: int) -> bool:
         """Return True where the present step is to be validated and has not been."""
         at = self.step > 0 and (self.step % every == 0 or self.step >= steps)
         return at and self.validated_step != self.step
 
-    def take_step(self, report: StepReport | SkippedStep, *, max_skipped: int) -> None:
+    def record_step(self, report: StepReport | SkippedStep, *, max_skipped: int) -> None:
         """Count a step. Raises DivergedError for too many in a row that were skipped."""
         if isinstance(report, StepReport):
             self.skipped_in_a_row = 0
@@ -38,7 +38,7 @@ class Progress(msgspec.Struct):
                 f"{REMEDY}"
             )
 
-    def take_validation(self, value: float) -> bool:
+    def record_validation(self, value: float) -> bool:
         """Count a validation of the present step, larger values being better. Returns True for a
         new best; the first of equals stays."""
         best = self.best_value is None or value > self.best_value
@@ -47,6 +47,6 @@ class Progress(msgspec.Struct):
         self.without_improvement = 0 if best else self.without_improvement + 1
         return best
 
-    def exhausted(self, patience: int) -> bool:
+    def out_of_patience(self, patience: int) -> bool:
         """Return True after `patience` validations in a row without improvement; 0: never."""
         return 0 < patience <= self.without_improvement

@@ -104,11 +104,11 @@ class Recipe(_Section, frozen=True, kw_only=True):
         check_bounds(self)
         if not isinstance(self.model.get("preset", ""), str):
             raise ConfigError(f"model.preset is {self.model['preset']!r}; it must be a name")
-        _allowed("training.precision", self.training.precision, PRECISION_NAMES)
-        _allowed("validation.metric", self.validation.metric, ("loss", "bleu", "chrf"))
+        _check_name("training.precision", self.training.precision, PRECISION_NAMES)
+        _check_name("validation.metric", self.validation.metric, ("loss", "bleu", "chrf"))
 
 
-def _allowed(key: str, value: str, names: tuple[str, ...]) -> None:
+def _check_name(key: str, value: str, names: tuple[str, ...]) -> None:
     if value not in names:
         raise UnknownNameError(f"{key} is {value!r}; {suggest(value, names)}")
 

@@ -38,13 +38,13 @@ def resolve_recipe(
     resumed: Path | None = None,
 ) -> Recipe:
     """Flags over settings over the recipe file, over a resumed run's recipe, over the defaults."""
-    old = read_toml(resumed / RECIPE) if resumed and (resumed / RECIPE).is_file() else {}
-    file = read_toml(path) if path is not None else {}
-    given = merge(old, file, *map(parse_setting, settings), flags)
-    objective = str(given.get("objective", Recipe().objective))
+    resumed_fields = read_toml(resumed / RECIPE) if resumed and (resumed / RECIPE).is_file() else {}
+    file_fields = read_toml(path) if path is not None else {}
+    fields = merge(resumed_fields, file_fields, *map(parse_setting, settings), flags)
+    objective = str(fields.get("objective", Recipe().objective))
     if objective not in OBJECTIVES:
         raise UnknownNameError(f"objective is {objective!r}; {suggest(objective, OBJECTIVES)}")
-    return recipe_from_fields(merge(OBJECTIVES[objective].defaults, given))
+    return recipe_from_fields(merge(OBJECTIVES[objective].defaults, fields))
 
 
 def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
@@ -68,10 +68,10 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
         INITIALIZATIONS.check(model.config.initialization)
     elif recipe.model.keys() - {"preset"}:
         raise ConfigError("--init takes a model as it is: leave all of [model] but preset out")
-    elif init.max_positions < objective.longest(recipe):
+    elif init.max_positions < objective.max_length(recipe):
         raise ConfigError(
             f"the initial model has {init.max_positions} positions; the recipe trains on texts of "
-            f"up to {objective.longest(recipe)}: lower training.context or data.max_tokens"
+            f"up to {objective.max_length(recipe)}: lower training.context or data.max_tokens"
         )
     elif recipe.tokenizer.path:
         raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
@@ -123,9 +123,9 @@ def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
     Raises ConfigError where the shape is not the objective's or the vocabulary does not fit.
     """
     objective = OBJECTIVES[recipe.objective]
-    longest = objective.longest(recipe)
-    own = {"vocab_size": vocab_size, "max_positions": longest}
-    fields: dict[str, Any] = {**own, **recipe.model}
+    max_length = objective.max_length(recipe)
+    defaults = {"vocab_size": vocab_size, "max_positions": max_length}
+    fields: dict[str, Any] = {**defaults, **recipe.model}
     preset = fields.pop("preset")
     config = preset_config(preset, **fields)
     if config.shape != objective.shape:
@@ -138,9 +138,9 @@ def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
             f"model.vocab_size is {config.vocab_size:,}, but the tokenizer has {vocab_size:,} "
             "tokens; leave it out, or give at least as many"
         )
-    if config.max_positions < longest:
+    if config.max_positions < max_length:
         raise ConfigError(
             f"model.max_positions is {config.max_positions}, but the recipe trains on texts of "
-            f"up to {longest} tokens; raise it, or lower training.context or data.max_tokens"
+            f"up to {max_length} tokens; raise it, or lower training.context or data.max_tokens"
         )
     return config

@@ -123,7 +123,7 @@ class Run:
                 if not self.stop():
                     self.progress.validated_step = self.progress.step
                     yield self._save(trainer, tokenizer)
-            if self.progress.exhausted(patience):
+            if self.progress.out_of_patience(patience):
                 yield self._finished(f"no improvement in {patience} validations")
                 return
             if trainer.steps_done >= self.recipe.training.steps and not self._due():
@@ -144,14 +144,14 @@ class Run:
         """Tell what came of steps. Raises DivergedError for too many without numbers in a row."""
         for report in trainer.reports(flush=flush):
             yield report
-            self.progress.take_step(report, max_skipped=self.recipe.training.max_skipped)
+            self.progress.record_step(report, max_skipped=self.recipe.training.max_skipped)
 
     def _finished(self, reason: str, *, interrupted: bool = False) -> RunFinished:
         return RunFinished(self.progress.step, reason, interrupted, self.progress.skipped)
 
     def _due(self) -> bool:
         every, steps = self.recipe.validation.every, self.recipe.training.steps
-        return self.progress.due(every=every, steps=steps)
+        return self.progress.validation_due(every=every, steps=steps)
 
     def _validate_safely(
         self, trainer: Trainer, tokenizer: Tokenizer, valid: Data
@@ -185,7 +185,7 @@ class Run:
             sample = self.objective.sample(loaded, self.recipe, data)
         metric = self.recipe.validation.metric
         value = -found.loss if metric == "loss" else scores[metric].value
-        best = self.progress.take_validation(value)
+        best = self.progress.record_validation(value)
         return Validated(trainer.steps_done, found.loss, found.perplexity, scores, sample, best)
 
     def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:

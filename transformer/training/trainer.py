@@ -70,12 +70,12 @@ class Trainer:
         self.schedule = SCHEDULES[training.schedule]
         groups = parameter_groups(model, training.weight_decay)
         self.optimizer = OPTIMIZERS[training.optimizer](groups, training)
-        self.average = EMA(model, training.ema) if training.ema else None
+        self.ema = EMA(model, training.ema) if training.ema else None
         self.steps_done = 0
         self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)
         self._numbers = DeferredNumbers(self.device)
         self._pending: deque[_Pending] = deque()
-        self._read_at = 0.0
+        self._last_read_at = 0.0
         if training.compile:  # the function, not the module: names of weights stay as they are
             object.__setattr__(model, "hidden", torch.compile(model.hidden, dynamic=True))
 
@@ -119,27 +119,29 @@ class Trainer:
         self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if self.average is not None:
-            self.average.update(self.model.state_dict(), self.steps_done + 1, finite)
+        if self.ema is not None:
+            self.ema.update(self.model.state_dict(), self.steps_done + 1, finite)
         return norm
 
     def reports(self, *, flush: bool = False) -> list[StepReport | SkippedStep]:
         """Read what came of steps: on a CPU of all so far, on a GPU of all but the latest, unless
         `flush`."""
-        found: list[StepReport | SkippedStep] = []
+        reports: list[StepReport | SkippedStep] = []
         for loss, norm in self._numbers.take(flush=flush):
             pending, now = self._pending.popleft(), time.perf_counter()
-            seconds, self._read_at = now - max(pending.started, self._read_at), now
+            seconds, self._last_read_at = now - max(pending.started, self._last_read_at), now
             if math.isfinite(loss + norm):
                 step, rate, tokens, _ = pending
-                found.append(StepReport(step, loss, rate, norm, tokens, seconds))
+                reports.append(StepReport(step, loss, rate, norm, tokens, seconds))
             else:
-                found.append(SkippedStep(pending.step, loss, norm, self._describe(pending.step)))
-        return found
+                reports.append(SkippedStep(pending.step, loss, norm, self._describe(pending.step)))
+        return reports
 
     def _describe(self, step: int) -> str:
-        each = self.recipe.training.accumulate
-        return "; ".join(self.data.describe(n) for n in range((step - 1) * each, step * each))
+        accumulate = self.recipe.training.accumulate
+        return "; ".join(
+            self.data.describe(n) for n in range((step - 1) * accumulate, step * accumulate)
+        )
 
     def forward_precision(self) -> AbstractContextManager[None]:
         """Compute matrix products in the recipe's precision, in training and in validation."""
@@ -148,25 +150,25 @@ class Trainer:
     @contextmanager
     def evaluating(self) -> Iterator[Transformer]:
         """Show the model as it will be used: averaged if it is to be, without dropout."""
-        own = None
-        if self.average is not None:
-            own = {name: w.clone() for name, w in self.model.state_dict().items()}
-            self.model.load_state_dict(self.average.weights)
+        trained_weights = None
+        if self.ema is not None:
+            trained_weights = {name: w.clone() for name, w in self.model.state_dict().items()}
+            self.model.load_state_dict(self.ema.weights)
         self.model.eval()
         try:
             yield self.model
         finally:
             self.model.train()
-            if own is not None:
-                self.model.load_state_dict(own)
+            if trained_weights is not None:
+                self.model.load_state_dict(trained_weights)
 
     def save(self, folder: Path) -> None:
         """Write what the next step needs: weights, their average, the optimizer's moments."""
         save_tensors(folder / "weights.safetensors", self.model.state_dict())
         state: dict[int, Any] = self.optimizer.state_dict()["state"]
         save_tensors(folder / "optimizer.safetensors", flatten_optimizer(state))
-        if self.average is not None:
-            save_tensors(folder / "average.safetensors", self.average.weights)
+        if self.ema is not None:
+            save_tensors(folder / "average.safetensors", self.ema.weights)
 
     def restore(self, folder: Path, steps_done: int) -> None:
         """Go on from what `save` wrote after `steps_done` steps."""
@@ -174,8 +176,8 @@ class Trainer:
         state = self.optimizer.state_dict()
         state["state"] = unflatten_optimizer(load_tensors(folder / "optimizer.safetensors"))
         self.optimizer.load_state_dict(state)
-        if self.average is not None:
+        if self.ema is not None:
             saved = load_tensors(folder / "average.safetensors")
             for name, tensor in saved.items():
-                self.average.weights[name].copy_(tensor)
+                self.ema.weights[name].copy_(tensor)
         self.steps_done = steps_done
