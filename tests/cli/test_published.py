@@ -168,7 +168,7 @@ def test_training_on_a_framed_model_is_refused_rather_than_done_wrong(marian, tr
         "train", "-o", tmp_path / "run", "--pairs", tmp_path / "pairs.tsv", "--init", marian[0]
     )
     assert code == 2
-    assert b"texts stand between tokens of its own" in err
+    assert b"needs special tokens of its own" in err
     assert err.count(b"\n") == 1
 
 

@@ -179,7 +179,7 @@ def test_training_stops_when_nothing_improves(tmp_path: Path) -> None:
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, steps=1)
     train(recipe, tmp_path / "run")
-    with pytest.raises(ConfigError, match="holds a run already: --resume"):
+    with pytest.raises(ConfigError, match="holds a run already: continue it with --resume"):
         train(recipe, tmp_path / "run")
 
 

@@ -1,1 +1,1 @@
-"""Training: recipes, objectives, schedules, the step, the run."""
+"""Training: recipes, objectives, schedules, optimizers, the trainer and the run."""

@@ -1,4 +1,4 @@
-"""The text of a recipe: training and validation, as pairs or as running text."""
+"""The training and validation text that a recipe names, as pairs or as running text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,18 +18,21 @@ class TextChunk(NamedTuple):
     """A part of a document of running text."""
 
     text: str
-    ends_document: bool  # whether the document ends here
+    ends_document: bool  # True for the last chunk of its document
 
 
 @dataclass
 class PairCorpus:
-    """Source and target lines. Without validation files, the last part validates."""
+    """Pairs of source and target lines.
+
+    Without validation files, the last `valid_fraction` of the pairs is for validation.
+    """
 
     recipe: DataRecipe
     counts: CorpusCounts
 
     def check(self) -> None:
-        """Raise ConfigError where the recipe names no pairs, or half of them."""
+        """Raise ConfigError if the recipe names no pairs, or one side without the other."""
         recipe = self.recipe
         if not (recipe.pairs or (recipe.source and recipe.target)):
             raise ConfigError(
@@ -42,11 +45,11 @@ class PairCorpus:
             raise ConfigError(f"pairs need two columns, say 1,2; got {','.join(recipe.columns)}")
 
     def training(self) -> Iterator[Pair]:
-        """The pairs to learn from."""
+        """Yield the training pairs."""
         return islice(self._all(), self._training_size())
 
     def validation(self) -> Iterator[Pair]:
-        """The pairs to validate on; none if the recipe names none."""
+        """Yield the validation pairs; none if the recipe has no validation data."""
         recipe = self.recipe
         if recipe.valid_pairs or recipe.valid_source or recipe.valid_target:
             return self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
@@ -55,7 +58,7 @@ class PairCorpus:
         return islice(replace(self, counts=CorpusCounts())._all(), self._training_size(), None)
 
     def lines(self) -> Iterator[str]:
-        """Both sides of the training text, for a shared vocabulary."""
+        """Yield both sides of the training pairs, to train a shared vocabulary on."""
         for pair in self.training():
             yield from pair
 
@@ -69,7 +72,7 @@ class PairCorpus:
         return read_pairs(sources, targets, self.counts)
 
     def _training_size(self) -> int | None:
-        """How many pairs train; None: all."""
+        """Return the number of pairs for training; None: all."""
         named = self.recipe.valid_pairs or self.recipe.valid_source
         if named or not self.recipe.valid_fraction:
             return None
@@ -81,41 +84,44 @@ class PairCorpus:
 
 @dataclass
 class RunningCorpus:
-    """Documents: each plain file is one, each record of a TSV or JSONL file is one."""
+    """Documents: each plain file is one, and each record of a TSV or JSONL file is one.
+
+    Without validation files, the last `valid_fraction` of the text is for validation.
+    """
 
     recipe: DataRecipe
     counts: CorpusCounts
 
     def check(self) -> None:
-        """Raise ConfigError where the recipe names no text."""
+        """Raise ConfigError if the recipe names no text."""
         if not self.recipe.text:
             raise ConfigError("a language model needs text: give --text FILE")
 
     def training(self) -> Iterator[TextChunk]:
-        """The text to learn from."""
+        """Yield the training text."""
         remaining = self._training_size()
-        for piece in self._read(self.recipe.text):
+        for chunk in self._read(self.recipe.text):
             if remaining is None:
-                yield piece
+                yield chunk
             elif remaining > 0:
-                yield TextChunk(piece.text[:remaining], piece.ends_document)
-                remaining -= len(piece.text)
+                yield TextChunk(chunk.text[:remaining], chunk.ends_document)
+                remaining -= len(chunk.text)
 
     def validation(self) -> Iterator[TextChunk]:
-        """The text to validate on; none if the recipe names none."""
+        """Yield the validation text; none if the recipe has no validation data."""
         if self.recipe.valid_text:
             yield from self._read(self.recipe.valid_text)
         remaining = self._training_size() if self.recipe.valid_fraction else None
         if remaining is None:
             return
-        for piece in replace(self, counts=CorpusCounts())._read(self.recipe.text):
-            if rest := piece.text[max(0, remaining) :]:
-                yield TextChunk(rest, piece.ends_document)
-            remaining -= len(piece.text)
+        for chunk in replace(self, counts=CorpusCounts())._read(self.recipe.text):
+            if rest := chunk.text[max(0, remaining) :]:
+                yield TextChunk(rest, chunk.ends_document)
+            remaining -= len(chunk.text)
 
     def lines(self) -> Iterator[str]:
-        """The training text, for the vocabulary."""
-        return (piece.text for piece in self.training())
+        """Yield the training text without document ends, to train a vocabulary on."""
+        return (chunk.text for chunk in self.training())
 
     def _read(self, paths: list[str]) -> Iterator[TextChunk]:
         column = self.recipe.columns[0] if self.recipe.columns else None
@@ -123,18 +129,19 @@ class RunningCorpus:
             text = TextFile(path, column)
             records = is_records(text)
             previous: str | None = None
-            for piece in read_chunks(text, self.counts):
+            for chunk in read_chunks(text, self.counts):
                 if previous is not None:
                     yield TextChunk(previous, records)
-                previous = piece
+                previous = chunk
             if previous is not None:
                 yield TextChunk(previous, True)
 
     def _training_size(self) -> int | None:
-        """How many characters train; None: all."""
+        """Return the number of characters for training; None: all."""
         if self.recipe.valid_text or not self.recipe.valid_fraction:
             return None
         total = sum(
-            len(p.text) for p in replace(self, counts=CorpusCounts())._read(self.recipe.text)
+            len(chunk.text)
+            for chunk in replace(self, counts=CorpusCounts())._read(self.recipe.text)
         )
         return int((1 - self.recipe.valid_fraction) * total)

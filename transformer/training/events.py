@@ -1,4 +1,4 @@
-"""What training tells whoever listens."""
+"""Events of a training run, which a run yields as it goes."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,13 +8,13 @@ from .trainer import SkippedStep, StepReport
 
 
 class Notice(NamedTuple):
-    """Something that the user should know, in one line."""
+    """A message to the user, in one line."""
 
     text: str
 
 
 class RunStarted(NamedTuple):
-    """Everything stands; the first step comes next."""
+    """The start of training: data and model are ready."""
 
     parameters: int
     device: str
@@ -24,30 +24,30 @@ class RunStarted(NamedTuple):
 
 
 class Validated(NamedTuple):
-    """What the model can do after a step."""
+    """Results of a validation."""
 
     step: int
     loss: float
     perplexity: float
     scores: dict[str, Score]
-    sample: list[tuple[str, str]]
-    best: bool
+    sample: list[tuple[str, str]]  # labels and texts
+    best: bool  # the best so far, by the recipe's metric
 
 
 class Saved(NamedTuple):
-    """A checkpoint was written."""
+    """A checkpoint that has been written."""
 
     step: int
     folder: Path
 
 
 class RunFinished(NamedTuple):
-    """Training is over, or interrupted and saved."""
+    """The end of training, or an interruption after saving."""
 
     step: int
     reason: str
     interrupted: bool
-    skipped: int = 0  # steps, in all of the run
+    skipped: int = 0  # steps skipped in the whole run
 
 
 Event = Notice | RunStarted | StepReport | SkippedStep | Validated | Saved | RunFinished

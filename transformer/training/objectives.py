@@ -1,7 +1,7 @@
-"""What a model is trained to do: a table of objectives.
+"""Training objectives: a registry.
 
-Each says which text it needs, how that becomes ids on disk, which batches are drawn from them and
-how the result is scored beyond its loss.
+An objective knows the text that it needs, how to encode it to ids on disk, the batches to draw from
+them, and how to score the model beyond its loss.
 """
 
 import json
@@ -23,52 +23,54 @@ from ..registry import Registry
 from .corpora import PairCorpus, RunningCorpus, TextChunk
 from .recipe import Recipe
 
-_ENCODE_BATCH = 1000  # lines given to the tokenizer at once
+_ENCODE_BATCH = 1000  # lines that are tokenized together
 TRAIN, VALID = "train", "valid"
-_PROMPT_TOKENS = 8  # tokens of the training text that a language model's sample goes on from
+_PROMPT_TOKENS = 8  # tokens of the training text that a language model's sample continues
 
 
 class Objective(Protocol):
-    """One way of training."""
+    """A way of training models of one shape."""
 
     shape: ClassVar[str]  # of the models that it trains
-    defaults: ClassVar[dict[str, Any]]  # the bottom layer of its recipes
-    metrics: ClassVar[tuple[str, ...]]  # by which the best checkpoint may be chosen
+    defaults: ClassVar[dict[str, Any]]  # the lowest layer of its recipes
+    metrics: ClassVar[tuple[str, ...]]  # that can choose the best checkpoint
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ConfigError where the recipe names no text of the kind that is needed, and
-        MissingExtraError where its metric cannot be computed."""
+        """Raise ConfigError if the recipe names no text of the kind that is needed.
+
+        Raises MissingExtraError if its metric cannot be computed.
+        """
         ...
 
     def max_length(self, recipe: Recipe) -> int:
-        """The most tokens in one text, which the model must have positions for."""
+        """Return the largest number of tokens in one sequence, which the model must support."""
         ...
 
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
-        """The text to train a tokenizer on."""
+        """Yield the text to train a tokenizer on."""
         ...
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
     ) -> int:
-        """Write ids below `folder`; return how many examples were left out as too long."""
+        """Write ids below `folder`; return the number of examples left out for their length."""
         ...
 
     def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
-        """Batches of what was prepared; None where that part is empty."""
+        """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
         ...
 
     def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
-        """Scores on the validation text beyond the loss."""
+        """Compute scores on the validation text other than the loss."""
         ...
 
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
-        """Something to look at: labels and texts."""
+        """Return labels and texts that show what the model generates."""
         ...
 
 
 def _write_validation_pairs(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
-    """Keep validation text as it is, whatever line ends are in it."""
+    """Write validation pairs as JSON, which keeps any line ends in them."""
     (folder / VALID / "shown.json").write_text(json.dumps(pairs), encoding="utf-8")
 
 
@@ -78,7 +80,7 @@ def _read_validation_pairs(folder: Path) -> list[tuple[str, str]]:
 
 
 class Translation:
-    """Sequence to sequence: `p(target | source)`, from pairs of lines."""
+    """Sequence-to-sequence translation: `p(target | source)`, from pairs of lines."""
 
     shape: ClassVar[str] = "encoder-decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss", "bleu", "chrf")
@@ -89,7 +91,7 @@ class Translation:
     }
 
     def check(self, recipe: Recipe) -> None:
-        """See Objective."""
+        """Implement Objective.check."""
         PairCorpus(recipe.data, CorpusCounts()).check()
         if recipe.validation.metric != "loss" and not can_score_translations():
             raise MissingExtraError(
@@ -102,17 +104,17 @@ class Translation:
             check_tokenization(recipe.validation.tokenize)
 
     def max_length(self, recipe: Recipe) -> int:
-        """See Objective."""
+        """Implement Objective.max_length."""
         return recipe.data.max_tokens
 
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
-        """See Objective."""
+        """Implement Objective.lines."""
         return PairCorpus(recipe.data, counts).lines()
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
     ) -> int:
-        """See Objective."""
+        """Implement Objective.prepare."""
         corpus = PairCorpus(recipe.data, counts)
         left_out = self._encode(corpus.training(), recipe, tokenizer, folder / TRAIN)
         self._encode(corpus.validation(), recipe, tokenizer, folder / VALID)
@@ -131,8 +133,8 @@ class Translation:
             TokenWriter(folder / "source", **sizes) as source,
             TokenWriter(folder / "target", **sizes) as target,
         ):
-            while chunk := list(islice(pairs, _ENCODE_BATCH)):
-                sides = [tokenizer.encode_batch(side) for side in zip(*chunk, strict=True)]
+            while batch := list(islice(pairs, _ENCODE_BATCH)):
+                sides = [tokenizer.encode_batch(side) for side in zip(*batch, strict=True)]
                 rows = [(s, t) for s, t in zip(*sides, strict=True) if s and t]
                 fitting = [row for row in rows if max(map(len, row)) < recipe.data.max_tokens]
                 left_out += len(rows) - len(fitting)
@@ -141,7 +143,7 @@ class Translation:
         return left_out
 
     def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
-        """See Objective."""
+        """Implement Objective.open."""
         source, target = (TokenStore(folder / part / side) for side in ("source", "target"))
         if not len(source):
             return None
@@ -155,7 +157,7 @@ class Translation:
         )
 
     def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
-        """See Objective. BLEU and chrF of greedy or beam output; none without sacrebleu."""
+        """Compute BLEU and chrF of greedy or beam output; nothing without sacrebleu."""
         if not can_score_translations():
             return {}
         sources, references = zip(*_read_validation_pairs(folder), strict=True)
@@ -163,7 +165,7 @@ class Translation:
         return translation_scores(hypotheses, references, tokenize=recipe.validation.tokenize)
 
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
-        """See Objective. The first validation line, its reference and its translation."""
+        """Return the first validation line, its reference and its translation."""
         source, target = _read_validation_pairs(folder)[0]
         (output,) = self._translate(loaded, recipe, [source])
         return [("source", source), ("reference", target), ("output", output)]
@@ -179,7 +181,7 @@ class Translation:
 
 
 class LanguageModel:
-    """Causal: `p(next token | all before)`, from running text."""
+    """Causal language modelling: `p(next token | all previous ones)`, from running text."""
 
     shape: ClassVar[str] = "decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
@@ -190,40 +192,39 @@ class LanguageModel:
     }
 
     def check(self, recipe: Recipe) -> None:
-        """See Objective."""
+        """Implement Objective.check."""
         RunningCorpus(recipe.data, CorpusCounts()).check()
 
     def max_length(self, recipe: Recipe) -> int:
-        """See Objective."""
+        """Implement Objective.max_length."""
         return recipe.training.context
 
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
-        """See Objective."""
+        """Implement Objective.lines."""
         return RunningCorpus(recipe.data, counts).lines()
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
     ) -> int:
-        """See Objective. One stream; the end token stands before, between and after documents."""
+        """Write one stream of ids, with the end token before, between and after documents."""
         corpus = RunningCorpus(recipe.data, counts)
         self._encode(corpus.training(), tokenizer, folder / TRAIN)
         self._encode(corpus.validation(), tokenizer, folder / VALID)
         return 0
 
-    def _encode(self, pieces: Iterator[TextChunk], tokenizer: Tokenizer, folder: Path) -> None:
+    def _encode(self, chunks: Iterator[TextChunk], tokenizer: Tokenizer, folder: Path) -> None:
         end = tokenizer.require_role("end")
         with TokenWriter(folder / "text", vocab_size=tokenizer.vocab_size) as writer:
-            started = False
-            while chunk := list(islice(pieces, _ENCODE_BATCH)):
-                rows = tokenizer.encode_batch([piece.text for piece in chunk])
-                rows = [
-                    [*r, end] if p.ends_document else r for r, p in zip(rows, chunk, strict=True)
-                ]
-                writer.write(rows if started else [[end], *rows])
-                started = True
+            rows = [[end]]
+            while batch := list(islice(chunks, _ENCODE_BATCH)):
+                ids = tokenizer.encode_batch([chunk.text for chunk in batch])
+                for row, chunk in zip(ids, batch, strict=True):
+                    rows.append([*row, end] if chunk.ends_document else row)
+                writer.write(rows)
+                rows = []
 
     def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
-        """See Objective."""
+        """Implement Objective.open."""
         del tokenizer
         store = TokenStore(folder / part / "text")
         if not len(store.ids):
@@ -236,18 +237,18 @@ class LanguageModel:
         )
 
     def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
-        """See Objective. The loss says it all."""
+        """Return no scores: perplexity follows from the loss."""
         del loaded, recipe, folder
         return {}
 
     def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
-        """See Objective. The training text's first words, and what the model makes of them."""
+        """Return the first words of the training text and the model's continuation."""
         del recipe
         length = min(_PROMPT_TOKENS, loaded.config.max_positions // 2)
         first = TokenStore(folder / TRAIN / "text").ids[1 : 1 + length].tolist()
         prompt = loaded.tokenizer.decode(first)
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
-            return []  # it ends inside a character, whose halves were spelled out
+            return []  # it ends inside a character, of which U+FFFD takes more tokens
         search = SearchOptions(
             end=frozenset(loaded.generation.end_ids),
             processors={"temperature": 0.8, "top-p": 0.95},

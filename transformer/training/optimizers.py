@@ -1,4 +1,4 @@
-"""Optimizers, and the running average of weights."""
+"""Optimizers, and the exponential moving average of weights."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ Groups = list[dict[str, Any]]
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> Groups:
-    """Matrices decay; norms and biases do not."""
+    """Return parameter groups with weight decay on matrices, and none on norms and biases."""
     parameters = list(model.parameters())
     return [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
@@ -29,13 +29,13 @@ def _adamw(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
 
 def _sgd(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
     optimizer = torch.optim.SGD(groups, lr=0.0, momentum=recipe.beta1, fused=True)
-    if recipe.beta1:  # torch leaves them unwritten where the very first step is skipped
+    if recipe.beta1:  # torch leaves the buffers uninitialized if the very first step is skipped
         for p in (p for group in groups for p in group["params"]):
             optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     return optimizer
 
 
-# Fused ones: where the tensor `found_inf` is 1 their step changes nothing, and nobody waits.
+# Fused optimizers skip their update where the tensor `found_inf` is 1, without a host sync.
 OPTIMIZERS: Registry[Callable[[Groups, TrainingRecipe], Optimizer]] = Registry(
     "optimizer",
     {
@@ -46,7 +46,10 @@ OPTIMIZERS: Registry[Callable[[Groups, TrainingRecipe], Optimizer]] = Registry(
 
 
 class EMA:
-    """`a ← β·a + (1-β)·w` of all weights, β climbing as (1+n)/(10+n) so that early steps fade."""
+    """Exponential moving average of all weights: `a ← β·a + (1-β)·w`.
+
+    β is at most (1+n)/(10+n) at update n, so that the first steps are soon forgotten.
+    """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -54,8 +57,10 @@ class EMA:
 
     @torch.no_grad()
     def update(self, weights: Mapping[str, Tensor], updates: int, applied: Tensor) -> None:
-        """Take in the weights after update number `updates`, from 1, if that was `taken`, which is
-        True or False on their device."""
+        """Average in the weights after update number `updates`, counted from 1.
+
+        `applied` is a boolean tensor on their device; where it is False, nothing changes.
+        """
         decay = min(self.decay, (1 + updates) / (10 + updates))
         weight = (1 - decay) * applied.double()
         for name, average in self.weights.items():

@@ -1,4 +1,4 @@
-"""Precision of matrix products in training and validation: a table of kinds."""
+"""Precision of matrix products in training and validation: a registry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,15 @@ from ..registry import Registry
 
 
 class Precision(NamedTuple):
-    """The type that products are computed in, and on a GPU the rounding of what stays float32."""
+    """The data type of matrix products, and the rounding of float32 products on CUDA."""
 
     dtype: torch.dtype = torch.float32
-    tf32: bool = False  # 10 bits of mantissa instead of 23, on CUDA
+    tf32: bool = False  # on CUDA: 10 bits of mantissa instead of 23
 
 
 _BFLOAT16 = Precision(torch.bfloat16, tf32=True)
 
-# By name and the device's type; `auto` is what is usual there.
+# By name and device type; `auto` is the common choice on that device.
 PRECISIONS: Registry[dict[str, Precision]] = Registry(
     "precision",
     {
@@ -32,8 +32,10 @@ PRECISIONS: Registry[dict[str, Precision]] = Registry(
 
 @contextmanager
 def tf32_rounding(name: str, device: torch.device) -> Iterator[None]:
-    """Let CUDA round products of float32 to TF32 where the precision has that, and only there; a
-    backward pass must stand in this too."""
+    """Let CUDA round float32 products to TF32 if, and only if, the precision has `tf32`.
+
+    Backward passes must run inside this context too.
+    """
     if device.type != "cuda":  # on a CPU the same setting lets oneDNN round to bfloat16
         yield
         return
@@ -47,7 +49,7 @@ def tf32_rounding(name: str, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def forward_precision(name: str, device: torch.device) -> Iterator[None]:
-    """Compute the products of a forward pass in the precision's type and rounding."""
+    """Run a forward pass with the precision's data type and rounding of matrix products."""
     dtype = PRECISIONS[name][device.type].dtype
     reduced = dtype != torch.float32
     with (

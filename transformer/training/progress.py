@@ -1,31 +1,31 @@
-"""Progress of a run: where it stands, what was best, and when it is time to give up."""
+"""Progress of a run: its step, its best validation, and when to stop early or give up."""
 
 import msgspec
 
 from ..errors import DivergedError
 from .trainer import SkippedStep, StepReport
 
-REMEDY = "lower training.learning_rate or raise training.warmup; what was saved last stands"
+REMEDY = "lower training.learning_rate or raise training.warmup; the last checkpoint is kept"
 
 
 class Progress(msgspec.Struct):
-    """Numbers that a run remembers besides tensors."""
+    """State of a run other than tensors, saved with each checkpoint."""
 
     step: int = 0
     validated_step: int = 0
     best_step: int | None = None
     best_value: float | None = None
-    without_improvement: int = 0  # validations
+    without_improvement: int = 0  # validations in a row
     skipped: int = 0  # steps in all
     skipped_in_a_row: int = 0
 
     def validation_due(self, *, every: int, steps: int) -> bool:
-        """Return True where the present step is to be validated and has not been."""
+        """Return True if the current step is one to validate at and has not been validated."""
         at = self.step > 0 and (self.step % every == 0 or self.step >= steps)
         return at and self.validated_step != self.step
 
     def record_step(self, report: StepReport | SkippedStep, *, max_skipped: int) -> None:
-        """Count a step. Raises DivergedError for too many in a row that were skipped."""
+        """Count a step. Raises DivergedError at `max_skipped` skipped steps in a row."""
         if isinstance(report, StepReport):
             self.skipped_in_a_row = 0
             return
@@ -39,8 +39,10 @@ class Progress(msgspec.Struct):
             )
 
     def record_validation(self, value: float) -> bool:
-        """Count a validation of the present step, larger values being better. Returns True for a
-        new best; the first of equals stays."""
+        """Count a validation of the current step; return True for a new best value.
+
+        Larger values are better; of equal values the first stays the best.
+        """
         best = self.best_value is None or value > self.best_value
         if best:
             self.best_value, self.best_step = value, self.step
@@ -48,5 +50,5 @@ class Progress(msgspec.Struct):
         return best
 
     def out_of_patience(self, patience: int) -> bool:
-        """Return True after `patience` validations in a row without improvement; 0: never."""
+        """Return True after `patience` validations in a row without improvement; 0: never stop."""
         return 0 < patience <= self.without_improvement

@@ -1,4 +1,4 @@
-"""A training recipe: everything that fixes a run, as TOML. Imports no torch."""
+"""A training recipe: all settings of a run, as TOML. Imports no torch."""
 
 import tomllib
 from collections.abc import Mapping
@@ -20,15 +20,18 @@ Fraction = Annotated[float, Meta(ge=0, lt=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all parts of a recipe are: immutable, keyword-only and strict."""
+    """A section of a recipe: immutable, keyword-only, and strict about its keys."""
 
 
 class DataRecipe(_Section, frozen=True, kw_only=True):
-    """Where text is. `columns` names those of TSV or JSONL files: one for text, two for pairs."""
+    """The files to train and validate on.
+
+    `columns` names the columns of TSV or JSONL files: one for text, two for pairs.
+    """
 
     source: list[str] = []
     target: list[str] = []
-    pairs: list[str] = []  # files that hold both sides as columns
+    pairs: list[str] = []  # files with source and target as columns
     text: list[str] = []
     valid_source: list[str] = []
     valid_target: list[str] = []
@@ -40,7 +43,7 @@ class DataRecipe(_Section, frozen=True, kw_only=True):
 
 
 class TokenizerRecipe(_Section, frozen=True, kw_only=True):
-    """Which tokenizer: one that exists, or how to train one on the training text."""
+    """The tokenizer: an existing one, or how to train one on the training text."""
 
     path: str = ""
     kind: str = "bpe"
@@ -52,12 +55,12 @@ class TokenizerRecipe(_Section, frozen=True, kw_only=True):
 
 
 class TrainingRecipe(_Section, frozen=True, kw_only=True):
-    """How weights are found."""
+    """Hyperparameters of training."""
 
     steps: Size = 10_000
-    batch_tokens: Size = 4096  # padded tokens of the longer side in one micro-batch
-    accumulate: Size = 1  # micro-batches a step
-    context: Size = 256  # language models: tokens in a window
+    batch_tokens: Size = 4096  # per micro-batch: rows × the longest side, padding included
+    accumulate: Size = 1  # micro-batches per step
+    context: Size = 256  # of language models, in tokens
     optimizer: str = "adamw"
     learning_rate: Positive = 1e-3  # the peak
     schedule: str = "inverse-sqrt"
@@ -66,23 +69,23 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
     beta1: Fraction = 0.9
     beta2: Fraction = 0.98
     adam_eps: Positive = 1e-9
-    clip: NonNegative = 1.0  # largest norm of the gradient; 0: unlimited
+    clip: NonNegative = 1.0  # the largest gradient norm; 0: no clipping
     label_smoothing: Fraction = 0.0
-    ema: Fraction = 0.0  # decay of the running average of weights; 0: none
-    precision: str = "auto"  # of matrix products: auto, float32, tf32, bfloat16
-    max_skipped: Size = 10  # steps in a row whose loss or gradient is not finite: then give up
+    ema: Fraction = 0.0  # decay of the exponential moving average of weights; 0: none
+    precision: str = "auto"  # of matrix products; see PRECISION_NAMES
+    max_skipped: Size = 10  # steps in a row without a finite loss and gradient that end the run
     compile: bool = False
 
 
 class ValidationRecipe(_Section, frozen=True, kw_only=True):
-    """When to look, at what, and when to stop."""
+    """Validation: how often, by which metric, and when to stop early."""
 
-    every: Size = 500
-    metric: str = "loss"  # which decides what is best: loss, bleu, chrf
-    patience: Count = 0  # validations without improvement before stopping; 0: never stop
-    keep: Size = 1  # checkpoints kept besides the best
+    every: Size = 500  # steps
+    metric: str = "loss"  # decides which checkpoint is the best: loss, bleu, chrf
+    patience: Count = 0  # validations without improvement that end the run; 0: no early stopping
+    keep: Size = 1  # most recent checkpoints to keep besides the best
     beam: Size = 1
-    max_lines: Size = 2000  # validation lines that are decoded for BLEU and chrF
+    max_lines: Size = 2000  # validation lines to translate for BLEU and chrF
     tokenize: str = "13a"  # sacreBLEU's tokenization
 
 
@@ -90,7 +93,7 @@ PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
 
 
 class Recipe(_Section, frozen=True, kw_only=True):
-    """The whole of it. `model` is a preset's name and any fields of TransformerConfig."""
+    """All of a recipe. `model` has a preset's name and any fields of TransformerConfig."""
 
     objective: str = "translation"
     seed: Annotated[int, Meta(ge=0, lt=1 << 31)] = 1
@@ -122,7 +125,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """One nested dictionary; later layers win.
+    """Merge nested dictionaries into one; later layers win.
 
     >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
     {'a': {'b': 3, 'c': 2}}
@@ -131,13 +134,13 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             old = merged.get(key)
-            both = isinstance(old, dict) and isinstance(value, Mapping)
-            merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+            nested = isinstance(old, dict) and isinstance(value, Mapping)
+            merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
     return merged
 
 
 def parse_setting(setting: str) -> dict[str, Any]:
-    """`a.b=c` as a nested dictionary; c is a TOML value, or else a string.
+    """Parse `a.b=c` into a nested dictionary; c is a TOML value, or else a string.
 
     >>> parse_setting("training.steps=100")
     {'training': {'steps': 100}}
@@ -156,7 +159,7 @@ def parse_setting(setting: str) -> dict[str, Any]:
 
 
 def recipe_from_fields(fields: Mapping[str, Any]) -> Recipe:
-    """Check nested dictionaries and make a Recipe of them.
+    """Return the Recipe of nested dictionaries.
 
     Raises UnknownNameError for a key that does not exist, naming the nearest, and ConfigError for
     a value that does not fit.
@@ -181,7 +184,7 @@ def _check_keys(fields: Mapping[str, Any], kind: type[msgspec.Struct], prefix: s
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
-    """The recipe as TOML that reads back equal."""
+    """Return the recipe as TOML that reads back equal."""
     fields: dict[str, Any] = msgspec.to_builtins(recipe)
     top = [f"{key} = {_toml(v)}" for key, v in fields.items() if not isinstance(v, dict)]
     for section, values in fields.items():

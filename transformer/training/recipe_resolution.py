@@ -1,4 +1,4 @@
-"""From a recipe's layers to one that is known to make sense, before any work is done."""
+"""Merging the layers of a recipe, and checking the result before any work is done."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from .recipe import Recipe, merge, parse_setting, read_toml, recipe_from_fields
 from .schedules import SCHEDULES
 
 RECIPE = "recipe.toml"  # in a run's folder
-# What a run's saved state depends on: these keys cannot change on resuming (none: all of them).
+# Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
 _FIXED: dict[str, tuple[str, ...]] = {
     "data": (),
     "tokenizer": (),
@@ -37,7 +37,10 @@ def resolve_recipe(
     *,
     resumed: Path | None = None,
 ) -> Recipe:
-    """Flags over settings over the recipe file, over a resumed run's recipe, over the defaults."""
+    """Return the recipe of all its layers, checked.
+
+    Flags win over settings, these over the recipe file, the resumed run's recipe and the defaults.
+    """
     resumed_fields = read_toml(resumed / RECIPE) if resumed and (resumed / RECIPE).is_file() else {}
     file_fields = read_toml(path) if path is not None else {}
     fields = merge(resumed_fields, file_fields, *map(parse_setting, settings), flags)
@@ -48,9 +51,9 @@ def resolve_recipe(
 
 
 def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
-    """Find a recipe's mistakes before any work is done.
+    """Check a recipe before any work is done.
 
-    Raises ConfigError, UnknownNameError, TokenizerError, or OSError for a missing file.
+    Raises ConfigError, UnknownNameError, TokenizerError, or OSError for a file that cannot be read.
     """
     objective, training = OBJECTIVES[recipe.objective], recipe.training
     SCHEDULES.check(training.schedule)
@@ -67,7 +70,7 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
             model = Transformer(model_config(recipe, recipe.model.get("vocab_size") or 1))
         INITIALIZATIONS.check(model.config.initialization)
     elif recipe.model.keys() - {"preset"}:
-        raise ConfigError("--init takes a model as it is: leave all of [model] but preset out")
+        raise ConfigError("--init takes a model as it is: of [model], set nothing but preset")
     elif init.max_positions < objective.max_length(recipe):
         raise ConfigError(
             f"the initial model has {init.max_positions} positions; the recipe trains on texts of "
@@ -86,10 +89,10 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
 
 
 def check_unchanged(folder: Path, recipe: Recipe) -> None:
-    """Raise ConfigError where the run in a folder is asked to become another one on resuming."""
+    """Raise ConfigError if a recipe changes what the run in a folder cannot change on resuming."""
     old, new = (
-        msgspec.to_builtins(known)
-        for known in (recipe_from_fields(read_toml(folder / RECIPE)), recipe)
+        msgspec.to_builtins(each)
+        for each in (recipe_from_fields(read_toml(folder / RECIPE)), recipe)
     )
     changed = [key for key in ("objective", "seed", "model") if old[key] != new[key]]
     for section, keys in _FIXED.items():
@@ -106,21 +109,22 @@ def check_unchanged(folder: Path, recipe: Recipe) -> None:
 
 
 def data_paths(recipe: Recipe) -> list[str]:
-    """The files that a recipe reads."""
+    """Return the paths of the text files that a recipe reads."""
     data = {k: v for k, v in msgspec.to_builtins(recipe.data).items() if k != "columns"}
     return [path for value in data.values() if isinstance(value, list) for path in value]
 
 
 def tokenizer_options(recipe: Recipe) -> TrainingOptions:
-    """How the recipe's tokenizer is to be trained."""
+    """Return the options to train the recipe's tokenizer with."""
     fields = {k: v for k, v in msgspec.to_builtins(recipe.tokenizer).items() if k != "path"}
     return TrainingOptions(**{**fields, "special": tuple(recipe.tokenizer.special)})
 
 
 def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
-    """The recipe's preset with its changes, and the tokenizer's vocabulary where none is given.
+    """Return the recipe's preset with its changes.
 
-    Raises ConfigError where the shape is not the objective's or the vocabulary does not fit.
+    The vocabulary size is the tokenizer's and the context the objective's, unless set. Raises
+    ConfigError if the shape is not the objective's, or the vocabulary or the context is too small.
     """
     objective = OBJECTIVES[recipe.objective]
     max_length = objective.max_length(recipe)

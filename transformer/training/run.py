@@ -1,4 +1,4 @@
-"""A run: from a recipe to a folder with a trained model, as a stream of events."""
+"""A training run: from a recipe to a folder with a trained model, as a stream of events."""
 
 import hashlib
 import math
@@ -10,14 +10,7 @@ from typing import Any
 
 import msgspec
 
-from checkpoints import (
-    read_json,
-    remove_leftovers,
-    to_json,
-    verify_checksums,
-    write_file,
-    write_folder,
-)
+from checkpoints import read_json, to_json, write_file
 from tokenizer import CorpusCounts, CorpusError, Tokenizer, train_tokenizer
 
 from ..data import Data
@@ -31,7 +24,6 @@ from ..loading import (
     choose_device,
     default_generation_config,
     load_model,
-    read_config,
 )
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
@@ -48,14 +40,19 @@ from .recipe_resolution import (
     model_config,
     tokenizer_options,
 )
+from .run_folder import create_run_folder, read_last_config, read_state, save_checkpoint
 from .trainer import Trainer
 
-STATE = "state.json"
 _RELEASE = 20  # steps between releases of freed memory: 1% of the time of the Multi30k recipe
 
 
 class Run:
-    """One run in its folder. `events` trains; everything else belongs to it."""
+    """A run in its folder; `events` trains.
+
+    `resume` continues the run that the folder holds, `init` starts from a model's weights, and
+    training is saved and ends once `stop` returns True. Raises ConfigError for a folder with a run
+    unless `resume`, or with a run of another recipe, and what `check_recipe` raises.
+    """
 
     def __init__(
         self,
@@ -76,7 +73,7 @@ class Run:
         self.resuming = (folder / RUN).is_file()
         if self.resuming and not resume:
             raise ConfigError(
-                f"{folder} holds a run already: --resume goes on with it, or choose another "
+                f"{folder} holds a run already: continue it with --resume, or choose another "
                 "folder with -o"
             )
         if self.init is not None:
@@ -86,20 +83,18 @@ class Run:
             check_unchanged(folder, recipe)
 
     def events(self) -> Iterator[Event]:
-        """Train from wherever the folder stands to the recipe's end, or until `stop()`."""
+        """Train from the last saved step, if any, to the recipe's last one, or until `stop()`."""
         limit_kernel_caches(primitives=0)  # batches hardly ever have the same shape twice
-        for place in (self.folder, self.folder / "checkpoints", self.folder / "training"):
-            place.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(place)
+        create_run_folder(self.folder)
         write_file(self.folder / RECIPE, recipe_to_toml(self.recipe))
         yield Notice("preparing the data")
         tokenizer = self._tokenizer()
         yield from self._prepare(tokenizer)
         train, valid = (self._open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
-            raise CorpusError("the training text is empty: no line has anything on it")
+            raise CorpusError("the training text is empty: no line has any text")
         if valid is None:
-            yield Notice("no validation text: the last checkpoint will be taken for the best")
+            yield Notice("no validation text: the last checkpoint counts as the best")
         trainer = Trainer(self._model(tokenizer), train, self.recipe)
         if self.resuming:
             self._restore(trainer)
@@ -113,7 +108,10 @@ class Run:
         yield from self._steps(trainer, tokenizer, valid)
 
     def _steps(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data | None) -> Iterator[Event]:
-        """Step, validate and save by turns. What an interrupt cuts short is made up on resuming."""
+        """Alternate between steps, validations and saving.
+
+        A validation that an interrupt cuts short is repeated on resuming.
+        """
         patience = self.recipe.validation.patience
         while True:
             if self._due() and not self.stop():
@@ -141,7 +139,7 @@ class Run:
             yield from self._reports(trainer)
 
     def _reports(self, trainer: Trainer, *, flush: bool = False) -> Iterator[Event]:
-        """Tell what came of steps. Raises DivergedError for too many without numbers in a row."""
+        """Yield the results of steps. Raises DivergedError for too many skipped ones in a row."""
         for report in trainer.reports(flush=flush):
             yield report
             self.progress.record_step(report, max_skipped=self.recipe.training.max_skipped)
@@ -156,26 +154,26 @@ class Run:
     def _validate_safely(
         self, trainer: Trainer, tokenizer: Tokenizer, valid: Data
     ) -> Iterator[Event]:
-        """Validate; should that fail, save the steps that led to it first."""
+        """Validate; on an unexpected error, save the steps before it first."""
         try:
-            found = self._validate(trainer, tokenizer, valid)
+            validated = self._validate(trainer, tokenizer, valid)
         except DivergedError:
             raise
         except Exception:
             self._save(trainer, tokenizer)
             raise
-        if found is not None:
-            yield found
+        if validated is not None:
+            yield validated
 
     def _validate(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data) -> Validated | None:
-        """Loss, scores and a sample; None where a stop was asked for meanwhile."""
+        """Compute the loss, scores and a sample; return None if `stop()` became True meanwhile."""
         data = self.folder / "data"
         with trainer.evaluating() as model:
             batches = takewhile(lambda _: not self.stop(), valid.in_order())
-            with trainer.forward_precision():  # texts are decoded in float32, as they will be
-                found = likelihood(model, batches)
-            if not math.isfinite(found.loss):
-                raise DivergedError(f"the validation loss is {found.loss}: {REMEDY}")
+            with trainer.forward_precision():  # texts are decoded in float32, as after training
+                result = likelihood(model, batches)
+            if not math.isfinite(result.loss):
+                raise DivergedError(f"the validation loss is {result.loss}: {REMEDY}")
             loaded = LoadedModel(
                 model, tokenizer, default_generation_config(tokenizer), self.folder
             )
@@ -184,66 +182,37 @@ class Run:
             scores = self.objective.scores(loaded, self.recipe, data)
             sample = self.objective.sample(loaded, self.recipe, data)
         metric = self.recipe.validation.metric
-        value = -found.loss if metric == "loss" else scores[metric].value
+        value = -result.loss if metric == "loss" else scores[metric].value
         best = self.progress.record_validation(value)
-        return Validated(trainer.steps_done, found.loss, found.perplexity, scores, sample, best)
+        return Validated(trainer.steps_done, result.loss, result.perplexity, scores, sample, best)
 
     def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:
-        """Write the model, then the state, then the pointer to both: one is always whole."""
-        name = _step_name(trainer.steps_done)
-        folder = self.folder / "checkpoints" / name
+        """Write a checkpoint and the state to resume from."""
         card = {"objective": self.recipe.objective, "steps": trainer.steps_done}
-        with trainer.evaluating() as model:
-            weights, config = model.state_dict(), model.config
-            write_folder(
-                folder, lambda place: save_model(place, config, weights, tokenizer, card=card)
-            )
 
-        def fill(place: Path) -> None:
-            trainer.save(place)
-            (place / STATE).write_text(to_json(msgspec.to_builtins(self.progress)))
+        def write_model(folder: Path) -> None:
+            with trainer.evaluating() as model:
+                save_model(folder, model.config, model.state_dict(), tokenizer, card=card)
 
-        write_folder(self.folder / "training" / name, fill)
-        best = self.progress.best_step
-        pointers = {
-            "best": None if best is None else f"checkpoints/{_step_name(best)}",
-            "last": f"checkpoints/{name}",
-            "state": f"training/{name}",
-        }
-        write_file(self.folder / RUN, to_json(pointers))
-        self._tidy()
-        return Saved(trainer.steps_done, folder)
-
-    def _tidy(self) -> None:
-        """Keep the best checkpoint, the last `keep`, and the last state."""
-        newest = sorted((self.folder / "checkpoints").glob("step-*"))[
-            -self.recipe.validation.keep :
-        ]
-        best = self.progress.best_step
-        kept = {path.name for path in newest} | {_step_name(best) if best is not None else ""}
-        last = _step_name(self.progress.step)
-        for path in (self.folder / "checkpoints").glob("step-*"):
-            if path.name not in kept:
-                shutil.rmtree(path)
-        for path in (self.folder / "training").glob("step-*"):
-            if path.name != last:
-                shutil.rmtree(path)
+        keep, write_state = self.recipe.validation.keep, trainer.save
+        checkpoint = save_checkpoint(
+            self.folder, self.progress, keep=keep, write_model=write_model, write_state=write_state
+        )
+        return Saved(trainer.steps_done, checkpoint)
 
     def _restore(self, trainer: Trainer) -> None:
-        state = read_json(self.folder / RUN)["state"]
-        verify_checksums(self.folder / state)
-        self.progress = msgspec.convert(read_json(self.folder / state / STATE), Progress)
-        trainer.restore(self.folder / state, self.progress.step)
+        self.progress, folder = read_state(self.folder)
+        trainer.restore(folder, self.progress.step)
 
     def _tokenizer(self) -> Tokenizer:
-        """The run's own, the initial model's, the recipe's, or one trained on the recipe's text."""
-        path, wanted = self.folder / "tokenizer.json", self.recipe.tokenizer
+        """Return the run's own tokenizer, the initial model's, the recipe's, or train one."""
+        path = self.folder / "tokenizer.json"
         if self.resuming:
             return Tokenizer.load(path)
         if self.init is not None:
             tokenizer = self.init.tokenizer
-        elif wanted.path:
-            tokenizer = Tokenizer.load(Path(wanted.path))
+        elif self.recipe.tokenizer.path:
+            tokenizer = Tokenizer.load(Path(self.recipe.tokenizer.path))
         else:
             lines = self.objective.lines(self.recipe, self.counts)
             tokenizer = train_tokenizer(lines, tokenizer_options(self.recipe))
@@ -251,20 +220,20 @@ class Run:
         return Tokenizer.load(path)
 
     def _prepare(self, tokenizer: Tokenizer) -> Iterator[Event]:
-        """Write ids, unless those of the same text and tokenizer are there."""
+        """Write the ids of the text, unless those of the same text and tokenizer exist."""
         data = self.folder / "data"
-        mark = _fingerprint(self.recipe, self.folder / "tokenizer.json")
-        if (data / "done.json").is_file() and read_json(data / "done.json") == mark:
+        fingerprint = _fingerprint(self.recipe, self.folder / "tokenizer.json")
+        if (data / "done.json").is_file() and read_json(data / "done.json") == fingerprint:
             return
         shutil.rmtree(data, ignore_errors=True)
         self.counts = CorpusCounts()
         left_out = self.objective.prepare(self.recipe, tokenizer, data, self.counts)
-        write_file(data / "done.json", to_json(mark))
+        write_file(data / "done.json", to_json(fingerprint))
         if left_out:
             limit = self.recipe.data.max_tokens
             yield Notice(f"{left_out:,} pairs of {limit} tokens or more were left out")
         if self.counts.replaced:
-            yield Notice(f"{self.counts.replaced:,} lines held invalid UTF-8, shown as U+FFFD")
+            yield Notice(f"{self.counts.replaced:,} lines held invalid UTF-8, replaced by U+FFFD")
         if self.counts.shortened:
             yield Notice(f"{self.counts.shortened:,} lines were cut at 1 MiB")
 
@@ -275,32 +244,28 @@ class Run:
         if self.init is not None:
             return self.init.model.to(self.device).requires_grad_(True)
         config = model_config(self.recipe, tokenizer.vocab_size)
-        if self.resuming:  # it may have started from another model's configuration
-            config = read_config(self.folder / read_json(self.folder / RUN)["last"])
+        if self.resuming:  # after --init, the configuration is the initial model's
+            config = read_last_config(self.folder)
         model = Transformer(config)
         initialize(model, seed=self.recipe.seed)
         return model.to(self.device)
 
 
 def _check_trainable(init: LoadedModel) -> None:
-    """Raise ConfigError for a model whose texts are framed otherwise than training frames them."""
+    """Raise ConfigError for a model that expects other special tokens around its texts."""
     end = init.generation.end_id
-    usual = init.special_affixes == ([], [end]) and init.target_tokenizer is init.tokenizer
-    asks = [i for i in (init.generation.forced_bos_token_id,) if i is not None]
-    if not usual or asks or init.decoder_start_id != init.tokenizer.role("begin"):
+    plain = init.special_affixes == ([], [end]) and init.target_tokenizer is init.tokenizer
+    forced = init.generation.forced_bos_token_id is not None
+    if not plain or forced or init.decoder_start_id != init.tokenizer.role("begin"):
         raise ConfigError(
-            f"--init: {init.folder} is a published model whose texts stand between tokens of its "
-            "own, which training does not put there yet; models trained here, and published ones "
-            "like GPT-2, can be trained on"
+            f"--init: {init.folder} is a published model that needs special tokens of its own "
+            "around each text, which training does not add yet; models trained here, and published "
+            "ones like GPT-2, can be trained further"
         )
 
 
-def _step_name(step: int) -> str:
-    return f"step-{step:08d}"
-
-
 def _fingerprint(recipe: Recipe, tokenizer: Path) -> dict[str, Any]:
-    """What the ids on disk depend on, as JSON gives it back."""
+    """Return all that the ids on disk depend on, as it reads back from JSON."""
     return {
         "data": msgspec.to_builtins(recipe.data),
         "bytes": {path: Path(path).stat().st_size for path in data_paths(recipe)},

@@ -1,6 +1,6 @@
-"""Learning-rate schedules: pure functions from step to a factor of the peak rate.
+"""Learning-rate schedules: pure functions from a step to a factor of the peak rate.
 
-Steps count from 1. All climb linearly over `warmup` steps, to exactly 1 at step `warmup`.
+Steps count from 1. All rise linearly over `warmup` steps, to exactly 1 at step `warmup`.
 """
 
 import math
@@ -12,13 +12,13 @@ Schedule = Callable[[int, int, int], float]
 
 
 def constant(step: int, warmup: int, steps: int) -> float:
-    """1 after the warm-up."""
+    """Stay at 1 after the warm-up."""
     del steps
     return min(1.0, step / max(1, warmup))
 
 
 def inverse_sqrt(step: int, warmup: int, steps: int) -> float:
-    """`min(s/w, √(w/s))`; arXiv 1706.03762 §5.3 with its peak scaled to 1.
+    """Return `min(s/w, √(w/s))`; arXiv 1706.03762 §5.3 with its peak scaled to 1.
 
     >>> inverse_sqrt(100, 100, 0), inverse_sqrt(400, 100, 0)
     (1.0, 0.5)
@@ -29,7 +29,7 @@ def inverse_sqrt(step: int, warmup: int, steps: int) -> float:
 
 
 def cosine(step: int, warmup: int, steps: int) -> float:
-    """Half a cosine from 1 down to 0 at the last step; arXiv 1608.03983."""
+    """Follow half a cosine from 1 down to 0 at the last step; arXiv 1608.03983."""
     if step < warmup:
         return step / warmup
     done = (step - warmup) / max(1, steps - warmup)
@@ -37,14 +37,14 @@ def cosine(step: int, warmup: int, steps: int) -> float:
 
 
 def linear(step: int, warmup: int, steps: int) -> float:
-    """A straight line from 1 down to 0 at the last step."""
+    """Fall linearly from 1 to 0 at the last step."""
     if step < warmup:
         return step / warmup
     return max(0.0, (steps - step) / max(1, steps - warmup))
 
 
 def warmup_stable_decay(step: int, warmup: int, steps: int) -> float:
-    """1 until the last fifth of the steps, then `1 - √progress`; arXiv 2405.18392."""
+    """Stay at 1 until the last fifth of the steps, then `1 - √progress`; arXiv 2405.18392."""
     if step < warmup:
         return step / warmup
     decay = max(1, steps // 5)
@@ -56,7 +56,7 @@ SCHEDULES: Registry[Schedule] = Registry(
     {
         "constant": constant,
         "inverse-sqrt": inverse_sqrt,
-        "noam": inverse_sqrt,  # the same curve; its peak rate is d_model^-½ · warmup^-½
+        "noam": inverse_sqrt,  # the same curve; its peak is d_model^-½ · warmup^-½
         "cosine": cosine,
         "linear": linear,
         "wsd": warmup_stable_decay,

@@ -1,4 +1,4 @@
-"""One step of training, and the state that steps change."""
+"""The training step, and the state that it changes."""
 
 import math
 import time
@@ -18,7 +18,7 @@ from checkpoints import flatten_optimizer, load_tensors, save_tensors, unflatten
 from ..batch_loss import batch_loss
 from ..data import BatchLoader, Data
 from ..model import Transformer
-from .late import DeferredNumbers
+from .deferred_numbers import DeferredNumbers
 from .optimizers import EMA, OPTIMIZERS, parameter_groups
 from .precision import forward_precision, tf32_rounding
 from .recipe import Recipe
@@ -26,16 +26,18 @@ from .schedules import SCHEDULES
 
 
 def noise_seed(seed: int, step: int) -> int:
-    """Mix a run's seed and a step into 64 bits, for torch's generator on a CPU heeds the lower 32
-    alone."""
+    """Mix a run's seed and a step into 64 bits.
+
+    torch's generator on a CPU uses the lower 32 bits alone, so both must affect all of them.
+    """
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
 
 
 class StepReport(NamedTuple):
-    """One step that was taken."""
+    """The result of a step that was applied."""
 
     step: int  # from 1
-    loss: float  # plain cross-entropy in nats a token, without smoothing
+    loss: float  # cross-entropy in nats per target token, without label smoothing
     learning_rate: float
     gradient_norm: float  # before clipping
     tokens: int  # target tokens
@@ -43,16 +45,16 @@ class StepReport(NamedTuple):
 
 
 class SkippedStep(NamedTuple):
-    """One step that was not taken, for its loss or gradient is not finite: no weight changed."""
+    """A step without effect on the weights, as its loss or gradient norm is not finite."""
 
     step: int
     loss: float
     gradient_norm: float
-    batches: str  # which data they hold
+    batches: str  # the data in them
 
 
 class _Pending(NamedTuple):
-    """A step whose numbers have not been read yet."""
+    """A step whose loss and gradient norm the host has not read yet."""
 
     step: int
     learning_rate: float
@@ -61,7 +63,7 @@ class _Pending(NamedTuple):
 
 
 class Trainer:
-    """A model and all that changes with it from step to step."""
+    """A model, its optimizer and the moving average of its weights, trained step by step."""
 
     def __init__(self, model: Transformer, data: Data, recipe: Recipe) -> None:
         training = recipe.training
@@ -76,16 +78,15 @@ class Trainer:
         self._numbers = DeferredNumbers(self.device)
         self._pending: deque[_Pending] = deque()
         self._last_read_at = 0.0
-        if training.compile:  # the function, not the module: names of weights stay as they are
+        if training.compile:  # the function, not the module, to keep the names of the weights
             object.__setattr__(model, "hidden", torch.compile(model.hidden, dynamic=True))
 
     def step(self) -> None:
-        """Accumulate gradients over the step's batches, then update; `reports` says what came of
-        it.
+        """Accumulate gradients over the step's micro-batches, then update the weights.
 
-        Dropout is seeded from (seed, step), so that nothing random is carried from step to step.
-        Nothing is read from the device. Where the loss or the gradient's norm is no finite number,
-        weights, moments and averages stay as they are.
+        Dropout is seeded from (seed, step), so that no generator state is carried between steps.
+        Nothing is read from the device: `reports` returns the result later. If the loss or the
+        gradient norm is not finite, weights, moments and averages do not change.
         """
         started = time.perf_counter()
         training, number = self.recipe.training, self.steps_done + 1
@@ -106,8 +107,10 @@ class Trainer:
         self._pending.append(_Pending(number, rate, tokens, started))
 
     def _update(self, rate: float, nats: Tensor) -> Tensor:
-        """Change weights and their average by the gradients, if these are numbers; returns their
-        norm before clipping."""
+        """Update the weights and their average if the loss and the gradients are finite.
+
+        Returns the gradient norm before clipping.
+        """
         parameters = [p for p in self.model.parameters() if p.grad is not None]
         norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
         if clip := self.recipe.training.clip:
@@ -115,7 +118,7 @@ class Trainer:
         finite = (nats + norm).isfinite()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        # fused optimizers look at this themselves, so that nobody must wait for it
+        # fused optimizers read this on the device, without a host sync
         self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -124,8 +127,10 @@ class Trainer:
         return norm
 
     def reports(self, *, flush: bool = False) -> list[StepReport | SkippedStep]:
-        """Read what came of steps: on a CPU of all so far, on a GPU of all but the latest, unless
-        `flush`."""
+        """Return the results of steps since the last call, in order.
+
+        On a GPU the latest step is left for the next call, unless `flush`.
+        """
         reports: list[StepReport | SkippedStep] = []
         for loss, norm in self._numbers.take(flush=flush):
             pending, now = self._pending.popleft(), time.perf_counter()
@@ -144,12 +149,12 @@ class Trainer:
         )
 
     def forward_precision(self) -> AbstractContextManager[None]:
-        """Compute matrix products in the recipe's precision, in training and in validation."""
+        """Return the context in which forward passes have the recipe's precision."""
         return forward_precision(self.recipe.training.precision, self.device)
 
     @contextmanager
     def evaluating(self) -> Iterator[Transformer]:
-        """Show the model as it will be used: averaged if it is to be, without dropout."""
+        """Put the model into evaluation mode, with averaged weights if there are any."""
         trained_weights = None
         if self.ema is not None:
             trained_weights = {name: w.clone() for name, w in self.model.state_dict().items()}
@@ -163,7 +168,7 @@ class Trainer:
                 self.model.load_state_dict(trained_weights)
 
     def save(self, folder: Path) -> None:
-        """Write what the next step needs: weights, their average, the optimizer's moments."""
+        """Save the state of training: weights, their average and the optimizer's moments."""
         save_tensors(folder / "weights.safetensors", self.model.state_dict())
         state: dict[int, Any] = self.optimizer.state_dict()["state"]
         save_tensors(folder / "optimizer.safetensors", flatten_optimizer(state))
@@ -171,7 +176,7 @@ class Trainer:
             save_tensors(folder / "average.safetensors", self.ema.weights)
 
     def restore(self, folder: Path, steps_done: int) -> None:
-        """Go on from what `save` wrote after `steps_done` steps."""
+        """Restore the state that `save` wrote after `steps_done` steps."""
         self.model.load_state_dict(load_tensors(folder / "weights.safetensors"))
         state = self.optimizer.state_dict()
         state["state"] = unflatten_optimizer(load_tensors(folder / "optimizer.safetensors"))
