@@ -70,7 +70,7 @@ test-published: $(VENV)/published
 	$(PYTEST) -m published $(T)
 
 coverage: $(VENV)/tests
-	$(PYTEST) --cov $(T)
+	$(PYTEST) $(T) --cov
 
 # A list of faults in tests/mutation/faults, a file for each room; a quarter of an hour for all.
 mutation: $(VENV)/tests
