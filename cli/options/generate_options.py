@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from .common import LineIOOptions, Scores
 from .decoding import DecodingOptions
-from .groups import option
+from .groups import option_field
 from .search_methods import beam_option, sampling_option
 from .text_constraints import text_option
 
@@ -23,96 +23,75 @@ TEMPERATURE = 0.8  # by default, where neither beams nor contrastive search are 
 class GenerateDecodingOptions(DecodingOptions):
     """Decoding options, with the defaults of generating."""
 
-    beam: Annotated[
-        int | None,
-        beam_option(
-            "--beam N",
-            "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
-            "of sampling is given. Default: sampling.",
-            min=1,
-        ),
-    ] = None
-    temperature: Annotated[
-        float | None,
-        sampling_option(
-            "-t --temperature X",
-            "Sample with logits divided by X (0.001 to 1000): below 1, likely tokens gain. 0: "
-            f"greedy search. Default: {TEMPERATURE}.",
-            min=0.0,
-        ),
-    ] = None
-    max_tokens: Annotated[
-        int | None,
-        text_option(
-            "-n --max-tokens N",
-            f"Tokens to write at most, as far as the context has room. Default: {MAX_TOKENS}.",
-            min=1,
-        ),
-    ] = None
+    beam: int | None = beam_option(
+        None,
+        "--beam N",
+        "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
+        "of sampling is given. Default: sampling.",
+        min=1,
+    )
+    temperature: float | None = sampling_option(
+        None,
+        "-t --temperature X",
+        "Sample with logits divided by X (0.001 to 1000): below 1, likely tokens gain. 0: "
+        f"greedy search. Default: {TEMPERATURE}.",
+        min=0.0,
+    )
+    max_tokens: int | None = text_option(
+        None,
+        "-n --max-tokens N",
+        f"Tokens to write at most, as far as the context has room. Default: {MAX_TOKENS}.",
+        min=1,
+    )
 
 
 @dataclass(kw_only=True)
 class GenerateOptions:
     """Options of the prompts, and of showing what is written after them."""
 
-    prompt_file: Annotated[
-        Path | None,
-        option(
-            "-f --file FILE", "File whose text follows PROMPT; with --lines, the file of prompts."
-        ),
-    ] = None
-    lines: Annotated[
-        bool,
-        option(
-            "--lines",
-            "Take each line of --file or stdin for a prompt, and write one line for each: "
-            "its continuation alone.",
-        ),
-    ] = False
-    chat: Annotated[
-        bool,
-        option(
-            "--chat",
-            "Answer the prompt as a message, by the model's chat template; without one, the "
-            "messages typed at the terminal.",
-        ),
-    ] = False
-    system: Annotated[
-        str | None, option("--system TEXT", "System message before the others; needs --chat.")
-    ] = None
-    overflow: Annotated[
-        str,
-        option(
-            "--overflow NAME",
-            "For a prompt longer than the context: refuse it (error), drop its beginning "
-            "(left), or do so again whenever the context is full (slide, for one text at a time).",
-        ),
-    ] = "error"
-    no_prompt: Annotated[
-        bool,
-        option(
-            "--no-prompt",
-            "Write the continuation without the prompt before it, as --lines and --chat do.",
-        ),
-    ] = False
+    prompt_file: Path | None = option_field(
+        None, "-f --file FILE", "File whose text follows PROMPT; with --lines, the file of prompts."
+    )
+    lines: bool = option_field(
+        False,
+        "--lines",
+        "Take each line of --file or stdin for a prompt, and write one line for each: "
+        "its continuation alone.",
+    )
+    chat: bool = option_field(
+        False,
+        "--chat",
+        "Answer the prompt as a message, by the model's chat template; without one, the "
+        "messages typed at the terminal.",
+    )
+    system: str | None = option_field(
+        None, "--system TEXT", "System message before the others; needs --chat."
+    )
+    overflow: str = option_field(
+        "error",
+        "--overflow NAME",
+        "For a prompt longer than the context: refuse it (error), drop its beginning "
+        "(left), or do so again whenever the context is full (slide, for one text at a time).",
+    )
+    no_prompt: bool = option_field(
+        False,
+        "--no-prompt",
+        "Write the continuation without the prompt before it, as --lines and --chat do.",
+    )
     scores: Scores = False
-    as_json: Annotated[
-        bool,
-        option(
-            "--json",
-            "Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
-            "finish_reason and, with --n-best, n_best.",
-        ),
-    ] = False
-    batch_tokens: Annotated[
-        int,
-        option(
-            "--batch-tokens N",
-            "With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
-            "each beam or sample, with padding.",
-            min=1,
-        ),
-    ] = 4096
+    as_json: bool = option_field(
+        False,
+        "--json",
+        "Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
+        "finish_reason and, with --n-best, n_best.",
+    )
+    batch_tokens: int = option_field(
+        4096,
+        "--batch-tokens N",
+        "With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
+        "each beam or sample, with padding.",
+        min=1,
+    )
 
     def check(
         self, prompt: str | None, decoding: DecodingOptions, line_io: LineIOOptions, search: str

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,11 @@ def option(names: str, help: str, *, panel: str | None = None, **settings: Any) 
     words = names.split()
     metavar = None if words[-1].startswith("-") else words.pop()
     return typer.Option(*words, metavar=metavar, help=help, rich_help_panel=panel, **settings)
+
+
+def option_field(default: Any, names: str, help: str, **settings: Any) -> Any:  # noqa: A002
+    """Return a dataclass's field that is an option; see `option`."""
+    return dataclasses.field(default=default, metadata={"option": option(names, help, **settings)})
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,6 +55,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(field: "dataclasses.Field[Any]") -> Parameter:
-    return Parameter(
-        field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
-    )
+    kind: Any = field.type
+    if "option" in field.metadata:
+        kind = Annotated[kind, field.metadata["option"]]
+    return Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=kind)

@@ -3,44 +3,38 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from .groups import option
+from .groups import option_field
 
 if TYPE_CHECKING:
     from transformer.pipelines.speculation import Speculation
 
-_option = partial(option, panel="Speculative decoding")
+_option = partial(option_field, panel="Speculative decoding")
 
 
 @dataclass(kw_only=True)
 class SpeculationOptions:
     """Options of guessing several tokens at once, which the model then checks."""
 
-    draft: Annotated[
-        Path | None,
-        _option(
-            "--draft MODEL",
-            "Smaller model with the same tokens, which guesses ahead: the same text, sooner. "
-            "Needs greedy search or sampling.",
-        ),
-    ] = None
-    lookup: Annotated[
-        bool,
-        _option(
-            "--lookup",
-            "Guess what followed the last tokens where they stood before, in the text, prompt "
-            "or source: the same text, sooner. Needs greedy search or sampling.",
-        ),
-    ] = False
-    draft_tokens: Annotated[
-        int | None,
-        _option(
-            "--draft-tokens N",
-            "Tokens that --draft or --lookup guesses at a time. Default: 8.",
-            min=1,
-        ),
-    ] = None
+    draft: Path | None = _option(
+        None,
+        "--draft MODEL",
+        "Smaller model with the same tokens, which guesses ahead: the same text, sooner. "
+        "Needs greedy search or sampling.",
+    )
+    lookup: bool = _option(
+        False,
+        "--lookup",
+        "Guess what followed the last tokens where they stood before, in the text, prompt "
+        "or source: the same text, sooner. Needs greedy search or sampling.",
+    )
+    draft_tokens: int | None = _option(
+        None,
+        "--draft-tokens N",
+        "Tokens that --draft or --lookup guesses at a time. Default: 8.",
+        min=1,
+    )
 
     def speculation(self) -> "Speculation | None":
         """Return the settings of speculative decoding; None without --draft and --lookup.

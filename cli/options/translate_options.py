@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from .common import Scores, SourceLanguage, TargetLanguage
 from .decoding import DecodingOptions
-from .groups import option
+from .groups import option_field
 from .search_methods import beam_option, sampling_option
 from .text_constraints import text_option
 
@@ -21,33 +21,26 @@ if TYPE_CHECKING:
 class TranslateDecodingOptions(DecodingOptions):
     """Decoding options, with the defaults of translating."""
 
-    beam: Annotated[
-        int | None,
-        beam_option(
-            "--beam N",
-            "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
-            "of sampling is given. Default: the model's own, or 5.",
-            min=1,
-        ),
-    ] = None
-    temperature: Annotated[
-        float | None,
-        sampling_option(
-            "-t --temperature X",
-            "Sample with logits divided by X (0.001 to 1000; 1 with other sampling options alone). "
-            "0: greedy search. Default: beam search.",
-            min=0.0,
-        ),
-    ] = None
-    max_tokens: Annotated[
-        int | None,
-        text_option(
-            "-n --max-tokens N",
-            "Tokens of a translation at most; with --split, of a sentence's. Default: see "
-            "--max-ratio.",
-            min=1,
-        ),
-    ] = None
+    beam: int | None = beam_option(
+        None,
+        "--beam N",
+        "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
+        "of sampling is given. Default: the model's own, or 5.",
+        min=1,
+    )
+    temperature: float | None = sampling_option(
+        None,
+        "-t --temperature X",
+        "Sample with logits divided by X (0.001 to 1000; 1 with other sampling options alone). "
+        "0: greedy search. Default: beam search.",
+        min=0.0,
+    )
+    max_tokens: int | None = text_option(
+        None,
+        "-n --max-tokens N",
+        "Tokens of a translation at most; with --split, of a sentence's. Default: see --max-ratio.",
+        min=1,
+    )
 
 
 @dataclass(kw_only=True)
@@ -56,85 +49,66 @@ class TranslateOptions:
 
     source_language: SourceLanguage = None
     target_language: TargetLanguage = None
-    min_ratio: Annotated[
-        float,
-        option(
-            "--min-ratio X",
-            "At least X times the source's tokens (up to 1000), or --min-tokens if that is more.",
-            min=0.0,
-        ),
-    ] = 0.0
-    max_ratio: Annotated[
-        float | None,
-        option(
-            "--max-ratio X",
-            "At most X times the source's tokens (up to 1000) plus 10, unless --max-tokens "
-            "is given. Default: the model's own limit, or 2.",
-            min=0.0,
-        ),
-    ] = None
-    coverage_penalty: Annotated[
-        float,
-        option(
-            "--coverage-penalty X",
-            "Weight (up to 1000) of GNMT's coverage penalty, which ranks translations lower "
-            "that leave source words out; needs beam search.",
-            min=0.0,
-        ),
-    ] = 0.0
-    split: Annotated[
-        bool,
-        option("--split", "Translate each sentence by itself, keeping what is between sentences."),
-    ] = False
-    prefix: Annotated[
-        str,
-        option(
-            "--prefix TEXT",
-            "Text that each line's translation begins with, unless a JSON line has a field prefix.",
-        ),
-    ] = ""
-    glossary: Annotated[
-        Path | None,
-        option(
-            "--glossary FILE",
-            "TSV file of phrases and their translations: where the source has a phrase, its "
-            "translation must be written; needs beam search.",
-        ),
-    ] = None
-    no_guard: Annotated[
-        bool,
-        option(
-            "--no-guard",
-            "Keep translations that end in a loop, which otherwise are written again without "
-            "repeating any 3 tokens.",
-        ),
-    ] = False
+    min_ratio: float = option_field(
+        0.0,
+        "--min-ratio X",
+        "At least X times the source's tokens (up to 1000), or --min-tokens if that is more.",
+        min=0.0,
+    )
+    max_ratio: float | None = option_field(
+        None,
+        "--max-ratio X",
+        "At most X times the source's tokens (up to 1000) plus 10, unless --max-tokens "
+        "is given. Default: the model's own limit, or 2.",
+        min=0.0,
+    )
+    coverage_penalty: float = option_field(
+        0.0,
+        "--coverage-penalty X",
+        "Weight (up to 1000) of GNMT's coverage penalty, which ranks translations lower "
+        "that leave source words out; needs beam search.",
+        min=0.0,
+    )
+    split: bool = option_field(
+        False, "--split", "Translate each sentence by itself, keeping what is between sentences."
+    )
+    prefix: str = option_field(
+        "",
+        "--prefix TEXT",
+        "Text that each line's translation begins with, unless a JSON line has a field prefix.",
+    )
+    glossary: Path | None = option_field(
+        None,
+        "--glossary FILE",
+        "TSV file of phrases and their translations: where the source has a phrase, its "
+        "translation must be written; needs beam search.",
+    )
+    no_guard: bool = option_field(
+        False,
+        "--no-guard",
+        "Keep translations that end in a loop, which otherwise are written again without "
+        "repeating any 3 tokens.",
+    )
     scores: Scores = False
-    alignments: Annotated[
-        bool,
-        option(
-            "--alignments",
-            "Write a tab and word alignments after each translation: i-j for source word i "
-            "and word j, from 0. Not with --split.",
-        ),
-    ] = False
-    as_json: Annotated[
-        bool,
-        option(
-            "--json",
-            "Write a JSON object for each line: source, text, score, tokens, token_scores, "
-            "finish_reason and, with --n-best, n_best.",
-        ),
-    ] = False
-    batch_tokens: Annotated[
-        int,
-        option(
-            "--batch-tokens N",
-            "Most source tokens of a batch, counted for each beam or sample, with padding; "
-            "each CPU core has a batch.",
-            min=1,
-        ),
-    ] = 4096
+    alignments: bool = option_field(
+        False,
+        "--alignments",
+        "Write a tab and word alignments after each translation: i-j for source word i "
+        "and word j, from 0. Not with --split.",
+    )
+    as_json: bool = option_field(
+        False,
+        "--json",
+        "Write a JSON object for each line: source, text, score, tokens, token_scores, "
+        "finish_reason and, with --n-best, n_best.",
+    )
+    batch_tokens: int = option_field(
+        4096,
+        "--batch-tokens N",
+        "Most source tokens of a batch, counted for each beam or sample, with padding; "
+        "each CPU core has a batch.",
+        min=1,
+    )
 
     def check(self, search: str) -> None:
         """Raise ConfigError for options that the search would not obey."""
