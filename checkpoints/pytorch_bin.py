@@ -57,9 +57,8 @@ def _is_plain(tensor: Tensor) -> bool:
 def _check_opcode_count(path: Path) -> None:
     """Raise ValueError if a pickle has too many opcodes, before any is executed."""
     stream, opcodes = io.BytesIO(_pickle_bytes(path)), 0
-    pickles = (
-        1 if _is_zip(path) else 5
-    )  # the old format: magic number, version, system, tensors, keys
+    # The old format has five: magic number, version, system information, tensors, keys.
+    pickles = 1 if _is_zip(path) else 5
     for _ in range(pickles):
         for _ in pickletools.genops(stream):
             opcodes += 1

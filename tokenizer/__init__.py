@@ -4,7 +4,7 @@ from .corpus import CorpusCounts, TextFile, read_all, read_chunks, read_lines, r
 from .errors import CorpusError, TokenizerError, TokenizerOptionError
 from .pretrained import TOKENIZER_FILES, Tokenizers, read_tokenizers
 from .special import language_tag
-from .tokenizer import Tokenizer
+from .tokenizer import SpecialAffixes, Tokenizer
 from .training import NORMALIZATIONS, TOKENIZERS, TrainingOptions, check_options, train_tokenizer
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "TOKENIZER_FILES",
     "CorpusCounts",
     "CorpusError",
+    "SpecialAffixes",
     "TextFile",
     "Tokenizer",
     "TokenizerError",

@@ -1,8 +1,8 @@
-"""Functions that read untrusted data, run in a child process that the system limits.
+"""Functions that read untrusted data, run in a child process with limits of the system.
 
-The child imports the function's module and no torch. It starts at the first call, serves all that
-follow, and is replaced once it has died. Both sides send JSON, so nothing that comes back can run
-here. Where Python has no `resource` (Windows), functions run in this process, without limits.
+The child imports the function's module but not torch. It starts at the first call, serves all later
+ones, and is replaced if it dies. Both sides send JSON, so no reply can run code here. Without the
+module `resource` (Windows), functions run in this process, without limits.
 """
 
 import atexit

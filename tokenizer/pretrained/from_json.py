@@ -42,9 +42,7 @@ def read_json(folder: Folder, name: str, settings: TokenizerConfig) -> tokenizer
     with file_errors(path):
         _check_normalizer(backend, path)
         _set_normalization(backend, settings)
-        if (
-            backend.token_to_id(OUT_OF_VOCABULARY) is None
-        ):  # else it was written by this program, and is complete
+        if backend.token_to_id(OUT_OF_VOCABULARY) is None:  # else it is ours, and complete
             add_tokens(backend, collect_added_tokens(folder, settings, {}), folder)
         set_bos_and_eos(backend, settings, {})
         family = (settings.tokenizer_class or "").removesuffix("Fast")

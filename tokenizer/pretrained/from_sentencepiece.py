@@ -35,9 +35,7 @@ class SentencePieceLayout:
     pieces: Sequence[SentencePiece]
     out_of_vocabulary: Sequence[SentencePiece] = ()
     by_name: bool = False  # runs of unknown characters that are an unused piece get its id
-    language_codes: Sequence[str] | None = (
-        None  # pieces at the start of a text only; None: no such pieces
-    )
+    language_codes: Sequence[str] | None = None  # pieces at the start of a text only
     prefix: bool = True  # False: no space before the first word, whatever the model says
     prefix_once: bool = False  # no space before a word that follows an added token
 
@@ -183,9 +181,7 @@ def _normalizer(layout: SentencePieceLayout) -> normalizers.Normalizer:
         steps.append(normalizers.Replace(Regex(rf"{start}(?=[\s\S])"), prefix))
     if model.escape_whitespaces:
         steps.append(normalizers.Replace(" ", SPACE))
-    if (
-        model.remove_extra_whitespaces
-    ):  # also a ▁ of the text itself, and the prefix of an empty text
+    if model.remove_extra_whitespaces:  # also a ▁ of the text, and the prefix of an empty text
         steps.append(normalizers.Replace(Regex(rf"(?<!{space}){space}+\z"), ""))
     steps += _unknown_run_steps(layout)
     if layout.language_codes is not None:
@@ -237,9 +233,7 @@ def _decoder(layout: SentencePieceLayout, stored: Sequence[SentencePiece]) -> de
         steps.append(decoders.ByteFallback())
     steps.append(decoders.Fuse())
     if layout.has_prefix or layout.model.remove_extra_whitespaces:
-        steps.append(
-            decoders.Strip(" ", 1, 0)
-        )  # one alone: incremental decoding also starts inside a text
+        steps.append(decoders.Strip(" ", 1, 0))  # only one: streams also start inside a text
     if layout.by_name:
         steps.append(decoders.Replace(Regex(r"(?<! ) +\z"), ""))
     return decoders.Sequence(steps)

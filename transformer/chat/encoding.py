@@ -1,4 +1,4 @@
-"""Conversations as ids, in which only the template spells special tokens."""
+"""Conversations as ids, in which only the template can spell special tokens."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,7 +11,7 @@ from tokenizer import Tokenizer
 from ..errors import ConfigError
 from .template import ChatTemplate, Message
 
-# Unicode's private areas: characters that mean nothing.
+# Unicode's private use areas: characters without a meaning.
 _PRIVATE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 
 
@@ -22,10 +22,10 @@ def encode_chat(
     *,
     add_generation_prompt: bool = True,
 ) -> list[int]:
-    """Return a conversation's ids. Special tokens that the template spells are recognised; those
-    that a message spells are ordinary text.
+    """Return the ids of a conversation.
 
-    Raises ConfigError, CheckpointError and TokenizerError.
+    Special tokens that the template spells are recognized; those that a message spells are ordinary
+    text. Raises ConfigError, CheckpointError and TokenizerError.
     """
 
     def render(contents: Sequence[str]) -> str:
@@ -38,25 +38,26 @@ def encode_chat(
 
 
 class _Traced(NamedTuple):
-    """A conversation's text with the indices where a message may begin to spell a special token."""
+    """The text of a conversation, and the indices where a message may begin a special token."""
 
     text: str
     indices: frozenset[int] = frozenset()
 
     def spelled(self, names: re.Pattern[str]) -> int:
-        """Count the special tokens that the template spells."""
+        """Return the number of special tokens that the template spells."""
         return sum(match.start() not in self.indices for match in names.finditer(self.text))
 
 
 def _trace(
     render: Callable[[Sequence[str]], str], contents: Sequence[str], names: Collection[str]
 ) -> _Traced:
-    """Render a conversation and trace which of its text comes from messages.
+    """Render a conversation and trace which parts of its text come from messages.
 
-    It is rendered again with a private character for each that a special token begins with, which
-    is a message's wherever the template puts it, trimmed or cut. A template that reads on from such
-    a character, for `<think>` say, could tell. Then only those are replaced that begin the name of
-    a special token, unless the template makes more such names of what messages say.
+    In messages, each first character of a special token is replaced by a private character, and
+    the conversation is rendered again: these characters mark text of messages wherever the template
+    puts it, trimmed or cut. A template that looks for such characters, say for `<think>`, may
+    render another text. Then only those that begin the name of a special token are replaced, unless
+    more names would count as the template's.
     """
     plain = render(contents)
     names = sorted(filter(None, names), key=len, reverse=True)
@@ -71,7 +72,7 @@ def _trace(
         if marked == contents:
             return _Traced(plain)
         text = render(marked)
-        indices = (index for index, each in enumerate(text) if ord(each) in back)
+        indices = (index for index, character in enumerate(text) if ord(character) in back)
         return _Traced(text.translate(back), frozenset(indices))
 
     def by_name() -> _Traced:
@@ -79,7 +80,7 @@ def _trace(
 
     try:
         all_ = traced(lambda text: text.translate(everywhere))
-    except (CheckpointError, ConfigError):  # it takes such a message for another kind
+    except (CheckpointError, ConfigError):  # the template fails with, or refuses, such messages
         return by_name()
     if all_.text == plain:
         return all_
@@ -88,4 +89,4 @@ def _trace(
 
 
 def _unused(used: set[str]) -> Iterator[str]:
-    return (each for each in map(chr, chain(*_PRIVATE)) if each not in used)
+    return (character for character in map(chr, chain(*_PRIVATE)) if character not in used)

@@ -1,6 +1,6 @@
-"""Chat templates in jinja2's sandbox, with the names that transformers gives them.
+"""Chat templates in jinja2's sandbox, with the names that transformers provides.
 
-The sandbox lets a template reach its variables alone, but bounds neither work nor memory: both
+The sandbox restricts a template to its variables, but bounds neither time nor memory: both public
 functions are run by `transformer.limited_process`.
 """
 
@@ -23,7 +23,7 @@ class _RefusedError(TemplateError):
 
 
 class _GenerationTag(Extension):
-    """`{% generation %}`, which marks the answers to learn; rendered as what it encloses."""
+    """The tag `{% generation %}`, which marks text to learn; its contents are rendered."""
 
     tags = {"generation"}  # noqa: RUF012  (jinja2's way)
 
@@ -34,7 +34,7 @@ class _GenerationTag(Extension):
 
 
 class _Namespace(Namespace):
-    """jinja2's namespace without names that Python itself looks up in objects."""
+    """A jinja2 namespace that refuses attribute names that Python itself looks up."""
 
     def __init__(*args: Any, **kwargs: Any) -> None:  # no `self`, which is a name like others
         Namespace.__init__(args[0])
@@ -66,7 +66,7 @@ def _tojson(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """Return JSON for a text; jinja2's own is for a page of HTML."""
+    """Return JSON as plain text; jinja2's own filter escapes it for HTML."""
     return json.dumps(
         value,
         ensure_ascii=ensure_ascii,
@@ -98,16 +98,16 @@ def _compile(text: str) -> Template:
 
 
 def check_template(text: str) -> None:
-    """Raise whatever jinja2 and Python's compiler raise for a text that is no template."""
+    """Raise the error of jinja2 or Python's compiler for an invalid template."""
     _compile(text)
 
 
 def render_template(
     text: str, variables: Mapping[str, Any], max_characters: int
 ) -> tuple[bool, str]:
-    """Return True and a conversation's text, or False and the reason why the template refuses it.
+    """Return True and the text of a conversation, or False and the template's reason to refuse it.
 
-    Raises whatever rendering raises.
+    Raises the error of a template that fails.
     """
     try:
         rendered = _compile(text).render(variables)

@@ -1,4 +1,4 @@
-"""A folder's chat template: conversations as the text that a model was trained on."""
+"""Chat templates of model folders: conversations as the text that a model was trained on."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,20 +17,20 @@ _NAMES = {"bos_token": "begin", "eos_token": "end", "unk_token": "unknown", "pad
 
 MAX_TEMPLATE = 1 << 16  # characters; the longest of published ones have 20,000
 
-# Characters that rendering may write: far more than any conversation needs, for a template may look
-# at a text and write it several times, but no more than a tokenizer is soon done with.
+# Limits of the characters that rendering may write: far more than a conversation needs, for a
+# template may repeat a message, but no more than a tokenizer encodes in a short time.
 _MAX_TEXT, _MAX_TEXT_PER_CHARACTER = 4_000_000, 20
 
 
 class Message(NamedTuple):
     """A message of a conversation."""
 
-    role: str  # system, user, assistant, or what else the template knows
+    role: str  # system, user, assistant, or another that the template knows
     content: str
 
 
 class ChatTemplate:
-    """A model's chat template. It is a stranger's program, so a limited process runs it."""
+    """A model's chat template: an untrusted program, which a limited process runs."""
 
     def __init__(self, folder: Path, text: str, names: Mapping[str, str]) -> None:
         """Check a template; `names` are those of special tokens. Raises CheckpointError."""
@@ -43,10 +43,10 @@ class ChatTemplate:
             raise self._error(f"cannot be read: {error}") from None
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
-        """Return a conversation as text, up to where the model's next answer begins.
+        """Return a conversation as text, up to the beginning of the model's next answer.
 
-        Raises ConfigError where the template refuses the conversation, CheckpointError where it
-        fails or exceeds a limit.
+        Raises ConfigError if the template refuses the conversation, CheckpointError if it fails or
+        exceeds a limit.
         """
         characters = sum(len(message.content) for message in messages)
         variables: dict[str, Any] = {
@@ -77,9 +77,9 @@ class ChatTemplate:
 
 
 def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | None:
-    """Return a model folder's chat template; None where it has none.
+    """Return a model folder's chat template, or None if it has none.
 
-    The names of its special tokens are the folder's, else those of the tokenizer's roles. Raises
+    Names of special tokens are the folder's, else those of the tokenizer's roles. Raises
     CheckpointError.
     """
     text = chat_template_text(folder)
@@ -100,7 +100,7 @@ def chat_template_text(folder: Path) -> str | None:
 
 
 def write_chat_template(folder: Path, text: str) -> None:
-    """Put a template into a folder, where both this program and transformers look first."""
+    """Write a template into the file that this program and transformers look up first."""
     (folder / CHAT_TEMPLATE).write_text(text, encoding="utf-8", newline="")
 
 
@@ -120,7 +120,7 @@ def _read_text(path: Path) -> str:
 
 
 def _default(value: Any, path: Path) -> str:
-    """Return the template called default, where there are several."""
+    """Return the template called default if there are several."""
     if isinstance(value, list):
         named = [entry for entry in value if isinstance(entry, dict)]
         value = next((e.get("template") for e in named if e.get("name") == "default"), None)
@@ -132,7 +132,7 @@ def _default(value: Any, path: Path) -> str:
 
 
 def _names(folder: Path, tokenizer: Tokenizer) -> dict[str, str]:
-    """Return special tokens by the names that templates give them."""
+    """Return special tokens by their names in templates."""
     files = [folder / name for name in (_NAMES_MAP, _CONFIG) if _exists(folder / name)]
     tokens: dict[str, Any] = {}
     for path in files:

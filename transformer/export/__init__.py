@@ -1,4 +1,4 @@
-"""Model folders written: our own format, published ones, CTranslate2's."""
+"""Writers of model folders: our own format, published ones, CTranslate2's."""
 
 from .convert import PUBLISHED, TARGETS, convert_model
 from .save import average_models, model_card, save_model

@@ -1,4 +1,4 @@
-"""A model folder written anew: for other programs, or as one of ours."""
+"""Conversion of model folders: to formats of other programs, or to ours."""
 
 import shutil
 from collections.abc import Iterator
@@ -36,12 +36,12 @@ from ..registry import suggest
 from .ctranslate2 import export_ctranslate2
 from .save import CARD, generation_settings, model_card, save_model
 
-PUBLISHED = "huggingface"  # whichever family can express the network
+PUBLISHED = "huggingface"  # the first family that can express the network
 CTRANSLATE2 = "ctranslate2"
 TARGETS = (PUBLISHED, CTRANSLATE2, *FAMILIES)
 TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
 
-# What matters to training alone, and what to networks of one kind alone.
+# Fields that only training uses, and those that only some values of another field use.
 _TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
 _ONLY_WITH = (
     ("positions", ("rotary",), ("rotary_base", "rotary_scaling")),
@@ -52,17 +52,17 @@ _ONLY_WITH = (
 
 
 class PublishedModel(NamedTuple):
-    """A network as one of a published family."""
+    """A network as a model of a published family."""
 
     model_type: str
-    options: dict[str, Any]  # config.json's
+    options: dict[str, Any]  # of config.json
     tensors: dict[str, Tensor]
 
 
 def convert_model(path: Path, out: Path, *, to: str) -> str:
-    """Write a model folder as one of `to`, an entry of TARGETS; returns the family's name.
+    """Write a model folder in the format `to`, an entry of TARGETS; return the family's name.
 
-    Weights keep the type that they are stored in. Raises ConfigError naming what cannot be kept.
+    Weights keep their stored type. Raises ConfigError naming what the format cannot express.
     """
     if to not in TARGETS:
         raise UnknownNameError(f"no format is called {to!r}; {suggest(to, TARGETS)}")
@@ -82,14 +82,14 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
 
 
 def stored_dtype(contents: FolderContents) -> torch.dtype:
-    """What a folder's floating-point weights are stored as; the first of them counts."""
+    """Return the type of a folder's floating-point weights; the first of them decides."""
     dtypes = (header.dtype for header in contents.weights.values())
     floating = (dtype for dtype in dtypes if dtype is not None and dtype.is_floating_point)
     return next(floating, torch.float32)
 
 
 def express(loaded: LoadedModel, to: str) -> PublishedModel:
-    """A model as one of a family or, for `huggingface`, of the first that has such networks."""
+    """Return a model as one of a family; `huggingface` is the first family that can express it."""
     reasons: dict[str, str] = {}
     families = [name for name in FAMILIES if name != MODEL_TYPE] if to == PUBLISHED else [to]
     for name in families:
@@ -113,7 +113,7 @@ def _equivalents(loaded: LoadedModel) -> Iterator[tuple[TransformerConfig, dict[
 
 
 def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor]) -> PublishedModel:
-    """Return the family's options and tensors, which must read back as the same network."""
+    """Return a model of a family. Raises ConfigError if it reads back as another network."""
     family = FAMILIES[name]
     options = family.write(config)
     try:
@@ -131,7 +131,7 @@ def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor])
 
 
 def _network(config: TransformerConfig) -> dict[str, Any]:
-    """Return the fields that the network's numbers depend on, with nothing left to defaults."""
+    """Return the fields that determine what a network computes, with defaults resolved."""
     fields = config_to_fields(config)
     fields["kv_heads"], fields["d_head"] = config.key_value_heads, config.head_width
     fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale
@@ -186,8 +186,7 @@ def _copy_tokenizer(folder: Path, out: Path) -> None:
 
 
 def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
-    """What transformers needs besides our own tokenizer.json: names of special tokens, and what
-    stands around a source text."""
+    """Write tokenizer.json and its configuration for transformers, with a source text's affixes."""
     generation, tokenizer = loaded.generation, loaded.tokenizer
     ids = {
         "bos_token": generation.bos_token_id,
@@ -203,5 +202,5 @@ def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
         **names,
     }
     (folder / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
-    frame = loaded.special_affixes if loaded.config.has_encoder else tokenizer.special_affixes()
-    (folder / TOKENIZER).write_text(tokenizer.to_json(special_affixes=frame), encoding="utf-8")
+    affixes = loaded.special_affixes if loaded.config.has_encoder else tokenizer.special_affixes()
+    (folder / TOKENIZER).write_text(tokenizer.to_json(special_affixes=affixes), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Models for CTranslate2, through its own specification of a Transformer."""
+"""Export of models for CTranslate2, through its own specification of a Transformer."""
 
 import math
 from pathlib import Path
@@ -47,9 +47,9 @@ KNOWN_FIELDS = frozenset(_KNOWN_FIELDS.split())
 
 
 def export_ctranslate2(loaded: LoadedModel, out: Path) -> None:
-    """Write a folder that CTranslate2 loads, with the tokenizer beside it.
+    """Write a folder that CTranslate2 loads, with the tokenizer.
 
-    Raises MissingExtraError without the library, ConfigError for networks that it does not have.
+    Raises MissingExtraError without the library, and ConfigError for unsupported networks.
     """
     try:
         from ctranslate2 import specs  # noqa: PLC0415  (an extra)
@@ -232,9 +232,9 @@ def _register_vocabularies(spec: Any, loaded: LoadedModel) -> None:
 
 
 def _names(tokenizer: Tokenizer, size: int) -> list[str]:
-    """All tokens by name, and names for ids that the tokenizer leaves unused.
+    """Return the names of all tokens, with placeholders for ids that the tokenizer leaves unused.
 
-    A piece that a tokenizer only writes is kept with a space before it: that is not its name.
+    A piece that never comes from a text is stored with a space before it, which is removed.
     """
     names = [tokenizer.token(token) for token in range(size)]
     plain = [n[1:] if n and len(n) > 1 and n[0] == " " else n for n in names]

@@ -1,4 +1,4 @@
-"""From a model to a folder that holds all it needs."""
+"""Writing of models to folders that hold all that is needed to run them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,9 +37,9 @@ def save_model(
     card: Mapping[str, Any],
     generation: GenerationConfig | None = None,
 ) -> None:
-    """Fill a folder with all that a model needs to run. Use it inside `write_folder`.
+    """Write all that a model needs to run into a folder, usually inside `write_folder`.
 
-    Without settings of decoding, they are what the tokenizer's special tokens give.
+    The default settings of decoding are the ids of the tokenizer's special tokens.
     """
     own = FAMILIES[MODEL_TYPE]
     write = _writer(folder)
@@ -53,9 +53,9 @@ def save_model(
 
 
 def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None) -> list[Path]:
-    """Write a model whose weights are the mean of others'; of a run, its (last) checkpoints'.
+    """Write a model with the mean of the weights of others; of a run, of its (last) checkpoints.
 
-    Returns the folders averaged. Raises CheckpointError where they are not of one kind.
+    Returns the folders averaged. Raises CheckpointError if their models differ.
     """
     folders: list[Path] = []
     for path in paths:
@@ -76,7 +76,7 @@ def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None)
 
 
 def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
-    """A README.md for a model: what it is and how it came about."""
+    """Return a README.md for a model: its size and its origin."""
     verb = "translate" if config.shape == "encoder-decoder" else "generate"
     rows = {"shape": config.shape, "parameters": f"{count_parameters(config):,}", **facts}
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
@@ -85,7 +85,7 @@ transduce {verb} -m .\n```\n"
 
 
 def generation_settings(config: GenerationConfig) -> dict[str, Any]:
-    """What settings of decoding say, without what they leave open."""
+    """Return the settings of decoding that are set."""
     fields: dict[str, Any] = msgspec.to_builtins(config)
     return {name: value for name, value in fields.items() if value is not None}
 

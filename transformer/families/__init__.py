@@ -1,6 +1,6 @@
 """Published models as configurations of this one.
 
-A table of families, each a name map and two functions between configurations.
+A registry of families, each with a name map and two functions between configurations.
 """
 
 from collections.abc import Mapping

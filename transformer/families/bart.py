@@ -1,4 +1,4 @@
-"""BART (arXiv 1910.13461) and its relatives: the same layers, with other norms and positions.
+"""BART (arXiv 1910.13461) and related families: the same layers, other norms and positions.
 
 They are mBART (2001.08210), Marian (P18-4020), Pegasus (1912.08777) and M2M-100 (2010.11125), of
 which NLLB is one.
@@ -42,7 +42,7 @@ _SEPARATE = NameMap(
     prefix="model.",
 )
 
-# Old configurations spell out what is now fixed for a family; other values are another network's.
+# Old configurations state what is now fixed for a family; other values mean another network.
 _UNSUPPORTED = (
     "add_bias_logits",
     "add_cross_attention",
@@ -53,7 +53,7 @@ _UNSUPPORTED = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Variant:
-    """One family's norms and positions, and its defaults."""
+    """The norms, positions and defaults of a family."""
 
     positions: str
     position_offset: int = 0
@@ -64,7 +64,7 @@ class _Variant:
 
     @property
     def learned_positions(self) -> bool:
-        """True if the weights hold the positions, which a formula gives otherwise."""
+        """True if the weights hold the positions, rather than a formula."""
         return self.positions == "learned"
 
     def check(self, reader: ConfigReader) -> None:
@@ -120,7 +120,7 @@ def _read_vocabularies(reader: ConfigReader, names: TensorNames) -> tuple[int, i
     source = reader.integer("vocab_size", 50_265)
     target = reader.integer("decoder_vocab_size", source)
     shared = reader.flag("share_encoder_decoder_embeddings", True)
-    if not reader.flag("tie_word_embeddings", True):  # then nothing is one matrix
+    if not reader.flag("tie_word_embeddings", True):  # then encoder and decoder may differ
         shared = shared and "model.encoder.embed_tokens.weight" not in names
     if shared and target != source:
         raise reader.error(
@@ -166,7 +166,7 @@ def _family(
     *,
     write: Callable[[TransformerConfig], dict[str, Any]] = _write,
 ) -> Family:
-    # some files keep the table of a formula
+    # Some files store the table that a formula gives.
     computed = () if variant.learned_positions else ("*.embed_positions.weight*",)
     return Family(
         read=variant.read,

@@ -81,9 +81,9 @@ def _read_bert(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
 
 
 def _read_roberta(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
-    offset = reader.integer("pad_token_id", 1) + 1  # positions are counted from there
+    offset = reader.integer("pad_token_id", 1) + 1  # the index of the first position
     config = _read(reader, names, prefix="roberta.", head="lm_head", offset=offset)
-    if config.head == "masked" and config.feedforward != "gelu":  # its head has no other
+    if config.head == "masked" and config.feedforward != "gelu":  # its head supports no other
         reader.must_be("hidden_act", "gelu")
     return config
 

@@ -1,4 +1,4 @@
-"""A reader of published config.json files that overlooks no option."""
+"""A reader of published config.json files that ignores no option."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -37,7 +37,7 @@ _GENERATION = _names(
 
 
 class TensorNames(Protocol):
-    """A file's tensors, as far as they are needed to understand its configuration."""
+    """The interface to a file's tensors that reading its configuration needs."""
 
     def __contains__(self, name: object, /) -> bool:
         """Return True if there is a tensor of that name."""
@@ -64,10 +64,10 @@ class ConfigReader:
             return default
         kinds = kind if isinstance(kind, tuple) else (kind,)
         if isinstance(value, int) and abs(value) > _LARGEST:
-            raise self.error(f"{name} is {_shown(value)}; nothing is as large")
+            raise self.error(f"{name} is {_shown(value)}; it is too large")
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            wanted = " or ".join(k.__name__ for k in kinds)
-            raise self.error(f"{name} is {_shown(value)}; it must be {wanted}")
+            allowed = " or ".join(k.__name__ for k in kinds)
+            raise self.error(f"{name} is {_shown(value)}; it must be {allowed}")
         return value
 
     def integer(self, name: str, default: int | None = None) -> int:
@@ -128,8 +128,7 @@ def is_tied(
 ) -> bool:
     """Return True if the output projection is the embedding.
 
-    Files that hold two different matrices have two, whatever the option says; so it is in
-    transformers.
+    A file with two different matrices is untied, whatever the option says, as in transformers.
     """
     tied = reader.flag("tie_word_embeddings", default)
     both = output in names and embedding in names

@@ -1,4 +1,4 @@
-"""A family of published models: its configurations and tensors as ours, and back."""
+"""Families of published models: their configurations and tensors as ours, and back."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Family:
     write: Callable[[TransformerConfig], dict[str, Any]]
     names: Callable[[TransformerConfig], NameMap]
     ignored: tuple[str, ...] = ()
-    architecture: str = ""  # the name of the class in transformers
+    architecture: str = ""  # the class in transformers
 
     def load(
         self, weights: Weights, config: TransformerConfig, shapes: Shapes, dtype: torch.dtype
@@ -63,7 +63,7 @@ class Family:
     def _check_names(
         self, weights: Weights, present: dict[str, str], sources: dict[str, TensorSource]
     ) -> None:
-        """Raise CheckpointError for tensors that are missing, unknown, or two instead of one."""
+        """Raise CheckpointError for tensors that are missing, unknown, or conflicting copies."""
         needed = {part for source in sources.values() for part in source.parts}
         for source in sources.values():
             for alias in source.fallbacks:
@@ -71,7 +71,7 @@ class Family:
                 if stored is not None:
                     present.setdefault(source.parts[0], stored)
             aliases = [name for name in source.aliases if name in present and name not in needed]
-            if aliases and source.parts[0] not in present:  # stored under another of its names
+            if aliases and source.parts[0] not in present:  # stored under an alias
                 present[source.parts[0]] = present[aliases[0]]
             for alias in aliases:
                 if not weights.equal(present[source.parts[0]], present.pop(alias)):
@@ -89,7 +89,7 @@ class Family:
 
 
 def _current_name(name: str) -> str:
-    """Return the present name of a norm's tensor: some files still have TensorFlow's."""
+    """Return the current name of a norm's tensor: some files still have TensorFlow's."""
     stem, _, end = name.rpartition(".")
     return f"{stem}.{ {'gamma': 'weight', 'beta': 'bias'}.get(end, end) }" if stem else name
 
@@ -115,7 +115,7 @@ def _join(
     if _stacked(stored) != expected:
         raise CheckpointError(
             f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
-            f"{stored[0]}; wanted is {expected}{' of all parts' if len(names) > 1 else ''}"
+            f"{stored[0]}; expected {expected}{' of all parts' if len(names) > 1 else ''}"
         )
     if len(names) == 1:
         copied = weights[names[0]].dtype != dtype
@@ -133,7 +133,7 @@ def _check_rows(weights: Weights, names: list[str], rows: list[int]) -> None:
         if weights[name].shape[:1] != (expected,):
             raise CheckpointError(
                 f"the weights in {weights.folder} do not fit its config.json: {name} is "
-                f"{weights[name].shape}; wanted are {expected} rows"
+                f"{weights[name].shape}; expected {expected} rows"
             )
 
 

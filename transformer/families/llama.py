@@ -25,7 +25,7 @@ _NAMES = NameMap(
 )
 
 
-_UNUSED_WINDOW = 256  # of attention that has none
+_UNUSED_WINDOW = 256  # of full attention, which ignores it
 
 
 def _read(

@@ -24,16 +24,16 @@ class UnmappedError(KeyError):
 
 
 class TensorSource(NamedTuple):
-    """The published tensors that one of ours is made of."""
+    """The published tensors that one of ours consists of."""
 
-    parts: tuple[str, ...]  # published ones, whose rows follow each other
+    parts: tuple[str, ...]  # published names; their rows are concatenated
     form: str = ""  # how it is stored: "", "^T" or "^row"
     aliases: tuple[str, ...] = ()  # other names of the same tensor
-    fallbacks: tuple[str, ...] = ()  # used if it is absent, and ignored otherwise
+    fallbacks: tuple[str, ...] = ()  # used if the tensor is absent, else ignored
 
 
 class NameMap:
-    """The lines of a map, by our names."""
+    """A name map, parsed into rules by our names."""
 
     def __init__(self, text: str, *, prefix: str = "") -> None:
         self.prefix = prefix
@@ -69,18 +69,19 @@ class NameMap:
             filled = template.replace("{p}", prefix).replace("{i}", number[1] if number else "")
             return filled + suffix
 
-        form = "" if end == ".bias" and suffix else rule.form  # the module's weight has it
-        names = (tuple(map(fill, of)) for of in (rule.parts, rule.aliases, rule.fallbacks))
-        parts, aliases, instead = names
-        return TensorSource(parts, form, aliases, instead)
+        # The form applies to the module's weight.
+        form = "" if end == ".bias" and suffix else rule.form
+        names = (tuple(map(fill, group)) for group in (rule.parts, rule.aliases, rule.fallbacks))
+        parts, aliases, fallbacks = names
+        return TensorSource(parts, form, aliases, fallbacks)
 
 
 def _rule(text: str) -> TensorSource:
-    text, *instead = (part.strip() for part in text.split(" or "))
+    text, *fallbacks = (part.strip() for part in text.split(" or "))
     main, *aliases = (part.strip() for part in text.split("|"))
     main, *form = main.split(" ^")
     names = tuple(name for alias in aliases for name in _expand(alias))
-    return TensorSource(_expand(main), f"^{form[0]}" if form else "", names, tuple(instead))
+    return TensorSource(_expand(main), f"^{form[0]}" if form else "", names, tuple(fallbacks))
 
 
 def _expand(template: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Sinusoidal positions in another order, by a permutation of the whole network's features.
+"""Conversion between layouts of sinusoidal positions, by permuting the features of a network.
 
-A network computes the same in whatever order the features of its residual stream stand, so a model
-whose sines and cosines alternate is, permuted, one that has all sines first, as published ones do.
+A network computes the same for any order of the features of its residual stream. So a model with
+alternating sines and cosines can be permuted into one with all sines first, as published ones have.
 That holds for the fields and tensors listed here; others are refused.
 """
 
@@ -18,7 +18,7 @@ from ..errors import ConfigError
 _REFUSAL = "sinusoids cannot be reordered in such networks"
 
 # Fields whose every value commutes with a permutation: attention and feed-forward see the stream
-# through the matrices below alone. What acts on the stream itself is known value by value.
+# only through the matrices below. Fields that act on it directly are listed with their values.
 _ANY_VALUE = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head
     max_positions position_offset rotary_base rotary_scaling relative_buckets relative_max_distance
@@ -35,7 +35,7 @@ _KNOWN_VALUES = {
 }
 KNOWN_FIELDS = frozenset([*_ANY_VALUE.split(), *_KNOWN_VALUES])
 
-# The axes of a tensor that run along the residual stream; the first pattern that fits counts.
+# The axes of a tensor that are features of the residual stream, by the first matching pattern.
 _AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("embedding.weight", (1,)),
     ("source_embedding.weight", (1,)),

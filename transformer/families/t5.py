@@ -46,7 +46,7 @@ def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     width, layers = reader.integer("d_model", 512), reader.integer("num_layers", 6)
     reader.must_be("is_decoder", False)
     tied = reader.flag("tie_word_embeddings", True)
-    # an untied output is not scaled; newer files say so in an option of its own
+    # An untied output is not scaled; newer files have a separate option for it.
     scaled = reader.flag("scale_decoder_outputs", tied)
     rate = reader.number("dropout_rate", 0.1)
     return TransformerConfig(

@@ -1,4 +1,4 @@
-"""Models from folders: where configuration, weights, tokenizer and settings meet."""
+"""Loading of models: configuration, weights, tokenizer and settings of a folder."""
 
 from .generation_config import GENERATION, GenerationConfig, default_generation_config
 from .load import LoadedModel, attach_tokenizers, build_model, choose_device, load_model

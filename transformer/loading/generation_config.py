@@ -1,4 +1,4 @@
-"""What a model folder says about decoding: generation_config.json, in Hugging Face's names."""
+"""A model folder's settings of decoding: generation_config.json, in Hugging Face's names."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from ..errors import ConfigError
 
 GENERATION = "generation_config.json"
 
-# What other programs can ask of decoding and this one does not do: allowed at these values alone.
+# Settings of other programs that are not supported, and their values that have no effect.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "assistant_confidence_threshold": (0.4,),
     "diversity_penalty": (0.0,),
@@ -26,7 +26,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "top_h": (1.0,),
 }
 
-# What is the user's to choose here, sampling before all, or does not change which text is written.
+# Settings that are left to the user, mostly of sampling, or that do not change the output.
 _NO_EFFECT = """assistant_early_exit assistant_lookbehind cache_config cache_implementation
     compile_config continuous_batching_config disable_compile do_sample epsilon_cutoff eta_cutoff
     is_assistant is_encoder_decoder low_memory max_cache_len max_matching_ngram_size max_new_tokens
@@ -42,7 +42,7 @@ Bias = Annotated[float, Meta(ge=-(10**9), le=10**9)]
 
 
 class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The ids that decoding starts, ends and pads with, and how this model is best decoded."""
+    """The ids with which decoding starts, ends and pads, and a model's settings of decoding."""
 
     bos_token_id: int | None = None
     eos_token_id: int | list[int]
@@ -72,13 +72,13 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def end_ids(self) -> tuple[int, ...]:
-        """Tokens of which each ends a text."""
+        """The tokens that end a text."""
         ends = self.eos_token_id
         return tuple(ends) if isinstance(ends, list) else (ends,)
 
     @property
     def end_id(self) -> int:
-        """The token that ends a text that is given."""
+        """The token that is appended to a text to end it."""
         return self.end_ids[0]
 
 
@@ -87,7 +87,7 @@ _KNOWN = _OWN | _NEUTRAL.keys() | set(_NO_EFFECT.split())
 
 
 def default_generation_config(tokenizer: Tokenizer) -> GenerationConfig:
-    """The ids that the tokenizer's special tokens give. Raises TokenizerError."""
+    """Return the ids of the tokenizer's special tokens. Raises TokenizerError."""
     begin, end = tokenizer.require_role("begin"), tokenizer.require_role("end")
     pad = tokenizer.role("pad")
     return GenerationConfig(
@@ -98,9 +98,9 @@ def default_generation_config(tokenizer: Tokenizer) -> GenerationConfig:
 def read_generation_config(
     folder: Path, options: dict[str, Any], tokenizer: Tokenizer, vocabulary: int
 ) -> GenerationConfig:
-    """What generation_config.json says, else config.json's options, else the special tokens.
+    """Read generation_config.json, else config.json's options, else use the special tokens.
 
-    Raises CheckpointError for what this program cannot do, and for tokens outside the vocabulary.
+    Raises CheckpointError for unsupported settings, and for tokens outside the vocabulary.
     """
     path = folder / GENERATION
     own = read_json(path) if path.exists() or path.is_symlink() else {}
@@ -123,7 +123,7 @@ def read_generation_config(
 
 
 def _refuse_unknown(given: dict[str, Any], path: Path) -> None:
-    """Name an option that would be overlooked, where it asks for anything."""
+    """Raise CheckpointError for an unknown option, unless its value has no effect."""
     for name, value in given.items():
         known = name in _KNOWN or name.startswith("_")
         if not known and value not in (None, False, {}, []):

@@ -1,5 +1,8 @@
-"""Models by their name on the Hugging Face hub, through that library's cache and its switches
-(HF_HOME, HF_HUB_OFFLINE, HF_TOKEN …). Data alone is fetched, and no code of a model's is run."""
+"""Models by their name on the Hugging Face hub, through that library's cache and settings.
+
+Settings are HF_HOME, HF_HUB_OFFLINE, HF_TOKEN and so on. Only data is fetched; no code of a model
+is run.
+"""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ from .pooling_config import POOLING_FILES
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _NEEDED = ("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES)
-# The first kind of weights that there is counts; shards have numbers.
+# The first kind of weights that exists is used; shards are numbered.
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
@@ -22,15 +25,15 @@ _WEIGHTS = (
 
 
 def is_hub_name(path: Path) -> bool:
-    """Whether a path that is not there can be a name on the hub: `owner/name`, `owner/name@v1`.
+    """Return True if a path that does not exist can be a name on the hub (`owner/name[@revision]`).
 
-    A folder that lies beside others, such as `runs/en-de` where `runs` is, cannot.
+    A path in an existing folder, such as `runs/en-de` if `runs` exists, cannot.
     """
     return _NAME.fullmatch(path.as_posix()) is not None and not path.parent.exists()
 
 
 def fetch_model(name: str) -> Path:
-    """The folder of a hub's model, fetched unless it is in the cache. Raises CheckpointError."""
+    """Return the folder of a hub model, downloaded unless cached. Raises CheckpointError."""
     match = _NAME.fullmatch(name)
     assert match is not None
     for weights in _WEIGHTS:
@@ -45,8 +48,8 @@ def _snapshot(name: str, revision: str | None, files: Sequence[str]) -> Path:
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
-    except Exception as error:  # of many libraries: network, cache, server
+    except Exception as error:  # of several libraries: network, cache, server
         reason = " ".join((str(error) or type(error).__name__).split())[:200]
         raise CheckpointError(
-            f"there is no folder {name}, and no such model came from the hub: {reason}"
+            f"there is no folder {name}, and no such model could be fetched from the hub: {reason}"
         ) from None

@@ -1,4 +1,4 @@
-"""From a folder to a model that is ready to run."""
+"""Loading of a folder as a model that is ready to run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from checkpoints import CheckpointError, verify_checksums
-from tokenizer import Tokenizer, read_tokenizers
+from tokenizer import SpecialAffixes, Tokenizer, read_tokenizers
 
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
@@ -15,18 +15,17 @@ from .generation_config import GenerationConfig, read_generation_config
 from .model_folder import FolderContents, find_model, inspect_folder
 
 TOKENIZER = "tokenizer.json"
-Frame = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to run, and what it needs to read and write text."""
+    """A model that is ready to run, with its tokenizers and settings."""
 
     model: Transformer
     tokenizer: Tokenizer
     generation: GenerationConfig
     folder: Path
-    target: Tokenizer | None = None  # of texts that are written, where another
+    target: Tokenizer | None = None  # of texts that the model writes, if another
 
     @property
     def config(self) -> TransformerConfig:
@@ -35,29 +34,29 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.model.device
 
     @property
     def target_tokenizer(self) -> Tokenizer:
-        """The tokenizer of texts that are written."""
+        """The tokenizer of texts that the model writes."""
         return self.target or self.tokenizer
 
     @property
     def decoder_start_id(self) -> int | None:
-        """What a decoder is given before the first token, where the model says so."""
+        """The token before the first one that a decoder generates, if the model names one."""
         start = self.generation.decoder_start_token_id
         return self.generation.bos_token_id if start is None else start
 
     @property
-    def special_affixes(self) -> Frame:
-        """What an encoder finds before and after a text: what the tokenizer says, else the end."""
+    def special_affixes(self) -> SpecialAffixes:
+        """The ids around an encoder's text: the tokenizer's, or else the end token after it."""
         before, after = self.tokenizer.special_affixes()
         return (before, after) if before or after else ([], [self.generation.end_id])
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is a GPU where there is one. Raises ConfigError for a device that is not there."""
+    """Return a device; `auto` is a GPU if there is one. Raises ConfigError if it is unavailable."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -69,7 +68,7 @@ def choose_device(name: str) -> torch.device:
     if device.type not in {"cpu", "cuda"}:
         raise ConfigError(f"device {name} is not supported; allowed: auto, cpu, cuda, cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name}: {torch.cuda.device_count()} CUDA devices were found")
+        raise ConfigError(f"device {name}: there are {torch.cuda.device_count()} CUDA devices")
     return device
 
 
@@ -80,10 +79,10 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     trust_cache: bool = True,
 ) -> LoadedModel:
-    """Load a model or run folder, ready to decode. Raises CheckpointError or TokenizerError.
+    """Load a model or run folder for decoding. Raises CheckpointError or TokenizerError.
 
-    Files whose sums were right once are summed again when they have changed, or always where the
-    cache is not trusted.
+    With `trust_cache`, files whose checksums were verified before are read again only if they have
+    changed.
     """
     target_device = choose_device(device)
     folder = find_model(path)
@@ -94,7 +93,7 @@ def load_model(
 
 
 def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedModel:
-    """A folder's model with its tokenizers and settings."""
+    """Combine a folder's model with its tokenizers and settings. Raises CheckpointError."""
     folder, config = contents.folder, contents.config
     vocabulary = max(config.source_vocabulary, config.vocab_size)
     source, target = read_tokenizers(folder, vocabulary=vocabulary)
@@ -126,10 +125,10 @@ def build_model(
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Transformer:
-    """The network with the folder's weights, for evaluation: nothing is initialised first, and
-    weights that fit as they are stay views of their file.
+    """Build a network with the folder's weights, for evaluation.
 
-    Raises CheckpointError where they are not exactly the configuration's.
+    Nothing is initialized first, and weights that need no conversion are views of their file.
+    Raises CheckpointError if the weights do not fit the configuration.
     """
     try:
         with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Which folder a path means, and which network the folder holds."""
+"""Model folders: their paths, and their contents from configuration and headers."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,24 +14,23 @@ from ..parameters import count_parameters
 from .hub import fetch_model, is_hub_name
 
 CONFIG = "config.json"
-RUN = "run.json"  # in a run's folder: which checkpoint is best, which is last
+RUN = "run.json"  # in a run's folder: its best and its last checkpoint
 
 
 class FolderContents(NamedTuple):
-    """A model folder, known from its configuration and its weights' headers."""
+    """The contents of a model folder, from its configuration and the headers of its weights."""
 
     folder: Path
     config: TransformerConfig
     family: Family
     weights: Weights
-    options: dict[str, Any]  # config.json as it is
+    options: dict[str, Any]  # the contents of config.json
 
 
 def find_model(path: Path) -> Path:
-    """The model folder meant by a path: itself, or a run's best checkpoint, or its last, or that
-    of a model on the hub.
+    """Return the model folder for a path: itself, a run's best or last checkpoint, or a hub model.
 
-    Raises CheckpointError saying what was found instead.
+    Raises CheckpointError saying what the path is instead.
     """
     if (path / CONFIG).is_file():
         return path
@@ -52,7 +51,7 @@ def find_model(path: Path) -> Path:
 
 
 def inspect_folder(folder: Path) -> FolderContents:
-    """What a model folder holds, whoever wrote it. Reads no weights. Raises CheckpointError."""
+    """Return the contents of a model folder; reads no weights. Raises CheckpointError."""
     source = str(folder / CONFIG)
     refuse_external_links(folder, (*TOKENIZER_FILES, *CHAT_FILES))
     options = read_json(folder / CONFIG)
@@ -69,12 +68,12 @@ def inspect_folder(folder: Path) -> FolderContents:
 
 
 def read_config(folder: Path) -> TransformerConfig:
-    """The configuration of the network in a model folder. Raises CheckpointError."""
+    """Return the configuration of the network in a model folder. Raises CheckpointError."""
     return inspect_folder(folder).config
 
 
 def _check_size(config: TransformerConfig, weights: Weights, source: str) -> None:
-    """Compare counts before anything is allocated, or a list of layers made."""
+    """Raise CheckpointError if there are fewer weights than parameters, before any is allocated."""
     parameters, layers = count_parameters(config), config.encoder_layers + config.decoder_layers
     if parameters > weights.elements or layers > len(weights):
         raise CheckpointError(

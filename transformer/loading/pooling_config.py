@@ -1,4 +1,4 @@
-"""How an encoder's states become one vector a text, as sentence-transformers' folders say it."""
+"""The pooling of an encoder's states into a vector, as sentence-transformers stores it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from checkpoints import CheckpointError, read_json, read_json_list
 
 _MODULES, _SETTINGS = "modules.json", "sentence_bert_config.json"
 POOLING_FILES = (_MODULES, _SETTINGS, "*_Pooling/config.json")
-# Their switches of which one is on, and our name for it.
+# Our names by their flags, of which one is set.
 _MODES = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "first",
@@ -16,7 +16,10 @@ _MODES = {
 
 
 class PoolingConfig(NamedTuple):
-    """`kind` is an entry of POOLINGS; texts are cut at `max_tokens`, their frame counted."""
+    """The kind of pooling (an entry of POOLINGS), and its settings.
+
+    Texts are cut at `max_tokens`, special tokens included.
+    """
 
     kind: str = "mean"
     normalize: bool = True
@@ -24,7 +27,7 @@ class PoolingConfig(NamedTuple):
 
 
 def read_pooling_config(folder: Path) -> PoolingConfig:
-    """What a folder says; the mean, normalized, where it says nothing. Raises CheckpointError."""
+    """Return a folder's pooling; by default, the normalized mean. Raises CheckpointError."""
     if not (folder / _MODULES).is_file():
         return PoolingConfig()
     kind, normalize = "mean", False
@@ -52,7 +55,5 @@ def _kind(path: Path) -> str:
     kinds = [_MODES.get(name) for name in enabled] or [named if named in _MODES.values() else None]
     if len(kinds) != 1 or kinds[0] is None:
         requested = ", ".join(enabled) or repr(named)
-        raise CheckpointError(
-            f"{path} asks for {requested}; supported is one of {', '.join(_MODES)}"
-        )
+        raise CheckpointError(f"{path} has {requested}; supported is one of {', '.join(_MODES)}")
     return kinds[0]

@@ -1,5 +1,7 @@
-"""What a model folder holds, in words; from configurations and headers, so that any size shows at
-once."""
+"""A summary of a model folder, from its configuration and headers.
+
+No weights are read, so models of any size are summarized at once.
+"""
 
 import math
 from collections import Counter
@@ -18,7 +20,7 @@ Fact = tuple[str, str]
 
 
 def summarize_model(path: Path) -> list[Fact]:
-    """Facts by name, most important first. Raises CheckpointError."""
+    """Return facts by name, most important first. Raises CheckpointError."""
     contents = inspect_folder(find_model(path))
     config = contents.config
     parts = parameters_by_part(config)
@@ -66,7 +68,7 @@ def _vocabulary(config: TransformerConfig) -> str:
 
 
 def _weights(contents: FolderContents) -> str:
-    """How many numbers of each type are stored."""
+    """Return the number of stored elements of each type, as text."""
     numbers: Counter[str] = Counter()
     for header in contents.weights.values():
         name = "of an unread type" if header.dtype is None else str(header.dtype)
