@@ -34,7 +34,7 @@ def _parse_json(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise CheckpointError(
-                f"{path} is larger than {MAX_JSON_BYTES >> 20} MiB, the most that is read of it"
+                f"{path} is larger than {MAX_JSON_BYTES >> 20} MiB, the limit of JSON files"
             )
         text = path.read_text(encoding="utf-8")
         return json.loads(text, parse_constant=_parse_finite, parse_float=_parse_finite)

@@ -33,7 +33,7 @@ class SpecialTokenEncoder:
             if self._is_literal(token_id, text[start:end])
         ]
         recognized = [
-            each for each in occurrences if not any(i in ordinary for i in range(*each[:2]))
+            token for token in occurrences if not any(i in ordinary for i in range(*token[:2]))
         ]
         if len(recognized) == len(occurrences):
             return encoding.ids

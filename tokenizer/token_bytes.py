@@ -50,8 +50,8 @@ def token_bytes(tokenizer: Tokenizer, size: int) -> TokenBytes:
     """
     if not is_local(tokenizer):
         raise TokenizerOptionError(
-            "a grammar cannot be kept with this tokenizer: what a token adds to a text depends on "
-            "the tokens beside it"
+            "a grammar cannot be enforced with this tokenizer: what a token adds to a text depends "
+            "on the tokens beside it"
         )
     kinds = {step.get("type") for step in _steps(_decoder_state(tokenizer))}
     silent = frozenset(tokenizer.special_tokens().values())
@@ -118,7 +118,7 @@ def _anchor(tokenizer: Tokenizer, ids: list[int]) -> int:
     ]
     if not plain:
         raise TokenizerOptionError(
-            "a grammar cannot be kept with this tokenizer: no token of it is text"
+            "a grammar cannot be enforced with this tokenizer: no token of it is text"
         )
     return min(plain, key=lambda entry: (entry[1], entry[0], entry[2]))[2]
 

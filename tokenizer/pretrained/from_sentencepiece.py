@@ -36,7 +36,7 @@ class SentencePieceLayout:
     out_of_vocabulary: Sequence[SentencePiece] = ()
     by_name: bool = False  # runs of unknown characters that are an unused piece get its id
     language_codes: Sequence[str] | None = None  # pieces at the start of a text only
-    prefix: bool = True  # False: no space before the first word, whatever the model says
+    prefix: bool = True  # False: no space before the first word, even if the model has one
     prefix_once: bool = False  # no space before a word that follows an added token
 
     @property
@@ -69,8 +69,8 @@ class SentencePieceLayout:
         if not self.by_name or self.model.byte_fallback:
             return []
         whole = re.compile(f"[^{self.characters}]+").fullmatch
-        found = (p.text for p in self.pieces if p.kind is PieceType.UNUSED and whole(p.text))
-        return sorted(found, key=len, reverse=True)
+        runs = (p.text for p in self.pieces if p.kind is PieceType.UNUSED and whole(p.text))
+        return sorted(runs, key=len, reverse=True)
 
     @property
     def has_prefix(self) -> bool:

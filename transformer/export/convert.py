@@ -71,13 +71,13 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
     contents = inspect_folder(folder)
     loaded = attach_tokenizers(contents, build_model(contents, dtype=stored_dtype(contents)))
     if to == MODEL_TYPE:
-        write_folder(out, lambda place: _write_native(place, loaded))
+        write_folder(out, lambda new: _write_native(new, loaded))
         return to
     if to == CTRANSLATE2:
         export_ctranslate2(loaded, out)
         return to
     expressed = express(loaded, to)
-    write_folder(out, lambda place: _write_published(place, loaded, expressed))
+    write_folder(out, lambda new: _write_published(new, loaded, expressed))
     return expressed.model_type
 
 

@@ -82,7 +82,7 @@ def export_ctranslate2(loaded: LoadedModel, out: Path) -> None:
     _settings(spec.config, loaded)
     spec.validate()
     spec.optimize()
-    write_folder(out, lambda place: _write(place, spec, loaded))
+    write_folder(out, lambda folder: _write(folder, spec, loaded))
 
 
 def _check(config: TransformerConfig) -> None:

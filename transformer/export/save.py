@@ -71,7 +71,7 @@ def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None)
             raise CheckpointError(f"{folder} is another model than {folders[0]}: no mean of both")
     weights = average_weights(folders)
     card = {"averaged": ", ".join(folder.name for folder in folders)}
-    write_folder(out, lambda place: save_model(place, config, weights, tokenizer, card=card))
+    write_folder(out, lambda folder: save_model(folder, config, weights, tokenizer, card=card))
     return folders
 
 

@@ -105,13 +105,13 @@ def read_generation_config(
     path = folder / GENERATION
     own = read_json(path) if path.exists() or path.is_symlink() else {}
     _refuse_unknown(own, path)
-    given = {**options, **own}
-    given = {name: value for name, value in given.items() if value is not None}
+    settings = {**options, **own}
+    settings = {name: value for name, value in settings.items() if value is not None}
     for name, neutral in _NEUTRAL.items():
-        value = given.get(name)
+        value = settings.get(name)
         if value and value not in neutral:
             raise CheckpointError(f"{folder}: {name} = {value!r} is not supported in decoding")
-    own = {name: value for name, value in given.items() if name in _OWN}
+    own = {name: value for name, value in settings.items() if name in _OWN}
     if "eos_token_id" not in own:
         own = {**_special(tokenizer, folder), **own}
     try:
@@ -122,14 +122,14 @@ def read_generation_config(
     return found
 
 
-def _refuse_unknown(given: dict[str, Any], path: Path) -> None:
+def _refuse_unknown(settings: dict[str, Any], path: Path) -> None:
     """Raise CheckpointError for an unknown option, unless its value has no effect."""
-    for name, value in given.items():
+    for name, value in settings.items():
         known = name in _KNOWN or name.startswith("_")
         if not known and value not in (None, False, {}, []):
             raise CheckpointError(
                 f"{path}: the option {name} = {str(value)[:60]!r} is not known, and could change "
-                "what is written; take it out of the file if it does not"
+                "the output; take it out of the file if it does not"
             )
 
 

@@ -134,7 +134,9 @@ def test_a_space_that_decoding_leaves_out_at_the_end_ends_no_text() -> None:
 def test_a_tokenizer_whose_tokens_change_each_other_is_refused() -> None:
     model = trained("bpe")
     model.target_tokenizer.backend.decoder = decoders.CTC()
-    with pytest.raises(TokenizerOptionError, match="a grammar cannot be kept with this tokenizer"):
+    with pytest.raises(
+        TokenizerOptionError, match="a grammar cannot be enforced with this tokenizer"
+    ):
         grammar_constraint(regular_expression("a"), model)
 
 
