@@ -176,7 +176,7 @@ def test_the_order_of_questions_and_a_full_cache_change_nothing(
     texts = ["", "a", "ab", "aba", "abac", "bbbde", "bbbd", "aaaaaaaaa", "abacx", "bbbdec"]
     questions = [letters.target_tokenizer.encode(text) for text in texts]
     answers = [grammar_constraint(grammar, letters)(question).tolist() for question in questions]
-    monkeypatch.setattr("transformer.decoding.constraints.grammar._KEPT", 2)
+    monkeypatch.setattr("transformer.decoding.constraints.grammar._MAX_STATES", 2)
     constraint = grammar_constraint(grammar, letters)
     for _ in range(3):
         for place in random.Random(3).sample(range(len(texts)), len(texts)):

@@ -7,13 +7,15 @@ import random
 import re
 import uuid
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from llguidance import LLTokenizer
 
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
 from transformer.decoding.constraints.grammar import json_schema
-from transformer.decoding.constraints.json_schema import _KEPT, FORMATS
+from transformer.decoding.constraints.json_schema import FORMATS, KEYWORDS
 from transformer.errors import ConfigError
 from transformer.loading import LoadedModel, default_generation_config
 from transformer.pipelines.search_settings import grammar_constraint
@@ -44,6 +46,12 @@ def sample(letters, schema, count=25, most=300):
             written.append(chance.choice(near if near and chance.random() < 0.6 else others))
     assert len(values) > count // 3
     return values
+
+
+def lets_through(schema, text):
+    """Whether a JSON text may be written."""
+    matcher = json_schema(schema).matcher(LLTokenizer("byte"))
+    return matcher.consume_tokens(list(text.encode())) and matcher.is_accepting()
 
 
 OBJECT = {"type": "object", "additionalProperties": False}
@@ -151,7 +159,7 @@ CASES = {
 
 
 def test_every_keyword_has_a_case() -> None:
-    assert set(CASES) == set(_KEPT)
+    assert set(CASES) == set(KEYWORDS)
 
 
 @pytest.mark.parametrize("keyword", CASES)
@@ -161,28 +169,35 @@ def test_what_is_written_keeps_the_keyword(letters: LoadedModel, keyword: str) -
         assert keeps(value), value
 
 
-# Readers of the standard library, which refuse what is no such thing.
+LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DURATION = r"P(\d+W|(?=.)(\d+Y)?(\d+M)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?)"
+# Readers, which refuse what is no such thing: of the standard library, where it has one.
 READERS = {
     "date": datetime.date.fromisoformat,
-    "time": datetime.time.fromisoformat,
-    "date-time": datetime.datetime.fromisoformat,
+    "time": lambda v: datetime.time.fromisoformat(v.upper()),
+    "date-time": lambda v: datetime.datetime.fromisoformat(v.upper()),
+    "duration": lambda v: re.fullmatch(DURATION, v),
     "uuid": uuid.UUID,
+    "uri": lambda v: (
+        urlsplit(v).scheme and not re.search(r"[^!#-;=?-Z_a-z~\[\]]|%(?![0-9A-Fa-f]{2})", v)
+    ),
     "ipv4": ipaddress.IPv4Address,
     "ipv6": ipaddress.IPv6Address,
-    "hostname": lambda v: re.fullmatch(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63})*", v),
-    "email": lambda v: re.fullmatch(r"[\w+-]+(\.[\w+-]+)*@[a-z0-9-]+(\.[a-z0-9-]+)+", v),
+    "hostname": lambda v: len(v) < 254 and re.fullmatch(rf"{LABEL}(\.{LABEL})*", v),
+    "email": lambda v: re.fullmatch(rf"[^@\s\"\\]{{1,64}}@{LABEL}(\.{LABEL})*", v),
 }
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_formats_are_what_the_standard_library_reads(letters: LoadedModel, name: str) -> None:
+def test_formats_are_what_other_readers_read(letters: LoadedModel, name: str) -> None:
     for text in sample(letters, {"type": "string", "format": name}, 60):
         assert READERS[name](text.replace("0000-", "0004-", 1)), text
 
 
 def test_days_are_those_of_the_calendar() -> None:
     first = datetime.date(1896, 1, 1)
-    for year in range(1896, 2006):
+    matcher = json_schema({"type": "string", "format": "date"}).matcher(LLTokenizer("byte"))
+    for year in (1896, 1899, 1900, 1904, 1999, 2000, 2001, 2096, 2100):
         for month in range(1, 14):
             for day in range(33):
                 text = f"{year}-{month:02}-{day:02}"
@@ -190,7 +205,8 @@ def test_days_are_those_of_the_calendar() -> None:
                     real = bool(datetime.date(year, month, day) >= first)
                 except ValueError:
                     real = False
-                assert bool(re.fullmatch(FORMATS["date"], text)) is real, text
+                quoted = list(f'"{text}"'.encode())
+                assert (matcher.validate_tokens(quoted) == len(quoted)) is real, text
 
 
 def test_a_format_and_a_pattern_hold_together(letters: LoadedModel) -> None:
@@ -214,6 +230,54 @@ def test_no_name_can_be_spelled_around_its_schema(letters: LoadedModel) -> None:
         letters.target_tokenizer.encode("1")[0]
         not in constraint(letters.target_tokenizer.encode('{"a":')).tolist()
     )
+
+
+# What llguidance by itself lets come, by the schema that forbids it.
+INVALID = [
+    ({"type": "number", "exclusiveMinimum": 1, "maximum": 1.4}, "1"),
+    ({"type": "number", "exclusiveMaximum": -1, "minimum": -1.4}, "-1"),
+    ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5}, "0"),
+    ({"type": "integer", "exclusiveMaximum": -(2**53)}, str(-(2**53))),
+    ({"type": "string", "pattern": '^[^"]*$'}, r'"\""'),
+    ({"type": "string", "pattern": r"^[^\\/]*$"}, r'"\\"'),
+    ({"type": "string", "pattern": r"^[\x00-\x20]$"}, r'"\""'),
+    ({"type": "string", "pattern": r"^\P{P}$"}, r'"\""'),
+    ({"type": "string", "pattern": "^[[a]]$"}, '"a"'),
+    ({"type": "string", "pattern": "^[^a&&b]$"}, '"a"'),
+    ({**OBJECT, "patternProperties": {'^[^"]*$': {"type": "null"}}}, r'{"\"":null}'),
+    ({"type": "string", "format": "date"}, '"1999-02-29"'),
+    ({"type": "string", "format": "time"}, '"12:00:60Z"'),
+    ({"type": "string", "format": "date-time"}, '"1999-02-29T12:00:00Z"'),
+    ({"type": "string", "format": "date-time"}, '"1999-02-28T12:00:60Z"'),
+    ({"type": "string", "format": "hostname"}, f'"{"a." * 130}a"'),
+    ({"type": "string", "format": "email"}, f'"{"a" * 65}@a.b"'),
+    ({"type": "object", "required": ["a"], "minProperties": 2}, '{"a":1,"a":1}'),
+]
+
+
+@pytest.mark.parametrize(("schema", "text"), INVALID)
+def test_what_is_invalid_does_not_come(schema: dict, text: str) -> None:
+    assert not lets_through(schema, text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"type": "number", "exclusiveMinimum": 1, "maximum": 1.4}, "1.01"),
+        ({"type": "integer", "exclusiveMinimum": 7, "exclusiveMaximum": 9}, "8"),
+        ({"type": "number", "exclusiveMinimum": 0}, "0.0001"),
+        ({"type": "string", "pattern": '^[^"]*$'}, r'"a\\\n"'),
+        ({"type": "string", "pattern": r"^[\x00-\x20]$"}, r'"\n"'),
+        ({"type": "string", "pattern": r"^[]a[&&\]-]+$"}, '"a][&]-"'),
+        ({"type": "string", "pattern": r"^\[\^a\]$"}, '"[^a]"'),
+        ({"type": "string", "format": "date-time"}, '"2000-02-29t23:59:59.5+01:00"'),
+        ({"type": "string", "format": "hostname"}, '"a-1.Example.org"'),
+        ({"const": 0.5, "type": "number"}, "0.5"),
+        ({"maximum": 2**53, "type": "integer"}, str(2**53)),
+    ],
+)
+def test_what_is_valid_can_come(schema: dict, text: str) -> None:
+    assert lets_through(schema, text)
 
 
 def test_spaces_come_to_an_end(letters: LoadedModel) -> None:
@@ -283,21 +347,34 @@ def test_what_would_never_end_is_left_out(letters: LoadedModel) -> None:
     [
         ('{"type":', "Expecting value"),
         ("[]", "must be an object"),
-        ({"type": "text"}, "#: type is text; it must be of null, boolean"),
-        ({"minLength": -1}, "minLength is -1; it must be a whole number"),
-        ({"minimum": "3"}, "minimum is 3; it must be a number"),
-        ({"minimum": 1e300}, "it must be a number of at most"),
-        ({"items": [{}]}, r"items is \[\{\}\]; it must be a schema"),
-        ({"required": "a"}, "required is a; it must be a list of names"),
-        ({"format": "regex"}, "format is regex; it must be one of date"),
+        ({"type": "text"}, "#: type is 'text'; Invalid enum value"),
+        ({"minLength": -1}, "minLength is -1; Expected `int` >= 0"),
+        ({"minItems": 10**9}, "minItems is 1000000000; Expected `int` <= 100000"),
+        ({"minimum": "3"}, "minimum is '3'; Expected `float`"),
+        ({"exclusiveMinimum": True, "minimum": 3}, "exclusiveMinimum is True; Expected `float`"),
+        ({"minimum": 1e300}, "minimum has .* a number of more than 15 digits"),
+        ({"maximum": 2**53 + 1}, "maximum has .* a number of more than 15 digits"),
+        ({"const": -(2**63)}, "const has .* a number of more than 15 digits"),
+        ({"const": [{"a": 0.12345678901234567}]}, "const has .* a number of more than 15 digits"),
+        ({"enum": ["a\0"]}, "enum has a control character"),
+        ({"pattern": r"^\x01a"}, r"pattern: the control character '\\\\x01' cannot be kept"),
+        ({"patternProperties": {r"\u001Fa": {}}}, "the control character .* cannot be kept"),
+        ({"multipleOf": -1}, "multipleOf is -1; Expected `float` > 0"),
+        ({"multipleOf": 0}, "multipleOf is 0; Expected `float` > 0"),
+        ({"items": [{}]}, r"items is \[\{\}\]; Expected `bool \| object`, got `array`"),
+        ({"type": "null", "items": 5}, "items is 5; Expected `bool"),
+        ({"required": "a"}, "required is 'a'; Expected `array`"),
+        ({"format": "regex"}, r"format is 'regex'; Expected `str` matching regex '\^\(date\|"),
+        ({"format": "unknown"}, "format is 'unknown'; Expected `str` matching"),
+        ({"properties": {"a\nb": {"format": "a\nb"}}}, "#/properties/a b: format is 'a.{2}b'"),
         ({"$ref": "#/$defs/x"}, "#: \\$ref to '#/\\$defs/x', where the schema has no schema"),
         ({"$ref": "http://example.com"}, "where the schema has no schema"),
         ({"const": {"type": "null"}, "items": {"$ref": "#/const"}}, "has no schema"),
-        ({"$schema": "http://json-schema.org/draft-04/schema#"}, "known drafts"),
-        ({"minProperties": 2}, "minProperties is 2; that can be kept up to one more"),
+        ({"$schema": "http://json-schema.org/draft-04/schema#"}, r"\$schema is .*2020-12"),
+        ({"minProperties": 2}, "minProperties is more than 1 above the names in required"),
         ({"pattern": "(?=a)"}, "look-around"),
         ({"oneOf": [{"type": "number"}, {"type": "integer"}]}, "oneOf"),
-        ({"const": float("nan")}, "JSON compliant"),
+        ({"const": float("nan")}, "const has .* a number"),
         ('{"items":' * 5000 + "{}" + "}" * 5000, "nested too deeply"),
         ({"const": object()}, "not JSON serializable"),
     ],

@@ -1,4 +1,4 @@
-"""Texts that obey a grammar: which tokens may follow, by the library llguidance."""
+"""Grammars that constrain what is written, as the library llguidance keeps them."""
 
 import json
 import re
@@ -20,24 +20,24 @@ from tokenizer.token_bytes import token_bytes
 from ...errors import ConfigError, MissingExtraError
 from ...registry import Registry
 from ..request import Constraint
-from .json_schema import checked
+from .json_schema import prepare_schema
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_KEPT = 2048  # states of a constraint, of some 15 kB
-_OPTIONS = '%llguidance {"no_forcing": true}\n'  # all tokens that fit, not just the usual spelling
+_MAX_STATES = 2048  # of a constraint, of some 15 kB each
+_OPTIONS = '%llguidance {"no_forcing": true}\n'  # all tokens that fit, not only the usual spelling
 
-# No \uXXXX, which spells names that are taken otherwise; not spaces without end.
+# No \uXXXX, which can spell a listed property's name another way; no endless spaces.
 _JSON = {"json_allowed_escapes": 'nrbtf\\"', "whitespace_pattern": r"[\x20\x0A\x09]{1,32}"}
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """What all of a text must be. Of a model's tokens it becomes a constraint."""
+    """A language that a whole text must belong to. With a model it becomes a constraint."""
 
     name: str  # for messages
-    source: str  # in the library's language
+    source: str  # in llguidance's own syntax
 
     def __call__(
         self,
@@ -67,54 +67,55 @@ class Grammar:
         return follow
 
     def matcher(self, library: "LLTokenizer") -> "LLMatcher":
-        """A fresh state of the library's. Raises ConfigError for what it cannot keep."""
+        """Return a matcher at the start of a text. Raises ConfigError for what cannot be kept."""
         from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415
 
         with _refused(self.name):
             limits = LLParserLimits(verbose_errors=False)
-            found = LLMatcher(library, _OPTIONS + self.source, log_level=0, limits=limits)
-        if found.is_error():
-            raise ConfigError(f"{self.name}: {_reason(found.get_error())}")
-        return found
+            matcher = LLMatcher(library, _OPTIONS + self.source, log_level=0, limits=limits)
+        if matcher.is_error():
+            raise ConfigError(f"{self.name}: {_reason(matcher.get_error())}")
+        return matcher
 
 
 def regular_expression(pattern: str) -> Grammar:
-    """Texts that match all of a regular expression, without lookaround and references to groups.
+    """Return the grammar of the texts that a regular expression matches as a whole.
 
-    Raises ConfigError for one that is none, or that no text matches.
+    Raises ConfigError for lookaround, references to groups, and what no text matches.
     """
     library = _library()
     name = f"the regular expression {_short(pattern)}"
     with _refused(name):
         source = f"start: /{library.regex_to_lark(pattern, '')}/"
-    return _tried(Grammar(name, source))
+    return _validated(Grammar(name, source))
 
 
 def choices(texts: Sequence[str]) -> Grammar:
-    """One of some texts."""
+    """Return the grammar of these texts. Raises ConfigError for none, and for an empty one."""
     if not texts or not all(texts):
         raise ConfigError("choices need at least one text, and none may be empty")
     escaped = (re.sub(r"[^\w ]", _escaped, text, flags=re.ASCII) for text in texts)
     library = _library()
     alternatives = library.regex_to_lark("|".join(escaped), "")
-    return _tried(Grammar(f"the choices {_short(', '.join(texts))}", f"start: /{alternatives}/"))
+    name = f"the choices {_short(', '.join(texts))}"
+    return _validated(Grammar(name, f"start: /{alternatives}/"))
 
 
 def json_schema(schema: Any) -> Grammar:
-    """JSON that a schema describes, given as its text or as plain values; see `schemas`.
+    """Return the grammar of the JSON texts that satisfy a schema, which is JSON or plain values.
 
-    Raises ConfigError for a keyword that cannot be kept, and for what nothing satisfies.
+    Raises ConfigError for a keyword that cannot be kept, and for what no text satisfies.
     """
     _library()
     try:
-        given = json.loads(schema) if isinstance(schema, str | bytes) else schema
-        kept = checked(given)
-        kept = {"x-guidance": _JSON, **(kept if isinstance(kept, dict) else {"allOf": [kept]})}
-        text = json.dumps(kept, allow_nan=False)
+        values = json.loads(schema) if isinstance(schema, str | bytes) else schema
+        prepared = prepare_schema(values)
+        rules = prepared if isinstance(prepared, dict) else {"allOf": [prepared]}
+        text = json.dumps({"x-guidance": _JSON, **rules}, allow_nan=False)
     except (ValueError, TypeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ConfigError(f"the JSON schema: {reason}") from None
-    return _tried(Grammar("the JSON schema", f"start: %json {text}"))
+        raise ConfigError(f"the JSON schema: {' '.join(reason.splitlines())}") from None
+    return _validated(Grammar("the JSON schema", f"start: %json {text}"))
 
 
 GRAMMARS: Registry[Callable[[Any], Grammar]] = Registry(
@@ -131,14 +132,13 @@ def _library() -> Any:
     return llguidance
 
 
-def _tried(grammar: Grammar) -> Grammar:
-    """A grammar that can be kept: what is wrong is told before a model is loaded."""
+def _validated(grammar: Grammar) -> Grammar:
+    """Return the grammar. Raises ConfigError, before a model is loaded, if it cannot be kept."""
     with _refused(grammar.name):
-        letters = _library().LLTokenizer("byte")
-        found = grammar.matcher(letters)
-        if not found.is_accepting():
-            found.compute_bitmask()  # finds out whether anything can be written at all
-    if found.is_error():
+        matcher = grammar.matcher(_library().LLTokenizer("byte"))
+        if not matcher.is_accepting():
+            matcher.compute_bitmask()  # finds out whether anything can be written at all
+    if matcher.is_error():
         raise ConfigError(f"{grammar.name}: no text satisfies it")
     return grammar
 
@@ -152,17 +152,16 @@ def _short(text: str) -> str:
 
 
 def _reason(message: str) -> str:
-    """What the library complains about, in one line."""
+    """Return llguidance's message as one line."""
     lines = message.partition("\n<")[0].splitlines() or ["it cannot be kept"]
-    told = next((line for line in lines if line.startswith("error: ")), lines[0])
-    told = re.sub(r"^at \d+\(\d+\): |^failed to compile JSON schema: |^error: ", "", told)
-    told = re.sub(r"^failed to compile JSON schema: ", "", told)
-    return told[:200]
+    line = next((line for line in lines if line.startswith("error: ")), lines[0])
+    line = re.sub(r"^(at \d+\(\d+\): |failed to compile JSON schema: |error: )*", "", line)
+    return line.partition(". Enable ")[0].replace("json-schema:///", "")[:200]
 
 
 @contextmanager
 def _refused(name: str) -> Iterator[None]:
-    """The library's exceptions and panics as a ConfigError."""
+    """Raise llguidance's exceptions and panics as ConfigError."""
     try:
         yield
     except ConfigError:
@@ -174,7 +173,7 @@ def _refused(name: str) -> Iterator[None]:
 
 
 class _Words:
-    """What the library wants to know of a tokenizer."""
+    """Wrapper of tokens in the shape that llguidance expects of a tokenizer."""
 
     is_tokenizer_wrapper = True
     eos_token_id, bos_token_id = 0, None
@@ -184,25 +183,27 @@ class _Words:
         self.tokens = tokens
 
     def __call__(self, text: object) -> list[int]:
-        """Only asked for the usual spelling of what must come, and that is switched off."""
+        """Raise NotImplementedError: llguidance calls this only to force tokens, which is off."""
         raise NotImplementedError
 
 
 class _Vocabulary:
-    """A model's tokens as the library sees them: the different texts that they may add, as numbers
-    from 1; 0 is none."""
+    """Vocabulary of a model for llguidance: the distinct texts that its tokens may add.
+
+    They are numbered from 1; 0 is none.
+    """
 
     def __init__(self, tokenizer: Tokenizer, size: int) -> None:
         known = token_bytes(tokenizer, size)
         texts = sorted({piece for piece in (*known.first, *known.later) if piece})
-        place = {piece: n for n, piece in enumerate(texts, start=1)}
+        index = {piece: n for n, piece in enumerate(texts, start=1)}
         self.silent, self.trimmed = known.silent, known.trimmed
         self.texts = [b"", *texts]
         self.first, self.later = (
-            np.array([place[piece] if piece else 0 for piece in row], dtype=np.int64)
+            np.array([index[piece] if piece else 0 for piece in row], dtype=np.int64)
             for row in (known.first, known.later)
         )
-        self.blank = (self.first == 0) & (self.later != 0)  # a space, which is dropped at first
+        self.blank = (self.first == 0) & (self.later != 0)  # a space, dropped from a text's start
         with _refused("the tokenizer"):
             self.library: LLTokenizer = _library().LLTokenizer(_Words(self.texts))
 
@@ -211,16 +212,16 @@ _vocabularies: "WeakKeyDictionary[Tokenizer, dict[int, _Vocabulary]]" = WeakKeyD
 
 
 def _vocabulary(tokenizer: Tokenizer, size: int) -> _Vocabulary:
-    """Made once for each tokenizer: it takes a tenth of a second."""
+    """Return a tokenizer's vocabulary, made once: it takes a tenth of a second."""
     _library()
-    made = _vocabularies.setdefault(tokenizer, {})
-    if size not in made:
-        made[size] = _Vocabulary(tokenizer, size)
-    return made[size]
+    by_size = _vocabularies.setdefault(tokenizer, {})
+    if size not in by_size:
+        by_size[size] = _Vocabulary(tokenizer, size)
+    return by_size[size]
 
 
 class _State(NamedTuple):
-    """Where a grammar stands after some tokens."""
+    """State of a grammar after a sequence of tokens."""
 
     matcher: "LLMatcher"  # shared by states; it is copied before it goes on
     begun: bool  # whether there is a first token of text
@@ -228,7 +229,7 @@ class _State(NamedTuple):
 
 
 class _Following:
-    """A Constraint: states are found by what was written, made from those of shorter texts."""
+    """Constraint by a grammar. Its states are cached by the ids that lead to them."""
 
     def __init__(
         self,
@@ -242,28 +243,28 @@ class _Following:
         self._vocabulary, self._end, self._forced = vocabulary, torch.tensor(end), forced
         self._root = _State(matcher, begun)
         self._states: OrderedDict[tuple[int, ...], _State | None] = OrderedDict()
-        self._alone = Lock()  # engines of several threads share what they know
+        self._lock = Lock()  # engines of several threads share the states
 
     def __call__(self, written: Sequence[int]) -> Tensor:
-        """The ids that may follow."""
+        """Return the ids that may follow."""
         if not written and self._forced is not None:
             return torch.tensor([self._forced])
-        with self._alone:
+        with self._lock:
             state = self._find(tuple(written))
             return torch.empty(0, dtype=torch.long) if state is None else self._allowed(state)
 
     def _find(self, written: tuple[int, ...]) -> _State | None:
-        """The state after these tokens; None where the grammar does not let them come."""
-        known = len(written)
-        while known and written[:known] not in self._states:
-            known -= 1
-        state = self._states[written[:known]] if known else self._root
-        for token in written[known:]:
+        """Return the state after these tokens; None where the grammar does not allow them."""
+        cached = len(written)
+        while cached and written[:cached] not in self._states:
+            cached -= 1
+        state = self._states[written[:cached]] if cached else self._root
+        for token in written[cached:]:
             state = self._next(state, token) if state is not None else None
         if written:
             self._states[written] = state
             self._states.move_to_end(written)
-        if len(self._states) > _KEPT:
+        if len(self._states) > _MAX_STATES:
             self._states.popitem(last=False)
         return state
 
@@ -273,13 +274,13 @@ class _Following:
             return state
         if not state.begun and words.blank[token]:
             return state._replace(begun=True)
-        place = int((words.later if state.begun else words.first)[token])
-        if not place:
+        index = int((words.later if state.begun else words.first)[token])
+        if not index:
             return None
         matcher = state.matcher.deep_copy()
-        if not matcher.consume_token(place):
+        if not matcher.consume_token(index):
             return None
-        return _State(matcher, begun=True, spaced=words.texts[place].endswith(b" "))
+        return _State(matcher, begun=True, spaced=words.texts[index].endswith(b" "))
 
     def _allowed(self, state: _State) -> Tensor:
         words = self._vocabulary

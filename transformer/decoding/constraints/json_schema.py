@@ -1,228 +1,215 @@
-"""JSON schemas (json-schema.org, draft 2020-12) as far as a grammar can keep them: each keyword is
-kept or refused, and none is passed over."""
+"""JSON schemas (json-schema.org, draft 2020-12) made ready for llguidance.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+Whatever it would ignore or get wrong (as of 1.9.1) is refused or rewritten here. What else it
+cannot keep, it refuses itself.
+"""
+
+import re
+from itertools import repeat
+from math import copysign, inf
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
+
+import msgspec
+from msgspec import Meta
 
 from ...errors import ConfigError
 from ...registry import suggest
 
-Schema = Any  # a mapping or a truth value
-
-_TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-_DRAFTS = ("draft-06", "draft-07", "2019-09", "2020-12")  # where the keywords below mean the same
-_LARGEST = 2**53  # beyond it whole numbers are no longer exact in JSON's usual readers
-
-_DAYS = (
-    r"([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
-    r"|02-(0[1-9]|1[0-9]|2[0-8]))"
-    r"|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
+# llguidance has a February 29 in every year, a second 60 in every minute, and names of any length.
+_DATE = (
+    r"^[0-9]{4}-(0[13-9]|1|02-[01]|02-2[0-8])"
+    r"|^([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29"
 )
-_TIME = (
-    r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-)
-_BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
-
-# Formats as patterns: what they let through is valid, though not all that is valid gets through.
-FORMATS: dict[str, str] = {
-    "date": _DAYS,
-    "time": _TIME,
-    "date-time": f"{_DAYS}T{_TIME}",
-    "uuid": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-    "ipv4": rf"{_BYTE}(\.{_BYTE}){{3}}",
-    "ipv6": r"[0-9a-f]{1,4}(:[0-9a-f]{1,4}){7}",
-    "hostname": rf"{_LABEL}(\.{_LABEL}){{0,6}}",
-    "email": rf"[A-Za-z0-9_+-]{{1,30}}(\.[A-Za-z0-9_+-]{{1,30}})?@{_LABEL}(\.{_LABEL}){{1,5}}",
+_TIME = ":[0-9]{2}:[0-5]"
+# The formats, each with patterns that hold beside llguidance's own.
+FORMATS: dict[str, tuple[str, ...]] = {
+    "date": (_DATE,),
+    "time": (_TIME,),
+    "date-time": (_DATE, _TIME),
+    "email": (r"^[^@]{1,64}@[^.]{1,63}(\.[^.]{1,63}){0,2}$",),
+    "hostname": ("^(-?[^-]){1,125}$",),  # no "--", which marks encoded names
+    **dict.fromkeys(("duration", "ipv4", "ipv6", "uri", "uuid"), ()),
 }
 
-# What says nothing about the text.
-_REMARKS = {
+_Schema = bool | dict[str, Any]
+_Schemas = list[_Schema]
+_NamedSchemas = dict[str, _Schema]
+_Count = Annotated[int, Meta(ge=0, le=100_000)]
+_Type = Literal["null", "boolean", "integer", "number", "string", "array", "object"]
+
+# The types of the keywords' values. llguidance ignores keywords that it does not know or that do
+# not apply to the type, and takes values of older drafts.
+KEYWORDS: dict[str, Any] = {
+    **dict.fromkeys(("items", "additionalProperties"), _Schema),
+    **dict.fromkeys(("prefixItems", "anyOf", "oneOf", "allOf"), _Schemas),
+    **dict.fromkeys(("properties", "patternProperties", "$defs", "definitions"), _NamedSchemas),
+    **dict.fromkeys(("minLength", "minItems", "minProperties"), _Count),
+    **dict.fromkeys(("maxLength", "maxItems", "maxProperties"), _Count),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), float),
+    "multipleOf": Annotated[float, Meta(gt=0)],
+    "type": _Type | list[_Type],
+    "enum": list[Any],
+    "const": Any,
+    "required": list[str],
+    "pattern": str,
+    "format": Annotated[str, Meta(pattern=f"^({'|'.join(FORMATS)})$")],
+    "$ref": str,
+}
+_ANNOTATIONS = {
     *("title", "description", "default", "examples"),
     *("$comment", "readOnly", "writeOnly", "deprecated"),
 }
-_ONE, _MANY = ("additionalProperties", "items"), ("prefixItems", "anyOf", "oneOf", "allOf")
-_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_NAMED = ("properties", "patternProperties", "$defs", "definitions")
+# The drafts in which the keywords mean the same.
+_ROOT = {"$schema": Annotated[str, Meta(pattern="draft-0[67]|2019-09|2020-12")], "$id": str}
+
+_ESCAPES = str.maketrans({"~": "~0", "/": "~1"})
+_CONTROL = r"[\x00-\x07\x0b\x0e-\x1f\x7f]"  # the characters that JSON spells \uXXXX
+_PATTERN_PARTS = re.compile(
+    rf"(?P<control>\\(?:v|(?:x|u00)(?:0[0-7bef]|1.|7f))|{_CONTROL})"
+    r"|(?P<property>\\p(?:\{[^}]*\}|.))|\\."
+    r"|\[(?P<negated>\^?)(?P<members>\]?(?:\\.|[^]\\])*)\]",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
-def _is_schema(value: Any) -> bool:
-    return isinstance(value, bool | Mapping)
-
-
-def _is_schemas(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_schema, value))
-
-
-def _is_named_schemas(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_schema, value.values()))
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
-
-
-def _is_type(value: Any) -> bool:
-    names = value if isinstance(value, list) and value else [value]
-    return all(isinstance(name, str) and name in _TYPES for name in names)
-
-
-def _is_strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
-
-
-# What each keyword's value must be.
-_KEPT: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(_ONE, ("a schema", _is_schema)),
-    **dict.fromkeys(_MANY, ("a list of schemas", _is_schemas)),
-    **dict.fromkeys(_NAMED, ("an object of schemas", _is_named_schemas)),
-    **{
-        f"{side}{what}": ("a whole number from 0 to 100,000", _is_count)
-        for side in ("min", "max")
-        for what in ("Length", "Items", "Properties")
-    },
-    **dict.fromkeys(_BOUNDS, ("a number of at most 2⁵³", _is_number)),
-    "multipleOf": ("a number above 0, at most 2⁵³", lambda v: _is_number(v) and v > 0),
-    "type": (f"of {', '.join(_TYPES)}, one or a list", _is_type),
-    "enum": ("a list", lambda v: isinstance(v, list)),
-    "const": ("a value", lambda _: True),
-    "required": ("a list of names", _is_strings),
-    "pattern": ("a text", lambda v: isinstance(v, str)),
-    "format": (f"one of {', '.join(FORMATS)}", lambda v: isinstance(v, str) and v in FORMATS),
-    "$ref": ("a text", lambda v: isinstance(v, str)),
-}
-
-
-def checked(schema: Schema) -> Schema:
-    """The schema as a grammar keeps it: formats as patterns, and `false` for what only endless
-    texts would satisfy.
+def prepare_schema(schema: object) -> _Schema:
+    """Return a schema for llguidance, all of whose texts satisfy the given one.
 
     Raises ConfigError that names a keyword which cannot be kept, and where it stands.
     """
-    if not _is_schema(schema):
+    if not isinstance(schema, bool | dict):
         raise ConfigError("a JSON schema must be an object, or true or false")
-    places = dict(_places(schema, "#", root=True))
-    for place, found in places.items():
-        if isinstance(found, Mapping) and "$ref" in found and _target(found) not in places:
-            raise ConfigError(
-                f"{place}: $ref to {found['$ref'][:80]!r}, where the schema has no schema"
-            )
-    return _rewritten(schema, _finite(places))
+    schemas: dict[str, _Schema] = {}
+    prepared = _prepare(schema, "#", schemas)
+    references = {p: s for p, s in schemas.items() if isinstance(s, dict) and "$ref" in s}
+    for pointer, reference in references.items():
+        if unquote(target := reference["$ref"]) not in schemas:
+            raise ConfigError(f"{pointer}: $ref to {target[:80]!r}, where the schema has no schema")
+    finite: set[str] = set()
+    while more := {p for p in schemas.keys() - finite if _is_finite(schemas[p], finite)}:
+        finite |= more
+    for reference in references.values():
+        if unquote(reference["$ref"]) not in finite:  # llguidance would never end it
+            reference.clear()
+            reference["allOf"] = [False]
+    return prepared
 
 
-def _places(schema: Schema, place: str, *, root: bool = False) -> Iterator[tuple[str, Schema]]:
-    """Each schema in a schema, with a pointer to it; all are checked on the way."""
-    yield place, schema
+def _prepare(schema: _Schema, pointer: str, schemas: dict[str, _Schema]) -> _Schema:
+    """Return a schema, checked and corrected. Add it and those in it to `schemas`, by pointer."""
     if isinstance(schema, bool):
-        return
-    _check(schema, place, root=root)
-    for name, inner in _inner(schema):
-        yield from _places(inner, f"{place}/{name}")
-
-
-def _inner(schema: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
-    """The schemas directly in a schema, with the pointer's next steps."""
+        schemas[pointer] = schema
+        return schema
+    prepared: dict[str, Any] = {}
+    schemas[pointer] = prepared
     for keyword, value in schema.items():
-        if keyword in _ONE:
-            yield keyword, value
-        elif keyword in _MANY:
-            yield from ((f"{keyword}/{n}", inner) for n, inner in enumerate(value))
-        elif keyword in _NAMED:
-            for name, inner in value.items():
-                yield f"{keyword}/{name.replace('~', '~0').replace('/', '~1')}", inner
+        if keyword in _ANNOTATIONS:
+            continue
+        _check(keyword, value, pointer)
+        kind, step = KEYWORDS.get(keyword), f"{pointer}/{keyword}"
+        if kind is _Schema:
+            prepared[keyword] = _prepare(value, step, schemas)
+        elif kind is _Schemas:
+            prepared[keyword] = [_prepare(s, f"{step}/{n}", schemas) for n, s in enumerate(value)]
+        elif kind is _NamedSchemas:
+            prepared[keyword] = {
+                name: _prepare(s, f"{step}/{name.translate(_ESCAPES)}", schemas)
+                for name, s in value.items()
+            }
+        elif keyword in KEYWORDS:
+            prepared[keyword] = value
+    # Names beyond those in required may come twice, and then count as one.
+    if prepared.get("minProperties", 0) > len(set(prepared.get("required", ()))) + 1:
+        raise ConfigError(f"{pointer}: minProperties is more than 1 above the names in required")
+    _correct(prepared)
+    return prepared
 
 
-def _check(schema: Mapping[str, Any], place: str, *, root: bool) -> None:
-    for keyword, value in schema.items():
-        if keyword in _REMARKS or (root and keyword == "$id"):
-            continue
-        if root and keyword == "$schema":
-            if not any(draft in str(value) for draft in _DRAFTS):
-                raise ConfigError(f"$schema is {value!r}; known drafts: {', '.join(_DRAFTS)}")
-            continue
-        if keyword not in _KEPT:
-            raise ConfigError(
-                f"{place}: the keyword {keyword!r} cannot be kept; {suggest(keyword, _KEPT)}"
-            )
-        allowed, fits = _KEPT[keyword]
-        if not fits(value):
-            raise ConfigError(f"{place}: {keyword} is {str(value)[:60]}; it must be {allowed}")
-    # Names beyond those listed may come twice, and then count as one.
-    if schema.get("minProperties", 0) > len(set(schema.get("required", ()))) + 1:
-        raise ConfigError(
-            f"{place}: minProperties is {schema['minProperties']}; that can be kept up to one more "
-            "than there are names in required"
+def _check(keyword: str, value: Any, pointer: str) -> None:
+    """Raise ConfigError for a keyword that is unknown, or that cannot have this value."""
+    types = KEYWORDS | _ROOT if pointer == "#" else KEYWORDS
+    if keyword not in types:
+        name = str(keyword)[:60]
+        hint = suggest(name, KEYWORDS)
+        raise ConfigError(f"{pointer}: the keyword {name!r} cannot be kept; {hint}")
+    try:
+        msgspec.convert(value, types[keyword])
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{pointer}: {keyword} is {value!r:.60}; {error}") from None
+    if types[keyword] not in (_Schema, _Schemas, _NamedSchemas) and not _is_exact(value):
+        problem = "a control character or a number of more than 15 digits"
+        raise ConfigError(f"{pointer}: {keyword} has {problem}, which cannot be kept")
+
+
+def _is_exact(value: Any) -> bool:
+    """Return whether llguidance writes exactly this value."""
+    if isinstance(value, dict | list):
+        return all(map(_is_exact, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, str):
+        return not re.search(_CONTROL, value)
+    if isinstance(value, float) and not value == round(value, 22) == float(f"{value:.15g}"):
+        return False
+    return not isinstance(value, int | float) or abs(value) <= 2**53
+
+
+def _correct(schema: dict[str, Any]) -> None:
+    """Replace the keywords that llguidance gets wrong by others."""
+    for exclusive, bound, tighter, end in (
+        ("exclusiveMinimum", "minimum", max, inf),
+        ("exclusiveMaximum", "maximum", min, -inf),
+    ):
+        if exclusive in schema:  # above 1 and below 1.5 it lets 1 come
+            value = schema.pop(exclusive)
+            value += copysign(abs(value) * 2**-50 or 1e-60, end)
+            schema[bound] = tighter(value, schema.get(bound, value))
+    patterns = FORMATS.get(schema.get("format", ""), ())
+    if patterns:
+        schema["allOf"] = [*schema.get("allOf", ()), *({"pattern": p} for p in patterns)]
+    if "pattern" in schema:
+        schema["pattern"] = _correct_pattern(schema["pattern"])
+    if "patternProperties" in schema:
+        named = schema["patternProperties"].items()
+        schema["patternProperties"] = {_correct_pattern(name): inner for name, inner in named}
+
+
+def _correct_pattern(pattern: str) -> str:
+    """Return a pattern that llguidance keeps in JSON strings as it is meant.
+
+    It drops characters that it cannot write, takes a class of all control characters for one with
+    quotes and backslashes too, and reads "[", "&&" and "~~" in a class as operators.
+    """
+
+    def correct(part: re.Match[str]) -> str:
+        if part["control"]:
+            raise ConfigError(f"pattern: the control character {part[0]!r} cannot be kept")
+        if part["property"]:
+            return rf"[[^\x01]&&{part[0]}]"
+        if part["members"] is None:
+            return part[0]
+        members = re.sub(
+            r"\\.|[][&~]", lambda m: m[0] if m[0][1:] else f"\\{m[0]}", part["members"]
         )
+        return rf"[^\x01{members}]" if part["negated"] else rf"[[^\x01]&&{members}]"
+
+    return _PATTERN_PARTS.sub(correct, pattern)
 
 
-def _target(schema: Mapping[str, Any]) -> str:
-    return unquote(schema["$ref"]).removesuffix("/") or "#"
-
-
-def _finite(places: Mapping[str, Schema]) -> set[str]:
-    """The places whose schemas some finite text may satisfy: the least fixed point."""
-    found: set[str] = set()
-    grown = True
-    while grown:
-        more = {p for p, schema in places.items() if p not in found and _may_end(schema, found)}
-        grown = bool(more)
-        found |= more
-    return found
-
-
-def _may_end(schema: Schema, finite: set[str]) -> bool:
+def _is_finite(schema: _Schema, finite: set[str]) -> bool:
+    """Return whether a finite text may satisfy a schema, given the pointers of such schemas."""
     if isinstance(schema, bool):
         return schema
-    if "$ref" in schema and _target(schema) not in finite:
-        return False
-    if not all(_may_end(part, finite) for part in schema.get("allOf", ())):
-        return False
-    options = [schema[name] for name in ("anyOf", "oneOf") if name in schema]
-    if not all(any(_may_end(part, finite) for part in parts) for parts in options):
-        return False
-    if "enum" in schema or "const" in schema:
-        return True
-    types = schema.get("type", list(_TYPES))
-    return any(
-        all(_may_end(part, finite) for part in _needed(schema, name))
-        for name in ([types] if isinstance(types, str) else types)
+    get, types, least = schema.get, schema.get("type", "null"), schema.get("minItems", 0)
+    other = "patternProperties" in schema or get("additionalProperties", True)
+    needed = {
+        "array": [*get("prefixItems", ()), *repeat(get("items", True), least)][:least],
+        "object": [get("properties", {}).get(name, other) for name in get("required", ())],
+    }
+    conjunctions = [needed.get(t, []) for t in ([types] if isinstance(types, str) else types)]
+    disjunctions = [[part] for part in get("allOf", ())]
+    disjunctions += [schema[keyword] for keyword in ("anyOf", "oneOf") if keyword in schema]
+    return (
+        ("$ref" not in schema or unquote(schema["$ref"]) in finite)
+        and any(all(_is_finite(part, finite) for part in parts) for parts in conjunctions)
+        and all(any(_is_finite(part, finite) for part in parts) for parts in disjunctions)
     )
-
-
-def _needed(schema: Mapping[str, Any], name: str) -> list[Schema]:
-    """The schemas of what a value of a type cannot be without."""
-    if name == "array":
-        leading: Sequence[Schema] = schema.get("prefixItems", ())
-        least = schema.get("minItems", 0)
-        return [*leading[:least], *[schema.get("items", True)] * (least > len(leading))]
-    if name == "object":
-        listed, other = schema.get("properties", {}), schema.get("additionalProperties", True)
-        loose = True if schema.get("patternProperties") else other
-        return [listed.get(key, loose) for key in schema.get("required", ())]
-    return []
-
-
-def _rewritten(schema: Schema, finite: set[str]) -> Schema:
-    if isinstance(schema, bool):
-        return schema
-    if "$ref" in schema and _target(schema) not in finite:
-        return False
-    kept: dict[str, Any] = {}
-    for keyword, value in schema.items():
-        if keyword in _ONE:
-            kept[keyword] = _rewritten(value, finite)
-        elif keyword in _MANY:
-            kept[keyword] = [_rewritten(inner, finite) for inner in value]
-        elif keyword in _NAMED:
-            kept[keyword] = {name: _rewritten(inner, finite) for name, inner in value.items()}
-        elif keyword in _KEPT and keyword != "format":
-            kept[keyword] = value
-    if "format" in schema:
-        form = {"pattern": f"^({FORMATS[schema['format']]})$"}
-        kept["allOf"] = [*kept.get("allOf", ()), form]
-    return kept
