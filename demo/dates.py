@@ -16,7 +16,7 @@ TEST_EVERY = 20  # one date in twenty is kept for the test
 
 
 def ordinal(day: int) -> str:
-    """A day as 1st, 2nd, 3rd, 4th …
+    """Return a day as 1st, 2nd, 3rd, 4th …
 
     >>> [ordinal(day) for day in (1, 12, 23)]
     ['1st', '12th', '23rd']
@@ -48,7 +48,7 @@ CASES: list[Callable[[str], str]] = [str, str, str, str.lower, str.upper]
 
 
 def pairs(seed: int, *, test: bool) -> Iterator[tuple[str, str]]:
-    """An endless stream of phrasings and their dates."""
+    """Yield phrasings and their dates without end."""
     chance = random.Random(seed)
     days = (LAST - FIRST).days + 1
     while True:
