@@ -15,7 +15,7 @@ SHORTEST = 80  # characters; what is shorter is rarely a sentence
 
 
 def docstrings(root: Path) -> Iterator[str]:
-    """Return the docstrings of all modules, classes and functions below a folder, in a fixed order."""
+    """Return the docstrings of all modules, classes and functions below a folder, in order."""
     for path in sorted(root.rglob("*.py")):
         if LEFT_OUT.intersection(path.relative_to(root).parts):
             continue
