@@ -29,7 +29,7 @@ class Buffers:
         return self.tensors[index][: self.rows, :used]
 
     def reorder(self, rows: Sequence[int], used: int) -> None:
-        """Make row r what row `rows[r]` was; rows that do not move are not copied."""
+        """Gather rows: row r becomes row `rows[r]`; rows that do not move are not copied."""
         if len(rows) > len(self.tensors[0]):
             self._resize(len(rows), self.slots)
         moves = [(index, row) for index, row in enumerate(rows) if index != row]

@@ -36,7 +36,7 @@ class Cache(Protocol):
         ...
 
     def reorder(self, rows: Sequence[int]) -> None:
-        """Make row r what row `rows[r]` was; rows may be repeated, dropped or added."""
+        """Gather rows: row r becomes row `rows[r]`, so that rows are repeated or dropped."""
         ...
 
     def append_rows(self, other: Self) -> None:
@@ -216,7 +216,7 @@ class CrossAttentionCache:
         self.rows_per_entry = 1
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int) -> None:
-        """Make row r what row `rows[r]` was; every `rows_per_entry` rows share one source."""
+        """Gather rows: r becomes `rows[r]`; every `rows_per_entry` rows share one source."""
         entries = [row // self.rows_per_entry for row in rows[::rows_per_entry]]
         self.rows_per_entry = rows_per_entry
         self._select(entries)

@@ -29,7 +29,7 @@ class DecoderCache(NamedTuple):
     cross_attention: CrossAttentionCache | None
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
-        """Make row r what row `rows[r]` was; rows may be repeated, dropped or added.
+        """Gather rows: row r becomes a copy of row `rows[r]`, so that rows are repeated or dropped.
 
         Every `rows_per_entry` consecutive rows share one source.
         """

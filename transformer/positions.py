@@ -222,7 +222,7 @@ class Relative(Positions):
 
     @staticmethod
     def count_parameters(config: TransformerConfig) -> int:
-        """Return a bias for each bucket and head."""
+        """Return the number of biases: one for each bucket and head."""
         return config.relative_buckets * config.heads
 
 

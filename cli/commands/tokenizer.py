@@ -115,7 +115,7 @@ def train(
         str | None,
         option(
             "--column NAME",
-            "Text's place in a line: a field in .jsonl files (default: text), else the "
+            "Column of the text: a field in .jsonl files (default: text), else the "
             "number, from 1, of a tab-separated column (default: 1 in .tsv files, else the whole "
             "line).",
         ),

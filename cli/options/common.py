@@ -63,7 +63,7 @@ SourceLanguage = Annotated[
     str | None,
     option(
         "--from NAME",
-        "Language of the source, such as de or deu_Latn, for models that are told it.",
+        "Language of the source, such as de or deu_Latn, for models with language tokens.",
     ),
 ]
 TargetLanguage = Annotated[
@@ -101,7 +101,7 @@ LineColumn = Annotated[
     str | None,
     option(
         "--column NAME",
-        "Text's place in a line: a field of JSON (default: text), or the number, from 1, of a "
+        "Column of the text: a field of JSON (default: text), or the number, from 1, of a "
         "tab-separated column (default: the whole line).",
     ),
 ]
@@ -109,7 +109,7 @@ PlainColumn = Annotated[
     str | None,
     option(
         "--column NAME",
-        "Text's place in a line: a field in .jsonl files, else the number, from 1, of a "
+        "Column of the text: a field in .jsonl files, else the number, from 1, of a "
         "tab-separated column. Default: the whole line, also in .jsonl files.",
     ),
 ]

@@ -26,7 +26,7 @@ class SpeculationOptions:
     lookup: bool = _option(
         False,
         "--lookup",
-        "Guess what followed the last tokens where they stood before, in the text, prompt "
+        "Prompt lookup: draft what followed the last tokens earlier in the text, prompt "
         "or source: the same text, sooner. Needs greedy search or sampling.",
     )
     draft_tokens: int | None = _option(

@@ -28,7 +28,7 @@ class Request:
     max_new_tokens: int
     source: Sequence[int] = ()  # encoder tokens
     rng_key: tuple[int, ...] = (0,)  # identifies the request to sampling's random numbers
-    min_new_tokens: int = 0  # no end token before so many tokens
+    min_new_tokens: int = 0  # no end token before this many tokens
     forced_first: int | None = None  # adds nothing to a score
     prefix: Sequence[int] = ()  # tokens that are forced after that
     phrases: Sequence[Sequence[int]] = ()  # must occur in the text; beam search only

@@ -159,7 +159,7 @@ def _correct(schema: dict[str, Any]) -> None:
         ("exclusiveMinimum", "minimum", max, inf),
         ("exclusiveMaximum", "maximum", min, -inf),
     ):
-        if exclusive in schema:  # above 1 and below 1.5 it lets 1 come
+        if exclusive in schema:  # for > 1 and < 1.5 llguidance wrongly accepts 1
             value = schema.pop(exclusive)
             value += copysign(abs(value) * 2**-50 or 1e-60, end)
             schema[bound] = tighter(value, schema.get(bound, value))

@@ -19,7 +19,7 @@ from .tokenwise import Selector
 
 
 class Drafter(Protocol):
-    """A cheap guesser of next tokens. Its rows are those of the search."""
+    """A proposer of draft tokens for speculative decoding. Its rows are those of the search."""
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """Append `rows_per_entry` rows for each request."""

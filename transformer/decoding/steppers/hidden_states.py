@@ -30,7 +30,7 @@ class HiddenStates:
         return self._buffers.read(0, self._used)
 
     def reorder(self, rows: Sequence[int]) -> None:
-        """Make row r what row `rows[r]` was."""
+        """Gather rows: row r becomes a copy of row `rows[r]`."""
         self._buffers.reorder(rows, self._used)
 
     def append_rows(self, other: "HiddenStates") -> None:

@@ -15,7 +15,7 @@ class Reorderable(Protocol):
     """State whose rows are those of a search."""
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
-        """Make row r what row `rows[r]` was; rows may be repeated, dropped or added.
+        """Gather rows: row r becomes a copy of row `rows[r]`, so that rows are repeated or dropped.
 
         Each `rows_per_entry` consecutive rows are about the same source.
         """
@@ -23,7 +23,7 @@ class Reorderable(Protocol):
 
 
 class Stepper(Reorderable, Protocol):
-    """A continuer of rows of tokens: a model, an ensemble, or a table of probabilities."""
+    """A step function: next-token logits of rows, from a model, an ensemble or a table."""
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """Append `rows_per_entry` rows for each request.
