@@ -15,6 +15,8 @@ from transformer.chat.template import ChatTemplate, Message
 from transformer.errors import ConfigError
 from transformer.limited_process import DEFAULT_LIMITS, stop_child
 
+pytestmark = pytest.mark.integration
+
 # Whole seconds are counted, in each of two calls: one reads the template, one renders.
 CPU_SECONDS, MEBIBYTES = 2 * (DEFAULT_LIMITS.cpu_seconds + 1.2), 300
 HELLO = [Message("user", "hello"), Message("assistant", "a" * 10_000)]

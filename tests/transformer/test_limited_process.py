@@ -14,6 +14,8 @@ import pytest
 from transformer import limited_process
 from transformer.limited_process import LimitedProcessError, Limits, run_limited, stop_child
 
+pytestmark = pytest.mark.integration
+
 FUNCTIONS = "tests.transformer.limited_functions"
 
 
