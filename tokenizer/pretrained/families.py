@@ -18,19 +18,11 @@ from .added import (
 )
 from .files import CONFIG, Folder, TokenizerConfig, token_name
 from .from_sentencepiece import SentencePieceLayout, build
+from .from_vocabulary import FAIRSEQ
 from .sentencepiece_model import PieceType, SentencePiece, SentencePieceModel, read_sentencepiece
 
 T5 = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 LLAMA = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-FAIRSEQ = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
 _EXTRA_IDS = 100  # T5's default
 _MAX_EXTRA_IDS = 10_000
 

@@ -11,7 +11,7 @@ from .added import add_tokens, collect_added_tokens, set_bos_and_eos, set_specia
 from .files import Folder, TokenizerConfig, token_name
 
 GPT2 = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-ROBERTA = {
+FAIRSEQ = {  # RoBERTa's, and those of its SentencePiece relatives
     "bos_token": "<s>",
     "eos_token": "</s>",
     "unk_token": "<unk>",
@@ -38,8 +38,8 @@ def read_gpt2(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenizer
 
 def read_roberta(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenizer:
     """Read the tokenizer of RoBERTa or BART: byte-level BPE, texts between <s> and </s>."""
-    backend = _byte_level(folder, settings, ROBERTA)
-    before, after = (token_name(settings, ROBERTA, field) for field in ("cls_token", "sep_token"))
+    backend = _byte_level(folder, settings, FAIRSEQ)
+    before, after = (token_name(settings, FAIRSEQ, field) for field in ("cls_token", "sep_token"))
     set_special_affixes(backend, [before], [after])
     return backend
 
