@@ -97,7 +97,7 @@ class Weights(Mapping[str, Header]):
         tensor: Tensor = file.get_tensor(name)
         return tensor
 
-    def equal(self, first: str, second: str) -> bool:
+    def equal_values(self, first: str, second: str) -> bool:
         """Return True if two tensors have equal elements."""
         same = self[first][1:] == self[second][1:]  # shape and dtype
         return same and torch.equal(self.tensor(first), self.tensor(second))
@@ -127,7 +127,7 @@ class Weights(Mapping[str, Header]):
 class Tensors(dict[str, Tensor]):
     """Named tensors in memory."""
 
-    def equal(self, first: str, second: str) -> bool:
+    def equal_values(self, first: str, second: str) -> bool:
         """Return True if two tensors have equal elements."""
         return torch.equal(self[first], self[second])
 

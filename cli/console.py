@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 
 
-def say(text: str) -> None:
+def print_notice(text: str) -> None:
     """Print one line on stderr; ignore a stderr that cannot be written to."""
     with suppress(OSError):
         sys.stderr.write(f"transduce: {text}\n")

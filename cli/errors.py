@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from .console import say
+from .console import print_notice
 
 MAX_MESSAGE_CHARACTERS = 400
 FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
@@ -50,7 +50,7 @@ def _run(program: Callable[[], None]) -> int:
     except BrokenPipeError:  # the reader has closed the pipe, as in `| head`
         return 0
     except KeyboardInterrupt:
-        say("interrupted")
+        print_notice("interrupted")
         return INTERRUPTED
     except typer.Exit as stop:
         return stop.exit_code
@@ -68,7 +68,7 @@ def _report_usage_error(error: Exception) -> int:
         return USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "transduce"
-    say(f"{' '.join(message.split())} (see {path} --help)")
+    print_notice(f"{' '.join(message.split())} (see {path} --help)")
     return USAGE
 
 
@@ -77,16 +77,16 @@ def _report_error(error: Exception) -> int:
     if os.environ.get("TRANSDUCE_DEBUG"):
         traceback.print_exc()
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        say(f"no space left to write to{f': {error.filename}' if error.filename else ''}")
+        print_notice(f"no space left to write to{f': {error.filename}' if error.filename else ''}")
         return FAILURE
     code = exit_code(error)
     if isinstance(error, OSError) and error.filename is not None:
-        say(_single_line(f"{error.filename}: {(error.strerror or str(error)).lower()}"))
+        print_notice(_single_line(f"{error.filename}: {(error.strerror or str(error)).lower()}"))
     elif code is not None:
-        say(_single_line(str(error)))
+        print_notice(_single_line(str(error)))
     else:
         text = _single_line(str(error))[:300]
-        say(f"unexpected {type(error).__name__}: {text} (--debug shows where)")
+        print_notice(f"unexpected {type(error).__name__}: {text} (--debug shows where)")
     return FAILURE if code is None else code
 
 

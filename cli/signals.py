@@ -3,7 +3,7 @@
 import signal
 from types import FrameType, TracebackType
 
-from .console import say
+from .console import print_notice
 
 
 class StopRequest:
@@ -14,16 +14,16 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        self._requested = self._armed = False
+        self._requested = self._deferring = False
         self._handlers: dict[signal.Signals, object] = {}
 
     def __call__(self) -> bool:
         """Return True once a signal has arrived."""
         return self._requested
 
-    def arm(self) -> None:
+    def defer_signals(self) -> None:
         """Defer signals from now on, for there is something to save."""
-        self._armed = True
+        self._deferring = True
 
     def __enter__(self) -> "StopRequest":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
@@ -41,7 +41,7 @@ class StopRequest:
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if not self._armed or (self._requested and number == signal.SIGINT):
+        if not self._deferring or (self._requested and number == signal.SIGINT):
             raise KeyboardInterrupt
         self._requested = True
-        say("finishing the step and saving; press Ctrl-C again to exit at once")
+        print_notice("finishing the step and saving; press Ctrl-C again to exit at once")

@@ -24,8 +24,8 @@ class SpecialTokenEncoder:
         self._first_stand_in = _FIRST  # stand-in character; the others follow it
         self._selective: tokenizers.Tokenizer | None = None
 
-    def encode(self, text: str, ordinary: Collection[int]) -> list[int]:
-        """Encode a text; special tokens at indices in `ordinary` are ordinary text."""
+    def encode(self, text: str, ordinary_indices: Collection[int]) -> list[int]:
+        """Encode a text; special tokens at `ordinary_indices`, of characters, are ordinary text."""
         encoding = self._recognizing.encode(text, add_special_tokens=False)
         occurrences = [
             (start, end, token_id)
@@ -33,7 +33,9 @@ class SpecialTokenEncoder:
             if self._is_literal(token_id, text[start:end])
         ]
         recognized = [
-            token for token in occurrences if not any(i in ordinary for i in range(*token[:2]))
+            token
+            for token in occurrences
+            if not any(i in ordinary_indices for i in range(*token[:2]))
         ]
         if len(recognized) == len(occurrences):
             return encoding.ids

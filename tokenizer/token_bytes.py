@@ -25,10 +25,10 @@ _BYTE_OF = {chr(b): b for b in _PRINTABLE} | {chr(256 + n): b for n, b in enumer
 class TokenBytes:
     """The bytes of all tokens by id; None for those that are no text."""
 
-    first: list[bytes | None]  # at the beginning of a text
-    later: list[bytes | None]  # after another token
-    silent: frozenset[int]  # special tokens, which decoding skips
-    trimmed: bool  # True if spaces at the end of a text are dropped
+    initial: list[bytes | None]  # at the beginning of a text
+    inner: list[bytes | None]  # after another token
+    skipped_ids: frozenset[int]  # special tokens, which decoding skips
+    trims_end: bool  # True if spaces at the end of a text are dropped
 
 
 def is_local(tokenizer: Tokenizer) -> bool:
@@ -54,27 +54,27 @@ def token_bytes(tokenizer: Tokenizer, size: int) -> TokenBytes:
             "on the tokens beside it"
         )
     kinds = {step.get("type") for step in _steps(_decoder_state(tokenizer))}
-    silent = frozenset(tokenizer.special_tokens().values())
+    skipped_ids = frozenset(tokenizer.special_tokens().values())
     unknown = tokenizer.role("unknown")
     names = {i: tokenizer.token(i) for i in range(min(size, tokenizer.vocab_size))}
-    ids = [i for i, name in names.items() if name is not None and i not in silent | {unknown}]
+    ids = [i for i, name in names.items() if name is not None and i not in skipped_ids | {unknown}]
     anchor = _anchor(tokenizer, ids)
     start = tokenizer.decode([anchor])
     inside = tokenizer.decode([anchor, anchor]).removeprefix(start)
-    firsts = tokenizer.decode_batch([[i, anchor] for i in ids])
-    laters = tokenizer.decode_batch([[anchor, i, anchor] for i in ids])
-    first: list[bytes | None] = [None] * size
-    later: list[bytes | None] = [None] * size
-    for i, at_start, inside_text in zip(ids, firsts, laters, strict=True):
+    initial_texts = tokenizer.decode_batch([[i, anchor] for i in ids])
+    inner_texts = tokenizer.decode_batch([[anchor, i, anchor] for i in ids])
+    initial: list[bytes | None] = [None] * size
+    inner: list[bytes | None] = [None] * size
+    for i, at_start, inside_text in zip(ids, initial_texts, inner_texts, strict=True):
         raw = _raw_bytes(names[i] or "", kinds)
-        first[i] = raw if "\ufffd" in at_start and raw else _strip_context("", at_start, inside)
-        later[i] = (
+        initial[i] = raw if "\ufffd" in at_start and raw else _strip_context("", at_start, inside)
+        inner[i] = (
             raw if "\ufffd" in inside_text and raw else _strip_context(start, inside_text, inside)
         )
-        if not later[i]:
-            first[i] = later[i] = None  # no text at all: it could be generated forever
-    trimmed = any(_pattern(step) == _TRAILING for step in _steps(_decoder_state(tokenizer)))
-    return TokenBytes(first=first, later=later, silent=silent, trimmed=trimmed)
+        if not inner[i]:
+            initial[i] = inner[i] = None  # no text at all: it could be generated forever
+    trims_end = any(_pattern(step) == _TRAILING for step in _steps(_decoder_state(tokenizer)))
+    return TokenBytes(initial=initial, inner=inner, skipped_ids=skipped_ids, trims_end=trims_end)
 
 
 def _decoder_state(tokenizer: Tokenizer) -> Any:

@@ -133,13 +133,17 @@ class Tokenizer:
             rows = self.backend.encode_batch_fast(texts, add_special_tokens=False)
         return [self._replace_out_of_vocabulary(row.ids) for row in rows]
 
-    def encode_with_specials(self, text: str, *, ordinary: Collection[int] = ()) -> list[int]:
+    def encode_with_specials(
+        self, text: str, *, ordinary_indices: Collection[int] = ()
+    ) -> list[int]:
         """Encode a text in which special tokens spelled out are recognized.
 
-        Those that begin at indices in `ordinary` are ordinary text.
+        Those with a character at one of `ordinary_indices` in the text are ordinary text.
         """
         with self._text_errors():
-            return self._replace_out_of_vocabulary(self._special_encoder.encode(text, ordinary))
+            return self._replace_out_of_vocabulary(
+                self._special_encoder.encode(text, ordinary_indices)
+            )
 
     @cached_property
     def _special_encoder(self) -> SpecialTokenEncoder:

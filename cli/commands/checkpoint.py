@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import say
+from ..console import print_notice
 from ..io.streams import output
 from ..options.common import Device, Quiet
 from ..options.groups import option
@@ -98,7 +98,7 @@ def verify(
             writer.line(f"{difference.max_logit_diff:.2e}\t{same}\t{difference.text}")
     largest = differences[0].max_logit_diff
     if largest > tolerance or any(difference.same_output is False for difference in differences):
-        say(f"{first} and {second} differ: by {largest:.2e} in logits")
+        print_notice(f"{first} and {second} differ: by {largest:.2e} in logits")
         raise typer.Exit(1)
 
 
@@ -127,7 +127,7 @@ def convert(
 
     family = convert_model(model, out, to=to)
     if not quiet:
-        say(f"{out}: a {family} model")
+        print_notice(f"{out}: a {family} model")
 
 
 @app.command()
@@ -153,4 +153,4 @@ def average(
 
     folders = average_models(models, out, last=last)
     if not quiet:
-        say(f"{out}: the mean of {', '.join(folder.name for folder in folders)}")
+        print_notice(f"{out}: the mean of {', '.join(folder.name for folder in folders)}")

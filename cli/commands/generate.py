@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import say
+from ..console import print_notice
 from ..io.filter import filter_lines
 from ..io.streams import output, piped_text
 from ..options import common as opt
@@ -81,7 +81,7 @@ def generate(
         run_chat(lead, text, options, engines[0], system=generation.system, out=line_io.out)
     else:
         if decoding.max_tokens is not None and generation.overflow == "error":
-            _say_room(lead, text, decoding.max_tokens, quiet=line_io.quiet)
+            _report_remaining_context(lead, text, decoding.max_tokens, quiet=line_io.quiet)
         _continue_prompt(lead, text, options, engines[0], show, out=line_io.out)
     report_speculation(engines, quiet=line_io.quiet)
 
@@ -108,13 +108,17 @@ def _continue_lines(
     )
 
 
-def _say_room(loaded: "LoadedModel", text: str, max_tokens: int, *, quiet: bool) -> None:
+def _report_remaining_context(
+    loaded: "LoadedModel", text: str, max_tokens: int, *, quiet: bool
+) -> None:
     """Say where the context has room for fewer tokens than --max-tokens."""
     from transformer.pipelines import encode_prompt
 
     room = loaded.config.max_positions - len(encode_prompt(loaded, text))
     if not quiet and max_tokens > room > 0:
-        say(f"the model's context leaves room for {room:,} tokens of the {max_tokens:,} asked for")
+        print_notice(
+            f"the model's context leaves room for {room:,} tokens of the {max_tokens:,} asked for"
+        )
 
 
 def _continue_prompt(

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ..console import say
+from ..console import print_notice
 from ..io.filter import filter_lines
 from ..options import common as opt
 from ..options.groups import grouped, option
@@ -79,7 +79,7 @@ def score(
         show,
     )
     if not line_io.quiet and show.tokens:
-        say(
+        print_notice(
             f"{show.tokens:,} tokens: perplexity {math.exp(show.nats / show.tokens):.4f}, "
             f"{show.nats / math.log(2) / max(1, show.size):.4f} bits per byte"
         )

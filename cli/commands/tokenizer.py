@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import is_terminal, say
+from ..console import is_terminal, print_notice
 from ..io.filter import report
 from ..io.streams import input_lines, output
 from ..options.common import Output, PlainColumn, Quiet
@@ -154,7 +154,7 @@ def train(
     trained.save(out)
     report(counts, quiet=quiet)
     if not quiet:
-        say(f"{out}: {kind}, {trained.vocab_size:,} tokens from {counts.lines:,} lines")
+        print_notice(f"{out}: {kind}, {trained.vocab_size:,} tokens from {counts.lines:,} lines")
 
 
 InputFile = Annotated[

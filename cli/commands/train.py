@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..console import is_terminal, say
+from ..console import is_terminal, print_notice
 from ..errors import INTERRUPTED
 from ..options import common as opt
 from ..options.groups import option
@@ -224,7 +224,7 @@ def _run(
     quiet: bool,
 ) -> None:
     if is_terminal() and not quiet:
-        say("starting")
+        print_notice("starting")
     from transformer.errors import ConfigError
     from transformer.training.recipe_resolution import resolve_recipe
     from transformer.training.run import Run
@@ -237,6 +237,6 @@ def _run(
     resolved = resolve_recipe(recipe, flags, settings, resumed=out if resume else None)
     with StopRequest() as stop:
         run = Run(resolved, out, device=device, resume=resume, init=init, stop=stop)
-        interrupted = follow_run(run.events(), out, quiet=quiet, on_start=stop.arm)
+        interrupted = follow_run(run.events(), out, quiet=quiet, on_start=stop.defer_signals)
     if interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -11,7 +11,7 @@ from transformer.errors import ConfigError
 from transformer.loading import LoadedModel
 from transformer.pipelines import GenerationOptions, stream
 
-from ..console import say
+from ..console import print_notice
 from .streams import output
 
 _PROMPT = "> "
@@ -68,7 +68,7 @@ def _typed_messages() -> Iterator[str]:
     """Yield the messages typed at the terminal, one on each line."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError("--chat needs a message: as PROMPT, in a pipe, or typed at a terminal")
-    say("type one message on each line; /clear starts over, Ctrl-D quits")
+    print_notice("type one message on each line; /clear starts over, Ctrl-D quits")
     while True:
         sys.stderr.write(_PROMPT)
         sys.stderr.flush()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..console import say
+from ..console import print_notice
 from ..errors import BAD_DATA
 from ..options.common import LineIOOptions
 from .streams import output
@@ -41,7 +41,7 @@ def filter_lines(
         for answer in run(source, notes):
             if answer.error is not None and not options.quiet and not reported:
                 reported = True
-                say(f"line {answer.line.number + 1:,}: {answer.error}")
+                print_notice(f"line {answer.line.number + 1:,}: {answer.error}")
             for line in format_answer(answer):
                 writer.line(line)
     report(counts, quiet=options.quiet, notes=notes)
@@ -63,4 +63,4 @@ def report(counts: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = 
     }
     for label, number in tallies.items():
         if number:
-            say(f"{label}: {number:,}")
+            print_notice(f"{label}: {number:,}")

@@ -7,7 +7,7 @@ import torch
 from transformer.loading import LoadedModel, load_model
 from transformer.registry import Registry
 
-from ..console import is_terminal, say
+from ..console import is_terminal, print_notice
 from ..options.common import LineIOOptions
 
 DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
@@ -18,7 +18,7 @@ def load_with_notice(
 ) -> LoadedModel:
     """Load a model folder; at a terminal, print a notice first, for it may take long."""
     if is_terminal() and not quiet:
-        say(f"loading {model}")
+        print_notice(f"loading {model}")
     return load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from transformer.decoding import Engine
 
-from ..console import say
+from ..console import print_notice
 
 
 def report_speculation(engines: Sequence[Engine], *, quiet: bool) -> None:
@@ -12,4 +12,4 @@ def report_speculation(engines: Sequence[Engine], *, quiet: bool) -> None:
     proposed = sum(getattr(engine.search, "proposed", 0) for engine in engines)
     accepted = sum(getattr(engine.search, "accepted", 0) for engine in engines)
     if proposed and not quiet:
-        say(f"of {proposed:,} draft tokens, {accepted:,} were accepted")
+        print_notice(f"of {proposed:,} draft tokens, {accepted:,} were accepted")

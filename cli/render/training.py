@@ -15,7 +15,7 @@ from rich.text import Text
 from transformer.training.events import Event, Notice, RunFinished, RunStarted, Validated
 from transformer.training.trainer import SkippedStep, StepReport
 
-from ..console import is_terminal, say
+from ..console import is_terminal, print_notice
 
 METRICS = "metrics.jsonl"
 _LINE_EVERY = 100  # steps between two lines where there is no terminal
@@ -157,7 +157,7 @@ class _Screen:
 
     def __enter__(self) -> Callable[[str], None]:
         if self._live is None:
-            return say
+            return print_notice
         self._live.start()
         return lambda text: self._console.print(text, markup=False, highlight=False)
 

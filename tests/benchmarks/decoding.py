@@ -34,7 +34,7 @@ def sources(rows: int, vocab_size: int) -> torch.Tensor:
 def ours(model: Transformer, rows: int, beam: int) -> Callable[[], int]:
     """This project's search; no token ends a text."""
     source_BS = sources(rows, model.config.vocab_size)
-    options = SearchOptions(end=frozenset(), beam=beam)
+    options = SearchOptions(end_ids=frozenset(), beam=beam)
 
     @torch.inference_mode()
     def decode() -> int:

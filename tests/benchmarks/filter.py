@@ -28,7 +28,7 @@ FIXED = (16, 32, 64)  # rows of fixed batches, in the order of the file
 
 def ours(loaded: LoadedModel, lines: list[str], beam: int) -> Callable[[], int]:
     """The filter, batch chosen by the tool."""
-    options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=beam)
+    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=beam)
 
     def run() -> int:
         asked = TranslationOptions(search="beam", options=options, loop_guard=False)
@@ -40,7 +40,7 @@ def ours(loaded: LoadedModel, lines: list[str], beam: int) -> Callable[[], int]:
 
 def fixed(loaded: LoadedModel, lines: list[str], beam: int, rows: int) -> Callable[[], int]:
     """Our own decoder, a fixed number of lines at a time, as they come."""
-    options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=beam)
+    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=beam)
 
     @torch.inference_mode()
     def run() -> int:

@@ -180,7 +180,7 @@ def _training_row(sizes: Sizes, name: str, rate: float, *, compiled: bool) -> Ro
 def decode(sizes: Sizes, config: TransformerConfig, beam: int) -> Iterator[Row]:
     """Texts of equal length, from prompts or sources of random ids; bfloat16 weights."""
     model = built(config).to(sizes.device).bfloat16()
-    options = SearchOptions(end=frozenset(), beam=beam)
+    options = SearchOptions(end_ids=frozenset(), beam=beam)
     name = f"GPT-2 {count_parameters(config) / 1e6:.0f}M, greedy"
     if config.has_encoder:
         name = f"base, {count_parameters(config) / 1e6:.0f}M, beam {beam}"

@@ -37,7 +37,7 @@ def texts(
     loaded: LoadedModel, lines: list[str], order: list[int], name: str, *, budget: int, workers: int
 ) -> list[str]:
     """Translations in the file's order, of lines given in another."""
-    options = SearchOptions(end=frozenset(loaded.generation.end_ids), **SEARCHES[name])
+    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), **SEARCHES[name])
     asked = TranslationOptions(search=name, options=options, batch_tokens=budget)
     engines = [plain_engine(loaded, name, options) for _ in range(workers)]
     answers: list[Answer] = list(

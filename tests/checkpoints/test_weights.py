@@ -145,7 +145,7 @@ def test_equal_tensors_have_the_same_type_shape_and_numbers(tmp_path: Path) -> N
     }
     save_tensors(tmp_path / "model.safetensors", tensors)
     for some in (Weights(tmp_path), Tensors({k: v for k, v in tensors.items() if k != "half"})):
-        assert [n for n in some if some.equal("one", n)] == ["one", "same"]
+        assert [n for n in some if some.equal_values("one", n)] == ["one", "same"]
 
 
 def test_a_pointer_is_told_as_what_it_is(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def lines_of(stream: bytes) -> list[str]:
 def filtered():
     """Run a stream through the whole filter; its lines, as read again."""
     loaded = tiny_translator()
-    options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=2)
+    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=2)
     asked = TranslationOptions(options=options, max_tokens=6, batch_tokens=64)
     notes = SimpleNamespace(failed=0)
 

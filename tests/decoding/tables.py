@@ -50,7 +50,7 @@ class StateTable(TableStepper):
         super().__init__(table, size=size)
         self.state = state
 
-    def states(self) -> tuple[Tensor, Tensor]:
+    def hidden_states(self) -> tuple[Tensor, Tensor]:
         lengths = [len(tokens or ()) + 1 for tokens in self.written]
         width = len(self.state(()))
         states_RTD = torch.full(

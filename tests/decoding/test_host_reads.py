@@ -88,9 +88,9 @@ def tasks(shape: str, **rules: object) -> list[Request]:
 def watched(model: Transformer, name: str, some: list[Request], **options: object) -> list[Counter]:
     """The reads of each step after admission, by the lines that asked."""
     kind, reads = name.split(maxsplit=1)[0], []
-    search = SEARCHES[kind](SearchOptions(end=END, seed=4, **options))
+    search = SEARCHES[kind](SearchOptions(end_ids=END, seed=4, **options))
     with torch.inference_mode(), virtual_device() as device:
-        stepper = ModelStepper(model.to("cuda"), keep_states=search.reads_states)
+        stepper = ModelStepper(model.to("cuda"), keep_hidden_states=search.reads_hidden_states)
         stepper.admit(some, search.width)
         search.add(some)
         while search.requests:
@@ -148,7 +148,7 @@ def test_phrases_and_constraints_mix_no_devices(shape: str) -> None:
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_speculative_search_mixes_no_devices(shape: str, pick: str, drafter: str) -> None:
     with torch.inference_mode(), virtual_device():
-        model, options = network(shape).to("cuda"), SearchOptions(end=END, processors=CUT)
+        model, options = network(shape).to("cuda"), SearchOptions(end_ids=END, processors=CUT)
         made_of = DraftOptions(
             search_options=options,
             selector=SELECTORS[pick],
@@ -166,7 +166,7 @@ def test_speculative_search_mixes_no_devices(shape: str, pick: str, drafter: str
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_ensembles_and_scores_mix_no_devices(shape: str, combination: str) -> None:
     with torch.inference_mode(), virtual_device():
-        models, options = [network(shape).to("cuda") for _ in range(2)], SearchOptions(end=END)
+        models, options = [network(shape).to("cuda") for _ in range(2)], SearchOptions(end_ids=END)
         stepper = EnsembleStepper([*map(ModelStepper, models)], combination)
         some = tasks(shape)
         found = decode_all(stepper, SEARCHES["beam"](options), some)
@@ -191,7 +191,7 @@ def test_a_read_more_would_be_seen(name: str, monkeypatch) -> None:
 
 def test_watching_changes_no_text() -> None:
     def written(model: Transformer) -> list[list[int]]:
-        search = SEARCHES["beam"](SearchOptions(end=END, beam=4))
+        search = SEARCHES["beam"](SearchOptions(end_ids=END, beam=4))
         return [best.ids for best, *_ in decode_all(ModelStepper(model), search, tasks("decoder"))]
 
     model = network("decoder")

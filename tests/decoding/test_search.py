@@ -20,7 +20,7 @@ TRAP = tree({(): {A: 0.6, B: 0.4}, (A,): {A: 0.4, B: 0.35, C: 0.25}, (B,): {C: 0
 
 
 def search(name, table, *, rows=1, limits=None, keys=None, **options):
-    asked = SearchOptions(end=frozenset({END}), **options)
+    asked = SearchOptions(end_ids=frozenset({END}), **options)
     tasks = [
         Request(prompt=[9], max_new_tokens=limit, rng_key=(key,))
         for limit, key in zip(limits or [10] * rows, keys or range(rows), strict=True)
@@ -131,7 +131,7 @@ def test_beam_stops_as_soon_as_nothing_can_improve() -> None:
     """Ending at once has p = 0.9; no continuation of the rest can reach it."""
     table = lambda tokens: {END: 0.9, A: 0.06, B: 0.04}  # noqa: E731
     stepper = TableStepper(table, size=4)
-    asked = SearchOptions(end=frozenset({END}), beam=2, length_penalty=0.0)
+    asked = SearchOptions(end_ids=frozenset({END}), beam=2, length_penalty=0.0)
     decode_all(stepper, SEARCHES["beam"](asked), [Request(prompt=[9], max_new_tokens=50)])
     assert stepper.steps == 2
 

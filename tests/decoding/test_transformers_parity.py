@@ -82,7 +82,7 @@ def ours(
     """What our searches write, the end token included."""
     settings = GenerationConfig(eos_token_id=END, **asked)
     options = SearchOptions(
-        end=frozenset({END}),
+        end_ids=frozenset({END}),
         beam=settings.num_beams or 1,
         length_penalty=1.0 if settings.length_penalty is None else settings.length_penalty,
         early_stopping=settings.early_stopping or False,

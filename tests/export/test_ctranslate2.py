@@ -43,7 +43,7 @@ WRITERS = ("gpt2", "write-tiny")
 def searched(loaded, rows: list[list[int]], beams: int) -> list[list[int]]:
     """What we write. CTranslate2 stops as soon as it has as many texts as beams."""
     end = loaded.generation.end_ids
-    options = SearchOptions(end=frozenset(end), beam=beams, early_stopping=True)
+    options = SearchOptions(end_ids=frozenset(end), beam=beams, early_stopping=True)
     tasks = [
         Request(prompt=row, max_new_tokens=LENGTH)
         if loaded.model.encoder is None

@@ -91,7 +91,7 @@ def test_texts_pass_through_transformers_own_loaders(tmp_path: Path, tokenizer: 
 @pytest.mark.parametrize(
     ("to", "changes", "words"),
     [
-        ("gpt2", {"positions": "rotary"}, "positions would be 'learned', and is 'rotary'"),
+        ("gpt2", {"positions": "rotary"}, "it supports positions 'learned' here, not 'rotary'"),
         ("huggingface", {"positions": "alibi"}, "no published family"),
         ("marian", {}, "encoder_layers is 0; the shape encoder-decoder needs"),
         ("marrian", {}, "did you mean marian"),

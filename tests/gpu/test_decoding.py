@@ -40,8 +40,8 @@ caches = pytest.mark.parametrize("cache", CACHES)
 
 
 def written(model: Transformer, name: str, some: list[Request], **options: object) -> list:
-    search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end=END, seed=4, **options))
-    stepper = ModelStepper(model, keep_states=search.reads_states)
+    search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end_ids=END, seed=4, **options))
+    stepper = ModelStepper(model, keep_hidden_states=search.reads_hidden_states)
     return decode_all(stepper, search, some)
 
 
@@ -82,7 +82,7 @@ def test_every_kind_of_positions_writes_the_cpus_texts(shape, cache, positions, 
 @torch.inference_mode()
 def test_speculative_search_writes_the_plain_texts(shape, drafter, pick, device) -> None:
     model, some = network(shape), tasks(shape)
-    options = SearchOptions(end=END, seed=4, processors=CUT if pick == "sample" else {})
+    options = SearchOptions(end_ids=END, seed=4, processors=CUT if pick == "sample" else {})
     there = moved(model, device)
     made_of = DraftOptions(
         search_options=options,
@@ -109,7 +109,7 @@ def test_noise_is_the_cpus(device) -> None:
 @torch.inference_mode()
 def test_scores_are_the_cpus(shape: str, dtype: torch.dtype, device) -> None:
     """A log-probability of bfloat16 is off by what its logits are: 3e-2 of a few units."""
-    model, some, options = network(shape), tasks(shape), SearchOptions(end=END)
+    model, some, options = network(shape), tasks(shape), SearchOptions(end_ids=END)
     bests = [best.tokens for (best,) in written(model, "greedy", some)]
     texts = [*zip(some, bests, strict=True)]
     wanted = score_batch(moved(model, CPU), texts, options)
@@ -124,7 +124,7 @@ def test_scores_are_the_cpus(shape: str, dtype: torch.dtype, device) -> None:
 @torch.inference_mode()
 def test_decoding_in_bfloat16_reports_the_scores_of_a_full_pass(shape, cache, device) -> None:
     """Step by step and all at once, on the device alone; rounded differently on the way."""
-    model, options = moved(network(shape, cache), device).bfloat16(), SearchOptions(end=END)
+    model, options = moved(network(shape, cache), device).bfloat16(), SearchOptions(end_ids=END)
     some = tasks(shape)
     for name in ("greedy", "beam"):
         found = written(model, name, some, **SEARCHED[name])
@@ -155,7 +155,7 @@ def test_lines_are_translated_as_on_the_cpu(device) -> None:
         given = LoadedModel(
             moved(loaded.model, on), loaded.tokenizer, loaded.generation, loaded.folder
         )
-        options = SearchOptions(end=frozenset(loaded.generation.end_ids), beam=3)
+        options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=3)
         asked = TranslationOptions(search="beam", options=options)
         found.append(translate_lines(given, lines, asked))
     assert found[0] == found[1]
@@ -163,8 +163,10 @@ def test_lines_are_translated_as_on_the_cpu(device) -> None:
 
 def waited(model: Transformer, name: str, some: list[Request], count) -> list[int]:
     """How often the host waits in each step after admission."""
-    search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end=END, seed=4, **SEARCHED[name]))
-    stepper = ModelStepper(model, keep_states=search.reads_states)
+    search = SEARCHES[name.split(maxsplit=1)[0]](
+        SearchOptions(end_ids=END, seed=4, **SEARCHED[name])
+    )
+    stepper = ModelStepper(model, keep_hidden_states=search.reads_hidden_states)
     stepper.admit(some, search.width)
     search.add(some)
     counts = []

@@ -158,7 +158,7 @@ def test_a_random_model_writes_the_glossarys_words() -> None:
     terms = glossary(("Katze", "the cat"), ("New York", "New York"))
     phrases = terms.phrases_for("Die Katze in New York")
     wanted = [phrase_ids(tokenizer, phrase) for phrase in phrases]
-    options = SearchOptions(end=frozenset({3}), beam=3)
+    options = SearchOptions(end_ids=frozenset({3}), beam=3)
     task = Request(prompt=[2], max_new_tokens=40, phrases=wanted)
     ((best, *_),) = write_texts(ModelStepper(model), SEARCHES["beam"](options), [task])
     text = tokenizer.decode(best.ids)
@@ -175,7 +175,7 @@ def test_a_likely_text_keeps_its_form_around_a_phrase() -> None:
         others = dict.fromkeys(tokenizer.encode("abct "), 0.0001)
         return {**others, step: 0.99}
 
-    options = SearchOptions(end=frozenset({3}), beam=4)
+    options = SearchOptions(end_ids=frozenset({3}), beam=4)
     task = Request(prompt=[2], max_new_tokens=12, phrases=[phrase_ids(tokenizer, "cat")])
     stepper = TableStepper(table, size=tokenizer.vocab_size)
     ((best, *_),) = write_texts(stepper, SEARCHES["beam"](options), [task])

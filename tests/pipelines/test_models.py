@@ -23,7 +23,7 @@ def translate(model, sources, limits, name, **options):
         Request(prompt=[2], source=source, max_new_tokens=limit)
         for source, limit in zip(sources, limits, strict=True)
     ]
-    search = SEARCHES[name](SearchOptions(end=END, **options))
+    search = SEARCHES[name](SearchOptions(end_ids=END, **options))
     return decode_all(ModelStepper(model), search, tasks)
 
 
@@ -62,7 +62,7 @@ def test_reported_log_probabilities_are_those_of_a_full_pass() -> None:
 def test_prompts_of_different_lengths_go_on_side_by_side(attention: str) -> None:
     model = tiny_model("decoder", positions="rotary", attention=attention, window=4)
     prompts = [[5], [6, 7, 8, 9, 10, 11], [12, 13]]
-    options = SearchOptions(end=END)
+    options = SearchOptions(end_ids=END)
 
     def go_on(some):
         tasks = [Request(prompt=prompt, max_new_tokens=10) for prompt in some]
@@ -96,7 +96,9 @@ def continued(writer: LoadedModel, prompt: str, options: GenerationOptions) -> O
 @pytest.mark.parametrize("name", ["greedy", "sample"])
 def test_streamed_pieces_make_the_finished_text(writer: LoadedModel, name: str) -> None:
     for seed in range(5):
-        search = SearchOptions(end=END, processors=SAMPLING if name == "sample" else {}, seed=seed)
+        search = SearchOptions(
+            end_ids=END, processors=SAMPLING if name == "sample" else {}, seed=seed
+        )
         options = GenerationOptions(search=name, options=search, max_tokens=40)
         whole = continued(writer, "the cat 🙂", options)
         assert "".join(stream_text(writer, "the cat 🙂", options)) == whole.text
@@ -104,7 +106,7 @@ def test_streamed_pieces_make_the_finished_text(writer: LoadedModel, name: str) 
 
 def test_the_context_is_filled_and_never_left(writer: LoadedModel) -> None:
     options = GenerationOptions(
-        search="greedy", options=SearchOptions(end=frozenset()), max_tokens=10_000
+        search="greedy", options=SearchOptions(end_ids=frozenset()), max_tokens=10_000
     )
     found = continued(writer, "the", options)
     assert len(writer.tokenizer.encode("the")) + len(found.hypothesis.ids) == 64

@@ -54,7 +54,7 @@ def forever(tokens):
 
 
 def engine(table=forever) -> Engine:
-    options = SearchOptions(end=frozenset({END}))
+    options = SearchOptions(end_ids=frozenset({END}))
     return Engine(TableStepper(table, size=30), SEARCHES["greedy"](options))
 
 
@@ -117,7 +117,7 @@ class Sources(Lengths):
 @pytest.mark.parametrize("budget", [10, 24, 60])
 def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: int) -> None:
     """Padding and beams counted; and the budget is used, not only kept."""
-    options = SearchOptions(end=frozenset({END}), beam=beam)
+    options = SearchOptions(end_ids=frozenset({END}), beam=beam)
     made = Engine(Watched(), SEARCHES["beam" if beam > 1 else "greedy"](options))
     lines = [str(n % 7 + 1) for n in range(60)] + ["40"]
     list(answer_lines(IterableSource(lines), Sources(), [made], budget=budget))

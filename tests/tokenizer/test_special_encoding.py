@@ -34,9 +34,9 @@ def test_special_tokens_are_recognised_but_for_those_that_are_ordinary(trained):
     special = [end, begin, end, end]
     assert meant(trained, trained.encode_with_specials(TEXT)) == special
     for place in range(4):
-        ids = trained.encode_with_specials(TEXT, ordinary=[PLACES[place]])
+        ids = trained.encode_with_specials(TEXT, ordinary_indices=[PLACES[place]])
         assert meant(trained, ids) == special[:place] + special[place + 1 :]
-    assert meant(trained, trained.encode_with_specials(TEXT, ordinary=PLACES)) == []
+    assert meant(trained, trained.encode_with_specials(TEXT, ordinary_indices=PLACES)) == []
     assert meant(trained, trained.encode(TEXT)) == []
 
 
@@ -44,7 +44,7 @@ def test_what_stands_between_special_tokens_stays_where_it_is(trained):
     """With one of them ordinary, the others and the text come in the text's order."""
     name = trained.token(trained.require_role("end"))
     text = f"cat{name}mat{name}the sat"
-    ids = trained.encode_with_specials(text, ordinary=[3])
+    ids = trained.encode_with_specials(text, ordinary_indices=[3])
     place = ids.index(trained.require_role("end"))
     before, after = ids[:place], ids[place + 1 :]
     assert trained.require_role("end") not in after
@@ -60,7 +60,7 @@ def test_private_characters_of_a_text_stand_for_nothing():
     trained = train_tokenizer(LINES, options)
     for private in ("\U000f0000", "\U000f0001", "\U000f0003\U000f0006", "\U000ffffd"):
         for text in (f"{private}</s> a </s>{private}", f"</s>{private * 3}</s>"):
-            ids = trained.encode_with_specials(text, ordinary=[text.rindex("</s>")])
+            ids = trained.encode_with_specials(text, ordinary_indices=[text.rindex("</s>")])
             assert meant(trained, ids) == [3]
             assert trained.decode(ids) == text.replace("</s>", "", 1)
 
@@ -198,7 +198,9 @@ def test_a_special_token_may_take_the_space_before_it(ordinary):
     backend = tokenizers.Tokenizer.from_str(trained.to_json())
     backend.add_special_tokens([tokenizers.AddedToken("<END>", lstrip=True, normalized=False)])
     ours = Tokenizer(backend)
-    found = ours.token_id("<END>") in ours.encode_with_specials("the <END>", ordinary=ordinary)
+    found = ours.token_id("<END>") in ours.encode_with_specials(
+        "the <END>", ordinary_indices=ordinary
+    )
     assert found is (ordinary == [])
 
 

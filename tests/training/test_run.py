@@ -145,7 +145,7 @@ def test_a_toy_translation_is_learnt_to_the_letter(tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
     loaded = load_model(tmp_path / "run")
     options = TranslationOptions(
-        search="greedy", options=SearchOptions(end=frozenset(loaded.generation.end_ids))
+        search="greedy", options=SearchOptions(end_ids=frozenset(loaded.generation.end_ids))
     )
     answers = translate_lines(loaded, ["1 2", "7 0 3", "9"], options)
     assert answers == ["one two", "seven zero three", "nine"]

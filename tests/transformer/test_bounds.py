@@ -21,7 +21,7 @@ from transformer.training import recipe
 
 LARGEST = 10**12
 ABOVE_0, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
-SEARCH = SearchOptions(end=frozenset({2}))
+SEARCH = SearchOptions(end_ids=frozenset({2}))
 
 # The least and the most of each field; None: there is no most.
 NETWORK = {
@@ -101,7 +101,7 @@ KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
         """bos_token_id eos_token_id pad_token_id decoder_start_token_id forced_bos_token_id
         forced_eos_token_id""",  # which are ids
     ),
-    SearchOptions: (partial(SearchOptions, end=frozenset({2})), OPTIONS, "groups seed"),
+    SearchOptions: (partial(SearchOptions, end_ids=frozenset({2})), OPTIONS, "groups seed"),
     TranslationOptions: (
         partial(TranslationOptions, options=SEARCH),
         TRANSLATION,

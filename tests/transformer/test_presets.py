@@ -42,7 +42,7 @@ class AllTensors:
     def __contains__(self, name: object) -> bool:
         return name != "final_logits_bias"
 
-    def equal(self, first: str, second: str) -> bool:
+    def equal_values(self, first: str, second: str) -> bool:
         return True
 
 

@@ -33,24 +33,24 @@ def encode_chat(
         return template.render(replaced, add_generation_prompt=add_generation_prompt)
 
     contents = [message.content for message in messages]
-    text, ordinary = _trace(render, contents, tokenizer.special_tokens())
-    return tokenizer.encode_with_specials(text, ordinary=ordinary)
+    text, message_indices = _find_message_text(render, contents, tokenizer.special_tokens())
+    return tokenizer.encode_with_specials(text, ordinary_indices=message_indices)
 
 
-class _Traced(NamedTuple):
+class _MarkedText(NamedTuple):
     """The text of a conversation, and the indices where a message may begin a special token."""
 
     text: str
-    indices: frozenset[int] = frozenset()
+    message_indices: frozenset[int] = frozenset()
 
-    def spelled(self, names: re.Pattern[str]) -> int:
+    def count_template_tokens(self, names: re.Pattern[str]) -> int:
         """Return the number of special tokens that the template spells."""
-        return sum(match.start() not in self.indices for match in names.finditer(self.text))
+        return sum(match.start() not in self.message_indices for match in names.finditer(self.text))
 
 
-def _trace(
+def _find_message_text(
     render: Callable[[Sequence[str]], str], contents: Sequence[str], names: Collection[str]
-) -> _Traced:
+) -> _MarkedText:
     """Render a conversation and trace which parts of its text come from messages.
 
     In messages, each first character of a special token is replaced by a private character, and
@@ -67,25 +67,26 @@ def _trace(
     back = {ord(mark): first for first, mark in marks.items()}
     pattern = re.compile("|".join(map(re.escape, names)) or r"(?!)")
 
-    def traced(mark: Callable[[str], str]) -> _Traced:
+    def render_marked(mark: Callable[[str], str]) -> _MarkedText:
         marked = [mark(content) for content in contents]
         if marked == contents:
-            return _Traced(plain)
+            return _MarkedText(plain)
         text = render(marked)
         indices = (index for index, character in enumerate(text) if ord(character) in back)
-        return _Traced(text.translate(back), frozenset(indices))
+        return _MarkedText(text.translate(back), frozenset(indices))
 
-    def by_name() -> _Traced:
-        return traced(lambda text: pattern.sub(lambda m: marks[m[0][0]] + m[0][1:], text))
+    def by_name() -> _MarkedText:
+        return render_marked(lambda text: pattern.sub(lambda m: marks[m[0][0]] + m[0][1:], text))
 
     try:
-        all_ = traced(lambda text: text.translate(everywhere))
+        every_first = render_marked(lambda text: text.translate(everywhere))
     except (CheckpointError, ConfigError):  # the template fails with, or refuses, such messages
         return by_name()
-    if all_.text == plain:
-        return all_
+    if every_first.text == plain:
+        return every_first
     named = by_name()
-    return named if named.spelled(pattern) <= all_.spelled(pattern) else all_
+    fewer = named.count_template_tokens(pattern) <= every_first.count_template_tokens(pattern)
+    return named if fewer else every_first
 
 
 def _unused(used: set[str]) -> Iterator[str]:

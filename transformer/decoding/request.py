@@ -142,7 +142,7 @@ LENGTH_PENALTIES: Registry[Callable[[int, float], float]] = Registry(
 class SearchOptions:
     """Parameters of a search."""
 
-    end: frozenset[int]  # ids that end a text
+    end_ids: frozenset[int]  # ids that end a text
     beam: RowCount = 1
     groups: int = 1  # of beams, which avoid each other's tokens
     diversity: Annotated[float, Meta(ge=0, le=1e6)] = (
@@ -194,7 +194,7 @@ class SearchOptions:
 
     def finish_reason(self, row: SequenceState) -> FinishReason | None:
         """Return why the sequence ends with its last token, or None if it goes on."""
-        if row.generated_ids[-1] in self.end:
+        if row.generated_ids[-1] in self.end_ids:
             return "end"
         if self.stop is not None and self.stop(row):
             return "stop"

@@ -76,9 +76,9 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
     if to == CTRANSLATE2:
         export_ctranslate2(loaded, out)
         return to
-    expressed = express(loaded, to)
-    write_folder(out, lambda new: _write_published(new, loaded, expressed))
-    return expressed.model_type
+    published = to_published(loaded, to)
+    write_folder(out, lambda new: _write_published(new, loaded, published))
+    return published.model_type
 
 
 def stored_dtype(contents: FolderContents) -> torch.dtype:
@@ -88,7 +88,7 @@ def stored_dtype(contents: FolderContents) -> torch.dtype:
     return next(floating, torch.float32)
 
 
-def express(loaded: LoadedModel, to: str) -> PublishedModel:
+def to_published(loaded: LoadedModel, to: str) -> PublishedModel:
     """Return a model as one of a family; `huggingface` is the first family that can express it."""
     reasons: dict[str, str] = {}
     families = [name for name in FAMILIES if name != MODEL_TYPE] if to == PUBLISHED else [to]
@@ -118,15 +118,15 @@ def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor])
     options = family.write(config)
     try:
         stored = dict(family.store(tensors, config))
-        back = family.read(ConfigReader(options, "its options"), Tensors(stored))
+        back = family.read(ConfigReader(options, f"the {name} config"), Tensors(stored))
     except UnmappedError as error:
-        raise ConfigError(f"it has no {error.args[0]}") from None
+        raise ConfigError(f"it has no tensor for our {error.args[0]}") from None
     except CheckpointError as error:
         raise ConfigError(str(error)) from None
     was, would_be = _network(config), _network(back)
     for field, value in was.items():
         if value != would_be[field]:
-            raise ConfigError(f"{field} would be {would_be[field]!r}, and is {value!r}")
+            raise ConfigError(f"it supports {field} {would_be[field]!r} here, not {value!r}")
     return PublishedModel(name, options, stored)
 
 
@@ -158,22 +158,22 @@ def _write_native(folder: Path, loaded: LoadedModel) -> None:
         write_chat_template(folder, template)
 
 
-def _write_published(folder: Path, loaded: LoadedModel, expressed: PublishedModel) -> None:
+def _write_published(folder: Path, loaded: LoadedModel, published: PublishedModel) -> None:
     settings = generation_settings(loaded.generation)
     if loaded.config.shape == "encoder-decoder" and loaded.decoder_start_id is not None:
         settings["decoder_start_token_id"] = loaded.decoder_start_id
     config = {
-        "model_type": expressed.model_type,
-        "architectures": [FAMILIES[expressed.model_type].architecture],
-        "dtype": str(next(iter(expressed.tensors.values())).dtype).removeprefix("torch."),
+        "model_type": published.model_type,
+        "architectures": [FAMILIES[published.model_type].architecture],
+        "dtype": str(next(iter(published.tensors.values())).dtype).removeprefix("torch."),
         **{name: value for name, value in settings.items() if name.endswith("_token_id")},
-        **expressed.options,
+        **published.options,
     }
     (folder / CONFIG).write_text(to_json(config), encoding="utf-8")
     (folder / GENERATION).write_text(to_json(settings), encoding="utf-8")
     card = {"converted from": loaded.folder.name}
     (folder / CARD).write_text(model_card(loaded.config, card), encoding="utf-8")
-    save_tensors(folder / WEIGHTS, expressed.tensors)
+    save_tensors(folder / WEIGHTS, published.tensors)
     _copy_tokenizer(loaded.folder, folder)
     if not (loaded.folder / TOKENIZER_CONFIG).is_file():
         _write_tokenizer(folder, loaded)

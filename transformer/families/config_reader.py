@@ -43,7 +43,7 @@ class TensorNames(Protocol):
         """Return True if there is a tensor of that name."""
         ...
 
-    def equal(self, first: str, second: str) -> bool:
+    def equal_values(self, first: str, second: str) -> bool:
         """Return True if two tensors hold the same numbers."""
         ...
 
@@ -132,7 +132,7 @@ def is_tied(
     """
     tied = reader.flag("tie_word_embeddings", default)
     both = output in names and embedding in names
-    return tied and not (both and not names.equal(output, embedding))
+    return tied and not (both and not names.equal_values(output, embedding))
 
 
 def _shown(value: Any) -> str:

@@ -74,7 +74,7 @@ class Family:
             if aliases and source.parts[0] not in present:  # stored under an alias
                 present[source.parts[0]] = present[aliases[0]]
             for alias in aliases:
-                if not weights.equal(present[source.parts[0]], present.pop(alias)):
+                if not weights.equal_values(present[source.parts[0]], present.pop(alias)):
                     raise CheckpointError(
                         f"{weights.folder}: {source.parts[0]} and {alias} should be one matrix, "
                         "and differ"

@@ -83,7 +83,7 @@ def _has_one_matrix(names: TensorNames) -> bool:
     """Return True if the output is the embedding: the file's tensors decide, as in transformers."""
     if "lm_head.weight" not in names:
         return True
-    return "shared.weight" not in names or names.equal("lm_head.weight", "shared.weight")
+    return "shared.weight" not in names or names.equal_values("lm_head.weight", "shared.weight")
 
 
 def _write(config: TransformerConfig) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _decode(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[
     """Return the ids that beam search generates for each row; None for an encoder."""
     if not model.config.has_decoder:
         return None
-    options = SearchOptions(end=frozenset(model.generation.end_ids), beam=beams)
+    options = SearchOptions(end_ids=frozenset(model.generation.end_ids), beam=beams)
     if model.config.has_encoder:
         start_id = (
             model.generation.end_id if model.decoder_start_id is None else model.decoder_start_id

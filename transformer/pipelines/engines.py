@@ -66,4 +66,6 @@ def one_engine_per_core(loaded: LoadedModel, build: Callable[[], Engine]) -> lis
 def plain_engine(loaded: LoadedModel, search: str, options: SearchOptions) -> Engine:
     """Build the engine of one model with the search of that name in SEARCHES."""
     instance = SEARCHES[search](options)
-    return Engine(ModelStepper(loaded.model, keep_states=instance.reads_states), instance)
+    return Engine(
+        ModelStepper(loaded.model, keep_hidden_states=instance.reads_hidden_states), instance
+    )

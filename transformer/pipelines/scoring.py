@@ -183,7 +183,7 @@ def score_batch(
         chosen_T1 = ids_BT[index, start + 1 : stop + 1, None]
         log_probs_T1 = check_log_probs(logits_TV.log_softmax(dim=-1).gather(1, chosen_T1))
         log_probs = log_probs_T1[:, 0].tolist()
-        reason: FinishReason = "end" if target and target[-1] in options.end else "length"
+        reason: FinishReason = "end" if target and target[-1] in options.end_ids else "length"
         total = sum(log_probs[request.forced_first is not None :])
         hypotheses.append(options.hypothesis(target, total, log_probs, reason))
     return hypotheses

@@ -66,7 +66,7 @@ def search_options(
     )
     default_stopping = config.early_stopping or False
     return SearchOptions(
-        end=frozenset(config.end_ids),
+        end_ids=frozenset(config.end_ids),
         length_penalty=default_penalty if length_penalty is None else length_penalty,
         early_stopping=default_stopping
         if early_stopping is None
@@ -80,17 +80,17 @@ def grammar_constraint(
     grammar: Grammar,
     loaded: LoadedModel,
     *,
-    end: Collection[int] | None = None,
+    end_ids: Collection[int] | None = None,
     continuing: bool = False,
 ) -> Constraint:
     """Compile a grammar for a model's output; see Grammar.
 
-    `end` holds the ids that end a text, by default the model's. Raises ConfigError.
+    `end_ids` holds the ids that end a text, by default the model's. Raises ConfigError.
     """
     return grammar(
         loaded.target_tokenizer,
         loaded.config.vocab_size,
-        end=loaded.generation.end_ids if end is None else end,
+        end_ids=loaded.generation.end_ids if end_ids is None else end_ids,
         forced_first=loaded.generation.forced_bos_token_id,
         continuing=continuing,
     )

@@ -174,7 +174,7 @@ class Translation:
         options = TranslationOptions(
             search=deterministic_search(recipe.validation.beam),
             options=SearchOptions(
-                end=frozenset(loaded.generation.end_ids), beam=recipe.validation.beam
+                end_ids=frozenset(loaded.generation.end_ids), beam=recipe.validation.beam
             ),
         )
         return translate_lines(loaded, lines, options)
@@ -250,7 +250,7 @@ class LanguageModel:
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, of which U+FFFD takes more tokens
         search = SearchOptions(
-            end=frozenset(loaded.generation.end_ids),
+            end_ids=frozenset(loaded.generation.end_ids),
             processors={"temperature": 0.8, "top-p": 0.95},
         )
         options = GenerationOptions(options=search, max_tokens=60)

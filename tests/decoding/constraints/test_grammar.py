@@ -207,28 +207,35 @@ def test_a_text_that_cannot_go_on_is_no_hypothesis(name: str) -> None:
     task = Request(
         prompt=[2], max_new_tokens=20, constraint=grammar_constraint(choices(["catξ"]), model)
     )
-    engine = plain_engine(model, name, SearchOptions(end=frozenset({3})))
+    engine = plain_engine(model, name, SearchOptions(end_ids=frozenset({3})))
     assert write_texts(*engine, [task]) == [[]]
 
 
 def test_several_ends_and_none(letters: LoadedModel) -> None:
     (a,) = letters.target_tokenizer.encode("a")
-    assert sorted(grammar_constraint(choices(["a"]), letters, end={2, 3})([a]).tolist()) == [2, 3]
-    assert grammar_constraint(choices(["a"]), letters, end=())([a]).tolist() == []
+    assert sorted(grammar_constraint(choices(["a"]), letters, end_ids={2, 3})([a]).tolist()) == [
+        2,
+        3,
+    ]
+    assert grammar_constraint(choices(["a"]), letters, end_ids=())([a]).tolist() == []
 
 
 def test_masks_are_fast() -> None:
     """A vocabulary of 32,000: the median of a few hundred questions stays under a millisecond."""
     from time import perf_counter
 
-    from transformer.decoding.constraints.grammar import _Following, _Vocabulary
+    from transformer.decoding.constraints.grammar import _GrammarConstraint, _Vocabulary
 
     model = trained("byte-bpe", 300)
     words = _Vocabulary(model.target_tokenizer, 300)
-    words.first = words.later = words.later.repeat(107)
-    words.blank = words.later == -1
-    following = _Following(
-        words, regular_expression(".*").matcher(words.library), end=[3], begun=False, forced=None
+    words.initial = words.inner = words.inner.repeat(107)
+    words.initial_space = words.inner == -1
+    following = _GrammarConstraint(
+        words,
+        regular_expression(".*").matcher(words.library),
+        end_ids=[3],
+        has_text=False,
+        forced=None,
     )
     token, times = int(following([])[0]), []
     for length in range(200):
@@ -256,8 +263,8 @@ def test_searches_through_a_random_model_write_the_schema(name: str) -> None:
         "required": ["name", "age", "tags"],
         "additionalProperties": False,
     }
-    constraint = grammar_constraint(json_schema(schema), model, end={3})
-    options = SearchOptions(end=frozenset({3}), beam=3 if name == "beam" else 1, seed=1)
+    constraint = grammar_constraint(json_schema(schema), model, end_ids={3})
+    options = SearchOptions(end_ids=frozenset({3}), beam=3 if name == "beam" else 1, seed=1)
     tasks = [
         Request(prompt=[token], max_new_tokens=280, constraint=constraint) for token in (4, 9, 30)
     ]

@@ -302,7 +302,7 @@ def test_other_keywords_are_refused_wherever_they_stand(keyword: str) -> None:
         ({"properties": {"a/b": {keyword: {}}}}, "#/properties/a~1b"),
         ({"anyOf": [True, {"items": {keyword: 1}}]}, "#/anyOf/1/items"),
     ):
-        with pytest.raises(ConfigError, match="cannot be kept") as caught:
+        with pytest.raises(ConfigError, match="is not supported") as caught:
             json_schema(schema)
         assert f"{place}: the keyword '{keyword}'" in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -357,8 +357,8 @@ def test_what_would_never_end_is_left_out(letters: LoadedModel) -> None:
         ({"const": -(2**63)}, "const has .* a number of more than 15 digits"),
         ({"const": [{"a": 0.12345678901234567}]}, "const has .* a number of more than 15 digits"),
         ({"enum": ["a\0"]}, "enum has a control character"),
-        ({"pattern": r"^\x01a"}, r"pattern: the control character '\\\\x01' cannot be kept"),
-        ({"patternProperties": {r"\u001Fa": {}}}, "the control character .* cannot be kept"),
+        ({"pattern": r"^\x01a"}, r"pattern: the control character '\\\\x01' is not supported"),
+        ({"patternProperties": {r"\u001Fa": {}}}, "the control character .* is not supported"),
         ({"multipleOf": -1}, "multipleOf is -1; Expected `float` > 0"),
         ({"multipleOf": 0}, "multipleOf is 0; Expected `float` > 0"),
         ({"items": [{}]}, r"items is \[\{\}\]; Expected `bool \| object`, got `array`"),

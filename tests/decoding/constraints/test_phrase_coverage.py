@@ -19,7 +19,7 @@ A, B, C = 1, 2, 3
 
 def search(table, phrases, *, limit=10, beam=4, stepper=None, prefix=(), **options):
     task = Request(prompt=[9], max_new_tokens=limit, phrases=phrases, prefix=prefix)
-    asked = SearchOptions(end=frozenset({END}), beam=beam, **options)
+    asked = SearchOptions(end_ids=frozenset({END}), beam=beam, **options)
     (found,) = decode_all(stepper or TableStepper(table, size=4), SEARCHES["beam"](asked), [task])
     return found
 
@@ -170,7 +170,7 @@ def test_groups_obey_too() -> None:
 def test_batches_change_nothing(groups: int) -> None:
     """Texts with phrases, with others and with none, each alone and all together."""
     asked = SearchOptions(
-        end=frozenset({END}), beam=4, n_best=4, groups=groups, diversity=0.3 * (groups - 1)
+        end_ids=frozenset({END}), beam=4, n_best=4, groups=groups, diversity=0.3 * (groups - 1)
     )
     for seed in range(6):
         table = random_table(seed)

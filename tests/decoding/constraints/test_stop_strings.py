@@ -122,7 +122,7 @@ def test_a_search_ends_with_the_reason_stop(name: str) -> None:
     tokenizer = train_tokenizer(LINES, TrainingOptions(kind="byte-bpe", vocab_size=300))
     ids = tokenizer.encode("the cat sat on the mat")
     table = lambda tokens: {ids[len(tokens)] if len(tokens) < len(ids) else 3: 1.0}  # noqa: E731
-    options = SearchOptions(end=frozenset({3}), stop=stop_condition(["t sa", "mat"], tokenizer))
+    options = SearchOptions(end_ids=frozenset({3}), stop=stop_condition(["t sa", "mat"], tokenizer))
     task = Request(prompt=[0], max_new_tokens=30)
     stepper = STEPPERS.get(name, TableStepper)(table, size=tokenizer.vocab_size)
     (((found),),) = write_texts(stepper, SEARCHES[name](options), [task])

@@ -95,7 +95,7 @@ def test_a_group_keeps_as_many_hypotheses_as_it_has_beams() -> None:
         (found,) = search("beam", random_table(seed), limits=[9], beam=4, groups=2, n_best=4)
         wanted = definition(random_table(seed), 2, 9, 1.0, False)
         assert [tuple(h.tokens) for h in found] == [text for _, text in wanted for _ in range(2)]
-    together = SearchOptions(end=frozenset({END}), beam=1, n_best=4, groups=4)
+    together = SearchOptions(end_ids=frozenset({END}), beam=1, n_best=4, groups=4)
     assert SEARCHES["beam"](together).width == 4
 
 
@@ -111,7 +111,7 @@ def test_logits_need_not_be_normalised(name: str) -> None:
     """A penalty divides positive logits and multiplies negative ones: beams are ranked by
     penalised log-probabilities, as Hugging Face has it. What is reported is the model's."""
     processors = {} if name != "beam" else {"repetition-penalty": 1.5}
-    options = SearchOptions(end=frozenset({END}), beam=3 if name == "beam" else 1,
+    options = SearchOptions(end_ids=frozenset({END}), beam=3 if name == "beam" else 1,
                             processors=processors)  # fmt: skip
     table, task = random_table(5), Request(prompt=[9], max_new_tokens=6)
     found, wanted = (
@@ -140,7 +140,7 @@ def test_nothing_is_written_that_is_impossible(name: str) -> None:
 
 
 def test_scores_by_hand() -> None:
-    options = {"end": frozenset({END})}
+    options = {"end_ids": frozenset({END})}
     assert SearchOptions(**options).score(-6.0, 3) == -2.0
     assert SearchOptions(**options, length_penalty=2.0).score(-6.0, 2) == -1.5
     gnmt = SearchOptions(**options, length_penalty_kind="gnmt", length_penalty=0.5)
@@ -155,7 +155,7 @@ def test_texts_that_follow_one_another_are_one() -> None:
     first = Hypothesis([A], 0.0, [-1.0, -2.0], "end", END)
     second = Hypothesis([B, C], 0.0, [-3.0, -4.0], "length")
     third = Hypothesis([C], 0.0, [-0.5, -0.5], "end", END)
-    options = SearchOptions(end=frozenset({END}))
+    options = SearchOptions(end_ids=frozenset({END}))
     found = concatenate([first, second, third], options)
     assert (found.ids, found.end_id, found.finish_reason) == ([A, END, B, C, C], END, "length")
     assert (found.score, len(found.log_probabilities)) == (-11 / 6, 6)
@@ -178,7 +178,7 @@ def test_rows_and_tasks_say_what_is_asked() -> None:
 
 def test_a_forced_first_token_adds_nothing_to_a_score_and_counts_in_its_length() -> None:
     text = ActiveSequence(SequenceState(Request(prompt=[9], max_new_tokens=9, forced_first=A), []))
-    options = SearchOptions(end=frozenset({END}))
+    options = SearchOptions(end_ids=frozenset({END}))
     for token, gain in ((A, -5.0), (B, -1.0), (END, -2.0)):
         text.append(token, gain, options)
     found = text.hypothesis(options)
@@ -186,7 +186,7 @@ def test_a_forced_first_token_adds_nothing_to_a_score_and_counts_in_its_length()
 
 
 def test_a_text_is_cut_off_at_its_limit_and_not_before() -> None:
-    options = SearchOptions(end=frozenset({END}))
+    options = SearchOptions(end_ids=frozenset({END}))
     text = ActiveSequence(SequenceState(Request(prompt=[9], max_new_tokens=2), []))
     assert text.append(A, 0.0, options).finish_reason is None
     assert text.append(A, 0.0, options).finish_reason == "length"

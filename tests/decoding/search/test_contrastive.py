@@ -21,7 +21,7 @@ def state(tokens):
 
 
 def search(table, **options):
-    asked = SearchOptions(end=frozenset({END}), **options)
+    asked = SearchOptions(end_ids=frozenset({END}), **options)
     stepper = StateTable(table, size=4, state=state)
     (((found),),) = decode_all(
         stepper, SEARCHES["contrastive"](asked), [Request(prompt=[9], max_new_tokens=6)]
@@ -57,7 +57,7 @@ def test_only_candidates_are_looked_at_and_what_is_forbidden_is_none() -> None:
 
 
 def test_a_text_that_nothing_may_follow_is_dropped() -> None:
-    asked = SearchOptions(end=frozenset({END}), processors={"suppress": [A]})
+    asked = SearchOptions(end_ids=frozenset({END}), processors={"suppress": [A]})
     table = lambda tokens: {A: 1.0}  # noqa: E731
     stepper = StateTable(table, size=4, state=state)
     assert decode_all(
@@ -66,7 +66,7 @@ def test_a_text_that_nothing_may_follow_is_dropped() -> None:
 
 
 def test_a_stepper_without_states_is_refused() -> None:
-    asked = SearchOptions(end=frozenset({END}))
+    asked = SearchOptions(end_ids=frozenset({END}))
     with pytest.raises(ConfigError, match="contrastive search reads a model's hidden states"):
         decode_all(
             TableStepper(TABLE, size=4),
@@ -84,7 +84,7 @@ def test_a_stepper_without_states_is_refused() -> None:
 )
 def test_impossible_options_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        SearchOptions(end=frozenset(), **options)
+        SearchOptions(end_ids=frozenset(), **options)
 
 
 def plain(model, task, penalty, candidates):
@@ -128,11 +128,11 @@ def test_texts_are_those_of_full_passes_alone_together_and_one_after_another(kin
         ids = torch.randint(4, 23, (size,), generator=generator).tolist()
         texts = {"prompt": [2], "source": [*ids, 3]} if two else {"prompt": ids}
         tasks.append(Request(**texts, max_new_tokens=3 + 2 * number))
-    options = SearchOptions(end=frozenset({3}), contrastive_penalty=0.4, candidates=3)
+    options = SearchOptions(end_ids=frozenset({3}), contrastive_penalty=0.4, candidates=3)
     wanted = [plain(model, task, 0.4, 3) for task in tasks]
 
     def stepper():
-        return ModelStepper(model, keep_states=True)
+        return ModelStepper(model, keep_hidden_states=True)
 
     together = decode_all(stepper(), SEARCHES["contrastive"](options), tasks)
     in_turn = trickle(stepper(), SEARCHES["contrastive"](options), tasks, most=3)
@@ -148,19 +148,19 @@ def test_no_penalty_or_one_candidate_is_greedy_search() -> None:
     tasks = [Request(prompt=[2], source=[n, 5, 3], max_new_tokens=9) for n in range(4, 12)]
 
     def ids(stepper, name, **options):
-        search = SEARCHES[name](SearchOptions(end=frozenset({3}), **options))
+        search = SEARCHES[name](SearchOptions(end_ids=frozenset({3}), **options))
         return [found.ids for (found,) in decode_all(stepper, search, tasks)]
 
     greedy = ids(ModelStepper(model), "greedy")
     for options in ({"contrastive_penalty": 0.0}, {"candidates": 1}):
-        assert ids(ModelStepper(model, keep_states=True), "contrastive", **options) == greedy
+        assert ids(ModelStepper(model, keep_hidden_states=True), "contrastive", **options) == greedy
 
 
 @torch.inference_mode()
 def test_the_context_can_be_filled() -> None:
     """The last token's candidates stand beyond the last trained position."""
     model = tiny_model("encoder-decoder", positions="learned", max_positions=12)
-    search = SEARCHES["contrastive"](SearchOptions(end=frozenset()))
+    search = SEARCHES["contrastive"](SearchOptions(end_ids=frozenset()))
     tasks = [Request(prompt=[2], source=[5, 3], max_new_tokens=limit) for limit in (12, 4)]
-    found = decode_all(ModelStepper(model, keep_states=True), search, tasks)
+    found = decode_all(ModelStepper(model, keep_hidden_states=True), search, tasks)
     assert [len(best.ids) for (best,) in found] == [12, 4]

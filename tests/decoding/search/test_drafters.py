@@ -28,7 +28,7 @@ from transformer.pipelines.speculation import _shares_tokens
     ],
 )
 def test_what_is_looked_up(tokens: list[int], source: list[int], wanted: list[int]) -> None:
-    options = SearchOptions(end=frozenset())
+    options = SearchOptions(end_ids=frozenset())
     row = SequenceState(Request(prompt=tokens[:1], source=source, max_new_tokens=99), tokens[1:])
     for sources in (True, False):
         made_of = DraftOptions(

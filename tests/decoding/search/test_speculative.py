@@ -55,7 +55,10 @@ CHAIN = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {C: 1.0}, (A, B, C): {A: 1.0
 )
 def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, steps) -> None:
     search = SpeculativeSearch(
-        SearchOptions(end=frozenset({END})), SELECTORS["greedy"], Scripted(guess), draft_tokens=9
+        SearchOptions(end_ids=frozenset({END})),
+        SELECTORS["greedy"],
+        Scripted(guess),
+        draft_tokens=9,
     )
     stepper = RewindingTable(CHAIN, size=4)
     ((found,),) = decode_all(stepper, search, [Request(prompt=[9], max_new_tokens=20)])
@@ -74,7 +77,7 @@ def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, st
 )
 def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -> None:
     """Steps as (tokens guessed, tokens written); A is written for ever."""
-    asked = SearchOptions(end=frozenset({END}))
+    asked = SearchOptions(end_ids=frozenset({END}))
     search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted(guess), draft_tokens=2)
     stepper, tasks = (
         RewindingTable(lambda tokens: {A: 1.0}, size=4),
@@ -100,7 +103,7 @@ def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -
     ],
 )
 def test_a_text_ends_within_what_was_guessed(options, limit, wanted, reason) -> None:
-    asked = SearchOptions(end=frozenset({END}), **options)
+    asked = SearchOptions(end_ids=frozenset({END}), **options)
     search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([A, B, C, A, END]))
     (found,) = decode_all(
         RewindingTable(CHAIN, size=4), search, [Request(prompt=[9], max_new_tokens=limit)]
@@ -111,7 +114,7 @@ def test_a_text_ends_within_what_was_guessed(options, limit, wanted, reason) -> 
 
 def test_a_text_that_nothing_may_follow_guesses_nothing_more_right() -> None:
     """After A and B comes C alone, which is forbidden; that B was guessed again is no merit."""
-    asked = SearchOptions(end=frozenset({END}), processors={"suppress": [C]})
+    asked = SearchOptions(end_ids=frozenset({END}), processors={"suppress": [C]})
     search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([A, B, B, B]))
     assert decode_all(
         RewindingTable(CHAIN, size=4), search, [Request(prompt=[9], max_new_tokens=9)]
@@ -121,7 +124,7 @@ def test_a_text_that_nothing_may_follow_guesses_nothing_more_right() -> None:
 
 def test_no_text_rests_for_ever() -> None:
     """Rests of 1, 3, 7 and 15 steps; no longer ones."""
-    asked = SearchOptions(end=frozenset({END}))
+    asked = SearchOptions(end_ids=frozenset({END}))
     search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([B] * 99), draft_tokens=1)
     stepper, tasks = (
         RewindingTable(lambda tokens: {A: 1.0}, size=4),
@@ -139,7 +142,7 @@ def test_no_text_rests_for_ever() -> None:
 
 def test_tokens_are_told_in_order_several_a_step() -> None:
     search = SpeculativeSearch(
-        SearchOptions(end=frozenset({END})), SELECTORS["greedy"], Scripted([A, B])
+        SearchOptions(end_ids=frozenset({END})), SELECTORS["greedy"], Scripted([A, B])
     )
     stepper, tasks = RewindingTable(CHAIN, size=4), [Request(prompt=[9], max_new_tokens=9)]
     stepper.admit(tasks)
@@ -204,7 +207,7 @@ def models(request):
 def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: str) -> None:
     shape, model, draft = models
     tasks, pick = tasks_for(shape), asked.split(",", maxsplit=1)[0]
-    options = SearchOptions(end=frozenset({3}), **SEARCHED[asked])
+    options = SearchOptions(end_ids=frozenset({3}), **SEARCHED[asked])
     plain = decode_all(ModelStepper(model), SEARCHES[pick](options), tasks)
 
     def search() -> SpeculativeSearch:
@@ -242,7 +245,7 @@ def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: st
 @torch.inference_mode()
 def test_a_draft_that_is_the_model_itself_is_always_right(models, pick: str) -> None:
     shape, model, _ = models
-    options = SearchOptions(end=frozenset({3}), processors={"temperature": 0.8})
+    options = SearchOptions(end_ids=frozenset({3}), processors={"temperature": 0.8})
     made_of = DraftOptions(
         search_options=options, selector=SELECTORS[pick], stepper=ModelStepper(model)
     )
@@ -254,7 +257,7 @@ def test_a_draft_that_is_the_model_itself_is_always_right(models, pick: str) -> 
 @torch.inference_mode()
 def test_an_ensemble_can_be_written_ahead_of(models) -> None:
     shape, model, draft = models
-    options, tasks = SearchOptions(end=frozenset({3})), tasks_for(shape)[:20]
+    options, tasks = SearchOptions(end_ids=frozenset({3})), tasks_for(shape)[:20]
 
     def together():
         return EnsembleStepper([ModelStepper(model), ModelStepper(draft)])
@@ -276,7 +279,7 @@ def loaded(folder: str, text: str = "abcd", **changes) -> LoadedModel:
 
 @torch.inference_mode()
 def test_a_search_is_made_of_names_and_models() -> None:
-    one, options = loaded("one"), SearchOptions(end=frozenset({3}))
+    one, options = loaded("one"), SearchOptions(end_ids=frozenset({3}))
     tasks = [Request(prompt=[4, 5], max_new_tokens=12)]
     plain = decode_all(ModelStepper(one.model), SEARCHES["greedy"](options), tasks)
     for asked in ({}, {"drafter": "model", "draft": loaded("two")}, {"draft_tokens": 1}):
@@ -301,7 +304,7 @@ SLIDING = {"attention": "sliding", "window": 4}
     ],
 )
 def test_what_cannot_be_is_refused(model, asked, message: str) -> None:
-    options = SearchOptions(end=frozenset({3}), beam=asked.pop("beam", 1))
+    options = SearchOptions(end_ids=frozenset({3}), beam=asked.pop("beam", 1))
     if "draft" in asked:
         asked = {**asked, "draft": loaded("two", **asked["draft"])}
     with pytest.raises(ConfigError, match=message):
@@ -310,7 +313,7 @@ def test_what_cannot_be_is_refused(model, asked, message: str) -> None:
 
 @torch.inference_mode()
 def test_steppers_that_cannot_take_back_are_refused() -> None:
-    options = SearchOptions(end=frozenset({END}))
+    options = SearchOptions(end_ids=frozenset({END}))
     for stepper in (TableStepper(CHAIN, size=4), ModelStepper(tiny_model(**SLIDING))):
         search = SpeculativeSearch(options, SELECTORS["greedy"], Scripted([A]))
         with pytest.raises(ConfigError, match="take tokens back"):

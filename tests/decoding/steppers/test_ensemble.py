@@ -57,7 +57,7 @@ def test_the_order_of_models_does_not_matter(combination: str) -> None:
 
 def test_beams_go_through_both_tables() -> None:
     """After A the mean of the end is 0.6, of B 0.4; C, of 0.3, goes on to A and ends."""
-    options = SearchOptions(end=frozenset({END}), beam=4, n_best=4, length_penalty=0.0)
+    options = SearchOptions(end_ids=frozenset({END}), beam=4, n_best=4, length_penalty=0.0)
     stepper = EnsembleStepper(tables(FIRST, SECOND))
     (found,) = decode_all(
         stepper, SEARCHES["beam"](options), [Request(prompt=[9], max_new_tokens=5)]
@@ -103,7 +103,7 @@ def test_equal_models_give_what_one_gives_and_neighbours_change_nothing(
         )
         for n, text in enumerate(texts)
     ]
-    options = SearchOptions(end=frozenset({3}), **SEARCHED[name])
+    options = SearchOptions(end_ids=frozenset({3}), **SEARCHED[name])
 
     def alike(found, wanted) -> None:
         for some, others in zip(found, wanted, strict=True):

@@ -1,4 +1,4 @@
-"""Grammars that constrain what is written, as the library llguidance keeps them."""
+"""Grammars that constrain what is generated, enforced by the library llguidance."""
 
 import json
 import re
@@ -44,30 +44,30 @@ class Grammar:
         tokenizer: Tokenizer,
         vocab_size: int,
         *,
-        end: Collection[int],
+        end_ids: Collection[int],
         forced_first: int | None = None,
         continuing: bool = False,
     ) -> Constraint:
         """Compile the constraint of what a model with these tokens writes.
 
-        `end`: the ids that end a text. `forced_first`: a special token that comes before it.
+        `end_ids`: the ids that end a text. `forced_first`: a special token that comes before it.
         `continuing`: what is written follows a prompt's text, rather than begins one. Raises
         ConfigError where the tokens cannot write any such text.
         """
         vocabulary = _vocabulary(tokenizer, vocab_size)
-        follow = _Following(
+        constraint = _GrammarConstraint(
             vocabulary,
             self.matcher(vocabulary.library),
-            end=[i for i in sorted(end) if i < vocab_size],
-            begun=continuing,
-            forced=forced_first if forced_first in vocabulary.silent else None,
+            end_ids=[i for i in sorted(end_ids) if i < vocab_size],
+            has_text=continuing,
+            forced=forced_first if forced_first in vocabulary.skipped_ids else None,
         )
-        if not len(follow([])):
+        if not len(constraint([])):
             raise ConfigError(f"{self.name}: no token of the model begins such a text")
-        return follow
+        return constraint
 
     def matcher(self, library: "LLTokenizer") -> "LLMatcher":
-        """Return a matcher at the start of a text. Raises ConfigError for what cannot be kept."""
+        """Return a matcher at the start of a text. Raises ConfigError for what is not supported."""
         from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415
 
         with _refused(self.name):
@@ -104,7 +104,7 @@ def choices(texts: Sequence[str]) -> Grammar:
 def json_schema(schema: Any) -> Grammar:
     """Return the grammar of the JSON texts that satisfy a schema, which is JSON or plain values.
 
-    Raises ConfigError for a keyword that cannot be kept, and for what no text satisfies.
+    Raises ConfigError for a keyword that is not supported, and for what no text satisfies.
     """
     _library()
     try:
@@ -133,7 +133,7 @@ def _library() -> Any:
 
 
 def _validated(grammar: Grammar) -> Grammar:
-    """Return the grammar. Raises ConfigError, before a model is loaded, if it cannot be kept."""
+    """Return the grammar. Raises ConfigError, before a model is loaded, if it is not supported."""
     with _refused(grammar.name):
         matcher = grammar.matcher(_library().LLTokenizer("byte"))
         if not matcher.is_accepting():
@@ -153,7 +153,7 @@ def _short(text: str) -> str:
 
 def _reason(message: str) -> str:
     """Return llguidance's message as one line."""
-    lines = message.partition("\n<")[0].splitlines() or ["it cannot be kept"]
+    lines = message.partition("\n<")[0].splitlines() or ["it is not supported"]
     line = next((line for line in lines if line.startswith("error: ")), lines[0])
     line = re.sub(r"^(at \d+\(\d+\): |failed to compile JSON schema: |error: )*", "", line)
     return line.partition(". Enable ")[0].replace("json-schema:///", "")[:200]
@@ -172,7 +172,7 @@ def _refused(name: str) -> Iterator[None]:
         raise ConfigError(f"{name}: {_reason(str(error))}") from None
 
 
-class _Words:
+class _TokenizerAdapter:
     """Wrapper of tokens in the shape that llguidance expects of a tokenizer."""
 
     is_tokenizer_wrapper = True
@@ -195,17 +195,19 @@ class _Vocabulary:
 
     def __init__(self, tokenizer: Tokenizer, size: int) -> None:
         known = token_bytes(tokenizer, size)
-        texts = sorted({piece for piece in (*known.first, *known.later) if piece})
+        texts = sorted({piece for piece in (*known.initial, *known.inner) if piece})
         index = {piece: n for n, piece in enumerate(texts, start=1)}
-        self.silent, self.trimmed = known.silent, known.trimmed
+        self.skipped_ids, self.trims_end = known.skipped_ids, known.trims_end
         self.texts = [b"", *texts]
-        self.first, self.later = (
+        self.initial, self.inner = (
             np.array([index[piece] if piece else 0 for piece in row], dtype=np.int64)
-            for row in (known.first, known.later)
+            for row in (known.initial, known.inner)
         )
-        self.blank = (self.first == 0) & (self.later != 0)  # a space, dropped from a text's start
+        self.initial_space = (self.initial == 0) & (
+            self.inner != 0
+        )  # a space, dropped from a text's start
         with _refused("the tokenizer"):
-            self.library: LLTokenizer = _library().LLTokenizer(_Words(self.texts))
+            self.library: LLTokenizer = _library().LLTokenizer(_TokenizerAdapter(self.texts))
 
 
 _vocabularies: "WeakKeyDictionary[Tokenizer, dict[int, _Vocabulary]]" = WeakKeyDictionary()
@@ -224,11 +226,11 @@ class _State(NamedTuple):
     """State of a grammar after a sequence of tokens."""
 
     matcher: "LLMatcher"  # shared by states; it is copied before it goes on
-    begun: bool  # whether there is a first token of text
-    spaced: bool = False  # whether the last token's text ends with a space
+    has_text: bool  # True after the first token of text
+    ends_with_space: bool = False  # the last token's text does
 
 
-class _Following:
+class _GrammarConstraint:
     """Constraint by a grammar. Its states are cached by the ids that lead to them."""
 
     def __init__(
@@ -236,12 +238,12 @@ class _Following:
         vocabulary: _Vocabulary,
         matcher: "LLMatcher",
         *,
-        end: list[int],
-        begun: bool,
+        end_ids: list[int],
+        has_text: bool,
         forced: int | None,
     ) -> None:
-        self._vocabulary, self._end, self._forced = vocabulary, torch.tensor(end), forced
-        self._root = _State(matcher, begun)
+        self._vocabulary, self._end, self._forced = vocabulary, torch.tensor(end_ids), forced
+        self._root = _State(matcher, has_text)
         self._states: OrderedDict[tuple[int, ...], _State | None] = OrderedDict()
         self._lock = Lock()  # engines of several threads share the states
 
@@ -269,29 +271,31 @@ class _Following:
         return state
 
     def _next(self, state: _State, token: int) -> _State | None:
-        words = self._vocabulary
-        if token in words.silent:
+        vocabulary = self._vocabulary
+        if token in vocabulary.skipped_ids:
             return state
-        if not state.begun and words.blank[token]:
-            return state._replace(begun=True)
-        index = int((words.later if state.begun else words.first)[token])
+        if not state.has_text and vocabulary.initial_space[token]:
+            return state._replace(has_text=True)
+        index = int((vocabulary.inner if state.has_text else vocabulary.initial)[token])
         if not index:
             return None
         matcher = state.matcher.deep_copy()
         if not matcher.consume_token(index):
             return None
-        return _State(matcher, begun=True, spaced=words.texts[index].endswith(b" "))
+        return _State(
+            matcher, has_text=True, ends_with_space=vocabulary.texts[index].endswith(b" ")
+        )
 
     def _allowed(self, state: _State) -> Tensor:
-        words = self._vocabulary
-        ends = state.matcher.is_accepting() and not (words.trimmed and state.spaced)
+        vocabulary = self._vocabulary
+        ends = state.matcher.is_accepting() and not (vocabulary.trims_end and state.ends_with_space)
         packed = np.frombuffer(state.matcher.compute_bitmask(), dtype=np.uint8)
-        fits = np.unpackbits(packed, bitorder="little").view(np.bool_)
-        fits[0] = False  # the library's own end
+        allowed = np.unpackbits(packed, bitorder="little").view(np.bool_)
+        allowed[0] = False  # the library's own end
         if state.matcher.is_error():
-            fits[:] = False
-        follows = fits[words.later if state.begun else words.first]
-        if not state.begun and fits[words.later].any():
-            follows |= words.blank
+            allowed[:] = False
+        follows = allowed[vocabulary.inner if state.has_text else vocabulary.initial]
+        if not state.has_text and allowed[vocabulary.inner].any():
+            follows |= vocabulary.initial_space
         ids = torch.from_numpy(np.flatnonzero(follows))
         return torch.cat([ids, self._end]) if ends else ids

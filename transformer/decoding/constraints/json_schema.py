@@ -76,7 +76,7 @@ _PATTERN_PARTS = re.compile(
 def prepare_schema(schema: object) -> _Schema:
     """Return a schema for llguidance, all of whose texts satisfy the given one.
 
-    Raises ConfigError that names a keyword which cannot be kept, and where it stands.
+    Raises ConfigError that names a keyword that is not supported, and where it stands.
     """
     if not isinstance(schema, bool | dict):
         raise ConfigError("a JSON schema must be an object, or true or false")
@@ -132,14 +132,14 @@ def _check(keyword: str, value: Any, pointer: str) -> None:
     if keyword not in types:
         name = str(keyword)[:60]
         hint = suggest(name, KEYWORDS)
-        raise ConfigError(f"{pointer}: the keyword {name!r} cannot be kept; {hint}")
+        raise ConfigError(f"{pointer}: the keyword {name!r} is not supported; {hint}")
     try:
         msgspec.convert(value, types[keyword])
     except msgspec.ValidationError as error:
         raise ConfigError(f"{pointer}: {keyword} is {value!r:.60}; {error}") from None
     if types[keyword] not in (_Schema, _Schemas, _NamedSchemas) and not _is_exact(value):
         problem = "a control character or a number of more than 15 digits"
-        raise ConfigError(f"{pointer}: {keyword} has {problem}, which cannot be kept")
+        raise ConfigError(f"{pointer}: {keyword} has {problem}, which is not supported")
 
 
 def _is_exact(value: Any) -> bool:
@@ -182,7 +182,7 @@ def _correct_pattern(pattern: str) -> str:
 
     def correct(part: re.Match[str]) -> str:
         if part["control"]:
-            raise ConfigError(f"pattern: the control character {part[0]!r} cannot be kept")
+            raise ConfigError(f"pattern: the control character {part[0]!r} is not supported")
         if part["property"]:
             return rf"[[^\x01]&&{part[0]}]"
         if part["members"] is None:

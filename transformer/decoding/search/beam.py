@@ -88,12 +88,12 @@ class BeamSearch:
     are those of diverse beam search with Hamming diversity, arXiv 1610.02424.
     """
 
-    reads_states = False
+    reads_hidden_states = False
 
     def __init__(self, options: SearchOptions) -> None:
         self.width = max(options.beam, options.n_best)
         self._options, self._group_size = options, self.width // options.groups
-        self._process = LogitsProcessorList(options.processors, options.end)
+        self._process = LogitsProcessorList(options.processors, options.end_ids)
         self._groups: dict[Request, list[Group]] = {}
 
     @property
@@ -185,7 +185,7 @@ class BeamSearch:
         rank = 0
         for candidate in candidates:
             beam = group.beams[candidate.parent]
-            extended = beam.advance(candidate, ended=candidate.token in self._options.end)
+            extended = beam.advance(candidate, ended=candidate.token in self._options.end_ids)
             reason = self._options.finish_reason(extended.state)
             if reason is not None and extended.complete and rank < self._group_size:
                 self._add_finished(group, extended, reason)

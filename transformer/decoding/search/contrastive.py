@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ...errors import ConfigError
 from ..logits.processors import LogitsProcessorList
 from ..request import Event, Request, RequestFinished, SearchOptions, SequenceState
-from ..steppers.stepper import StateStepper, Stepper
+from ..steppers.stepper import HiddenStateStepper, Stepper
 from .tokenwise import ActiveSequence, check_log_probs, to_host
 
 _NEG_INF = float("-inf")
@@ -39,12 +39,12 @@ class ContrastiveSearch:
     read too.
     """
 
-    reads_states = True
+    reads_hidden_states = True
 
     def __init__(self, options: SearchOptions) -> None:
         self.width = options.candidates
         self._options = options
-        self._process = LogitsProcessorList(options.processors, options.end)
+        self._process = LogitsProcessorList(options.processors, options.end_ids)
         self._entries: dict[Request, _CandidateSet] = {}
 
     @property
@@ -59,7 +59,7 @@ class ContrastiveSearch:
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search. Raises ConfigError for a stepper without hidden states."""
-        if not isinstance(stepper, StateStepper):
+        if not isinstance(stepper, HiddenStateStepper):
             raise ConfigError(
                 "contrastive search reads a model's hidden states, which several models together "
                 "do not have; use one model, or another search"
@@ -89,9 +89,9 @@ class ContrastiveSearch:
         stepper.reorder([row for row in kept_rows for _ in range(self.width)], self.width)
         return events
 
-    def _select(self, entries: Sequence[_CandidateSet], stepper: StateStepper) -> list[int]:
+    def _select(self, entries: Sequence[_CandidateSet], stepper: HiddenStateStepper) -> list[int]:
         """Return the index of the candidate that each sequence takes; 0 where it has none."""
-        similarity_BK = _max_similarity(*stepper.states(), self.width)
+        similarity_BK = _max_similarity(*stepper.hidden_states(), self.width)
         no_probs = [0.0] * self.width
         probs_BK = similarity_BK.new_tensor([entry.probs or no_probs for entry in entries])
         penalty = self._options.contrastive_penalty

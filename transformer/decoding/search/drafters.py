@@ -137,7 +137,7 @@ class ModelDrafter:
         assert options.stepper is not None, "this drafter needs a stepper"
         self._stepper, self._select = options.stepper, options.selector
         self._options = options.search_options
-        self._process = LogitsProcessorList(self._options.processors, self._options.end)
+        self._process = LogitsProcessorList(self._options.processors, self._options.end_ids)
         self._progress: list[_DraftProgress] = []
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
@@ -174,7 +174,7 @@ class ModelDrafter:
             selected = self._select(processed_RV, extended, self._options).tolist()
             for row, token in zip(live, selected, strict=True):
                 drafts[row].append(token)
-                if len(drafts[row]) < limits[row] and token not in self._options.end:
+                if len(drafts[row]) < limits[row] and token not in self._options.end_ids:
                     new_ids[row] = [token]
             live = [row for row in live if new_ids[row]]
         for progress, ids, draft in zip(self._progress, tokens, drafts, strict=True):

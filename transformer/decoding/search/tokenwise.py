@@ -90,12 +90,12 @@ class ActiveSequence:
 class TokenwiseSearch:
     """Rows that are generated side by side, `n_best` of them for each request."""
 
-    reads_states = False
+    reads_hidden_states = False
 
     def __init__(self, options: SearchOptions, selector: Selector) -> None:
         self.width = options.n_best
         self._options, self._select = options, selector
-        self._process = LogitsProcessorList(options.processors, options.end)
+        self._process = LogitsProcessorList(options.processors, options.end_ids)
         self._sequences: list[ActiveSequence] = []
         self._unfinished: dict[Request, list[ActiveSequence]] = {}
 

@@ -2,14 +2,14 @@
 
 from .ensemble import COMBINATIONS, EnsembleStepper
 from .model import ModelStepper
-from .stepper import Reorderable, RewindingStepper, StateStepper, Stepper
+from .stepper import HiddenStateStepper, Reorderable, RewindingStepper, Stepper
 
 __all__ = [
     "COMBINATIONS",
     "EnsembleStepper",
+    "HiddenStateStepper",
     "ModelStepper",
     "Reorderable",
     "RewindingStepper",
-    "StateStepper",
     "Stepper",
 ]

@@ -64,8 +64,8 @@ class ModelStepper:
     which cannot take tokens back.
     """
 
-    def __init__(self, model: Transformer, *, keep_states: bool = False) -> None:
-        self._model, self._keep_states = model, keep_states
+    def __init__(self, model: Transformer, *, keep_hidden_states: bool = False) -> None:
+        self._model, self._keep_hidden_states = model, keep_hidden_states
         self._device = model.device
         self._state: _DecoderState | None = None
         self._lengths: list[int] = []  # tokens that each row has read
@@ -93,7 +93,7 @@ class ModelStepper:
         """
         rows = len(requests)
         size = max(len(request.prompt) - 1 + request.max_new_tokens for request in requests)
-        if not self._keep_states:
+        if not self._keep_hidden_states:
             cache = self._model.new_cache(rows, size, **self._source_inputs(requests))
             return _DecoderState(self._model, cache, None)
         cache = self._model.new_cache(rows, size + 1, **self._source_inputs(requests))
@@ -121,7 +121,7 @@ class ModelStepper:
         hidden_R1D = self._state.decode(ids_R1, positions_R1, max(self._lengths))
         return self._model.logits(hidden_R1D)[:, 0].float()
 
-    def states(self) -> tuple[Tensor, Tensor]:
+    def hidden_states(self) -> tuple[Tensor, Tensor]:
         """See StateStepper."""
         assert self._state is not None, "no rows were admitted"
         assert self._state.hidden_states is not None, "the stepper keeps no states"

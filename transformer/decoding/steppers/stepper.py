@@ -38,10 +38,10 @@ class Stepper(Reorderable, Protocol):
 
 
 @runtime_checkable
-class StateStepper(Stepper, Protocol):
+class HiddenStateStepper(Stepper, Protocol):
     """A stepper that returns its hidden states."""
 
-    def states(self) -> tuple[Tensor, Tensor]:
+    def hidden_states(self) -> tuple[Tensor, Tensor]:
         """Return the last layer's hidden states (R, T, D), and each row's number of tokens (R).
 
         The states are those of all tokens read, padded on the right.
