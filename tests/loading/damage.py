@@ -117,6 +117,27 @@ def sparse(name: str, size: int, start: bytes = b"") -> Damage:
     return damage
 
 
+# Damages that leave no readable file of a name, each with words that the one line must have.
+NO_FILES: dict[str, tuple[Callable[[str], Damage], tuple[str, ...]]] = {
+    "a folder": (folder_at, ()),
+    "a pipe": (fifo, ()),
+    "a sparse terabyte": (lambda name: sparse(name, 1 << 40), ()),
+    "a link in a circle": (lambda name: link(name, name), ()),
+    "a link to /etc/passwd": (lambda name: link(name, "/etc/passwd"), ("leads out",)),
+    "a link to /proc/kmsg": (lambda name: link(name, "/proc/kmsg"), ()),
+    "a link to /dev/zero": (lambda name: link(name, "/dev/zero"), ()),
+    "a link out": (link_out, ("leads out",)),
+}
+
+
+def unreadable(label: str, name: str, *words: str, base: str = "gpt2") -> dict[str, Case]:
+    """The cases in which there is no file of that name to read; all lines have `words`."""
+    return {
+        f"{label}: {what}": case(damage(name), *words, *more, base=base)
+        for what, (damage, more) in NO_FILES.items()
+    }
+
+
 def both(*damages: Damage) -> Damage:
     def damage(folder: Path) -> None:
         for one in damages:

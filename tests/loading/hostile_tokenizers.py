@@ -13,14 +13,12 @@ from tests.loading.damage import (
     case,
     change,
     edit,
-    fifo,
-    folder_at,
     link,
     link_out,
     options,
     put,
     remove,
-    sparse,
+    unreadable,
 )
 from tests.loading.hostile_configs import ANY_JSON
 
@@ -40,12 +38,7 @@ FILES = {
     },
     "tokenizer: none": case(remove(TOKENIZER), "holds no tokenizer"),
     "tokenizer: a pointer": case(put(TOKENIZER, LFS), TOKENIZER, "git lfs pull"),
-    "tokenizer: a sparse terabyte": case(sparse(TOKENIZER, 1 << 40), TOKENIZER, "MiB"),
-    "tokenizer: a folder": case(folder_at(TOKENIZER), "tokenizer"),
-    "tokenizer: a pipe": case(fifo(TOKENIZER), "tokenizer"),
-    "tokenizer: a link in a circle": case(link(TOKENIZER, TOKENIZER), "tokenizer"),
-    "tokenizer: a link to /etc/passwd": case(link(TOKENIZER, "/etc/passwd"), TOKENIZER),
-    "tokenizer: a link out": case(link_out(TOKENIZER), TOKENIZER, "leads out"),
+    **unreadable("tokenizer", TOKENIZER, "tokenizer"),
     "tokenizer: a link to a secret vocabulary": case(
         both(remove(TOKENIZER), link("vocab.txt", "/etc/passwd")), "vocab.txt", "leads out"
     ),
