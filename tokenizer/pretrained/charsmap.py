@@ -8,9 +8,10 @@ from ..errors import TokenizerError
 
 _MAX_REPLACEMENT_BYTES = 1024  # of one character; the longest in use has 33
 
-# The library looks up whole grapheme clusters and drops what follows a match inside of one. A
-# character that no table maps, and whose class ends clusters, separates their parts.
-_SEPARATOR = "\ufff0"
+# The library looks up whole grapheme clusters and drops what follows a match inside of one.
+# Characters that no table maps, and whose class ends clusters, separate their parts: unassigned
+# ones, three of them so that a text that has one of them keeps it.
+_SEPARATOR = "\ufff0\ufff1\ufff0"
 _CLUSTER_BOUNDARY = Regex(
     "(?<=[\\s\\S])(?=[\\p{M}\u200c\u200d\uff9e\uff9f])"  # not at the start: it would panic
     "|(?<=\\r)(?=\\n)"

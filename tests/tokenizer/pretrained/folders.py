@@ -35,6 +35,7 @@ TEXTS = [
     "tags <a> <b/> a<b>c {[(",
     "a\u2028b\x85d\ufeff\ufffde\r\nf",
     "banana bananas ananasananas",
+    "unassigned: a\ufff0b c\ufff1 \u0378",
 ]
 
 
