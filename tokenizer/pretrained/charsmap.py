@@ -10,8 +10,8 @@ _MAX_REPLACEMENT_BYTES = 1024  # of one character; the longest in use has 33
 
 # The library looks up whole grapheme clusters and drops what follows a match inside of one.
 # Characters that no table maps, and whose class ends clusters, separate their parts: unassigned
-# ones, three of them so that a text that has one of them keeps it.
-_SEPARATOR = "\ufff0\ufff1\ufff0"
+# ones. Where a text has the first of them, it is escaped.
+_SEPARATOR, _ESCAPED = "\ufff0\ufff0", ("\ufff0", "\ufff0\ufff1")
 _CLUSTER_BOUNDARY = Regex(
     "(?<=[\\s\\S])(?=[\\p{M}\u200c\u200d\uff9e\uff9f])"  # not at the start: it would panic
     "|(?<=\\r)(?=\\n)"
@@ -34,7 +34,8 @@ def charsmap_steps(charsmap: bytes, *, name: str) -> list[normalizers.Normalizer
     if table.normalize_str("e\u0301") != "é":  # a table that composes nothing
         return [table]
     nfc, separate = normalizers.NFC(), normalizers.Replace(_CLUSTER_BOUNDARY, _SEPARATOR)
-    return [nfc, separate, table, normalizers.Replace(_SEPARATOR, ""), normalizers.NFC()]
+    escape, unescape = (normalizers.Replace(*pair) for pair in (_ESCAPED, _ESCAPED[::-1]))
+    return [nfc, escape, separate, table, normalizers.Replace(_SEPARATOR, ""), unescape, nfc]
 
 
 def check_charsmap(charsmap: bytes, *, name: str) -> None:

@@ -35,7 +35,7 @@ TEXTS = [
     "tags <a> <b/> a<b>c {[(",
     "a\u2028b\x85d\ufeff\ufffde\r\nf",
     "banana bananas ananasananas",
-    "unassigned: a\ufff0b c\ufff1 \u0378",
+    "unassigned: a\ufff0b \ufff0\ufff0 c\ufff1 \ufff0\ufff1 \u0378",
 ]
 
 
