@@ -47,6 +47,7 @@ def embed(
 
     from tokenizer import CorpusCounts
     from transformer.loading import read_pooling_config
+    from transformer.pipelines import IterableSource
     from transformer.pipelines.embedding import POOLINGS, embed_lines
 
     from ..io.loading import load_with_notice
@@ -60,8 +61,8 @@ def embed(
     )
     counts, notes = CorpusCounts(), Counter[str]()
     with output(out, reading=files) as writer:
-        lines = input_lines(files, counts, column)
-        for embedding in embed_lines(loaded, lines, config, batch_tokens=batch_tokens):
-            notes["shortened"] += embedding.truncated
-            writer.line(json.dumps([round(x, 8) for x in embedding.vector]))
+        source = IterableSource(input_lines(files, counts, column))
+        for answer in embed_lines(loaded, source, config, budget=batch_tokens, counts=notes):
+            (embedding,) = answer.outputs
+            writer.line(json.dumps([round(x, 8) for x in embedding.vector.tolist()]))
     report(counts, quiet=quiet, notes=notes)

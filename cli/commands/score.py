@@ -12,7 +12,7 @@ from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
-    from transformer.pipelines import Answer
+    from transformer.pipelines import Answer, Output
 
 
 @grouped
@@ -92,7 +92,7 @@ class _ScoreFormatter:
         self._loaded, self._as_json = loaded, as_json
         self.nats, self.tokens, self.size = 0.0, 0, 0
 
-    def __call__(self, answer: "Answer") -> Iterator[str]:
+    def __call__(self, answer: "Answer[Output]") -> Iterator[str]:
         """Yield the output line of one answer."""
         if not answer.outputs:
             record = {"error": answer.error} if answer.error is not None else {"text": ""}
@@ -106,7 +106,7 @@ class _ScoreFormatter:
                 f"{figures[name]:.4f}" for name in ("score", "perplexity", "bits_per_byte")
             )
 
-    def _figures(self, answer: "Answer") -> dict[str, Any]:
+    def _figures(self, answer: "Answer[Output]") -> dict[str, Any]:
         (output,) = answer.outputs
         hypothesis = output.hypothesis
         log_probs, tokenizer = hypothesis.log_probabilities, self._loaded.target_tokenizer

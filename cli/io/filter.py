@@ -13,18 +13,18 @@ from .streams import output
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
-    from transformer.pipelines import Answer, LineSource
+    from transformer.pipelines import Answer, LineSource, Output
 
 
 # Answers lines in order, and counts events such as failed lines by name.
-AnswerLines = Callable[["LineSource", Counter[str]], Iterator["Answer"]]
+AnswerLines = Callable[["LineSource", Counter[str]], Iterator["Answer[Output]"]]
 
 
 def filter_lines(
     files: Sequence[str] | None,
     options: LineIOOptions,
     run: AnswerLines,
-    format_answer: Callable[["Answer"], Iterable[str]],
+    format_answer: Callable[["Answer[Output]"], Iterable[str]],
 ) -> None:
     """Answer every line of files or stdin in order, then report repaired and failed lines.
 

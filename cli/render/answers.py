@@ -38,7 +38,7 @@ class AnswerFormatter:
         """True if answers cannot be streamed: they are formatted once they are finished."""
         return self._as_json or self._scores or self._n_best > 1
 
-    def __call__(self, answer: Answer) -> Iterator[str]:
+    def __call__(self, answer: Answer[Output]) -> Iterator[str]:
         """Yield the output lines for one input line."""
         if self._as_json:
             yield json.dumps(self._record(answer), ensure_ascii=False)
@@ -56,7 +56,7 @@ class AnswerFormatter:
                 text += "\t" + " ".join(f"{i}-{j}" for i, j in pairs)
             yield text
 
-    def _record(self, answer: Answer) -> dict[str, Any]:
+    def _record(self, answer: Answer[Output]) -> dict[str, Any]:
         """Return the JSON record of a line, after the other fields of its input."""
         record: dict[str, Any] = {**answer.line.fields, self._text_field: answer.line.text}
         if answer.error is not None:

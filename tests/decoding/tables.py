@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from transformer.decoding import Hypothesis, Request, RequestFinished, Search, Stepper, run
+from transformer.decoding import Engine, Hypothesis, Request, RequestFinished, Search, Stepper
 
 END = 0
 Distribution = Mapping[int, float]
@@ -92,16 +92,12 @@ def trickle(
     stepper: Stepper, search: Search, tasks: Sequence[Request], *, most: int
 ) -> list[list[Hypothesis]]:
     """Each task's hypotheses, never more than `most` at a time, a new one every other step."""
-    waiting, found, steps = list(reversed(tasks)), {}, 0
-
-    def take(running: Sequence[Request]) -> Sequence[Request] | None:
-        nonlocal steps
+    engine, waiting, found, steps = Engine(stepper, search), list(reversed(tasks)), {}, 0
+    while waiting or search.requests:
         steps += 1
-        if not waiting:
-            return None
-        return [waiting.pop()] if not running or (steps % 2 and len(running) < most) else []
-
-    for events in run(stepper, search, take):
+        if waiting and (not search.requests or (steps % 2 and len(search.requests) < most)):
+            engine.admit([waiting.pop()])
+        events = engine.step()
         found.update((e.request, e.hypotheses) for e in events if isinstance(e, RequestFinished))
     return [found[task] for task in tasks]
 

@@ -22,7 +22,7 @@ from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.decoding.steppers import model as stepping
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.model import Transformer
-from transformer.pipelines.scoring import score_batch
+from transformer.pipelines.scoring import ScoringRequest, score_batch
 from transformer.positions import POSITIONS
 
 END = frozenset({3})
@@ -170,7 +170,7 @@ def test_ensembles_and_scores_mix_no_devices(shape: str, combination: str) -> No
         stepper = EnsembleStepper([*map(ModelStepper, models)], combination)
         some = tasks(shape)
         found = decode_all(stepper, SEARCHES["beam"](options), some)
-        texts = [(task, best.tokens) for task, (best,) in zip(some, found, strict=True)]
+        texts = [ScoringRequest(r, best.tokens) for r, (best,) in zip(some, found, strict=True)]
         assert len(score_batch(models[0], texts, options)) == len(some)
 
 

@@ -23,9 +23,9 @@ from transformer.decoding.search.speculative import SpeculativeSearch
 from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.loading import LoadedModel, PoolingConfig, default_generation_config
 from transformer.model import Transformer
-from transformer.pipelines import TranslationOptions, translate_lines
+from transformer.pipelines import IterableSource, TranslationOptions, translate_lines
 from transformer.pipelines.embedding import POOLINGS, embed_lines
-from transformer.pipelines.scoring import score_batch
+from transformer.pipelines.scoring import ScoringRequest, score_batch
 from transformer.positions import POSITIONS
 
 pytestmark = pytest.mark.gpu
@@ -111,7 +111,7 @@ def test_scores_are_the_cpus(shape: str, dtype: torch.dtype, device) -> None:
     """A log-probability of bfloat16 is off by what its logits are: 3e-2 of a few units."""
     model, some, options = network(shape), tasks(shape), SearchOptions(end_ids=END)
     bests = [best.tokens for (best,) in written(model, "greedy", some)]
-    texts = [*zip(some, bests, strict=True)]
+    texts = [*map(ScoringRequest, some, bests)]
     wanted = score_batch(moved(model, CPU), texts, options)
     found = score_batch(moved(model, device).to(dtype), texts, options)
     near = 1e-4 if dtype == torch.float32 else 0.2
@@ -128,7 +128,7 @@ def test_decoding_in_bfloat16_reports_the_scores_of_a_full_pass(shape, cache, de
     some = tasks(shape)
     for name in ("greedy", "beam"):
         found = written(model, name, some, **SEARCHED[name])
-        texts = [(task, best[0].tokens) for task, best in zip(some, found, strict=True)]
+        texts = [ScoringRequest(r, best[0].tokens) for r, best in zip(some, found, strict=True)]
         for (best, *_), whole in zip(found, score_batch(model, texts, options), strict=True):
             assert best.log_probabilities == pytest.approx(whole.log_probabilities, abs=0.2)
 
@@ -142,8 +142,8 @@ def test_embeddings_are_the_cpus(kind: str, shape: str, device) -> None:
     found = []
     for on in (CPU, device):
         loaded = LoadedModel(moved(model, on), tokenizer, generation, Path("nowhere"))
-        rows = embed_lines(loaded, lines, PoolingConfig(kind=kind))
-        found.append(torch.tensor([row.vector for row in rows]))
+        answers = embed_lines(loaded, IterableSource(lines), PoolingConfig(kind=kind))
+        found.append(torch.stack([answer.outputs[0].vector for answer in answers]))
     torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=0)
 
 

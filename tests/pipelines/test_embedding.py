@@ -11,7 +11,8 @@ from checkpoints import CheckpointError
 from tests.published_packages import MADE_OR_PUBLISHED, package_folder
 from tests.tokenizer.pretrained.folders import BERT_VOCABULARY, write, write_bert
 from transformer.loading import PoolingConfig, load_model, read_pooling_config
-from transformer.pipelines.embedding import POOLINGS, embed_lines
+from transformer.pipelines import IterableSource
+from transformer.pipelines.embedding import POOLINGS, Embedding, embed_lines
 
 TEXTS = [
     "The cat sits outside",
@@ -48,6 +49,11 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return small_encoder(tmp_path_factory.mktemp("encoder"))
 
 
+def vectors_of(loaded, texts, pooling, **options) -> list[Embedding]:
+    answers = embed_lines(loaded, IterableSource(texts), pooling, **options)
+    return [embedding for answer in answers for embedding in answer.outputs]
+
+
 @torch.inference_mode()
 def test_vectors_equal_the_reference(encoder: Path) -> None:
     pieces = transformers.AutoTokenizer.from_pretrained(encoder)
@@ -57,9 +63,8 @@ def test_vectors_equal_the_reference(encoder: Path) -> None:
         encoded = pieces(text, return_tensors="pt", truncation=True, max_length=256)
         vector = model(**encoded).last_hidden_state[0].mean(dim=0)
         wanted.append(vector / vector.norm())
-    found = embed_lines(load_model(encoder, device="cpu"), TEXTS, read_pooling_config(encoder))
-    rows = list(found)
-    vectors = torch.tensor([row.vector for row in rows])
+    rows = vectors_of(load_model(encoder, device="cpu"), TEXTS, read_pooling_config(encoder))
+    vectors = torch.stack([row.vector for row in rows])
     torch.testing.assert_close(vectors, torch.stack(wanted), atol=1e-5, rtol=0)
     assert [row.truncated for row in rows] == [False] * 4 + [True, False]
 
@@ -77,7 +82,7 @@ def test_similarities_are_the_published_ones() -> None:
     loaded, asked = load_model(minilm(), device="cpu"), read_pooling_config(minilm())
     for one, other, similarity in PUBLISHED:
         first, second = (
-            torch.tensor(row.vector) for row in embed_lines(loaded, [one, other], asked)
+            row.vector for row in vectors_of(loaded, [one, other], asked)
         )
         assert float(first @ second) == pytest.approx(similarity, abs=1e-4)
 
@@ -104,7 +109,7 @@ def test_the_folders_own_pooling_is_read(encoder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", POOLINGS)
 def test_a_texts_vector_does_not_depend_on_its_neighbours(kind: str, encoder: Path) -> None:
     loaded, asked = load_model(encoder, device="cpu"), PoolingConfig(kind, normalize=False)
-    together = [row.vector for row in embed_lines(loaded, TEXTS * 2, asked, batch_tokens=300)]
+    together = [row.vector for row in vectors_of(loaded, TEXTS * 2, asked, budget=300)]
     for text, vector in zip(TEXTS * 2, together, strict=True):
-        (alone,) = embed_lines(loaded, [text], asked)
-        assert vector == pytest.approx(alone.vector, abs=1e-5)
+        (alone,) = vectors_of(loaded, [text], asked)
+        torch.testing.assert_close(vector, alone.vector, atol=1e-5, rtol=0)

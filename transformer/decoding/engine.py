@@ -1,6 +1,6 @@
 """Engines: a search and its step function, which requests join and leave as they run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from .request import Event, Hypothesis, Request, RequestFinished
@@ -9,36 +9,34 @@ from .steppers import Stepper
 
 
 class Engine(NamedTuple):
-    """A search, and the stepper whose logits it reads."""
+    """A batch of requests: a search, and the stepper whose logits it reads."""
 
     stepper: Stepper
     search: Search
 
+    def admit(self, requests: Sequence[Request]) -> None:
+        """Add requests to the batch."""
+        self.stepper.admit(requests, self.search.width)
+        self.search.add(requests)
 
-# From the running requests to those to admit now, if any; None once no more will come.
-TakeRequests = Callable[[Sequence[Request]], Sequence[Request] | None]
+    def remove(self, requests: Collection[Request]) -> None:
+        """Drop requests from the batch, unfinished, and free their rows."""
+        self.search.remove(requests, self.stepper)
 
-
-def run(stepper: Stepper, search: Search, take_requests: TakeRequests) -> Iterator[list[Event]]:
-    """Decode requests as they arrive, and yield the events of each step.
-
-    Finished requests make room for waiting ones: continuous batching (Orca, OSDI 2022).
-    """
-    while (requests := take_requests(search.requests)) is not None or search.requests:
-        if requests:
-            stepper.admit(requests, search.width)
-            search.add(requests)
-        yield search.step(stepper) if search.requests else []
+    def step(self) -> list[Event]:
+        """Generate one more token of each sequence; finished requests leave the batch."""
+        return self.search.step(self.stepper) if self.search.requests else []
 
 
 def decode_all(
     stepper: Stepper, search: Search, requests: Sequence[Request]
 ) -> list[list[Hypothesis]]:
     """Decode all requests side by side; return each one's hypotheses, best first."""
-    waiting = [list(requests)]
-    steps = run(stepper, search, lambda _: waiting.pop() if waiting else None)
-    events = (event for step in steps for event in step)
-    hypotheses = {
-        event.request: event.hypotheses for event in events if isinstance(event, RequestFinished)
-    }
+    engine = Engine(stepper, search)
+    hypotheses: dict[Request, list[Hypothesis]] = {}
+    if requests:
+        engine.admit(requests)
+    while search.requests:
+        finished = (event for event in engine.step() if isinstance(event, RequestFinished))
+        hypotheses.update((event.request, event.hypotheses) for event in finished)
     return [hypotheses[request] for request in requests]

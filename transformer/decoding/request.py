@@ -11,8 +11,9 @@ from ..bounds import check_bounds
 from ..errors import ConfigError
 from ..registry import Registry
 
-# An end token, max_new_tokens, a stop string; no token that processors and constraints allow.
-FinishReason = Literal["end", "length", "stop", "no_valid_token"]
+# An end token, max_new_tokens, a stop string; no token that processors and constraints allow, and
+# a request that was dropped: the last two are of no hypothesis.
+FinishReason = Literal["end", "length", "stop", "no_valid_token", "cancelled"]
 
 
 # A constraint on a whole text, such as a grammar: from its ids to the ids (n) that may follow.
@@ -35,6 +36,7 @@ class Request:
     constraint: Constraint | None = None
     no_repeat_ngram_size: int = 0  # no n-gram of this size occurs twice; 0: all may
     previous_context: "PreviousContext | None" = None  # continued where the context was full
+    stream: bool = False  # report each token as soon as it is decided
 
     @property
     def previous_ids(self) -> Sequence[int]:

@@ -3,8 +3,9 @@
 Shape suffixes: B texts, S tokens, D d_model.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -16,9 +17,9 @@ from ..errors import ConfigError
 from ..finite import require_finite
 from ..loading import LoadedModel, PoolingConfig
 from ..registry import Registry
-from .records import MAX_CHARACTERS
-
-_MAX_WINDOW = 512  # lines sorted by length together; windows grow to it, so output starts early
+from .executors import ForwardExecutor
+from .line_pipeline import answer_lines
+from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
 
 
 def _mean(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
@@ -39,51 +40,78 @@ POOLINGS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry(
 )
 
 
-class TextEmbedding(NamedTuple):
-    """One text's vector, and whether the text was truncated."""
+class Embedding(NamedTuple):
+    """One text's vector (D), and whether the text was truncated."""
 
-    vector: list[float]
+    vector: Tensor
     truncated: bool
 
 
+@dataclass(frozen=True, eq=False)
+class EmbeddingRequest:
+    """The ids of a text, with its special tokens."""
+
+    ids: list[int]
+    truncated: bool
+
+
+class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, Embedding]):
+    """Vectors of lines; arXiv 1908.10084 §3. `counts`: "shortened" lines."""
+
+    def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, counts: Counter[str]) -> None:
+        if not loaded.config.has_encoder:
+            raise ConfigError(
+                f"the {loaded.config.shape} model in {loaded.folder} cannot embed, which needs an "
+                "encoder"
+            )
+        POOLINGS.check(pooling.kind)
+        self._loaded, self._counts = loaded, counts
+        self._prefix_ids, self._suffix_ids = loaded.special_affixes
+        context = loaded.config.max_positions
+        limit = min(pooling.max_tokens or context, context)
+        self._limit = limit - len(self._prefix_ids) - len(self._suffix_ids)
+
+    def to_requests(self, lines: Sequence[Line]) -> list[list[EmbeddingRequest]]:
+        """See LineTask. A text is cut where the model's context ends."""
+        texts = [line.text[:MAX_CHARACTERS] for line in lines]
+        rows = self._loaded.tokenizer.encode_batch(texts)
+        return [[self._build_request(*pair)] for pair in zip(lines, rows, strict=True)]
+
+    def _build_request(self, line: Line, ids: list[int]) -> EmbeddingRequest:
+        truncated = len(line.text) > MAX_CHARACTERS or len(ids) > self._limit
+        kept = [*self._prefix_ids, *ids[: self._limit], *self._suffix_ids]
+        return EmbeddingRequest(kept, truncated)
+
+    def to_outputs(
+        self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
+    ) -> list[Embedding]:
+        """See LineTask."""
+        del line
+        (request,), (vector,) = requests, results
+        self._counts["shortened"] += request.truncated
+        return [Embedding(vector, request.truncated)]
+
+
 def embed_lines(
-    loaded: LoadedModel, lines: Iterable[str], pooling: PoolingConfig, *, batch_tokens: int = 4096
-) -> Iterator[TextEmbedding]:
-    """Yield one vector (D) for each line, in order, in bounded memory; arXiv 1908.10084 §3.
+    loaded: LoadedModel,
+    source: LineSource,
+    pooling: PoolingConfig,
+    *,
+    budget: int = 4096,
+    counts: Counter[str] | None = None,
+) -> Iterator[Answer[Embedding]]:
+    """Yield one vector for each line, in order, in bounded memory.
 
-    Raises ConfigError for a model without an encoder.
+    `budget` limits the tokens of a batch; `counts`: see `answer_lines` and EmbeddingTask. Raises
+    ConfigError for a model without an encoder.
     """
-    if not loaded.config.has_encoder:
-        raise ConfigError(
-            f"the {loaded.config.shape} model in {loaded.folder} cannot embed, which needs an "
-            "encoder"
-        )
-    POOLINGS.check(pooling.kind)
-    remaining, window_size = iter(lines), 1
-    while window := list(islice(remaining, window_size)):
-        yield from _embed_window(loaded, window, pooling, batch_tokens)
-        window_size = min(2 * window_size, _MAX_WINDOW)
+    counts = Counter() if counts is None else counts
 
+    def compute(batch: Sequence[EmbeddingRequest]) -> list[Tensor]:
+        return list(embed(loaded, [request.ids for request in batch], pooling).cpu())
 
-def _embed_window(
-    loaded: LoadedModel, texts: Sequence[str], pooling: PoolingConfig, batch_tokens: int
-) -> Iterator[TextEmbedding]:
-    """Embed texts in batches sorted by length; yield the results in the order of the texts."""
-    prefix_ids, suffix_ids = loaded.special_affixes
-    max_tokens = min(pooling.max_tokens or loaded.config.max_positions, loaded.config.max_positions)
-    max_content_tokens = max_tokens - len(prefix_ids) - len(suffix_ids)
-    encoded = loaded.tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts])
-    rows = [[*prefix_ids, *ids[:max_content_tokens], *suffix_ids] for ids in encoded]
-    order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
-    vectors: dict[int, list[float]] = {}
-    while order:
-        batch_size = max(1, batch_tokens // len(rows[order[0]]))
-        batch, order = order[:batch_size], order[batch_size:]
-        batch_vectors = embed(loaded, [rows[index] for index in batch], pooling).tolist()
-        vectors.update(zip(batch, batch_vectors, strict=True))
-    for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
-        truncated = len(text) > MAX_CHARACTERS or len(ids) > max_content_tokens
-        yield TextEmbedding(vectors[index], truncated)
+    executor = ForwardExecutor(compute, lambda request: len(request.ids), budget=budget)
+    return answer_lines(source, EmbeddingTask(loaded, pooling, counts), executor, counts)
 
 
 @torch.inference_mode()

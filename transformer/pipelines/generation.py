@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from ..decoding.constraints.stop_strings import StopStringBuffer, truncate_at_stop
-from ..decoding.engine import Engine, run
+from ..decoding.engine import Engine
 from ..decoding.request import (
     Constraint,
     Hypothesis,
@@ -15,17 +13,17 @@ from ..decoding.request import (
     Request,
     RequestFinished,
     SearchOptions,
-    TokenEvent,
     concatenate,
 )
+from ..decoding.scheduler import Scheduler
 from ..errors import ConfigError, LineError, PromptError
 from ..loading import LoadedModel
 from ..registry import Registry
 from .engines import plain_engine
 from .glossary import phrase_ids
+from .line_pipeline import decode_lines
 from .mbr import rank_by_mbr
-from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Answer, Line, LineSource, Output
-from .scheduler import answer_lines
+from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Answer, Line, LineSource, LineTask, Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,24 +97,29 @@ def check_decoder(loaded: LoadedModel) -> None:
         )
 
 
-class GenerationTask:
-    """Continuations of prompts by a decoder: a LineTask."""
+class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
+    """Continuations of prompts by a decoder.
 
-    def __init__(self, loaded: LoadedModel, options: GenerationOptions) -> None:
+    `counts` is incremented by "unfinished" lines.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, options: GenerationOptions, counts: Counter[str]
+    ) -> None:
         check_decoder(loaded)
         OVERFLOWS.check(options.overflow)
         if options.overflow == "slide" and (options.search == "beam" or options.options.n_best > 1):
             raise ConfigError(
                 "--overflow slide continues one text; it cannot be combined with beams or samples"
             )
-        self._loaded, self._options = loaded, options
+        self._loaded, self._options, self._counts = loaded, options, counts
         self._prefix_ids = loaded.tokenizer.special_affixes()[0]
         self._phrase_ids = [
             phrase_ids(loaded.target_tokenizer, word) for word in options.required_phrases
         ]
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
-        """Implement LineTask.to_requests."""
+        """See LineTask."""
         visible = slice(0, MAX_CHARACTERS)
         if self._options.overflow != "error":
             visible = slice(-MAX_CHARACTERS, None)
@@ -154,7 +157,7 @@ class GenerationTask:
         )
 
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
-        """Implement LineTask.follow_up: "slide" continues from the last half of a full context."""
+        """Continue from the last half of a full context, with "slide"; see LineTask."""
         is_full = bool(hypotheses) and hypotheses[0].finish_reason == "length"
         if self._options.overflow != "slide" or not is_full:
             return None
@@ -188,11 +191,12 @@ class GenerationTask:
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> list[Output]:
-        """Implement LineTask.to_outputs."""
+        """See LineTask."""
         del line
         (request,), (candidates,) = requests, hypotheses
         if not candidates:
             raise LineError(NO_VALID_TOKEN)
+        self._counts["unfinished"] += candidates[0].finish_reason == "length"
         complete = [self._with_previous_context(request, h) for h in candidates]
         outputs = [Output(self._continuation(request, h), h, request) for h in complete]
         if not self._options.mbr:
@@ -221,7 +225,6 @@ def stream_text(
     return stream(loaded, encode_prompt(loaded, prompt), options, engine=engine)
 
 
-@torch.inference_mode()
 def stream(
     loaded: LoadedModel,
     ids: list[int],
@@ -231,39 +234,34 @@ def stream(
 ) -> Iterator[str]:
     """Yield the continuation of `ids` in pieces that never end inside a character or stop string.
 
-    Raises PromptError where the prompt leaves no room, ConfigError for beam search and several
-    samples, LineError where no token is allowed.
+    Closing the iterator ends the decoding. Raises PromptError where the prompt leaves no room,
+    ConfigError for beam search and several samples, LineError where no token is allowed.
     """
     if options.search == "beam" or options.options.n_best > 1:
         raise ConfigError("beam search and several samples cannot be streamed")
-    task = GenerationTask(loaded, options)
-    request: Request | None = task.build_request(ids, Line(0, ""))
+    task = GenerationTask(loaded, options, Counter())
+    request: Request | None = replace(task.build_request(ids, Line(0, "")), stream=True)
     assert request is not None
-    engine = engine or plain_engine(loaded, options.search, options.options)
     detokenizer = loaded.tokenizer.stream(request.prompt)
     stop_buffer = StopStringBuffer(options.stop) if options.stop else None
-    while request is not None:
-        hypotheses: list[Hypothesis] = []
-        for event in _events(engine, request):
-            if isinstance(event, RequestFinished):
-                hypotheses = event.hypotheses
-            elif event.finish_reason != "end":
-                piece = detokenizer.feed(event.id)
-                if visible := stop_buffer.feed(piece) if stop_buffer else piece:
-                    yield visible
-        no_valid_token, request = not hypotheses, task.follow_up(request, hypotheses)
+    engine = engine or plain_engine(loaded, options.search, options.options)
+    with Scheduler([engine], budget=options.batch_tokens) as scheduler:
+        while request is not None:
+            scheduler.submit([request])
+            hypotheses: list[Hypothesis] = []
+            for event in scheduler.events():
+                if isinstance(event, RequestFinished):
+                    hypotheses = event.hypotheses
+                elif event.finish_reason != "end":
+                    piece = detokenizer.feed(event.id)
+                    if visible := stop_buffer.feed(piece) if stop_buffer else piece:
+                        yield visible
+            no_valid_token, request = not hypotheses, task.follow_up(request, hypotheses)
     remainder = detokenizer.flush()
     if remainder := stop_buffer.feed(remainder) + stop_buffer.flush() if stop_buffer else remainder:
         yield remainder
     if no_valid_token:
         raise LineError(NO_VALID_TOKEN)
-
-
-def _events(engine: Engine, request: Request) -> Iterator[TokenEvent | RequestFinished]:
-    """Yield the events of a single request."""
-    pending = [[request]]
-    for events in run(*engine, lambda _: pending.pop() if pending else None):
-        yield from events
 
 
 def generate(
@@ -273,14 +271,16 @@ def generate(
     *,
     engines: Sequence[Engine] = (),
     counts: Counter[str] | None = None,
-) -> Iterator[Answer]:
+) -> Iterator[Answer[Output]]:
     """Continue any number of prompts, in order and in bounded memory, with any search.
 
-    `counts`: see `answer_lines`. Raises ConfigError for a model that is not a decoder.
+    `counts`: see `answer_lines` and GenerationTask. Raises ConfigError for a model that is not a
+    decoder.
     """
-    return answer_lines(
+    counts = Counter() if counts is None else counts
+    return decode_lines(
         source,
-        GenerationTask(loaded, options),
+        GenerationTask(loaded, options, counts),
         engines or [plain_engine(loaded, options.search, options.options)],
         budget=options.batch_tokens,
         counts=counts,

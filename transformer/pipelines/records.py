@@ -1,10 +1,11 @@
-"""Lines, answers and tasks: the interface between the command line and decoding."""
+"""Lines, answers and tasks: what goes into a pipeline, and what comes out."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..decoding.request import Hypothesis, Request
 from ..errors import LineError
@@ -12,6 +13,11 @@ from ..errors import LineError
 MAX_CHARACTERS = 100_000  # of a line that are read; far more than any model's context
 
 NO_VALID_TOKEN = "no token is allowed: the constraints on this text exclude one another"  # noqa: S105 (no password)
+
+
+RequestT = TypeVar("RequestT", bound=Hashable)  # told apart by identity
+ResultT = TypeVar("ResultT")
+OutputT = TypeVar("OutputT")
 
 
 class Line(NamedTuple):
@@ -37,11 +43,11 @@ class Output(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[OutputT]):
     """A line with its outputs, best first, or the error; an empty line has neither."""
 
     line: Line
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[OutputT] = field(default_factory=list)
     error: str | None = None
 
 
@@ -68,22 +74,26 @@ class IterableSource(LineSource):
         return list(islice(self._lines, limit)) or None
 
 
-class LineTask(Protocol):
-    """A task that turns lines into requests, and their hypotheses into outputs."""
+class LineTask(ABC, Generic[RequestT, ResultT, OutputT]):
+    """A task that turns lines into requests, and the results of these into outputs.
 
-    def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
+    It counts what its user should be told, such as answers that were cut off.
+    """
+
+    @abstractmethod
+    def to_requests(self, lines: Sequence[Line]) -> Sequence[Sequence[RequestT] | LineError]:
         """Return each line's requests, none for an empty line; or the error of the line."""
-        ...
 
-    def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
-        """Return a request to replace a finished one; None to accept its hypotheses."""
-        ...
+    def follow_up(self, request: RequestT, result: ResultT) -> RequestT | None:
+        """Return a request to replace a finished one; None, as here, to accept its result."""
+        del request, result
+        return None
 
+    @abstractmethod
     def to_outputs(
-        self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
-    ) -> list[Output]:
-        """Return a line's outputs, best first, from each request's hypotheses.
+        self, line: Line, requests: Sequence[RequestT], results: Sequence[ResultT]
+    ) -> list[OutputT]:
+        """Return a line's outputs, best first, from the result of each request.
 
         Raises LineError.
         """
-        ...

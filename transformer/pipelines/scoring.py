@@ -3,9 +3,10 @@
 Shape suffixes: B texts, T tokens, V vocabulary.
 """
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 
@@ -16,33 +17,61 @@ from ..errors import LineError
 from ..loading import LoadedModel
 from ..masks import padded_positions
 from ..model import Transformer
+from .executors import ForwardExecutor
 from .generation import check_decoder, encode_prompt
 from .languages import translation_prompt
-from .records import Answer, Line, LineSource, Output
-
-_MAX_WINDOW = 256  # lines sorted by length together; windows grow to it, so output starts early
-
-
-class ScoringTask(Protocol):
-    """A task that turns lines into texts to score."""
-
-    def to_request(self, line: Line) -> tuple[Request, list[int]] | None:
-        """Return the request, and the target ids to score; None for an empty line.
-
-        The end token is the last target id, where there is one. Raises LineError.
-        """
-        ...
+from .line_pipeline import answer_lines
+from .records import Answer, Line, LineSource, LineTask, Output
 
 
-class TextScoringTask:
+@dataclass(frozen=True, eq=False)
+class ScoringRequest:
+    """A request, and the target ids to score: the end token last, where there is one."""
+
+    request: Request
+    target: list[int]
+
+    @property
+    def length(self) -> int:
+        """The tokens of the longer side."""
+        return max(len(self.request.source), len(self.request.prompt) + len(self.target))
+
+
+class ScoringTask(LineTask[ScoringRequest, Hypothesis, Output]):
+    """A task that scores existing texts."""
+
+    @abstractmethod
+    def to_request(self, line: Line) -> ScoringRequest | None:
+        """Return a line's request; None for an empty line. Raises LineError."""
+
+    def to_requests(self, lines: Sequence[Line]) -> list[list[ScoringRequest] | LineError]:
+        """See LineTask."""
+        return [self._line_requests(line) for line in lines]
+
+    def _line_requests(self, line: Line) -> list[ScoringRequest] | LineError:
+        try:
+            request = None if line.error else self.to_request(line)
+        except LineError as error:
+            return error
+        return [] if request is None else [request]
+
+    def to_outputs(
+        self, line: Line, requests: Sequence[ScoringRequest], results: Sequence[Hypothesis]
+    ) -> list[Output]:
+        """See LineTask."""
+        pairs = zip(requests, results, strict=True)
+        return [Output(line.text, result, request.request) for request, result in pairs]
+
+
+class TextScoringTask(ScoringTask):
     """Texts for a decoder, each after the prompt in its line's field `prompt`, if any."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         check_decoder(loaded)
         self._loaded = loaded
 
-    def to_request(self, line: Line) -> tuple[Request, list[int]] | None:
-        """Implement ScoringTask.to_request."""
+    def to_request(self, line: Line) -> ScoringRequest | None:
+        """See ScoringTask."""
         target = target_ids(self._loaded, line, line.text, add_end=False)
         if not target:
             return None
@@ -52,7 +81,7 @@ class TextScoringTask:
         )
 
 
-class TranslationScoringTask:
+class TranslationScoringTask(ScoringTask):
     """Translations: of the line's field `source`, or lines of a source, a tab and a translation."""
 
     def __init__(
@@ -61,8 +90,8 @@ class TranslationScoringTask:
         self._loaded = loaded
         self._prompt = translation_prompt(loaded, source_language, target_language)
 
-    def to_request(self, line: Line) -> tuple[Request, list[int]] | None:
-        """Implement ScoringTask.to_request."""
+    def to_request(self, line: Line) -> ScoringRequest | None:
+        """See ScoringTask."""
         if not line.text.strip():
             return None
         source, tab, text = line.text.partition("\t")
@@ -109,19 +138,16 @@ def _string_field(line: Line, name: str) -> str:
     return value
 
 
-def _check_length(
-    loaded: LoadedModel, request: Request, target: list[int]
-) -> tuple[Request, list[int]]:
-    """Return the pair; raise LineError if a side of it exceeds the model's context."""
+def _check_length(loaded: LoadedModel, request: Request, target: list[int]) -> ScoringRequest:
+    """Return the pair as a request; raise LineError if a side of it exceeds the model's context."""
     context = loaded.config.max_positions
     decoder_length = len(request.prompt) + len(target) - 1  # the last token is not read
     longest = max(len(request.source), decoder_length)
     if longest > context:
         raise LineError(f"the line has {longest:,} tokens; the model's context is {context:,}")
-    return request, target
+    return ScoringRequest(request, target)
 
 
-@torch.inference_mode()
 def score_lines(
     loaded: LoadedModel,
     source: LineSource,
@@ -130,54 +156,36 @@ def score_lines(
     *,
     budget: int,
     counts: Counter[str],
-) -> Iterator[Answer]:
-    """Yield each line's text with its log-probabilities, in order, in bounded memory."""
-    window_size = 1
-    while (lines := source.take(window_size, wait=True)) is not None:
-        window_size = min(2 * window_size, _MAX_WINDOW)
-        answers: dict[int, Answer] = {}
-        texts: list[tuple[Line, Request, list[int]]] = []
-        for line in lines:
-            try:
-                if line.error is not None:
-                    raise LineError(line.error)
-                scored = task.to_request(line)
-                answers[line.number] = Answer(line)
-                texts += [] if scored is None else [(line, *scored)]
-            except LineError as error:
-                answers[line.number] = Answer(line, error=str(error))
-                counts["failed"] += 1
-        texts.sort(key=lambda text: -_row_length(text[1], text[2]))
-        while texts:
-            batch_size = max(1, budget // _row_length(*texts[0][1:]))
-            batch, texts = texts[:batch_size], texts[batch_size:]
-            rows = [(request, target) for _, request, target in batch]
-            hypotheses = score_batch(loaded.model, rows, options)
-            for (line, request, _), hypothesis in zip(batch, hypotheses, strict=True):
-                answers[line.number] = Answer(line, [Output(line.text, hypothesis, request)])
-        yield from (answers[line.number] for line in lines)
+) -> Iterator[Answer[Output]]:
+    """Yield each line's text with its log-probabilities, in order, in bounded memory.
 
+    `budget` limits the tokens of a batch; `counts`: see `answer_lines`.
+    """
 
-def _row_length(request: Request, target: Sequence[int]) -> int:
-    """Return the tokens of the longer side."""
-    return max(len(request.source), len(request.prompt) + len(target))
+    def compute(batch: Sequence[ScoringRequest]) -> list[Hypothesis]:
+        return score_batch(loaded.model, batch, options)
+
+    executor = ForwardExecutor(compute, lambda request: request.length, budget=budget)
+    return answer_lines(source, task, executor, counts)
 
 
 def score_batch(
-    model: Transformer, texts: Sequence[tuple[Request, list[int]]], options: SearchOptions
+    model: Transformer, texts: Sequence[ScoringRequest], options: SearchOptions
 ) -> list[Hypothesis]:
     """Compute the log-probability of each target token in one forward pass."""
     device = model.device
-    ids_BT = pad([[*request.prompt, *target] for request, target in texts], 0).to(device)
-    lengths_B = torch.tensor([len(r.prompt) + len(t) - 1 for r, t in texts], device=device)
+    ids_BT = pad([[*text.request.prompt, *text.target] for text in texts], 0).to(device)
+    lengths = [len(text.request.prompt) + len(text.target) - 1 for text in texts]
+    lengths_B = torch.tensor(lengths, device=device)
     positions_BT = padded_positions(lengths_B, ids_BT.size(1) - 1)  # the last token is not read
     sources = {}
     if model.config.has_encoder:
-        source_BS, positions_BS = pad_rows([request.source for request, _ in texts], device)
+        source_BS, positions_BS = pad_rows([text.request.source for text in texts], device)
         sources = {"source_BS": source_BS, "source_positions_BS": positions_BS}
     hidden_BTD = model.hidden(ids_BT[:, :-1], positions_BT=positions_BT, **sources)
     hypotheses = []
-    for index, (request, target) in enumerate(texts):
+    for index, text in enumerate(texts):
+        request, target = text.request, text.target
         start, stop = len(request.prompt) - 1, len(request.prompt) - 1 + len(target)
         logits_TV = model.logits(hidden_BTD[index, start:stop]).float()
         chosen_T1 = ids_BT[index, start + 1 : stop + 1, None]

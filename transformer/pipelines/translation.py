@@ -19,6 +19,7 @@ from .alignment import attention_weights, coverage_score
 from .engines import plain_engine
 from .glossary import Glossary, phrase_ids
 from .languages import translation_prompt
+from .line_pipeline import decode_lines
 from .loop_detection import ends_in_loop
 from .mbr import rank_by_mbr
 from .records import (
@@ -28,9 +29,9 @@ from .records import (
     IterableSource,
     Line,
     LineSource,
+    LineTask,
     Output,
 )
-from .scheduler import answer_lines
 
 Ratio = Annotated[float, Meta(ge=0, le=1000)]  # of target tokens to source tokens
 
@@ -70,23 +71,29 @@ class TranslationOptions:
         check_bounds(self)
 
 
-class TranslationTask:
-    """Translations of lines by an encoder-decoder: a LineTask."""
+class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
+    """Translations of lines by an encoder-decoder.
 
-    def __init__(self, loaded: LoadedModel, options: TranslationOptions) -> None:
+    `counts` is incremented by texts that were decoded again, for "repeating", and by "unfinished"
+    lines.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, options: TranslationOptions, counts: Counter[str]
+    ) -> None:
         if not (loaded.config.has_encoder and loaded.config.has_decoder):
             raise ConfigError(
                 f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs "
                 "an encoder-decoder; a decoder can `transduce generate`"
             )
-        self._loaded, self._options = loaded, options
+        self._loaded, self._options, self._counts = loaded, options, counts
         self._prompt = translation_prompt(loaded, options.source_language, options.target_language)
         targets = options.glossary.targets() if options.glossary else set()
         phrases = {*targets, *options.required_phrases}
         self._phrase_ids = {text: phrase_ids(loaded.target_tokenizer, text) for text in phrases}
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
-        """Implement LineTask.to_requests."""
+        """See LineTask."""
         segments_by_line = [self._segments(line.text) for line in lines]
         encode = self._loaded.tokenizer.encode_batch
         rows = iter(encode([segment.text for segments in segments_by_line for segment in segments]))
@@ -167,7 +174,7 @@ class TranslationTask:
         return max(1, min(self._loaded.config.max_positions, options.max_tokens or default))
 
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
-        """Implement LineTask.follow_up: decode a looping text again without repeated n-grams.
+        """Decode a looping text again without repeated n-grams; see LineTask.
 
         Constrained requests are excepted, for their constraints may demand repeated n-grams.
         """
@@ -178,17 +185,19 @@ class TranslationTask:
             return None
         if not ends_in_loop(hypotheses[0].ids):
             return None
+        self._counts["repeating"] += 1
         return replace(request, no_repeat_ngram_size=_RETRY_NGRAM_SIZE)
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> list[Output]:
-        """Implement LineTask.to_outputs; the n-th output joins the n-th best of all segments."""
+        """See LineTask. The n-th output joins the n-th best of all segments."""
         parts = [
             self._rank(r, candidates) for r, candidates in zip(requests, hypotheses, strict=True)
         ]
         if not all(parts):
             raise LineError(NO_VALID_TOKEN)
+        self._counts["unfinished"] += any(best[0].finish_reason == "length" for best in hypotheses)
         if not self._options.split:
             return parts[0]
         segments = self._segments(line.text)
@@ -232,15 +241,17 @@ def translate(
     *,
     engines: Sequence[Engine] = (),
     counts: Counter[str] | None = None,
-) -> Iterator[Answer]:
+) -> Iterator[Answer[Output]]:
     """Translate any number of lines, in order and in bounded memory.
 
     Without `engines`, a single one of the model and `options.search` is used. `counts`: see
-    `answer_lines`. Raises ConfigError for a model that is not an encoder-decoder.
+    `answer_lines` and TranslationTask. Raises ConfigError for a model that is not an
+    encoder-decoder.
     """
-    return answer_lines(
+    counts = Counter() if counts is None else counts
+    return decode_lines(
         source,
-        TranslationTask(loaded, options),
+        TranslationTask(loaded, options, counts),
         engines or [plain_engine(loaded, options.search, options.options)],
         budget=options.batch_tokens,
         counts=counts,

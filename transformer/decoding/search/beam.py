@@ -5,7 +5,7 @@ vocabulary.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -107,6 +107,14 @@ class BeamSearch:
             first = Beam(SequenceState(request, []), [], 0.0, PhraseCoverage.begin(request.phrases))
             beams = [first, *[first._replace(score=_NEG_INF)] * (self._group_size - 1)]
             self._groups[request] = [Group(beams) for _ in range(self._options.groups)]
+
+    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
+        """See Search."""
+        kept = [n for n, request in enumerate(self._groups) if request not in requests]
+        for request in requests:
+            del self._groups[request]
+        rows = range(self.width)
+        stepper.reorder([n * self.width + row for n in kept for row in rows], self.width)
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""

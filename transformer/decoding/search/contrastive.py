@@ -4,7 +4,7 @@ Shape suffixes: B requests, K candidates of each, R rows of the stepper (request
 tokens, D d_model, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -56,6 +56,14 @@ class ContrastiveSearch:
         """See Search."""
         for request in requests:
             self._entries[request] = _CandidateSet(ActiveSequence(SequenceState(request, [])))
+
+    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
+        """See Search."""
+        offsets = range(self.width)
+        kept = [n for n, request in enumerate(self._entries) if request not in requests]
+        for request in requests:
+            del self._entries[request]
+        stepper.reorder([n * self.width + offset for n in kept for offset in offsets], self.width)
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search. Raises ConfigError for a stepper without hidden states."""

@@ -1,6 +1,6 @@
 """The protocol of a search."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from ..request import Event, Request
@@ -20,6 +20,10 @@ class Search(Protocol):
 
     def add(self, requests: Sequence[Request]) -> None:
         """Begin requests, whose rows the stepper has admitted."""
+        ...
+
+    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
+        """Drop unfinished requests at once, with their rows."""
         ...
 
     def step(self, stepper: Stepper) -> list[Event]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...data import pad
 from ...errors import ConfigError
 from ..request import Event, Request, SearchOptions
-from ..steppers.stepper import RewindingStepper, Stepper
+from ..steppers.stepper import Reorderable, RewindingStepper, Stepper
 from .drafters import Drafter
 from .tokenwise import ActiveSequence, Selector, TokenwiseSearch
 
@@ -106,8 +106,12 @@ class SpeculativeSearch(TokenwiseSearch):
         self.accepted += sum(accepted)
         self._backoff.update(drafted, accepted)
         events += self._pop_finished()
-        self._drop_finished(stepper, self._drafter, self._backoff)
+        self._drop_finished(stepper)
         return events
+
+    def _drop_finished(self, *others: Reorderable) -> None:
+        """See TokenwiseSearch: drafts have the same rows."""
+        super()._drop_finished(*others, self._drafter, self._backoff)
 
     def _verify(
         self, drafts: Sequence[Sequence[int]], logits_RTV: Tensor

@@ -3,7 +3,7 @@
 Shape suffixes: R rows being generated, V vocabulary.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -111,6 +111,13 @@ class TokenwiseSearch:
                 ActiveSequence(SequenceState(request, [], n)) for n in range(self.width)
             ]
             self._sequences += self._unfinished[request]
+
+    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
+        """See Search."""
+        for request in requests:
+            for sequence in self._unfinished.pop(request):
+                sequence.finish_reason = "cancelled"
+        self._drop_finished(stepper)
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""

@@ -1,4 +1,4 @@
-"""The filter with a plan and probability tables made by hand: what enters, leaves and goes on."""
+"""Lines through a pipeline with a task and probability tables made by hand."""
 
 import threading
 from collections import Counter
@@ -13,14 +13,24 @@ from transformer.decoding.request import Hypothesis, Request, SearchOptions
 from transformer.decoding.search import SEARCHES
 from transformer.errors import LineError
 from transformer.pipelines.loop_detection import ends_in_loop
-from transformer.pipelines.records import Answer, IterableSource, Line, LineSource, Output
-from transformer.pipelines.scheduler import answer_lines
+from transformer.pipelines.line_pipeline import decode_lines
+from transformer.pipelines.records import (
+    Answer,
+    IterableSource,
+    Line,
+    LineSource,
+    LineTask,
+    Output,
+)
 
 A, B = 1, 2
 
 
-class Lengths:
+class Lengths(LineTask):
     """A line is a number: so many tokens are written. `!` fails, blank lines are empty."""
+
+    def __init__(self, counts: Counter[str] | None = None) -> None:
+        self.counts = Counter() if counts is None else counts
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         return [self._prepare(line) for line in lines]
@@ -39,6 +49,7 @@ class Lengths:
             and not request.no_repeat_ngram_size
             and ends_in_loop(hypotheses[0].ids)
         )
+        self.counts["repeating"] += loop
         return replace(request, no_repeat_ngram_size=2) if loop else None
 
     def to_outputs(
@@ -59,9 +70,13 @@ def engine(table=forever) -> Engine:
 
 
 def answered(lines, *, budget=8, engines=1, counts=None) -> list[Answer]:
-    made = [engine() for _ in range(engines)]
+    made, counts = [engine() for _ in range(engines)], Counter() if counts is None else counts
+    return list(decode(IterableSource(lines), Lengths(counts), made, budget=budget, counts=counts))
 
-    return list(answer_lines(IterableSource(lines), Lengths(), made, budget=budget, counts=counts))
+
+def decode(source: LineSource, task: LineTask, engines, *, budget: int, counts=None):
+    counts = Counter() if counts is None else counts
+    return decode_lines(source, task, engines, budget=budget, counts=counts)
 
 
 @pytest.mark.parametrize("budget", [1, 3, 50])
@@ -120,7 +135,7 @@ def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: in
     options = SearchOptions(end_ids=frozenset({END}), beam=beam)
     made = Engine(Watched(), SEARCHES["beam" if beam > 1 else "greedy"](options))
     lines = [str(n % 7 + 1) for n in range(60)] + ["40"]
-    list(answer_lines(IterableSource(lines), Sources(), [made], budget=budget))
+    list(decode(IterableSource(lines), Sources(), [made], budget=budget))
     sizes = made.stepper.sizes
     assert all(size <= budget or rows == beam for rows, size in sizes)
     assert max(size for _, size in sizes if size <= budget) > budget / 2
@@ -129,7 +144,7 @@ def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: in
 def test_what_is_finished_leaves_and_what_waits_enters() -> None:
     """Two rows at a time: 1 + 1 + 1 tokens beside 3 take three steps, not four."""
     made = engine()
-    found = list(answer_lines(IterableSource(["3", "1", "1", "1"]), Lengths(), [made], budget=2))
+    found = list(decode(IterableSource(["3", "1", "1", "1"]), Lengths(), [made], budget=2))
     assert [answer.outputs[0].text for answer in found] == ["3", "1", "1", "1"]
     assert made.stepper.steps <= 4
 
@@ -153,7 +168,7 @@ class Broken(IterableSource):
 
 
 def test_what_was_read_is_answered_before_an_error_is_told() -> None:
-    found = answer_lines(Broken(["9", *["3"] * 40]), Lengths(), [engine()], budget=8)
+    found = decode(Broken(["9", *["3"] * 40]), Lengths(), [engine()], budget=8)
     seen = []
     with pytest.raises(OSError, match="gone"):
         seen.extend(answer.outputs[0].text for answer in found)
@@ -162,7 +177,7 @@ def test_what_was_read_is_answered_before_an_error_is_told() -> None:
 
 def test_few_lines_are_shared_among_engines() -> None:
     made = [engine(), engine()]
-    list(answer_lines(IterableSource(["300"] * 4), Lengths(), made, budget=100))
+    list(decode(IterableSource(["300"] * 4), Lengths(), made, budget=100))
     assert all(each.stepper.steps for each in made)
 
 
@@ -186,7 +201,7 @@ class Typist(LineSource):
 def test_a_line_is_answered_before_the_next_is_typed(engines: int) -> None:
     source = Typist(["2", "", "3", "1"])
     found = []
-    for answer in answer_lines(source, Lengths(), [engine() for _ in range(engines)], budget=8):
+    for answer in decode(source, Lengths(), [engine() for _ in range(engines)], budget=8):
         found.append(answer.line.text)
         source.seen.release()
     assert found == source.texts
@@ -197,19 +212,19 @@ def test_what_goes_wrong_in_an_engine_is_raised_to_who_asks() -> None:
         raise RuntimeError("no table")
 
     with pytest.raises(RuntimeError, match="no table"):
-        list(answer_lines(IterableSource(["1"]), Lengths(), [engine(broken)], budget=8))
+        list(decode(IterableSource(["1"]), Lengths(), [engine(broken)], budget=8))
 
 
 def test_who_has_had_enough_leaves_no_thread_behind() -> None:
     before = threading.active_count()
-    found = answer_lines(IterableSource(["5"] * 500), Lengths(), [engine(), engine()], budget=8)
+    found = decode(IterableSource(["5"] * 500), Lengths(), [engine(), engine()], budget=8)
     next(found)
     found.close()
     assert threading.active_count() == before
 
 
 def test_a_slow_line_does_not_let_others_pile_up(monkeypatch) -> None:
-    monkeypatch.setattr("transformer.pipelines.scheduler._MAX_OPEN_LINES", 20)
+    monkeypatch.setattr("transformer.pipelines.line_pipeline._MAX_OPEN_LINES", 20)
     taken = []
 
     class Counting(IterableSource):
@@ -218,7 +233,7 @@ def test_a_slow_line_does_not_let_others_pile_up(monkeypatch) -> None:
             taken.append(len(lines or []))
             return lines
 
-    found = answer_lines(Counting(["200", *["1"] * 500]), Lengths(), [engine()], budget=400)
+    found = decode(Counting(["200", *["1"] * 500]), Lengths(), [engine()], budget=400)
     next(found)
     assert sum(taken) <= 60
     assert len(list(found)) == 500

@@ -1,0 +1,177 @@
+"""Scheduling of requests over engines, with continuous batching (Orca, OSDI 2022)."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Condition, Thread
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from .engine import Engine
+from .request import Event, Request, RequestFinished
+
+_MIN_FREE_FRACTION = 0.25  # of the batch, before requests enter: entering copies the caches
+
+
+class Scheduler:
+    """Requests that engines decode side by side, each engine in a thread of its own.
+
+    Waiting requests enter a batch in the order in which they were submitted, as finished ones make
+    room. `budget` limits the tokens of an engine's batch, padding and beams included: of sources,
+    or of prompts and new tokens. A request is its own handle. Any thread may submit and cancel; one
+    consumes the events.
+    """
+
+    def __init__(self, engines: Sequence[Engine], *, budget: int) -> None:
+        self._engines, self._budget = engines, budget
+        self._waiting: deque[Request] = deque()
+        self._open: set[Request] = set()  # submitted, and neither finished nor cancelled
+        self._cancelled: set[Request] = set()  # that are still in a batch
+        self._events: list[Event] = []
+        self._progressed = self._closed = False
+        self._error: BaseException | None = None
+        self._changed = Condition()  # guards all of the above
+        self._threads: list[Thread] = []
+        self._threads_before = torch.get_num_threads()
+
+    def __enter__(self) -> Self:
+        """Start the engines' threads: each computes with one thread, a single one with all."""
+        count = self._threads_before if len(self._engines) == 1 else 1
+        self._threads = [
+            Thread(target=self._run, args=(engine, count), daemon=True) for engine in self._engines
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the engines after their present step."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        torch.set_num_threads(self._threads_before)
+
+    @property
+    def num_waiting(self) -> int:
+        """The number of requests that are in no batch yet."""
+        return len(self._waiting)
+
+    def submit(self, requests: Sequence[Request], *, first: bool = False) -> None:
+        """Enqueue requests, with `first` ahead of those that wait."""
+        with self._changed:
+            assert self._open.isdisjoint(requests), "a request was submitted twice"
+            self._open.update(requests)
+            if first:
+                self._waiting.extendleft(reversed(requests))
+            else:
+                self._waiting.extend(requests)
+            self._changed.notify_all()
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request: it leaves its batch before the next step, and has no more events."""
+        with self._changed:
+            if request not in self._open:
+                return
+            self._open.remove(request)
+            self._events = [event for event in self._events if event.request is not request]
+            if request in self._waiting:
+                self._waiting.remove(request)
+            else:
+                self._cancelled.add(request)
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        """Return the events since the last call, once there are any or waiting requests enter.
+
+        Returns none after `timeout` seconds, or where no request is open. Raises an engine's error.
+        """
+        with self._changed:
+            if self._open:
+                self._changed.wait_for(lambda: self._progressed or self._error, timeout)
+            if self._error is not None:
+                raise self._error
+            self._progressed = False
+            events, self._events = self._events, []
+            return events
+
+    def events(self) -> Iterator[Event]:
+        """Yield events as they come, until no request is open."""
+        while self._open or self._events:
+            yield from self.wait()
+
+    @torch.inference_mode()
+    def _run(self, engine: Engine, threads: int) -> None:
+        """Run an engine until the scheduler is closed: the body of its thread."""
+        torch.set_num_threads(threads)  # a setting of the thread
+        try:
+            while (changes := self._next_changes(engine)) is not None:
+                entering, leaving = changes
+                if leaving:
+                    engine.remove(leaving)
+                if entering:
+                    engine.admit(entering)
+                self._report(engine.step())
+            engine.remove(engine.search.requests)
+        except BaseException as error:
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _next_changes(self, engine: Engine) -> tuple[list[Request], list[Request]] | None:
+        """Return the requests that enter and leave a batch, once it has any; None at the end."""
+        running = engine.search.requests
+        budget = max(1, self._budget // engine.search.width)
+        with self._changed:
+            while not self._closed:
+                leaving = [r for r in running if r in self._cancelled] if self._cancelled else []
+                self._cancelled.difference_update(leaving)
+                staying = [r for r in running if r not in leaving] if leaving else running
+                entering = self._take_waiting(staying, budget)
+                if running or entering:
+                    return entering, leaving
+                self._changed.wait()
+        return None
+
+    def _take_waiting(self, running: Sequence[Request], budget: int) -> list[Request]:
+        """Dequeue requests that fit in a batch, at most an engine's share of all open ones."""
+        longest = max(map(batch_cost, running), default=0)
+        if running and len(running) > (1 - _MIN_FREE_FRACTION) * (budget // longest):
+            return []
+        rows, share = len(running), -(-len(self._open) // len(self._engines))
+        entering: list[Request] = []
+        while self._waiting and rows < share:
+            longest = max(longest, batch_cost(self._waiting[0]))
+            if rows and (rows + 1) * longest > budget:
+                break
+            entering.append(self._waiting.popleft())
+            rows += 1
+        if entering:
+            self._progressed = True
+            self._changed.notify_all()
+        return entering
+
+    def _report(self, events: Sequence[Event]) -> None:
+        """Hand events to the consumer: finished requests, and tokens of those that stream."""
+        wanted = [e for e in events if isinstance(e, RequestFinished) or e.request.stream]
+        if not wanted:
+            return
+        with self._changed:
+            self._events += (event for event in wanted if event.request in self._open)
+            finished = {event.request for event in wanted if isinstance(event, RequestFinished)}
+            self._open -= finished
+            self._cancelled -= finished  # cancelled in its last step
+            self._progressed = True
+            self._changed.notify_all()
+
+
+def batch_cost(request: Request) -> int:
+    """Return the number of tokens for which a request counts in a batch."""
+    return len(request.source) or len(request.prompt) + request.max_new_tokens

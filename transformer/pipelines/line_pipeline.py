@@ -1,0 +1,185 @@
+"""The pipeline of lines: n lines in, n answers out, in order, in bounded memory.
+
+It reads windows of lines ahead, turns them into requests for an executor, and yields each answer as
+soon as it and all before it are complete.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic
+
+from ..decoding.engine import Engine
+from ..decoding.request import Hypothesis, Request
+from ..decoding.scheduler import Scheduler
+from ..errors import LineError
+from .executors import DecodingExecutor, Executor
+from .records import Answer, Line, LineSource, LineTask, OutputT, RequestT, ResultT
+
+_FIRST_WINDOW = 16  # lines; each window is twice as large as the last, so output starts early
+_MAX_WINDOW = 1024  # lines that are sorted by length together
+_MAX_OPEN_LINES = 4 * _MAX_WINDOW  # a slow line holds up the answers to those after it
+_MAX_OPEN_CHARACTERS = 1 << 26  # the same in characters, for lines may be long
+_POLL_SECONDS = 0.02  # between checks for a line that is being typed
+
+
+class WindowReader:
+    """Windows of lines from a source, each twice as large as the last."""
+
+    def __init__(self, source: LineSource) -> None:
+        self._source, self._size = source, _FIRST_WINDOW
+        self._error: Exception | None = None
+        self.ended = False
+
+    def read(self, *, wait: bool) -> list[Line]:
+        """Return the next window; without `wait`, possibly nothing.
+
+        An error ends the source, and is kept for `raise_error`.
+        """
+        try:
+            lines = self._source.take(self._size, wait=wait)
+        except Exception as error:
+            self._error, lines = error, None
+        self.ended = lines is None
+        if lines:
+            self._size = min(2 * self._size, _MAX_WINDOW)
+        return lines or []
+
+    def raise_error(self) -> None:
+        """Raise the source's error, if it ended with one."""
+        if self._error is not None:
+            raise self._error
+
+
+@dataclass
+class _OpenLine(Generic[RequestT, ResultT]):
+    """A line that is not answered yet: its requests, and the results of those that are finished."""
+
+    line: Line
+    requests: list[RequestT]
+    results: dict[int, ResultT] = field(default_factory=dict)  # by request index
+    error: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """True once all requests are finished, or the line has failed."""
+        return self.error is not None or len(self.results) == len(self.requests)
+
+
+class OpenLines(Generic[RequestT, ResultT]):
+    """The lines that are read and not yet answered, in order."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, _OpenLine[RequestT, ResultT]] = {}  # by line number
+        self._locations: dict[RequestT, tuple[int, int]] = {}  # line number, index of the request
+        self._characters = self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @property
+    def full(self) -> bool:
+        """True if no more lines may be read before some are answered."""
+        return len(self._lines) >= _MAX_OPEN_LINES or self._characters >= _MAX_OPEN_CHARACTERS
+
+    def add(self, line: Line, requests: Sequence[RequestT] | LineError) -> None:
+        """Add the next line with its requests, or its error."""
+        if line.error is not None or isinstance(requests, LineError):
+            self._lines[line.number] = _OpenLine(line, [], error=line.error or str(requests))
+        else:
+            self._lines[line.number] = _OpenLine(line, list(requests))
+            for index, request in enumerate(requests):
+                self._locations[request] = line.number, index
+        self._characters += len(line.text)
+
+    def finish(self, request: RequestT, result: ResultT) -> None:
+        """Store the result of a request."""
+        number, index = self._locations.pop(request)
+        self._lines[number].results[index] = result
+
+    def replace(self, request: RequestT, follow_up: RequestT) -> None:
+        """Put another request in the place of a finished one."""
+        number, index = self._locations[follow_up] = self._locations.pop(request)
+        self._lines[number].requests[index] = follow_up
+
+    def pop_done(self) -> Iterator[_OpenLine[RequestT, ResultT]]:
+        """Yield and remove the next lines, up to the first that is not done."""
+        while (entry := self._lines.get(self._next)) is not None and entry.done:
+            del self._lines[self._next]
+            self._next += 1
+            self._characters -= len(entry.line.text)
+            yield entry
+
+
+def answer_lines(
+    source: LineSource,
+    task: LineTask[RequestT, ResultT, OutputT],
+    executor: Executor[RequestT, ResultT],
+    counts: Counter[str],
+) -> Iterator[Answer[OutputT]]:
+    """Answer any number of lines, in order and in bounded memory, each as soon as possible.
+
+    `counts["failed"]` is incremented for each line with an error. An executor's error is raised at
+    once, the source's once all lines before it are answered.
+    """
+    reader, open_lines = WindowReader(source), OpenLines[RequestT, ResultT]()
+    while open_lines or not reader.ended:
+        may_read = executor.wants_requests and not open_lines.full and not reader.ended
+        lines = reader.read(wait=not open_lines) if may_read else []
+        if window := _open(lines, task, open_lines):
+            executor.submit(window)
+        if not lines:
+            timeout = _POLL_SECONDS if may_read and not reader.ended else None
+            for request, result in executor.results(timeout):
+                follow_up = task.follow_up(request, result)
+                if follow_up is None:
+                    open_lines.finish(request, result)
+                else:
+                    open_lines.replace(request, follow_up)
+                    executor.resubmit(follow_up)
+        for entry in open_lines.pop_done():
+            yield _answer(task, entry, counts)
+    reader.raise_error()
+
+
+def _open(
+    lines: Sequence[Line],
+    task: LineTask[RequestT, ResultT, OutputT],
+    open_lines: OpenLines[RequestT, ResultT],
+) -> list[RequestT]:
+    """Add a window of lines to the open ones; return their requests."""
+    window: list[RequestT] = []
+    for line, requests in zip(lines, task.to_requests(lines) if lines else (), strict=True):
+        open_lines.add(line, requests)
+        window += () if line.error or isinstance(requests, LineError) else requests
+    return window
+
+
+def _answer(
+    task: LineTask[RequestT, ResultT, OutputT],
+    entry: _OpenLine[RequestT, ResultT],
+    counts: Counter[str],
+) -> Answer[OutputT]:
+    """Turn a line's results into its answer, and count it if it failed."""
+    line, error = entry.line, entry.error
+    if error is None:
+        try:
+            results = [entry.results[index] for index in range(len(entry.requests))]
+            return Answer(line, task.to_outputs(line, entry.requests, results) if results else [])
+        except LineError as line_error:
+            error = str(line_error)
+    counts["failed"] += 1
+    return Answer(line, error=error)
+
+
+def decode_lines(
+    source: LineSource,
+    task: LineTask[Request, list[Hypothesis], OutputT],
+    engines: Sequence[Engine],
+    *,
+    budget: int,
+    counts: Counter[str],
+) -> Iterator[Answer[OutputT]]:
+    """Answer lines with engines, by a scheduler with that budget; see `answer_lines`."""
+    with Scheduler(engines, budget=budget) as scheduler:
+        yield from answer_lines(source, task, DecodingExecutor(scheduler), counts)
