@@ -82,7 +82,7 @@ def verify(
     first. Files are first compared with the SHA-256 sums in manifest.json,
     where there is one.
     """
-    from transformer.pipelines import compare_models
+    from transformer.pipelines.comparison import compare_models
 
     from ..io.loading import load_with_notice
 

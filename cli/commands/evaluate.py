@@ -2,18 +2,21 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from transformer.pipelines.arguments.languages import LanguageArguments
+
 from ..io.filter import report
 from ..io.streams import output
 from ..options import common as opt
-from ..options.groups import option
+from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
-    from transformer.pipelines import TranslationOptions
+    from transformer.pipelines.arguments import TranslateArguments
 
 Row = tuple[str, str, str]
 
 
+@grouped
 def evaluate(
     *,
     model: opt.Model,
@@ -50,9 +53,15 @@ def evaluate(
             min=1,
         ),
     ] = None,
-    source_language: opt.SourceLanguage = None,
-    target_language: opt.TargetLanguage = None,
-    length_penalty: opt.LengthPenalty = None,
+    languages: LanguageArguments,
+    length_penalty: Annotated[
+        float | None,
+        option(
+            "--length-penalty A",
+            "With --source, exponent in score = log p / length^A, from -10 to 10: the larger, the "
+            "longer the translations that win. Default: the model's own, or 1.",
+        ),
+    ] = None,
     batch_tokens: Annotated[
         int,
         option(
@@ -80,11 +89,9 @@ def evaluate(
     signatures and need the extra "eval" (sacreBLEU); --text also gives the loss
     in nats a token and bits per byte.
     """
-    from transformer.decoding import deterministic_search
     from transformer.errors import ConfigError
     from transformer.evaluation import check_tokenization
-    from transformer.pipelines import TranslationOptions
-    from transformer.pipelines.search_settings import default_beam_size, search_options
+    from transformer.pipelines.arguments import TranslateArguments
 
     from ..io.loading import load_with_notice
 
@@ -92,22 +99,20 @@ def evaluate(
         raise ConfigError("give --source and --reference, or --text")
     if source is not None:
         check_tokenization(tokenize)
-    elif beam or length_penalty is not None or source_language or target_language:
+    elif beam or length_penalty is not None or any(vars(languages).values()):
         raise ConfigError(
             "--beam, --length-penalty, --from and --to go with --source, not with --text"
         )
     loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
-        beams = beam or default_beam_size(loaded)
-        options = TranslationOptions(
-            search=deterministic_search(beams),
-            options=search_options(loaded, beam=beams, length_penalty=length_penalty),
+        arguments = TranslateArguments(
+            beam=beam,
+            length_penalty=length_penalty,
             batch_tokens=batch_tokens,
-            source_language=source_language,
-            target_language=target_language,
+            **vars(languages),
         )
         rows = _translation(
-            loaded, source, reference, options=options, tokenize=tokenize, quiet=quiet
+            loaded, source, reference, arguments=arguments, tokenize=tokenize, quiet=quiet
         )
     else:
         rows = _running_text(loaded, str(text), column, quiet=quiet)
@@ -121,7 +126,7 @@ def _translation(
     source: str,
     reference: str,
     *,
-    options: "TranslationOptions",
+    arguments: "TranslateArguments",
     tokenize: str,
     quiet: bool,
 ) -> list[Row]:
@@ -129,8 +134,8 @@ def _translation(
 
     from tokenizer import CorpusCounts, CorpusError, TextFile, read_pairs
     from transformer.evaluation import translation_scores
-    from transformer.pipelines import IterableSource, translate
-    from transformer.pipelines.engines import one_engine_per_core, plain_engine
+    from transformer.pipelines.records import IterableSource
+    from transformer.pipelines.session import Session
 
     counts, notes = CorpusCounts(), Counter[str]()
     pairs = list(
@@ -138,11 +143,8 @@ def _translation(
     )
     if not pairs:
         raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
-    engines = one_engine_per_core(
-        loaded, lambda: plain_engine(loaded, options.search, options.options)
-    )
     sources = IterableSource(source for source, _ in pairs)
-    answers = translate(loaded, sources, options, engines=engines, counts=notes)
+    answers = Session([loaded]).translate(sources, arguments, notes)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
     scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
     report(counts, quiet=quiet, notes=notes)

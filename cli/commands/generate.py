@@ -1,22 +1,23 @@
 """`transduce generate`: prompts in, their continuations out."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from transformer.pipelines.arguments import GenerateArguments, SpeculationArguments
+
 from ..console import print_notice
-from ..io.filter import filter_lines
+from ..io.filter import filter_lines, report
 from ..io.streams import output, piped_text
 from ..options import common as opt
-from ..options.generate_options import TEMPERATURE, GenerateDecodingOptions, GenerateOptions
+from ..options.answers import PromptOptions
 from ..options.groups import grouped
-from ..options.speculation import SpeculationOptions
 
 if TYPE_CHECKING:
-    from transformer.decoding import Engine
     from transformer.loading import LoadedModel
-    from transformer.pipelines import GenerationOptions
+    from transformer.pipelines.session import Session
 
     from ..render.answers import AnswerFormatter
 
@@ -33,9 +34,9 @@ def generate(
     ] = None,
     *,
     model: opt.Models,
-    generation: GenerateOptions,
-    decoding: GenerateDecodingOptions,
-    speculation: SpeculationOptions,
+    arguments: GenerateArguments,
+    prompts: PromptOptions,
+    speculation: SpeculationArguments,
     line_io: opt.LineIOOptions,
 ) -> None:
     """Continue a prompt, by sampling unless options say otherwise.
@@ -44,75 +45,45 @@ def generate(
     seed and line number give the same text in any batch; in bfloat16 and on a
     GPU, rounding may decide between two tokens that are almost equally likely.
     """
-    from transformer.pipelines.engines import build_engines
-
-    from ..io.loading import load_for_lines
-    from ..io.speculation import report_speculation
-    from ..options.grammar import chosen_grammar
+    from ..io.loading import open_session
     from ..render.answers import AnswerFormatter
 
-    n_best, lines = decoding.n_best, generation.lines
-    decoding = decoding.with_mbr_samples()
-    search = decoding.search_name(default_temperature=TEMPERATURE)
-    generation.check(prompt, decoding, line_io, search)
-    grammar = chosen_grammar(decoding)
-    text = "" if lines else _prompt_text(prompt, generation.prompt_file)
-    models = [load_for_lines(path, line_io) for path in model]
-    options = generation.generation_options(
-        models[0], decoding, search=search, grammar=grammar, continuing=bool(text) or lines
-    )
-    lead, engines = build_engines(models, search, options.options, speculation.speculation())
+    prompts.check(prompt, arguments, line_io)
+    text = "" if prompts.lines else _prompt_text(prompt, prompts.prompt_file)
+    session, counts = open_session(model, line_io, speculation), Counter[str]()
     show = AnswerFormatter(
-        lead,
-        n_best=n_best,
-        as_json=generation.as_json,
-        scores=generation.scores,
+        session.lead,
+        n_best=arguments.n_best,
+        as_json=prompts.as_json,
+        scores=prompts.scores,
         text_field="prompt",
-        with_prompt=not (generation.no_prompt or lines),
-        single_line=lines,
+        with_prompt=not (prompts.no_prompt or prompts.lines),
+        single_line=prompts.lines,
     )
-    if lines:
-        file = generation.prompt_file
-        files = None if file is None else [str(file)]
-        _continue_lines(lead, files, options, engines, show, line_io=line_io)
-    elif generation.chat:
+    if prompts.lines:
+        filter_lines(
+            None if prompts.prompt_file is None else [str(prompts.prompt_file)],
+            line_io,
+            lambda source, notes: session.generate(source, arguments, notes),
+            show,
+        )
+        return
+    if prompts.chat:
         from ..io.conversation import run_chat
 
-        run_chat(lead, text, options, engines[0], system=generation.system, out=line_io.out)
+        run_chat(session, text, arguments, counts, system=prompts.system, out=line_io.out)
     else:
-        if decoding.max_tokens is not None and generation.overflow == "error":
-            _report_remaining_context(lead, text, decoding.max_tokens, quiet=line_io.quiet)
-        _continue_prompt(lead, text, options, engines[0], show, out=line_io.out)
-    report_speculation(engines, quiet=line_io.quiet)
-
-
-def _continue_lines(
-    loaded: "LoadedModel",
-    files: list[str] | None,
-    options: "GenerationOptions",
-    engines: "list[Engine]",
-    show: "AnswerFormatter",
-    *,
-    line_io: opt.LineIOOptions,
-) -> None:
-    """Continue each line, as a prompt of its own."""
-    from transformer.pipelines import generate as continue_lines
-
-    filter_lines(
-        files,
-        line_io,
-        lambda source, counts: continue_lines(
-            loaded, source, options, engines=engines, counts=counts
-        ),
-        show,
-    )
+        if arguments.max_tokens is not None and arguments.overflow == "error":
+            _report_remaining_context(session.lead, text, arguments.max_tokens, quiet=line_io.quiet)
+        _continue_prompt(session, text, arguments, counts, show, out=line_io.out)
+    report(quiet=line_io.quiet, notes=counts)
 
 
 def _report_remaining_context(
     loaded: "LoadedModel", text: str, max_tokens: int, *, quiet: bool
 ) -> None:
     """Say where the context has room for fewer tokens than --max-tokens."""
-    from transformer.pipelines import encode_prompt
+    from transformer.pipelines.generation import encode_prompt
 
     room = loaded.config.max_positions - len(encode_prompt(loaded, text))
     if not quiet and max_tokens > room > 0:
@@ -122,28 +93,28 @@ def _report_remaining_context(
 
 
 def _continue_prompt(
-    loaded: "LoadedModel",
+    session: "Session",
     text: str,
-    options: "GenerationOptions",
-    engine: "Engine",
+    arguments: GenerateArguments,
+    counts: Counter[str],
     show: "AnswerFormatter",
     *,
     out: Path | None,
 ) -> None:
     """Continue one prompt: piece by piece, or at once where only the finished text can be shown."""
     from transformer.errors import PromptError
-    from transformer.pipelines import IterableSource, stream_text
-    from transformer.pipelines import generate as continue_lines
+    from transformer.pipelines.records import IterableSource
 
     with output(out) as writer:
-        if show.needs_finished_answers or options.search == "beam" or options.options.n_best > 1:
-            (answer,) = continue_lines(loaded, IterableSource([text]), options, engines=[engine])
+        if show.needs_finished_answers or not session.can_stream(arguments):
+            source = IterableSource([text])
+            (answer,) = session.generate(source, arguments, counts, allow_empty=True)
             if answer.error is not None:
                 raise PromptError(answer.error)
             for line in show(answer):
                 writer.line(line)
             return
-        pieces = stream_text(loaded, text, options, engine=engine)
+        pieces = session.stream(text, arguments, counts)
         first = next(pieces, "")  # errors come before anything is shown
         writer.piece(f"{text if show.with_prompt else ''}{first}")
         for piece in pieces:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
+from transformer.pipelines.arguments import ScoreArguments
+
 from ..console import print_notice
 from ..io.filter import filter_lines
 from ..options import common as opt
@@ -12,7 +14,7 @@ from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
-    from transformer.pipelines import Answer, Output
+    from transformer.pipelines.records import Answer, Output
 
 
 @grouped
@@ -20,10 +22,7 @@ def score(
     files: opt.InputFiles = None,
     *,
     model: opt.Model,
-    source_language: opt.SourceLanguage = None,
-    target_language: opt.TargetLanguage = None,
-    length_penalty: opt.LengthPenalty = None,
-    length_penalty_kind: opt.LengthPenaltyKind = "power",
+    arguments: ScoreArguments,
     as_json: Annotated[
         bool,
         option(
@@ -32,14 +31,6 @@ def score(
             "and bits_per_byte.",
         ),
     ] = False,
-    batch_tokens: Annotated[
-        int,
-        option(
-            "--batch-tokens N",
-            "Most tokens of a batch: its lines times the longest source or text.",
-            min=1,
-        ),
-    ] = 4096,
     line_io: opt.LineIOOptions,
 ) -> None:
     """Score texts by their likelihood: score, perplexity and bits per byte of each line.
@@ -50,33 +41,12 @@ def score(
     a coverage penalty, a constraint or a logits processor changed them, the
     text was split or its prompt was cut.
     """
-    from transformer.pipelines.scoring import (
-        ScoringTask,
-        TextScoringTask,
-        TranslationScoringTask,
-        score_lines,
-    )
-    from transformer.pipelines.search_settings import search_options
+    from ..io.loading import open_session
 
-    from ..io.loading import load_for_lines
-
-    loaded = load_for_lines(model, line_io)
-    options = search_options(
-        loaded, length_penalty=length_penalty, length_penalty_kind=length_penalty_kind
-    )
-    task: ScoringTask = (
-        TranslationScoringTask(loaded, source_language, target_language)
-        if loaded.config.shape == "encoder-decoder"
-        else TextScoringTask(loaded)
-    )
-    show = _ScoreFormatter(loaded, as_json=as_json)
+    session = open_session([model], line_io)
+    show = _ScoreFormatter(session.lead, as_json=as_json)
     filter_lines(
-        files,
-        line_io,
-        lambda source, counts: score_lines(
-            loaded, source, task, options, budget=batch_tokens, counts=counts
-        ),
-        show,
+        files, line_io, lambda source, counts: session.score(source, arguments, counts), show
     )
     if not line_io.quiet and show.tokens:
         print_notice(

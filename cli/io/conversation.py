@@ -1,15 +1,15 @@
 """Chat: one message, or a conversation at a terminal."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from transformer.chat.encoding import encode_chat
-from transformer.chat.template import ChatTemplate, Message, read_chat_template
-from transformer.decoding import Engine
+from transformer.chat.template import Message, read_chat_template
 from transformer.errors import ConfigError
-from transformer.loading import LoadedModel
-from transformer.pipelines import GenerationOptions, stream
+from transformer.pipelines.arguments import GenerateArguments
+from transformer.pipelines.session import Session
 
 from ..console import print_notice
 from .streams import output
@@ -18,10 +18,10 @@ _PROMPT = "> "
 
 
 def run_chat(
-    loaded: LoadedModel,
+    session: Session,
     text: str,
-    options: GenerationOptions,
-    engine: Engine,
+    arguments: GenerateArguments,
+    counts: Counter[str],
     *,
     system: str | None,
     out: Path | None,
@@ -30,6 +30,7 @@ def run_chat(
 
     Raises ConfigError for a model without a chat template.
     """
+    loaded = session.lead
     template = read_chat_template(loaded.folder, loaded.tokenizer)
     if template is None:
         raise ConfigError(
@@ -45,23 +46,12 @@ def run_chat(
                 continue
             messages.append(Message("user", message))
             answer = ""
-            for piece in _answer(loaded, template, messages, options, engine):
+            ids = encode_chat(template, loaded.tokenizer, messages)
+            for piece in session.stream_ids(ids, arguments, counts):
                 answer += piece
                 writer.piece(piece)
             writer.line("")
             messages.append(Message("assistant", answer))
-
-
-def _answer(
-    loaded: LoadedModel,
-    template: ChatTemplate,
-    messages: list[Message],
-    options: GenerationOptions,
-    engine: Engine,
-) -> Iterator[str]:
-    """Stream the model's answer to the last message."""
-    ids = encode_chat(template, loaded.tokenizer, messages)
-    return stream(loaded, ids, options, engine=engine)
 
 
 def _typed_messages() -> Iterator[str]:

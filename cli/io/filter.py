@@ -13,7 +13,7 @@ from .streams import output
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
-    from transformer.pipelines import Answer, LineSource, Output
+    from transformer.pipelines.records import Answer, LineSource, Output
 
 
 # Answers lines in order, and counts events such as failed lines by name.
@@ -49,14 +49,17 @@ def filter_lines(
         raise typer.Exit(BAD_DATA)
 
 
-def report(counts: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
+def report(
+    counts: "CorpusCounts | None" = None, *, quiet: bool, notes: Counter[str] | None = None
+) -> None:
     """Report the counts of repaired input lines, and of failed or incomplete answers."""
     if quiet:
         return
     notes = notes or Counter()
+    replaced, shortened = (counts.replaced, counts.shortened) if counts else (0, 0)
     tallies = {
-        "lines with invalid UTF-8, read as U+FFFD": counts.replaced,
-        "lines that were too long and truncated": counts.shortened + notes["shortened"],
+        "lines with invalid UTF-8, read as U+FFFD": replaced,
+        "lines that were too long and truncated": shortened + notes["shortened"],
         "lines without an answer": notes["failed"],
         "answers that ran into a loop and were generated again": notes["repeating"],
         "answers cut off at the limit of new tokens, which -n sets": notes["unfinished"],
@@ -64,3 +67,5 @@ def report(counts: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = 
     for label, number in tallies.items():
         if number:
             print_notice(f"{label}: {number:,}")
+    if drafted := notes["drafted"]:
+        print_notice(f"of {drafted:,} draft tokens, {notes['accepted']:,} were accepted")

@@ -19,7 +19,7 @@ from tokenizer.corpus import (
     replace_surrogates,
 )
 from transformer.errors import ConfigError
-from transformer.pipelines import Line
+from transformer.pipelines.records import Line
 
 _MAX_LINES, _MAX_BYTES = 4096, 1 << 24  # limits of what is read ahead
 PREFIX = "prefix"  # the JSON field with which a line's answer begins

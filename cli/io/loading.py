@@ -1,10 +1,13 @@
 """Loading of models for commands, with a notice."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from transformer.loading import LoadedModel, load_model
+from transformer.pipelines.arguments import SpeculationArguments
+from transformer.pipelines.session import Session
 from transformer.registry import Registry
 
 from ..console import is_terminal, print_notice
@@ -22,6 +25,10 @@ def load_with_notice(
     return load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
 
 
-def load_for_lines(model: Path, options: LineIOOptions) -> LoadedModel:
-    """Load a model for a command that answers lines."""
-    return load_with_notice(model, device=options.device, dtype=options.dtype, quiet=options.quiet)
+def open_session(
+    models: Sequence[Path], options: LineIOOptions, speculation: SpeculationArguments | None = None
+) -> Session:
+    """Load the models of a command that answers lines. Raises ConfigError."""
+    device, dtype, quiet = options.device, options.dtype, options.quiet
+    loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
+    return Session(loaded, speculation)

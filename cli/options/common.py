@@ -44,34 +44,6 @@ Dtype = Annotated[
         "Number type of the weights: float32, or bfloat16 (half the memory, less exact).",
     ),
 ]
-LengthPenalty = Annotated[
-    float | None,
-    option(
-        "--length-penalty A",
-        "Exponent in score = log p / length^A, from -10 to 10; length is in tokens, with the "
-        "end token. Default: the model's own, or 1.",
-    ),
-]
-LengthPenaltyKind = Annotated[
-    str,
-    option(
-        "--length-penalty-kind NAME",
-        "Divisor of log p: length^A (power), or ((5 + length) / 6)^A (gnmt).",
-    ),
-]
-SourceLanguage = Annotated[
-    str | None,
-    option(
-        "--from NAME",
-        "Language of the source, such as de or deu_Latn, for models with language tokens.",
-    ),
-]
-TargetLanguage = Annotated[
-    str | None,
-    option(
-        "--to NAME", "Language to translate into, such as de or deu_Latn, for multilingual models."
-    ),
-]
 Scores = Annotated[
     bool,
     option(

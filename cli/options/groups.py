@@ -58,4 +58,7 @@ def _parameter(field: "dataclasses.Field[Any]") -> Parameter:
     kind: Any = field.type
     if "option" in field.metadata:
         kind = Annotated[kind, field.metadata["option"]]
+    if (flag := field.metadata.get("flag")) is not None:  # an argument of the pipelines
+        bounds = {"min": flag.min, "max": flag.max}
+        kind = Annotated[kind, option(flag.names, flag.help, panel=flag.panel, **bounds)]
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=kind)

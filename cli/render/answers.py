@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from transformer.loading import LoadedModel
-from transformer.pipelines import Answer, Output
 from transformer.pipelines.alignment import Pair, align_words, attention_weights, word_ids
+from transformer.pipelines.records import Answer, Output
 
 
 class AnswerFormatter:

@@ -81,9 +81,7 @@ PUBLISHED = [
 def test_similarities_are_the_published_ones() -> None:
     loaded, asked = load_model(minilm(), device="cpu"), read_pooling_config(minilm())
     for one, other, similarity in PUBLISHED:
-        first, second = (
-            row.vector for row in vectors_of(loaded, [one, other], asked)
-        )
+        first, second = (row.vector for row in vectors_of(loaded, [one, other], asked))
         assert float(first @ second) == pytest.approx(similarity, abs=1e-4)
 
 

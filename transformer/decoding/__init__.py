@@ -2,9 +2,10 @@
 
 from .engine import Engine, decode_all
 from .logits import PROCESSORS
-from .request import Hypothesis, Request, RequestFinished, SearchOptions, TokenEvent
+from .request import Hypothesis, Request, RequestFinished, TokenEvent
 from .scheduler import Scheduler
-from .search import SEARCHES, Search, deterministic_search
+from .search import SEARCHES, Search
+from .search.parameters import SearchParameters
 from .steppers import ModelStepper, Stepper
 
 __all__ = [
@@ -17,9 +18,8 @@ __all__ = [
     "RequestFinished",
     "Scheduler",
     "Search",
-    "SearchOptions",
+    "SearchParameters",
     "Stepper",
     "TokenEvent",
     "decode_all",
-    "deterministic_search",
 ]

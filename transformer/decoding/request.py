@@ -1,15 +1,10 @@
-"""Requests, search options, and the events that a search returns."""
+"""Requests, and the events that a search returns."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from msgspec import Meta
 from torch import Tensor
-
-from ..bounds import check_bounds
-from ..errors import ConfigError
-from ..registry import Registry
 
 # An end token, max_new_tokens, a stop string; no token that processors and constraints allow, and
 # a request that was dropped: the last two are of no hypothesis.
@@ -28,7 +23,7 @@ class Request:
     prompt: Sequence[int]  # decoder tokens before the text: the start token, or a prompt
     max_new_tokens: int
     source: Sequence[int] = ()  # encoder tokens
-    rng_key: tuple[int, ...] = (0,)  # identifies the request to sampling's random numbers
+    rng_key: tuple[int, ...] = (0,)  # with the seed, determines sampling's random numbers
     min_new_tokens: int = 0  # no end token before this many tokens
     forced_first: int | None = None  # adds nothing to a score
     prefix: Sequence[int] = ()  # tokens that are forced after that
@@ -36,6 +31,8 @@ class Request:
     constraint: Constraint | None = None
     no_repeat_ngram_size: int = 0  # no n-gram of this size occurs twice; 0: all may
     previous_context: "PreviousContext | None" = None  # continued where the context was full
+    seed: int = 0
+    stop: "Callable[[SequenceState], bool] | None" = None  # True: the sequence ends here
     stream: bool = False  # report each token as soon as it is decided
 
     @property
@@ -93,7 +90,7 @@ class Hypothesis(NamedTuple):
     """One finished text."""
 
     ids: list[int]  # without the end token
-    score: float  # by which hypotheses are ranked: see SearchOptions.score
+    score: float  # by which hypotheses are ranked: see SearchParameters.score
     log_probabilities: list[float]  # of each token, the end token's last if there is one
     finish_reason: FinishReason
     end_id: int | None = None  # the end token, if one was generated
@@ -127,95 +124,4 @@ class RequestFinished(NamedTuple):
 
 
 Event = TokenEvent | RequestFinished
-RowCount = Annotated[int, Meta(ge=1, le=1000)]  # rows of one request
-
 Processor = Callable[[Tensor, Sequence[SequenceState]], Tensor]
-
-LENGTH_PENALTIES: Registry[Callable[[int, float], float]] = Registry(
-    "length penalty",
-    {
-        "power": lambda length, alpha: length**alpha,  # Hugging Face's
-        "gnmt": lambda length, alpha: ((5 + length) / 6) ** alpha,  # arXiv 1609.08144 §7
-    },
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """Parameters of a search."""
-
-    end_ids: frozenset[int]  # ids that end a text
-    beam: RowCount = 1
-    groups: int = 1  # of beams, which avoid each other's tokens
-    diversity: Annotated[float, Meta(ge=0, le=1e6)] = (
-        0.0  # penalty for each earlier group's beam with the same token
-    )
-    n_best: RowCount = 1  # hypotheses of a request; of sampling: samples
-    length_penalty: Annotated[float, Meta(ge=-10, le=10)] = 1.0
-    length_penalty_kind: str = "power"  # in LENGTH_PENALTIES
-    early_stopping: bool | Literal["never"] = False  # see BeamSearch
-    # contrastive search's α: weight of the similarity
-    contrastive_penalty: Annotated[float, Meta(ge=0, le=1)] = 0.6
-    candidates: Annotated[int, Meta(ge=1)] = 4  # contrastive search's k
-    processors: Mapping[str, Any] = field(default_factory=dict)  # by name in PROCESSORS
-    stop: Callable[[SequenceState], bool] | None = None  # True: the sequence ends here
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        LENGTH_PENALTIES.check(self.length_penalty_kind)
-        check_bounds(self)
-        beams = max(self.beam, self.n_best)
-        if beams % self.groups:
-            raise ConfigError(
-                f"{beams} beams do not divide into {self.groups} groups of equal size"
-            )
-
-    def score(self, log_probability: float, length: int) -> float:
-        """Return `log p / penalty(length)`, by default with Hugging Face's penalty `length^α`.
-
-        The end token counts in the length.
-        """
-        penalty = LENGTH_PENALTIES[self.length_penalty_kind]
-        return log_probability / penalty(max(1, length), self.length_penalty)
-
-    def hypothesis(
-        self, ids: list[int], log_prob: float, log_probs: list[float], reason: FinishReason
-    ) -> Hypothesis:
-        """Return the finished text, ranked by the total log-probability `log_prob`.
-
-        The total need not be the sum of `log_probs`: processors and forced tokens change it.
-        """
-        ends = reason == "end"
-        return Hypothesis(
-            ids=ids[:-1] if ends else ids,
-            score=self.score(log_prob, len(ids)),
-            log_probabilities=log_probs,
-            finish_reason=reason,
-            end_id=ids[-1] if ends else None,
-        )
-
-    def finish_reason(self, row: SequenceState) -> FinishReason | None:
-        """Return why the sequence ends with its last token, or None if it goes on."""
-        if row.generated_ids[-1] in self.end_ids:
-            return "end"
-        if self.stop is not None and self.stop(row):
-            return "stop"
-        return "length" if len(row.generated_ids) >= row.request.max_new_tokens else None
-
-
-def concatenate(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
-    """Join texts that were generated one after another.
-
-    The end tokens of all but the last stand among the ids. The finish reason is the first that is
-    not the end token.
-    """
-    log_probs = [log_prob for part in parts for log_prob in part.log_probabilities]
-    *earlier, last = parts
-    reasons = [part.finish_reason for part in parts]
-    return Hypothesis(
-        ids=[*(token for part in earlier for token in part.tokens), *last.ids],
-        score=options.score(sum(log_probs), len(log_probs)),
-        log_probabilities=log_probs,
-        finish_reason=next((reason for reason in reasons if reason != "end"), "end"),
-        end_id=last.end_id,
-    )

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..data import pad_rows
 from ..decoding.engine import decode_all
-from ..decoding.request import Request, SearchOptions
-from ..decoding.search import SEARCHES
+from ..decoding.request import Request
+from ..decoding.search import BeamParameters
 from ..decoding.steppers.model import ModelStepper
 from ..errors import ConfigError
 from ..loading import LoadedModel
@@ -85,7 +85,7 @@ def _decode(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[
     """Return the ids that beam search generates for each row; None for an encoder."""
     if not model.config.has_decoder:
         return None
-    options = SearchOptions(end_ids=frozenset(model.generation.end_ids), beam=beams)
+    parameters = BeamParameters(end_ids=frozenset(model.generation.end_ids), beam=beams)
     if model.config.has_encoder:
         start_id = (
             model.generation.end_id if model.decoder_start_id is None else model.decoder_start_id
@@ -95,5 +95,5 @@ def _decode(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[
         ]
     else:
         requests = [Request(prompt=row, max_new_tokens=_MAX_NEW_TOKENS) for row in rows]
-    hypotheses = decode_all(ModelStepper(model.model), SEARCHES["beam"](options), requests)
+    hypotheses = decode_all(ModelStepper(model.model), parameters.build(), requests)
     return [best.ids for best, *_ in hypotheses]

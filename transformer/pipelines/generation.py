@@ -2,45 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
+from typing import Any
 
-from ..decoding.constraints.stop_strings import StopStringBuffer, truncate_at_stop
+from ..decoding.constraints.stop_strings import StopStringBuffer, stop_condition, truncate_at_stop
 from ..decoding.engine import Engine
-from ..decoding.request import (
-    Constraint,
-    Hypothesis,
-    PreviousContext,
-    Request,
-    RequestFinished,
-    SearchOptions,
-    concatenate,
-)
-from ..decoding.scheduler import Scheduler
+from ..decoding.request import Hypothesis, PreviousContext, Request, RequestFinished
+from ..decoding.scheduler import Scheduler, batch_cost
+from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError, LineError, PromptError
 from ..loading import LoadedModel
 from ..registry import Registry
-from .engines import plain_engine
+from .arguments import GenerateArguments
+from .arguments.generate import MAX_TOKENS
 from .glossary import phrase_ids
-from .line_pipeline import decode_lines
 from .mbr import rank_by_mbr
-from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Answer, Line, LineSource, LineTask, Output
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationOptions:
-    """Options of text generation."""
-
-    search: str = "sample"
-    options: SearchOptions
-    max_tokens: int = 256
-    min_tokens: int = 0
-    overflow: str = "error"  # in OVERFLOWS
-    stop: Sequence[str] = ()  # stop strings, which options.stop detects; the text is cut there
-    required_phrases: Sequence[str] = ()  # for beam search only
-    mbr: bool = False  # rank samples by minimum Bayes risk
-    constraint: Constraint | None = None
-    batch_tokens: int = 4096  # of one batch: prompts and new tokens
-    allow_empty_prompt: bool = False  # else its line is answered with an empty one
+from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output
+from .search_settings import grammar_constraint
 
 
 def _reject_overflow(
@@ -104,24 +83,44 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
     """
 
     def __init__(
-        self, loaded: LoadedModel, options: GenerationOptions, counts: Counter[str]
+        self,
+        loaded: LoadedModel,
+        arguments: GenerateArguments,
+        parameters: SearchParameters,
+        counts: Counter[str],
+        *,
+        allow_empty: bool = False,
     ) -> None:
         check_decoder(loaded)
-        OVERFLOWS.check(options.overflow)
-        if options.overflow == "slide" and (options.search == "beam" or options.options.n_best > 1):
+        OVERFLOWS.check(arguments.overflow)
+        if arguments.overflow == "slide" and not parameters.can_stream:
             raise ConfigError(
                 "--overflow slide continues one text; it cannot be combined with beams or samples"
             )
-        self._loaded, self._options, self._counts = loaded, options, counts
+        self._loaded, self._arguments, self._counts = loaded, arguments, counts
+        self._parameters, self._allow_empty = parameters, allow_empty
         self._prefix_ids = loaded.tokenizer.special_affixes()[0]
         self._phrase_ids = [
-            phrase_ids(loaded.target_tokenizer, word) for word in options.required_phrases
+            phrase_ids(loaded.target_tokenizer, phrase) for phrase in arguments.must or ()
         ]
+        self._max_tokens = arguments.max_tokens or MAX_TOKENS
+        self.stop_strings = arguments.stop or []
+        self._conditions = cache(self._build_conditions)
+
+    def _build_conditions(self, continuing: bool) -> dict[str, Any]:
+        """Return the constraint and the stop condition of texts that follow a prompt's or not."""
+        strings, tokenizer = self.stop_strings, self._loaded.target_tokenizer
+        return {
+            "constraint": grammar_constraint(
+                self._arguments.grammar, self._loaded, continuing=continuing
+            ),
+            "stop": stop_condition(strings, tokenizer, continuing=continuing) if strings else None,
+        }
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """See LineTask."""
         visible = slice(0, MAX_CHARACTERS)
-        if self._options.overflow != "error":
+        if self._arguments.overflow != "error":
             visible = slice(-MAX_CHARACTERS, None)
         rows = self._loaded.tokenizer.encode_batch([line.text[visible] for line in lines])
         prompts = ([*self._prefix_ids, *ids] for ids in rows)
@@ -129,40 +128,49 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
 
     def _line_requests(self, line: Line, ids: list[int]) -> list[Request] | LineError:
         """Build a line's request from the ids of its prompt; none for an empty line."""
-        if not line.text.strip() and not self._options.allow_empty_prompt:
+        if not line.text.strip() and not self._allow_empty:
             return []
         try:
-            if len(line.text) > MAX_CHARACTERS and self._options.overflow == "error":
+            if len(line.text) > MAX_CHARACTERS and self._arguments.overflow == "error":
                 raise PromptError(
                     f"the prompt has {len(line.text):,} characters; "
                     f"at most {MAX_CHARACTERS:,} are read"
                 )
-            return [self.build_request(ids or [self._loaded.generation.end_id], line)]
+            ids = ids or [self._loaded.generation.end_id]
+            return [self.build_request(ids, line, continuing=bool(line.text))]
         except PromptError as error:
             return error
 
-    def build_request(self, ids: list[int], line: Line) -> Request:
-        """Build the request that continues `ids`; raise PromptError where there is no room."""
-        options, context = self._options, self._loaded.config.max_positions
-        ids = OVERFLOWS[options.overflow](ids, len(self._prefix_ids), context, options.max_tokens)
-        max_new_tokens = min(options.max_tokens, context - len(ids))
+    def build_request(
+        self, ids: list[int], line: Line, *, continuing: bool, stream: bool = False
+    ) -> Request:
+        """Build the request that continues `ids`; with `continuing` they are text.
+
+        Raises PromptError where there is no room.
+        """
+        arguments, context = self._arguments, self._loaded.config.max_positions
+        max_tokens = self._max_tokens
+        ids = OVERFLOWS[arguments.overflow](ids, len(self._prefix_ids), context, max_tokens)
+        max_new_tokens = min(max_tokens, context - len(ids))
         return Request(
             prompt=ids,
             max_new_tokens=max_new_tokens,
             rng_key=(line.number,),
-            min_new_tokens=min(options.min_tokens, options.max_tokens - 1),
+            min_new_tokens=min(arguments.min_tokens, max_tokens - 1),
             prefix=self._loaded.target_tokenizer.encode(line.prefix) if line.prefix else [],
             phrases=self._phrase_ids,
-            constraint=options.constraint,
+            seed=arguments.seed,
+            stream=stream,
+            **self._conditions(continuing),
         )
 
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
         """Continue from the last half of a full context, with "slide"; see LineTask."""
         is_full = bool(hypotheses) and hypotheses[0].finish_reason == "length"
-        if self._options.overflow != "slide" or not is_full:
+        if self._arguments.overflow != "slide" or not is_full:
             return None
         previous = self._with_previous_context(request, hypotheses[0])
-        remaining = self._options.max_tokens - len(previous.ids)
+        remaining = self._max_tokens - len(previous.ids)
         if remaining <= 0:
             return None
         context = self._loaded.config.max_positions
@@ -186,7 +194,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         if before is None:
             return hypothesis
         earlier = Hypothesis(before.ids, 0.0, before.log_probabilities, "end")
-        return concatenate([earlier, hypothesis], self._options.options)
+        return self._parameters.concatenate([earlier, hypothesis])
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
@@ -199,7 +207,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         self._counts["unfinished"] += candidates[0].finish_reason == "length"
         complete = [self._with_previous_context(request, h) for h in candidates]
         outputs = [Output(self._continuation(request, h), h, request) for h in complete]
-        if not self._options.mbr:
+        if not self._arguments.mbr:
             return outputs
         log_probs = [sum(h.log_probabilities) for h in complete]
         order = rank_by_mbr([output.text for output in outputs], log_probs)
@@ -209,7 +217,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         """Decode the text after the prompt, up to the first stop string."""
         decode, prompt = self._loaded.tokenizer.decode, _first_prompt(request)
         text = decode([*prompt, *hypothesis.ids])[len(decode(prompt)) :]
-        return truncate_at_stop(text, self._options.stop) if self._options.stop else text
+        return truncate_at_stop(text, self.stop_strings) if self.stop_strings else text
 
 
 def _first_prompt(request: Request) -> Sequence[int]:
@@ -218,34 +226,25 @@ def _first_prompt(request: Request) -> Sequence[int]:
     return request.prompt if before is None else before.prompt
 
 
-def stream_text(
-    loaded: LoadedModel, prompt: str, options: GenerationOptions, *, engine: Engine | None = None
+def stream_ids(
+    loaded: LoadedModel, ids: list[int], task: GenerationTask, engine: Engine, *, continuing: bool
 ) -> Iterator[str]:
-    """Yield the continuation of a prompt in pieces. See `stream`."""
-    return stream(loaded, encode_prompt(loaded, prompt), options, engine=engine)
+    """Yield the continuation of a prompt in pieces that never end inside a character.
 
-
-def stream(
-    loaded: LoadedModel,
-    ids: list[int],
-    options: GenerationOptions,
-    *,
-    engine: Engine | None = None,
-) -> Iterator[str]:
-    """Yield the continuation of `ids` in pieces that never end inside a character or stop string.
-
-    Closing the iterator ends the decoding. Raises PromptError where the prompt leaves no room,
-    ConfigError for beam search and several samples, LineError where no token is allowed.
+    Nor do they end inside a stop string. Closing the iterator ends the decoding. Raises PromptError
+    where the prompt leaves no room, LineError where no token is allowed.
     """
-    if options.search == "beam" or options.options.n_best > 1:
-        raise ConfigError("beam search and several samples cannot be streamed")
-    task = GenerationTask(loaded, options, Counter())
-    request: Request | None = replace(task.build_request(ids, Line(0, "")), stream=True)
-    assert request is not None
-    detokenizer = loaded.tokenizer.stream(request.prompt)
-    stop_buffer = StopStringBuffer(options.stop) if options.stop else None
-    engine = engine or plain_engine(loaded, options.search, options.options)
-    with Scheduler([engine], budget=options.batch_tokens) as scheduler:
+    request = task.build_request(ids, Line(0, ""), continuing=continuing, stream=True)
+    return _stream(loaded, request, task, engine)
+
+
+def _stream(
+    loaded: LoadedModel, first: Request, task: GenerationTask, engine: Engine
+) -> Iterator[str]:
+    request: Request | None = first
+    detokenizer = loaded.tokenizer.stream(first.prompt)
+    stop_buffer = StopStringBuffer(task.stop_strings) if task.stop_strings else None
+    with Scheduler([engine], budget=batch_cost(first)) as scheduler:
         while request is not None:
             scheduler.submit([request])
             hypotheses: list[Hypothesis] = []
@@ -262,26 +261,3 @@ def stream(
         yield remainder
     if no_valid_token:
         raise LineError(NO_VALID_TOKEN)
-
-
-def generate(
-    loaded: LoadedModel,
-    source: LineSource,
-    options: GenerationOptions,
-    *,
-    engines: Sequence[Engine] = (),
-    counts: Counter[str] | None = None,
-) -> Iterator[Answer[Output]]:
-    """Continue any number of prompts, in order and in bounded memory, with any search.
-
-    `counts`: see `answer_lines` and GenerationTask. Raises ConfigError for a model that is not a
-    decoder.
-    """
-    counts = Counter() if counts is None else counts
-    return decode_lines(
-        source,
-        GenerationTask(loaded, options, counts),
-        engines or [plain_engine(loaded, options.search, options.options)],
-        budget=options.batch_tokens,
-        counts=counts,
-    )

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import torch
 
 from ..data import pad, pad_rows
-from ..decoding.request import FinishReason, Hypothesis, Request, SearchOptions
+from ..decoding.request import FinishReason, Hypothesis, Request
+from ..decoding.search.parameters import SearchParameters
 from ..decoding.search.tokenwise import check_log_probs
 from ..errors import LineError
 from ..loading import LoadedModel
 from ..masks import padded_positions
 from ..model import Transformer
+from .arguments import ScoreArguments
 from .executors import ForwardExecutor
 from .generation import check_decoder, encode_prompt
 from .languages import translation_prompt
@@ -151,26 +153,29 @@ def _check_length(loaded: LoadedModel, request: Request, target: list[int]) -> S
 def score_lines(
     loaded: LoadedModel,
     source: LineSource,
-    task: ScoringTask,
-    options: SearchOptions,
-    *,
-    budget: int,
+    arguments: ScoreArguments,
+    parameters: SearchParameters,
     counts: Counter[str],
 ) -> Iterator[Answer[Output]]:
     """Yield each line's text with its log-probabilities, in order, in bounded memory.
 
-    `budget` limits the tokens of a batch; `counts`: see `answer_lines`.
+    `counts`: see `answer_lines`. Raises ConfigError for a model without a decoder.
     """
+    task = (
+        TranslationScoringTask(loaded, arguments.source_language, arguments.target_language)
+        if loaded.config.shape == "encoder-decoder"
+        else TextScoringTask(loaded)
+    )
 
     def compute(batch: Sequence[ScoringRequest]) -> list[Hypothesis]:
-        return score_batch(loaded.model, batch, options)
+        return score_batch(loaded.model, batch, parameters)
 
-    executor = ForwardExecutor(compute, lambda request: request.length, budget=budget)
+    executor = ForwardExecutor(compute, lambda r: r.length, budget=arguments.batch_tokens)
     return answer_lines(source, task, executor, counts)
 
 
 def score_batch(
-    model: Transformer, texts: Sequence[ScoringRequest], options: SearchOptions
+    model: Transformer, texts: Sequence[ScoringRequest], parameters: SearchParameters
 ) -> list[Hypothesis]:
     """Compute the log-probability of each target token in one forward pass."""
     device = model.device
@@ -191,7 +196,7 @@ def score_batch(
         chosen_T1 = ids_BT[index, start + 1 : stop + 1, None]
         log_probs_T1 = check_log_probs(logits_TV.log_softmax(dim=-1).gather(1, chosen_T1))
         log_probs = log_probs_T1[:, 0].tolist()
-        reason: FinishReason = "end" if target and target[-1] in options.end_ids else "length"
+        reason: FinishReason = "end" if target and target[-1] in parameters.end_ids else "length"
         total = sum(log_probs[request.forced_first is not None :])
-        hypotheses.append(options.hypothesis(target, total, log_probs, reason))
+        hypotheses.append(parameters.hypothesis(target, total, log_probs, reason))
     return hypotheses

@@ -1,15 +1,19 @@
-"""Search options: explicit ones first, then the model's generation_config.json."""
+"""Parameters of searches: what is asked for, then the model's generation_config.json."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from typing import Any
 
-from ..decoding import SearchOptions
+from ..decoding import SEARCHES, SearchParameters
 from ..decoding.constraints.grammar import Grammar
 from ..decoding.logits.penalties import token_bias
 from ..decoding.request import Constraint
+from ..decoding.search import GreedyParameters
 from ..errors import ConfigError
 from ..loading import GenerationConfig, LoadedModel
 from ..registry import Registry
+from .arguments import ScoreArguments
+from .arguments.search import SearchArguments
+from .arguments.text import TextArguments
 
 _DEFAULT_BEAM_SIZE = 5
 
@@ -42,51 +46,97 @@ def _unless_neutral(penalty: float | None) -> float | None:
     return None if penalty == 1.0 else penalty
 
 
-def default_beam_size(loaded: LoadedModel) -> int:
-    """Return the beam size where none is set explicitly: the model's, or 5."""
+def search_parameters(
+    loaded: LoadedModel,
+    arguments: SearchArguments,
+    *,
+    default: str,
+    beams: int = 1,
+    temperature: float | None = None,
+    keep_all: bool = False,
+) -> SearchParameters:
+    """Choose the search, with the parameters that are asked for and the model's for the rest.
+
+    `default` is the search where none is asked for, `beams` and `temperature` are those of beam
+    search and sampling where none are given. With `keep_all`, all beams are hypotheses. Raises
+    ConfigError for arguments that the search would not obey.
+    """
+    search = arguments.asked_search
+    if search is None:
+        search = default
+        arguments.check_search(search)
+    processors = {**arguments.processors, **token_processors(loaded, arguments)}
+    if search != "sample":
+        processors = {k: v for k, v in processors.items() if k not in arguments.sampling}
+    elif temperature is not None:
+        processors.setdefault("temperature", temperature)
+    width = max(arguments.beam or beams, arguments.num_hypotheses)
+    own: dict[str, dict[str, Any]] = {
+        "greedy": {},
+        "sample": {"samples": arguments.num_hypotheses},
+        "beam": {
+            "beam": width,
+            "n_best": width if keep_all else arguments.num_hypotheses,
+            "groups": arguments.beam_groups,
+            "diversity": 0.5 if arguments.diversity is None else arguments.diversity,
+            "early_stopping": _early_stopping(loaded.generation, arguments.early_stopping),
+        },
+        "contrastive": {
+            "penalty": arguments.contrastive,
+            "candidates": min(arguments.top_k or 4, loaded.config.vocab_size),
+        },
+    }
+    common = _common_parameters(loaded, arguments)
+    common["processors"] |= processors
+    return SEARCHES[search](**common, **own[search])
+
+
+def scoring_parameters(loaded: LoadedModel, arguments: ScoreArguments) -> SearchParameters:
+    """Return parameters with which existing texts are scored."""
+    return GreedyParameters(**_common_parameters(loaded, arguments))
+
+
+def _common_parameters(
+    loaded: LoadedModel, arguments: SearchArguments | ScoreArguments
+) -> dict[str, Any]:
+    """Return the fields of SearchParameters, with the model's own settings."""
+    config = loaded.generation
+    penalty = 1.0 if config.length_penalty is None else config.length_penalty
+    return {
+        "end_ids": frozenset(config.end_ids),
+        "processors": model_processors(config),
+        "length_penalty": penalty if arguments.length_penalty is None else arguments.length_penalty,
+        "length_penalty_kind": arguments.length_penalty_kind,
+    }
+
+
+def default_beams(loaded: LoadedModel) -> int:
+    """Return the number of beams where none is asked for: the model's own, or 5."""
     return loaded.generation.num_beams or _DEFAULT_BEAM_SIZE
 
 
-def search_options(
-    loaded: LoadedModel,
-    processors: Mapping[str, Any] | None = None,
-    *,
-    length_penalty: float | None = None,
-    early_stopping: str | None = None,
-    **fields: Any,
-) -> SearchOptions:
-    """Build search options from explicit values, and from the model's settings for the rest.
+_EARLY_STOPPING: Registry[Any] = Registry(
+    "early stopping", {"yes": True, "no": False, "never": "never"}
+)
 
-    `fields` are other fields of SearchOptions; `early_stopping` is "yes", "no" or "never".
-    """
-    config = loaded.generation
-    default_penalty = 1.0 if config.length_penalty is None else config.length_penalty
-    stopping_modes: Registry[Any] = Registry(
-        "early stopping", {"yes": True, "no": False, "never": "never"}
-    )
-    default_stopping = config.early_stopping or False
-    return SearchOptions(
-        end_ids=frozenset(config.end_ids),
-        length_penalty=default_penalty if length_penalty is None else length_penalty,
-        early_stopping=default_stopping
-        if early_stopping is None
-        else stopping_modes[early_stopping],
-        processors={**model_processors(config), **(processors or {})},
-        **fields,
-    )
+
+def _early_stopping(config: GenerationConfig, name: str | None) -> Any:
+    return (config.early_stopping or False) if name is None else _EARLY_STOPPING[name]
 
 
 def grammar_constraint(
-    grammar: Grammar,
+    grammar: Grammar | None,
     loaded: LoadedModel,
     *,
     end_ids: Collection[int] | None = None,
     continuing: bool = False,
-) -> Constraint:
-    """Compile a grammar for a model's output; see Grammar.
+) -> Constraint | None:
+    """Compile a grammar, if there is one, for a model's output; see Grammar.
 
     `end_ids` holds the ids that end a text, by default the model's. Raises ConfigError.
     """
+    if grammar is None:
+        return None
     return grammar(
         loaded.target_tokenizer,
         loaded.config.vocab_size,
@@ -96,13 +146,7 @@ def grammar_constraint(
     )
 
 
-def token_processors(
-    loaded: LoadedModel,
-    *,
-    bad_words: Iterable[str] = (),
-    suppress: Iterable[str] = (),
-    bias: Iterable[str] = (),
-) -> dict[str, Any]:
+def token_processors(loaded: LoadedModel, arguments: TextArguments) -> dict[str, Any]:
     """Return the values of processors that name tokens, by name in PROCESSORS.
 
     The model's own bad words and suppressed tokens are kept. Raises ConfigError for a token that
@@ -110,11 +154,13 @@ def token_processors(
     """
     defaults = model_processors(loaded.generation)
     processors: dict[str, Any] = {}
-    if variants := [ids for word in bad_words for ids in _word_variants(loaded, word)]:
+    if variants := [
+        ids for word in arguments.bad_word or () for ids in _word_variants(loaded, word)
+    ]:
         processors["bad-words"] = [*defaults.get("bad-words", []), *variants]
-    if suppressed := [_token_id(loaded, name) for name in suppress]:
+    if suppressed := [_token_id(loaded, name) for name in arguments.suppress or ()]:
         processors["suppress"] = [*defaults.get("suppress", []), *suppressed]
-    if added := dict(_parse_bias(loaded, text) for text in bias):
+    if added := dict(_parse_bias(loaded, text) for text in arguments.bias or ()):
         processors["token-bias"] = added
     return processors
 

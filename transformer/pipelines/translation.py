@@ -1,74 +1,33 @@
 """Translation of lines, whole or sentence by sentence."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated
-
-from msgspec import Meta
+from collections.abc import Sequence
+from dataclasses import replace
 
 from tokenizer.segmentation.sentences import Segment, split_segments, split_sentences
 
-from ..bounds import check_bounds
-from ..decoding.constraints.stop_strings import truncate_at_stop
-from ..decoding.engine import Engine
-from ..decoding.request import Constraint, Hypothesis, Request, SearchOptions, concatenate
+from ..decoding.constraints.stop_strings import stop_condition, truncate_at_stop
+from ..decoding.request import Hypothesis, Request
+from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError, LineError
 from ..loading import LoadedModel
 from .alignment import attention_weights, coverage_score
-from .engines import plain_engine
-from .glossary import Glossary, phrase_ids
+from .arguments import TranslateArguments
+from .glossary import phrase_ids
 from .languages import translation_prompt
-from .line_pipeline import decode_lines
 from .loop_detection import ends_in_loop
 from .mbr import rank_by_mbr
 from .records import (
     MAX_CHARACTERS,
     NO_VALID_TOKEN,
-    Answer,
-    IterableSource,
     Line,
-    LineSource,
     LineTask,
     Output,
 )
-
-Ratio = Annotated[float, Meta(ge=0, le=1000)]  # of target tokens to source tokens
+from .search_settings import grammar_constraint
 
 _DEFAULT_RATIO = 2.0  # of target to source tokens
 _RETRY_NGRAM_SIZE = 3  # n-grams that may not repeat when a looping text is decoded again
-
-
-@dataclass(frozen=True, kw_only=True)
-class TranslationOptions:
-    """Options of translation.
-
-    A translation has at most `max_tokens`; without that, 10 more than `ratio` times the source's
-    tokens; without either, the model's `max_length`, or 10 more than twice the source's tokens.
-    """
-
-    search: str = "beam"
-    options: SearchOptions
-    batch_tokens: int = 4096  # padded source tokens times beams in one batch
-    max_tokens: int | None = None
-    ratio: Ratio | None = None
-    min_tokens: int = 0
-    min_ratio: Ratio = 0.0  # of the fewest target tokens to source tokens
-    loop_guard: bool = True  # decode texts that end in a loop again
-    split: bool = False  # translate sentence by sentence
-    prefix: str = ""  # of translations whose line has none of its own
-    stop: Sequence[str] = ()  # stop strings, which options.stop detects; the text is cut there
-    # β; ranks the finished hypotheses of beam search
-    coverage_penalty: Annotated[float, Meta(ge=0, le=1000)] = 0.0
-    mbr: bool = False  # rank samples by minimum Bayes risk
-    required_phrases: Sequence[str] = ()  # in every translation; for beam search only
-    glossary: Glossary | None = None
-    constraint: Constraint | None = None
-    source_language: str | None = None
-    target_language: str | None = None
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
@@ -79,18 +38,27 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
     """
 
     def __init__(
-        self, loaded: LoadedModel, options: TranslationOptions, counts: Counter[str]
+        self,
+        loaded: LoadedModel,
+        arguments: TranslateArguments,
+        parameters: SearchParameters,
+        counts: Counter[str],
     ) -> None:
         if not (loaded.config.has_encoder and loaded.config.has_decoder):
             raise ConfigError(
                 f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs "
                 "an encoder-decoder; a decoder can `transduce generate`"
             )
-        self._loaded, self._options, self._counts = loaded, options, counts
-        self._prompt = translation_prompt(loaded, options.source_language, options.target_language)
-        targets = options.glossary.targets() if options.glossary else set()
-        phrases = {*targets, *options.required_phrases}
-        self._phrase_ids = {text: phrase_ids(loaded.target_tokenizer, text) for text in phrases}
+        self._loaded, self._arguments, self._counts = loaded, arguments, counts
+        self._parameters, self._glossary = parameters, arguments.phrases
+        self._prompt = translation_prompt(
+            loaded, arguments.source_language, arguments.target_language
+        )
+        targets = self._glossary.targets() if self._glossary else set()
+        phrases, tokenizer = {*targets, *(arguments.must or ())}, loaded.target_tokenizer
+        self._phrase_ids = {text: phrase_ids(tokenizer, text) for text in phrases}
+        self._constraint = grammar_constraint(arguments.grammar, loaded)
+        self._stop = stop_condition(arguments.stop, tokenizer) if arguments.stop else None
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """See LineTask."""
@@ -105,7 +73,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
 
     def _segments(self, text: str) -> list[Segment]:
         """Split a text into segments that are translated separately: the line, or its sentences."""
-        if not self._options.split:
+        if not self._arguments.split:
             return [Segment(text[: MAX_CHARACTERS + 1], "")] if text.strip() else []
         sentences, encode = split_sentences(text[:MAX_CHARACTERS]), self._loaded.tokenizer.encode
         return split_segments(sentences, lambda t: len(encode(t)), self._max_source_tokens())
@@ -142,13 +110,13 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self, line: Line, text: str, ids: list[int], *, index: int, rng_key: tuple[int, ...]
     ) -> Request:
         """Build the request of the segment `index` of a line; the prefix belongs to the first."""
-        prompt, options = self._prompt, self._options
+        prompt, arguments = self._prompt, self._arguments
         source = [*prompt.source_prefix, *ids, *prompt.source_suffix]
-        prefix = (line.prefix or options.prefix) if index == 0 else ""
+        prefix = (line.prefix or arguments.prefix) if index == 0 else ""
         prefix_ids = self._loaded.target_tokenizer.encode(prefix) if prefix else []
         max_new_tokens = self._max_new_tokens(source)
-        min_new_tokens = max(options.min_tokens, int(options.min_ratio * len(source)))
-        phrases = options.glossary.phrases_for(text) if options.glossary else []
+        min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
+        phrases = self._glossary.phrases_for(text) if self._glossary else []
         return Request(
             prompt=[prompt.decoder_start_id],
             source=source,
@@ -159,19 +127,26 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             prefix=prefix_ids,
             phrases=[
                 self._phrase_ids[phrase]
-                for phrase in dict.fromkeys([*options.required_phrases, *phrases])
+                for phrase in dict.fromkeys([*(arguments.must or ()), *phrases])
             ],
-            constraint=options.constraint,
+            constraint=self._constraint,
+            seed=arguments.seed,
+            stop=self._stop,
         )
 
     def _max_new_tokens(self, source: Sequence[int]) -> int:
-        """Return the limit on the tokens of a translation; see TranslationOptions."""
-        options, max_length = self._options, self._loaded.generation.max_length
-        if options.ratio is None and max_length:
+        """Return the limit on the tokens of a translation.
+
+        Without `max_tokens` it is 10 more than `max_ratio` times the source's tokens; without
+        either, the model's `max_length`, or 10 more than twice the source's tokens.
+        """
+        ratio, max_length = self._arguments.max_ratio, self._loaded.generation.max_length
+        if ratio is None and max_length:
             default = max_length - 1
         else:
-            default = int((options.ratio or _DEFAULT_RATIO) * len(source)) + 10
-        return max(1, min(self._loaded.config.max_positions, options.max_tokens or default))
+            default = int((_DEFAULT_RATIO if ratio is None else ratio) * len(source)) + 10
+        limit = self._arguments.max_tokens or default
+        return max(1, min(self._loaded.config.max_positions, limit))
 
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
         """Decode a looping text again without repeated n-grams; see LineTask.
@@ -181,7 +156,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         is_constrained = (
             request.no_repeat_ngram_size or request.constraint or request.phrases or request.prefix
         )
-        if not self._options.loop_guard or is_constrained or not hypotheses:
+        if self._arguments.no_guard or is_constrained or not hypotheses:
             return None
         if not ends_in_loop(hypotheses[0].ids):
             return None
@@ -198,7 +173,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         if not all(parts):
             raise LineError(NO_VALID_TOKEN)
         self._counts["unfinished"] += any(best[0].finish_reason == "length" for best in hypotheses)
-        if not self._options.split:
+        if not self._arguments.split:
             return parts[0]
         segments = self._segments(line.text)
         n_best = min(map(len, parts))
@@ -206,11 +181,11 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
 
     def _rank(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[Output]:
         """Rank the outputs of one request, best first."""
-        stop, beta = self._options.stop, self._options.coverage_penalty
+        stop, beta = self._arguments.stop, self._arguments.coverage_penalty
         texts = self._loaded.target_tokenizer.decode_batch([h.ids for h in hypotheses])
         texts = [truncate_at_stop(text, stop) for text in texts] if stop else texts
         outputs = [Output(text, h, request) for text, h in zip(texts, hypotheses, strict=True)]
-        if self._options.mbr and hypotheses:
+        if self._arguments.mbr and hypotheses:
             log_probs = [sum(h.log_probabilities) for h in hypotheses]
             outputs = [outputs[index] for index in rank_by_mbr(texts, log_probs)]
         if beta and hypotheses:
@@ -231,37 +206,4 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             leading_space = segment.text[: len(segment.text) - len(segment.text.lstrip())]
             text += leading_space + texts.get(key, "") + segment.after
         hypotheses = [output.hypothesis for output in outputs]
-        return Output(text, concatenate(hypotheses, self._options.options))
-
-
-def translate(
-    loaded: LoadedModel,
-    source: LineSource,
-    options: TranslationOptions,
-    *,
-    engines: Sequence[Engine] = (),
-    counts: Counter[str] | None = None,
-) -> Iterator[Answer[Output]]:
-    """Translate any number of lines, in order and in bounded memory.
-
-    Without `engines`, a single one of the model and `options.search` is used. `counts`: see
-    `answer_lines` and TranslationTask. Raises ConfigError for a model that is not an
-    encoder-decoder.
-    """
-    counts = Counter() if counts is None else counts
-    return decode_lines(
-        source,
-        TranslationTask(loaded, options, counts),
-        engines or [plain_engine(loaded, options.search, options.options)],
-        budget=options.batch_tokens,
-        counts=counts,
-    )
-
-
-def translate_lines(
-    loaded: LoadedModel, lines: Iterable[str], options: TranslationOptions
-) -> list[str]:
-    """Return each line's best translation, "" for an empty line or one that fails."""
-    answers = translate(loaded, IterableSource(lines), options)
-    texts = (answer.outputs[0].text if answer.outputs else "" for answer in answers)
-    return [" ".join(text.split("\n")) for text in texts]
+        return Output(text, self._parameters.concatenate(hypotheses))

@@ -5,6 +5,7 @@ them, and how to score the model beyond its loss.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -14,11 +15,12 @@ from typing import Any, ClassVar, Protocol
 from tokenizer import CorpusCounts, CorpusError, Tokenizer
 
 from ..data import Data, PairData, TokenStore, TokenWriter, WindowData
-from ..decoding import SearchOptions, deterministic_search
 from ..errors import MissingExtraError
 from ..evaluation import Score, can_score_translations, check_tokenization, translation_scores
 from ..loading import LoadedModel
-from ..pipelines import GenerationOptions, TranslationOptions, stream_text, translate_lines
+from ..pipelines.arguments import GenerateArguments, TranslateArguments
+from ..pipelines.records import IterableSource
+from ..pipelines.session import Session
 from ..registry import Registry
 from .corpora import PairCorpus, RunningCorpus, TextChunk
 from .recipe import Recipe
@@ -171,13 +173,10 @@ class Translation:
         return [("source", source), ("reference", target), ("output", output)]
 
     def _translate(self, loaded: LoadedModel, recipe: Recipe, lines: Sequence[str]) -> list[str]:
-        options = TranslationOptions(
-            search=deterministic_search(recipe.validation.beam),
-            options=SearchOptions(
-                end_ids=frozenset(loaded.generation.end_ids), beam=recipe.validation.beam
-            ),
-        )
-        return translate_lines(loaded, lines, options)
+        arguments = TranslateArguments(beam=recipe.validation.beam)
+        answers = _session(loaded).translate(IterableSource(lines), arguments, Counter())
+        texts = (answer.outputs[0].text if answer.outputs else "" for answer in answers)
+        return [" ".join(text.split("\n")) for text in texts]
 
 
 class LanguageModel:
@@ -249,12 +248,14 @@ class LanguageModel:
         prompt = loaded.tokenizer.decode(first)
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, of which U+FFFD takes more tokens
-        search = SearchOptions(
-            end_ids=frozenset(loaded.generation.end_ids),
-            processors={"temperature": 0.8, "top-p": 0.95},
-        )
-        options = GenerationOptions(options=search, max_tokens=60)
-        return [("sample", prompt + "".join(stream_text(loaded, prompt, options)))]
+        arguments = GenerateArguments(temperature=0.8, top_p=0.95, max_tokens=60)
+        pieces = _session(loaded).stream(prompt, arguments, Counter())
+        return [("sample", prompt + "".join(pieces))]
+
+
+def _session(loaded: LoadedModel) -> Session:
+    """Return a session with one engine, which computes with all threads beside training's."""
+    return Session([loaded], max_engines=1)
 
 
 OBJECTIVES: Registry[Objective] = Registry(

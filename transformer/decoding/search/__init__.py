@@ -1,28 +1,29 @@
 """Searches: from a step function to hypotheses, for many requests that come and go."""
 
-from collections.abc import Callable
-from functools import partial
-
 from ...registry import Registry
-from ..request import SearchOptions
-from .beam import BeamSearch
-from .contrastive import ContrastiveSearch
+from .beam import BeamParameters, BeamSearch
+from .contrastive import ContrastiveParameters, ContrastiveSearch
+from .parameters import SearchParameters
 from .search import Search
-from .tokenwise import SELECTORS, TokenwiseSearch
+from .tokenwise import GreedyParameters, SamplingParameters, TokenwiseSearch
 
-__all__ = ["SEARCHES", "BeamSearch", "ContrastiveSearch", "Search", "deterministic_search"]
+__all__ = [
+    "SEARCHES",
+    "BeamParameters",
+    "BeamSearch",
+    "ContrastiveParameters",
+    "ContrastiveSearch",
+    "GreedyParameters",
+    "SamplingParameters",
+    "Search",
+    "TokenwiseSearch",
+]
 
-
-SEARCHES: Registry[Callable[[SearchOptions], Search]] = Registry(
+# The parameters of each search; `SEARCHES["beam"](end_ids=…, beam=4).build()` is a search.
+SEARCHES: Registry[type[SearchParameters]] = Registry(
     "search",
     {
-        **{name: partial(TokenwiseSearch, selector=select) for name, select in SELECTORS.items()},
-        "beam": BeamSearch,
-        "contrastive": ContrastiveSearch,
+        kind.name: kind
+        for kind in (GreedyParameters, SamplingParameters, BeamParameters, ContrastiveParameters)
     },
 )
-
-
-def deterministic_search(beams: int) -> str:
-    """Return the name in SEARCHES of the deterministic search with this many beams."""
-    return "beam" if beams > 1 else "greedy"

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
+from ...errors import ConfigError
 from ..constraints.phrase_coverage import PhraseCoverage, phrase_tokens
 from ..logits.processors import LogitsProcessorList
 from ..request import (
@@ -21,10 +23,10 @@ from ..request import (
     Hypothesis,
     Request,
     RequestFinished,
-    SearchOptions,
     SequenceState,
 )
 from ..steppers.stepper import Stepper
+from .parameters import RowCount, SearchParameters
 from .tokenwise import check_log_probs, next_ids, to_host
 from .topk import blockwise_top_k
 
@@ -77,6 +79,43 @@ class Group:
     open: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class BeamParameters(SearchParameters):
+    """Parameters of beam search."""
+
+    name: ClassVar[str] = "beam"
+
+    beam: RowCount
+    n_best: RowCount = 1  # hypotheses of a request
+    groups: Annotated[int, Meta(ge=1)] = 1  # of beams, which avoid each other's tokens
+    # penalty for each earlier group's beam with the same token
+    diversity: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    early_stopping: bool | Literal["never"] = False  # see BeamSearch
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beam % self.groups:
+            raise ConfigError(
+                f"{self.beam} beams do not divide into {self.groups} groups of equal size"
+            )
+        if self.n_best > self.beam:
+            raise ConfigError(f"{self.beam} beams have no {self.n_best} best texts")
+
+    @property
+    def num_hypotheses(self) -> int:
+        """See SearchParameters."""
+        return self.n_best
+
+    @property
+    def can_stream(self) -> bool:
+        """See SearchParameters."""
+        return False
+
+    def build(self) -> "BeamSearch":
+        """See SearchParameters."""
+        return BeamSearch(self)
+
+
 class BeamSearch:
     """Beam search: the `n_best` best hypotheses of each request, best first.
 
@@ -90,10 +129,10 @@ class BeamSearch:
 
     reads_hidden_states = False
 
-    def __init__(self, options: SearchOptions) -> None:
-        self.width = max(options.beam, options.n_best)
-        self._options, self._group_size = options, self.width // options.groups
-        self._process = LogitsProcessorList(options.processors, options.end_ids)
+    def __init__(self, parameters: BeamParameters) -> None:
+        self.width = parameters.beam
+        self._parameters, self._group_size = parameters, self.width // parameters.groups
+        self._process = LogitsProcessorList(parameters.processors, parameters.end_ids)
         self._groups: dict[Request, list[Group]] = {}
 
     @property
@@ -106,7 +145,7 @@ class BeamSearch:
         for request in requests:
             first = Beam(SequenceState(request, []), [], 0.0, PhraseCoverage.begin(request.phrases))
             beams = [first, *[first._replace(score=_NEG_INF)] * (self._group_size - 1)]
-            self._groups[request] = [Group(beams) for _ in range(self._options.groups)]
+            self._groups[request] = [Group(beams) for _ in range(self._parameters.groups)]
 
     def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
         """See Search."""
@@ -185,7 +224,7 @@ class BeamSearch:
         has_phrases = group.beams[0].coverage is not None
         distinct = dict.fromkeys(c for c in candidates if c.score > _NEG_INF)  # phrases repeat some
         candidates = list(islice(distinct, None if has_phrases else self._group_size + self.width))
-        if index and self._options.diversity:
+        if index and self._parameters.diversity:
             candidates = self._apply_diversity(
                 candidates, groups[:index], len(group.beams[0].state.generated_ids)
             )
@@ -193,8 +232,8 @@ class BeamSearch:
         rank = 0
         for candidate in candidates:
             beam = group.beams[candidate.parent]
-            extended = beam.advance(candidate, ended=candidate.token in self._options.end_ids)
-            reason = self._options.finish_reason(extended.state)
+            extended = beam.advance(candidate, ended=candidate.token in self._parameters.end_ids)
+            reason = self._parameters.finish_reason(extended.state)
             if reason is not None and extended.complete and rank < self._group_size:
                 self._add_finished(group, extended, reason)
             elif reason is None and not extended.infeasible:
@@ -221,14 +260,14 @@ class BeamSearch:
         taken = Counter(
             b.state.generated_ids[-1] for b in beams if len(b.state.generated_ids) > length
         )
-        penalty = self._options.diversity
+        penalty = self._parameters.diversity
         penalized = [c._replace(score=c.score - penalty * taken[c.token]) for c in candidates]
         return sorted(penalized, key=lambda c: -c.score)
 
     def _add_finished(self, group: Group, beam: Beam, reason: FinishReason) -> None:
         """Add a hypothesis to its group, which keeps the best K."""
         ids, log_probs = beam.state.generated_ids, beam.log_probabilities
-        group.finished.append(self._options.hypothesis(ids, beam.score, log_probs, reason))
+        group.finished.append(self._parameters.hypothesis(ids, beam.score, log_probs, reason))
         group.finished.sort(key=lambda hypothesis: -hypothesis.score)
         del group.finished[self._group_size :]
 
@@ -237,17 +276,17 @@ class BeamSearch:
         if not live:
             group.open = False
         elif len(group.finished) == self._group_size:
-            options, best = self._options, live[0].state
-            assume_longest = options.early_stopping == "never" and options.length_penalty > 0
+            parameters, best = self._parameters, live[0].state
+            assume_longest = parameters.early_stopping == "never" and parameters.length_penalty > 0
             length = best.request.max_new_tokens if assume_longest else len(best.generated_ids)
-            bound = options.score(max(beam.score for beam in live), length)
-            group.open = options.early_stopping is not True and bound > group.finished[-1].score
+            bound = parameters.score(max(beam.score for beam in live), length)
+            group.open = parameters.early_stopping is not True and bound > group.finished[-1].score
 
     def _finish_request(self, request: Request) -> RequestFinished:
         """Remove a request, and return its best hypotheses."""
         hypotheses = [h for group in self._groups.pop(request) for h in group.finished]
         hypotheses.sort(key=lambda hypothesis: -hypothesis.score)
-        return RequestFinished(request, hypotheses[: self._options.n_best])
+        return RequestFinished(request, hypotheses[: self._parameters.n_best])
 
 
 def allocate_beams(

@@ -6,15 +6,18 @@ tokens, D d_model, V vocabulary.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import ConfigError
 from ..logits.processors import LogitsProcessorList
-from ..request import Event, Request, RequestFinished, SearchOptions, SequenceState
+from ..request import Event, Request, RequestFinished, SequenceState
 from ..steppers.stepper import HiddenStateStepper, Stepper
+from .parameters import SearchParameters
 from .tokenwise import ActiveSequence, check_log_probs, to_host
 
 _NEG_INF = float("-inf")
@@ -30,6 +33,20 @@ class _CandidateSet:
     log_probabilities: list[float] = field(default_factory=list)  # under the model
 
 
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveParameters(SearchParameters):
+    """Parameters of contrastive search."""
+
+    name: ClassVar[str] = "contrastive"
+
+    penalty: Annotated[float, Meta(ge=0, le=1)] = 0.6  # α: weight of the similarity
+    candidates: Annotated[int, Meta(ge=1)] = 4  # k
+
+    def build(self) -> "ContrastiveSearch":
+        """See SearchParameters."""
+        return ContrastiveSearch(self)
+
+
 class ContrastiveSearch:
     """`argmax (1-α)·p(v) - α·max_j cos(h_v, h_j)` over the k likeliest tokens v; equation 5.
 
@@ -41,10 +58,10 @@ class ContrastiveSearch:
 
     reads_hidden_states = True
 
-    def __init__(self, options: SearchOptions) -> None:
-        self.width = options.candidates
-        self._options = options
-        self._process = LogitsProcessorList(options.processors, options.end_ids)
+    def __init__(self, parameters: "ContrastiveParameters") -> None:
+        self.width = parameters.candidates
+        self._parameters = parameters
+        self._process = LogitsProcessorList(parameters.processors, parameters.end_ids)
         self._entries: dict[Request, _CandidateSet] = {}
 
     @property
@@ -82,7 +99,9 @@ class ContrastiveSearch:
         for entry, index in zip(entries, selected, strict=True):
             if entry.tokens:
                 log_prob = entry.log_probabilities[index]
-                events.append(entry.sequence.append(entry.tokens[index], log_prob, self._options))
+                events.append(
+                    entry.sequence.append(entry.tokens[index], log_prob, self._parameters)
+                )
         rows = [base * self.width + index for base, index in enumerate(selected)]
         live = [
             index for index, entry in enumerate(entries) if entry.sequence.finish_reason is None
@@ -102,7 +121,7 @@ class ContrastiveSearch:
         similarity_BK = _max_similarity(*stepper.hidden_states(), self.width)
         no_probs = [0.0] * self.width
         probs_BK = similarity_BK.new_tensor([entry.probs or no_probs for entry in entries])
-        penalty = self._options.contrastive_penalty
+        penalty = self._parameters.penalty
         scores_BK = (1 - penalty) * probs_BK - penalty * similarity_BK
         selected: list[int] = scores_BK.masked_fill(probs_BK == 0, _NEG_INF).argmax(dim=1).tolist()
         return selected
@@ -136,7 +155,7 @@ class ContrastiveSearch:
             sequence = self._entries.pop(request).sequence
             blocked = sequence.finish_reason == "no_valid_token"
             events.append(
-                RequestFinished(request, [] if blocked else [sequence.hypothesis(self._options)])
+                RequestFinished(request, [] if blocked else [sequence.hypothesis(self._parameters)])
             )
         return events
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from ...data import pad
 from ...registry import Registry
 from ..logits.processors import LogitsProcessorList
-from ..request import Request, SearchOptions, SequenceState
+from ..request import Request, SequenceState
 from ..steppers.stepper import RewindingStepper
-from .tokenwise import Selector
+from .tokenwise import TokenwiseParameters
 
 
 class Drafter(Protocol):
@@ -38,8 +38,7 @@ class Drafter(Protocol):
 class DraftOptions:
     """Arguments from which drafters are built."""
 
-    search_options: SearchOptions
-    selector: Selector  # the search's
+    parameters: TokenwiseParameters  # the search's
     stepper: RewindingStepper | None = None  # the smaller model's, for the drafter "model"
     shares_source_vocabulary: bool = False  # True: a source's ids are those of the text
 
@@ -135,9 +134,9 @@ class ModelDrafter:
 
     def __init__(self, options: DraftOptions) -> None:
         assert options.stepper is not None, "this drafter needs a stepper"
-        self._stepper, self._select = options.stepper, options.selector
-        self._options = options.search_options
-        self._process = LogitsProcessorList(self._options.processors, self._options.end_ids)
+        self._stepper, self._parameters = options.stepper, options.parameters
+        end_ids = self._parameters.end_ids
+        self._process = LogitsProcessorList(self._parameters.processors, end_ids)
         self._progress: list[_DraftProgress] = []
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
@@ -171,10 +170,10 @@ class ModelDrafter:
                 for row in live
             ]
             processed_RV = self._process(logits_RV[live], extended)
-            selected = self._select(processed_RV, extended, self._options).tolist()
+            selected = self._parameters.select(processed_RV, extended).tolist()
             for row, token in zip(live, selected, strict=True):
                 drafts[row].append(token)
-                if len(drafts[row]) < limits[row] and token not in self._options.end_ids:
+                if len(drafts[row]) < limits[row] and token not in self._parameters.end_ids:
                     new_ids[row] = [token]
             live = [row for row in live if new_ids[row]]
         for progress, ids, draft in zip(self._progress, tokens, drafts, strict=True):

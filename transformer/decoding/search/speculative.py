@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ...data import pad
 from ...errors import ConfigError
-from ..request import Event, Request, SearchOptions
+from ..request import Event, Request
 from ..steppers.stepper import Reorderable, RewindingStepper, Stepper
 from .drafters import Drafter
-from .tokenwise import ActiveSequence, Selector, TokenwiseSearch
+from .tokenwise import ActiveSequence, TokenwiseParameters, TokenwiseSearch
 
 DRAFT_TOKENS = 8  # for each row in a step, at most
 _MAX_SKIPPED_STEPS = 15
@@ -69,13 +69,12 @@ class SpeculativeSearch(TokenwiseSearch):
 
     def __init__(
         self,
-        options: SearchOptions,
-        selector: Selector,
+        parameters: TokenwiseParameters,
         drafter: Drafter,
         *,
         draft_tokens: int = DRAFT_TOKENS,
     ) -> None:
-        super().__init__(options, selector)
+        super().__init__(parameters)
         self._drafter, self._draft_tokens, self._backoff = drafter, draft_tokens, _DraftBackoff()
         self.proposed = 0  # drafted tokens of all requests so far
         self.accepted = 0  # those of them that were generated

@@ -3,15 +3,16 @@
 Shape suffixes: R rows being generated, V vocabulary.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ...finite import require_finite
-from ...registry import Registry
 from ..keyed_random import exponential
 from ..logits.processors import LogitsProcessorList
 from ..request import (
@@ -20,45 +21,11 @@ from ..request import (
     Hypothesis,
     Request,
     RequestFinished,
-    SearchOptions,
     SequenceState,
     TokenEvent,
 )
 from ..steppers.stepper import Reorderable, Stepper
-
-Selector = Callable[[Tensor, Sequence[SequenceState], SearchOptions], Tensor]
-
-
-def select_greedy(
-    logits_RV: Tensor, rows: Sequence[SequenceState], options: SearchOptions
-) -> Tensor:
-    """Return the likeliest token of each row; of equally likely ones the lowest id."""
-    del rows, options
-    return logits_RV.argmax(dim=-1)
-
-
-def select_sample(
-    logits_RV: Tensor, rows: Sequence[SequenceState], options: SearchOptions
-) -> Tensor:
-    """Sample a token of each row from its distribution with the Gumbel-max trick.
-
-    The sample is the first event to happen where token v happens at rate p_v, at a time that
-    depends on (seed, rng_key, sample, position, v) alone.
-
-    Inverting the cumulative distribution would need only one random number, but each of its many
-    sums is rounded: a text would depend on its batch in one of a thousand tokens. Here only two
-    almost equal times can change places.
-    """
-    keys = [
-        (options.seed, *row.request.rng_key, row.sample, len(row.generated_ids)) for row in rows
-    ]
-    times_RV = exponential(keys, logits_RV.size(1), logits_RV.device).log_()
-    return (logits_RV.double() - times_RV).argmax(dim=-1)
-
-
-SELECTORS: Registry[Selector] = Registry(
-    "token selector", {"greedy": select_greedy, "sample": select_sample}
-)
+from .parameters import RowCount, SearchParameters
 
 
 @dataclass
@@ -69,33 +36,35 @@ class ActiveSequence:
     log_probabilities: list[float] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
-    def append(self, token: int, log_probability: float, options: SearchOptions) -> TokenEvent:
+    def append(
+        self, token: int, log_probability: float, parameters: SearchParameters
+    ) -> TokenEvent:
         """Append a token, and return its event."""
         self.state.generated_ids.append(token)
         self.log_probabilities.append(log_probability)
-        self.finish_reason = options.finish_reason(self.state)
+        self.finish_reason = parameters.finish_reason(self.state)
         return TokenEvent(
             self.state.request, self.state.sample, token, log_probability, self.finish_reason
         )
 
-    def hypothesis(self, options: SearchOptions) -> Hypothesis:
+    def hypothesis(self, parameters: SearchParameters) -> Hypothesis:
         """Return the finished text."""
         assert self.finish_reason is not None
         scored = self.log_probabilities[self.state.request.forced_first is not None :]
-        return options.hypothesis(
+        return parameters.hypothesis(
             self.state.generated_ids, sum(scored), self.log_probabilities, self.finish_reason
         )
 
 
 class TokenwiseSearch:
-    """Rows that are generated side by side, `n_best` of them for each request."""
+    """Rows that are generated side by side, one for each hypothesis of a request."""
 
     reads_hidden_states = False
 
-    def __init__(self, options: SearchOptions, selector: Selector) -> None:
-        self.width = options.n_best
-        self._options, self._select = options, selector
-        self._process = LogitsProcessorList(options.processors, options.end_ids)
+    def __init__(self, parameters: "TokenwiseParameters") -> None:
+        self.width = parameters.num_hypotheses
+        self._parameters = parameters
+        self._process = LogitsProcessorList(parameters.processors, parameters.end_ids)
         self._sequences: list[ActiveSequence] = []
         self._unfinished: dict[Request, list[ActiveSequence]] = {}
 
@@ -130,7 +99,7 @@ class TokenwiseSearch:
         """Append to each sequence a token selected from its logits (R, V)."""
         rows = [sequence.state for sequence in sequences]
         processed_RV = self._process(logits_RV, rows)
-        ids_R = self._select(processed_RV, rows, self._options)
+        ids_R = self._parameters.select(processed_RV, rows)
         log_probs_R = logits_RV.log_softmax(dim=-1).gather(1, ids_R[:, None])[:, 0]
         unchanged = processed_RV is logits_RV
         blocked_R = torch.zeros_like(ids_R) if unchanged else processed_RV.amax(dim=-1).isneginf()
@@ -142,7 +111,7 @@ class TokenwiseSearch:
             if is_blocked:
                 sequence.finish_reason = "no_valid_token"
             else:
-                events.append(sequence.append(int(token), log_prob, self._options))
+                events.append(sequence.append(int(token), log_prob, self._parameters))
         return events
 
     def _pop_finished(self) -> list[Event]:
@@ -159,7 +128,7 @@ class TokenwiseSearch:
                 for sequence in self._unfinished.pop(request)
                 if sequence.finish_reason != "no_valid_token"
             ]
-            hypotheses = [sequence.hypothesis(self._options) for sequence in sequences]
+            hypotheses = [sequence.hypothesis(self._parameters) for sequence in sequences]
             events.append(RequestFinished(request, sorted(hypotheses, key=lambda h: -h.score)))
         return events
 
@@ -216,3 +185,59 @@ def compact_rows(alive: Sequence[bool]) -> list[int]:
     kept = [index for index, is_alive in enumerate(alive) if is_alive]
     from_end = reversed(kept)  # as many as there are gaps lie behind the new end
     return [index if alive[index] else next(from_end) for index in range(len(kept))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenwiseParameters(SearchParameters):
+    """Parameters of a search that selects one token a step for each row."""
+
+    @abstractmethod
+    def select(self, logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        """Return a token (R) of each row, from its processed logits."""
+
+    def build(self) -> TokenwiseSearch:
+        """See SearchParameters."""
+        return TokenwiseSearch(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GreedyParameters(TokenwiseParameters):
+    """Parameters of greedy search."""
+
+    name: ClassVar[str] = "greedy"
+
+    def select(self, logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        """Return the likeliest token of each row; of equally likely ones the lowest id."""
+        del rows
+        return logits_RV.argmax(dim=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingParameters(TokenwiseParameters):
+    """Parameters of sampling; processors shape its distribution."""
+
+    name: ClassVar[str] = "sample"
+
+    samples: RowCount = 1  # hypotheses of a request
+
+    @property
+    def num_hypotheses(self) -> int:
+        """See SearchParameters."""
+        return self.samples
+
+    def select(self, logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        """Sample a token of each row from its distribution with the Gumbel-max trick.
+
+        The sample is the first event to happen where token v happens at rate p_v, at a time that
+        depends on (seed, rng_key, sample, position, v) alone.
+
+        Inverting the cumulative distribution would need only one random number, but each of its
+        many sums is rounded: a text would depend on its batch in one of a thousand tokens. Here
+        only two almost equal times can change places.
+        """
+        keys = [
+            (row.request.seed, *row.request.rng_key, row.sample, len(row.generated_ids))
+            for row in rows
+        ]
+        times_RV = exponential(keys, logits_RV.size(1), logits_RV.device).log_()
+        return (logits_RV.double() - times_RV).argmax(dim=-1)

@@ -1,0 +1,18 @@
+"""Arguments of the pipelines: the command line's options and Python's keywords, each defined once.
+
+They import no torch, so that help pages come at once.
+"""
+
+from .embed import EmbedArguments
+from .generate import GenerateArguments
+from .score import ScoreArguments
+from .speculation import SpeculationArguments
+from .translate import TranslateArguments
+
+__all__ = [
+    "EmbedArguments",
+    "GenerateArguments",
+    "ScoreArguments",
+    "SpeculationArguments",
+    "TranslateArguments",
+]

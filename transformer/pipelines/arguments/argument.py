@@ -1,0 +1,55 @@
+"""Arguments as fields of dataclasses, with what the command line shows of them."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from msgspec import Meta
+
+from ...bounds import check_number
+
+
+class Flag(NamedTuple):
+    """An argument on the command line."""
+
+    names: str  # "-n --max-tokens N": a last word without a dash is shown for the value
+    help: str
+    panel: str | None = None  # part of the help page
+    min: float | None = None
+    max: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The long name, such as `--max-tokens`."""
+        return next(word for word in self.names.split() if word.startswith("--")).partition("/")[0]
+
+
+def argument(default: Any, names: str, help: str, **settings: Any) -> Any:  # noqa: A002
+    """Return a dataclass's field that is an argument; see Flag."""
+    return dataclasses.field(default=default, metadata={"flag": Flag(names, help, **settings)})
+
+
+def flag_of(arguments: object, field: str) -> str:
+    """Return the long name of an argument on the command line."""
+    fields = {field.name: field for field in dataclasses.fields(arguments)}  # type: ignore[arg-type]
+    flag: Flag = fields[field].metadata["flag"]
+    return flag.name
+
+
+def given_flags(arguments: object, *fields: str) -> dict[str, Any]:
+    """Return the values of those arguments that are not None, by their names on the command line.
+
+    >>> from .translate import TranslateArguments
+    >>> given_flags(TranslateArguments(beam=2), "beam", "seed", "top_k")
+    {'--beam': 2, '--seed': 0}
+    """
+    values = {flag_of(arguments, field): getattr(arguments, field) for field in fields}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def check_bounds(arguments: object) -> None:
+    """Raise ConfigError for a number outside its bounds, naming the argument."""
+    for field in dataclasses.fields(arguments):  # type: ignore[arg-type]
+        flag, value = field.metadata["flag"], getattr(arguments, field.name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and not (flag.min is None and flag.max is None):
+            check_number(flag.name, value, Meta(ge=flag.min, le=flag.max))

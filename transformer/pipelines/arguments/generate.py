@@ -1,0 +1,49 @@
+"""Arguments of generating."""
+
+from dataclasses import dataclass
+
+from .argument import argument
+from .search import SearchArguments, beam_argument, sampling_argument
+from .text import text_argument
+
+MAX_TOKENS = 256  # by default
+TEMPERATURE = 0.8  # by default, where neither beams nor contrastive search are asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateArguments(SearchArguments):
+    """Arguments of continuing prompts."""
+
+    overflow: str = argument(
+        "error",
+        "--overflow NAME",
+        "For a prompt longer than the context: refuse it (error), drop its beginning "
+        "(left), or do so again whenever the context is full (slide, for one text at a time).",
+    )
+    batch_tokens: int = argument(
+        4096,
+        "--batch-tokens N",
+        "With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
+        "each beam or sample, with padding.",
+        min=1,
+    )
+    beam: int | None = beam_argument(
+        None,
+        "--beam N",
+        "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
+        "of sampling is given. Default: sampling.",
+        min=1,
+    )
+    temperature: float | None = sampling_argument(
+        None,
+        "-t --temperature X",
+        "Sample with logits divided by X (0.001 to 1000): below 1, likely tokens gain. 0: "
+        f"greedy search. Default: {TEMPERATURE}.",
+        min=0.0,
+    )
+    max_tokens: int | None = text_argument(
+        None,
+        "-n --max-tokens N",
+        f"Tokens to write at most, as far as the context has room. Default: {MAX_TOKENS}.",
+        min=1,
+    )

@@ -1,0 +1,32 @@
+"""Arguments of scoring texts."""
+
+from dataclasses import dataclass
+
+from .argument import argument, check_bounds
+from .languages import LanguageArguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreArguments(LanguageArguments):
+    """Arguments of scoring texts by their likelihood."""
+
+    length_penalty: float | None = argument(
+        None,
+        "--length-penalty A",
+        "Exponent in score = log p / length^A, from -10 to 10; length is in tokens, with the "
+        "end token. Default: the model's own, or 1.",
+    )
+    length_penalty_kind: str = argument(
+        "power",
+        "--length-penalty-kind NAME",
+        "Divisor of log p: length^A (power), or ((5 + length) / 6)^A (gnmt).",
+    )
+    batch_tokens: int = argument(
+        4096,
+        "--batch-tokens N",
+        "Most tokens of a batch: its lines times the longest source or text.",
+        min=1,
+    )
+
+    def __post_init__(self) -> None:
+        check_bounds(self)

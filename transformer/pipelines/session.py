@@ -1,0 +1,208 @@
+"""Sessions: the one place where arguments, a model's own settings and defaults meet."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+from ..decoding import Engine, ModelStepper, SearchParameters
+from ..decoding.search.speculative import SpeculativeSearch
+from ..decoding.steppers import EnsembleStepper
+from ..errors import ConfigError
+from ..loading import LoadedModel, load_model, read_pooling_config
+from .arguments import (
+    EmbedArguments,
+    GenerateArguments,
+    ScoreArguments,
+    SpeculationArguments,
+    TranslateArguments,
+)
+from .arguments.generate import TEMPERATURE
+from .arguments.search import beam_or_greedy
+from .compatibility import check_ensemble
+from .embedding import Embedding, embed_lines
+from .generation import GenerationTask, encode_prompt, stream_ids
+from .line_pipeline import decode_lines
+from .records import Answer, LineSource, Output
+from .scoring import score_lines
+from .search_settings import default_beams, scoring_parameters, search_parameters
+from .speculation import speculative_search
+from .translation import TranslationTask
+
+ItemT = TypeVar("ItemT")
+
+
+class Session:
+    """A loaded model, or several that decode together, with what they can do.
+
+    Each method may be called from several threads: each call has engines of its own, which share
+    the weights. All raise ConfigError for a model or arguments that cannot do it, before the first
+    line is read; `counts` is incremented by what the user should be told.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[LoadedModel],
+        speculation: SpeculationArguments | None = None,
+        *,
+        max_engines: int | None = None,
+    ) -> None:
+        """Prepare models, for one engine a CPU core and at most `max_engines`.
+
+        Raises ConfigError for models that cannot be combined.
+        """
+        self._models, self._max_engines = list(models), max_engines
+        # The model whose tokenizer and limits apply.
+        self.lead = check_ensemble(models) if len(models) > 1 else models[0]
+        self._speculation = speculation if speculation and speculation.is_given else None
+        self._draft = self._load_draft()
+
+    def _load_draft(self) -> LoadedModel | None:
+        """Load the draft model, if any, on the device and with the dtype of the model."""
+        if self._speculation is None:
+            return None
+        if len(self._models) > 1:
+            raise ConfigError("--draft and --lookup work with one model; several were given")
+        folder, lead = self._speculation.draft, self.lead
+        if folder is None:
+            return None
+        return load_model(folder, device=str(lead.device), dtype=lead.model.dtype)
+
+    def translate(
+        self, source: LineSource, arguments: TranslateArguments, counts: Counter[str]
+    ) -> Iterator[Answer[Output]]:
+        """Translate any number of lines, in order and in bounded memory."""
+        parameters = self.translation_parameters(arguments)
+        task = TranslationTask(self.lead, arguments, parameters, counts)
+        engines = self._engines(parameters)
+        return self._decode(source, task, engines, arguments.batch_tokens, counts)
+
+    def generate(
+        self,
+        source: LineSource,
+        arguments: GenerateArguments,
+        counts: Counter[str],
+        *,
+        allow_empty: bool = False,
+    ) -> Iterator[Answer[Output]]:
+        """Continue any number of prompts, in order and in bounded memory.
+
+        An empty prompt is continued with `allow_empty`, else its answer is empty.
+        """
+        parameters = self.generation_parameters(arguments)
+        task = GenerationTask(self.lead, arguments, parameters, counts, allow_empty=allow_empty)
+        engines = self._engines(parameters)
+        return self._decode(source, task, engines, arguments.batch_tokens, counts)
+
+    def can_stream(self, arguments: GenerateArguments) -> bool:
+        """Return True unless texts are known only once they are finished."""
+        return self.generation_parameters(arguments).can_stream
+
+    def stream(
+        self, prompt: str, arguments: GenerateArguments, counts: Counter[str]
+    ) -> Iterator[str]:
+        """Continue a prompt piece by piece; see `stream_ids`."""
+        ids = encode_prompt(self.lead, prompt)
+        return self.stream_ids(ids, arguments, counts, continuing=bool(prompt))
+
+    def stream_ids(
+        self,
+        ids: list[int],
+        arguments: GenerateArguments,
+        counts: Counter[str],
+        *,
+        continuing: bool = True,
+    ) -> Iterator[str]:
+        """Continue the ids of a prompt piece by piece; with `continuing` they are text."""
+        parameters = self.generation_parameters(arguments)
+        task = GenerationTask(self.lead, arguments, parameters, counts, allow_empty=True)
+        if not parameters.can_stream:
+            raise ConfigError("beam search and several samples cannot be streamed")
+        engine = self._build_engine(parameters)
+        pieces = stream_ids(self.lead, ids, task, engine, continuing=continuing)
+        return _count_drafts(pieces, [engine], counts)
+
+    def score(
+        self, source: LineSource, arguments: ScoreArguments, counts: Counter[str]
+    ) -> Iterator[Answer[Output]]:
+        """Score any number of lines by their likelihood, in order and in bounded memory."""
+        parameters = scoring_parameters(self._models[0], arguments)
+        return score_lines(self.lead, source, arguments, parameters, counts)
+
+    def embed(
+        self, source: LineSource, arguments: EmbedArguments, counts: Counter[str]
+    ) -> Iterator[Answer[Embedding]]:
+        """Embed any number of lines, in order and in bounded memory."""
+        pooling = read_pooling_config(self.lead.folder)
+        normalize = pooling.normalize if arguments.normalize is None else arguments.normalize
+        pooling = pooling._replace(kind=arguments.pooling or pooling.kind, normalize=normalize)
+        return embed_lines(self.lead, source, pooling, budget=arguments.batch_tokens, counts=counts)
+
+    def translation_parameters(self, arguments: TranslateArguments) -> SearchParameters:
+        """Return the parameters of the search for translations."""
+        beams = default_beams(self._models[0])
+        return search_parameters(
+            self._models[0],
+            arguments,
+            default=beam_or_greedy(max(beams, arguments.num_hypotheses)),
+            beams=beams,
+            keep_all=bool(arguments.coverage_penalty),
+        )
+
+    def generation_parameters(self, arguments: GenerateArguments) -> SearchParameters:
+        """Return the parameters of the search for continuations."""
+        return search_parameters(
+            self._models[0], arguments, default="sample", temperature=TEMPERATURE
+        )
+
+    def _engines(self, parameters: SearchParameters) -> list[Engine]:
+        """Build an engine for each of the CPU's cores; a single one on a GPU.
+
+        Two batches with a core each are faster than one batch on both.
+        """
+        count = torch.get_num_threads() if self.lead.device.type == "cpu" else 1
+        count = min(count, self._max_engines or count)
+        return [self._build_engine(parameters) for _ in range(count)]
+
+    def _build_engine(self, parameters: SearchParameters) -> Engine:
+        if self._speculation is not None:
+            draft_tokens = self._speculation.draft_tokens
+            search = speculative_search(
+                parameters, self.lead, self._draft, draft_tokens=draft_tokens
+            )
+            return Engine(ModelStepper(self.lead.model), search)
+        if len(self._models) > 1:
+            steppers = [ModelStepper(loaded.model) for loaded in self._models]
+            return Engine(EnsembleStepper(steppers), parameters.build())
+        return plain_engine(self.lead, parameters)
+
+    def _decode(
+        self,
+        source: LineSource,
+        task: TranslationTask | GenerationTask,
+        engines: list[Engine],
+        budget: int,
+        counts: Counter[str],
+    ) -> Iterator[Answer[Output]]:
+        answers = decode_lines(source, task, engines, budget=budget, counts=counts)
+        return _count_drafts(answers, engines, counts)
+
+
+def _count_drafts(
+    items: Iterator[ItemT], engines: Sequence[Engine], counts: Counter[str]
+) -> Iterator[ItemT]:
+    """Yield the items; then count "drafted" tokens and those that were "accepted"."""
+    try:
+        yield from items
+    finally:
+        for search in (engine.search for engine in engines):
+            if isinstance(search, SpeculativeSearch):
+                counts.update(drafted=search.proposed, accepted=search.accepted)
+
+
+def plain_engine(loaded: LoadedModel, parameters: SearchParameters) -> Engine:
+    """Build the engine of one model."""
+    search = parameters.build()
+    stepper = ModelStepper(loaded.model, keep_hidden_states=search.reads_hidden_states)
+    return Engine(stepper, search)
