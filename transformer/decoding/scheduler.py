@@ -28,7 +28,7 @@ class Scheduler:
         self._waiting: deque[Request] = deque()
         self._open: set[Request] = set()  # submitted, and neither finished nor cancelled
         self._cancelled: set[Request] = set()  # that are still in a batch
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque()
         self._progressed = self._closed = False
         self._error: BaseException | None = None
         self._changed = Condition()  # guards all of the above
@@ -65,10 +65,15 @@ class Scheduler:
         return len(self._waiting)
 
     def submit(self, requests: Sequence[Request], *, first: bool = False) -> None:
-        """Enqueue requests, with `first` ahead of those that wait."""
+        """Enqueue requests, with `first` ahead of those that wait.
+
+        Raises ValueError for a request that is open already.
+        """
+        new = set(requests)
         with self._changed:
-            assert self._open.isdisjoint(requests), "a request was submitted twice"
-            self._open.update(requests)
+            if len(new) < len(requests) or self._open & new:
+                raise ValueError("a request was submitted twice")
+            self._open |= new
             if first:
                 self._waiting.extendleft(reversed(requests))
             else:
@@ -78,10 +83,10 @@ class Scheduler:
     def cancel(self, request: Request) -> None:
         """Drop a request: it leaves its batch before the next step, and has no more events."""
         with self._changed:
+            self._events = deque(event for event in self._events if event.request is not request)
             if request not in self._open:
                 return
             self._open.remove(request)
-            self._events = [event for event in self._events if event.request is not request]
             if request in self._waiting:
                 self._waiting.remove(request)
             else:
@@ -94,18 +99,26 @@ class Scheduler:
         Returns none after `timeout` seconds, or where no request is open. Raises an engine's error.
         """
         with self._changed:
-            if self._open:
-                self._changed.wait_for(lambda: self._progressed or self._error, timeout)
-            if self._error is not None:
-                raise self._error
-            self._progressed = False
-            events, self._events = self._events, []
-            return events
+            self._wait(timeout)
+            events, self._events = self._events, deque()
+            return list(events)
 
     def events(self) -> Iterator[Event]:
-        """Yield events as they come, until no request is open."""
+        """Yield events as they come, until no request is open. Raises an engine's error."""
         while self._open or self._events:
-            yield from self.wait()
+            with self._changed:
+                self._wait(None)
+                event = self._events.popleft() if self._events else None
+            if event is not None:
+                yield event
+
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for an event, or until waiting requests enter a batch."""
+        if self._open and not self._events:
+            self._changed.wait_for(lambda: self._progressed or self._error, timeout)
+        if self._error is not None:
+            raise self._error
+        self._progressed = False
 
     @torch.inference_mode()
     def _run(self, engine: Engine, threads: int) -> None:

@@ -1,0 +1,101 @@
+"""The scheduler: what is submitted, cancelled and reported, and when."""
+
+import threading
+
+import pytest
+
+from tests.decoding.tables import END, TableStepper
+from transformer.decoding import SEARCHES, Engine, Request, RequestFinished, Scheduler, TokenEvent
+
+A = 1
+
+
+def forever(tokens):
+    return {A: 1.0}
+
+
+def engine(table=forever) -> Engine:
+    search = SEARCHES["greedy"](end_ids=frozenset({END})).build()
+    return Engine(TableStepper(table, size=4), search)
+
+
+def request(limit: int, **fields) -> Request:
+    return Request(prompt=[3], source=[1], max_new_tokens=limit, **fields)
+
+
+def test_a_stream_has_each_token_and_the_end() -> None:
+    with Scheduler([engine()], budget=9) as scheduler:
+        streamed, silent = request(3, stream=True), request(2)
+        scheduler.submit([streamed, silent])
+        events = list(scheduler.events())
+    tokens = [event for event in events if isinstance(event, TokenEvent)]
+    assert [(event.request, event.id) for event in tokens] == [(streamed, A)] * 3
+    finished = [event.request for event in events if isinstance(event, RequestFinished)]
+    assert finished == [silent, streamed]
+
+
+def test_what_is_first_is_decoded_first() -> None:
+    """One row at a time; the first request runs when the others come."""
+    with Scheduler([engine()], budget=1) as scheduler:
+        running, late, urgent = request(200, stream=True), request(1), request(1)
+        scheduler.submit([running])
+        scheduler.wait()
+        scheduler.submit([late])
+        scheduler.submit([urgent], first=True)
+        events = [event for event in scheduler.events() if isinstance(event, RequestFinished)]
+    assert [event.request for event in events] == [running, urgent, late]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_cancelled_request_frees_its_rows_and_is_not_heard_of_again(waits: bool) -> None:
+    endless, short = request(10**6, stream=True), request(5)
+    with Scheduler([engine()], budget=1 if waits else 9) as scheduler:
+        scheduler.submit([endless])
+        scheduler.wait()
+        scheduler.submit([short])
+        victim, survivor = (short, None) if waits else (endless, short)
+        scheduler.cancel(victim)
+        scheduler.cancel(victim)  # nothing is left to cancel
+        if survivor is None:
+            assert scheduler.num_waiting == 0
+            scheduler.cancel(endless)
+        assert [event.request for event in scheduler.events()] == [survivor] * (not waits)
+        assert scheduler.wait() == []  # no request is open
+
+
+def test_leaving_stops_the_engines_and_empties_them() -> None:
+    made, before = [engine(), engine()], threading.active_count()
+    with Scheduler(made, budget=9) as scheduler:
+        scheduler.submit([request(10**6) for _ in range(9)])
+        scheduler.wait(0.05)
+    assert threading.active_count() == before
+    assert all(not each.search.requests and not each.stepper.written for each in made)
+
+
+def test_what_goes_wrong_in_an_engine_is_raised_to_the_consumer() -> None:
+    def broken(tokens):
+        raise RuntimeError("no table")
+
+    with Scheduler([engine(broken)], budget=9) as scheduler:
+        scheduler.submit([request(1)])
+        with pytest.raises(RuntimeError, match="no table"):
+            list(scheduler.events())
+
+
+def test_waiting_ends_with_the_time() -> None:
+    def slow(tokens):
+        released.wait()
+        return {A: 1.0}
+
+    released = threading.Event()
+    with Scheduler([engine(slow)], budget=9) as scheduler:
+        scheduler.submit([request(1)])
+        scheduler.wait()  # until it enters the batch
+        assert scheduler.wait(0.01) == []
+        released.set()
+        assert len(list(scheduler.events())) == 1
+
+
+def test_the_same_request_twice_is_refused() -> None:
+    with Scheduler([engine()], budget=9) as scheduler, pytest.raises(ValueError, match="twice"):
+        scheduler.submit([again := request(1), again])
