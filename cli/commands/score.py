@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from transformer.pipelines.arguments import ScoreArguments
 
@@ -64,40 +64,20 @@ class _ScoreFormatter:
 
     def __call__(self, answer: "Answer[Output]") -> Iterator[str]:
         """Yield the output line of one answer."""
+        from transformer.pipelines.scoring import likelihood
+
         if not answer.outputs:
             record = {"error": answer.error} if answer.error is not None else {"text": ""}
             yield json.dumps({**answer.line.fields, **record}) if self._as_json else ""
             return
-        figures = self._figures(answer)
+        found = likelihood(self._loaded, answer.line, answer.outputs[0])
+        self.nats += found.nats
+        self.tokens += len(found.token_scores)
+        self.size += found.num_bytes
+        names = ["score", "perplexity", "bits_per_byte"]
         if self._as_json:
+            names[:1] = ["text", "score", "tokens", "token_scores"]
+            figures = {name: getattr(found, name) for name in names}
             yield json.dumps({**answer.line.fields, **figures}, ensure_ascii=False)
         else:
-            yield "\t".join(
-                f"{figures[name]:.4f}" for name in ("score", "perplexity", "bits_per_byte")
-            )
-
-    def _figures(self, answer: "Answer[Output]") -> dict[str, Any]:
-        (output,) = answer.outputs
-        hypothesis = output.hypothesis
-        log_probs, tokenizer = hypothesis.log_probabilities, self._loaded.target_tokenizer
-        text = output.text
-        if (
-            output.request is not None
-            and output.request.source
-            and "source" not in answer.line.fields
-        ):
-            text = text.partition("\t")[2]
-        nats, size = -sum(log_probs), len(text.encode("utf-8", "replace"))
-        self.nats, self.tokens, self.size = (
-            self.nats + nats,
-            self.tokens + len(log_probs),
-            self.size + size,
-        )
-        return {
-            "text": output.text,
-            "score": hypothesis.score,
-            "tokens": [tokenizer.token(token) for token in hypothesis.tokens],
-            "token_scores": log_probs,
-            "perplexity": math.exp(min(700.0, nats / len(log_probs))),
-            "bits_per_byte": nats / math.log(2) / max(1, size),
-        }
+            yield "\t".join(f"{getattr(found, name):.4f}" for name in names)

@@ -32,12 +32,13 @@ def filter_lines(
     code 4.
     """
     from tokenizer import CorpusCounts
+    from transformer.pipelines.read_ahead import ReadAhead
 
     from .line_reader import LineReader
 
     counts, notes, reported = CorpusCounts(), Counter[str](), False
     reader = LineReader(files or ["-"], counts, column=options.column, as_json=options.json_input)
-    with output(options.out, reading=files) as writer, reader as source:
+    with output(options.out, reading=files) as writer, ReadAhead(reader) as source:
         for answer in run(source, notes):
             if answer.error is not None and not options.quiet and not reported:
                 reported = True
@@ -50,22 +51,17 @@ def filter_lines(
 
 
 def report(
-    counts: "CorpusCounts | None" = None, *, quiet: bool, notes: Counter[str] | None = None
+    corpus: "CorpusCounts | None" = None, *, quiet: bool, notes: Counter[str] | None = None
 ) -> None:
     """Report the counts of repaired input lines, and of failed or incomplete answers."""
+    from transformer.pipelines.notices import notices
+
     if quiet:
         return
-    notes = notes or Counter()
-    replaced, shortened = (counts.replaced, counts.shortened) if counts else (0, 0)
-    tallies = {
-        "lines with invalid UTF-8, read as U+FFFD": replaced,
-        "lines that were too long and truncated": shortened + notes["shortened"],
-        "lines without an answer": notes["failed"],
-        "answers that ran into a loop and were generated again": notes["repeating"],
-        "answers cut off at the limit of new tokens, which -n sets": notes["unfinished"],
-    }
-    for label, number in tallies.items():
-        if number:
-            print_notice(f"{label}: {number:,}")
-    if drafted := notes["drafted"]:
-        print_notice(f"of {drafted:,} draft tokens, {notes['accepted']:,} were accepted")
+    counts = Counter(notes or {})
+    if corpus is not None:
+        counts["shortened"] += corpus.shortened
+        if corpus.replaced:
+            print_notice(f"lines with invalid UTF-8, read as U+FFFD: {corpus.replaced:,}")
+    for notice in notices(counts):
+        print_notice(notice)

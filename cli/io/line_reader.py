@@ -1,11 +1,8 @@
-"""A thread that reads lines ahead, so that decoding continues while input is slow."""
+"""Lines of text files, tables and JSON."""
 
 import json
-from collections import deque
 from collections.abc import Iterator, Sequence
-from threading import Condition, Thread
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tokenizer import CorpusCounts, CorpusError, TextFile
 from tokenizer.corpus import (
@@ -21,7 +18,6 @@ from tokenizer.corpus import (
 from transformer.errors import ConfigError
 from transformer.pipelines.records import Line
 
-_MAX_LINES, _MAX_BYTES = 4096, 1 << 24  # limits of what is read ahead
 PREFIX = "prefix"  # the JSON field with which a line's answer begins
 
 
@@ -31,7 +27,7 @@ def _reject_constant(name: str) -> float:
 
 
 class LineReader:
-    """A LineSource of the lines of files, one after another; `-` is stdin.
+    """The lines of files, one after another; `-` is stdin.
 
     Each line of a JSONL file (of all files, with `as_json`) is an object: its field `column`, or
     `text`, is the line, and its other fields are repeated with the answer. A line that is no object
@@ -48,71 +44,15 @@ class LineReader:
                 f"--column is {column!r}; columns are numbers from 1, but for JSON (--json-input)"
             )
         self._counts, self._as_json = counts, as_json
-        self._lines: deque[tuple[Line, int]] = deque()  # with its bytes
-        self._bytes = 0
-        self._ended = self._closed = False
-        self._error: BaseException | None = None
-        self._changed = Condition()
-        self._thread = Thread(target=self._read, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
-        """Implement LineSource.take; raise a reading error once all lines before it are taken."""
-        with self._changed:
-            while wait and not self._lines and not self._ended:
-                self._changed.wait()
-            taken = [self._lines.popleft() for _ in range(min(limit, len(self._lines)))]
-            self._bytes -= sum(size for _, size in taken)
-            self._changed.notify_all()
-            if taken or not self._ended:
-                return [line for line, _ in taken]
-            if self._error is not None:
-                raise self._error
-            return None
-
-    def _read(self) -> None:
-        """Read until the end, an error, or the exit from the context: the body of the thread."""
-        try:
-            for line, size in self._parsed_lines():
-                with self._changed:
-                    while self._is_full() and not self._closed:
-                        self._changed.wait()
-                    if self._closed:
-                        return
-                    self._lines.append((line, size))
-                    self._bytes += size
-                    self._changed.notify_all()
-        except BaseException as error:
-            self._error = error
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
-    def _is_full(self) -> bool:
-        return len(self._lines) >= _MAX_LINES or self._bytes >= _MAX_BYTES
-
-    def _parsed_lines(self) -> Iterator[tuple[Line, int]]:
-        """Yield each line with its bytes."""
+    def __iter__(self) -> Iterator[Line]:
         number = 0
         for text in self._texts:
             with open_bytes(text.path) as stream:
                 try:
                     for line_number, raw in enumerate(byte_lines(stream, self._counts), 1):
                         line = decode_line(raw, self._counts)
-                        yield self._parse_line(number, line, text, line_number), len(raw)
+                        yield self._parse_line(number, line, text, line_number)
                         number += 1
                 except GZIP_ERRORS as error:
                     raise damaged_gzip(text.path, error) from None

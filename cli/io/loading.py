@@ -3,17 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from transformer.loading import LoadedModel, load_model
+from transformer.loading import DTYPES, LoadedModel, load_model
 from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.session import Session
-from transformer.registry import Registry
 
 from ..console import is_terminal, print_notice
 from ..options.common import LineIOOptions
-
-DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
 
 
 def load_with_notice(

@@ -1,13 +1,14 @@
 """Loading of models: configuration, weights, tokenizer and settings of a folder."""
 
 from .generation_config import GENERATION, GenerationConfig, default_generation_config
-from .load import LoadedModel, attach_tokenizers, build_model, choose_device, load_model
+from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
 from .model_folder import CONFIG, RUN, FolderContents, find_model, inspect_folder, read_config
 from .pooling_config import PoolingConfig, read_pooling_config
 from .summary import summarize_model
 
 __all__ = [
     "CONFIG",
+    "DTYPES",
     "GENERATION",
     "RUN",
     "FolderContents",

@@ -11,10 +11,12 @@ from tokenizer import SpecialAffixes, Tokenizer, read_tokenizers
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
 from ..model import Transformer
+from ..registry import Registry
 from .generation_config import GenerationConfig, read_generation_config
 from .model_folder import FolderContents, find_model, inspect_folder
 
 TOKENIZER = "tokenizer.json"
+DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
 
 
 @dataclass(frozen=True)

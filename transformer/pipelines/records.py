@@ -63,13 +63,15 @@ class LineSource(Protocol):
 
 
 class IterableSource(LineSource):
-    """A source of lines from an iterable, which never makes anyone wait."""
+    """A source of lines, or of their texts, from an iterable that never makes anyone wait."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._lines: Iterator[Line] = (Line(n, text) for n, text in enumerate(texts))
+    def __init__(self, texts: Iterable[str | Line]) -> None:
+        self._lines: Iterator[Line] = (
+            text if isinstance(text, Line) else Line(n, text) for n, text in enumerate(texts)
+        )
 
     def take(self, limit: int, *, wait: bool) -> list[Line] | None:
-        """Implement LineSource.take."""
+        """See LineSource."""
         del wait
         return list(islice(self._lines, limit)) or None
 

@@ -3,10 +3,12 @@
 Shape suffixes: B texts, T tokens, V vocabulary.
 """
 
+import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -37,6 +39,45 @@ class ScoringRequest:
     def length(self) -> int:
         """The tokens of the longer side."""
         return max(len(self.request.source), len(self.request.prompt) + len(self.target))
+
+
+class Likelihood(NamedTuple):
+    """The likelihood of a text under a model."""
+
+    text: str
+    score: float  # log p / length^A
+    tokens: list[str | None]
+    token_scores: list[float]  # log-probability of each token
+    num_bytes: int
+
+    @property
+    def nats(self) -> float:
+        """The negative log-probability."""
+        return -sum(self.token_scores)
+
+    @property
+    def perplexity(self) -> float:
+        """The perplexity of a token."""
+        return math.exp(min(700.0, self.nats / len(self.token_scores)))
+
+    @property
+    def bits_per_byte(self) -> float:
+        """The bits that the model needs for a byte of the text."""
+        return self.nats / math.log(2) / max(1, self.num_bytes)
+
+
+def likelihood(loaded: LoadedModel, line: Line, output: Output) -> Likelihood:
+    """Return the likelihood of a line; of a source, a tab and a translation, that of the latter."""
+    hypothesis, text = output.hypothesis, output.text
+    if output.request is not None and output.request.source and "source" not in line.fields:
+        text = text.partition("\t")[2]
+    return Likelihood(
+        text=output.text,
+        score=hypothesis.score,
+        tokens=[loaded.target_tokenizer.token(token) for token in hypothesis.tokens],
+        token_scores=hypothesis.log_probabilities,
+        num_bytes=len(text.encode("utf-8", "replace")),
+    )
 
 
 class ScoringTask(LineTask[ScoringRequest, Hypothesis, Output]):

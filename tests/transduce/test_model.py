@@ -1,0 +1,206 @@
+"""The Python door: one text, many, streams, several threads, and what is told of failures."""
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+
+import transduce
+from tests.models import tiny_model
+from tokenizer import TrainingOptions, train_tokenizer
+from transduce import keywords
+from transformer.errors import ConfigError, LineError
+from transformer.export import save_model
+from transformer.pipelines import arguments
+
+WORDS = "one two three four five six"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """A folder of a tiny model of each shape."""
+    made = {}
+    for shape in ("encoder", "decoder", "encoder-decoder"):
+        options = TrainingOptions(kind="byte-bpe", vocab_size=270, normalization="none")
+        tokenizer = train_tokenizer([WORDS] * 9, options)
+        model = tiny_model(shape, vocab_size=tokenizer.vocab_size, max_positions=64)
+        made[shape] = tmp_path_factory.mktemp(shape)
+        save_model(made[shape], model.config, model.state_dict(), tokenizer, card={})
+    return made
+
+
+@pytest.fixture(scope="module")
+def translator(folders) -> transduce.Model:
+    return transduce.load(folders["encoder-decoder"], device="cpu")
+
+
+@pytest.fixture(scope="module")
+def writer(folders) -> transduce.Model:
+    return transduce.load(str(folders["decoder"]), device="cpu")
+
+
+def test_one_text_gives_one_and_many_give_many(translator) -> None:
+    one = translator.translate("one two", max_tokens=6)
+    assert isinstance(one, str) and one.finish_reason in {"end", "length"}
+    assert len(one.token_scores) == len(one.tokens)
+    assert one.score == pytest.approx(sum(one.token_scores) / len(one.tokens), abs=1e-5)
+    texts = ["one two", "", "three"]
+    many = list(translator.translate(texts, max_tokens=6))
+    assert many[0] == one and many[1] == "" and many[1].score is None
+    assert many == list(translator.translate(iter(texts), max_tokens=6))
+    assert list(translator.translate([], max_tokens=6)) == []
+    assert list(translator.translate(("one two", "three"), max_tokens=6)) == [many[0], many[2]]
+
+
+def test_hypotheses_are_its_candidates(translator) -> None:
+    best = translator.translate("one two", beam=3, n_best=3, max_tokens=5)
+    assert len(best.candidates) == 3 and best.candidates[0] is best
+    scores = [text.score for text in best.candidates]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_an_iterable_is_answered_while_it_is_read(translator) -> None:
+    """Each text is given only once the answer to the one before is there."""
+    answered = threading.Semaphore(1)
+
+    def typed() -> Iterator[str]:
+        for text in ("one", "two", "three"):
+            assert answered.acquire(timeout=20), "no answer came before the next was asked for"
+            yield text
+
+    count = 0
+    for _ in translator.translate(typed(), max_tokens=3):
+        count += 1
+        answered.release()
+    assert count == 3
+
+
+def test_an_error_of_the_iterable_comes_after_what_it_gave(translator) -> None:
+    def broken() -> Iterator[str]:
+        yield "one"
+        raise OSError("the disk is gone")
+
+    found = translator.translate(broken(), max_tokens=3)
+    next(found)
+    with pytest.raises(OSError, match="gone"):
+        next(found)
+
+
+def test_a_text_without_an_answer_is_an_error_or_is_logged(translator, caplog) -> None:
+    long = "one two " * 200
+    with pytest.raises(LineError, match="the model reads"):
+        translator.translate(long)
+    with caplog.at_level(logging.WARNING, "transduce"):
+        good, bad = translator.translate(["one", long], max_tokens=3)
+    assert good.error is None and bad == "" and "the model reads" in bad.error
+    first, *others = caplog.messages
+    assert first.startswith("text 2: the line has")
+    assert "lines without an answer: 1" in others
+
+
+def test_pieces_make_the_text(writer) -> None:
+    asked = {"max_tokens": 9, "seed": 4}
+    assert "".join(writer.stream("one two", **asked)) == writer.generate("one two", **asked)
+    assert list(writer.generate(["one two"], **asked)) == [writer.generate("one two", **asked)]
+    greedy = writer.generate("", temperature=0, max_tokens=4)
+    assert "".join(writer.stream("", temperature=0, max_tokens=4)) == greedy
+
+
+def test_a_closed_stream_leaves_no_thread(writer) -> None:
+    before = threading.active_count()
+    pieces = writer.stream("one", max_tokens=50, min_tokens=50)
+    next(pieces)
+    assert threading.active_count() == before + 1
+    pieces.close()
+    many = writer.generate((text for text in ["one"] * 500), max_tokens=9)
+    next(many)
+    many.close()
+    assert threading.active_count() == before
+
+
+def test_scores_are_those_that_decoding_reports(translator, writer) -> None:
+    made = translator.translate("one two", beam=1, max_tokens=5)
+    if made.finish_reason == "end":
+        scored = translator.score(("one two", str(made)))
+        assert scored.score == pytest.approx(made.score, abs=1e-5)
+    one, other = translator.score([("one", "two three"), ("one", "two")])
+    assert one.tokens[-1] == other.tokens[-1] and one.perplexity > 1
+    assert translator.score(("one", "two")).score == pytest.approx(other.score, abs=1e-5)
+    assert writer.score("two").score != writer.score(("one ", "two")).score
+    assert list(writer.score(["two", ""]))[1] is None
+
+
+def test_vectors_are_an_array(folders) -> None:
+    with transduce.load(folders["encoder"], device="cpu") as model:
+        matrix, vector = model.embed(["one", "two three"]), model.embed("one")
+        assert matrix.shape == (2, 16) and matrix.dtype == np.float32
+        np.testing.assert_allclose(matrix[0], vector, atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-5)
+        assert model.embed([]).shape == (0, 16)
+        assert model.embed("one", normalize=False, pooling="max").shape == (16,)
+    assert repr(model) == "<transduce.Model, closed>"
+    with pytest.raises(ValueError, match="closed"):
+        model.embed("one")
+
+
+def test_threads_get_what_each_gets_alone(translator, writer) -> None:
+    texts = ["one two", "three", "four five six", "two"] * 3
+
+    def work(n: int) -> list[str]:
+        translated = list(translator.translate(texts[n:], beam=1 + n % 3, max_tokens=6))
+        return [*translated, "".join(writer.stream(texts[n], seed=n, max_tokens=8))]
+
+    alone = [work(n) for n in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(work, range(6))) == alone
+
+
+def test_models_are_averaged(folders, translator) -> None:
+    twice = transduce.load(*[folders["encoder-decoder"]] * 2, device="cpu")
+    assert twice.translate("one two", max_tokens=6) == translator.translate("one two", max_tokens=6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"bem": 2}, TypeError, "did you mean beam"),
+        ({"beam": 0}, ConfigError, "--beam is 0"),
+        ({"beam": 4, "top_k": 3}, ConfigError, "--top-k"),
+        ({"max_ratio": 2000.0}, ConfigError, "--max-ratio is 2000"),
+        ({"suppress": "never-there"}, ConfigError, "never-there"),
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_is_read(translator, wrong, error, words) -> None:
+    def untouched() -> Iterator[str]:
+        raise AssertionError("it was read")
+        yield ""
+
+    with pytest.raises(error, match=words):
+        translator.translate(untouched(), **wrong)
+
+
+def test_a_model_says_what_it_cannot_do(translator, writer) -> None:
+    with pytest.raises(ConfigError, match="cannot translate"):
+        writer.translate("one")
+    with pytest.raises(ConfigError, match="cannot generate"):
+        translator.stream("one")
+    with pytest.raises(ConfigError, match="cannot embed"):
+        writer.embed(["one"])
+
+
+@pytest.mark.parametrize("name", ["Translate", "Generate", "Score", "Embed"])
+def test_keywords_are_the_arguments_with_their_types(name: str) -> None:
+    """Editors see what the dataclass has; a few take more in Python than on the command line."""
+    kind = getattr(arguments, f"{name}Arguments")
+    wanted = {field.name: field.type for field in dataclasses.fields(kind)}
+    found = get_type_hints(getattr(keywords, f"{name}Keywords"))
+    assert found.keys() == wanted.keys()
+    for field, type_ in wanted.items():
+        assert {*get_args(type_)} <= {*get_args(found[field])}, field
+        assert get_args(type_) or found[field] is type_, field

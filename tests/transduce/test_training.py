@@ -1,0 +1,41 @@
+"""Training from Python: a recipe in, a run's folder out."""
+
+from pathlib import Path
+
+import pytest
+
+import transduce
+from transformer.errors import ConfigError
+from transformer.training.trainer import StepReport
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_recipe_becomes_a_model(tmp_path: Path, as_file: bool) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat\n" * 60)
+    recipe = {
+        "objective": "language-model",
+        "data": {"text": [str(text)], "valid_fraction": 0.2},
+        "tokenizer": {"vocab_size": 270},
+        "model": {"d_model": 16, "d_ff": 16, "heads": 2, "decoder_layers": 1},
+        "training": {"steps": 3, "context": 16, "batch_tokens": 64},
+    }
+    if as_file:
+        lines = [
+            "objective = 'language-model'",
+            f"data = {{text = ['{text}'], valid_fraction = 0.2}}",
+            "tokenizer = {vocab_size = 270}",
+            "model = {d_model = 16, d_ff = 16, heads = 2, decoder_layers = 1}",
+            "training = {steps = 3, context = 16, batch_tokens = 64}",
+        ]
+        recipe = tmp_path / "recipe.toml"
+        recipe.write_text("\n".join(lines))
+    events = []
+    folder = transduce.train(recipe, tmp_path / "run", device="cpu", on_event=events.append)
+    assert [event.step for event in events if isinstance(event, StepReport)] == [1, 2, 3]
+    with transduce.load(folder, device="cpu") as model:
+        assert isinstance(model.generate("the cat", max_tokens=3), str)
+    with pytest.raises(ConfigError, match="resume"):
+        transduce.train(recipe, folder, device="cpu")
+    assert transduce.train(recipe, str(folder), device="cpu", resume=True) == folder

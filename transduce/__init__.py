@@ -1,0 +1,42 @@
+"""Transduce: trains tokenizers and Transformers; generates and translates text.
+
+>>> import transduce
+>>> model = transduce.load("runs/en-de")  # doctest: +SKIP
+>>> model.translate("A dog runs.")  # doctest: +SKIP
+'Ein Hund läuft.'
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._packages import require_own_packages
+
+require_own_packages()
+
+if TYPE_CHECKING:
+    from transformer.pipelines.scoring import Likelihood
+
+    from .model import Model, load
+    from .results import Text
+    from .training import train
+
+__all__ = ["Likelihood", "Model", "Text", "load", "train"]
+_MODULES = {
+    "Likelihood": "transformer.pipelines.scoring",
+    "Model": "transduce.model",
+    "Text": "transduce.results",
+    "load": "transduce.model",
+    "train": "transduce.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch on first access, so that the rest starts at once."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("transduce")
+    if name in _MODULES:
+        from importlib import import_module  # noqa: PLC0415
+
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

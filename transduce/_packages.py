@@ -1,0 +1,24 @@
+"""The check that the packages beside this one are those that an import finds."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+_NAMES = ("checkpoints", "cli", "tokenizer", "transformer")
+
+
+def require_own_packages() -> None:
+    """Raise ImportError for a module of the user that an import finds in the place of ours."""
+    root = Path(__file__).resolve().parents[1]
+    for name in _NAMES:
+        spec = find_spec(name)
+        origin = None if spec is None else spec.origin
+        if origin is None or Path(origin).resolve() != root / name / "__init__.py":
+            stands = origin or (spec and list(spec.submodule_search_locations or ())) or "nothing"
+            message = (
+                f"transduce needs its own package {name!r}, but `import {name}` finds {stands}: "
+                "rename that, or start Python in another folder"
+            )
+            if sys.argv[:1] == ["-m"]:  # python -m transduce
+                raise SystemExit(message)
+            raise ImportError(message, name=name)

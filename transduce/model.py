@@ -1,0 +1,216 @@
+"""A model in Python: `load` returns it, its methods are the commands of the same names."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self, Unpack, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from transformer.loading import DTYPES, load_model
+from transformer.pipelines.arguments import (
+    EmbedArguments,
+    GenerateArguments,
+    ScoreArguments,
+    SpeculationArguments,
+    TranslateArguments,
+)
+from transformer.pipelines.records import Answer, Line, Output
+from transformer.pipelines.scoring import Likelihood, likelihood
+from transformer.pipelines.session import Session
+
+from .keywords import (
+    EmbedKeywords,
+    GenerateKeywords,
+    ScoreKeywords,
+    TranslateKeywords,
+)
+from .results import Text, answer, checked_arguments, logged, to_text
+
+Pair = tuple[str, str]
+
+
+def load(
+    *models: str | Path,
+    device: str = "auto",
+    dtype: str = "float32",
+    draft: str | Path | None = None,
+    lookup: bool = False,
+    draft_tokens: int | None = None,
+) -> "Model":
+    """Load a model: a folder, a training run's folder, or a name on the Hugging Face hub.
+
+    Several models with the same tokens are averaged. The keywords are the command line's options of
+    the same names. Raises CheckpointError, ConfigError and OSError.
+
+    >>> model = load("runs/en-de", device="cpu")  # doctest: +SKIP
+    """
+    speculation = SpeculationArguments(
+        draft=None if draft is None else Path(draft), lookup=lookup, draft_tokens=draft_tokens
+    )
+    loaded = [load_model(Path(model), device=device, dtype=DTYPES[dtype]) for model in models]
+    return Model(Session(loaded, speculation))
+
+
+class Model:
+    """A loaded model, or several that decode together.
+
+    Methods take one text, or any iterable of texts, for which they return an iterator: results come
+    in order and as soon as they are known, in bounded memory. An iterable that is no sequence is
+    read ahead in a thread of its own. What is altered, cut or cannot be answered is logged once
+    after the last text, under the name "transduce"; a single text that cannot be answered raises
+    LineError. Keyword arguments are the command line's options with underscores; wrong ones raise
+    ConfigError or TypeError. Methods may be called from several threads at once.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session: Session | None = session
+
+    def __repr__(self) -> str:
+        if self._session is None:
+            return "<transduce.Model, closed>"
+        lead = self._session.lead
+        size = sum(parameter.numel() for parameter in lead.model.parameters())
+        return f"<transduce.Model {lead.folder}: {lead.config.shape}, {size:,} parameters>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the weights; the model cannot be used any more."""
+        self._session = None
+
+    @property
+    def session(self) -> Session:
+        """The session that does the work. Raises ValueError once the model is closed."""
+        if self._session is None:
+            raise ValueError("the model is closed")
+        return self._session
+
+    @overload
+    def translate(  # type: ignore[overload-overlap]
+        self, text: str, **arguments: Unpack[TranslateKeywords]
+    ) -> Text: ...
+    @overload
+    def translate(
+        self, text: Iterable[str], **arguments: Unpack[TranslateKeywords]
+    ) -> Iterator[Text]: ...
+    def translate(
+        self, text: str | Iterable[str], **arguments: Unpack[TranslateKeywords]
+    ) -> Text | Iterator[Text]:
+        """Translate a text, or each of an iterable.
+
+        >>> model.translate("A dog runs.", beam=8)  # doctest: +SKIP
+        'Ein Hund läuft.'
+        """
+        session, checked = self.session, checked_arguments(TranslateArguments, arguments)
+        result: Text | Iterator[Text] = answer(
+            text,
+            lambda source, counts: session.translate(source, checked, counts),
+            lambda found: to_text(session, found),
+        )
+        return result
+
+    @overload
+    def generate(  # type: ignore[overload-overlap]
+        self, text: str, **arguments: Unpack[GenerateKeywords]
+    ) -> Text: ...
+    @overload
+    def generate(
+        self, text: Iterable[str], **arguments: Unpack[GenerateKeywords]
+    ) -> Iterator[Text]: ...
+    def generate(
+        self, text: str | Iterable[str], **arguments: Unpack[GenerateKeywords]
+    ) -> Text | Iterator[Text]:
+        """Continue a prompt, or each of an iterable; the result is the continuation alone.
+
+        >>> model.generate("Once upon a time", temperature=0.7, seed=3)  # doctest: +SKIP
+        ' there was a king who had three daughters.'
+        """
+        session, checked = self.session, checked_arguments(GenerateArguments, arguments)
+        one = isinstance(text, str)
+        result: Text | Iterator[Text] = answer(
+            text,
+            lambda source, counts: session.generate(source, checked, counts, allow_empty=one),
+            lambda found: to_text(session, found),
+        )
+        return result
+
+    def stream(self, prompt: str, **arguments: Unpack[GenerateKeywords]) -> Iterator[str]:
+        """Continue a prompt in pieces, as they are decided; closing the iterator ends it.
+
+        >>> for piece in model.stream("Once upon a time"):  # doctest: +SKIP
+        ...     print(piece, end="", flush=True)
+        """
+        counts = Counter[str]()
+        pieces = self.session.stream(
+            prompt, checked_arguments(GenerateArguments, arguments), counts
+        )
+        return logged(pieces, counts)
+
+    @overload
+    def score(  # type: ignore[overload-overlap]
+        self, text: str | Pair, **arguments: Unpack[ScoreKeywords]
+    ) -> Likelihood: ...
+    @overload
+    def score(
+        self, text: Iterable[str | Pair], **arguments: Unpack[ScoreKeywords]
+    ) -> Iterator[Likelihood | None]: ...
+    def score(
+        self, text: str | Pair | Iterable[str | Pair], **arguments: Unpack[ScoreKeywords]
+    ) -> Likelihood | Iterator[Likelihood | None] | None:
+        """Score a text by its likelihood, or each of an iterable: None where there is none.
+
+        A pair is a source and its translation, or a prompt and its continuation.
+
+        >>> model.score(("A dog runs.", "Ein Hund läuft.")).perplexity  # doctest: +SKIP
+        1.62
+        """
+        session, checked = self.session, checked_arguments(ScoreArguments, arguments)
+        context = "source" if session.lead.config.has_encoder else "prompt"
+
+        def to_line(number: int, item: str | Pair) -> Line:
+            if isinstance(item, str):
+                return Line(number, item)
+            return Line(number, item[1], fields={context: item[0]})
+
+        def to_likelihood(found: Answer[Output]) -> Likelihood | None:
+            outputs = found.outputs
+            return likelihood(session.lead, found.line, outputs[0]) if outputs else None
+
+        result: Likelihood | Iterator[Likelihood | None] | None = answer(
+            text,
+            lambda source, counts: session.score(source, checked, counts),
+            to_likelihood,
+            to_line=to_line,
+            pairs=True,
+        )
+        return result
+
+    def embed(
+        self, text: str | Iterable[str], **arguments: Unpack[EmbedKeywords]
+    ) -> npt.NDArray[np.float32]:
+        """Embed a text as a vector (D), or an iterable of texts as a matrix (N, D).
+
+        >>> model.embed(["A dog runs.", "A cat sleeps."]).shape  # doctest: +SKIP
+        (2, 384)
+        """
+        session, checked = self.session, checked_arguments(EmbedArguments, arguments)
+        vectors = answer(
+            [text] if isinstance(text, str) else text,
+            lambda source, counts: session.embed(source, checked, counts),
+            lambda found: found.outputs[0].vector.numpy(),
+        )
+        width = session.lead.config.d_model
+        matrix = np.stack([np.zeros(width, np.float32), *vectors])[1:]  # none is a matrix too
+        return matrix[0] if isinstance(text, str) else matrix
