@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from ..data import pad_rows
-from ..decoding.engine import decode_all
 from ..decoding.request import Request
 from ..decoding.search import BeamParameters
-from ..decoding.steppers.model import ModelStepper
 from ..errors import ConfigError
 from ..loading import LoadedModel
+from .session import Session
 
 _MAX_TEXT_TOKENS, _MAX_NEW_TOKENS, _BEAM_SIZE = 64, 32, 4
 
@@ -95,5 +94,5 @@ def _decode(model: LoadedModel, rows: list[list[int]], beams: int) -> list[list[
         ]
     else:
         requests = [Request(prompt=row, max_new_tokens=_MAX_NEW_TOKENS) for row in rows]
-    hypotheses = decode_all(ModelStepper(model.model), parameters.build(), requests)
+    hypotheses = Session([model]).decode(requests, parameters)
     return [best.ids for best, *_ in hypotheses]

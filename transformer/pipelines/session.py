@@ -6,7 +6,14 @@ from typing import TypeVar
 
 import torch
 
-from ..decoding import Engine, ModelStepper, SearchParameters
+from ..decoding import (
+    Engine,
+    Hypothesis,
+    ModelStepper,
+    Request,
+    SearchParameters,
+    decode_all,
+)
 from ..decoding.search.speculative import SpeculativeSearch
 from ..decoding.steppers import EnsembleStepper
 from ..errors import ConfigError
@@ -138,6 +145,12 @@ class Session:
         normalize = pooling.normalize if arguments.normalize is None else arguments.normalize
         pooling = pooling._replace(kind=arguments.pooling or pooling.kind, normalize=normalize)
         return embed_lines(self.lead, source, pooling, budget=arguments.batch_tokens, counts=counts)
+
+    def decode(
+        self, requests: Sequence[Request], parameters: SearchParameters
+    ) -> list[list[Hypothesis]]:
+        """Decode requests side by side in the caller's thread; return their hypotheses."""
+        return decode_all(*self._build_engine(parameters), requests)
 
     def translation_parameters(self, arguments: TranslateArguments) -> SearchParameters:
         """Return the parameters of the search for translations."""
