@@ -2,14 +2,39 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from transformer.decoding import Engine, Hypothesis, Request, RequestFinished, Search, Stepper
+from transformer.decoding import (
+    SEARCHES,
+    Engine,
+    Hypothesis,
+    Request,
+    RequestFinished,
+    Search,
+    SearchParameters,
+    Stepper,
+)
+from transformer.decoding.search.tokenwise import TokenwiseParameters
 
 END = 0
 Distribution = Mapping[int, float]
+TOKENWISE = [name for name, kind in SEARCHES.items() if issubclass(kind, TokenwiseParameters)]
+
+
+def parameters(
+    name: str, *, end_ids: frozenset[int] = frozenset({END}), **fields: Any
+) -> SearchParameters:
+    """A search's parameters; beam search has one beam if nothing else is said."""
+    needed = {"beam": 1} if name == "beam" else {}
+    return SEARCHES[name](end_ids=end_ids, **{**needed, **fields})
+
+
+def build(name: str, **fields: Any) -> Search:
+    """A search with such parameters."""
+    return parameters(name, **fields).build()
 
 
 class TableStepper:

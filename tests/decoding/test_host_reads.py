@@ -6,19 +6,12 @@ from collections import Counter
 import pytest
 import torch
 
+from tests.decoding.tables import TOKENWISE, build, parameters
 from tests.models import tiny_model
 from tests.virtual_device import VirtualDevice, virtual_device
-from transformer.decoding import (
-    PROCESSORS,
-    SEARCHES,
-    ModelStepper,
-    Request,
-    SearchOptions,
-    decode_all,
-)
+from transformer.decoding import PROCESSORS, SEARCHES, ModelStepper, Request, decode_all
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
-from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.decoding.steppers import model as stepping
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.model import Transformer
@@ -31,7 +24,7 @@ CUT = {"temperature": 0.9, "top-k": 9, "top-p": 0.9, "min-p": 0.01, "typical": 0
 SEARCHED = {
     "greedy": {},
     **{f"sample {name}": {"processors": {name: value}} for name, value in CUT.items()},
-    "sample with all": {"processors": CUT, "n_best": 2},
+    "sample with all": {"processors": CUT, "samples": 2},
     "beam": {"beam": 4},
     "beam in groups": {"beam": 4, "groups": 2, "diversity": 0.5},
     "beam with a length penalty": {"beam": 4, "length_penalty": 0.6, "early_stopping": "never"},
@@ -79,16 +72,15 @@ def tasks(shape: str, **rules: object) -> list[Request]:
     for number, (text, limit) in enumerate(texts):
         source = {"source": [*text, 3]} if shape == "encoder-decoder" else {}
         prompt = [2] if source else text
-        made.append(
-            Request(prompt=prompt, max_new_tokens=limit, rng_key=(number,), **source, **rules)
-        )
+        fields = {"rng_key": (number,), "seed": 4, **source, **rules}
+        made.append(Request(prompt=prompt, max_new_tokens=limit, **fields))
     return made
 
 
-def watched(model: Transformer, name: str, some: list[Request], **options: object) -> list[Counter]:
+def watched(model: Transformer, name: str, some: list[Request], **fields: object) -> list[Counter]:
     """The reads of each step after admission, by the lines that asked."""
     kind, reads = name.split(maxsplit=1)[0], []
-    search = SEARCHES[kind](SearchOptions(end_ids=END, seed=4, **options))
+    search = build(kind, end_ids=END, **fields)
     with torch.inference_mode(), virtual_device() as device:
         stepper = ModelStepper(model.to("cuda"), keep_hidden_states=search.reads_hidden_states)
         stepper.admit(some, search.width)
@@ -131,7 +123,8 @@ def test_no_processor_mixes_devices_or_reads(shape: str, processor: str) -> None
     values = {} if ruled else {processor: PROCESSED[processor]}
     for name in ("greedy", "sample", "beam"):
         some = tasks(shape, **(RULES if ruled else {}))
-        assert_few(watched(network(shape), name, some, beam=3, processors=values), name)
+        fields = {"processors": values, **({"beam": 3} if name == "beam" else {})}
+        assert_few(watched(network(shape), name, some, **fields), name)
 
 
 @shapes
@@ -140,24 +133,21 @@ def test_phrases_and_constraints_mix_no_devices(shape: str) -> None:
     assert_few(watched(network(shape), "beam", some, beam=4), "beam")
     some = tasks(shape, constraint=lambda _: torch.tensor([4, 5, 3]))
     for name in ("greedy", "beam"):
-        assert_few(watched(network(shape), name, some, beam=1), name)
+        assert_few(watched(network(shape), name, some), name)
 
 
 @shapes
-@pytest.mark.parametrize("pick", SELECTORS)
+@pytest.mark.parametrize("pick", TOKENWISE)
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_speculative_search_mixes_no_devices(shape: str, pick: str, drafter: str) -> None:
     with torch.inference_mode(), virtual_device():
-        model, options = network(shape).to("cuda"), SearchOptions(end_ids=END, processors=CUT)
+        model = network(shape).to("cuda")
         made_of = DraftOptions(
-            search_options=options,
-            selector=SELECTORS[pick],
+            parameters=parameters(pick, end_ids=END, processors=CUT),
             stepper=ModelStepper(model),
             shares_source_vocabulary=True,
         )
-        search = SpeculativeSearch(
-            options, SELECTORS[pick], DRAFTERS[drafter](made_of), draft_tokens=3
-        )
+        search = SpeculativeSearch(made_of.parameters, DRAFTERS[drafter](made_of), draft_tokens=3)
         assert all(decode_all(ModelStepper(model), search, tasks(shape)))
         assert search.proposed
 
@@ -166,12 +156,15 @@ def test_speculative_search_mixes_no_devices(shape: str, pick: str, drafter: str
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_ensembles_and_scores_mix_no_devices(shape: str, combination: str) -> None:
     with torch.inference_mode(), virtual_device():
-        models, options = [network(shape).to("cuda") for _ in range(2)], SearchOptions(end_ids=END)
+        models, beam = (
+            [network(shape).to("cuda") for _ in range(2)],
+            parameters("beam", end_ids=END),
+        )
         stepper = EnsembleStepper([*map(ModelStepper, models)], combination)
         some = tasks(shape)
-        found = decode_all(stepper, SEARCHES["beam"](options), some)
+        found = decode_all(stepper, beam.build(), some)
         texts = [ScoringRequest(r, best.tokens) for r, (best,) in zip(some, found, strict=True)]
-        assert len(score_batch(models[0], texts, options)) == len(some)
+        assert len(score_batch(models[0], texts, beam)) == len(some)
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -191,7 +184,7 @@ def test_a_read_more_would_be_seen(name: str, monkeypatch) -> None:
 
 def test_watching_changes_no_text() -> None:
     def written(model: Transformer) -> list[list[int]]:
-        search = SEARCHES["beam"](SearchOptions(end_ids=END, beam=4))
+        search = build("beam", end_ids=END, beam=4)
         return [best.ids for best, *_ in decode_all(ModelStepper(model), search, tasks("decoder"))]
 
     model = network("decoder")

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from tests.decoding.tables import END, STEPPERS, TableStepper, tree
-from transformer.decoding import SEARCHES, Request, SearchOptions, decode_all
+from tests.decoding.tables import END, STEPPERS, TableStepper, build, tree
+from transformer.decoding import SEARCHES, Request, decode_all
 
 A, B, C = 1, 2, 3
 
@@ -19,14 +19,13 @@ A, B, C = 1, 2, 3
 TRAP = tree({(): {A: 0.6, B: 0.4}, (A,): {A: 0.4, B: 0.35, C: 0.25}, (B,): {C: 0.9, A: 0.1}})
 
 
-def search(name, table, *, rows=1, limits=None, keys=None, **options):
-    asked = SearchOptions(end_ids=frozenset({END}), **options)
+def search(name, table, *, rows=1, limits=None, keys=None, seed=0, **fields):
     tasks = [
-        Request(prompt=[9], max_new_tokens=limit, rng_key=(key,))
+        Request(prompt=[9], max_new_tokens=limit, rng_key=(key,), seed=seed)
         for limit, key in zip(limits or [10] * rows, keys or range(rows), strict=True)
     ]
     stepper = STEPPERS.get(name, TableStepper)(table, size=4)
-    return decode_all(stepper, SEARCHES[name](asked), tasks)
+    return decode_all(stepper, build(name, **fields), tasks)
 
 
 def probability(hypothesis) -> float:
@@ -131,8 +130,8 @@ def test_beam_stops_as_soon_as_nothing_can_improve() -> None:
     """Ending at once has p = 0.9; no continuation of the rest can reach it."""
     table = lambda tokens: {END: 0.9, A: 0.06, B: 0.04}  # noqa: E731
     stepper = TableStepper(table, size=4)
-    asked = SearchOptions(end_ids=frozenset({END}), beam=2, length_penalty=0.0)
-    decode_all(stepper, SEARCHES["beam"](asked), [Request(prompt=[9], max_new_tokens=50)])
+    beams = build("beam", beam=2, length_penalty=0.0)
+    decode_all(stepper, beams, [Request(prompt=[9], max_new_tokens=50)])
     assert stepper.steps == 2
 
 

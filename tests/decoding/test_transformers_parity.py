@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.decoding.tables import build
 from tests.families.published import FAMILIES, make, padded
-from transformer.decoding import SearchOptions
 from transformer.decoding.engine import decode_all
 from transformer.decoding.request import Request
-from transformer.decoding.search import SEARCHES
 from transformer.decoding.steppers.model import ModelStepper
 from transformer.loading import GenerationConfig, build_model, inspect_folder
 from transformer.model import Transformer
@@ -81,13 +80,15 @@ def ours(
 ) -> list[list[int]]:
     """What our searches write, the end token included."""
     settings = GenerationConfig(eos_token_id=END, **asked)
-    options = SearchOptions(
-        end_ids=frozenset({END}),
-        beam=settings.num_beams or 1,
-        length_penalty=1.0 if settings.length_penalty is None else settings.length_penalty,
-        early_stopping=settings.early_stopping or False,
-        processors=model_processors(settings),
-    )
+    fields: dict[str, Any] = {
+        "end_ids": frozenset({END}),
+        "length_penalty": 1.0 if settings.length_penalty is None else settings.length_penalty,
+        "processors": model_processors(settings),
+    }
+    name, beams = "greedy", settings.num_beams or 1
+    if beams > 1:
+        name = "beam"
+        fields |= {"beam": beams, "early_stopping": settings.early_stopping or False}
     tasks = [
         Request(prompt=text, max_new_tokens=LENGTH - 1)
         if model.encoder is None
@@ -95,8 +96,7 @@ def ours(
         for text in texts
     ]
     stepper = ModelStepper(model) if cached else Uncached(model)
-    search = SEARCHES["beam" if options.beam > 1 else "greedy"](options)
-    found = decode_all(stepper, search, tasks)
+    found = decode_all(stepper, build(name, **fields), tasks)
     return [[*best.ids, END] if best.finished else best.ids for best, *_ in found]
 
 

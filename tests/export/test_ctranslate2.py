@@ -6,15 +6,14 @@ import ctranslate2
 import pytest
 import torch
 
+from tests.decoding.tables import build
 from tests.families.published import VOCABULARY
 from tests.loading.owned import own, small
 from tests.models import WiderConfig, tiny_config
 from tokenizer import Tokenizer
 from transformer.config import TransformerConfig
-from transformer.decoding import SearchOptions
 from transformer.decoding.engine import decode_all
 from transformer.decoding.request import Request
-from transformer.decoding.search import SEARCHES
 from transformer.decoding.steppers.model import ModelStepper
 from transformer.errors import ConfigError
 from transformer.export import convert_model
@@ -42,16 +41,16 @@ WRITERS = ("gpt2", "write-tiny")
 
 def searched(loaded, rows: list[list[int]], beams: int) -> list[list[int]]:
     """What we write. CTranslate2 stops as soon as it has as many texts as beams."""
-    end = loaded.generation.end_ids
-    options = SearchOptions(end_ids=frozenset(end), beam=beams, early_stopping=True)
+    own = {"beam": beams, "early_stopping": True} if beams > 1 else {}
+    name, end = "beam" if beams > 1 else "greedy", frozenset(loaded.generation.end_ids)
     tasks = [
         Request(prompt=row, max_new_tokens=LENGTH)
         if loaded.model.encoder is None
         else Request(prompt=[loaded.decoder_start_id], source=row, max_new_tokens=LENGTH)
         for row in rows
     ]
-    search = SEARCHES["beam" if beams > 1 else "greedy"](options)
-    return [best.ids for best, *_ in decode_all(ModelStepper(loaded.model), search, tasks)]
+    found = decode_all(ModelStepper(loaded.model), build(name, end_ids=end, **own), tasks)
+    return [best.ids for best, *_ in found]
 
 
 def written(folder: Path, config: TransformerConfig, tokenizer: Tokenizer) -> Path:

@@ -12,11 +12,12 @@ import pytest
 import torch
 from tokenizers import Regex, decoders
 
+from tests.decoding.tables import parameters
 from tests.models import tiny_model
 from tests.tokenizer.pretrained.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
 from tokenizer.errors import TokenizerOptionError
-from transformer.decoding import SEARCHES, Request, SearchOptions
+from transformer.decoding import SEARCHES, Request
 from transformer.decoding import decode_all as write_texts
 from transformer.decoding.constraints.grammar import (
     GRAMMARS,
@@ -26,8 +27,8 @@ from transformer.decoding.constraints.grammar import (
 )
 from transformer.errors import ConfigError, MissingExtraError
 from transformer.loading import LoadedModel, default_generation_config
-from transformer.pipelines.engines import plain_engine
 from transformer.pipelines.search_settings import grammar_constraint
+from transformer.pipelines.session import plain_engine
 
 LINES = [
     "the cat sat on the mat, a bat: no!",
@@ -207,7 +208,7 @@ def test_a_text_that_cannot_go_on_is_no_hypothesis(name: str) -> None:
     task = Request(
         prompt=[2], max_new_tokens=20, constraint=grammar_constraint(choices(["catξ"]), model)
     )
-    engine = plain_engine(model, name, SearchOptions(end_ids=frozenset({3})))
+    engine = plain_engine(model, parameters(name, end_ids=frozenset({3})))
     assert write_texts(*engine, [task]) == [[]]
 
 
@@ -264,12 +265,13 @@ def test_searches_through_a_random_model_write_the_schema(name: str) -> None:
         "additionalProperties": False,
     }
     constraint = grammar_constraint(json_schema(schema), model, end_ids={3})
-    options = SearchOptions(end_ids=frozenset({3}), beam=3 if name == "beam" else 1, seed=1)
+    fields = {"beam": 3} if name == "beam" else {}
     tasks = [
-        Request(prompt=[token], max_new_tokens=280, constraint=constraint) for token in (4, 9, 30)
+        Request(prompt=[token], max_new_tokens=280, constraint=constraint, seed=1)
+        for token in (4, 9, 30)
     ]
-    read = 0
-    for hypotheses in write_texts(*plain_engine(model, name, options), tasks):
+    engine, read = plain_engine(model, parameters(name, end_ids=frozenset({3}), **fields)), 0
+    for hypotheses in write_texts(*engine, tasks):
         for hypothesis in hypotheses:
             if hypothesis.finish_reason == "end":
                 value = json.loads(model.target_tokenizer.decode(hypothesis.ids))

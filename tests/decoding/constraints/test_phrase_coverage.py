@@ -9,18 +9,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.decoding.tables import END, TableStepper, tree
-from transformer.decoding import SEARCHES, Request, SearchOptions, decode_all
+from tests.decoding.tables import END, TableStepper, build, tree
+from transformer.decoding import Request, decode_all
 from transformer.decoding.constraints.phrase_coverage import PhraseCoverage
 from transformer.decoding.search.beam import allocate_beams
 
 A, B, C = 1, 2, 3
 
 
-def search(table, phrases, *, limit=10, beam=4, stepper=None, prefix=(), **options):
+def search(table, phrases, *, limit=10, beam=4, stepper=None, prefix=(), **fields):
     task = Request(prompt=[9], max_new_tokens=limit, phrases=phrases, prefix=prefix)
-    asked = SearchOptions(end_ids=frozenset({END}), beam=beam, **options)
-    (found,) = decode_all(stepper or TableStepper(table, size=4), SEARCHES["beam"](asked), [task])
+    beams = build("beam", beam=beam, **fields)
+    (found,) = decode_all(stepper or TableStepper(table, size=4), beams, [task])
     return found
 
 
@@ -169,9 +169,7 @@ def test_groups_obey_too() -> None:
 @pytest.mark.parametrize("groups", [1, 2])
 def test_batches_change_nothing(groups: int) -> None:
     """Texts with phrases, with others and with none, each alone and all together."""
-    asked = SearchOptions(
-        end_ids=frozenset({END}), beam=4, n_best=4, groups=groups, diversity=0.3 * (groups - 1)
-    )
+    fields = {"beam": 4, "n_best": 4, "groups": groups, "diversity": 0.3 * (groups - 1)}
     for seed in range(6):
         table = random_table(seed)
         every = [[], [[B]], [], [[A, C], [B]], [[C, C, C]], [[A, A], [A, A]]]
@@ -180,9 +178,9 @@ def test_batches_change_nothing(groups: int) -> None:
             Request(prompt=[9], max_new_tokens=n, phrases=p)
             for n, p in zip(limits, every, strict=True)
         ]
-        together = decode_all(TableStepper(table, size=4), SEARCHES["beam"](asked), some)
+        together = decode_all(TableStepper(table, size=4), build("beam", **fields), some)
         for task, found in zip(some, together, strict=True):
-            (alone,) = decode_all(TableStepper(table, size=4), SEARCHES["beam"](asked), [task])
+            (alone,) = decode_all(TableStepper(table, size=4), build("beam", **fields), [task])
             assert [h.ids for h in alone] == [h.ids for h in found]
             assert [h.score for h in alone] == pytest.approx([h.score for h in found])
 

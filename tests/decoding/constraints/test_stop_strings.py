@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.decoding.tables import STEPPERS, TableStepper
+from tests.decoding.tables import STEPPERS, TableStepper, build
 from tests.tokenizer.pretrained.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
-from transformer.decoding import SEARCHES, Request, SearchOptions
+from transformer.decoding import SEARCHES, Request
 from transformer.decoding import decode_all as write_texts
 from transformer.decoding.constraints.stop_strings import (
     StopStringBuffer,
@@ -122,10 +122,10 @@ def test_a_search_ends_with_the_reason_stop(name: str) -> None:
     tokenizer = train_tokenizer(LINES, TrainingOptions(kind="byte-bpe", vocab_size=300))
     ids = tokenizer.encode("the cat sat on the mat")
     table = lambda tokens: {ids[len(tokens)] if len(tokens) < len(ids) else 3: 1.0}  # noqa: E731
-    options = SearchOptions(end_ids=frozenset({3}), stop=stop_condition(["t sa", "mat"], tokenizer))
-    task = Request(prompt=[0], max_new_tokens=30)
+    stop = stop_condition(["t sa", "mat"], tokenizer)
+    task = Request(prompt=[0], max_new_tokens=30, stop=stop)
     stepper = STEPPERS.get(name, TableStepper)(table, size=tokenizer.vocab_size)
-    (((found),),) = write_texts(stepper, SEARCHES[name](options), [task])
+    (((found),),) = write_texts(stepper, build(name, end_ids=frozenset({3})), [task])
     text = tokenizer.decode(found.ids)
     assert (found.finish_reason, found.finished) == ("stop", True)
     assert "t sa" in text

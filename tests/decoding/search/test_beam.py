@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from tests.decoding.tables import END, TableStepper, tree
+from tests.decoding.tables import END, TableStepper, build, parameters, tree
 from tests.decoding.test_search import A, B, C, random_table, search
 from tests.models import tiny_model
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, Request, SearchOptions, decode_all
-from transformer.decoding.request import Hypothesis, PreviousContext, SequenceState, concatenate
+from transformer.decoding import SEARCHES, Request, decode_all
+from transformer.decoding.request import PreviousContext, SequenceState
 from transformer.decoding.search.tokenwise import ActiveSequence, compact_rows
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.errors import ConfigError
@@ -61,7 +61,7 @@ def test_beams_are_those_of_the_definition(beams: int, alpha: float, early: Any)
         assert [h.score for h in found] == pytest.approx([s for s, _ in wanted], abs=1e-5)
 
 
-@pytest.mark.parametrize(("beam", "n_best"), [(1, 3), (4, 2), (3, 3)])
+@pytest.mark.parametrize(("beam", "n_best"), [(3, 1), (4, 2), (3, 3)])
 def test_as_many_hypotheses_as_are_wanted(beam: int, n_best: int) -> None:
     (found,) = search("beam", random_table(4), beam=beam, n_best=n_best)
     assert len(found) == n_best
@@ -88,15 +88,17 @@ def test_groups_that_do_not_avoid_each_other_are_alike() -> None:
 
 
 def test_a_group_keeps_as_many_hypotheses_as_it_has_beams() -> None:
-    """And the search has room for as many hypotheses as are wanted, in groups of equal size."""
+    """And the groups are of equal size, however few hypotheses are wanted."""
     (found,) = search("beam", random_table(2), beam=2, groups=2, n_best=2, diversity=0.01)
     assert len(found) == 2
     for seed in range(12):
         (found,) = search("beam", random_table(seed), limits=[9], beam=4, groups=2, n_best=4)
         wanted = definition(random_table(seed), 2, 9, 1.0, False)
         assert [tuple(h.tokens) for h in found] == [text for _, text in wanted for _ in range(2)]
-    together = SearchOptions(end_ids=frozenset({END}), beam=1, n_best=4, groups=4)
-    assert SEARCHES["beam"](together).width == 4
+    assert build("beam", beam=4, groups=4).width == 4
+    for n_best in (1, 4):
+        with pytest.raises(ConfigError, match="6 beams do not divide into 4 groups"):
+            parameters("beam", beam=6, n_best=n_best, groups=4)
 
 
 class Shifted(TableStepper):
@@ -110,12 +112,10 @@ class Shifted(TableStepper):
 def test_logits_need_not_be_normalised(name: str) -> None:
     """A penalty divides positive logits and multiplies negative ones: beams are ranked by
     penalised log-probabilities, as Hugging Face has it. What is reported is the model's."""
-    processors = {} if name != "beam" else {"repetition-penalty": 1.5}
-    options = SearchOptions(end_ids=frozenset({END}), beam=3 if name == "beam" else 1,
-                            processors=processors)  # fmt: skip
+    fields = {"beam": 3, "processors": {"repetition-penalty": 1.5}} if name == "beam" else {}
     table, task = random_table(5), Request(prompt=[9], max_new_tokens=6)
     found, wanted = (
-        decode_all(make(table, size=4), SEARCHES[name](options), [task])[0][0]
+        decode_all(make(table, size=4), build(name, **fields), [task])[0][0]
         for make in (Shifted, TableStepper)
     )
     assert found.ids == wanted.ids
@@ -139,30 +139,6 @@ def test_nothing_is_written_that_is_impossible(name: str) -> None:
     assert [h.ids for h in found] == [[A, B]]
 
 
-def test_scores_by_hand() -> None:
-    options = {"end_ids": frozenset({END})}
-    assert SearchOptions(**options).score(-6.0, 3) == -2.0
-    assert SearchOptions(**options, length_penalty=2.0).score(-6.0, 2) == -1.5
-    gnmt = SearchOptions(**options, length_penalty_kind="gnmt", length_penalty=0.5)
-    assert gnmt.score(-6.0, 19) == pytest.approx(-3.0)  # ((5 + 19) / 6)^0.5 = 2
-    assert SearchOptions(**options).score(-6.0, 0) == -6.0
-    ended = SearchOptions(**options).hypothesis([A, END], -1.0, [-0.4, -0.6], "end")
-    assert (ended.ids, ended.end_id, ended.score) == ([A], END, -0.5)
-
-
-def test_texts_that_follow_one_another_are_one() -> None:
-    """All tokens, the ends within among them; it is cut off where any part was."""
-    first = Hypothesis([A], 0.0, [-1.0, -2.0], "end", END)
-    second = Hypothesis([B, C], 0.0, [-3.0, -4.0], "length")
-    third = Hypothesis([C], 0.0, [-0.5, -0.5], "end", END)
-    options = SearchOptions(end_ids=frozenset({END}))
-    found = concatenate([first, second, third], options)
-    assert (found.ids, found.end_id, found.finish_reason) == ([A, END, B, C, C], END, "length")
-    assert (found.score, len(found.log_probabilities)) == (-11 / 6, 6)
-    assert concatenate([first, third], options).finish_reason == "end"
-    assert concatenate([second], options).ids == [B, C]
-
-
 def test_rows_and_tasks_say_what_is_asked() -> None:
     assert SequenceState(Request(prompt=[1, 2], max_new_tokens=9), []).last_id == 2
     assert SequenceState(Request(prompt=[1, 2], max_new_tokens=9), [3, 4]).last_id == 4
@@ -178,18 +154,18 @@ def test_rows_and_tasks_say_what_is_asked() -> None:
 
 def test_a_forced_first_token_adds_nothing_to_a_score_and_counts_in_its_length() -> None:
     text = ActiveSequence(SequenceState(Request(prompt=[9], max_new_tokens=9, forced_first=A), []))
-    options = SearchOptions(end_ids=frozenset({END}))
+    greedy = parameters("greedy")
     for token, gain in ((A, -5.0), (B, -1.0), (END, -2.0)):
-        text.append(token, gain, options)
-    found = text.hypothesis(options)
+        text.append(token, gain, greedy)
+    found = text.hypothesis(greedy)
     assert (found.score, found.log_probabilities) == (-1.0, [-5.0, -1.0, -2.0])
 
 
 def test_a_text_is_cut_off_at_its_limit_and_not_before() -> None:
-    options = SearchOptions(end_ids=frozenset({END}))
+    greedy = parameters("greedy")
     text = ActiveSequence(SequenceState(Request(prompt=[9], max_new_tokens=2), []))
-    assert text.append(A, 0.0, options).finish_reason is None
-    assert text.append(A, 0.0, options).finish_reason == "length"
+    assert text.append(A, 0.0, greedy).finish_reason is None
+    assert text.append(A, 0.0, greedy).finish_reason == "length"
 
 
 def flat(tokens: tuple[int, ...]) -> dict[int, float]:
@@ -197,7 +173,7 @@ def flat(tokens: tuple[int, ...]) -> dict[int, float]:
 
 
 def test_samples_of_a_line_and_their_tokens_are_drawn_apart() -> None:
-    (found,) = search("sample", flat, n_best=40, limits=[12], seed=2)
+    (found,) = search("sample", flat, samples=40, limits=[12], seed=2)
     texts = [tuple(h.ids) for h in found]
     assert len(set(texts)) == 40
     assert all(len(set(text)) > 1 for text in texts)
@@ -209,14 +185,15 @@ def test_samples_of_a_line_and_their_tokens_are_drawn_apart() -> None:
 def test_a_line_is_finished_with_its_last_sample() -> None:
     """Some samples end at once, others late; all are there, with texts of their own."""
     table = lambda tokens: {END: 0.3, A: 0.7}  # noqa: E731
-    (found,) = search("sample", table, n_best=30, limits=[20])
+    (found,) = search("sample", table, samples=30, limits=[20])
     lengths = {len(h.ids) for h in found}
     assert (len(found), min(lengths)) == (30, 0)
     assert len(lengths) > 4
 
 
 def test_a_sample_that_nothing_may_follow_is_left_out() -> None:
-    (found,) = search("sample", flat, n_best=20, processors={"bad-words": [[A, A], [A, B], [A, C]]})
+    bad = {"bad-words": [[A, A], [A, B], [A, C]]}
+    (found,) = search("sample", flat, samples=20, processors=bad)
     assert all(A not in h.ids or (h.ids[-1], h.finish_reason) == (A, "length") for h in found)
 
 

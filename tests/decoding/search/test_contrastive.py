@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.decoding.tables import END, StateTable, TableStepper, tree, trickle
+from tests.decoding.tables import END, StateTable, TableStepper, build, parameters, tree, trickle
 from tests.models import tiny_model
-from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
+from transformer.decoding import ModelStepper, Request, decode_all
 from transformer.errors import ConfigError
 
 A, B, C = 1, 2, 3
@@ -20,12 +20,14 @@ def state(tokens):
     return VECTORS[tokens[-1]] if tokens else [3.0, 0.0]
 
 
-def search(table, **options):
-    asked = SearchOptions(end_ids=frozenset({END}), **options)
+def hypotheses(table, **fields):
     stepper = StateTable(table, size=4, state=state)
-    (((found),),) = decode_all(
-        stepper, SEARCHES["contrastive"](asked), [Request(prompt=[9], max_new_tokens=6)]
-    )
+    task = Request(prompt=[9], max_new_tokens=6)
+    return decode_all(stepper, build("contrastive", **fields), [task])
+
+
+def search(table, **fields):
+    ((found,),) = hypotheses(table, **fields)
     return found
 
 
@@ -37,12 +39,12 @@ def search(table, **options):
     [(0.0, [A]), (0.16, [A]), (0.17, [B, A]), (0.66, [B, A]), (0.67, [B, C])],
 )
 def test_likeness_is_weighed_against_probability(penalty: float, wanted: list[int]) -> None:
-    found = search(TABLE, contrastive_penalty=penalty, candidates=2)
+    found = search(TABLE, penalty=penalty, candidates=2)
     assert (found.ids, found.finish_reason) == (wanted, "end")
 
 
 def test_log_probabilities_are_the_models_with_the_end_token() -> None:
-    found = search(TABLE, contrastive_penalty=0.5, candidates=2)
+    found = search(TABLE, penalty=0.5, candidates=2)
     assert found.log_probabilities == pytest.approx(torch.tensor([0.4, 0.7, 1.0]).log().tolist())
     assert found.score == pytest.approx(sum(found.log_probabilities) / 3)
 
@@ -50,41 +52,34 @@ def test_log_probabilities_are_the_models_with_the_end_token() -> None:
 def test_only_candidates_are_looked_at_and_what_is_forbidden_is_none() -> None:
     """B is unlike all, but the second: one candidate leaves it out. Forbidden, it cannot win. Of
     four tokens, nine candidates are no more than four."""
-    assert search(TABLE, contrastive_penalty=0.3, candidates=9).ids == [B, A]
-    assert search(TABLE, contrastive_penalty=0.9, candidates=1).ids == [A]
-    without_b = search(TABLE, contrastive_penalty=0.9, candidates=9, processors={"suppress": [B]})
+    assert search(TABLE, penalty=0.3, candidates=9).ids == [B, A]
+    assert search(TABLE, penalty=0.9, candidates=1).ids == [A]
+    without_b = search(TABLE, penalty=0.9, candidates=9, processors={"suppress": [B]})
     assert without_b.ids == [A]
 
 
 def test_a_text_that_nothing_may_follow_is_dropped() -> None:
-    asked = SearchOptions(end_ids=frozenset({END}), processors={"suppress": [A]})
     table = lambda tokens: {A: 1.0}  # noqa: E731
-    stepper = StateTable(table, size=4, state=state)
-    assert decode_all(
-        stepper, SEARCHES["contrastive"](asked), [Request(prompt=[9], max_new_tokens=6)]
-    ) == [[]]
+    assert hypotheses(table, processors={"suppress": [A]}) == [[]]
 
 
 def test_a_stepper_without_states_is_refused() -> None:
-    asked = SearchOptions(end_ids=frozenset({END}))
+    stepper, task = TableStepper(TABLE, size=4), Request(prompt=[9], max_new_tokens=6)
     with pytest.raises(ConfigError, match="contrastive search reads a model's hidden states"):
-        decode_all(
-            TableStepper(TABLE, size=4),
-            SEARCHES["contrastive"](asked),
-            [Request(prompt=[9], max_new_tokens=6)],
-        )
+        decode_all(stepper, build("contrastive"), [task])
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"contrastive_penalty": 1.5}, r"penalty is 1.5; it must be between 0 and 1"),
-        ({"candidates": 0}, r"candidates is 0; it must be at least 1"),
+        ({"penalty": 1.5}, r"^penalty is 1.5; it must be between 0 and 1"),
+        ({"penalty": -0.1}, r"^penalty is -0.1; it must be between 0 and 1"),
+        ({"candidates": 0}, r"^candidates is 0; it must be at least 1"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        SearchOptions(end_ids=frozenset(), **options)
+        parameters("contrastive", **options)
 
 
 def plain(model, task, penalty, candidates):
@@ -128,14 +123,14 @@ def test_texts_are_those_of_full_passes_alone_together_and_one_after_another(kin
         ids = torch.randint(4, 23, (size,), generator=generator).tolist()
         texts = {"prompt": [2], "source": [*ids, 3]} if two else {"prompt": ids}
         tasks.append(Request(**texts, max_new_tokens=3 + 2 * number))
-    options = SearchOptions(end_ids=frozenset({3}), contrastive_penalty=0.4, candidates=3)
+    fields = {"end_ids": frozenset({3}), "penalty": 0.4, "candidates": 3}
     wanted = [plain(model, task, 0.4, 3) for task in tasks]
 
     def stepper():
         return ModelStepper(model, keep_hidden_states=True)
 
-    together = decode_all(stepper(), SEARCHES["contrastive"](options), tasks)
-    in_turn = trickle(stepper(), SEARCHES["contrastive"](options), tasks, most=3)
+    together = decode_all(stepper(), build("contrastive", **fields), tasks)
+    in_turn = trickle(stepper(), build("contrastive", **fields), tasks, most=3)
     for found in (together, in_turn):
         for (one,), (ids, gains) in zip(found, wanted, strict=True):
             assert one.ids == (ids[:-1] if ids[-1] == 3 else ids)
@@ -147,20 +142,20 @@ def test_no_penalty_or_one_candidate_is_greedy_search() -> None:
     model = tiny_model("encoder-decoder")
     tasks = [Request(prompt=[2], source=[n, 5, 3], max_new_tokens=9) for n in range(4, 12)]
 
-    def ids(stepper, name, **options):
-        search = SEARCHES[name](SearchOptions(end_ids=frozenset({3}), **options))
+    def ids(stepper, name, **fields):
+        search = build(name, end_ids=frozenset({3}), **fields)
         return [found.ids for (found,) in decode_all(stepper, search, tasks)]
 
     greedy = ids(ModelStepper(model), "greedy")
-    for options in ({"contrastive_penalty": 0.0}, {"candidates": 1}):
-        assert ids(ModelStepper(model, keep_hidden_states=True), "contrastive", **options) == greedy
+    for fields in ({"penalty": 0.0}, {"candidates": 1}):
+        assert ids(ModelStepper(model, keep_hidden_states=True), "contrastive", **fields) == greedy
 
 
 @torch.inference_mode()
 def test_the_context_can_be_filled() -> None:
     """The last token's candidates stand beyond the last trained position."""
     model = tiny_model("encoder-decoder", positions="learned", max_positions=12)
-    search = SEARCHES["contrastive"](SearchOptions(end_ids=frozenset()))
+    search = build("contrastive", end_ids=frozenset())
     tasks = [Request(prompt=[2], source=[5, 3], max_new_tokens=limit) for limit in (12, 4)]
     found = decode_all(ModelStepper(model, keep_hidden_states=True), search, tasks)
     assert [len(best.ids) for (best,) in found] == [12, 4]

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from tests.decoding.search.test_beam import translator
+from tests.decoding.tables import parameters
 from tests.models import tiny_model
-from transformer.decoding import ModelStepper, Request, SearchOptions
+from transformer.decoding import ModelStepper, Request
 from transformer.decoding.request import SequenceState
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
-from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.pipelines.speculation import _shares_tokens
 
 
@@ -28,12 +28,9 @@ from transformer.pipelines.speculation import _shares_tokens
     ],
 )
 def test_what_is_looked_up(tokens: list[int], source: list[int], wanted: list[int]) -> None:
-    options = SearchOptions(end_ids=frozenset())
     row = SequenceState(Request(prompt=tokens[:1], source=source, max_new_tokens=99), tokens[1:])
     for sources in (True, False):
-        made_of = DraftOptions(
-            search_options=options, selector=SELECTORS["greedy"], shares_source_vocabulary=sources
-        )
+        made_of = DraftOptions(parameters=parameters("greedy"), shares_source_vocabulary=sources)
         (found,) = DRAFTERS["lookup"](made_of).draft([row], [4])
         if sources or not source:
             assert found == wanted

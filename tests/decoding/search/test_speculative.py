@@ -5,17 +5,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.decoding.tables import END, RewindingTable, TableStepper, tree, trickle
+from tests.decoding.tables import (
+    END,
+    TOKENWISE,
+    RewindingTable,
+    TableStepper,
+    parameters,
+    tree,
+    trickle,
+)
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
+from transformer.decoding import SEARCHES, Engine, ModelStepper, Request, decode_all
 from transformer.decoding.request import TokenEvent
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
-from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.decoding.steppers.ensemble import EnsembleStepper
 from transformer.errors import ConfigError
 from transformer.loading import LoadedModel, default_generation_config
+from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.speculation import speculative_search
 
 A, B, C = 1, 2, 3
@@ -40,6 +48,13 @@ class Scripted:
         ]
 
 
+def guided(guess, *, draft_tokens=8, **fields) -> SpeculativeSearch:
+    """Greedy search with a scripted drafter."""
+    return SpeculativeSearch(
+        parameters("greedy", **fields), Scripted(guess), draft_tokens=draft_tokens
+    )
+
+
 CHAIN = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {C: 1.0}, (A, B, C): {A: 1.0}})
 
 
@@ -54,13 +69,7 @@ CHAIN = tree({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {C: 1.0}, (A, B, C): {A: 1.0
     ],
 )
 def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, steps) -> None:
-    search = SpeculativeSearch(
-        SearchOptions(end_ids=frozenset({END})),
-        SELECTORS["greedy"],
-        Scripted(guess),
-        draft_tokens=9,
-    )
-    stepper = RewindingTable(CHAIN, size=4)
+    search, stepper = guided(guess, draft_tokens=9), RewindingTable(CHAIN, size=4)
     ((found,),) = decode_all(stepper, search, [Request(prompt=[9], max_new_tokens=20)])
     assert (found.ids, found.finish_reason) == ([A, B, C, A], "end")
     assert (search.proposed, search.accepted, stepper.steps) == (proposed, accepted, steps)
@@ -77,8 +86,7 @@ def test_guesses_are_kept_as_far_as_they_are_right(guess, proposed, accepted, st
 )
 def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -> None:
     """Steps as (tokens guessed, tokens written); A is written for ever."""
-    asked = SearchOptions(end_ids=frozenset({END}))
-    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted(guess), draft_tokens=2)
+    search = guided(guess, draft_tokens=2)
     stepper, tasks = (
         RewindingTable(lambda tokens: {A: 1.0}, size=4),
         [Request(prompt=[9], max_new_tokens=90)],
@@ -94,7 +102,7 @@ def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -
 
 
 @pytest.mark.parametrize(
-    ("options", "limit", "wanted", "reason"),
+    ("rules", "limit", "wanted", "reason"),
     [
         ({"stop": lambda row: row.generated_ids[-1] == B}, 9, [A, B], "stop"),
         ({}, 3, [A, B, C], "length"),
@@ -102,30 +110,25 @@ def test_a_text_whose_guesses_are_wrong_rests_longer_and_longer(guess, wanted) -
         ({"processors": {"suppress": [C]}}, 9, [], None),
     ],
 )
-def test_a_text_ends_within_what_was_guessed(options, limit, wanted, reason) -> None:
-    asked = SearchOptions(end_ids=frozenset({END}), **options)
-    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([A, B, C, A, END]))
-    (found,) = decode_all(
-        RewindingTable(CHAIN, size=4), search, [Request(prompt=[9], max_new_tokens=limit)]
-    )
+def test_a_text_ends_within_what_was_guessed(rules, limit, wanted, reason) -> None:
+    search = guided([A, B, C, A, END], processors=rules.get("processors", {}))
+    task = Request(prompt=[9], max_new_tokens=limit, stop=rules.get("stop"))
+    (found,) = decode_all(RewindingTable(CHAIN, size=4), search, [task])
     assert [(h.ids, h.finish_reason) for h in found] == ([(wanted, reason)] if reason else [])
     assert search.proposed < limit  # the last token needs no guess
 
 
 def test_a_text_that_nothing_may_follow_guesses_nothing_more_right() -> None:
     """After A and B comes C alone, which is forbidden; that B was guessed again is no merit."""
-    asked = SearchOptions(end_ids=frozenset({END}), processors={"suppress": [C]})
-    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([A, B, B, B]))
-    assert decode_all(
-        RewindingTable(CHAIN, size=4), search, [Request(prompt=[9], max_new_tokens=9)]
-    ) == [[]]
+    search = guided([A, B, B, B], processors={"suppress": [C]})
+    task = Request(prompt=[9], max_new_tokens=9)
+    assert decode_all(RewindingTable(CHAIN, size=4), search, [task]) == [[]]
     assert search.accepted == 2
 
 
 def test_no_text_rests_for_ever() -> None:
     """Rests of 1, 3, 7 and 15 steps; no longer ones."""
-    asked = SearchOptions(end_ids=frozenset({END}))
-    search = SpeculativeSearch(asked, SELECTORS["greedy"], Scripted([B] * 99), draft_tokens=1)
+    search = guided([B] * 99, draft_tokens=1)
     stepper, tasks = (
         RewindingTable(lambda tokens: {A: 1.0}, size=4),
         [Request(prompt=[9], max_new_tokens=99)],
@@ -141,17 +144,9 @@ def test_no_text_rests_for_ever() -> None:
 
 
 def test_tokens_are_told_in_order_several_a_step() -> None:
-    search = SpeculativeSearch(
-        SearchOptions(end_ids=frozenset({END})), SELECTORS["greedy"], Scripted([A, B])
-    )
-    stepper, tasks = RewindingTable(CHAIN, size=4), [Request(prompt=[9], max_new_tokens=9)]
-    stepper.admit(tasks)
-    search.add(tasks)
-    assert [event.id for event in search.step(stepper) if isinstance(event, TokenEvent)] == [
-        A,
-        B,
-        C,
-    ]
+    engine = Engine(RewindingTable(CHAIN, size=4), guided([A, B]))
+    engine.admit([Request(prompt=[9], max_new_tokens=9)])
+    assert [event.id for event in engine.step() if isinstance(event, TokenEvent)] == [A, B, C]
 
 
 STOP = (5, 6, 7)
@@ -159,9 +154,7 @@ SEARCHED = {
     "greedy": {"processors": {"no-repeat-ngram": 3, "repetition-penalty": 1.1}},
     "greedy, plain": {},
     "sample": {
-        "n_best": 2,
-        "seed": 7,
-        "stop": lambda row: len(row.generated_ids) > 6 and row.generated_ids[-1] in STOP,
+        "samples": 2,
         "processors": {
             "repetition-penalty": 0.8,
             "min-length": (6, [3]),
@@ -170,11 +163,18 @@ SEARCHED = {
             "top-p": 0.9,
         },
     },
+    "sample, plain": {},
+}
+RULES = {
+    "sample": {
+        "seed": 7,
+        "stop": lambda row: len(row.generated_ids) > 6 and row.generated_ids[-1] in STOP,
+    },
     "sample, plain": {"seed": 9},
 }
 
 
-def tasks_for(shape: str) -> list[Request]:
+def tasks_for(shape: str, **all_rules) -> list[Request]:
     generator = torch.Generator().manual_seed(5)
     tasks = []
     for number in range(200):
@@ -183,7 +183,7 @@ def tasks_for(shape: str) -> list[Request]:
         two = shape == "encoder-decoder"
         texts = {"prompt": [2], "source": [*ids, 3]} if two else {"prompt": ids}
         rules = [{"min_new_tokens": 4}, {"prefix": [9, 8]}, {"no_repeat_ngram_size": 2}, {}, {}]
-        rules = rules[number % 5]
+        rules = {**rules[number % 5], **all_rules}
         tasks.append(
             Request(**texts, max_new_tokens=1 + 2 * (limit - 1), rng_key=(number,), **rules)
         )
@@ -206,20 +206,15 @@ def models(request):
 @torch.inference_mode()
 def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: str) -> None:
     shape, model, draft = models
-    tasks, pick = tasks_for(shape), asked.split(",", maxsplit=1)[0]
-    options = SearchOptions(end_ids=frozenset({3}), **SEARCHED[asked])
-    plain = decode_all(ModelStepper(model), SEARCHES[pick](options), tasks)
+    tasks, pick = tasks_for(shape, **RULES.get(asked, {})), asked.split(",", maxsplit=1)[0]
+    of_both = parameters(pick, end_ids=frozenset({3}), **SEARCHED[asked])
+    plain = decode_all(ModelStepper(model), of_both.build(), tasks)
 
     def search() -> SpeculativeSearch:
         made_of = DraftOptions(
-            search_options=options,
-            selector=SELECTORS[pick],
-            stepper=ModelStepper(draft),
-            shares_source_vocabulary=True,
+            parameters=of_both, stepper=ModelStepper(draft), shares_source_vocabulary=True
         )
-        return SpeculativeSearch(
-            options, SELECTORS[pick], DRAFTERS[drafter](made_of), draft_tokens=5
-        )
+        return SpeculativeSearch(of_both, DRAFTERS[drafter](made_of), draft_tokens=5)
 
     def alike(found, wanted) -> None:
         for some, others in zip(found, wanted, strict=True):
@@ -241,15 +236,13 @@ def test_two_hundred_texts_are_the_plain_searchs(models, drafter: str, asked: st
     assert [some.proposed, some.accepted] == counts
 
 
-@pytest.mark.parametrize("pick", SELECTORS)
+@pytest.mark.parametrize("pick", TOKENWISE)
 @torch.inference_mode()
 def test_a_draft_that_is_the_model_itself_is_always_right(models, pick: str) -> None:
     shape, model, _ = models
-    options = SearchOptions(end_ids=frozenset({3}), processors={"temperature": 0.8})
-    made_of = DraftOptions(
-        search_options=options, selector=SELECTORS[pick], stepper=ModelStepper(model)
-    )
-    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS["model"](made_of), draft_tokens=3)
+    of_both = parameters(pick, end_ids=frozenset({3}), processors={"temperature": 0.8})
+    made_of = DraftOptions(parameters=of_both, stepper=ModelStepper(model))
+    search = SpeculativeSearch(of_both, DRAFTERS["model"](made_of), draft_tokens=3)
     decode_all(ModelStepper(model), search, tasks_for(shape)[:40])
     assert search.accepted == search.proposed > 0
 
@@ -257,17 +250,14 @@ def test_a_draft_that_is_the_model_itself_is_always_right(models, pick: str) -> 
 @torch.inference_mode()
 def test_an_ensemble_can_be_written_ahead_of(models) -> None:
     shape, model, draft = models
-    options, tasks = SearchOptions(end_ids=frozenset({3})), tasks_for(shape)[:20]
+    greedy, tasks = parameters("greedy", end_ids=frozenset({3})), tasks_for(shape)[:20]
 
     def together():
         return EnsembleStepper([ModelStepper(model), ModelStepper(draft)])
 
-    made_of = DraftOptions(
-        search_options=options, selector=SELECTORS["greedy"], stepper=ModelStepper(draft)
-    )
-    search = SpeculativeSearch(options, SELECTORS["greedy"], DRAFTERS["model"](made_of))
-    found = decode_all(together(), search, tasks)
-    plain = decode_all(together(), SEARCHES["greedy"](options), tasks)
+    made_of = DraftOptions(parameters=greedy, stepper=ModelStepper(draft))
+    found = decode_all(together(), SpeculativeSearch(greedy, DRAFTERS["model"](made_of)), tasks)
+    plain = decode_all(together(), greedy.build(), tasks)
     assert [h.ids for (h,) in found] == [h.ids for (h,) in plain]
 
 
@@ -278,43 +268,52 @@ def loaded(folder: str, text: str = "abcd", **changes) -> LoadedModel:
 
 
 @torch.inference_mode()
-def test_a_search_is_made_of_names_and_models() -> None:
-    one, options = loaded("one"), SearchOptions(end_ids=frozenset({3}))
+def test_a_search_is_made_of_parameters_and_models() -> None:
+    """Where nothing has been said twice yet, it is the draft model that guesses."""
+    one, greedy = loaded("one"), parameters("greedy", end_ids=frozenset())
     tasks = [Request(prompt=[4, 5], max_new_tokens=12)]
-    plain = decode_all(ModelStepper(one.model), SEARCHES["greedy"](options), tasks)
-    for asked in ({}, {"drafter": "model", "draft": loaded("two")}, {"draft_tokens": 1}):
-        search = speculative_search(options, one, **asked)
+    plain = decode_all(ModelStepper(one.model), greedy.build(), tasks)
+    for asked, count in (({}, 0), ({"draft": loaded("two")}, 8), ({"draft_tokens": 1}, 0),
+                         ({"draft": one, "draft_tokens": 3}, 3)):  # fmt: skip
+        search = speculative_search(greedy, one, **asked)
         assert decode_all(ModelStepper(one.model), search, tasks)[0][0].ids == plain[0][0].ids
+        engine = Engine(ModelStepper(one.model), speculative_search(greedy, one, **asked))
+        engine.admit(tasks)
+        engine.step()
+        assert engine.search.proposed == count
 
 
 SLIDING = {"attention": "sliding", "window": 4}
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "message"),
+    ("model", "draft", "message"),
     [
-        ({}, {"beam": 2}, "is greedy or samples; it cannot use 2 beams"),
-        ({}, {"draft_tokens": 0}, "draft tokens is 0; it must be at least 1"),
-        ({}, {"drafter": "model"}, 'the drafter "model", and no other, needs a draft model'),
-        ({}, {"draft": {}}, 'the drafter "model", and no other, needs a draft model'),
-        (SLIDING, {}, "a sliding window's cache cannot take tokens back"),
-        ({}, {"drafter": "model", "draft": SLIDING}, "a sliding window's cache cannot"),
-        ({}, {"drafter": "model", "draft": {"text": "abcx"}}, r"one and two cannot .* 'd', 'x'"),
-        ({}, {"drafter": "model", "draft": {"max_positions": 16}}, "its context is 16, not 32"),
+        (SLIDING, None, "a sliding window's cache cannot take tokens back"),
+        ({}, SLIDING, "a sliding window's cache cannot"),
+        ({}, {"text": "abcx"}, r"one and two cannot .* 'd', 'x'"),
+        ({}, {"max_positions": 16}, "its context is 16, not 32"),
     ],
 )
-def test_what_cannot_be_is_refused(model, asked, message: str) -> None:
-    options = SearchOptions(end_ids=frozenset({3}), beam=asked.pop("beam", 1))
-    if "draft" in asked:
-        asked = {**asked, "draft": loaded("two", **asked["draft"])}
+def test_models_that_cannot_be_are_refused(model, draft, message: str) -> None:
+    draft = None if draft is None else loaded("two", **draft)
     with pytest.raises(ConfigError, match=message):
-        speculative_search(options, loaded("one", **model), **asked)
+        speculative_search(parameters("greedy"), loaded("one", **model), draft)
+
+
+@pytest.mark.parametrize("name", sorted(set(SEARCHES) - set(TOKENWISE)))
+def test_searches_that_select_no_single_tokens_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"is greedy or samples; the search .* is '{name}'"):
+        speculative_search(parameters(name), loaded("one"))
+
+
+def test_no_draft_of_no_tokens_can_be_asked_for() -> None:
+    with pytest.raises(ConfigError, match="--draft-tokens is 0; it must be at least 1"):
+        SpeculationArguments(lookup=True, draft_tokens=0)
 
 
 @torch.inference_mode()
 def test_steppers_that_cannot_take_back_are_refused() -> None:
-    options = SearchOptions(end_ids=frozenset({END}))
     for stepper in (TableStepper(CHAIN, size=4), ModelStepper(tiny_model(**SLIDING))):
-        search = SpeculativeSearch(options, SELECTORS["greedy"], Scripted([A]))
         with pytest.raises(ConfigError, match="take tokens back"):
-            decode_all(stepper, search, [Request(prompt=[9], max_new_tokens=4)])
+            decode_all(stepper, guided([A]), [Request(prompt=[9], max_new_tokens=4)])

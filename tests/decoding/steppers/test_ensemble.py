@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.decoding.tables import END, TableStepper, tree, trickle
+from tests.decoding.tables import END, TableStepper, build, tree, trickle
 from tests.models import tiny_model
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
+from transformer.decoding import ModelStepper, Request, decode_all
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
 from transformer.errors import ConfigError
 from transformer.loading import LoadedModel, default_generation_config
@@ -57,11 +57,9 @@ def test_the_order_of_models_does_not_matter(combination: str) -> None:
 
 def test_beams_go_through_both_tables() -> None:
     """After A the mean of the end is 0.6, of B 0.4; C, of 0.3, goes on to A and ends."""
-    options = SearchOptions(end_ids=frozenset({END}), beam=4, n_best=4, length_penalty=0.0)
+    search = build("beam", beam=4, n_best=4, length_penalty=0.0)
     stepper = EnsembleStepper(tables(FIRST, SECOND))
-    (found,) = decode_all(
-        stepper, SEARCHES["beam"](options), [Request(prompt=[9], max_new_tokens=5)]
-    )
+    (found,) = decode_all(stepper, search, [Request(prompt=[9], max_new_tokens=5)])
     assert [(h.ids, round(math.exp(h.score), 6)) for h in found] == [
         ([B], 0.35), ([C, A], 0.3), ([A], 0.21), ([A, B], 0.14),
     ]  # fmt: skip
@@ -70,7 +68,7 @@ def test_beams_go_through_both_tables() -> None:
 SEARCHED = {
     "greedy": {},
     "beam": {"beam": 3, "n_best": 2},
-    "sample": {"n_best": 2, "seed": 3, "processors": {"top-k": 5}},
+    "sample": {"samples": 2, "processors": {"top-k": 5}},
 }
 
 
@@ -100,10 +98,13 @@ def test_equal_models_give_what_one_gives_and_neighbours_change_nothing(
             source=text if two else (),
             max_new_tokens=4 + n,
             rng_key=(n,),
+            seed=3,
         )
         for n, text in enumerate(texts)
     ]
-    options = SearchOptions(end_ids=frozenset({3}), **SEARCHED[name])
+
+    def search():
+        return build(name, end_ids=frozenset({3}), **SEARCHED[name])
 
     def alike(found, wanted) -> None:
         for some, others in zip(found, wanted, strict=True):
@@ -114,14 +115,14 @@ def test_equal_models_give_what_one_gives_and_neighbours_change_nothing(
     def stepper(*models):
         return EnsembleStepper([ModelStepper(model) for model in models])
 
-    alone = decode_all(ModelStepper(one), SEARCHES[name](options), tasks)
-    alike(decode_all(stepper(one, one), SEARCHES[name](options), tasks), alone)
-    mixed = decode_all(stepper(one, other), SEARCHES[name](options), tasks)
+    alone = decode_all(ModelStepper(one), search(), tasks)
+    alike(decode_all(stepper(one, one), search(), tasks), alone)
+    mixed = decode_all(stepper(one, other), search(), tasks)
     for task, (best, *_) in zip(tasks, mixed, strict=True):
         wanted = full_pass(task, best.ids, (one, other))
         assert best.log_probabilities[: len(best.ids)] == pytest.approx(wanted, abs=1e-5)
-    alike(decode_all(stepper(other, one), SEARCHES[name](options), tasks), mixed)
-    alike(trickle(stepper(one, other), SEARCHES[name](options), tasks, most=2), mixed)
+    alike(decode_all(stepper(other, one), search(), tasks), mixed)
+    alike(trickle(stepper(one, other), search(), tasks, most=2), mixed)
 
 
 def made(tokenizer: Tokenizer, folder: str, shape: str = "decoder", **changes) -> LoadedModel:
