@@ -50,18 +50,13 @@ def filter_lines(
         raise typer.Exit(BAD_DATA)
 
 
-def report(
-    corpus: "CorpusCounts | None" = None, *, quiet: bool, notes: Counter[str] | None = None
-) -> None:
+def report(corpus: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
     """Report the counts of repaired input lines, and of failed or incomplete answers."""
     from transformer.pipelines.notices import notices
 
     if quiet:
         return
-    counts = Counter(notes or {})
-    if corpus is not None:
-        counts["shortened"] += corpus.shortened
-        if corpus.replaced:
-            print_notice(f"lines with invalid UTF-8, read as U+FFFD: {corpus.replaced:,}")
-    for notice in notices(counts):
+    if corpus.replaced:
+        print_notice(f"lines with invalid UTF-8, read as U+FFFD: {corpus.replaced:,}")
+    for notice in notices(Counter(notes, shortened=corpus.shortened)):
         print_notice(notice)

@@ -17,6 +17,11 @@ def notices(counts: Counter[str]) -> list[str]:
     ['lines without an answer: 1,200']
     """
     lines = [f"{label}: {counts[name]:,}" for name, label in _LABELS.items() if counts[name]]
-    if drafted := counts["drafted"]:
-        lines.append(f"of {drafted:,} draft tokens, {counts['accepted']:,} were accepted")
-    return lines
+    return lines + draft_notices(counts)
+
+
+def draft_notices(counts: Counter[str]) -> list[str]:
+    """Return a line about drafts, if there were any."""
+    if not (drafted := counts["drafted"]):
+        return []
+    return [f"of {drafted:,} draft tokens, {counts['accepted']:,} were accepted"]

@@ -166,7 +166,10 @@ class Session:
     def generation_parameters(self, arguments: GenerateArguments) -> SearchParameters:
         """Return the parameters of the search for continuations."""
         return search_parameters(
-            self._models[0], arguments, default="sample", temperature=TEMPERATURE
+            self._models[0],
+            arguments,
+            default=arguments.default_search,
+            temperature=TEMPERATURE,
         )
 
     def _engines(self, parameters: SearchParameters) -> list[Engine]:

@@ -1,6 +1,7 @@
 """Arguments of generating."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .argument import argument
 from .search import SearchArguments, beam_argument, sampling_argument
@@ -13,6 +14,8 @@ TEMPERATURE = 0.8  # by default, where neither beams nor contrastive search are 
 @dataclass(frozen=True, kw_only=True)
 class GenerateArguments(SearchArguments):
     """Arguments of continuing prompts."""
+
+    default_search: ClassVar[str] = "sample"
 
     overflow: str = argument(
         "error",
@@ -33,6 +36,7 @@ class GenerateArguments(SearchArguments):
         "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
         "of sampling is given. Default: sampling.",
         min=1,
+        max=1000,
     )
     temperature: float | None = sampling_argument(
         None,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from ...errors import ConfigError
 from .argument import argument, check_bounds, given_flags
@@ -30,6 +30,7 @@ class BeamArguments:
         "--n-best N",
         "Answers to each text, best first, from beam search or sampling (up to 1000).",
         min=1,
+        max=1000,
     )
     length_penalty: float | None = beam_argument(
         None,
@@ -114,6 +115,7 @@ class SamplingArguments:
         "Draw N samples (up to 1000) and answer with the one most like the others, by "
         "chrF. Temperature 1, if no sampling option is given.",
         min=2,
+        max=1000,
     )
 
 
@@ -121,17 +123,20 @@ class SamplingArguments:
 class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
     """Arguments of all searches."""
 
+    default_search: ClassVar[str | None] = None  # where none is asked for; None: the model decides
+
     def __post_init__(self) -> None:
         """Raise ConfigError for arguments that contradict each other or would have no effect."""
-        check_bounds(self)
-        self._check_conflicts()
-        if self.asked_search is not None:
-            self.check_search(self.asked_search)
-        if self.diversity is not None and self.beam_groups == 1:
-            raise ConfigError("--diversity needs two or more groups of beams (--beam-groups)")
         from ...decoding.logits.processors import LogitsProcessorList
 
+        check_bounds(self)
         LogitsProcessorList(self.processors)  # raises ConfigError for values out of range
+        self._check_conflicts()
+        search = self.asked_search or self.default_search
+        if search is not None:
+            self.check_search(search)
+        if self.diversity is not None and self.beam_groups == 1:
+            raise ConfigError("--diversity needs two or more groups of beams (--beam-groups)")
         self.grammar  # noqa: B018 (raises what is wrong with it)
 
     @property

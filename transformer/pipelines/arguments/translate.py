@@ -75,6 +75,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         "Beam search with N beams (up to 1000). 1: greedy search, or sampling if an option "
         "of sampling is given. Default: the model's own, or 5.",
         min=1,
+        max=1000,
     )
     temperature: float | None = sampling_argument(
         None,
