@@ -3,6 +3,7 @@
 import io
 import sys
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -15,9 +16,9 @@ from cli.options.common import LineIOOptions
 from cli.render.answers import AnswerFormatter
 from tests.pipelines.test_models import tiny_translator
 from tokenizer import CorpusCounts
-from transformer.decoding import SearchOptions
-from transformer.pipelines import IterableSource, TranslationOptions, translate
-from transformer.pipelines.engines import plain_engine
+from transformer.pipelines.arguments import TranslateArguments
+from transformer.pipelines.records import IterableSource
+from transformer.pipelines.session import Session
 
 pytestmark = pytest.mark.integration
 
@@ -42,16 +43,16 @@ def lines_of(stream: bytes) -> list[str]:
 
 @pytest.fixture(scope="module")
 def filtered():
-    """Run a stream through the whole filter; its lines, as read again."""
+    """Run a stream through the whole filter, on two engines; its lines, as read again."""
     loaded = tiny_translator()
-    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=2)
-    asked = TranslationOptions(options=options, max_tokens=6, batch_tokens=64)
-    notes = SimpleNamespace(failed=0)
+    session, single = Session([loaded]), Session([loaded], max_engines=1)
+    asked = TranslateArguments(beam=2, max_tokens=6, batch_tokens=64)
 
     def run(source, counts):
-        engines = [plain_engine(loaded, "beam", options) for _ in range(2)]
-        yield from translate(loaded, source, asked, engines=engines, counts=counts)
-        notes.failed = counts["failed"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("torch.get_num_threads", lambda: 2)
+            answers = session.translate(source, asked, counts)
+        return answers
 
     def go(stream: bytes) -> list[str]:
         out = io.BytesIO()
@@ -64,7 +65,7 @@ def filtered():
             sys.stdin, sys.stdout = kept
 
     def alone(line: str) -> str:
-        (answer,) = translate(loaded, IterableSource([line]), asked)
+        (answer,) = single.translate(IterableSource([line]), asked, Counter())
         return answer.outputs[0].text if answer.outputs else ""
 
     known: dict[str, str] = {}

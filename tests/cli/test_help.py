@@ -8,7 +8,7 @@ import typer
 from cli.app import app
 from cli.io.loading import DTYPES
 from tokenizer.training import NORMALIZATIONS, TOKENIZERS
-from transformer.decoding.request import LENGTH_PENALTIES
+from transformer.decoding.search.parameters import LENGTH_PENALTIES
 from transformer.decoding.search.speculative import DRAFT_TOKENS
 from transformer.export import TARGETS
 from transformer.pipelines.embedding import POOLINGS

@@ -11,8 +11,9 @@ from tests.decoding.tables import TableStepper
 from tests.models import tiny_model
 from tests.tokenizer.pretrained.folders import LLAMA, sentencepiece_model, write
 from tokenizer import TOKENIZERS, TrainingOptions, read_tokenizers, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions
+from transformer.decoding import ModelStepper, Request
 from transformer.decoding import decode_all as write_texts
+from transformer.decoding.search import BeamParameters
 from transformer.errors import ConfigError
 from transformer.pipelines.glossary import Glossary, GlossaryEntry, phrase_ids
 
@@ -158,9 +159,9 @@ def test_a_random_model_writes_the_glossarys_words() -> None:
     terms = glossary(("Katze", "the cat"), ("New York", "New York"))
     phrases = terms.phrases_for("Die Katze in New York")
     wanted = [phrase_ids(tokenizer, phrase) for phrase in phrases]
-    options = SearchOptions(end_ids=frozenset({3}), beam=3)
+    search = BeamParameters(end_ids=frozenset({3}), beam=3).build()
     task = Request(prompt=[2], max_new_tokens=40, phrases=wanted)
-    ((best, *_),) = write_texts(ModelStepper(model), SEARCHES["beam"](options), [task])
+    ((best, *_),) = write_texts(ModelStepper(model), search, [task])
     text = tokenizer.decode(best.ids)
     assert all(f" {phrase}" in text for phrase in ("the cat", "New York"))
 
@@ -175,8 +176,8 @@ def test_a_likely_text_keeps_its_form_around_a_phrase() -> None:
         others = dict.fromkeys(tokenizer.encode("abct "), 0.0001)
         return {**others, step: 0.99}
 
-    options = SearchOptions(end_ids=frozenset({3}), beam=4)
+    search = BeamParameters(end_ids=frozenset({3}), beam=4).build()
     task = Request(prompt=[2], max_new_tokens=12, phrases=[phrase_ids(tokenizer, "cat")])
     stepper = TableStepper(table, size=tokenizer.vocab_size)
-    ((best, *_),) = write_texts(stepper, SEARCHES["beam"](options), [task])
+    ((best, *_),) = write_texts(stepper, search, [task])
     assert tokenizer.decode(best.ids) == "a cat"

@@ -9,8 +9,8 @@ import pytest
 
 from tests.decoding.tables import END, TableStepper
 from transformer.decoding.engine import Engine
-from transformer.decoding.request import Hypothesis, Request, SearchOptions
-from transformer.decoding.search import SEARCHES
+from transformer.decoding.request import Hypothesis, Request
+from transformer.decoding.search import SEARCHES, GreedyParameters
 from transformer.errors import LineError
 from transformer.pipelines.loop_detection import ends_in_loop
 from transformer.pipelines.line_pipeline import decode_lines
@@ -65,8 +65,8 @@ def forever(tokens):
 
 
 def engine(table=forever) -> Engine:
-    options = SearchOptions(end_ids=frozenset({END}))
-    return Engine(TableStepper(table, size=30), SEARCHES["greedy"](options))
+    parameters = GreedyParameters(end_ids=frozenset({END}))
+    return Engine(TableStepper(table, size=30), parameters.build())
 
 
 def answered(lines, *, budget=8, engines=1, counts=None) -> list[Answer]:
@@ -132,8 +132,9 @@ class Sources(Lengths):
 @pytest.mark.parametrize("budget", [10, 24, 60])
 def test_no_batch_is_over_the_budget_unless_it_is_one_text(beam: int, budget: int) -> None:
     """Padding and beams counted; and the budget is used, not only kept."""
-    options = SearchOptions(end_ids=frozenset({END}), beam=beam)
-    made = Engine(Watched(), SEARCHES["beam" if beam > 1 else "greedy"](options))
+    own = {"beam": beam} if beam > 1 else {}
+    parameters = SEARCHES["beam" if own else "greedy"](end_ids=frozenset({END}), **own)
+    made = Engine(Watched(), parameters.build())
     lines = [str(n % 7 + 1) for n in range(60)] + ["40"]
     list(decode(IterableSource(lines), Sources(), [made], budget=budget))
     sizes = made.stepper.sizes

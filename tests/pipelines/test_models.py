@@ -1,29 +1,33 @@
 """Searches through real, tiny models: the cache, batches and streams change no text."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.models import VOCABULARY, tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
+from transformer.decoding import SEARCHES, ModelStepper, Request, decode_all
 from transformer.errors import PromptError
 from transformer.loading import LoadedModel, default_generation_config
-from transformer.pipelines import GenerationOptions, IterableSource, Output, generate, stream_text
+from transformer.pipelines.arguments import GenerateArguments
+from transformer.pipelines.records import IterableSource, Output
+from transformer.pipelines.session import Session
 
 END = frozenset({3})
 SOURCES = [[5, 6, 7, 3], [8, 3], [9, 10, 11, 12, 13, 3]]
 LIMITS = [12, 9, 15]
-SAMPLING = {"temperature": 0.9, "top-p": 0.9}
+SAMPLING = {"temperature": 0.9, "top_p": 0.9}
 
 
-def translate(model, sources, limits, name, **options):
+def translate(model, sources, limits, name, *, seed=0, **parameters):
     tasks = [
-        Request(prompt=[2], source=source, max_new_tokens=limit)
+        Request(prompt=[2], source=source, max_new_tokens=limit, seed=seed)
         for source, limit in zip(sources, limits, strict=True)
     ]
-    search = SEARCHES[name](SearchOptions(end_ids=END, **options))
+    search = SEARCHES[name](end_ids=END, **parameters).build()
     return decode_all(ModelStepper(model), search, tasks)
 
 
@@ -62,11 +66,11 @@ def test_reported_log_probabilities_are_those_of_a_full_pass() -> None:
 def test_prompts_of_different_lengths_go_on_side_by_side(attention: str) -> None:
     model = tiny_model("decoder", positions="rotary", attention=attention, window=4)
     prompts = [[5], [6, 7, 8, 9, 10, 11], [12, 13]]
-    options = SearchOptions(end_ids=END)
+    parameters = SEARCHES["greedy"](end_ids=END)
 
     def go_on(some):
         tasks = [Request(prompt=prompt, max_new_tokens=10) for prompt in some]
-        found = decode_all(ModelStepper(model), SEARCHES["greedy"](options), tasks)
+        found = decode_all(ModelStepper(model), parameters.build(), tasks)
         return [h.ids for (h,) in found]
 
     assert go_on(prompts) == [go_on([prompt])[0] for prompt in prompts]
@@ -88,30 +92,27 @@ def writer() -> LoadedModel:
     return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
 
 
-def continued(writer: LoadedModel, prompt: str, options: GenerationOptions) -> Output:
-    (answer,) = generate(writer, IterableSource([prompt]), options)
+def continued(writer: LoadedModel, prompt: str, arguments: GenerateArguments) -> Output:
+    (answer,) = Session([writer]).generate(IterableSource([prompt]), arguments, Counter())
     return answer.outputs[0]
 
 
-@pytest.mark.parametrize("name", ["greedy", "sample"])
-def test_streamed_pieces_make_the_finished_text(writer: LoadedModel, name: str) -> None:
+@pytest.mark.parametrize("asked", [{"beam": 1}, SAMPLING], ids=["greedy", "sample"])
+def test_streamed_pieces_make_the_finished_text(writer: LoadedModel, asked: dict[str, Any]) -> None:
     for seed in range(5):
-        search = SearchOptions(
-            end_ids=END, processors=SAMPLING if name == "sample" else {}, seed=seed
-        )
-        options = GenerationOptions(search=name, options=search, max_tokens=40)
-        whole = continued(writer, "the cat 🙂", options)
-        assert "".join(stream_text(writer, "the cat 🙂", options)) == whole.text
+        arguments = GenerateArguments(max_tokens=40, seed=seed, **asked)
+        whole = continued(writer, "the cat 🙂", arguments)
+        pieces = Session([writer]).stream("the cat 🙂", arguments, Counter())
+        assert "".join(pieces) == whole.text
 
 
 def test_the_context_is_filled_and_never_left(writer: LoadedModel) -> None:
-    options = GenerationOptions(
-        search="greedy", options=SearchOptions(end_ids=frozenset()), max_tokens=10_000
-    )
-    found = continued(writer, "the", options)
+    end = writer.tokenizer.token(writer.generation.end_id)
+    arguments = GenerateArguments(beam=1, max_tokens=10_000, suppress=[end])
+    found = continued(writer, "the", arguments)
     assert len(writer.tokenizer.encode("the")) + len(found.hypothesis.ids) == 64
     with pytest.raises(PromptError, match=r"the prompt has \d+ tokens; the model's context is 64"):
-        next(stream_text(writer, "the cat " * 99, options))
+        next(Session([writer]).stream("the cat " * 99, arguments, Counter()))
 
 
 def test_vocabulary_of_the_tiny_models_is_what_these_tests_assume() -> None:

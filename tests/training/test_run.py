@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,11 @@ import torch
 from checkpoints import load_tensors, read_json
 from tests.training.toys import toy_recipe, train, write_pairs
 from transformer.data import TokenStore
-from transformer.decoding import SearchOptions
 from transformer.errors import ConfigError
 from transformer.loading import find_model, load_model
-from transformer.pipelines import TranslationOptions, translate_lines
+from transformer.pipelines.arguments import TranslateArguments
+from transformer.pipelines.records import IterableSource
+from transformer.pipelines.session import Session
 from transformer.training.events import RunFinished, Saved, Validated
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import recipe_from_fields, recipe_to_toml
@@ -144,11 +146,10 @@ def test_a_toy_translation_is_learnt_to_the_letter(tmp_path: Path) -> None:
     )  # fmt: skip
     train(recipe, tmp_path / "run")
     loaded = load_model(tmp_path / "run")
-    options = TranslationOptions(
-        search="greedy", options=SearchOptions(end_ids=frozenset(loaded.generation.end_ids))
-    )
-    answers = translate_lines(loaded, ["1 2", "7 0 3", "9"], options)
-    assert answers == ["one two", "seven zero three", "nine"]
+    source = IterableSource(["1 2", "7 0 3", "9"])
+    answers = Session([loaded]).translate(source, TranslateArguments(beam=1), Counter())
+    texts = [answer.outputs[0].text for answer in answers]
+    assert texts == ["one two", "seven zero three", "nine"]
 
 
 def test_the_best_and_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
