@@ -44,6 +44,7 @@ class GenerateArguments(SearchArguments):
         "Sample with logits divided by X (0.001 to 1000): below 1, likely tokens gain. 0: "
         f"greedy search. Default: {TEMPERATURE}.",
         min=0.0,
+        max=1000.0,
     )
     max_tokens: int | None = text_argument(
         None,

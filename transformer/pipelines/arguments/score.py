@@ -15,6 +15,8 @@ class ScoreArguments(LanguageArguments):
         "--length-penalty A",
         "Exponent in score = log p / length^A, from -10 to 10; length is in tokens, with the "
         "end token. Default: the model's own, or 1.",
+        min=-10.0,
+        max=10.0,
     )
     length_penalty_kind: str = argument(
         "power",

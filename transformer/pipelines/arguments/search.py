@@ -37,6 +37,8 @@ class BeamArguments:
         "--length-penalty A",
         "Exponent in score = log p / length^A, from -10 to 10: the larger, the longer the "
         "texts that win. Default: the model's own, or 1.",
+        min=-10.0,
+        max=10.0,
     )
     length_penalty_kind: str = beam_argument(
         "power",

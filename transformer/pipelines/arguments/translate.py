@@ -83,6 +83,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         "Sample with logits divided by X (0.001 to 1000; 1 with other sampling options alone). "
         "0: greedy search. Default: beam search.",
         min=0.0,
+        max=1000.0,
     )
     max_tokens: int | None = text_argument(
         None,
