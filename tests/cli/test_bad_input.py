@@ -89,7 +89,8 @@ OTHER_USAGE = {
     "generate a -m {writer} --system b": ["--system", "--chat"],
     "generate a -m {writer} --chat --beam 3": ["--chat", "--beam"],
     "generate a -m {writer} --overflow slide --beam 3": ["slide", "beams"],
-    "generate a -m {writer} -t inf": ["--temperature is inf", "finite", "at least 0"],
+    "generate a -m {writer} -t inf": ["--temperature", "inf", "1000"],
+    "generate a -m {writer} -t nan": ["--temperature is nan", "between"],
     "generate a -m {writer} --must b": ["--must", "sample"],
     "generate a -m {nowhere} --must b": ["--must", "sample"],  # before the model is looked for
     "translate -m {nowhere} --must b --beam 1": ["--must", "greedy"],
@@ -101,7 +102,11 @@ OTHER_USAGE = {
     "translate -m {translator} --draft-tokens 3": ["--draft-tokens", "--lookup"],
     "translate -m {translator} --contrastive 0.5 --lookup": ["contrastive", "--lookup"],
     "translate -m {translator} --mbr 4 -t 0": ["--mbr", "temperature"],
-    "translate -m {translator} --length-penalty 1000": ["length_penalty is 1000", "between"],
+    "translate -m {translator} --length-penalty 1000": ["--length-penalty", "1000", "-10", "10"],
+    "evaluate -m {translator} --source {two} --reference {two} --length-penalty 11": [
+        "--length-penalty is 11",
+        "between -10 and 10",
+    ],
     "translate -m {translator} --max-ratio nan": ["ratio is nan", "between"],
     "translate -m {translator} --bias one=nan": ["TOKEN=NUMBER"],
     "translate -m {translator} --bias =1": ["TOKEN=NUMBER"],

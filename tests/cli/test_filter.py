@@ -51,8 +51,7 @@ def filtered():
     def run(source, counts):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("torch.get_num_threads", lambda: 2)
-            answers = session.translate(source, asked, counts)
-        return answers
+            return session.translate(source, asked, counts)
 
     def go(stream: bytes) -> list[str]:
         out = io.BytesIO()

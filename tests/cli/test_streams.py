@@ -32,7 +32,7 @@ HEAVY = ("torch", "tokenizers", "numpy", "transformer.model", "tokenizer.trainin
 # All of the package but the arguments of its pipelines, which are options of commands.
 NETWORKS = tuple(
     f"transformer.{name}"
-    for name in "model decoding loading training evaluation export data chat".split()
+    for name in ["model", "decoding", "loading", "training", "evaluation", "export", "data", "chat"]
 )
 
 

@@ -12,8 +12,8 @@ from transformer.decoding.engine import Engine
 from transformer.decoding.request import Hypothesis, Request
 from transformer.decoding.search import SEARCHES, GreedyParameters
 from transformer.errors import LineError
-from transformer.pipelines.loop_detection import ends_in_loop
 from transformer.pipelines.line_pipeline import decode_lines
+from transformer.pipelines.loop_detection import ends_in_loop
 from transformer.pipelines.records import (
     Answer,
     IterableSource,

@@ -1,5 +1,6 @@
 """Bounds of numbers: each field's, at the least and the most that it may be and just beyond."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,15 +14,14 @@ from msgspec import Meta
 from tests.models import tiny_config
 from transformer.bounds import check_bounds, check_number, convert
 from transformer.config import RotaryScaling, TransformerConfig
-from transformer.decoding import SearchOptions
+from transformer.decoding import SEARCHES
 from transformer.errors import ConfigError
 from transformer.loading.generation_config import GenerationConfig
-from transformer.pipelines.translation import TranslationOptions
+from transformer.pipelines import arguments
 from transformer.training import recipe
 
 LARGEST = 10**12
 ABOVE_0, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
-SEARCH = SearchOptions(end_ids=frozenset({2}))
 
 # The least and the most of each field; None: there is no most.
 NETWORK = {
@@ -61,14 +61,26 @@ GENERATION = {
     "encoder_no_repeat_ngram_size": (0, 10**6),
     **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty"), (0.001, 1000.0)),
 }
-OPTIONS = {
-    **dict.fromkeys(("beam", "n_best"), (1, 1000)),
-    "diversity": (0.0, 1e6),
-    "length_penalty": (-10.0, 10.0),
-    "contrastive_penalty": (0.0, 1.0),
-    "candidates": (1, None),
+# Of all searches, and of each its own.
+PENALTY = {"length_penalty": (-10.0, 10.0)}
+SEARCHED = {
+    "greedy": PENALTY,
+    "sample": {"samples": (1, 1000), **PENALTY},
+    "beam": {
+        **dict.fromkeys(("beam", "n_best"), (1, 1000)),
+        "groups": (1, None),
+        "diversity": (0.0, 1e6),
+        **PENALTY,
+    },
+    "contrastive": {"penalty": (0.0, 1.0), "candidates": (1, None), **PENALTY},
 }
-TRANSLATION = dict.fromkeys(("ratio", "min_ratio", "coverage_penalty"), (0.0, 1000.0))
+
+
+def parameters(name: str, **fields: object) -> object:
+    """The parameters of a search, with what it must have."""
+    needed = {"end_ids": frozenset({2})} | ({"beam": 1} if name == "beam" else {})
+    return SEARCHES[name](**{**needed, **fields})
+
 
 # How an instance is made, the bounds, and the numbers that have none.
 KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
@@ -101,12 +113,7 @@ KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
         """bos_token_id eos_token_id pad_token_id decoder_start_token_id forced_bos_token_id
         forced_eos_token_id""",  # which are ids
     ),
-    SearchOptions: (partial(SearchOptions, end_ids=frozenset({2})), OPTIONS, "groups seed"),
-    TranslationOptions: (
-        partial(TranslationOptions, options=SEARCH),
-        TRANSLATION,
-        "batch_tokens max_tokens min_tokens",
-    ),
+    **{SEARCHES[name]: (partial(parameters, name), SEARCHED[name], "") for name in SEARCHES},
 }
 CASES = [
     pytest.param(kind, name, *ends, id=f"{kind.__name__}.{name}")
@@ -137,6 +144,32 @@ def test_every_number_has_bounds_or_is_known_to_have_none(kind: type) -> None:
     assert numbers == KINDS[kind][1].keys() | set(KINDS[kind][2].split())
 
 
+# The least and the most of arguments, by field; None: there is none.
+COUNTS = ("top_k", "no_repeat_ngram", "max_tokens", "beam_groups", "draft_tokens", "batch_tokens")
+LIMITS: dict[str, tuple[float | None, float | None]] = {
+    **dict.fromkeys(COUNTS, (1, None)),
+    **dict.fromkeys(("beam", "n_best"), (1, 1000)),
+    "mbr": (2, 1000),
+    "min_tokens": (0, None),
+    "seed": (None, None),
+    "length_penalty": (-10.0, 10.0),
+    "diversity": (0.0, None),
+    "contrastive": (0.0, 1.0),
+    "temperature": (0.0, 1e3),
+    "min_p": (0.0, 1.0),
+    **dict.fromkeys(("top_p", "typical"), (ABOVE_0, 1.0)),
+    **dict.fromkeys(("top_n_sigma", "repetition_penalty"), (ABOVE_0, None)),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty"), (None, None)),
+    **dict.fromkeys(("min_ratio", "max_ratio", "coverage_penalty"), (0.0, 1000.0)),
+}
+# What else must be given with an argument.
+NEEDED = {
+    "diversity": {"beam": 4, "beam_groups": 2},
+    "beam_groups": {"beam": 2},
+    "draft_tokens": {"lookup": True},
+}
+
+
 def _types(hint: Any) -> Iterator[type]:
     """A field's types, without those in lists and tuples."""
     if get_origin(hint) is Annotated or NoneType in get_args(hint) or list[int] in get_args(hint):
@@ -144,6 +177,37 @@ def _types(hint: Any) -> Iterator[type]:
             yield from _types(part)
     elif isinstance(hint, type):
         yield hint
+
+
+NUMBERS = [
+    pytest.param(kind, field, int in types, id=f"{kind.__name__}.{field.name}")
+    for kind in (getattr(arguments, name) for name in arguments.__all__)
+    for field in dataclasses.fields(kind)
+    if (types := {int, float} & set(_types(get_type_hints(kind)[field.name])))
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "whole"), NUMBERS)
+def test_an_argument_beyond_its_bounds_is_refused_by_its_flag(
+    kind: type, field: dataclasses.Field, whole: bool
+) -> None:
+    def made(value: float) -> object:
+        return kind(**{**NEEDED.get(field.name, {}), field.name: value})
+
+    flag, (least, most) = field.metadata["flag"], LIMITS[field.name]
+    beyond = [] if field.name == "seed" else [math.nan, math.inf, -math.inf]
+    for limit, outside in ((least, -1), (most, 1)):
+        if limit is not None:
+            assert getattr(made(limit), field.name) == limit
+            beyond.append(limit + outside if whole else math.nextafter(limit, outside * math.inf))
+    name = flag.name if (flag.min, flag.max) != (None, None) else flag.name.lstrip("-")
+    for value in beyond:
+        with pytest.raises(ConfigError, match=rf"^{name} is {value}; it must be [^_]+$"):
+            made(value)
+
+
+def test_the_limits_of_arguments_are_those_of_arguments_that_exist() -> None:
+    assert {number.values[1].name for number in NUMBERS} == LIMITS.keys()
 
 
 @pytest.mark.parametrize(
