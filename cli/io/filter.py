@@ -58,5 +58,7 @@ def report(corpus: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = 
         return
     if corpus.replaced:
         print_notice(f"lines with invalid UTF-8, read as U+FFFD: {corpus.replaced:,}")
-    for notice in notices(Counter(notes, shortened=corpus.shortened)):
+    counts = Counter(shortened=corpus.shortened)
+    counts.update(notes or {})
+    for notice in notices(counts):
         print_notice(notice)

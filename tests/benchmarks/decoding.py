@@ -10,14 +10,8 @@ import torch
 from tests.benchmarks.measuring import rates, show
 from tests.benchmarks.peers import marian
 from transformer import TransformerConfig, preset_config
-from transformer.decoding import (
-    SEARCHES,
-    ModelStepper,
-    Request,
-    SearchOptions,
-    decode_all,
-    deterministic_search,
-)
+from transformer.decoding import ModelStepper, Request, SearchParameters, decode_all
+from transformer.decoding.search import BeamParameters, GreedyParameters
 from transformer.initialization import initialize
 from transformer.model import Transformer
 
@@ -31,19 +25,24 @@ def sources(rows: int, vocab_size: int) -> torch.Tensor:
     return torch.randint(4, vocab_size, (rows, SOURCE), generator=generator)
 
 
+def beams(beam: int) -> SearchParameters:
+    """Beam search, or greedy search for one beam; no token ends a text."""
+    if beam == 1:
+        return GreedyParameters(end_ids=frozenset())
+    return BeamParameters(end_ids=frozenset(), beam=beam)
+
+
 def ours(model: Transformer, rows: int, beam: int) -> Callable[[], int]:
-    """This project's search; no token ends a text."""
+    """This project's search."""
     source_BS = sources(rows, model.config.vocab_size)
-    options = SearchOptions(end_ids=frozenset(), beam=beam)
+    parameters = beams(beam)
 
     @torch.inference_mode()
     def decode() -> int:
         tasks = [
             Request(prompt=[2], source=row, max_new_tokens=WRITTEN) for row in source_BS.tolist()
         ]
-        found = decode_all(
-            ModelStepper(model), SEARCHES[deterministic_search(beam)](options), tasks
-        )
+        found = decode_all(ModelStepper(model), parameters.build(), tasks)
         return sum(len(best[0].ids) for best in found)
 
     return decode

@@ -9,6 +9,7 @@ transformers and CTranslate2; all take the tokens of the same lines, in float32,
 import argparse
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -17,30 +18,30 @@ import torch
 
 from tests.benchmarks.measuring import rates, show
 from tokenizer import TextFile, read_lines
-from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
+from transformer.decoding import ModelStepper, Request, decode_all
+from transformer.decoding.search import BeamParameters
 from transformer.export import convert_model
 from transformer.loading import LoadedModel, find_model, load_model
-from transformer.pipelines import IterableSource, TranslationOptions, translate
-from transformer.pipelines.engines import plain_engine
+from transformer.pipelines.arguments import TranslateArguments
+from transformer.pipelines.records import IterableSource
+from transformer.pipelines.session import Session
 
 FIXED = (16, 32, 64)  # rows of fixed batches, in the order of the file
 
 
 def ours(loaded: LoadedModel, lines: list[str], beam: int) -> Callable[[], int]:
     """The filter, batch chosen by the tool."""
-    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=beam)
+    session, asked = Session([loaded]), TranslateArguments(beam=beam, no_guard=True)
 
     def run() -> int:
-        asked = TranslationOptions(search="beam", options=options, loop_guard=False)
-        engines = [plain_engine(loaded, "beam", options) for _ in range(torch.get_num_threads())]
-        return sum(1 for _ in translate(loaded, IterableSource(lines), asked, engines=engines))
+        return sum(1 for _ in session.translate(IterableSource(lines), asked, Counter()))
 
     return run
 
 
 def fixed(loaded: LoadedModel, lines: list[str], beam: int, rows: int) -> Callable[[], int]:
     """Our own decoder, a fixed number of lines at a time, as they come."""
-    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=beam)
+    parameters = BeamParameters(end_ids=frozenset(loaded.generation.end_ids), beam=beam)
 
     @torch.inference_mode()
     def run() -> int:
@@ -53,7 +54,7 @@ def fixed(loaded: LoadedModel, lines: list[str], beam: int, rows: int) -> Callab
                 )
                 for ids in sources
             ]
-            found = decode_all(ModelStepper(loaded.model), SEARCHES["beam"](options), tasks)
+            found = decode_all(ModelStepper(loaded.model), parameters.build(), tasks)
             done += len(loaded.target_tokenizer.decode_batch([best[0].ids for best in found]))
         return done
 

@@ -12,18 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tests.benchmarks.decoding import built
+from tests.benchmarks.decoding import beams, built
 from tests.benchmarks.plain_gpt import PlainGpt, plain_step
 from transformer import TransformerConfig, preset_config
 from transformer.data import TokenStore, TokenWriter, WindowData
-from transformer.decoding import (
-    SEARCHES,
-    ModelStepper,
-    Request,
-    SearchOptions,
-    decode_all,
-    deterministic_search,
-)
+from transformer.decoding import ModelStepper, Request, decode_all
 from transformer.evaluation import likelihood
 from transformer.initialization import initialize
 from transformer.model import Transformer
@@ -180,7 +173,6 @@ def _training_row(sizes: Sizes, name: str, rate: float, *, compiled: bool) -> Ro
 def decode(sizes: Sizes, config: TransformerConfig, beam: int) -> Iterator[Row]:
     """Texts of equal length, from prompts or sources of random ids; bfloat16 weights."""
     model = built(config).to(sizes.device).bfloat16()
-    options = SearchOptions(end_ids=frozenset(), beam=beam)
     name = f"GPT-2 {count_parameters(config) / 1e6:.0f}M, greedy"
     if config.has_encoder:
         name = f"base, {count_parameters(config) / 1e6:.0f}M, beam {beam}"
@@ -190,8 +182,7 @@ def decode(sizes: Sizes, config: TransformerConfig, beam: int) -> Iterator[Row]:
 
         @torch.inference_mode()
         def run(some: Sequence[Request] = tasks) -> float:
-            search = SEARCHES[deterministic_search(beam)](options)
-            found = decode_all(ModelStepper(model), search, some)
+            found = decode_all(ModelStepper(model), beams(beam).build(), some)
             return float(sum(len(best[0].ids) for best in found))
 
         rate = median_rate(sizes, run)

@@ -5,20 +5,22 @@ python -m tests.benchmarks.invariance MODEL FILE [--lines 500]
 
 import argparse
 import random
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from tokenizer import TextFile, read_lines
-from transformer.decoding import SearchOptions
 from transformer.loading import LoadedModel, load_model
-from transformer.pipelines import Answer, Line, LineSource, TranslationOptions, translate
-from transformer.pipelines.engines import plain_engine
+from transformer.pipelines.arguments import TranslateArguments
+from transformer.pipelines.records import Answer, Line, LineSource
+from transformer.pipelines.session import Session
 
 BUDGETS = (1, 64, 512, 2048, 8192)  # tokens; 1 is a line at a time
-SEARCHES = {"greedy": {}, "beam": {"beam": 4}, "sample": {"seed": 7}}
+SEARCHES = {"greedy": {"beam": 1}, "beam": {"beam": 4}, "sample": {"temperature": 1.0, "seed": 7}}
 
 
 class Shuffled(LineSource):
@@ -37,12 +39,10 @@ def texts(
     loaded: LoadedModel, lines: list[str], order: list[int], name: str, *, budget: int, workers: int
 ) -> list[str]:
     """Translations in the file's order, of lines given in another."""
-    options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), **SEARCHES[name])
-    asked = TranslationOptions(search=name, options=options, batch_tokens=budget)
-    engines = [plain_engine(loaded, name, options) for _ in range(workers)]
-    answers: list[Answer] = list(
-        translate(loaded, Shuffled([lines[n] for n in order]), asked, engines=engines)
-    )
+    asked = TranslateArguments(batch_tokens=budget, **SEARCHES[name])
+    source = Shuffled([lines[n] for n in order])
+    session = Session([loaded], max_engines=workers)
+    answers: list[Answer] = list(session.translate(source, asked, Counter()))
     found = {n: answer.outputs[0].text for n, answer in zip(order, answers, strict=True)}
     return [found[n] for n in range(len(lines))]
 
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("file")
     parser.add_argument("--lines", type=int, default=500)
     asked = parser.parse_args()
+    torch.set_num_threads(2)
     lines = list(islice(read_lines(TextFile(asked.file, plain=True)), asked.lines))
     loaded = load_model(asked.model, device="cpu")
     table = Table(title=f"{len(lines):,} lines: how many differ from those translated one by one")

@@ -17,6 +17,7 @@ from cli.render.answers import AnswerFormatter
 from tests.pipelines.test_models import tiny_translator
 from tokenizer import CorpusCounts
 from transformer.pipelines.arguments import TranslateArguments
+from transformer.pipelines.read_ahead import ReadAhead
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
 
@@ -117,7 +118,8 @@ class Typed(io.RawIOBase):
 def test_a_reader_gives_what_is_there_and_waits_only_when_asked(monkeypatch) -> None:
     stdin = SimpleNamespace(buffer=io.BufferedReader(Typed([b"one\ntw", b"o\n", b"three"], 0.05)))
     monkeypatch.setattr(sys, "stdin", stdin)
-    with LineReader(["-"], CorpusCounts(), column=None, as_json=False) as source:
+    reader = LineReader(["-"], CorpusCounts(), column=None, as_json=False)
+    with ReadAhead(reader) as source:
         assert source.take(9, wait=False) == []
         assert [line.text for line in source.take(9, wait=True)] == ["one"]
         assert [line.text for line in source.take(9, wait=True)] == ["two"]

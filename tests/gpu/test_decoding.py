@@ -5,6 +5,8 @@ that close, so texts are equal. In bfloat16 another token may win, so what is co
 the same texts.
 """
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,18 @@ from tests.models import SHAPES, tiny_model
 from tests.pipelines.test_models import tiny_translator
 from tests.virtual_device import virtual_device
 from tokenizer import TrainingOptions, train_tokenizer
-from transformer.decoding import SEARCHES, ModelStepper, Request, SearchOptions, decode_all
+from transformer.decoding import SEARCHES, ModelStepper, Request, decode_all
 from transformer.decoding.keyed_random import exponential
+from transformer.decoding.search import GreedyParameters, Search
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
-from transformer.decoding.search.tokenwise import SELECTORS
 from transformer.loading import LoadedModel, PoolingConfig, default_generation_config
 from transformer.model import Transformer
-from transformer.pipelines import IterableSource, TranslationOptions, translate_lines
+from transformer.pipelines.arguments import TranslateArguments
 from transformer.pipelines.embedding import POOLINGS, embed_lines
+from transformer.pipelines.records import IterableSource
 from transformer.pipelines.scoring import ScoringRequest, score_batch
+from transformer.pipelines.session import Session
 from transformer.positions import POSITIONS
 
 pytestmark = pytest.mark.gpu
@@ -39,8 +43,13 @@ shapes = pytest.mark.parametrize("shape", WRITERS)
 caches = pytest.mark.parametrize("cache", CACHES)
 
 
-def written(model: Transformer, name: str, some: list[Request], **options: object) -> list:
-    search = SEARCHES[name.split(maxsplit=1)[0]](SearchOptions(end_ids=END, seed=4, **options))
+def searched(name: str, **parameters: object) -> Search:
+    """The search whose name is the first word."""
+    return SEARCHES[name.split(maxsplit=1)[0]](end_ids=END, **parameters).build()
+
+
+def written(model: Transformer, name: str, some: list[Request], **parameters: object) -> list:
+    search, some = searched(name, **parameters), [replace(request, seed=4) for request in some]
     stepper = ModelStepper(model, keep_hidden_states=search.reads_hidden_states)
     return decode_all(stepper, search, some)
 
@@ -78,22 +87,20 @@ def test_every_kind_of_positions_writes_the_cpus_texts(shape, cache, positions, 
 
 @shapes
 @pytest.mark.parametrize("drafter", DRAFTERS)
-@pytest.mark.parametrize("pick", SELECTORS)
+@pytest.mark.parametrize("pick", ["greedy", "sample"])
 @torch.inference_mode()
 def test_speculative_search_writes_the_plain_texts(shape, drafter, pick, device) -> None:
-    model, some = network(shape), tasks(shape)
-    options = SearchOptions(end_ids=END, seed=4, processors=CUT if pick == "sample" else {})
+    model, some = network(shape), tasks(shape, seed=4)
+    processors = CUT if pick == "sample" else {}
+    parameters = SEARCHES[pick](end_ids=END, processors=processors)
     there = moved(model, device)
     made_of = DraftOptions(
-        search_options=options,
-        selector=SELECTORS[pick],
-        stepper=ModelStepper(there),
-        shares_source_vocabulary=True,
+        parameters=parameters, stepper=ModelStepper(there), shares_source_vocabulary=True
     )
-    search = SpeculativeSearch(options, SELECTORS[pick], DRAFTERS[drafter](made_of), draft_tokens=3)
+    search = SpeculativeSearch(parameters, DRAFTERS[drafter](made_of), draft_tokens=3)
     found = decode_all(ModelStepper(there), search, some)
     assert search.proposed
-    assert_alike(found, written(moved(model, CPU), pick, some, processors=options.processors))
+    assert_alike(found, written(moved(model, CPU), pick, some, processors=processors))
 
 
 def test_noise_is_the_cpus(device) -> None:
@@ -109,11 +116,11 @@ def test_noise_is_the_cpus(device) -> None:
 @torch.inference_mode()
 def test_scores_are_the_cpus(shape: str, dtype: torch.dtype, device) -> None:
     """A log-probability of bfloat16 is off by what its logits are: 3e-2 of a few units."""
-    model, some, options = network(shape), tasks(shape), SearchOptions(end_ids=END)
+    model, some, parameters = network(shape), tasks(shape), GreedyParameters(end_ids=END)
     bests = [best.tokens for (best,) in written(model, "greedy", some)]
     texts = [*map(ScoringRequest, some, bests)]
-    wanted = score_batch(moved(model, CPU), texts, options)
-    found = score_batch(moved(model, device).to(dtype), texts, options)
+    wanted = score_batch(moved(model, CPU), texts, parameters)
+    found = score_batch(moved(model, device).to(dtype), texts, parameters)
     near = 1e-4 if dtype == torch.float32 else 0.2
     for one, other in zip(found, wanted, strict=True):
         assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=near)
@@ -124,12 +131,12 @@ def test_scores_are_the_cpus(shape: str, dtype: torch.dtype, device) -> None:
 @torch.inference_mode()
 def test_decoding_in_bfloat16_reports_the_scores_of_a_full_pass(shape, cache, device) -> None:
     """Step by step and all at once, on the device alone; rounded differently on the way."""
-    model, options = moved(network(shape, cache), device).bfloat16(), SearchOptions(end_ids=END)
-    some = tasks(shape)
+    model, some = moved(network(shape, cache), device).bfloat16(), tasks(shape)
+    parameters = GreedyParameters(end_ids=END)
     for name in ("greedy", "beam"):
         found = written(model, name, some, **SEARCHED[name])
         texts = [ScoringRequest(r, best[0].tokens) for r, best in zip(some, found, strict=True)]
-        for (best, *_), whole in zip(found, score_batch(model, texts, options), strict=True):
+        for (best, *_), whole in zip(found, score_batch(model, texts, parameters), strict=True):
             assert best.log_probabilities == pytest.approx(whole.log_probabilities, abs=0.2)
 
 
@@ -155,17 +162,15 @@ def test_lines_are_translated_as_on_the_cpu(device) -> None:
         given = LoadedModel(
             moved(loaded.model, on), loaded.tokenizer, loaded.generation, loaded.folder
         )
-        options = SearchOptions(end_ids=frozenset(loaded.generation.end_ids), beam=3)
-        asked = TranslationOptions(search="beam", options=options)
-        found.append(translate_lines(given, lines, asked))
+        source, asked = IterableSource(lines), TranslateArguments(beam=3)
+        answers = Session([given]).translate(source, asked, Counter())
+        found.append([[output.text for output in answer.outputs] for answer in answers])
     assert found[0] == found[1]
 
 
 def waited(model: Transformer, name: str, some: list[Request], count) -> list[int]:
     """How often the host waits in each step after admission."""
-    search = SEARCHES[name.split(maxsplit=1)[0]](
-        SearchOptions(end_ids=END, seed=4, **SEARCHED[name])
-    )
+    search, some = searched(name, **SEARCHED[name]), [replace(request, seed=4) for request in some]
     stepper = ModelStepper(model, keep_hidden_states=search.reads_hidden_states)
     stepper.admit(some, search.width)
     search.add(some)

@@ -84,12 +84,17 @@ def tiny_translator() -> LoadedModel:
     return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
 
 
-@pytest.fixture(scope="module")
-def writer() -> LoadedModel:
+def tiny_writer() -> LoadedModel:
+    """A decoder of random weights with a tokenizer that every text goes through."""
     options = TrainingOptions(kind="byte-bpe", vocab_size=270, normalization="none")
     tokenizer = train_tokenizer(["the cat sat on the mat 🙂"] * 9, options)
     model = tiny_model("decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
     return LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
+
+
+@pytest.fixture(scope="module")
+def writer() -> LoadedModel:
+    return tiny_writer()
 
 
 def continued(writer: LoadedModel, prompt: str, arguments: GenerateArguments) -> Output:
