@@ -81,6 +81,10 @@ class SequenceState(NamedTuple):
             else self.generated_ids
         )
 
+    def extend(self, token: int) -> "SequenceState":
+        """Return the sequence with one more token."""
+        return self._replace(generated_ids=[*self.generated_ids, token])
+
     def all_ids(self) -> list[int]:
         """Return the prompt and the generated ids."""
         return [*self.request.prompt, *self.generated_ids]

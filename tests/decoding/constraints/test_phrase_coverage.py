@@ -4,15 +4,13 @@ import itertools
 import math
 import random
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tests.decoding.tables import END, TableStepper, build, tree
 from transformer.decoding import Request, decode_all
-from transformer.decoding.constraints.phrase_coverage import PhraseCoverage
-from transformer.decoding.search.beam import allocate_beams
+from transformer.decoding.constraints.phrase_coverage import PhraseCoverage, allocate_beams
 
 A, B, C = 1, 2, 3
 
@@ -208,21 +206,15 @@ def test_coverage_is_what_trying_all_places_says(seed: int) -> None:
 
 def test_beams_are_kept_of_each_number_of_missing_tokens_in_turn() -> None:
     """The best of those that miss none, one, two; then the second best of each."""
-
-    def pair(missing: int, total: float):
-        coverage = PhraseCoverage.begin([[A]] * missing) if missing else None
-        return missing, SimpleNamespace(coverage=coverage, score=total)
-
-    going = [pair(0, -1.0), pair(0, -2.0), pair(0, -3.0), pair(1, -4.0), pair(1, -5.0),
-             pair(2, -2.5), pair(2, -9.0)]  # fmt: skip
-    for beams, wanted in (
-        (1, [(0, -1.0)]),
-        (2, [(0, -1.0), (1, -4.0)]),
-        (3, [(0, -1.0), (2, -2.5), (1, -4.0)]),
-        (5, [(0, -1.0), (0, -2.0), (2, -2.5), (1, -4.0), (1, -5.0)]),
+    live = [(-1.0, 0), (-2.0, 0), (-2.5, 2), (-3.0, 0), (-4.0, 1), (-5.0, 1), (-9.0, 2)]
+    for count, wanted in (
+        (1, [(-1.0, 0)]),
+        (2, [(-1.0, 0), (-4.0, 1)]),
+        (3, [(-1.0, 0), (-2.5, 2), (-4.0, 1)]),
+        (5, [(-1.0, 0), (-2.0, 0), (-2.5, 2), (-4.0, 1), (-5.0, 1)]),
+        (99, live),
     ):
-        assert [(missing, beam.score) for missing, beam in allocate_beams(going, beams)] == wanted
-    assert len(allocate_beams(going, 99)) == 7
+        assert [live[index] for index in allocate_beams(live, count)] == wanted
 
 
 def test_nothing_asked_is_no_coverage() -> None:

@@ -94,6 +94,22 @@ def phrase_tokens(coverages: Sequence[PhraseCoverage | None]) -> Tensor | None:
     return torch.tensor([[*ids, *[-1] * (longest - len(ids))] for ids in row_tokens])
 
 
+def allocate_beams(beams: Sequence[tuple[float, int]], count: int) -> list[int]:
+    """Return the indices of the beams to keep, best first.
+
+    A beam is its score and the number of tokens that it misses of its phrases; the best comes
+    first. Beams that miss equally many are a bank, and each bank in turn keeps its best, so that
+    some of each survive; without phrases the best are kept.
+    """
+    bank_sizes: Counter[int] = Counter()
+    turns: list[tuple[int, int, int]] = []
+    for index, (_, missing) in enumerate(beams):
+        turns.append((bank_sizes[missing], missing, index))
+        bank_sizes[missing] += 1
+    kept = [index for _, _, index in sorted(turns)[:count]]
+    return sorted(kept, key=lambda index: -beams[index][0])
+
+
 def _decrement(counts: RemainingCounts, index: int) -> RemainingCounts:
     return (*counts[:index], counts[index] - 1, *counts[index + 1 :])
 

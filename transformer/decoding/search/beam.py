@@ -1,14 +1,12 @@
 """Beam search over a step function: plain, diverse in groups, with phrases that must occur.
 
-Shape suffixes: R rows of the stepper (requests × groups × beams of a group), C candidates, V
-vocabulary.
+Shape suffixes: N requests, G groups of a request, K beams of a group, R rows of the stepper (all
+beams of all requests), C candidates, F candidates that finish a hypothesis, V vocabulary.
 """
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from msgspec import Meta
@@ -17,66 +15,13 @@ from torch import Tensor
 from ...errors import ConfigError
 from ..constraints.phrase_coverage import PhraseCoverage, phrase_tokens
 from ..logits.processors import LogitsProcessorList
-from ..request import (
-    Event,
-    FinishReason,
-    Hypothesis,
-    Request,
-    RequestFinished,
-    SequenceState,
-)
+from ..request import Event, Request, RequestFinished, SequenceState
 from ..steppers.stepper import Stepper
+from .beam_group import NEG_INF, Group
+from .beam_rows import BeamRows, Candidates
 from .parameters import RowCount, SearchParameters
-from .tokenwise import check_log_probs, next_ids, to_host
+from .tokenwise import check_log_probs, to_host
 from .topk import blockwise_top_k
-
-_NEG_INF = float("-inf")
-
-
-class Beam(NamedTuple):
-    """A sequence that is growing."""
-
-    state: SequenceState
-    log_probabilities: list[float]  # under the model
-    score: float  # by which it is ranked; -inf for a beam that does not exist
-    coverage: PhraseCoverage | None  # None: no phrases must occur
-
-    def advance(self, candidate: "Candidate", *, ended: bool) -> "Beam":
-        """Return the beam with one more token; a token that ends a text is no part of a phrase."""
-        state = self.state._replace(generated_ids=[*self.state.generated_ids, candidate.token])
-        log_probs, coverage = [*self.log_probabilities, candidate.log_probability], self.coverage
-        if coverage is not None and not ended:
-            coverage = coverage.advance(candidate.token)
-        return Beam(state, log_probs, candidate.score, coverage)
-
-    @property
-    def complete(self) -> bool:
-        """True if all phrases have occurred."""
-        return self.coverage is None or self.coverage.done
-
-    @property
-    def infeasible(self) -> bool:
-        """True if there is no room left for the missing phrases."""
-        room = self.state.request.max_new_tokens - len(self.state.generated_ids)
-        return self.coverage is not None and self.coverage.missing > room
-
-
-class Candidate(NamedTuple):
-    """One continuation of a beam."""
-
-    score: float
-    parent: int  # index of a beam of the group
-    token: int
-    log_probability: float
-
-
-@dataclass
-class Group:
-    """Beams that compete with one another, best first, and their finished hypotheses."""
-
-    beams: list[Beam]
-    finished: list[Hypothesis] = field(default_factory=list)
-    open: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +77,9 @@ class BeamSearch:
     def __init__(self, parameters: BeamParameters) -> None:
         self.width = parameters.beam
         self._parameters, self._group_size = parameters, self.width // parameters.groups
+        self._end_ids = torch.tensor(sorted(parameters.end_ids), dtype=torch.long)
         self._process = LogitsProcessorList(parameters.processors, parameters.end_ids)
+        self._beams = BeamRows(self.width)
         self._groups: dict[Request, list[Group]] = {}
 
     @property
@@ -142,172 +89,181 @@ class BeamSearch:
 
     def add(self, requests: Sequence[Request]) -> None:
         """See Search. All beams are alike at first, so only one of each group counts."""
+        first = [0.0, *[NEG_INF] * (self._group_size - 1)]
+        self._beams.append(requests, first * self._parameters.groups)
         for request in requests:
-            first = Beam(SequenceState(request, []), [], 0.0, PhraseCoverage.begin(request.phrases))
-            beams = [first, *[first._replace(score=_NEG_INF)] * (self._group_size - 1)]
-            self._groups[request] = [Group(beams) for _ in range(self._parameters.groups)]
-
-    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
-        """See Search."""
-        kept = [n for n, request in enumerate(self._groups) if request not in requests]
-        for request in requests:
-            del self._groups[request]
-        rows = range(self.width)
-        stepper.reorder([n * self.width + row for n in kept for row in rows], self.width)
+            coverages = [PhraseCoverage.begin(request.phrases)] * self._group_size
+            self._groups[request] = [Group(coverages) for _ in range(self._parameters.groups)]
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""
-        groups = [group for request_groups in self._groups.values() for group in request_groups]
-        rows = [beam.state for group in groups for beam in group.beams]
-        candidates = self._candidates(stepper.step(next_ids(rows)), groups, rows)
-        parent_rows: list[int] = []
-        events: list[Event] = []
-        for number, (request, request_groups) in enumerate(list(self._groups.items())):
-            first, base = number * len(request_groups), number * self.width
-            group_candidates = candidates[first : first + len(request_groups)]
-            parents = [
-                self._advance_group(request_groups, index, group_candidates[index])
-                for index in range(len(request_groups))
-            ]
-            if any(group.open for group in request_groups):
-                for index, group_parents in enumerate(parents):
-                    parent_rows += [
-                        base + index * self._group_size + parent for parent in group_parents
-                    ]
-            else:
-                events.append(self._finish_request(request))
-        stepper.reorder(parent_rows, self.width)
-        return events
+        chosen: list[Candidates] = []
+        for candidates in self._candidates(stepper.step(self._beams.tokens_RT[:, -1])):
+            chosen.append(self._advance_groups(candidates, chosen))
+        columns = zip(*chosen, strict=True)
+        beams = Candidates(*(torch.cat(parts, dim=1).flatten() for parts in columns))
+        self._beams.advance(beams)
+        done = self._close_groups()
+        kept_rows = self._beams.drop(done)
+        stepper.reorder(beams.parent_rows[kept_rows].tolist(), self.width)
+        return [self._finish_request(request) for request in done]
 
-    def _candidates(
-        self, logits_RV: Tensor, groups: Sequence[Group], rows: Sequence[SequenceState]
-    ) -> list[list[Candidate]]:
-        """Return each group's candidates, best first.
+    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
+        """See Search."""
+        for request in requests:
+            self._groups.pop(request, None)
+        stepper.reorder(self._beams.drop(requests), self.width)
+
+    def _candidates(self, logits_RV: Tensor) -> list[Candidates]:
+        """Return the candidates of each request's first group, second group and so on.
 
         There are as many as can be needed when all but one beam end or take tokens that other
         groups have taken; where phrases must occur, all that there are.
         """
         count = self._group_size + self.width
         log_probs_RV = logits_RV.log_softmax(dim=-1)
-        processed_RV = self._process(log_probs_RV, rows)
+        processed_RV = self._apply_processors(log_probs_RV)
         processed_RC, tokens_RC = blockwise_top_k(processed_RV, count)
-        if (extra_RC := phrase_tokens([b.coverage for g in groups for b in g.beams])) is not None:
+        groups = [group for groups in self._groups.values() for group in groups]
+        extra_RC = phrase_tokens([c for group in groups for c in group.coverages])
+        if extra_RC is not None:  # its padding is to repeat a token
             extra_RC = extra_RC.to(tokens_RC.device)
-            extra_RC = torch.where(
-                extra_RC < 0, tokens_RC[:, :1], extra_RC
-            )  # padding repeats a token
+            extra_RC = torch.where(extra_RC < 0, tokens_RC[:, :1], extra_RC)
             tokens_RC = torch.cat([tokens_RC, extra_RC], dim=1)
             processed_RC = processed_RV.gather(1, tokens_RC)
             count = tokens_RC.size(1) * self._group_size
         log_probs_RC = log_probs_RV.gather(1, tokens_RC)
-        beam_scores_R = log_probs_RC.new_tensor([b.score for g in groups for b in g.beams])
-        scores_RC = beam_scores_R[:, None] + processed_RC
+        scores_RC = self._beams.scores_R.to(log_probs_RC)[:, None] + processed_RC
         per_beam, by_group = scores_RC.size(1), (len(groups), -1)
         scores, indices = scores_RC.view(by_group).topk(min(count, per_beam * self._group_size))
         tokens, log_probs = (
             part.view(by_group).gather(1, indices) for part in (tokens_RC, log_probs_RC)
         )
         columns = to_host(scores, indices // per_beam, tokens, log_probs)
-        check_log_probs(columns[-1])
-        columns_by_group = columns.permute(1, 2, 0).tolist()  # groups, candidates, columns
-        return [
-            [Candidate(s, int(p), int(t), g) for s, p, t, g in rows] for rows in columns_by_group
-        ]
+        scores, beams, tokens, log_probs = columns.detach()
+        check_log_probs(log_probs)
+        rows = beams.long() + torch.arange(0, len(logits_RV), self._group_size)[:, None]
+        candidates = Candidates(scores, rows, tokens.long(), log_probs)
+        if extra_RC is not None:
+            candidates = self._drop_repeated(candidates, groups)
+        size = (-1, self._parameters.groups, scores.size(1))
+        parts = (part.reshape(size).unbind(dim=1) for part in candidates)
+        return [Candidates(*columns) for columns in zip(*parts, strict=True)]
 
-    def _advance_group(
-        self, groups: list[Group], index: int, candidates: list[Candidate]
-    ) -> list[int]:
-        """Advance a group by one token; return the parent of each of its new beams."""
-        group = groups[index]
-        if not group.open:
-            return list(range(self._group_size))
-        has_phrases = group.beams[0].coverage is not None
-        distinct = dict.fromkeys(c for c in candidates if c.score > _NEG_INF)  # phrases repeat some
-        candidates = list(islice(distinct, None if has_phrases else self._group_size + self.width))
-        if index and self._parameters.diversity:
-            candidates = self._apply_diversity(
-                candidates, groups[:index], len(group.beams[0].state.generated_ids)
-            )
-        live: list[tuple[Candidate, Beam]] = []
-        rank = 0
-        for candidate in candidates:
-            beam = group.beams[candidate.parent]
-            extended = beam.advance(candidate, ended=candidate.token in self._parameters.end_ids)
-            reason = self._parameters.finish_reason(extended.state)
-            if reason is not None and extended.complete and rank < self._group_size:
-                self._add_finished(group, extended, reason)
-            elif reason is None and not extended.infeasible:
-                live.append((candidate, extended))
-            rank += extended.complete  # a beam that lacks a phrase cannot keep another from ending
-            if len(live) == self._group_size and not has_phrases:
-                break
-        live = allocate_beams(live, self._group_size)
-        parents = [candidate.parent for candidate, _ in live]
-        dead = group.beams[0]._replace(score=_NEG_INF)
-        missing = self._group_size - len(live)
-        self._close_if_done(group, [beam for _, beam in live])
-        group.beams = [beam for _, beam in live] + [dead] * missing
-        return parents + [0] * missing
+    def _apply_processors(self, log_probs_RV: Tensor) -> Tensor:
+        if self._process.is_noop([SequenceState(request, []) for request in self._groups]):
+            return log_probs_RV
+        return self._process(log_probs_RV, self._beams.states(torch.arange(len(log_probs_RV))))
 
-    def _apply_diversity(
-        self, candidates: list[Candidate], earlier: list[Group], length: int
-    ) -> list[Candidate]:
+    def _drop_repeated(self, candidates: Candidates, groups: Sequence[Group]) -> Candidates:
+        """Leave each candidate once, and to groups without phrases as many as they need."""
+        keys_GC = candidates.tokens * (candidates.parent_rows.max() + 1) + candidates.parent_rows
+        sorted_GC, order_GC = keys_GC.sort(dim=1, stable=True)
+        repeated_GC = torch.zeros_like(keys_GC, dtype=torch.bool)
+        repeated_GC.scatter_(1, order_GC[:, 1:], sorted_GC.diff(dim=1) == 0)
+        candidates = candidates.rank(candidates.scores.masked_fill(repeated_GC, NEG_INF))
+        without_phrases_G = torch.tensor([group.coverages[0] is None for group in groups])
+        candidates.scores[without_phrases_G, self._group_size + self.width :] = NEG_INF
+        return candidates
+
+    def _advance_groups(self, candidates: Candidates, earlier: Sequence[Candidates]) -> Candidates:
+        """Return the new beams (N, K) of one group of each request, and add what finishes.
+
+        `earlier` are the new beams of each group before it.
+        """
+        if earlier and self._parameters.diversity:
+            candidates = self._apply_diversity(candidates, earlier)
+        last_N = self._beams.lengths_N + 1 >= self._beams.limits_N
+        ended_NC = torch.isin(candidates.tokens, self._end_ids) | last_N[:, None]
+        possible_NC = candidates.scores > NEG_INF
+        live_NC, finished_NC = possible_NC & ~ended_NC, possible_NC & ended_NC
+        finished_NC[:, self._group_size :] = False
+        chosen_NK = (~live_NC).byte().argsort(dim=1, stable=True)[:, : self._group_size]
+        counts_N = live_NC.sum(dim=1)
+        for number, finished, chosen in self._select_singly(len(earlier), candidates):
+            finished_NC[number] = False
+            finished_NC[number, finished] = True
+            chosen_NK[number, : len(chosen)] = torch.tensor(chosen, dtype=torch.long)
+            counts_N[number] = len(chosen)
+        self._add_finished(len(earlier), candidates, finished_NC)
+        beams = candidates.gather(chosen_NK)
+        missing_NK = torch.arange(self._group_size) >= counts_N[:, None]
+        return beams._replace(scores=beams.scores.masked_fill(missing_NK, NEG_INF))
+
+    def _apply_diversity(self, candidates: Candidates, earlier: Sequence[Candidates]) -> Candidates:
         """Return the candidates, penalised for tokens that earlier groups have taken in this step.
 
-        Beams that are no longer than before ended earlier, or do not exist.
+        Groups that are done, and beams that do not exist, take none.
         """
-        beams = [beam for group in earlier for beam in group.beams]
-        taken = Counter(
-            b.state.generated_ids[-1] for b in beams if len(b.state.generated_ids) > length
+        taken_NJ = torch.cat([beams.tokens for beams in earlier], dim=1)
+        exists_NJ = torch.cat([beams.scores for beams in earlier], dim=1) > NEG_INF
+        same_NCJ = candidates.tokens[:, :, None] == taken_NJ[:, None]
+        counts_NC = (same_NCJ & exists_NJ[:, None]).sum(dim=2).double()
+        return candidates.rank(candidates.scores - self._parameters.diversity * counts_NC)
+
+    def _select_singly(
+        self, index: int, candidates: Candidates
+    ) -> Iterator[tuple[int, list[int], list[int]]]:
+        """Yield (request, candidates that finish, new beams) where phrases or `stop` decide."""
+        best = self._beams.scores_R[index * self._group_size :: self.width].tolist()
+        groups = {
+            number: request_groups[index]
+            for number, (request, request_groups) in enumerate(self._groups.items())
+            if request.stop is not None or request_groups[index].coverages[0] is not None
+            if best[number] > NEG_INF
+        }
+        if not groups:
+            return
+        numbers = torch.tensor(list(groups))
+        first_row_N1 = numbers[:, None] * self.width + index * self._group_size
+        states = self._beams.states((first_row_N1 + torch.arange(self._group_size)).flatten())
+        columns = zip(*(part[numbers].tolist() for part in candidates[:3]), strict=True)
+        for (number, group), of_group in zip(groups.items(), columns, strict=True):
+            group_states, states = states[: self._group_size], states[self._group_size :]
+            yield number, *group.select(group_states, zip(*of_group, strict=True), self._parameters)
+
+    def _add_finished(self, index: int, candidates: Candidates, finished_NC: Tensor) -> None:
+        """Add hypotheses to one group of each request, which keeps the best K."""
+        ending = Candidates(*(part[finished_NC] for part in candidates))
+        columns = zip(
+            self._beams.states(ending.parent_rows),
+            self._beams.log_probs(ending.parent_rows),
+            *(part.tolist() for part in (ending.scores, ending.tokens, ending.log_probs)),
+            strict=True,
         )
-        penalty = self._parameters.diversity
-        penalized = [c._replace(score=c.score - penalty * taken[c.token]) for c in candidates]
-        return sorted(penalized, key=lambda c: -c.score)
+        for parent, earlier, score, token, log_prob in columns:
+            state = parent.extend(token)
+            reason = self._parameters.finish_reason(state)
+            assert reason is not None
+            log_probs = [*earlier, log_prob]
+            hypothesis = self._parameters.hypothesis(state.generated_ids, score, log_probs, reason)
+            self._groups[parent.request][index].add_finished(hypothesis)
 
-    def _add_finished(self, group: Group, beam: Beam, reason: FinishReason) -> None:
-        """Add a hypothesis to its group, which keeps the best K."""
-        ids, log_probs = beam.state.generated_ids, beam.log_probabilities
-        group.finished.append(self._parameters.hypothesis(ids, beam.score, log_probs, reason))
-        group.finished.sort(key=lambda hypothesis: -hypothesis.score)
-        del group.finished[self._group_size :]
+    def _close_groups(self) -> list[Request]:
+        """Close groups that are done; return the requests of which no group is left."""
+        scores_NGK = self._beams.scores_R.view(-1, self._parameters.groups, self._group_size)
+        best, lengths = scores_NGK.amax(dim=2).tolist(), self._beams.lengths_N.tolist()
+        for number, (request, groups) in enumerate(self._groups.items()):
+            for index, group in enumerate(groups):
+                if self._is_done(group, request, best[number][index], lengths[number]):
+                    scores_NGK[number, index] = NEG_INF
+        open_N = (scores_NGK > NEG_INF).flatten(1).any(dim=1).tolist()
+        return [
+            request for request, is_open in zip(self._groups, open_N, strict=True) if not is_open
+        ]
 
-    def _close_if_done(self, group: Group, live: Sequence[Beam]) -> None:
-        """Close the group if no live beam can beat its worst finished hypothesis."""
-        if not live:
-            group.open = False
-        elif len(group.finished) == self._group_size:
-            parameters, best = self._parameters, live[0].state
-            assume_longest = parameters.early_stopping == "never" and parameters.length_penalty > 0
-            length = best.request.max_new_tokens if assume_longest else len(best.generated_ids)
-            bound = parameters.score(max(beam.score for beam in live), length)
-            group.open = parameters.early_stopping is not True and bound > group.finished[-1].score
+    def _is_done(self, group: Group, request: Request, best_score: float, length: int) -> bool:
+        """Return True if no live beam can beat the group's worst finished hypothesis."""
+        if len(group.finished) < group.size:
+            return False
+        early_stopping = self._parameters.early_stopping
+        assume_longest = early_stopping == "never" and self._parameters.length_penalty > 0
+        length = request.max_new_tokens if assume_longest else length
+        bound = self._parameters.score(best_score, length)
+        return early_stopping is True or bound <= group.finished[-1].score
 
     def _finish_request(self, request: Request) -> RequestFinished:
         """Remove a request, and return its best hypotheses."""
         hypotheses = [h for group in self._groups.pop(request) for h in group.finished]
         hypotheses.sort(key=lambda hypothesis: -hypothesis.score)
         return RequestFinished(request, hypotheses[: self._parameters.n_best])
-
-
-def allocate_beams(
-    live: Sequence[tuple[Candidate, Beam]], beams: int
-) -> list[tuple[Candidate, Beam]]:
-    """Return the beams to keep, best first.
-
-    They are in turn the best beam of each bank, which holds the beams that miss equally many tokens
-    of their phrases, so that some of each survive; without phrases they are simply the best.
-    """
-    banks: dict[int, list[tuple[Candidate, Beam]]] = {}
-    for pair in live:
-        coverage = pair[1].coverage
-        banks.setdefault(coverage.missing if coverage else 0, []).append(pair)
-    ranked_banks = [banks[missing] for missing in sorted(banks)]
-    round_robin = sorted(
-        (
-            (turn, bank_index)
-            for bank_index, bank in enumerate(ranked_banks)
-            for turn in range(len(bank))
-        )
-    )
-    chosen = [ranked_banks[bank_index][turn] for turn, bank_index in round_robin[:beams]]
-    return sorted(chosen, key=lambda pair: -pair[1].score)

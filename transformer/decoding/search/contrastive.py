@@ -79,7 +79,7 @@ class ContrastiveSearch:
         offsets = range(self.width)
         kept = [n for n, request in enumerate(self._entries) if request not in requests]
         for request in requests:
-            del self._entries[request]
+            self._entries.pop(request, None)
         stepper.reorder([n * self.width + offset for n in kept for offset in offsets], self.width)
 
     def step(self, stepper: Stepper) -> list[Event]:

@@ -22,10 +22,10 @@ class Search(Protocol):
         """Begin requests, whose rows the stepper has admitted."""
         ...
 
-    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
-        """Drop unfinished requests at once, with their rows."""
-        ...
-
     def step(self, stepper: Stepper) -> list[Event]:
         """Generate one more token of each sequence; leave the stepper with the rows that go on."""
+        ...
+
+    def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
+        """Drop requests at once, with their rows; those that are finished have none."""
         ...

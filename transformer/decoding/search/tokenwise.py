@@ -84,7 +84,7 @@ class TokenwiseSearch:
     def remove(self, requests: Collection[Request], stepper: Stepper) -> None:
         """See Search."""
         for request in requests:
-            for sequence in self._unfinished.pop(request):
+            for sequence in self._unfinished.pop(request, []):
                 sequence.finish_reason = "cancelled"
         self._drop_finished(stepper)
 
