@@ -11,7 +11,7 @@ from checkpoints import CheckpointError
 from tests.published_packages import MADE_OR_PUBLISHED, package_folder
 from tests.tokenizer.pretrained.folders import BERT_VOCABULARY, write, write_bert
 from transformer.loading import PoolingConfig, load_model, read_pooling_config
-from transformer.pipelines.embedding import POOLINGS, Embedding, embed_lines
+from transformer.pipelines.embedding import POOLINGS, EmbeddingOutput, embed_lines
 from transformer.pipelines.records import IterableSource
 
 TEXTS = [
@@ -49,7 +49,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return small_encoder(tmp_path_factory.mktemp("encoder"))
 
 
-def vectors_of(loaded, texts, pooling, **options) -> list[Embedding]:
+def vectors_of(loaded, texts, pooling, **options) -> list[EmbeddingOutput]:
     answers = embed_lines(loaded, IterableSource(texts), pooling, **options)
     return [embedding for answer in answers for embedding in answer.outputs]
 

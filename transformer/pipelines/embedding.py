@@ -40,7 +40,7 @@ POOLINGS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry(
 )
 
 
-class Embedding(NamedTuple):
+class EmbeddingOutput(NamedTuple):
     """One text's vector (D), and whether the text was truncated."""
 
     vector: Tensor
@@ -55,7 +55,7 @@ class EmbeddingRequest:
     truncated: bool
 
 
-class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, Embedding]):
+class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     """Vectors of lines; arXiv 1908.10084 §3. `counts`: "shortened" lines."""
 
     def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, counts: Counter[str]) -> None:
@@ -84,12 +84,12 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, Embedding]):
 
     def to_outputs(
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
-    ) -> list[Embedding]:
+    ) -> list[EmbeddingOutput]:
         """See LineTask."""
         del line
         (request,), (vector,) = requests, results
         self._counts["shortened"] += request.truncated
-        return [Embedding(vector, request.truncated)]
+        return [EmbeddingOutput(vector, request.truncated)]
 
 
 def embed_lines(
@@ -99,7 +99,7 @@ def embed_lines(
     *,
     budget: int = 4096,
     counts: Counter[str] | None = None,
-) -> Iterator[Answer[Embedding]]:
+) -> Iterator[Answer[EmbeddingOutput]]:
     """Yield one vector for each line, in order, in bounded memory.
 
     `budget` limits the tokens of a batch; `counts`: see `answer_lines` and EmbeddingTask. Raises

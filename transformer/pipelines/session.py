@@ -28,7 +28,7 @@ from .arguments import (
 from .arguments.generate import TEMPERATURE
 from .arguments.search import beam_or_greedy
 from .compatibility import check_ensemble
-from .embedding import Embedding, embed_lines
+from .embedding import EmbeddingOutput, embed_lines
 from .generation import GenerationTask, encode_prompt, stream_ids
 from .line_pipeline import decode_lines
 from .records import Answer, LineSource, Output
@@ -139,7 +139,7 @@ class Session:
 
     def embed(
         self, source: LineSource, arguments: EmbedArguments, counts: Counter[str]
-    ) -> Iterator[Answer[Embedding]]:
+    ) -> Iterator[Answer[EmbeddingOutput]]:
         """Embed any number of lines, in order and in bounded memory."""
         pooling = read_pooling_config(self.lead.folder)
         normalize = pooling.normalize if arguments.normalize is None else arguments.normalize
