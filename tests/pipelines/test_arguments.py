@@ -1,21 +1,12 @@
-"""Arguments: the search that they ask for, what contradicts itself, and what a search is given."""
+"""Arguments: the search that they ask for, and what contradicts itself."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from tests.pipelines.test_models import tiny_translator, tiny_writer
-from transformer.decoding.search import (
-    BeamParameters,
-    ContrastiveParameters,
-    GreedyParameters,
-    SamplingParameters,
-)
 from transformer.errors import ConfigError, UnknownNameError
-from transformer.loading import LoadedModel
 from transformer.pipelines import arguments
 from transformer.pipelines.arguments import (
     EmbedArguments,
@@ -25,7 +16,6 @@ from transformer.pipelines.arguments import (
     TranslateArguments,
 )
 from transformer.pipelines.arguments.argument import flag_of, given_flags
-from transformer.pipelines.session import Session
 
 Asked = dict[str, Any]
 KINDS = [getattr(arguments, name) for name in arguments.__all__]
@@ -131,141 +121,6 @@ def test_what_contradicts_itself_is_refused(kind: type, asked: Asked, words: lis
 @pytest.mark.parametrize("asked", [{"must": ["one"]}, {"early_stopping": "no"}, {"n_best": 2}])
 def test_what_the_models_own_beams_decide_is_no_mistake_of_a_translations(asked: Asked) -> None:
     assert TranslateArguments(**asked).asked_search is None
-
-
-def with_settings(loaded: LoadedModel, **settings: Any) -> LoadedModel:
-    generation = msgspec.structs.replace(loaded.generation, **settings)
-    return replace(loaded, generation=generation)
-
-
-@pytest.fixture(scope="module")
-def translator() -> LoadedModel:
-    return tiny_translator()
-
-
-@pytest.fixture(scope="module")
-def writer() -> LoadedModel:
-    return tiny_writer()
-
-
-def assert_given(parameters: object, kind: type, wanted: Asked) -> None:
-    assert type(parameters) is kind
-    assert {name: getattr(parameters, name) for name in wanted} == wanted
-
-
-SHARED: list[tuple[Asked, type, Asked]] = [
-    ({"beam": 1}, GreedyParameters, {"processors": {}, "length_penalty": 1.0}),
-    ({"temperature": 0.0}, GreedyParameters, {"processors": {}}),
-    ({"beam": 3}, BeamParameters, {"beam": 3, "n_best": 1, "groups": 1, "early_stopping": False}),
-    ({"beam": 2, "n_best": 3}, BeamParameters, {"beam": 3, "n_best": 3}),
-    ({"beam": 4, "beam_groups": 2}, BeamParameters, {"groups": 2, "diversity": 0.5}),
-    ({"beam": 4, "beam_groups": 2, "diversity": 0.0}, BeamParameters, {"diversity": 0.0}),
-    ({"beam": 2, "early_stopping": "yes"}, BeamParameters, {"early_stopping": True}),
-    ({"beam": 2, "early_stopping": "never"}, BeamParameters, {"early_stopping": "never"}),
-    (
-        {"beam": 2, "length_penalty": 0.0, "length_penalty_kind": "gnmt"},
-        BeamParameters,
-        {"length_penalty": 0.0, "length_penalty_kind": "gnmt"},
-    ),
-    ({"mbr": 4}, SamplingParameters, {"samples": 4, "processors": {"temperature": 1.0}}),
-    ({"n_best": 2, "top_k": 5, "temperature": 0.5}, SamplingParameters, {"samples": 2}),
-    ({"contrastive": 0.5}, ContrastiveParameters, {"penalty": 0.5, "candidates": 4}),
-    (
-        {"contrastive": 0.5, "top_k": 6, "presence_penalty": 0.5},
-        ContrastiveParameters,
-        {"candidates": 6, "processors": {"presence-penalty": 0.5}},
-    ),
-]
-
-
-@pytest.mark.parametrize(("asked", "kind", "wanted"), SHARED, ids=str)
-def test_a_search_is_given_its_own(translator, writer, asked, kind, wanted) -> None:
-    found = Session([translator]).translation_parameters(TranslateArguments(**asked))
-    assert_given(found, kind, wanted)
-    found = Session([writer]).generation_parameters(GenerateArguments(**asked))
-    assert_given(found, kind, wanted)
-
-
-def test_there_are_no_more_candidates_than_tokens(writer) -> None:
-    asked = GenerateArguments(contrastive=0.5, top_k=10**9)
-    found = Session([writer]).generation_parameters(asked)
-    assert found.candidates == writer.config.vocab_size
-
-
-@pytest.mark.parametrize(
-    ("asked", "settings", "kind", "wanted"),
-    [
-        ({}, {}, BeamParameters, {"beam": 5, "n_best": 1}),
-        ({}, {"num_beams": 3}, BeamParameters, {"beam": 3}),
-        ({}, {"num_beams": 1}, GreedyParameters, {}),
-        ({"n_best": 2}, {"num_beams": 1}, BeamParameters, {"beam": 2, "n_best": 2}),
-        ({"n_best": 7}, {}, BeamParameters, {"beam": 7, "n_best": 7}),
-        ({"temperature": 0.0, "n_best": 2}, {}, BeamParameters, {"beam": 5, "n_best": 2}),
-        ({"beam": 2}, {"num_beams": 4}, BeamParameters, {"beam": 2}),
-        ({"coverage_penalty": 1.0, "beam": 4}, {}, BeamParameters, {"beam": 4, "n_best": 4}),
-        ({"top_k": 5}, {}, SamplingParameters, {"processors": {"top-k": 5}, "samples": 1}),
-        ({}, {"early_stopping": "never"}, BeamParameters, {"early_stopping": "never"}),
-        (
-            {"early_stopping": "no"},
-            {"early_stopping": True},
-            BeamParameters,
-            {"early_stopping": False},
-        ),
-        ({}, {"length_penalty": 0.6}, BeamParameters, {"length_penalty": 0.6}),
-        ({"length_penalty": 2.0}, {"length_penalty": 0.6}, BeamParameters, {"length_penalty": 2.0}),
-        (
-            {"no_repeat_ngram": 4},
-            {"no_repeat_ngram_size": 3, "repetition_penalty": 1.2},
-            BeamParameters,
-            {"processors": {"no-repeat-ngram": 4, "repetition-penalty": 1.2}},
-        ),
-    ],
-    ids=str,
-)
-def test_translations_take_the_models_own_for_the_rest(
-    translator, asked, settings, kind, wanted
-) -> None:
-    session = Session([with_settings(translator, **settings)])
-    assert_given(session.translation_parameters(TranslateArguments(**asked)), kind, wanted)
-
-
-@pytest.mark.parametrize(
-    ("asked", "processors", "samples"),
-    [
-        ({}, {"temperature": 0.8}, 1),
-        ({"n_best": 3}, {"temperature": 0.8}, 3),
-        ({"top_p": 0.5}, {"top-p": 0.5, "temperature": 0.8}, 1),
-        ({"temperature": 0.7}, {"temperature": 0.7}, 1),
-        ({"mbr": 3, "top_p": 0.5}, {"top-p": 0.5, "temperature": 0.8}, 3),
-    ],
-    ids=str,
-)
-def test_generating_samples_by_default(writer, asked, processors, samples) -> None:
-    found = Session([with_settings(writer, num_beams=4)]).generation_parameters(
-        GenerateArguments(**asked)
-    )
-    assert_given(found, SamplingParameters, {"processors": processors, "samples": samples})
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"must": ["one"]},
-        {"early_stopping": "yes"},
-        {"coverage_penalty": 1.0},
-        {"beam_groups": 2, "diversity": 1.0},
-    ],
-    ids=str,
-)
-def test_what_a_models_greedy_default_would_not_obey_is_refused(translator, asked) -> None:
-    session = Session([with_settings(translator, num_beams=1)])
-    with pytest.raises(ConfigError, match="the search that the options ask for is 'greedy'"):
-        session.translation_parameters(TranslateArguments(**asked))
-
-
-def test_beams_that_do_not_divide_are_refused(translator) -> None:
-    with pytest.raises(ConfigError, match="4 beams do not divide into 3 groups"):
-        Session([translator]).translation_parameters(TranslateArguments(beam=4, beam_groups=3))
 
 
 @pytest.mark.parametrize("kind", KINDS)
