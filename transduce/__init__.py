@@ -13,15 +13,15 @@ from ._packages import require_own_packages
 require_own_packages()
 
 if TYPE_CHECKING:
-    from transformer.pipelines.scoring import Likelihood
+    from transformer.pipelines.scoring import TextScore
 
     from .model import Model, load
     from .results import Text
     from .training import train
 
-__all__ = ["Likelihood", "Model", "Text", "load", "train"]
+__all__ = ["Model", "Text", "TextScore", "load", "train"]
 _MODULES = {
-    "Likelihood": "transformer.pipelines.scoring",
+    "TextScore": "transformer.pipelines.scoring",
     "Model": "transduce.model",
     "Text": "transduce.results",
     "load": "transduce.model",

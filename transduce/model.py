@@ -18,7 +18,7 @@ from transformer.pipelines.arguments import (
     TranslateArguments,
 )
 from transformer.pipelines.records import Answer, Line, Output
-from transformer.pipelines.scoring import Likelihood, likelihood
+from transformer.pipelines.scoring import TextScore, text_score
 from transformer.pipelines.session import Session
 
 from .keywords import (
@@ -161,14 +161,14 @@ class Model:
     @overload
     def score(  # type: ignore[overload-overlap]
         self, text: str | Pair, **arguments: Unpack[ScoreKeywords]
-    ) -> Likelihood: ...
+    ) -> TextScore: ...
     @overload
     def score(
         self, text: Iterable[str | Pair], **arguments: Unpack[ScoreKeywords]
-    ) -> Iterator[Likelihood | None]: ...
+    ) -> Iterator[TextScore | None]: ...
     def score(
         self, text: str | Pair | Iterable[str | Pair], **arguments: Unpack[ScoreKeywords]
-    ) -> Likelihood | Iterator[Likelihood | None] | None:
+    ) -> TextScore | Iterator[TextScore | None] | None:
         """Score a text by its likelihood, or each of an iterable: None where there is none.
 
         A pair is a source and its translation, or a prompt and its continuation.
@@ -184,11 +184,11 @@ class Model:
                 return Line(number, item)
             return Line(number, item[1], fields={context: item[0]})
 
-        def to_likelihood(found: Answer[Output]) -> Likelihood | None:
+        def to_likelihood(found: Answer[Output]) -> TextScore | None:
             outputs = found.outputs
-            return likelihood(session.lead, found.line, outputs[0]) if outputs else None
+            return text_score(session.lead, found.line, outputs[0]) if outputs else None
 
-        result: Likelihood | Iterator[Likelihood | None] | None = answer(
+        result: TextScore | Iterator[TextScore | None] | None = answer(
             text,
             lambda source, counts: session.score(source, checked, counts),
             to_likelihood,

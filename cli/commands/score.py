@@ -64,13 +64,13 @@ class _ScoreFormatter:
 
     def __call__(self, answer: "Answer[Output]") -> Iterator[str]:
         """Yield the output line of one answer."""
-        from transformer.pipelines.scoring import likelihood
+        from transformer.pipelines.scoring import text_score
 
         if not answer.outputs:
             record = {"error": answer.error} if answer.error is not None else {"text": ""}
             yield json.dumps({**answer.line.fields, **record}) if self._as_json else ""
             return
-        found = likelihood(self._loaded, answer.line, answer.outputs[0])
+        found = text_score(self._loaded, answer.line, answer.outputs[0])
         self.nats += found.nats
         self.tokens += len(found.token_scores)
         self.size += found.num_bytes

@@ -41,7 +41,7 @@ class ScoringRequest:
         return max(len(self.request.source), len(self.request.prompt) + len(self.target))
 
 
-class Likelihood(NamedTuple):
+class TextScore(NamedTuple):
     """The likelihood of a text under a model."""
 
     text: str
@@ -66,12 +66,12 @@ class Likelihood(NamedTuple):
         return self.nats / math.log(2) / max(1, self.num_bytes)
 
 
-def likelihood(loaded: LoadedModel, line: Line, output: Output) -> Likelihood:
+def text_score(loaded: LoadedModel, line: Line, output: Output) -> TextScore:
     """Return the likelihood of a line; of a source, a tab and a translation, that of the latter."""
     hypothesis, text = output.hypothesis, output.text
     if output.request is not None and output.request.source and "source" not in line.fields:
         text = text.partition("\t")[2]
-    return Likelihood(
+    return TextScore(
         text=output.text,
         score=hypothesis.score,
         tokens=[loaded.target_tokenizer.token(token) for token in hypothesis.tokens],
