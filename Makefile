@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYTHON),$(firstword \
 	$(wildcard $(BIN)/python) $(PYTHON)))
 
-.PHONY: help demo test quick test-slow test-published test-gpu coverage mutation lint format \
+.PHONY: help demo test quick test-slow test-published test-gpu coverage mutation docs lint format \
 	benchmark benchmark-gpu benchmark-filter clean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make coverage   the suite, and the lines and branches that it does not reach"
 	@echo "make mutation   faults of one line, each of which a test must notice; ROOMS='search losses'"
 	@echo "make test-gpu   CUDA beside the CPU, where there is CUDA (PYTHON=… has torch and pytest)"
+	@echo "make docs       docs/commands.md and docs/python.md, from the code"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make benchmark  training and decoding speed on this machine"
 	@echo "make benchmark-gpu  the same of a GPU, in eight minutes (PYTHON=… as above)"
@@ -75,6 +76,9 @@ coverage: $(VENV)/tests
 # A list of faults in tests/mutation/faults, a file for each room; a quarter of an hour for all.
 mutation: $(VENV)/tests
 	$(BIN)/python -m tests.mutation $(ROOMS)
+
+docs: $(VENV)/installed
+	$(BIN)/python -m tests.docs.reference
 
 test-gpu:
 	@$(GPU_PYTHON) -m tests.gpu

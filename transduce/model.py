@@ -45,7 +45,7 @@ def load(
     Several models with the same tokens are averaged. The keywords are the command line's options of
     the same names. Raises CheckpointError, ConfigError and OSError.
 
-    >>> model = load("runs/en-de", device="cpu")  # doctest: +SKIP
+    >>> model = transduce.load("runs/en-de")  # doctest: +SKIP
     """
     speculation = SpeculationArguments(
         draft=None if draft is None else Path(draft), lookup=lookup, draft_tokens=draft_tokens
@@ -63,6 +63,11 @@ class Model:
     after the last text, under the name "transduce"; a single text that cannot be answered raises
     LineError. Keyword arguments are the command line's options with underscores; wrong ones raise
     ConfigError or TypeError. Methods may be called from several threads at once.
+
+    >>> with transduce.load("runs/en-de") as translator:  # doctest: +SKIP
+    ...     text = translator.translate("A dog runs.")
+    >>> text.finish_reason  # doctest: +SKIP
+    'end'
     """
 
     def __init__(self, session: Session) -> None:
@@ -112,6 +117,8 @@ class Model:
 
         >>> model.translate("A dog runs.", beam=8)  # doctest: +SKIP
         'Ein Hund läuft.'
+        >>> for text in model.translate(["A dog runs.", "A cat sleeps."]):  # doctest: +SKIP
+        ...     print(text, text.score)
         """
         session, checked = self.session, checked_arguments(TranslateArguments, arguments)
         result: Text | Iterator[Text] = answer(
@@ -134,7 +141,8 @@ class Model:
     ) -> Text | Iterator[Text]:
         """Continue a prompt, or each of an iterable; the result is the continuation alone.
 
-        >>> model.generate("Once upon a time", temperature=0.7, seed=3)  # doctest: +SKIP
+        >>> writer = transduce.load("runs/prose")  # doctest: +SKIP
+        >>> writer.generate("Once upon a time", temperature=0.7, seed=3)  # doctest: +SKIP
         ' there was a king who had three daughters.'
         """
         session, checked = self.session, checked_arguments(GenerateArguments, arguments)
@@ -149,7 +157,7 @@ class Model:
     def stream(self, prompt: str, **arguments: Unpack[GenerateKeywords]) -> Iterator[str]:
         """Continue a prompt in pieces, as they are decided; closing the iterator ends it.
 
-        >>> for piece in model.stream("Once upon a time"):  # doctest: +SKIP
+        >>> for piece in writer.stream("Once upon a time"):  # doctest: +SKIP
         ...     print(piece, end="", flush=True)
         """
         counts = Counter[str]()
@@ -202,7 +210,8 @@ class Model:
     ) -> npt.NDArray[np.float32]:
         """Embed a text as a vector (D), or an iterable of texts as a matrix (N, D).
 
-        >>> model.embed(["A dog runs.", "A cat sleeps."]).shape  # doctest: +SKIP
+        >>> encoder = transduce.load("sentence-transformers/all-MiniLM-L6-v2")  # doctest: +SKIP
+        >>> encoder.embed(["A dog runs.", "A cat sleeps."]).shape  # doctest: +SKIP
         (2, 384)
         """
         session, checked = self.session, checked_arguments(EmbedArguments, arguments)

@@ -24,8 +24,8 @@ def train(
     `device` are the options of `transduce train`. `on_event` is called with each step's report,
     each validation and each notice. Raises ConfigError and OSError.
 
-    >>> recipe = {"data": {"text": ["corpus.txt"]}, "objective": "language-model"}
-    >>> folder = train(recipe, "runs/writer")  # doctest: +SKIP
+    >>> recipe = {"data": {"text": ["book.txt"]}, "objective": "language-model"}
+    >>> folder = transduce.train(recipe, "runs/book")  # doctest: +SKIP
     """
     file, fields = (None, recipe) if isinstance(recipe, Mapping) else (Path(recipe), {})
     out = Path(output)

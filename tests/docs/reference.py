@@ -1,0 +1,254 @@
+"""The references of docs/, made from the code: python -m tests.docs.reference writes both."""
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, get_type_hints
+
+import typer
+
+import transduce
+from cli.app import app
+from tests.docs.blocks import ROOT
+from tokenizer.training import NORMALIZATIONS, TOKENIZERS
+from transduce import keywords
+from transformer.decoding.search.parameters import LENGTH_PENALTIES
+from transformer.export import TARGETS
+from transformer.loading import DTYPES
+from transformer.pipelines import arguments
+from transformer.pipelines.embedding import POOLINGS
+from transformer.pipelines.generation import OVERFLOWS
+from transformer.presets import PRESETS, preset_config
+from transformer.training.objectives import OBJECTIVES
+
+ORDER = ("load", "Model", "Text", "TextScore", "train")  # of the Python reference; then others
+COMMANDS, PYTHON = ROOT / "docs" / "commands.md", ROOT / "docs" / "python.md"
+
+_TRAINABLE = [
+    name
+    for name in PRESETS
+    if preset_config(name, vocab_size=100).shape in {o.shape for o in OBJECTIVES.values()}
+]
+# The names that an option takes, by the command (or "" for all) and the option.
+CHOICES: dict[tuple[str, str], Any] = {
+    ("", "--dtype"): DTYPES,
+    ("", "--early-stopping"): ("yes", "no", "never"),
+    ("", "--length-penalty-kind"): LENGTH_PENALTIES,
+    ("", "--overflow"): OVERFLOWS,
+    ("", "--pooling"): POOLINGS,
+    ("train", "--objective"): OBJECTIVES,
+    ("train", "--preset"): _TRAINABLE,
+    ("tokenizer train", "--kind"): TOKENIZERS,
+    ("tokenizer train", "--normalization"): NORMALIZATIONS,
+    ("checkpoint convert", "--to"): TARGETS,
+}
+
+_COMMANDS_START = """\
+`transduce COMMAND --help` shows the same at a terminal. Results go to stdout, all else to stderr; a
+mistake is one line. Before the command stand `--debug`, which shows a traceback with an error, and
+`--version`.
+"""
+_PYTHON_START = """\
+`import transduce` takes a moment; PyTorch is imported with the first name that is used. The
+examples follow one another. `transduce.__version__` is the version.
+
+```python
+import transduce
+```
+"""
+
+
+def commands_page() -> str:
+    """Return the reference of commands."""
+    parts = [
+        "# Commands\n\n<!-- Made by `make docs` from the code: change it there. -->\n",
+        _COMMANDS_START,
+    ]
+    for name, command in commands().items():
+        positional = [p for p in command.params if not p.opts[0].startswith("-")]
+        usage = " ".join([f"transduce {name}", "[OPTIONS]", *(p.metavar for p in positional)])
+        paragraphs = [" ".join(text.split()) for text in command.help.split("\n\n")]
+        parts.append(f"## transduce {name}\n\n`{usage}`\n\n" + "\n\n".join(paragraphs) + "\n")
+        parts += _tables(name, [p for p in command.params if p.name != "help"])
+    return "\n".join(parts)
+
+
+def commands() -> dict[str, Any]:
+    """Return every command by its words, as the parser has it."""
+    top: Any = typer.main.get_command(app)
+    found: dict[str, Any] = {}
+    for name, command in top.commands.items():
+        inner = getattr(command, "commands", {})
+        found |= {f"{name} {n}": c for n, c in inner.items()} if inner else {name: command}
+    return found
+
+
+def _tables(command: str, parameters: list[Any]) -> Iterator[str]:
+    """Yield a table for each part of the help page."""
+    head = _row("Option", "Value", "Default", "Meaning") + _row("---", "---", "---", "---")
+    panels = [getattr(p, "rich_help_panel", None) or "" for p in parameters]
+    for panel in dict.fromkeys(panels):
+        rows = [
+            _row(_names(p), _value(command, p), _default(p), _cell(p.help))
+            for p, own in zip(parameters, panels, strict=True)
+            if own == panel
+        ]
+        yield (f"**{panel}**\n\n" if panel else "") + head + "".join(rows)
+
+
+def _names(parameter: Any) -> str:
+    if not parameter.opts[0].startswith("-"):
+        return f"`{parameter.metavar}`"
+    return ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
+
+
+def _value(command: str, parameter: Any) -> str:
+    if getattr(parameter, "is_flag", False) or not parameter.opts[0].startswith("-"):
+        return ""
+    option = parameter.opts[-1]
+    names = CHOICES.get((command, option)) or CHOICES.get(("", option))
+    if names is not None:
+        return ", ".join(f"`{name}`" for name in names)
+    low, high = (getattr(parameter.type, end, None) for end in ("min", "max"))
+    bounds = [f"≥ {low:g}"] if low is not None else []
+    bounds += [f"≤ {high:g}"] if high is not None else []
+    return " ".join([f"`{parameter.metavar}`", ", ".join(bounds)]).strip()
+
+
+def _default(parameter: Any) -> str:
+    environment = f", or `${parameter.envvar}`" if getattr(parameter, "envvar", None) else ""
+    if parameter.required:
+        return f"needed{environment}"
+    value = parameter.default
+    shown = "" if value in (None, False, "", ()) else f"`{value}`"
+    return f"{shown}{environment}".removeprefix(", or ")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def python_page() -> str:
+    """Return the reference of the package `transduce`."""
+    parts = [
+        "# From Python\n\n<!-- Made by `make docs` from the code: change it there. -->\n",
+        _PYTHON_START,
+    ]
+    for name in sorted(transduce.__all__, key=[*ORDER, *transduce.__all__].index):
+        thing = getattr(transduce, name)
+        (node,) = ast.parse(inspect.getsource(thing)).body
+        parts.append(f"## {name}\n")
+        if isinstance(node, ast.FunctionDef):
+            parts += [_signatures([node], "transduce."), *_described(node)]
+        elif isinstance(node, ast.ClassDef):
+            parts += [*_described(node), *_fields(node, inspect.getsource(thing))]
+            parts += _members(node)
+    return "\n".join(parts)
+
+
+def _members(kind: ast.ClassDef) -> Iterator[str]:
+    """Yield the sections of a class's public methods and properties."""
+    methods: dict[str, str] = {}  # the first that has these keywords
+    functions = [node for node in kind.body if isinstance(node, ast.FunctionDef)]
+    for name, group in groupby(functions, key=lambda node: node.name):
+        *overloads, node = group
+        if name.startswith("_"):
+            continue
+        yield f"### {kind.name}.{name}\n"
+        if [ast.unparse(decorator) for decorator in node.decorator_list] == ["property"]:
+            assert node.returns is not None
+            yield f"A property: `{ast.unparse(node.returns)}`.\n"
+        else:
+            yield _signatures(overloads or [node], "")
+        yield from _described(node)
+        unpacked = node.args.kwarg and node.args.kwarg.annotation
+        if isinstance(unpacked, ast.Subscript):
+            keywords_type = ast.unparse(unpacked.slice)
+            first = methods.setdefault(keywords_type, name)
+            same = f"Keywords are those of [{first}](#model{first}).\n"
+            yield _keywords(name, keywords_type) if first == name else same
+
+
+def _signatures(nodes: Sequence[ast.FunctionDef], prefix: str) -> str:
+    lines = []
+    for node in nodes:
+        node.args.args = [argument for argument in node.args.args if argument.arg != "self"]
+        for argument in (*node.args.args, *node.args.kwonlyargs):
+            argument.annotation = _unquoted(argument.annotation)
+        returns = ast.unparse(_unquoted(node.returns) or ast.Constant(None))
+        parameters = re.sub(r"(: [^=]+?)=", r"\1 = ", ast.unparse(node.args))
+        lines.append(f"{prefix}{node.name}({parameters}) -> {returns}")
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
+def _unquoted(annotation: ast.expr | None) -> ast.expr | None:
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return ast.parse(annotation.value, mode="eval").body
+    return annotation
+
+
+def _described(node: ast.FunctionDef | ast.ClassDef) -> Iterator[str]:
+    """Yield a docstring's text, and its example as a block that can be run."""
+    text, _, example = (ast.get_docstring(node) or "").partition("\n\n>>> ")
+    yield f"{text}\n"
+    if example:
+        lines = [f">>> {line}" if not n else line for n, line in enumerate(example.splitlines())]
+        code = [re.sub(r"^(?:(>>> |\.\.\. )|)", _comment, line) for line in lines]
+        code = [line.removesuffix("  # doctest: +SKIP") for line in code]
+        yield "```python\n" + "\n".join(code) + "\n```\n"
+
+
+def _comment(prompt: re.Match[str]) -> str:
+    return "" if prompt[1] else "# "  # lines without a prompt are results
+
+
+def _fields(kind: ast.ClassDef, source: str) -> Iterator[str]:
+    """Yield a table of a class's attributes, with the comments beside them."""
+    rows = []
+    for node in kind.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            comment = source.splitlines()[node.lineno - 1].partition("  # ")[2]
+            shown = ast.unparse(_unquoted(node.annotation) or node.annotation)
+            rows.append(_row(f"`{node.target.id}`", f"`{_cell(shown)}`", _cell(comment)))
+    if rows:
+        yield _row("Attribute", "Type", "Meaning") + _row("---", "---", "---") + "".join(rows)
+
+
+def _keywords(method: str, kind: str) -> str:
+    """Return the table of a method's keyword arguments, which are a command's options."""
+    types = get_type_hints(getattr(keywords, kind))
+    fields = dataclasses.fields(getattr(arguments, f"{method.capitalize()}Arguments"))
+    rows = [
+        _row(
+            f"`{f.name}`",
+            f"`{_type(types[f.name])}`",
+            f"`{f.default!r}`",
+            f"`{f.metadata['flag'].name}`",
+        )
+        for f in fields
+    ]
+    head = _row("Keyword", "Type", "Default", "Option") + _row("---", "---", "---", "---")
+    link = f"[transduce {method}](commands.md#transduce-{method})"
+    return f"Keywords are options of {link}, which says what they mean:\n\n{head}{''.join(rows)}"
+
+
+def _type(kind: Any) -> str:
+    text = inspect.formatannotation(kind)
+    return _cell(re.sub(r"\b(?:[a-z]+\.)+(?=\w)", "", text))
+
+
+def main() -> None:
+    """Write both references."""
+    for path, page in ((COMMANDS, commands_page()), (PYTHON, python_page())):
+        path.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

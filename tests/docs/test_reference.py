@@ -1,0 +1,37 @@
+"""The references in docs/ are those that the code gives now."""
+
+import pytest
+
+from cli.app import app
+from tests.docs import reference
+
+
+@pytest.mark.parametrize(
+    ("path", "make"),
+    [(reference.COMMANDS, reference.commands_page), (reference.PYTHON, reference.python_page)],
+    ids=["commands", "python"],
+)
+def test_a_reference_is_that_of_the_code(path, make) -> None:
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert page == make(), f"{path.name} is out of date: run `make docs`"
+
+
+def test_every_command_and_option_is_there() -> None:
+    page = reference.commands_page()
+    assert len(reference.commands()) >= len(app.registered_commands) + 2
+    for name, command in reference.commands().items():
+        section = page.partition(f"\n## transduce {name}\n")[2].partition("\n## ")[0]
+        names = {n for p in command.params for n in p.opts if n.startswith("-") and p.help}
+        assert sorted(n for n in names if f"`{n}`" not in section and n != "--help") == []
+
+
+def test_names_of_choices_belong_to_options() -> None:
+    """An option that is gone would leave its names behind."""
+    options = {
+        (owner, option)
+        for name, command in reference.commands().items()
+        for parameter in command.params
+        for option in parameter.opts
+        for owner in ("", name)
+    }
+    assert reference.CHOICES.keys() <= options
