@@ -1,0 +1,79 @@
+"""A folder for the pages' commands: their files, small models, and what makes training short."""
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.docs.shell import run_script
+from tests.models import tiny_model
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.export import save_model
+
+# Training takes a moment: any `transduce train` loses the first and gets the second.
+SIZES = re.compile(r" --(?:steps|preset) \S+| --set (?:training\.steps|model\.\w+)=\S+")
+SMALL = ["training.steps=2", "training.batch_tokens=256", "training.warmup=1"]
+SMALL += ["validation.every=2", "training.precision=float32"]
+SMALL_MODEL = ["tokenizer.vocab_size=300", "model.d_model=16", "model.d_ff=16", "model.heads=2"]
+SMALL_RECIPE = {
+    "tokenizer": {"vocab_size": 300},
+    "model": {"d_model": 16, "d_ff": 16, "heads": 2},
+    "training": {"steps": 2, "batch_tokens": 256, "context": 32},
+}
+# A page may leave a file's name open.
+OPEN_NAMES = {
+    "--source …": "--source train.en",
+    "--target …": "--target train.de",
+    "--valid-source …": "--valid-source valid.en",
+    "--valid-target …": "--valid-target valid.de",
+}
+
+ENGLISH = ["A dog runs .", "Two cats sleep .", "A man and a dog run .", "The cat runs ."]
+GERMAN = ["Ein Hund läuft .", "Zwei Katzen schlafen .", "Ein Mann und ein Hund laufen ."]
+FILES = {
+    **{f"{name}.en": ENGLISH * 20 for name in ("train", "valid", "test")},
+    **{f"{name}.de": [*GERMAN, "Die Katze läuft ."] * 20 for name in ("train", "valid", "test")},
+    "in.txt": ["A dog runs .", "", "Two cats sleep ."],
+    "book.txt": ["It was a dark night. The colour of the sky was red, or blue."] * 60,
+    "other.txt": ["It was a long day."] * 3,
+    "prompts.txt": ["It was a", "The colour is"],
+    "sentences.txt": ENGLISH,
+    "words.tsv": ["dog\tHund"],
+}
+ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # as a folder, not from the hub
+
+
+def rewrite(command: str) -> str:
+    """Return a command of a page as it is run here."""
+    for name, file in OPEN_NAMES.items():
+        command = command.replace(f" {name}", f" {file}")
+    if command.startswith("transduce train "):
+        small = SMALL if "--init" in command else [*SMALL, *SMALL_MODEL]
+        command = SIZES.sub("", command) + "".join(f" --set {setting}" for setting in small)
+        out = re.search(r"(?:-o|--output) (\S+)", command)
+        if out is not None and "--resume" not in command:
+            shutil.rmtree(out[1], ignore_errors=True)  # what `fill` made
+    return command
+
+
+def fill(folder: Path) -> None:
+    """Fill the current folder with the files and models that pages name."""
+    for name, lines in FILES.items():
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    run_script(
+        """
+        transduce train -o runs/en-de --source train.en --target train.de
+        transduce train -o runs/prose --objective language-model --text book.txt
+        transduce checkpoint convert runs/en-de -o path/to/opus-mt-en-de
+        transduce checkpoint convert runs/prose -o path/to/gpt2
+        """,
+        rewrite,
+    )
+    _save_encoder(folder / ENCODER)
+
+
+def _save_encoder(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    options = TrainingOptions(kind="byte-bpe", vocab_size=270, normalization="none")
+    tokenizer = train_tokenizer(ENGLISH, options)
+    model = tiny_model("encoder", vocab_size=tokenizer.vocab_size)
+    save_model(folder, model.config, model.state_dict(), tokenizer, card={})
