@@ -1,6 +1,7 @@
 """The scheduler: what is submitted, cancelled and reported, and when."""
 
 import threading
+import time
 
 import pytest
 
@@ -61,6 +62,15 @@ def test_a_cancelled_request_frees_its_rows_and_is_not_heard_of_again(waits: boo
             scheduler.cancel(endless)
         assert [event.request for event in scheduler.events()] == [survivor] * (not waits)
         assert scheduler.wait() == []  # no request is open
+
+
+def test_what_a_request_has_finished_with_is_not_heard_once_it_is_cancelled() -> None:
+    with Scheduler([engine()], budget=9) as scheduler:
+        scheduler.submit([short := request(1, stream=True)])
+        while not scheduler._events:  # not read yet
+            time.sleep(0.001)
+        scheduler.cancel(short)
+        assert list(scheduler.events()) == []
 
 
 def test_leaving_stops_the_engines_and_empties_them() -> None:

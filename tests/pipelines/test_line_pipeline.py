@@ -1,9 +1,11 @@
 """Lines through a pipeline with a task and probability tables made by hand."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,8 +14,10 @@ from transformer.decoding.engine import Engine
 from transformer.decoding.request import Hypothesis, Request
 from transformer.decoding.search import SEARCHES, GreedyParameters
 from transformer.errors import LineError
-from transformer.pipelines.line_pipeline import decode_lines
+from transformer.pipelines.executors import DecodingExecutor, ForwardExecutor
+from transformer.pipelines.line_pipeline import OpenLines, WindowReader, decode_lines
 from transformer.pipelines.loop_detection import ends_in_loop
+from transformer.pipelines.read_ahead import ReadAhead
 from transformer.pipelines.records import (
     Answer,
     IterableSource,
@@ -238,3 +242,73 @@ def test_a_slow_line_does_not_let_others_pile_up(monkeypatch) -> None:
     next(found)
     assert sum(taken) <= 60
     assert len(list(found)) == 500
+
+
+def test_windows_double_up_to_a_limit_and_begin_small() -> None:
+    limits = []
+
+    class Endless(LineSource):
+        def take(self, limit: int, *, wait: bool) -> list[Line] | None:
+            limits.append(limit)
+            return [Line(0, "")]
+
+    reader = WindowReader(Endless())
+    for _ in range(9):
+        reader.read(wait=True)
+    assert limits == [16, 32, 64, 128, 256, 512, 1024, 1024, 1024]
+
+
+def test_open_lines_are_full_by_lines_or_characters_until_they_are_answered(monkeypatch) -> None:
+    monkeypatch.setattr("transformer.pipelines.line_pipeline._MAX_OPEN_CHARACTERS", 10)
+    lines = OpenLines[Request, str]()
+    request = Request(prompt=[1], max_new_tokens=1)
+    lines.add(Line(0, "0123456789"), [request])
+    assert lines.full and list(lines.pop_done()) == []
+    lines.finish(request, "done")
+    (entry,) = lines.pop_done()
+    assert entry.results == {0: "done"}
+    assert not lines.full and len(lines) == 0
+
+
+def test_a_request_that_is_decoded_again_comes_first() -> None:
+    calls = []
+    scheduler = SimpleNamespace(
+        submit=lambda requests, first=False: calls.append((requests, first))
+    )
+    executor = DecodingExecutor(scheduler)
+    short, long = (Request(prompt=[1], source=[1] * n, max_new_tokens=1) for n in (1, 2))
+    executor.submit([short, long])
+    executor.resubmit(short)
+    executor.submit([long, short])  # lengths meet where windows do
+    assert calls == [([long, short], False), ([short], True), ([short, long], False)]
+
+
+def test_a_forward_pass_has_texts_of_similar_length_within_the_budget() -> None:
+    batches = []
+
+    def compute(batch):
+        batches.append(batch)
+        return [-n for n in batch]
+
+    executor = ForwardExecutor(compute, lambda n: n, budget=10)
+    executor.submit([1, 5, 4, 30, 2, 3])
+    found = []
+    while not executor.wants_requests:
+        found += executor.results(None)
+    assert batches == [[30], [5, 4], [3, 2, 1]]
+    assert found == [(n, -n) for batch in batches for n in batch]
+
+
+def test_reading_ahead_is_bounded(monkeypatch) -> None:
+    monkeypatch.setattr("transformer.pipelines.read_ahead._MAX_LINES", 5)
+    read = []
+
+    def endless():
+        for number in range(10**9):
+            read.append(number)
+            yield Line(number, "x")
+
+    with ReadAhead(endless()) as source:
+        assert [line.number for line in source.take(3, wait=True)][:1] == [0]
+        time.sleep(0.05)
+        assert len(read) <= 10

@@ -11,7 +11,7 @@ class Search(Protocol):
     """Requests that are being decoded, each independently of all others."""
 
     width: int  # rows of the stepper for each request
-    reads_hidden_states: bool  # True: the stepper must be a StateStepper
+    reads_hidden_states: bool  # True: the stepper must be a HiddenStateStepper
 
     @property
     def requests(self) -> list[Request]:

@@ -60,7 +60,7 @@ class _DecoderState:
 class ModelStepper:
     """A Transformer's decoder with its cache.
 
-    A StateStepper if it keeps states; a RewindingStepper unless its cache is a sliding window's,
+    A HiddenStateStepper if it keeps states; a RewindingStepper unless its cache is a sliding window's,
     which cannot take tokens back.
     """
 
@@ -122,7 +122,7 @@ class ModelStepper:
         return self._model.logits(hidden_R1D)[:, 0].float()
 
     def hidden_states(self) -> tuple[Tensor, Tensor]:
-        """See StateStepper."""
+        """See HiddenStateStepper."""
         assert self._state is not None, "no rows were admitted"
         assert self._state.hidden_states is not None, "the stepper keeps no states"
         return self._state.hidden_states.read(), self._tensor(self._lengths)
