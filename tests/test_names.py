@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("cli", "transformer", "tokenizer", "checkpoints")
+PACKAGES = ("transduce", "cli", "transformer", "tokenizer", "checkpoints")
 OPENINGS = {"What", "Whether", "How", "Which", "Of"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

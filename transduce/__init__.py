@@ -13,14 +13,28 @@ from ._packages import require_own_packages
 require_own_packages()
 
 if TYPE_CHECKING:
+    from checkpoints import CheckpointError
+    from transformer.errors import ConfigError, LineError
     from transformer.pipelines.scoring import TextScore
 
     from .model import Model, load
     from .results import Text
     from .training import train
 
-__all__ = ["Model", "Text", "TextScore", "load", "train"]
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "LineError",
+    "Model",
+    "Text",
+    "TextScore",
+    "load",
+    "train",
+]
 _MODULES = {
+    "CheckpointError": "checkpoints",
+    "ConfigError": "transformer.errors",
+    "LineError": "transformer.errors",
     "TextScore": "transformer.pipelines.scoring",
     "Model": "transduce.model",
     "Text": "transduce.results",
@@ -40,3 +54,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

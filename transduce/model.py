@@ -33,7 +33,8 @@ Pair = tuple[str, str]
 
 
 def load(
-    *models: str | Path,
+    model: str | Path,
+    *others: str | Path,
     device: str = "auto",
     dtype: str = "float32",
     draft: str | Path | None = None,
@@ -42,7 +43,7 @@ def load(
 ) -> "Model":
     """Load a model: a folder, a training run's folder, or a name on the Hugging Face hub.
 
-    Several models with the same tokens are averaged. The keywords are the command line's options of
+    Others with the same tokens are averaged with it. The keywords are the command line's options of
     the same names. Raises CheckpointError, ConfigError and OSError.
 
     >>> model = transduce.load("runs/en-de")  # doctest: +SKIP
@@ -50,19 +51,24 @@ def load(
     speculation = SpeculationArguments(
         draft=None if draft is None else Path(draft), lookup=lookup, draft_tokens=draft_tokens
     )
-    loaded = [load_model(Path(model), device=device, dtype=DTYPES[dtype]) for model in models]
+    loaded = [
+        load_model(Path(path), device=device, dtype=DTYPES[dtype]) for path in (model, *others)
+    ]
     return Model(Session(loaded, speculation))
 
 
 class Model:
     """A loaded model, or several that decode together.
 
-    Methods take one text, or any iterable of texts, for which they return an iterator: results come
-    in order and as soon as they are known, in bounded memory. An iterable that is no sequence is
-    read ahead in a thread of its own. What is altered, cut or cannot be answered is logged once
-    after the last text, under the name "transduce"; a single text that cannot be answered raises
-    LineError. Keyword arguments are the command line's options with underscores; wrong ones raise
-    ConfigError or TypeError. Methods may be called from several threads at once.
+    Methods take one text, or any iterable of texts, for which they return an iterator (`embed` a
+    matrix): results come in order and as soon as they are known, in bounded memory. An iterable
+    that is no sequence is read ahead in a thread of its own; of a database cursor that must not be
+    used in another one, give a list. A random sample depends on `seed` and on the text's number.
+    What is altered, cut or cannot be answered is logged after the last text, under the name
+    "transduce"; a single text that cannot be answered raises LineError. Keyword arguments are the
+    command line's options with underscores (`--from` and `--to` are `source_language` and
+    `target_language`); wrong ones raise ConfigError or TypeError. Methods may be called from
+    several threads at once.
 
     >>> with transduce.load("runs/en-de") as translator:  # doctest: +SKIP
     ...     text = translator.translate("A dog runs.")
@@ -146,10 +152,9 @@ class Model:
         ' there was a king who had three daughters.'
         """
         session, checked = self.session, checked_arguments(GenerateArguments, arguments)
-        one = isinstance(text, str)
         result: Text | Iterator[Text] = answer(
             text,
-            lambda source, counts: session.generate(source, checked, counts, allow_empty=one),
+            lambda source, counts: session.generate(source, checked, counts, allow_empty=True),
             lambda found: to_text(session, found),
         )
         return result
@@ -169,7 +174,7 @@ class Model:
     @overload
     def score(  # type: ignore[overload-overlap]
         self, text: str | Pair, **arguments: Unpack[ScoreKeywords]
-    ) -> TextScore: ...
+    ) -> TextScore | None: ...
     @overload
     def score(
         self, text: Iterable[str | Pair], **arguments: Unpack[ScoreKeywords]
@@ -177,7 +182,7 @@ class Model:
     def score(
         self, text: str | Pair | Iterable[str | Pair], **arguments: Unpack[ScoreKeywords]
     ) -> TextScore | Iterator[TextScore | None] | None:
-        """Score a text by its likelihood, or each of an iterable: None where there is none.
+        """Score a text by its likelihood, or each of an iterable; None for an empty text.
 
         A pair is a source and its translation, or a prompt and its continuation.
 

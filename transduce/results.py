@@ -5,10 +5,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Self, TypeVar
+from pathlib import Path
+from typing import Any, Self, TypeVar, get_args
 
 from transformer.errors import LineError
-from transformer.pipelines.notices import notices
+from transformer.pipelines.notices import draft_notices, notices
 from transformer.pipelines.read_ahead import ReadAhead
 from transformer.pipelines.records import Answer, IterableSource, Line, LineSource, Output
 from transformer.pipelines.session import Session
@@ -16,6 +17,7 @@ from transformer.registry import suggest
 
 ItemT = TypeVar("ItemT")
 ArgumentsT = TypeVar("ArgumentsT")
+_NONE = type(None)
 _logger = logging.getLogger("transduce")
 
 
@@ -26,16 +28,21 @@ class Text(str):
     tokens: list[str | None]
     token_scores: list[float]  # log-probability of each token
     finish_reason: str | None  # end, length or stop
-    candidates: "list[Text]"  # all hypotheses, best first; the first equals this text
     error: str | None  # the reason why there is no answer
+    others: "list[Text]"  # the other hypotheses, best first
 
     def __new__(cls, text: str, **known: Any) -> Self:
         """Return a text with these attributes, and without others."""
         made = super().__new__(cls, text)
-        empty: dict[str, list[Any]] = {"tokens": [], "token_scores": [], "candidates": []}
+        empty: dict[str, list[Any]] = {"tokens": [], "token_scores": [], "others": []}
         for name in cls.__annotations__:
             setattr(made, name, known.get(name, empty.get(name)))
         return made
+
+    @property
+    def candidates(self) -> "list[Text]":
+        """All hypotheses, best first: this text and the others."""
+        return [self, *self.others]
 
 
 def to_text(session: Session, found: Answer[Output]) -> Text:
@@ -53,7 +60,7 @@ def to_text(session: Session, found: Answer[Output]) -> Text:
     ]
     if not texts:
         return Text("", error=found.error)
-    texts[0].candidates = texts
+    texts[0].others = texts[1:]
     return texts[0]
 
 
@@ -63,13 +70,26 @@ def checked_arguments(kind: Callable[..., ArgumentsT], keywords: Mapping[str, An
     Raises TypeError for an unknown keyword, ConfigError for a wrong value.
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for name in keywords.keys() - fields.keys():
-        raise TypeError(f"no keyword argument is called {name!r}; {suggest(name, fields)}")
-    values = {
-        name: [value] if isinstance(value, str) and "list" in str(fields[name].type) else value
-        for name, value in keywords.items()
-    }
+    values = {}
+    for name, value in keywords.items():
+        if name not in fields:
+            raise TypeError(f"no keyword argument is called {name!r}; {suggest(name, fields)}")
+        types = get_args(fields[name].type) or (fields[name].type,)
+        values[name] = [value] if isinstance(value, str) and list[str] in types else value
+        if not any(_is_instance(values[name], type_) for type_ in types):
+            allowed = " or ".join(getattr(t, "__name__", str(t)) for t in types if t is not _NONE)
+            raise TypeError(f"{name} is {value!r}; it must be {allowed}")
     return kind(**values)
+
+
+def _is_instance(value: object, type_: Any) -> bool:
+    """Return True for a value of a keyword's type, or one that can stand for it."""
+    if type_ == list[str]:
+        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    if isinstance(value, bool):
+        return type_ is bool
+    wider = {float: (int, float), Path: (str, Path), str: (str, dict)}  # a schema may be a dict
+    return isinstance(value, wider.get(type_, type_))
 
 
 def answer(
@@ -85,14 +105,32 @@ def answer(
     With `pairs`, a tuple of two texts is one. Raises LineError for one text without an answer.
     """
     counts = Counter[str]()
+
+    def line(number: int, text: Any) -> Line:
+        problem = _problem(text, pairs=pairs)
+        return Line(number, "", error=problem) if problem else to_line(number, text)
+
     if isinstance(texts, str) or (pairs and _is_pair(texts)):
-        (found,) = run(IterableSource([to_line(0, texts)]), counts)
+        (found,) = run(IterableSource([line(0, texts)]), counts)
         if found.error is not None:
             raise LineError(found.error)
+        _log(counts)
         return to_result(found)
-    lines = (to_line(number, text) for number, text in enumerate(texts))
+    lines = (line(number, text) for number, text in enumerate(texts))
     source: LineSource = IterableSource(lines) if isinstance(texts, Sequence) else ReadAhead(lines)
     return logged(_results(source, run(source, counts), to_result), counts)
+
+
+def _problem(text: Any, *, pairs: bool) -> str | None:
+    """Return the reason why something is no text, nor a pair of texts where these may be."""
+    parts = text if pairs and _is_pair(text) else [text]
+    if not isinstance(parts[0], str):
+        return f"it is {type(text).__name__}, not str"
+    try:
+        "".join(parts).encode()
+    except UnicodeEncodeError:
+        return "it has half of a surrogate pair, which no encoding has"
+    return None
 
 
 def _is_pair(texts: Any) -> bool:
@@ -115,5 +153,11 @@ def _results(
 def logged(items: Iterator[ItemT], counts: Counter[str]) -> Iterator[ItemT]:
     """Yield the items; then log what was counted."""
     yield from items
+    _log(counts)
+
+
+def _log(counts: Counter[str]) -> None:
     for notice in notices(counts):
         _logger.warning(notice)
+    for notice in draft_notices(counts):
+        _logger.info(notice)

@@ -29,15 +29,16 @@ def embed(
     is cut there, and counted.
     """
     from tokenizer import CorpusCounts
-    from transformer.pipelines.records import IterableSource
+    from transformer.pipelines.read_ahead import ReadAhead
+    from transformer.pipelines.records import Line
     from transformer.pipelines.session import Session
 
     from ..io.loading import load_with_notice
 
     session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
     counts, notes = CorpusCounts(), Counter[str]()
-    with output(out, reading=files) as writer:
-        source = IterableSource(input_lines(files, counts, column))
+    lines = (Line(number, text) for number, text in enumerate(input_lines(files, counts, column)))
+    with output(out, reading=files) as writer, ReadAhead(lines) as source:
         for answer in session.embed(source, arguments, notes):
             (embedding,) = answer.outputs
             writer.line(json.dumps([round(x, 8) for x in embedding.vector.tolist()]))

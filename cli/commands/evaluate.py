@@ -103,14 +103,11 @@ def evaluate(
         raise ConfigError(
             "--beam, --length-penalty, --from and --to go with --source, not with --text"
         )
+    arguments = TranslateArguments(
+        beam=beam, length_penalty=length_penalty, batch_tokens=batch_tokens, **vars(languages)
+    )
     loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:
-        arguments = TranslateArguments(
-            beam=beam,
-            length_penalty=length_penalty,
-            batch_tokens=batch_tokens,
-            **vars(languages),
-        )
         rows = _translation(
             loaded, source, reference, arguments=arguments, tokenize=tokenize, quiet=quiet
         )

@@ -52,7 +52,7 @@ def filter_lines(
 
 def report(corpus: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
     """Report the counts of repaired input lines, and of failed or incomplete answers."""
-    from transformer.pipelines.notices import notices
+    from transformer.pipelines.notices import draft_notices, notices
 
     if quiet:
         return
@@ -60,5 +60,5 @@ def report(corpus: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = 
         print_notice(f"lines with invalid UTF-8, read as U+FFFD: {corpus.replaced:,}")
     counts = Counter(shortened=corpus.shortened)
     counts.update(notes or {})
-    for notice in notices(counts):
+    for notice in [*notices(counts), *draft_notices(counts)]:
         print_notice(notice)

@@ -85,7 +85,7 @@ class PromptOptions:
             raise ConfigError(f"{', '.join(unused)}: only with --lines")
         if self.system is not None and not self.chat:
             raise ConfigError("--system needs --chat")
-        complete = arguments.asked_search == "beam" or arguments.num_hypotheses > 1
+        complete = arguments.requested_search == "beam" or arguments.num_hypotheses > 1
         if self.chat and (complete or self.as_json or self.scores):
             raise ConfigError(
                 "--chat shows one answer as it is written; it takes no --beam, --n-best, --mbr, "

@@ -109,8 +109,8 @@ class RewindingTable(TableStepper):
     def rewind(self, counts: Sequence[int]) -> None:
         for row, count in enumerate(counts):
             tokens = self.written[row]
-            assert tokens is not None and count <= len(tokens)
-            self.written[row] = tokens[: len(tokens) - count]
+            assert count <= len(tokens or ())
+            self.written[row] = tokens and tokens[: len(tokens) - count]
 
 
 def trickle(

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+import torch
 
 from tests.decoding.tables import END, TableStepper
 from transformer.decoding import SEARCHES, Engine, Request, RequestFinished, Scheduler, TokenEvent
@@ -109,3 +110,60 @@ def test_waiting_ends_with_the_time() -> None:
 def test_the_same_request_twice_is_refused() -> None:
     with Scheduler([engine()], budget=9) as scheduler, pytest.raises(ValueError, match="twice"):
         scheduler.submit([again := request(1), again])
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+@pytest.mark.parametrize("consume", ["wait", "events"])
+def test_a_consumer_does_not_wait_for_what_another_thread_has_ended(how: str, consume: str) -> None:
+    def slow(tokens):
+        time.sleep(0.01)
+        return {A: 1.0}
+
+    scheduler, endless = Scheduler([engine(slow)], budget=9), request(10**6)
+    with scheduler:
+        scheduler.submit([endless])
+        scheduler.wait()  # until it enters
+        other = threading.Timer(
+            0.05,
+            scheduler.close if how == "close" else scheduler.cancel,
+            [endless][how == "close" :],
+        )
+        other.start()
+        assert list(scheduler.events() if consume == "events" else scheduler.wait()) == []
+        other.join()
+    assert scheduler.wait() == [] and list(scheduler.events()) == []
+    with pytest.raises(ValueError, match="closed"):
+        scheduler.submit([request(1)])
+
+
+def test_a_cancelled_request_cannot_come_again_while_it_leaves() -> None:
+    held, running = threading.Event(), threading.Event()
+
+    def slow(tokens):
+        running.set()
+        held.wait()
+        return {A: 1.0}
+
+    with Scheduler([engine(slow)], budget=9) as scheduler:
+        scheduler.submit([endless := request(10**6)])
+        running.wait()
+        scheduler.cancel(endless)
+        with pytest.raises(ValueError, match="twice"):
+            scheduler.submit([endless])
+        held.set()
+
+
+def test_the_number_of_threads_is_as_before_once_no_scheduler_runs() -> None:
+    before = torch.get_num_threads()
+    seen = []
+    with Scheduler([engine(), engine()], budget=9, threads=2) as outer:
+        outer.submit([request(3), request(3)])
+        list(outer.events())
+        with Scheduler([engine()], budget=9, threads=2) as inner:
+            inner.submit([request(1)])
+            list(inner.events())
+        reader = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    reader.start()
+    reader.join()
+    assert seen == [2]
+    torch.set_num_threads(before)

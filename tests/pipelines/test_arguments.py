@@ -15,7 +15,7 @@ from transformer.pipelines.arguments import (
     SpeculationArguments,
     TranslateArguments,
 )
-from transformer.pipelines.arguments.argument import flag_of, given_flags
+from transformer.pipelines.arguments.argument import flag_of, flags_with_values
 
 Asked = dict[str, Any]
 KINDS = [getattr(arguments, name) for name in arguments.__all__]
@@ -99,7 +99,7 @@ OTHERS_REFUSED: list[tuple[type, Asked, list[str]]] = [
 @pytest.mark.parametrize("kind", SEARCHING)
 @pytest.mark.parametrize(("asked", "search"), SEARCHES, ids=str)
 def test_the_search_that_is_asked_for(kind: type, asked: Asked, search: str | None) -> None:
-    assert kind(**asked).asked_search == search
+    assert kind(**asked).requested_search == search
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_contradicts_itself_is_refused(kind: type, asked: Asked, words: lis
 
 @pytest.mark.parametrize("asked", [{"must": ["one"]}, {"early_stopping": "no"}, {"n_best": 2}])
 def test_what_the_models_own_beams_decide_is_no_mistake_of_a_translations(asked: Asked) -> None:
-    assert TranslateArguments(**asked).asked_search is None
+    assert TranslateArguments(**asked).requested_search is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,9 +133,9 @@ def test_every_argument_has_a_flag_of_its_own_name_and_a_default(kind: type) -> 
     assert len({flag_of(made, field.name) for field in fields(kind)}) == len(fields(kind))
 
 
-def test_given_flags_are_those_with_a_value() -> None:
+def test_flags_with_values_are_those_with_a_value() -> None:
     made = ScoreArguments(length_penalty=0.5, target_language="de")
-    found = given_flags(made, "length_penalty", "source_language", "target_language")
+    found = flags_with_values(made, "length_penalty", "source_language", "target_language")
     assert found == {"--length-penalty": 0.5, "--to": "de"}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -203,7 +204,9 @@ def test_models_decode_together(translator: LoadedModel) -> None:
     model = tiny_model("encoder-decoder", vocab_size=translator.config.vocab_size)
     initialize(model, seed=9)
     other = replace(translator, model=model, folder=Path("shorter"))
-    assert Session([translator, other]).lead is other
+    settings = msgspec.structs.replace(translator.generation, num_beams=7)
+    lead = Session([replace(translator, generation=settings), other]).lead
+    assert lead.model is other.model and lead.generation is settings  # the first one's
     assert translated(Session([translator] * 2), BEAM) == translated(Session([translator]), BEAM)
 
     def scores(*models: LoadedModel) -> list[float]:

@@ -2,7 +2,11 @@
 
 import dataclasses
 import logging
+import shutil
+import subprocess
+import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 import transduce
 from tests.models import tiny_model
@@ -61,6 +66,10 @@ def test_one_text_gives_one_and_many_give_many(translator) -> None:
 def test_hypotheses_are_its_candidates(translator) -> None:
     best = translator.translate("one two", beam=3, n_best=3, max_tokens=5)
     assert len(best.candidates) == 3 and best.candidates[0] is best
+    reference = weakref.ref(best)
+    del best
+    assert reference() is None  # at once: it is in no circle
+    best = translator.translate("one two", beam=3, n_best=3, max_tokens=5)
     scores = [text.score for text in best.candidates]
     assert scores == sorted(scores, reverse=True)
 
@@ -125,10 +134,11 @@ def test_a_closed_stream_leaves_no_thread(writer) -> None:
 
 
 def test_scores_are_those_that_decoding_reports(translator, writer) -> None:
-    made = translator.translate("one two", beam=1, max_tokens=5)
-    if made.finish_reason == "end":
-        scored = translator.score(("one two", str(made)))
+    made = writer.generate("one two", temperature=0, max_tokens=5)
+    scored = writer.score(("one two", str(made)))
+    if scored.tokens == made.tokens:  # else the text is encoded another way
         assert scored.score == pytest.approx(made.score, abs=1e-5)
+    assert scored.text == made
     one, other = translator.score([("one", "two three"), ("one", "two")])
     assert one.tokens[-1] == other.tokens[-1] and one.perplexity > 1
     assert translator.score(("one", "two")).score == pytest.approx(other.score, abs=1e-5)
@@ -162,8 +172,21 @@ def test_threads_get_what_each_gets_alone(translator, writer) -> None:
 
 
 def test_models_are_averaged(folders, translator) -> None:
-    twice = transduce.load(*[folders["encoder-decoder"]] * 2, device="cpu")
-    assert twice.translate("one two", max_tokens=6) == translator.translate("one two", max_tokens=6)
+    """Two that differ: the log-probability of a text is that of the mean of probabilities."""
+    other = folders["encoder-decoder"].parent / "other"
+    shutil.copytree(folders["encoder-decoder"], other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: weight * 1.5 for name, weight in weights.items()}, other / "model.safetensors")
+    paths = [folders["encoder-decoder"], other]
+    both = transduce.load(*paths, device="cpu").translate("one two", beam=1, max_tokens=1)
+    alone = [
+        transduce.load(path, device="cpu").translate("one two", choice=[str(both)], max_tokens=1)
+        for path in paths
+    ]
+    if all(text.tokens == both.tokens for text in alone):
+        mean = np.mean([np.exp(text.token_scores[0]) for text in alone])
+        assert both.token_scores[0] == pytest.approx(np.log(mean), abs=1e-5)
+    assert both.token_scores != translator.translate("one two", beam=1, max_tokens=1).token_scores
 
 
 @pytest.mark.parametrize(
@@ -174,6 +197,12 @@ def test_models_are_averaged(folders, translator) -> None:
         ({"beam": 4, "top_k": 3}, ConfigError, "--top-k"),
         ({"max_ratio": 2000.0}, ConfigError, "--max-ratio is 2000"),
         ({"suppress": "never-there"}, ConfigError, "never-there"),
+        ({"beam": "4"}, TypeError, "beam is '4'; it must be int"),
+        ({"beam": True}, TypeError, "beam is True"),
+        ({"max_tokens": 2.5}, TypeError, "max_tokens is 2.5"),
+        ({"split": "no"}, TypeError, "split is 'no'; it must be bool"),
+        ({"early_stopping": True}, TypeError, "early_stopping is True; it must be str"),
+        ({"stop": [3]}, TypeError, r"stop is \[3\]"),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_is_read(translator, wrong, error, words) -> None:
@@ -204,3 +233,42 @@ def test_keywords_are_the_arguments_with_their_types(name: str) -> None:
     for field, type_ in wanted.items():
         assert {*get_args(type_)} <= {*get_args(found[field])}, field
         assert get_args(type_) or found[field] is type_, field
+
+
+def test_what_is_no_text_fails_alone(translator) -> None:
+    found = list(
+        translator.translate(["one", None, "\ud800", ("one", "two"), b"one"], max_tokens=3)
+    )
+    assert [text.error for text in found] == [
+        None,
+        "it is NoneType, not str",
+        "it has half of a surrogate pair, which no encoding has",
+        "it is tuple, not str",
+        "it is bytes, not str",
+    ]
+    with pytest.raises(LineError, match="surrogate"):
+        translator.translate("\udfff")
+
+
+def test_numbers_may_be_whole_and_a_list_may_be_one_text_or_a_tuple(translator) -> None:
+    one = translator.translate("one two", temperature=1, seed=2, stop="x", max_tokens=4)
+    assert one == translator.translate(
+        "one two", temperature=1.0, seed=2, stop=("x",), max_tokens=4
+    )
+
+
+def test_a_single_text_that_is_cut_is_logged_too(translator, caplog) -> None:
+    with caplog.at_level(logging.WARNING, "transduce"):
+        assert translator.translate("one two", max_tokens=1).finish_reason == "length"
+    assert caplog.messages == ["answers cut off at the limit of new tokens (--max-tokens): 1"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("call", ["stream('one')", "generate(t for t in ['one'] * 99)"])
+def test_a_script_may_end_before_an_iterator(folders, call: str) -> None:
+    code = f"import transduce; found = transduce.load({str(folders['decoder'])!r}, device='cpu')"
+    code += f".{call}; next(found)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

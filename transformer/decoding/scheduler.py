@@ -1,9 +1,9 @@
 """Scheduling of requests over engines, with continuous batching (Orca, OSDI 2022)."""
 
+import atexit
 from collections import deque
 from collections.abc import Iterator, Sequence
-from threading import Condition, Thread
-from types import TracebackType
+from threading import Condition, Lock, Thread
 from typing import Self
 
 import torch
@@ -23,7 +23,10 @@ class Scheduler:
     consumes the events.
     """
 
-    def __init__(self, engines: Sequence[Engine], *, budget: int) -> None:
+    def __init__(
+        self, engines: Sequence[Engine], *, budget: int, threads: int | None = None
+    ) -> None:
+        """Prepare engines that compute with `threads` together, by default all that torch uses."""
         self._engines, self._budget = engines, budget
         self._waiting: deque[Request] = deque()
         self._open: set[Request] = set()  # submitted, and neither finished nor cancelled
@@ -32,12 +35,13 @@ class Scheduler:
         self._progressed = self._closed = False
         self._error: BaseException | None = None
         self._changed = Condition()  # guards all of the above
+        self._num_threads = torch.get_num_threads() if threads is None else threads
         self._threads: list[Thread] = []
-        self._threads_before = torch.get_num_threads()
 
     def __enter__(self) -> Self:
         """Start the engines' threads: each computes with one thread, a single one with all."""
-        count = self._threads_before if len(self._engines) == 1 else 1
+        _running.enter(self, self._num_threads)
+        count = self._num_threads if len(self._engines) == 1 else 1
         self._threads = [
             Thread(target=self._run, args=(engine, count), daemon=True) for engine in self._engines
         ]
@@ -45,19 +49,18 @@ class Scheduler:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the engines after their present step."""
+    def __exit__(self, *error: object) -> None:
+        """Close the scheduler."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop the engines after their present step, and drop what is open."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
-        torch.set_num_threads(self._threads_before)
+        _running.leave(self)
 
     @property
     def num_waiting(self) -> int:
@@ -67,11 +70,13 @@ class Scheduler:
     def submit(self, requests: Sequence[Request], *, first: bool = False) -> None:
         """Enqueue requests, with `first` ahead of those that wait.
 
-        Raises ValueError for a request that is open already.
+        Raises ValueError for a request that is decoded already, and once closed.
         """
         new = set(requests)
         with self._changed:
-            if len(new) < len(requests) or self._open & new:
+            if self._closed:
+                raise ValueError("the scheduler is closed")
+            if len(new) < len(requests) or (self._open | self._cancelled) & new:
                 raise ValueError("a request was submitted twice")
             self._open |= new
             if first:
@@ -96,7 +101,8 @@ class Scheduler:
     def wait(self, timeout: float | None = None) -> list[Event]:
         """Return the events since the last call, once there are any or waiting requests enter.
 
-        Returns none after `timeout` seconds, or where no request is open. Raises an engine's error.
+        Returns none after `timeout` seconds, and where no request is open, be it that another
+        thread has cancelled it or closed the scheduler. Raises an engine's error.
         """
         with self._changed:
             self._wait(timeout)
@@ -105,17 +111,20 @@ class Scheduler:
 
     def events(self) -> Iterator[Event]:
         """Yield events as they come, until no request is open. Raises an engine's error."""
-        while self._open or self._events:
+        while True:
             with self._changed:
                 self._wait(None)
+                if not self._events and (self._closed or not self._open):
+                    return
                 event = self._events.popleft() if self._events else None
             if event is not None:
                 yield event
 
     def _wait(self, timeout: float | None) -> None:
         """Wait for an event, or until waiting requests enter a batch."""
-        if self._open and not self._events:
-            self._changed.wait_for(lambda: self._progressed or self._error, timeout)
+        self._changed.wait_for(
+            lambda: self._events or self._progressed or self._closed or not self._open, timeout
+        )
         if self._error is not None:
             raise self._error
         self._progressed = False
@@ -135,7 +144,7 @@ class Scheduler:
             engine.remove(engine.search.requests)
         except BaseException as error:
             with self._changed:
-                self._error = error
+                self._error, self._progressed = error, True
                 self._changed.notify_all()
 
     def _next_changes(self, engine: Engine) -> tuple[list[Request], list[Request]] | None:
@@ -145,8 +154,8 @@ class Scheduler:
         with self._changed:
             while not self._closed:
                 leaving = [r for r in running if r in self._cancelled] if self._cancelled else []
+                staying = [r for r in running if r not in self._cancelled] if leaving else running
                 self._cancelled.difference_update(leaving)
-                staying = [r for r in running if r not in leaving] if leaving else running
                 entering = self._take_waiting(staying, budget)
                 if running or entering:
                     return entering, leaving
@@ -183,6 +192,42 @@ class Scheduler:
             self._cancelled -= finished  # cancelled in its last step
             self._progressed = True
             self._changed.notify_all()
+
+
+class _RunningSchedulers:
+    """The schedulers whose engines compute, and the number of torch's threads without them.
+
+    A thread that sets its number of threads changes it for all that begin later, so it is restored
+    once no scheduler is running. When Python ends, threads inside torch would abort it.
+    """
+
+    def __init__(self) -> None:
+        self._schedulers: set[Scheduler] = set()
+        self._num_threads = 0
+        self._lock = Lock()
+        atexit.register(self._close)
+
+    def enter(self, scheduler: Scheduler, num_threads: int) -> None:
+        """Add a scheduler."""
+        with self._lock:
+            if not self._schedulers:
+                self._num_threads = num_threads
+            self._schedulers.add(scheduler)
+
+    def leave(self, scheduler: Scheduler) -> None:
+        """Remove a scheduler, if it is still there."""
+        with self._lock:
+            if scheduler in self._schedulers:
+                self._schedulers.remove(scheduler)
+                if not self._schedulers:
+                    torch.set_num_threads(self._num_threads)
+
+    def _close(self) -> None:
+        for scheduler in list(self._schedulers):
+            scheduler.close()
+
+
+_running = _RunningSchedulers()
 
 
 def batch_cost(request: Request) -> int:

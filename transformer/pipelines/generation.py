@@ -9,7 +9,7 @@ from typing import Any
 from ..decoding.constraints.stop_strings import StopStringBuffer, stop_condition, truncate_at_stop
 from ..decoding.engine import Engine
 from ..decoding.request import Hypothesis, PreviousContext, Request, RequestFinished
-from ..decoding.scheduler import Scheduler, batch_cost
+from ..decoding.scheduler import Scheduler
 from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError, LineError, PromptError
 from ..loading import LoadedModel
@@ -227,7 +227,13 @@ def _first_prompt(request: Request) -> Sequence[int]:
 
 
 def stream_ids(
-    loaded: LoadedModel, ids: list[int], task: GenerationTask, engine: Engine, *, continuing: bool
+    loaded: LoadedModel,
+    ids: list[int],
+    task: GenerationTask,
+    engine: Engine,
+    *,
+    continuing: bool,
+    threads: int | None = None,
 ) -> Iterator[str]:
     """Yield the continuation of a prompt in pieces that never end inside a character.
 
@@ -235,16 +241,16 @@ def stream_ids(
     where the prompt leaves no room, LineError where no token is allowed.
     """
     request = task.build_request(ids, Line(0, ""), continuing=continuing, stream=True)
-    return _stream(loaded, request, task, engine)
+    return _stream(loaded, request, task, Scheduler([engine], budget=1, threads=threads))
 
 
 def _stream(
-    loaded: LoadedModel, first: Request, task: GenerationTask, engine: Engine
+    loaded: LoadedModel, first: Request, task: GenerationTask, scheduler: Scheduler
 ) -> Iterator[str]:
     request: Request | None = first
     detokenizer = loaded.tokenizer.stream(first.prompt)
     stop_buffer = StopStringBuffer(task.stop_strings) if task.stop_strings else None
-    with Scheduler([engine], budget=batch_cost(first)) as scheduler:
+    with scheduler:
         while request is not None:
             scheduler.submit([request])
             hypotheses: list[Hypothesis] = []

@@ -70,9 +70,9 @@ class OpenLines(Generic[RequestT, ResultT]):
     """The lines that are read and not yet answered, in order."""
 
     def __init__(self) -> None:
-        self._lines: dict[int, _OpenLine[RequestT, ResultT]] = {}  # by line number
-        self._locations: dict[RequestT, tuple[int, int]] = {}  # line number, index of the request
-        self._characters = self._next = 0
+        self._lines: dict[int, _OpenLine[RequestT, ResultT]] = {}  # by order
+        self._locations: dict[RequestT, tuple[int, int]] = {}  # order, index of the request
+        self._characters = self._next = self._added = 0
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -84,12 +84,13 @@ class OpenLines(Generic[RequestT, ResultT]):
 
     def add(self, line: Line, requests: Sequence[RequestT] | LineError) -> None:
         """Add the next line with its requests, or its error."""
-        if line.error is not None or isinstance(requests, LineError):
-            self._lines[line.number] = _OpenLine(line, [], error=line.error or str(requests))
+        if isinstance(requests, LineError):
+            self._lines[self._added] = _OpenLine(line, [], error=str(requests))
         else:
-            self._lines[line.number] = _OpenLine(line, list(requests))
+            self._lines[self._added] = _OpenLine(line, list(requests))
             for index, request in enumerate(requests):
-                self._locations[request] = line.number, index
+                self._locations[request] = self._added, index
+        self._added += 1
         self._characters += len(line.text)
 
     def finish(self, request: RequestT, result: ResultT) -> None:
@@ -149,9 +150,12 @@ def _open(
 ) -> list[RequestT]:
     """Add a window of lines to the open ones; return their requests."""
     window: list[RequestT] = []
-    for line, requests in zip(lines, task.to_requests(lines) if lines else (), strict=True):
+    readable = [line for line in lines if line.error is None]
+    prepared = iter(task.to_requests(readable) if readable else ())
+    for line in lines:
+        requests = next(prepared) if line.error is None else LineError(line.error)
         open_lines.add(line, requests)
-        window += () if line.error or isinstance(requests, LineError) else requests
+        window += () if isinstance(requests, LineError) else requests
     return window
 
 
@@ -179,7 +183,8 @@ def decode_lines(
     *,
     budget: int,
     counts: Counter[str],
+    threads: int | None = None,
 ) -> Iterator[Answer[OutputT]]:
-    """Answer lines with engines, by a scheduler with that budget; see `answer_lines`."""
-    with Scheduler(engines, budget=budget) as scheduler:
+    """Answer lines with engines, by a scheduler of that budget and those threads."""
+    with Scheduler(engines, budget=budget, threads=threads) as scheduler:
         yield from answer_lines(source, task, DecodingExecutor(scheduler), counts)

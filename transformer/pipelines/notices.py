@@ -16,8 +16,7 @@ def notices(counts: Counter[str]) -> list[str]:
     >>> notices(Counter(failed=1200))
     ['lines without an answer: 1,200']
     """
-    lines = [f"{label}: {counts[name]:,}" for name, label in _LABELS.items() if counts[name]]
-    return lines + draft_notices(counts)
+    return [f"{label}: {counts[name]:,}" for name, label in _LABELS.items() if counts[name]]
 
 
 def draft_notices(counts: Counter[str]) -> list[str]:

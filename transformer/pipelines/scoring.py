@@ -93,7 +93,7 @@ class ScoringTask(LineTask[ScoringRequest, Hypothesis, Output]):
 
     def _line_requests(self, line: Line) -> list[ScoringRequest] | LineError:
         try:
-            request = None if line.error else self.to_request(line)
+            request = self.to_request(line)
         except LineError as error:
             return error
         return [] if request is None else [request]

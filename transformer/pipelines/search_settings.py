@@ -3,11 +3,16 @@
 from collections.abc import Collection
 from typing import Any
 
-from ..decoding import SEARCHES, SearchParameters
 from ..decoding.constraints.grammar import Grammar
 from ..decoding.logits.penalties import token_bias
 from ..decoding.request import Constraint
-from ..decoding.search import GreedyParameters
+from ..decoding.search import (
+    BeamParameters,
+    ContrastiveParameters,
+    GreedyParameters,
+    SamplingParameters,
+)
+from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError
 from ..loading import GenerationConfig, LoadedModel
 from ..registry import Registry
@@ -61,7 +66,7 @@ def search_parameters(
     search and sampling where none are given. With `keep_all`, all beams are hypotheses. Raises
     ConfigError for arguments that the search would not obey.
     """
-    search = arguments.asked_search
+    search = arguments.requested_search
     if search is None:
         search = default
         arguments.check_search(search)
@@ -70,25 +75,30 @@ def search_parameters(
         processors = {k: v for k, v in processors.items() if k not in arguments.sampling}
     elif temperature is not None:
         processors.setdefault("temperature", temperature)
-    width = max(arguments.beam or beams, arguments.num_hypotheses)
-    own: dict[str, dict[str, Any]] = {
-        "greedy": {},
-        "sample": {"samples": arguments.num_hypotheses},
-        "beam": {
-            "beam": width,
-            "n_best": width if keep_all else arguments.num_hypotheses,
-            "groups": arguments.beam_groups,
-            "diversity": 0.5 if arguments.diversity is None else arguments.diversity,
-            "early_stopping": _early_stopping(loaded.generation, arguments.early_stopping),
-        },
-        "contrastive": {
-            "penalty": arguments.contrastive,
-            "candidates": min(arguments.top_k or 4, loaded.config.vocab_size),
-        },
-    }
     common = _common_parameters(loaded, arguments)
     common["processors"] |= processors
-    return SEARCHES[search](**common, **own[search])
+    number = arguments.num_hypotheses
+    match search:
+        case "greedy":
+            return GreedyParameters(**common)
+        case "sample":
+            return SamplingParameters(**common, samples=number)
+        case "contrastive":
+            return ContrastiveParameters(
+                **common,
+                penalty=arguments.contrastive or 0.0,
+                candidates=min(arguments.top_k or 4, loaded.config.vocab_size),
+            )
+        case _:
+            width = max(arguments.beam or beams, number)
+            return BeamParameters(
+                **common,
+                beam=width,
+                n_best=width if keep_all else number,
+                groups=arguments.beam_groups,
+                diversity=0.5 if arguments.diversity is None else arguments.diversity,
+                early_stopping=_early_stopping(loaded.generation, arguments.early_stopping),
+            )
 
 
 def scoring_parameters(loaded: LoadedModel, arguments: ScoreArguments) -> SearchParameters:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -59,10 +60,14 @@ class Session:
 
         Raises ConfigError for models that cannot be combined.
         """
-        self._models, self._max_engines = list(models), max_engines
-        # The model whose tokenizer and limits apply.
-        self.lead = check_ensemble(models) if len(models) > 1 else models[0]
-        self._speculation = speculation if speculation and speculation.is_given else None
+        self._models = list(models)
+        # The model whose limits apply, with the settings of the first.
+        shortest = check_ensemble(models) if len(models) > 1 else models[0]
+        self.lead = replace(shortest, generation=models[0].generation)
+        self._threads = torch.get_num_threads()
+        engines = self._threads if self.lead.device.type == "cpu" else 1
+        self._num_engines = min(engines, max_engines or engines)
+        self._speculation = speculation if speculation and speculation.is_enabled else None
         self._draft = self._load_draft()
 
     def _load_draft(self) -> LoadedModel | None:
@@ -127,14 +132,16 @@ class Session:
         if not parameters.can_stream:
             raise ConfigError("beam search and several samples cannot be streamed")
         engine = self._build_engine(parameters)
-        pieces = stream_ids(self.lead, ids, task, engine, continuing=continuing)
+        pieces = stream_ids(
+            self.lead, ids, task, engine, continuing=continuing, threads=self._threads
+        )
         return _count_drafts(pieces, [engine], counts)
 
     def score(
         self, source: LineSource, arguments: ScoreArguments, counts: Counter[str]
     ) -> Iterator[Answer[Output]]:
         """Score any number of lines by their likelihood, in order and in bounded memory."""
-        parameters = scoring_parameters(self._models[0], arguments)
+        parameters = scoring_parameters(self.lead, arguments)
         return score_lines(self.lead, source, arguments, parameters, counts)
 
     def embed(
@@ -146,6 +153,7 @@ class Session:
         pooling = pooling._replace(kind=arguments.pooling or pooling.kind, normalize=normalize)
         return embed_lines(self.lead, source, pooling, budget=arguments.batch_tokens, counts=counts)
 
+    @torch.inference_mode()
     def decode(
         self, requests: Sequence[Request], parameters: SearchParameters
     ) -> list[list[Hypothesis]]:
@@ -154,9 +162,9 @@ class Session:
 
     def translation_parameters(self, arguments: TranslateArguments) -> SearchParameters:
         """Return the parameters of the search for translations."""
-        beams = default_beams(self._models[0])
+        beams = default_beams(self.lead)
         return search_parameters(
-            self._models[0],
+            self.lead,
             arguments,
             default=beam_or_greedy(max(beams, arguments.num_hypotheses)),
             beams=beams,
@@ -166,7 +174,7 @@ class Session:
     def generation_parameters(self, arguments: GenerateArguments) -> SearchParameters:
         """Return the parameters of the search for continuations."""
         return search_parameters(
-            self._models[0],
+            self.lead,
             arguments,
             default=arguments.default_search,
             temperature=TEMPERATURE,
@@ -177,9 +185,7 @@ class Session:
 
         Two batches with a core each are faster than one batch on both.
         """
-        count = torch.get_num_threads() if self.lead.device.type == "cpu" else 1
-        count = min(count, self._max_engines or count)
-        return [self._build_engine(parameters) for _ in range(count)]
+        return [self._build_engine(parameters) for _ in range(self._num_engines)]
 
     def _build_engine(self, parameters: SearchParameters) -> Engine:
         if self._speculation is not None:
@@ -201,7 +207,9 @@ class Session:
         budget: int,
         counts: Counter[str],
     ) -> Iterator[Answer[Output]]:
-        answers = decode_lines(source, task, engines, budget=budget, counts=counts)
+        answers = decode_lines(
+            source, task, engines, budget=budget, counts=counts, threads=self._threads
+        )
         return _count_drafts(answers, engines, counts)
 
 

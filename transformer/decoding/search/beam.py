@@ -18,7 +18,7 @@ from ..logits.processors import LogitsProcessorList
 from ..request import Event, Request, RequestFinished, SequenceState
 from ..steppers.stepper import Stepper
 from .beam_group import NEG_INF, Group
-from .beam_rows import BeamRows, Candidates
+from .beam_rows import BeamRows, Candidates, RowStates
 from .parameters import RowCount, SearchParameters
 from .tokenwise import check_log_probs, to_host
 from .topk import blockwise_top_k
@@ -135,12 +135,14 @@ class BeamSearch:
         log_probs_RC = log_probs_RV.gather(1, tokens_RC)
         scores_RC = self._beams.scores_R.to(log_probs_RC)[:, None] + processed_RC
         per_beam, by_group = scores_RC.size(1), (len(groups), -1)
-        scores, indices = scores_RC.view(by_group).topk(min(count, per_beam * self._group_size))
+        # Stable, for the order of equals must not depend on how many are asked for.
+        scores, indices = scores_RC.view(by_group).sort(dim=1, descending=True, stable=True)
+        scores, indices = scores[:, :count], indices[:, :count]
         tokens, log_probs = (
             part.view(by_group).gather(1, indices) for part in (tokens_RC, log_probs_RC)
         )
         columns = to_host(scores, indices // per_beam, tokens, log_probs)
-        scores, beams, tokens, log_probs = columns.detach()
+        scores, beams, tokens, log_probs = columns
         check_log_probs(log_probs)
         rows = beams.long() + torch.arange(0, len(logits_RV), self._group_size)[:, None]
         candidates = Candidates(scores, rows, tokens.long(), log_probs)
@@ -153,7 +155,7 @@ class BeamSearch:
     def _apply_processors(self, log_probs_RV: Tensor) -> Tensor:
         if self._process.is_noop([SequenceState(request, []) for request in self._groups]):
             return log_probs_RV
-        return self._process(log_probs_RV, self._beams.states(torch.arange(len(log_probs_RV))))
+        return self._process(log_probs_RV, RowStates(self._beams))
 
     def _drop_repeated(self, candidates: Candidates, groups: Sequence[Group]) -> Candidates:
         """Leave each candidate once, and to groups without phrases as many as they need."""

@@ -4,6 +4,7 @@ Shape suffixes: N requests, C candidates, R rows (all beams of all requests), T 
 """
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -101,3 +102,21 @@ class BeamRows:
         lengths_R = lengths_R.masked_fill(self.scores_R[rows_R].isneginf(), 0)
         texts = zip(columns_RT[rows_R].tolist(), lengths_R.tolist(), strict=True)
         return [columns[len(columns) - length :] for columns, length in texts]
+
+
+class RowStates(Sequence[SequenceState]):
+    """The texts of all rows, made when one of them is read: most processors read none."""
+
+    def __init__(self, rows: BeamRows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows.scores_R)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return the text of a row, or those of a slice."""
+        return self._all[index]
+
+    @cached_property
+    def _all(self) -> list[SequenceState]:
+        return self._rows.states(torch.arange(len(self)))

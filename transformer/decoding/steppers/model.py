@@ -60,8 +60,8 @@ class _DecoderState:
 class ModelStepper:
     """A Transformer's decoder with its cache.
 
-    A HiddenStateStepper if it keeps states; a RewindingStepper unless its cache is a sliding window's,
-    which cannot take tokens back.
+    A HiddenStateStepper if it keeps states; a RewindingStepper unless its cache is a sliding
+    window's, which cannot take tokens back.
     """
 
     def __init__(self, model: Transformer, *, keep_hidden_states: bool = False) -> None:

@@ -35,11 +35,11 @@ def flag_of(arguments: object, field: str) -> str:
     return flag.name
 
 
-def given_flags(arguments: object, *fields: str) -> dict[str, Any]:
+def flags_with_values(arguments: object, *fields: str) -> dict[str, Any]:
     """Return the values of those arguments that are not None, by their names on the command line.
 
     >>> from .translate import TranslateArguments
-    >>> given_flags(TranslateArguments(beam=2), "beam", "seed", "top_k")
+    >>> flags_with_values(TranslateArguments(beam=2), "beam", "seed", "top_k")
     {'--beam': 2, '--seed': 0}
     """
     values = {flag_of(arguments, field): getattr(arguments, field) for field in fields}

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ...errors import ConfigError
-from .argument import argument, check_bounds, given_flags
+from .argument import argument, check_bounds, flags_with_values
 from .text import TextArguments
 
 beam_argument = partial(argument, panel="Beam search")
@@ -134,7 +134,7 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         check_bounds(self)
         LogitsProcessorList(self.processors)  # raises ConfigError for values out of range
         self._check_conflicts()
-        search = self.asked_search or self.default_search
+        search = self.requested_search or self.default_search
         if search is not None:
             self.check_search(search)
         if self.diversity is not None and self.beam_groups == 1:
@@ -167,7 +167,7 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         return self.n_best if self.mbr is None else self.mbr
 
     @property
-    def asked_search(self) -> str | None:
+    def requested_search(self) -> str | None:
         """The name in SEARCHES of the search that is asked for; None: the default one."""
         if self.contrastive is not None:
             return "contrastive"
@@ -178,7 +178,7 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         return beam_or_greedy(max(self.beam or 1, self.num_hypotheses))
 
     def _check_conflicts(self) -> None:
-        sampling = given_flags(self, *_SAMPLING)
+        sampling = flags_with_values(self, *_SAMPLING)
         names, beams = ", ".join(sampling), self.beam or 1
         if self.is_greedy and len(sampling) > 1:
             others = ", ".join(name for name in sampling if name != "--temperature")
@@ -200,7 +200,7 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
     def check_search(self, search: str) -> None:
         """Raise ConfigError for arguments that this search would not obey."""
         groups = ["--beam-groups"] if self.beam_groups > 1 else []
-        beams_only = [*groups, *given_flags(self, *_BEAMS_ONLY)]
+        beams_only = [*groups, *flags_with_values(self, *_BEAMS_ONLY)]
         if beams_only and search != "beam":
             raise ConfigError(
                 f"{', '.join(beams_only)}: only for beam search (--beam 2 or more); the search "

@@ -38,10 +38,10 @@ class SpeculationArguments:
         check_bounds(self)
         if self.draft is not None and self.lookup:
             raise ConfigError("only one of --draft and --lookup can be given")
-        if self.draft_tokens is not None and not self.is_given:
+        if self.draft_tokens is not None and not self.is_enabled:
             raise ConfigError("--draft-tokens needs --draft or --lookup")
 
     @property
-    def is_given(self) -> bool:
+    def is_enabled(self) -> bool:
         """True if decoding is to be speculative."""
         return self.draft is not None or self.lookup
