@@ -159,7 +159,7 @@ def test_the_number_of_threads_is_as_before_once_no_scheduler_runs() -> None:
     with Scheduler([engine(), engine()], budget=9, threads=2) as outer:
         outer.submit([request(3), request(3)])
         list(outer.events())
-        with Scheduler([engine()], budget=9, threads=2) as inner:
+        with Scheduler([engine(), engine()], budget=9, threads=2) as inner:
             inner.submit([request(1)])
             list(inner.events())
         reader = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
