@@ -58,7 +58,9 @@ def _serve() -> None:
 
     import torch
 
-    import transformer.pipelines  # noqa: F401 (with all that the commands import)
+    import cli.io.line_reader
+    import cli.io.loading
+    import cli.render.answers  # noqa: F401 (with all that the commands import)
     from cli import app
 
     torch.set_num_threads(1)
