@@ -1,6 +1,7 @@
 """The check that the packages beside this one are those that an import finds."""
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,7 +9,10 @@ _NAMES = ("checkpoints", "cli", "tokenizer", "transformer")
 
 
 def require_own_packages() -> None:
-    """Raise ImportError for a module of the user that an import finds in the place of ours."""
+    """Raise ImportError for a module of the user that an import finds in the place of ours.
+
+    Those of ours that import no torch are imported, so that they are there whatever folder comes.
+    """
     root = Path(__file__).resolve().parents[1]
     for name in _NAMES:
         spec = find_spec(name)
@@ -17,8 +21,10 @@ def require_own_packages() -> None:
             stands = origin or (spec and list(spec.submodule_search_locations or ())) or "nothing"
             message = (
                 f"transduce needs its own package {name!r}, but `import {name}` finds {stands}: "
-                "rename that, or start Python in another folder"
+                "rename that, or keep it out of the folders that Python searches first"
             )
             if sys.argv[:1] == ["-m"]:  # python -m transduce
                 raise SystemExit(message)
             raise ImportError(message, name=name)
+        if name != "checkpoints":
+            import_module(name)

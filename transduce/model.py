@@ -165,6 +165,8 @@ class Model:
         >>> for piece in writer.stream("Once upon a time"):  # doctest: +SKIP
         ...     print(piece, end="", flush=True)
         """
+        if not isinstance(prompt, str):
+            raise TypeError(f"the prompt is {type(prompt).__name__}, not str")
         counts = Counter[str]()
         pieces = self.session.stream(
             prompt, checked_arguments(GenerateArguments, arguments), counts

@@ -104,6 +104,8 @@ def answer(
 
     With `pairs`, a tuple of two texts is one. Raises LineError for one text without an answer.
     """
+    if isinstance(texts, bytes | bytearray):
+        raise TypeError("the text is bytes; decode it first")
     counts = Counter[str]()
 
     def line(number: int, text: Any) -> Line:

@@ -235,7 +235,7 @@ def test_keywords_are_the_arguments_with_their_types(name: str) -> None:
         assert get_args(type_) or found[field] is type_, field
 
 
-def test_what_is_no_text_fails_alone(translator) -> None:
+def test_what_is_no_text_fails_alone(translator, writer) -> None:
     found = list(
         translator.translate(["one", None, "\ud800", ("one", "two"), b"one"], max_tokens=3)
     )
@@ -248,6 +248,11 @@ def test_what_is_no_text_fails_alone(translator) -> None:
     ]
     with pytest.raises(LineError, match="surrogate"):
         translator.translate("\udfff")
+    for wrong, words in ((b"one", "is bytes"), (None, "not iterable")):
+        with pytest.raises(TypeError, match=words):
+            translator.translate(wrong)
+    with pytest.raises(TypeError, match="the prompt is list, not str"):
+        writer.stream(["one"])
 
 
 def test_numbers_may_be_whole_and_a_list_may_be_one_text_or_a_tuple(translator) -> None:
