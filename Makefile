@@ -7,6 +7,8 @@ PINNED := $(INSTALL) -c constraints.txt
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu: PyTorch without CUDA.
 TORCH_INDEX ?=
 PYTEST := $(BIN)/python -m pytest
+# Two processes, of which each has whole files; tests of one file share what they make.
+PARALLEL := -n 2 --dist loadfile
 
 # Where CUDA is, the Python that is asked for or else the environment's; nothing is installed.
 GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYTHON),$(firstword \
@@ -59,7 +61,7 @@ demo: $(VENV)/installed
 	@PATH="$(abspath $(BIN)):$$PATH" sh demo/run.sh
 
 test: $(VENV)/tests
-	$(PYTEST) $(T)
+	$(PYTEST) $(PARALLEL) $(T)
 
 quick: $(VENV)/tests
 	$(PYTEST) --quick $(T)
