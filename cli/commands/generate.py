@@ -109,7 +109,7 @@ def _continue_prompt(
     from transformer.pipelines.records import IterableSource
 
     with output(out) as writer:
-        if show.needs_finished_answers or not session.can_stream(arguments):
+        if show.needs_finished_answers or not arguments.can_stream:
             source = IterableSource([text])
             (answer,) = session.generate(source, arguments, counts, allow_empty=True)
             if answer.error is not None:

@@ -114,7 +114,7 @@ def test_an_empty_prompt_is_continued_where_it_may_be(writer: LoadedModel) -> No
 @pytest.mark.parametrize("asked", [GREEDY, SAMPLING], ids=["greedy", "sample"])
 def test_a_stream_is_the_whole_text_in_pieces(writer: LoadedModel, asked) -> None:
     session = Session([writer])
-    assert session.can_stream(asked)
+    assert asked.can_stream
     (answer,) = session.generate(IterableSource(["the cat"]), asked, Counter())
     pieces = list(session.stream("the cat", asked, Counter()))
     assert "".join(pieces) == best(answer).text
@@ -126,7 +126,7 @@ def test_a_stream_is_the_whole_text_in_pieces(writer: LoadedModel, asked) -> Non
 @pytest.mark.parametrize("asked", [{"beam": 2}, {"n_best": 2}, {"mbr": 2}], ids=str)
 def test_what_is_known_at_its_end_is_not_streamed(writer: LoadedModel, asked) -> None:
     session, arguments = Session([writer]), GenerateArguments(**asked)
-    assert not session.can_stream(arguments)
+    assert not arguments.can_stream
     with pytest.raises(ConfigError, match="cannot be streamed"):
         session.stream("the cat", arguments, Counter())
 

@@ -107,10 +107,6 @@ class Session:
         engines = self._engines(parameters)
         return self._decode(source, task, engines, arguments.batch_tokens, counts)
 
-    def can_stream(self, arguments: GenerateArguments) -> bool:
-        """Return True unless texts are known only once they are finished."""
-        return self.generation_parameters(arguments).can_stream
-
     def stream(
         self, prompt: str, arguments: GenerateArguments, counts: Counter[str]
     ) -> Iterator[str]:

@@ -94,7 +94,9 @@ def choices(texts: Sequence[str]) -> Grammar:
     """Return the grammar of these texts. Raises ConfigError for none, and for an empty one."""
     if not texts or not all(texts):
         raise ConfigError("choices need at least one text, and none may be empty")
-    escaped = (re.sub(r"[^\w ]", _escaped, text, flags=re.ASCII) for text in texts)
+    escaped = (
+        re.sub(r"[^\w ]", lambda m: rf"\x{{{ord(m[0]):x}}}", text, flags=re.ASCII) for text in texts
+    )
     library = _library()
     alternatives = library.regex_to_lark("|".join(escaped), "")
     name = f"the choices {_short(', '.join(texts))}"
@@ -141,10 +143,6 @@ def _validated(grammar: Grammar) -> Grammar:
     if matcher.is_error():
         raise ConfigError(f"{grammar.name}: no text satisfies it")
     return grammar
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return rf"\x{{{ord(match[0]):x}}}"
 
 
 def _short(text: str) -> str:

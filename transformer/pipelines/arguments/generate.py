@@ -17,6 +17,12 @@ class GenerateArguments(SearchArguments):
 
     default_search: ClassVar[str] = "sample"
 
+    @property
+    def can_stream(self) -> bool:
+        """True if the search has one text, whose tokens are decided one by one."""
+        search = self.requested_search or self.default_search
+        return search != "beam" and self.num_hypotheses == 1
+
     overflow: str = argument(
         "error",
         "--overflow NAME",
