@@ -273,3 +273,14 @@ def test_help_goes_where_it_was_asked_for_without_escape_bytes(transduce, monkey
     assert b"Usage: " in ended.out + ended.err
     assert ended.code == (0 if "--help" in command else 2)
     assert b"unexpected" not in ended.err
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", ["translate", "score", "embed"])
+def test_a_typed_line_is_answered_before_the_next(process, translator, command: str) -> None:
+    """The program is killed after a minute, whose line is then empty."""
+    program = process(command, "-m", translator, "--device", "cpu", "-q")
+    for _ in range(2):
+        program.stdin.write(b"one two\tone\n")
+        program.stdin.flush()
+        assert program.stdout.readline().strip()
