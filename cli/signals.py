@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM as a request to finish the step and save before exiting."""
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 
 from .console import print_notice
 
@@ -30,12 +30,7 @@ class StopRequest:
             self._handlers[number] = signal.signal(number, self._handle_signal)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 

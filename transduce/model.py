@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from transformer.loading import DTYPES, load_model
+from transformer.parameters import count_parameters
 from transformer.pipelines.arguments import (
     EmbedArguments,
     GenerateArguments,
@@ -83,18 +83,13 @@ class Model:
         if self._session is None:
             return "<transduce.Model, closed>"
         lead = self._session.lead
-        size = sum(parameter.numel() for parameter in lead.model.parameters())
+        size = count_parameters(lead.config)
         return f"<transduce.Model {lead.folder}: {lead.config.shape}, {size:,} parameters>"
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

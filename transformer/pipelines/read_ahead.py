@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable
 from threading import Condition, Thread
-from types import TracebackType
 from typing import Self
 
 from .records import Line, LineSource
@@ -26,12 +25,7 @@ class ReadAhead(LineSource):
         Thread(target=self._read, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
