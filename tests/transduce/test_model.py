@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +131,9 @@ def test_a_closed_stream_leaves_no_thread(writer) -> None:
     many = writer.generate((text for text in ["one"] * 500), max_tokens=9)
     next(many)
     many.close()
+    deadline = time.monotonic() + 10  # the reader is not waited for: its source may block
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.001)
     assert threading.active_count() == before
 
 
