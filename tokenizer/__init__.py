@@ -1,5 +1,6 @@
 """Conversion between text and ids. Imports no torch, so that its commands start fast."""
 
+from .blank import is_blank
 from .corpus import CorpusCounts, TextFile, read_all, read_chunks, read_lines, read_pairs
 from .errors import CorpusError, TokenizerError, TokenizerOptionError
 from .pretrained import TOKENIZER_FILES, Tokenizers, read_tokenizers
@@ -21,6 +22,7 @@ __all__ = [
     "Tokenizers",
     "TrainingOptions",
     "check_options",
+    "is_blank",
     "language_tag",
     "read_all",
     "read_chunks",
