@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from torch import nn
@@ -70,8 +71,8 @@ def scripted(monkeypatch, losses: list[float]) -> None:
 def run_of(folder: Path, *, objective: str = "language-model", steps: int = 99, **kinds) -> Run:
     recipe = toy_recipe(folder, objective, steps=steps, **kinds.pop("training", {}))
     validation = {"every": 2, "metric": "loss", **kinds}
-    fields = {**run_module.msgspec.to_builtins(recipe), "validation": validation}
-    return Run(run_module.msgspec.convert(fields, type(recipe)), folder / "run", device="cpu")
+    fields = {**msgspec.to_builtins(recipe), "validation": validation}
+    return Run(msgspec.convert(fields, type(recipe)), folder / "run", device="cpu")
 
 
 @pytest.mark.parametrize(

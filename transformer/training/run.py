@@ -1,17 +1,12 @@
 """A training run: from a recipe to a folder with a trained model, as a stream of events."""
 
-import hashlib
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from checkpoints import read_json, to_json, write_file
-from tokenizer import CorpusCounts, CorpusError, Tokenizer, train_tokenizer
+from checkpoints import write_file
+from tokenizer import CorpusError, Tokenizer
 
 from ..data import Data
 from ..errors import ConfigError, DivergedError
@@ -30,15 +25,14 @@ from ..model import Transformer
 from ..parameters import count_parameters
 from .events import Event, Notice, RunFinished, RunStarted, Saved, Validated
 from .objectives import OBJECTIVES, TRAIN, VALID
+from .preparation import DATA, Preparation
 from .progress import REMEDY, Progress
 from .recipe import Recipe, recipe_to_toml
 from .recipe_resolution import (
     RECIPE,
     check_recipe,
     check_unchanged,
-    data_paths,
     model_config,
-    tokenizer_options,
 )
 from .run_folder import create_run_folder, read_last_config, read_state, save_checkpoint
 from .trainer import Trainer
@@ -69,7 +63,6 @@ class Run:
         self.device = choose_device(device)
         self.init = None if init is None else load_model(init, device="cpu", trust_cache=False)
         self.progress = Progress()
-        self.counts = CorpusCounts()
         self.resuming = (folder / RUN).is_file()
         if self.resuming and not resume:
             raise ConfigError(
@@ -81,6 +74,8 @@ class Run:
         check_recipe(recipe, self.init.config if self.init is not None else None)
         if self.resuming:
             check_unchanged(folder, recipe)
+        initial = None if self.init is None else self.init.tokenizer
+        self.preparation = Preparation(recipe, folder, resuming=self.resuming, initial=initial)
 
     def events(self) -> Iterator[Event]:
         """Train from the last saved step, if any, to the recipe's last one, or until `stop()`."""
@@ -88,9 +83,9 @@ class Run:
         create_run_folder(self.folder)
         write_file(self.folder / RECIPE, recipe_to_toml(self.recipe))
         yield Notice("preparing the data")
-        tokenizer = self._tokenizer()
-        yield from self._prepare(tokenizer)
-        train, valid = (self._open(tokenizer, part) for part in (TRAIN, VALID))
+        tokenizer = self.preparation.tokenizer()
+        yield from self.preparation.events(tokenizer)
+        train, valid = (self.preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
         if valid is None:
@@ -167,7 +162,7 @@ class Run:
 
     def _validate(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data) -> Validated | None:
         """Compute the loss, scores and a sample; return None if `stop()` became True meanwhile."""
-        data = self.folder / "data"
+        data = self.folder / DATA
         with trainer.evaluating() as model:
             batches = takewhile(lambda _: not self.stop(), valid.in_order())
             with trainer.forward_precision():  # texts are decoded in float32, as after training
@@ -204,42 +199,6 @@ class Run:
         self.progress, folder = read_state(self.folder)
         trainer.restore(folder, self.progress.step)
 
-    def _tokenizer(self) -> Tokenizer:
-        """Return the run's own tokenizer, the initial model's, the recipe's, or train one."""
-        path = self.folder / "tokenizer.json"
-        if self.resuming:
-            return Tokenizer.load(path)
-        if self.init is not None:
-            tokenizer = self.init.tokenizer
-        elif self.recipe.tokenizer.path:
-            tokenizer = Tokenizer.load(Path(self.recipe.tokenizer.path))
-        else:
-            lines = self.objective.lines(self.recipe, self.counts)
-            tokenizer = train_tokenizer(lines, tokenizer_options(self.recipe))
-        write_file(path, tokenizer.to_json())
-        return Tokenizer.load(path)
-
-    def _prepare(self, tokenizer: Tokenizer) -> Iterator[Event]:
-        """Write the ids of the text, unless those of the same text and tokenizer exist."""
-        data = self.folder / "data"
-        fingerprint = _fingerprint(self.recipe, self.folder / "tokenizer.json")
-        if (data / "done.json").is_file() and read_json(data / "done.json") == fingerprint:
-            return
-        shutil.rmtree(data, ignore_errors=True)
-        self.counts = CorpusCounts()
-        left_out = self.objective.prepare(self.recipe, tokenizer, data, self.counts)
-        write_file(data / "done.json", to_json(fingerprint))
-        if left_out:
-            limit = self.recipe.data.max_tokens
-            yield Notice(f"{left_out:,} pairs of {limit} tokens or more were left out")
-        if self.counts.replaced:
-            yield Notice(f"{self.counts.replaced:,} lines held invalid UTF-8, replaced by U+FFFD")
-        if self.counts.shortened:
-            yield Notice(f"{self.counts.shortened:,} lines were cut at 1 MiB")
-
-    def _open(self, tokenizer: Tokenizer, part: str) -> Data | None:
-        return self.objective.open(self.recipe, tokenizer, self.folder / "data", part)
-
     def _model(self, tokenizer: Tokenizer) -> Transformer:
         if self.init is not None:
             return self.init.model.to(self.device).requires_grad_(True)
@@ -262,13 +221,3 @@ def _check_trainable(init: LoadedModel) -> None:
             "around each text, which training does not add yet; models trained here, and published "
             "ones like GPT-2, can be trained further"
         )
-
-
-def _fingerprint(recipe: Recipe, tokenizer: Path) -> dict[str, Any]:
-    """Return all that the ids on disk depend on, as it reads back from JSON."""
-    return {
-        "data": msgspec.to_builtins(recipe.data),
-        "bytes": {path: Path(path).stat().st_size for path in data_paths(recipe)},
-        "tokenizer": hashlib.sha256(tokenizer.read_bytes()).hexdigest(),
-        "validation lines": recipe.validation.max_lines,
-    }
