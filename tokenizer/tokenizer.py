@@ -1,32 +1,24 @@
 """Encoding and decoding text with a trained tokenizer, stored in one tokenizer.json."""
 
 import json
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import tokenizers
 from tokenizers.decoders import DecodeStream
 from tokenizers.processors import TemplateProcessing
 
+from .backend_errors import backend_errors, discard_stderr, file_errors, stderr_lock
 from .errors import TokenizerError
 from .limits import check_contents, has_nested_quantifiers
 from .special import OUT_OF_VOCABULARY, ROLES
 from .special_encoding import SpecialTokenEncoder
+from .unknown import UnknownCharacters, unknown_token_id
 
 SpecialAffixes = tuple[list[int], list[int]]  # ids before and after a text
-
-
-class _BackendError(TokenizerError):
-    """An error of the `tokenizers` library, with its reason."""
-
-    def __init__(self, what: str, reason: str) -> None:
-        super().__init__(f"{what}: {reason}")
-        self.reason = reason
 
 
 class Tokenizer:
@@ -149,6 +141,38 @@ class Tokenizer:
     def _special_encoder(self) -> SpecialTokenEncoder:
         return SpecialTokenEncoder(self.backend)
 
+    @cached_property
+    def unknown_id(self) -> int | None:
+        """The id of the token that stands for unknown text, or None if no text has any."""
+        if self._known_ids is not None:
+            return self.require_role("unknown")
+        return unknown_token_id(self.backend)
+
+    def unknown_characters(
+        self, texts: Sequence[str], rows: Sequence[Sequence[int]] | None = None
+    ) -> list[str]:
+        """Return, for each text, those of its characters that are unknown, in order.
+
+        `rows` are the texts' ids, if they have been encoded: a text is encoded once more only if
+        its row has the unknown token. All characters of an unknown word count.
+        """
+        detector = self._unknown_characters
+        if detector.may_drop:
+            with self._text_errors():
+                return [detector.in_text(text) for text in texts]
+        if self.unknown_id is None:
+            return [""] * len(texts)
+        rows = self.encode_batch(texts) if rows is None else rows
+        with self._text_errors():
+            return [
+                detector.in_text(text) if self.unknown_id in row else ""
+                for text, row in zip(texts, rows, strict=True)
+            ]
+
+    @cached_property
+    def _unknown_characters(self) -> UnknownCharacters:
+        return UnknownCharacters(self.backend, self.unknown_id, self._known_ids)
+
     def _replace_out_of_vocabulary(self, ids: list[int]) -> list[int]:
         """Replace ids of pieces that the model has not learnt by the unknown token's."""
         if self._known_ids is None:
@@ -163,7 +187,7 @@ class Tokenizer:
             if not self._may_panic:
                 yield
                 return
-            with _stderr_lock, _discard_stderr():
+            with stderr_lock, discard_stderr():
                 yield
 
     def special_affixes(self) -> SpecialAffixes:
@@ -222,53 +246,3 @@ class IncrementalDetokenizer:
     def flush(self) -> str:
         """Return the text that was held back, after the last id."""
         return self._tokenizer.decode(self._ids)[self._shown :]
-
-
-_stderr_lock = RLock()
-
-
-@contextmanager
-def file_errors(name: str) -> Iterator[None]:
-    """Convert the library's errors about a file's contents to a TokenizerError that names the file.
-
-    The library's panics are no Exceptions, and print a trace to the file descriptor of stderr.
-    """
-    with backend_errors(f"{name} is no usable tokenizer"), _stderr_lock, _discard_stderr():
-        yield
-
-
-@contextmanager
-def backend_errors(what: str) -> Iterator[None]:
-    """Convert the library's exceptions and panics to a TokenizerError that begins with `what`."""
-    try:
-        yield
-    except _BackendError as error:
-        raise _BackendError(what, error.reason) from None
-    except TokenizerError:
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise _BackendError(what, _first_line(error)) from None
-
-
-@contextmanager
-def _discard_stderr() -> Iterator[None]:
-    """Redirect the process's stderr to the null device, also for code outside Python."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # stderr is closed
-        yield
-        return
-    try:
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, 2)
-        os.close(devnull)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]

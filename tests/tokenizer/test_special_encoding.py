@@ -8,9 +8,9 @@ from tokenizers import models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from tokenizer import TOKENIZERS, Tokenizer, TokenizerError, TrainingOptions, train_tokenizer
+from tokenizer.backend_errors import _first_line
 from tokenizer.limits import MAX_ADDED, check_contents, has_nested_quantifiers
 from tokenizer.special import OUT_OF_VOCABULARY
-from tokenizer.tokenizer import _first_line
 
 LINES = ["the cat sat on the mat </s> and <pad> <unk> 1 < 2"] * 5
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import tokenizers
 
+from ..backend_errors import file_errors
 from ..errors import TokenizerError
-from ..tokenizer import file_errors
 from . import languages
 from .added import (
     TokenToAdd,

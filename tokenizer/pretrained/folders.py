@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import tokenizers
 
+from ..backend_errors import file_errors
 from ..errors import TokenizerError
-from ..tokenizer import Tokenizer, file_errors
+from ..tokenizer import Tokenizer
 from .families import read_llama, read_mbart, read_mbart50, read_nllb, read_t5, read_xlm_roberta
 from .files import ADDED_TOKENS, CONFIG, MODEL_CONFIG, SPECIAL_TOKENS_MAP, Folder, TokenizerConfig
 from .from_json import clean_up_decoded, read_json, split_special_token_names

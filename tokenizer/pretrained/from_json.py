@@ -7,8 +7,9 @@ from typing import Any
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
+from ..backend_errors import file_errors
 from ..special import OUT_OF_VOCABULARY
-from ..tokenizer import Tokenizer, file_errors
+from ..tokenizer import Tokenizer
 from .added import (
     LANGUAGE_AFFIXES,
     add_tokens,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
+from ..backend_errors import file_errors
 from ..errors import TokenizerError
-from ..tokenizer import file_errors
 from .added import add_tokens, collect_added_tokens, set_bos_and_eos, set_special_affixes
 from .files import Folder, TokenizerConfig, token_name
 
