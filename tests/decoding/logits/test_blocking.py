@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -109,6 +110,30 @@ def test_what_is_suppressed_second_may_come_first() -> None:
     for written, forbidden in (([], []), ([3], [0]), ([3, 3], [])):
         found = process(LOGITS_RV, [SequenceState(Request(prompt=[1], max_new_tokens=9), written)])
         assert found[0].isinf().nonzero().flatten().tolist() == forbidden
+
+
+def test_a_models_first_token_is_forced_after_a_prompt_of_one_token_alone() -> None:
+    """As in transformers, where decoders continue longer prompts freely."""
+    process = PROCESSORS["forced-first"](3)
+    for prompt, allowed_ids in (([1], 1), ([1, 2], 5)):
+        found = process(LOGITS_RV, [SequenceState(Request(prompt=prompt, max_new_tokens=9), [])])
+        assert found[0].isfinite().sum() == allowed_ids
+
+
+@pytest.mark.parametrize(
+    ("asked", "suppressed"),
+    [
+        ({"prompt": [1]}, [False, True, False]),
+        ({"prompt": [1, 2]}, [True, False, False]),
+        ({"prompt": [1, 2], "forced_first": 4}, [False, True, False]),
+    ],
+)
+def test_what_may_not_begin_a_text_is_suppressed_after_a_forced_token(
+    asked: dict[str, Any], suppressed: list[bool]
+) -> None:
+    request, process = Request(**asked, max_new_tokens=9), PROCESSORS["suppress-first"]((1, [3]))
+    states = [SequenceState(request, [0] * written) for written in range(3)]
+    assert [bool(process(LOGITS_RV, [state])[0, 3].isinf()) for state in states] == suppressed
 
 
 @pytest.mark.parametrize(("mass", "kept"), [(0.25, 1), (0.5, 2), (0.51, 3), (1.0, 4)])

@@ -11,7 +11,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from ...bounds import check_number
-from ..request import Processor, SequenceState
+from ..request import Processor, Request, SequenceState
 
 _FORBIDDEN = float("-inf")
 _SIZE = Meta(ge=1, multiple_of=1)
@@ -29,13 +29,19 @@ def suppressed(ids: Sequence[int]) -> Processor:
 
 
 def suppressed_first(value: tuple[int, Sequence[int]]) -> Processor:
-    """Forbid tokens at one position: the first, or the second where the first is forced."""
-    position, ids = value
+    """Forbid tokens at one position: the first, or the second where the first is forced.
+
+    The number beside the ids is 1 if the model forces a first token, else 0.
+    """
+    is_forced, ids = value
+
+    def position(request: Request) -> int:
+        forced = request.forced_first is not None or (is_forced and len(request.prompt) == 1)
+        return int(forced)
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        return _forbid(
-            logits_RV, [list(ids) if len(row.generated_ids) == position else [] for row in rows]
-        )
+        first = [len(row.generated_ids) == position(row.request) for row in rows]
+        return _forbid(logits_RV, [list(ids) if is_first else [] for is_first in first])
 
     return process
 
@@ -86,10 +92,11 @@ def encoder_no_repeated_ngrams(size: int) -> Processor:
 
 
 def forced_first(token: int) -> Processor:
-    """Force the first token."""
+    """Force the token after a prompt of one token, such as the start token of a decoder."""
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        return _force(logits_RV, [None if row.generated_ids else [token] for row in rows])
+        lengths = (len(row.request.prompt) + len(row.generated_ids) for row in rows)
+        return _force(logits_RV, [[token] if length == 1 else None for length in lengths])
 
     return process
 

@@ -1,0 +1,198 @@
+"""Comparison of a published folder, as this program runs it, with transformers' own answers."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from tests.families.random_folders import ENCODERS, Draw, draw, reference, write_folder
+from tests.families.random_tokenizers import TOKENIZERS
+from transformer.export import convert_model
+from transformer.loading import LoadedModel, load_model
+from transformer.pipelines.arguments import GenerateArguments, TranslateArguments
+from transformer.pipelines.records import IterableSource
+from transformer.pipelines.session import Session
+
+# Without what transformers' own converters of tokenizers treat otherwise than SentencePiece does.
+TEXTS = ["The quick brown fox", "jumps over 1234 lazy dogs, e.g. bananas", "Zwölf Boxkämpfer jagen"]
+NEW_TOKENS = 10
+TOLERANCE = 2e-4
+_LANGUAGE = re.compile(r"__[a-z]{2,3}__")  # which transformers 5 does not know to be special
+
+
+@dataclass
+class Sides:
+    """A folder as this program reads it, and as transformers does."""
+
+    ours: LoadedModel
+    theirs: Any
+    pieces: Any  # transformers' tokenizer
+
+
+def differences(family: str, seed: int, folder: Path) -> Iterator[str]:
+    """Yield what differs for a drawn model: as it is, as ours, and published again."""
+    drawn = draw(family, seed)
+    write_folder(drawn, folder / "published")
+    theirs = reference(drawn, folder / "published")
+    pieces = TOKENIZERS[family].reference(folder / "published")
+    sides = Sides(load_model(folder / "published", device="cpu"), theirs, pieces)
+    yield from _compare(drawn, sides)
+    convert_model(folder / "published", folder / "ours", to="transduce")
+    yield from _compare_loaded(sides.ours, load_model(folder / "ours", device="cpu"))
+    convert_model(folder / "ours", folder / "again", to=family)
+    again = reference(drawn, folder / "again")
+    yield from (f"again: {text}" for text in _compare_models(theirs, again))
+    pieces = transformers.AutoTokenizer.from_pretrained(folder / "again")
+    sides = Sides(sides.ours, again, pieces)
+    yield from (f"again: {text}" for text in _compare(drawn, sides))
+
+
+def _compare(drawn: Draw, sides: Sides) -> Iterator[str]:
+    rows = []
+    for text in TEXTS:
+        before, after = sides.ours.tokenizer.special_affixes()
+        ids = [*before, *sides.ours.tokenizer.encode(text), *after]
+        expected = sides.pieces(text)["input_ids"]
+        if ids != expected:
+            yield f"ids of {text!r}: {ids}, not {expected}"
+        rows.append(ids)
+    yield from _compare_logits(sides, rows)
+    if drawn.family not in ENCODERS:
+        for beams in (1, sides.ours.generation.num_beams or 3):
+            yield from _compare_texts(sides, rows, beams)
+
+
+def _compare_logits(sides: Sides, rows: list[list[int]]) -> Iterator[str]:
+    for row in rows:
+        difference = float((_our_logits(sides, row) - _their_logits(sides, row)).abs().max())
+        if not difference <= TOLERANCE:
+            yield f"logits of {len(row)} tokens differ by {difference:.2g}"
+
+
+@torch.inference_mode()
+def _our_logits(sides: Sides, row: list[int]) -> Tensor:
+    model, ids_BT = sides.ours.model, torch.tensor([row])
+    if model.config.shape == "encoder" and model.config.head == "none":
+        return model.encode(ids_BT, torch.arange(len(row))[None])
+    if model.config.shape != "encoder-decoder":
+        return model(ids_BT)
+    return model(ids_BT.clamp(max=model.config.vocab_size - 1), source_BS=ids_BT)
+
+
+@torch.inference_mode()
+def _their_logits(sides: Sides, row: list[int]) -> Tensor:
+    model, ids_BT = sides.theirs, torch.tensor([row])
+    if not model.config.is_encoder_decoder:
+        found = model(input_ids=ids_BT)
+        return found.logits if "logits" in found else found.last_hidden_state
+    target_BT = ids_BT.clamp(max=sides.ours.config.vocab_size - 1)
+    return model(input_ids=ids_BT, decoder_input_ids=target_BT).logits
+
+
+def _compare_texts(sides: Sides, rows: list[list[int]], beams: int) -> Iterator[str]:
+    answers = _our_texts(sides, beams)
+    for row, (ids, text) in zip(rows, answers, strict=True):
+        expected, expected_text = _their_text(sides, row, beams)
+        if ids != expected:
+            yield f"{beams} beams: {ids}, not {expected}"
+        elif text.strip() != _LANGUAGE.sub("", expected_text).strip():
+            yield f"{beams} beams: {text!r}, not {expected_text!r}"
+
+
+def _our_texts(sides: Sides, beams: int) -> list[tuple[list[int], str]]:
+    session, counts, source = Session([sides.ours]), Counter[str](), IterableSource(TEXTS)
+    if sides.ours.config.has_encoder:
+        limit = None if _has_limit(sides.theirs) else NEW_TOKENS
+        asked = TranslateArguments(beam=beams, no_guard=True, max_tokens=limit)
+        answers = list(session.translate(source, asked, counts))
+    else:
+        greedy = {"temperature": 0.0} if beams == 1 else {"beam": beams}
+        asked = GenerateArguments(**greedy, max_tokens=NEW_TOKENS)
+        answers = list(session.generate(source, asked, counts))
+    outputs = [answer.outputs[0] for answer in answers]
+    return [(list(output.hypothesis.ids), output.text) for output in outputs]
+
+
+def _has_limit(model: Any) -> bool:
+    settings = model.generation_config
+    return settings.max_length is not None or settings.max_new_tokens is not None
+
+
+@torch.inference_mode()
+def _their_text(sides: Sides, row: list[int], beams: int) -> tuple[list[int], str]:
+    model, two = sides.theirs, sides.theirs.config.is_encoder_decoder
+    limit = {} if two and _has_limit(model) else {"max_new_tokens": NEW_TOKENS}
+    prompt = row if two or sides.ours.tokenizer.special_affixes()[1] == [] else row[:-1]
+    found = model.generate(
+        input_ids=torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        num_beams=beams,
+        do_sample=False,
+        tokenizer=sides.pieces,
+        **limit,
+    )[0].tolist()
+    written = found[1:] if two else found[len(prompt) :]
+    ends = {*sides.ours.generation.end_ids}
+    ids = written[: next((n for n, i in enumerate(written) if i in ends), len(written))]
+    decode = sides.pieces.decode
+    if two:
+        return ids, decode(ids, skip_special_tokens=True)
+    before = decode(prompt, skip_special_tokens=True)
+    return ids, decode([*prompt, *ids], skip_special_tokens=True)[len(before) :]
+
+
+def _compare_loaded(published: LoadedModel, ours: LoadedModel) -> Iterator[str]:
+    """Yield what differs between a published folder and what it became as ours."""
+    for name in ("config", "generation", "special_affixes", "decoder_start_id"):
+        value, expected = getattr(ours, name), getattr(published, name)
+        if value != expected:
+            yield f"ours: {name} {value}, not {expected}"
+    for side in ("tokenizer", "target_tokenizer"):
+        one, other = getattr(ours, side), getattr(published, side)
+        if any(one.encode(text) != other.encode(text) for text in TEXTS):
+            yield f"ours: other ids of the {side}"
+    weights, expected_weights = ours.model.state_dict(), published.model.state_dict()
+    for name, tensor in expected_weights.items():
+        if name not in weights or not torch.equal(tensor, weights[name]):
+            yield f"ours: other weights {name}"
+
+
+def _compare_models(published: Any, again: Any) -> Iterator[str]:
+    """Yield what differs between two models of transformers: settings of decoding, and ids."""
+    if not hasattr(published, "generation_config") or published.generation_config is None:
+        return
+    settings, expected = (_settings(model) for model in (again, published))
+    for name in sorted(settings.keys() | expected.keys()):
+        if settings.get(name) != expected.get(name):
+            yield f"{name} {settings.get(name)}, not {expected.get(name)}"
+    rows = len(again.get_input_embeddings().weight)
+    for name, value in {**settings, **again.config.to_dict()}.items():
+        for token_id in _numbers(value) if name.endswith(_ID_NAMES) else ():
+            if token_id >= rows:
+                yield f"{name} {token_id} is beyond the {rows} rows"
+
+
+_ID_NAMES = ("_token_id", "_tokens", "_ids")
+_OF_VERSIONS = ("transformers_version", "_from_model_config", "_original_object_hash")
+_OF_SAMPLING = ("temperature", "top_k", "do_sample", "use_cache")
+
+
+def _settings(model: Any) -> dict[str, Any]:
+    fields = model.generation_config.to_dict()
+    ignored = {*_OF_VERSIONS, *_OF_SAMPLING}
+    return {n: v for n, v in fields.items() if n not in ignored and v is not None}
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int) and not isinstance(value, bool) and not math.isnan(value):
+        yield value

@@ -1,0 +1,239 @@
+"""Random published folders of every family: network, weights, tokenizer and settings from a seed.
+
+`draw` decides everything from a family's name and a number; `write_folder` writes it as published
+folders are written, and transformers itself reads it for the reference. To widen what is tried, add
+an option to NETWORKS, to SETTINGS or to a family's tokenizers.
+"""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+
+from tests.families.published import FAMILIES, untie
+from tests.families.random_tokenizers import TOKENIZERS
+
+Rng = random.Random
+GENERATION = "generation_config.json"
+ENCODERS = ("bert", "roberta", "xlm-roberta")
+DECODERS = ("gpt2", "llama", "mistral")
+SEVERAL = "several"  # end tokens: the tokenizer's and others
+
+
+def _one_of(*values: Any) -> Callable[[Rng], Any]:
+    return lambda rng: rng.choice(values)
+
+
+_EPSILON = _one_of(1e-5, 1e-3)
+_RATE = _one_of(0.0, 0.1)
+_TIED = _one_of(True, False)
+_PLAIN = _one_of("relu", "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "silu", "swish")
+_GATED = _one_of("silu", "gelu", "gelu_pytorch_tanh", "relu", "swish")
+_LINEAR = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}
+_LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500.0,
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+_ROPE = _one_of({"rope_type": "default", "rope_theta": 300.0}, _LINEAR, _LLAMA3)
+_LLAMA = {
+    "num_hidden_layers": _one_of(1, 2),
+    "num_key_value_heads": _one_of(1, 2, 4),
+    "head_dim": _one_of(4, 6),
+    "hidden_act": _GATED,
+    "rms_norm_eps": _EPSILON,
+    "rope_parameters": _ROPE,
+    "tie_word_embeddings": _TIED,
+    "attention_dropout": _RATE,
+}
+_BERT = {
+    "num_hidden_layers": _one_of(1, 2),
+    "hidden_act": _PLAIN,
+    "type_vocab_size": _one_of(1, 2),
+    "layer_norm_eps": _one_of(1e-12, 1e-3),
+    "tie_word_embeddings": _TIED,
+    "hidden_dropout_prob": _RATE,
+}
+_ROBERTA = {**_BERT, "hidden_act": _one_of("gelu")}  # its head has no other
+_BART = {
+    "encoder_layers": _one_of(1, 2),
+    "decoder_layers": _one_of(1, 2),
+    "activation_function": _PLAIN,
+    "scale_embedding": _TIED,
+    "dropout": _RATE,
+}
+
+# Options of the network by family; each draw takes about half of them.
+NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
+    "gpt2": {
+        "n_layer": _one_of(1, 2),
+        "n_inner": _one_of(None, 24, 40),
+        "activation_function": _PLAIN,
+        "layer_norm_epsilon": _EPSILON,
+        "scale_attn_weights": _TIED,
+        "reorder_and_upcast_attn": _TIED,
+        "tie_word_embeddings": _TIED,
+        "resid_pdrop": _RATE,
+    },
+    "llama": {**_LLAMA, "attention_bias": _TIED, "mlp_bias": _TIED},
+    "mistral": {**_LLAMA, "sliding_window": _one_of(None, 3, 5, 64)},
+    "bert": _BERT,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "bart": {**_BART, "tie_word_embeddings": _TIED},
+    "mbart": {**_BART, "tie_word_embeddings": _TIED},
+    "pegasus": {**_BART, "tie_word_embeddings": _TIED},
+    "marian": _BART,
+    "m2m_100": _BART,
+    "t5": {
+        "num_layers": _one_of(1, 2),
+        "num_decoder_layers": _one_of(1, 2),
+        "feed_forward_proj": _one_of("relu", "gelu", "gated-gelu", "gated-silu", "gated-relu"),
+        "relative_attention_num_buckets": _one_of(8, 32),
+        "relative_attention_max_distance": _one_of(20, 128),
+        "d_kv": _one_of(4, 6),
+        "layer_norm_epsilon": _EPSILON,
+        "tie_word_embeddings": _TIED,
+    },
+}
+
+
+def _ids(rng: Rng, number: int) -> list[int]:
+    """Return ids that every tokenizer has, and that are not special."""
+    return rng.sample(range(6, 100), number)
+
+
+# Settings of decoding, by name.
+SETTINGS: dict[str, Callable[[Rng], Any]] = {
+    "num_beams": lambda rng: rng.choice([1, 2, 4]),
+    "length_penalty": lambda rng: rng.choice([0.3, 1.0, 2.0, -1.0]),
+    "early_stopping": lambda rng: rng.choice([True, False, "never"]),
+    "max_length": lambda rng: rng.choice([12, 16]),
+    "min_length": lambda rng: rng.choice([0, 5, 9]),
+    "no_repeat_ngram_size": lambda rng: rng.choice([0, 1, 2, 3]),
+    "encoder_no_repeat_ngram_size": lambda rng: rng.choice([0, 1, 2]),
+    "repetition_penalty": lambda rng: rng.choice([1.0, 1.5, 0.7]),
+    "encoder_repetition_penalty": lambda rng: rng.choice([1.0, 1.5, 0.7]),
+    "exponential_decay_length_penalty": lambda rng: [rng.choice([2, 4]), 1.3],
+    "bad_words_ids": lambda rng: [_ids(rng, n) for n in (1, 2, 1)],
+    "sequence_bias": lambda rng: [[_ids(rng, n), x] for n, x in ((1, -3.0), (2, 2.0))],
+    "suppress_tokens": lambda rng: _ids(rng, 5),
+    "begin_suppress_tokens": lambda rng: _ids(rng, 3),
+    "forced_bos_token_id": lambda rng: _ids(rng, 1)[0],
+    "forced_eos_token_id": lambda rng: _ids(rng, 1)[0],
+    "do_sample": lambda rng: False,
+    "temperature": lambda rng: 0.6,
+    "top_k": lambda rng: 7,
+    "use_cache": lambda rng: True,
+}
+_OF_SOURCES = ("encoder_no_repeat_ngram_size", "encoder_repetition_penalty")
+
+# Where settings of decoding stand.
+SETTING_FILES = (GENERATION, GENERATION, GENERATION, "config.json")
+
+
+class Draw(NamedTuple):
+    """All that a seed decides, as plain data."""
+
+    family: str
+    seed: int
+    network: dict[str, Any]
+    settings: dict[str, Any]  # of decoding
+    settings_file: str
+    tokenizer: dict[str, Any]
+    spare_rows: int  # of the embedding, beyond the tokenizer's ids
+    stored: str  # the files of weights
+    headed: bool  # False: an encoder without its head
+
+
+def draw(family: str, seed: int) -> Draw:
+    """Return what a seed decides for a family."""
+    rng = random.Random(f"{family} {seed}")
+    network = {n: value(rng) for n, value in NETWORKS[family].items() if rng.random() < 0.5}
+    tokenizer = TOKENIZERS[family].draw(rng)
+    spare = rng.choice([0, 0, 3, 8])
+    if family == "marian" and tokenizer.get("separate_vocabs"):
+        network["share_encoder_decoder_embeddings"] = False
+    settings = _draw_settings(family, rng)
+    return Draw(
+        family,
+        seed,
+        network,
+        settings,
+        rng.choice(SETTING_FILES),
+        tokenizer,
+        spare,
+        rng.choice(["safetensors", "safetensors", "shards", "pickle"]),
+        family not in ENCODERS or rng.random() < 0.6,
+    )
+
+
+def _draw_settings(family: str, rng: Rng) -> dict[str, Any]:
+    if family in ENCODERS:
+        return {}
+    settings = {name: value(rng) for name, value in SETTINGS.items() if rng.random() < 0.3}
+    if family in DECODERS:
+        settings = {n: value for n, value in settings.items() if n not in _OF_SOURCES}
+    if rng.random() < 0.3:
+        settings["eos_token_id"] = SEVERAL
+    forced = {settings.get("forced_bos_token_id"), settings.get("forced_eos_token_id")}
+    for name in ("suppress_tokens", "begin_suppress_tokens"):  # transformers refuses a conflict
+        if name in settings:
+            settings[name] = [token_id for token_id in settings[name] if token_id not in forced]
+    return settings
+
+
+def write_folder(drawn: Draw, folder: Path) -> None:
+    """Write a drawn model as a published folder."""
+    known, files = FAMILIES[drawn.family], TOKENIZERS[drawn.family]
+    files.write(drawn.tokenizer, folder)
+    ids = files.ids(folder)
+    options = {**known.sizes, **drawn.network, **ids.config, "vocab_size": ids.size}
+    options["vocab_size"] += drawn.spare_rows
+    if ids.target_size:
+        options["decoder_vocab_size"] = ids.target_size + drawn.spare_rows
+    torch.manual_seed(drawn.seed)
+    model_class = known.model if drawn.headed else known.model.replace("ForMaskedLM", "Model")
+    model = getattr(transformers, model_class)(getattr(transformers, known.config)(**options))
+    untie(model, options)
+    with torch.no_grad():
+        for weight in model.parameters():  # biases and norms too, where mistakes would hide
+            if weight.requires_grad:
+                weight.add_(0.2 * torch.randn_like(weight))
+        for key, buffer in model.named_buffers():
+            if key == "final_logits_bias":
+                buffer.normal_()
+    model.save_pretrained(folder, max_shard_size="6KB" if drawn.stored == "shards" else "1GB")
+    if drawn.stored == "pickle":
+        (folder / "model.safetensors").unlink()
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    _write_settings(drawn, folder, ids.generation)
+
+
+def _write_settings(drawn: Draw, folder: Path, ids: dict[str, Any]) -> None:
+    settings = {**ids, **drawn.settings}
+    if settings.get("eos_token_id") == SEVERAL:
+        settings["eos_token_id"] = [ids["eos_token_id"], 5, 9]
+    (folder / GENERATION).unlink(missing_ok=True)
+    path = folder / drawn.settings_file
+    fields = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps({**fields, **settings}))
+    if drawn.settings_file == GENERATION:  # transformers writes ids of its own, which count here
+        path = folder / "config.json"
+        fields = json.loads(path.read_text())
+        kept = {n: v for n, v in fields.items() if n in ids or not n.endswith("_token_id")}
+        path.write_text(json.dumps(kept))
+
+
+def reference(drawn: Draw, folder: Path) -> Any:
+    """Return the model that transformers reads from a folder, in float32."""
+    known = FAMILIES[drawn.family]
+    name = known.model if drawn.headed else known.model.replace("ForMaskedLM", "Model")
+    return getattr(transformers, name).from_pretrained(folder, dtype=torch.float32).eval()

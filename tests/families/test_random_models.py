@@ -1,0 +1,37 @@
+"""Random models of every family answer as transformers does, as published, as ours, and back."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.families.parity import differences
+from tests.families.random_folders import NETWORKS, SETTINGS, draw
+from transformer import families
+
+pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+
+WIDE = 23  # models of each family in the long run
+
+
+def test_every_family_is_drawn() -> None:
+    assert NETWORKS.keys() == families.FAMILIES.keys() - {families.MODEL_TYPE}
+
+
+def test_every_option_is_drawn_in_the_long_run() -> None:
+    for family, options in NETWORKS.items():
+        drawn = [draw(family, seed) for seed in range(WIDE)]
+        assert {name for one in drawn for name in one.network} >= options.keys()
+    drawn = [draw(family, seed) for family in NETWORKS for seed in range(WIDE)]
+    assert {name for one in drawn for name in one.settings} >= SETTINGS.keys()
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_a_random_model_answers_as_transformers_does(family: str, tmp_path: Path) -> None:
+    assert list(differences(family, 1, tmp_path)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(WIDE))
+@pytest.mark.parametrize("family", NETWORKS)
+def test_many_random_models_do(family: str, seed: int, tmp_path: Path) -> None:
+    assert list(differences(family, seed, tmp_path)) == []
