@@ -195,8 +195,7 @@ class Model:
             return Line(number, item[1], fields={context: item[0]})
 
         def to_likelihood(found: Answer[Output]) -> TextScore | None:
-            outputs = found.outputs
-            return text_score(session.lead, found.line, outputs[0]) if outputs else None
+            return text_score(session.lead, found) if found.outputs else None
 
         result: TextScore | Iterator[TextScore | None] | None = answer(
             text,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
 
 from transformer.errors import LineError
-from transformer.pipelines.notices import draft_notices, notices
+from transformer.pipelines.notices import Notices, count_lines, draft_notices
 from transformer.pipelines.read_ahead import ReadAhead
 from transformer.pipelines.records import Answer, IterableSource, Line, LineSource, Output
 from transformer.pipelines.session import Session
@@ -30,11 +30,12 @@ class Text(str):
     finish_reason: str | None  # end, length or stop
     error: str | None  # the reason why there is no answer
     others: "list[Text]"  # the other hypotheses, best first
+    notices: Notices  # what happened to the line, such as {"unfinished": True}
 
     def __new__(cls, text: str, **known: Any) -> Self:
         """Return a text with these attributes, and without others."""
         made = super().__new__(cls, text)
-        empty: dict[str, list[Any]] = {"tokens": [], "token_scores": [], "others": []}
+        empty: dict[str, Any] = {"tokens": [], "token_scores": [], "others": [], "notices": {}}
         for name in cls.__annotations__:
             setattr(made, name, known.get(name, empty.get(name)))
         return made
@@ -59,8 +60,8 @@ def to_text(session: Session, found: Answer[Output]) -> Text:
         for output in found.outputs
     ]
     if not texts:
-        return Text("", error=found.error)
-    texts[0].others = texts[1:]
+        return Text("", error=found.error, notices=found.notices)
+    texts[0].others, texts[0].notices = texts[1:], found.notices
     return texts[0]
 
 
@@ -159,7 +160,7 @@ def logged(items: Iterator[ItemT], counts: Counter[str]) -> Iterator[ItemT]:
 
 
 def _log(counts: Counter[str]) -> None:
-    for notice in notices(counts):
+    for notice in count_lines(counts):
         _logger.warning(notice)
     for notice in draft_notices(counts):
         _logger.info(notice)

@@ -30,16 +30,16 @@ def embed(
     """
     from tokenizer import CorpusCounts
     from transformer.pipelines.read_ahead import ReadAhead
-    from transformer.pipelines.records import Line
     from transformer.pipelines.session import Session
 
+    from ..io.line_reader import numbered_lines
     from ..io.loading import load_with_notice
 
     session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
-    counts, notes = CorpusCounts(), Counter[str]()
-    lines = (Line(number, text) for number, text in enumerate(input_lines(files, counts, column)))
+    counts, read = Counter[str](), CorpusCounts()
+    lines = numbered_lines(input_lines(files, read, column), read)
     with output(out, reading=files) as writer, ReadAhead(lines) as source:
-        for answer in session.embed(source, arguments, notes):
+        for answer in session.embed(source, arguments, counts):
             (embedding,) = answer.outputs
             writer.line(json.dumps([round(x, 8) for x in embedding.vector.tolist()]))
-    report(counts, quiet=quiet, notes=notes)
+    report(counts, quiet=quiet)

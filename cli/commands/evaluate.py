@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from transformer.pipelines.arguments.languages import LanguageArguments
 
-from ..io.filter import report
+from ..io.filter import reading_counts, report
 from ..io.streams import output
 from ..options import common as opt
 from ..options.groups import grouped, option
@@ -134,17 +134,17 @@ def _translation(
     from transformer.pipelines.records import IterableSource
     from transformer.pipelines.session import Session
 
-    counts, notes = CorpusCounts(), Counter[str]()
+    read, counts = CorpusCounts(), Counter[str]()
     pairs = list(
-        read_pairs([TextFile(source, plain=True)], [TextFile(reference, plain=True)], counts)
+        read_pairs([TextFile(source, plain=True)], [TextFile(reference, plain=True)], read)
     )
     if not pairs:
         raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
     sources = IterableSource(source for source, _ in pairs)
-    answers = Session([loaded]).translate(sources, arguments, notes)
+    answers = Session([loaded]).translate(sources, arguments, counts)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
     scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
-    report(counts, quiet=quiet, notes=notes)
+    report(reading_counts(read) + counts, quiet=quiet)
     return [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()]
 
 
@@ -158,7 +158,7 @@ def _running_text(
     counts, text = CorpusCounts(), TextFile(path, column)
     pieces = read_chunks(text, counts)
     likelihood, size = text_likelihood(loaded, pieces, documents=is_records(text))
-    report(counts, quiet=quiet)
+    report(reading_counts(counts), quiet=quiet)
     tokens = f"{likelihood.tokens:,} tokens"
     return [
         ("loss", f"{likelihood.loss:.4f}", f"nats a token, {tokens}"),

@@ -9,7 +9,7 @@ import typer
 from transformer.pipelines.arguments import GenerateArguments, SpeculationArguments
 
 from ..console import print_notice
-from ..io.filter import filter_lines
+from ..io.filter import filter_lines, report
 from ..io.streams import output, piped_text
 from ..options import common as opt
 from ..options.answers import PromptOptions
@@ -45,8 +45,6 @@ def generate(
     seed and line number give the same text in any batch; in bfloat16 and on a
     GPU, rounding may decide between two tokens that are almost equally likely.
     """
-    from transformer.pipelines.notices import draft_notices
-
     from ..io.loading import open_session
     from ..render.answers import AnswerFormatter
 
@@ -78,8 +76,9 @@ def generate(
         if arguments.max_tokens is not None and arguments.overflow == "error":
             _report_remaining_context(session.lead, text, arguments.max_tokens, quiet=line_io.quiet)
         _continue_prompt(session, text, arguments, counts, show, out=line_io.out)
-    for notice in [] if line_io.quiet else draft_notices(counts):
-        print_notice(notice)
+        if arguments.grammar is None:
+            del counts["unfinished"]  # a continuation ends somewhere; no promise is broken
+    report(counts, quiet=line_io.quiet, strict=line_io.strict)
 
 
 def _report_remaining_context(

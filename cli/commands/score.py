@@ -64,13 +64,16 @@ class _ScoreFormatter:
 
     def __call__(self, answer: "Answer[Output]") -> Iterator[str]:
         """Yield the output line of one answer."""
+        from transformer.pipelines.notices import notice_field, split_notices
         from transformer.pipelines.scoring import text_score
 
+        fields, earlier = split_notices(answer.line.fields)
+        notices = notice_field(earlier, answer.notices)
         if not answer.outputs:
             record = {"error": answer.error} if answer.error is not None else {"text": ""}
-            yield json.dumps({**answer.line.fields, **record}) if self._as_json else ""
+            yield json.dumps({**fields, **record, **notices}) if self._as_json else ""
             return
-        found = text_score(self._loaded, answer.line, answer.outputs[0])
+        found = text_score(self._loaded, answer)
         self.nats += found.nats
         self.tokens += len(found.token_scores)
         self.size += found.num_bytes
@@ -78,6 +81,6 @@ class _ScoreFormatter:
         if self._as_json:
             names[:1] = ["text", "score", "tokens", "token_scores"]
             figures = {name: getattr(found, name) for name in names}
-            yield json.dumps({**answer.line.fields, **figures}, ensure_ascii=False)
+            yield json.dumps({**fields, **figures, **notices}, ensure_ascii=False)
         else:
             yield "\t".join(f"{getattr(found, name):.4f}" for name in names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import is_terminal, print_notice
-from ..io.filter import report
+from ..io.filter import reading_counts, report
 from ..io.streams import input_lines, output
 from ..options.common import Output, PlainColumn, Quiet
 from ..options.groups import option
@@ -152,7 +152,7 @@ def train(
         _with_progress(lines, quiet), options, progress=is_terminal() and not quiet
     )
     trained.save(out)
-    report(counts, quiet=quiet)
+    report(reading_counts(counts), quiet=quiet)
     if not quiet:
         print_notice(f"{out}: {kind}, {trained.vocab_size:,} tokens from {counts.lines:,} lines")
 
@@ -189,7 +189,7 @@ def encode(
                 rows = [[str(i) for i in ids] for ids in backend.encode_batch(chunk)]
             for row in rows:
                 writer.line(" ".join(row))
-    report(counts, quiet=quiet)
+    report(reading_counts(counts), quiet=quiet)
 
 
 @app.command()
@@ -203,7 +203,7 @@ def decode(
     with output(out, reading=[file] if file else None) as writer:
         for number, line in enumerate(input_lines([file] if file else None, counts), 1):
             writer.line(backend.decode(_ids(line, number, backend.vocab_size)))
-    report(counts, quiet=quiet)
+    report(reading_counts(counts), quiet=quiet)
 
 
 def _ids(line: str, number: int, vocab_size: int) -> list[int]:

@@ -36,29 +36,31 @@ def filter_lines(
 
     from .line_reader import LineReader
 
-    counts, notes, reported = CorpusCounts(), Counter[str](), False
-    reader = LineReader(files or ["-"], counts, column=options.column, as_json=options.json_input)
+    counts, reported, column = Counter[str](), False, options.column
+    reader = LineReader(files or ["-"], CorpusCounts(), column=column, as_json=options.json_input)
     with output(options.out, reading=files) as writer, ReadAhead(reader) as source:
-        for answer in run(source, notes):
+        for answer in run(source, counts):
             if answer.error is not None and not options.quiet and not reported:
                 reported = True
                 print_notice(f"line {answer.line.number + 1:,}: {answer.error}")
             for line in format_answer(answer):
                 writer.line(line)
-    report(counts, quiet=options.quiet, notes=notes)
-    if options.strict and notes["failed"]:
+    report(counts, quiet=options.quiet, strict=options.strict)
+
+
+def report(counts: Counter[str], *, quiet: bool, strict: bool = False) -> None:
+    """Report what happened to lines, from the number of lines for each notice.
+
+    With `strict`, exit with code 4 if any has no answer, or one that breaks a promise.
+    """
+    from transformer.pipelines.notices import BROKEN, count_lines, draft_notices
+
+    for notice in [] if quiet else [*count_lines(counts), *draft_notices(counts)]:
+        print_notice(notice)
+    if strict and any(counts[name] for name in BROKEN):
         raise typer.Exit(BAD_DATA)
 
 
-def report(corpus: "CorpusCounts", *, quiet: bool, notes: Counter[str] | None = None) -> None:
-    """Report the counts of repaired input lines, and of failed or incomplete answers."""
-    from transformer.pipelines.notices import draft_notices, notices
-
-    if quiet:
-        return
-    if corpus.replaced:
-        print_notice(f"lines with invalid UTF-8, read as U+FFFD: {corpus.replaced:,}")
-    counts = Counter(shortened=corpus.shortened)
-    counts.update(notes or {})
-    for notice in [*notices(counts), *draft_notices(counts)]:
-        print_notice(notice)
+def reading_counts(corpus: "CorpusCounts") -> Counter[str]:
+    """Return what happened to lines in reading them, for readers that make no records of lines."""
+    return Counter(invalid_utf8=corpus.replaced, shortened=corpus.shortened)

@@ -1,7 +1,7 @@
 """Lines of text files, tables and JSON."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tokenizer import CorpusCounts, CorpusError, TextFile
@@ -16,6 +16,7 @@ from tokenizer.corpus import (
     replace_surrogates,
 )
 from transformer.errors import ConfigError
+from transformer.pipelines.notices import Notices, that_happened
 from transformer.pipelines.records import Line
 
 PREFIX = "prefix"  # the JSON field with which a line's answer begins
@@ -24,6 +25,29 @@ PREFIX = "prefix"  # the JSON field with which a line's answer begins
 def _reject_constant(name: str) -> float:
     """Refuse NaN and Infinity, which Python's parser would accept."""
     raise ValueError(f"{name} is not JSON")
+
+
+class ReadingNotices:
+    """Notices about the lines that were read since the last call, from what readers count."""
+
+    def __init__(self, counts: CorpusCounts) -> None:
+        self._counts = counts
+        self._replaced, self._shortened = counts.replaced, counts.shortened
+
+    def __call__(self) -> Notices:
+        """Return what happened to the line that was just read."""
+        before, counts = (self._replaced, self._shortened), self._counts
+        self._replaced, self._shortened = counts.replaced, counts.shortened
+        return that_happened(
+            invalid_utf8=counts.replaced > before[0], shortened=counts.shortened > before[1]
+        )
+
+
+def numbered_lines(texts: Iterable[str], counts: CorpusCounts) -> Iterator[Line]:
+    """Yield texts as lines, with notices from `counts`, which their reader increments."""
+    notices = ReadingNotices(counts)
+    for number, text in enumerate(texts):
+        yield Line(number, text, notices=notices())
 
 
 class LineReader:
@@ -46,13 +70,14 @@ class LineReader:
         self._counts, self._as_json = counts, as_json
 
     def __iter__(self) -> Iterator[Line]:
-        number = 0
+        number, notices = 0, ReadingNotices(self._counts)
         for text in self._texts:
             with open_bytes(text.path) as stream:
                 try:
                     for line_number, raw in enumerate(byte_lines(stream, self._counts), 1):
                         line = decode_line(raw, self._counts)
-                        yield self._parse_line(number, line, text, line_number)
+                        parsed = self._parse_line(number, line, text, line_number)
+                        yield parsed._replace(notices=notices())
                         number += 1
                 except GZIP_ERRORS as error:
                     raise damaged_gzip(text.path, error) from None

@@ -26,7 +26,7 @@ class TranslationOutputOptions:
         False,
         "--json",
         "Write a JSON object for each line: source, text, score, tokens, token_scores, "
-        "finish_reason and, with --n-best, n_best.",
+        "finish_reason and, with --n-best, n_best; notices, where something happened to it.",
     )
 
 
@@ -62,7 +62,7 @@ class PromptOptions:
         False,
         "--json",
         "Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
-        "finish_reason and, with --n-best, n_best.",
+        "finish_reason and, with --n-best, n_best; notices, where something happened to it.",
     )
 
     def check(
@@ -78,7 +78,6 @@ class PromptOptions:
         for_lines = {
             "--json-input": line_io.json_input,
             "--column": line_io.column,
-            "--strict": line_io.strict,
         }
         unused = [name for name, value in for_lines.items() if value and not self.lines]
         if unused:

@@ -61,7 +61,12 @@ JsonLines = Annotated[
     ),
 ]
 Strict = Annotated[
-    bool, option("--strict", "Exit with code 4 if any line could not be answered, after all lines.")
+    bool,
+    option(
+        "--strict",
+        "Exit with code 4, after all lines, if any could not be answered, or if an answer was cut "
+        "off before it fitted --json-schema, --regex or --choice.",
+    ),
 ]
 Quiet = Annotated[
     bool, option("-q --quiet", "Write no progress and no notices to stderr, only a fatal error.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from transformer.loading import LoadedModel
 from transformer.pipelines.alignment import Pair, align_words, attention_weights, word_ids
+from transformer.pipelines.notices import notice_field, split_notices
 from transformer.pipelines.records import Answer, Output
 
 
@@ -58,13 +59,16 @@ class AnswerFormatter:
 
     def _record(self, answer: Answer[Output]) -> dict[str, Any]:
         """Return the JSON record of a line, after the other fields of its input."""
-        record: dict[str, Any] = {**answer.line.fields, self._text_field: answer.line.text}
+        fields, _ = split_notices(answer.line.fields)
+        record: dict[str, Any] = {**fields, self._text_field: answer.line.text}
+        notices = notice_field(answer.notices)
         if answer.error is not None:
-            return {**record, "error": answer.error}
+            return {**record, "error": answer.error, **notices}
         if not answer.outputs:
-            return {**record, "text": ""}
+            return {**record, "text": "", **notices}
         outputs = [self._output_record(output) for output in answer.outputs[: self._n_best]]
-        return record | outputs[0] | ({"n_best": outputs} if self._n_best > 1 else {})
+        n_best = {"n_best": outputs} if self._n_best > 1 else {}
+        return {**record, **outputs[0], **n_best, **notices}
 
     def _output_record(self, output: Output) -> dict[str, Any]:
         """Return the JSON fields of one output."""

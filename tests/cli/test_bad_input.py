@@ -85,7 +85,6 @@ OTHER_USAGE = {
     "translate -m {translator} --bias dog": ["'dog'", "TOKEN=NUMBER"],
     "translate -m {translator} --repetition-penalty 0": ["repetition-penalty is 0", "above 0"],
     "generate a -m {writer} --lines": ["--lines", "PROMPT"],
-    "generate a -m {writer} --strict": ["--strict", "--lines"],
     "generate a -m {writer} --system b": ["--system", "--chat"],
     "generate a -m {writer} --chat --beam 3": ["--chat", "--beam"],
     "generate a -m {writer} --overflow slide --beam 3": ["slide", "beams"],

@@ -21,6 +21,7 @@ from transformer.loading import DTYPES
 from transformer.pipelines import arguments
 from transformer.pipelines.embedding import POOLINGS
 from transformer.pipelines.generation import OVERFLOWS
+from transformer.pipelines.notices import NOTICES
 from transformer.presets import PRESETS, preset_config
 from transformer.training.objectives import OBJECTIVES
 
@@ -51,6 +52,14 @@ _COMMANDS_START = """\
 mistake is one line. Before the command stand `--debug`, which shows a traceback with an error, and
 `--version`.
 """
+_NOTICES_START = """\
+## Notices
+
+What happened to a line is said of it: with `--json` its record then has a field `notices`, an
+object with the names below, and Python's results have an attribute of that name. On stderr, the
+lines of each kind are counted once, at the end. `score --json-input` repeats the notices of the
+answers that it reads.
+"""
 _PYTHON_START = """\
 `import transduce` takes a moment; PyTorch is imported with the first name that is used. The
 examples follow one another. `transduce.__version__` is the version.
@@ -73,7 +82,14 @@ def commands_page() -> str:
         paragraphs = [" ".join(text.split()) for text in command.help.split("\n\n")]
         parts.append(f"## transduce {name}\n\n`{usage}`\n\n" + "\n\n".join(paragraphs) + "\n")
         parts += _tables(name, [p for p in command.params if p.name != "help"])
+    parts += [_NOTICES_START, "".join(_notices_table())]
     return "\n".join(parts)
+
+
+def _notices_table() -> Iterator[str]:
+    yield _row("Name", "Value", "On stderr, before the number of lines") + _row(*["---"] * 3)
+    for name, notice in NOTICES.items():
+        yield _row(f"`{name}`", notice.detail, notice.label)
 
 
 def commands() -> dict[str, Any]:

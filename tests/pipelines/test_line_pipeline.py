@@ -17,6 +17,7 @@ from transformer.errors import LineError
 from transformer.pipelines.executors import DecodingExecutor, ForwardExecutor
 from transformer.pipelines.line_pipeline import OpenLines, WindowReader, decode_lines
 from transformer.pipelines.loop_detection import ends_in_loop
+from transformer.pipelines.notices import that_happened
 from transformer.pipelines.read_ahead import ReadAhead
 from transformer.pipelines.records import (
     Answer,
@@ -32,9 +33,6 @@ A, B = 1, 2
 
 class Lengths(LineTask):
     """A line is a number: so many tokens are written. `!` fails, blank lines are empty."""
-
-    def __init__(self, counts: Counter[str] | None = None) -> None:
-        self.counts = Counter() if counts is None else counts
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         return [self._prepare(line) for line in lines]
@@ -53,14 +51,15 @@ class Lengths(LineTask):
             and not request.no_repeat_ngram_size
             and ends_in_loop(hypotheses[0].ids)
         )
-        self.counts["repeating"] += loop
         return replace(request, no_repeat_ngram_size=2) if loop else None
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ):
-        del line, requests
-        return [Output("+".join(str(len(some[0].ids)) for some in hypotheses), hypotheses[0][0])]
+        del line
+        text = "+".join(str(len(some[0].ids)) for some in hypotheses)
+        repaired = any(request.no_repeat_ngram_size for request in requests)
+        return [Output(text, hypotheses[0][0])], that_happened(repaired=repaired)
 
 
 def forever(tokens):
@@ -75,7 +74,7 @@ def engine(table=forever) -> Engine:
 
 def answered(lines, *, budget=8, engines=1, counts=None) -> list[Answer]:
     made, counts = [engine() for _ in range(engines)], Counter() if counts is None else counts
-    return list(decode(IterableSource(lines), Lengths(counts), made, budget=budget, counts=counts))
+    return list(decode(IterableSource(lines), Lengths(), made, budget=budget, counts=counts))
 
 
 def decode(source: LineSource, task: LineTask, engines, *, budget: int, counts=None):
@@ -98,7 +97,7 @@ def test_lines_keep_their_order_whatever_takes_long(budget: int, engines: int) -
 def test_a_loop_is_written_again_without_repeats_and_counted() -> None:
     counts: Counter[str] = Counter()
     (found,) = answered(["20"], counts=counts)
-    assert counts["repeating"] == 1
+    assert counts["repaired"] == 1 and found.notices == {"repaired": True}
     ids = found.outputs[0].hypothesis.ids
     assert ids[:3] == [A, A, B]  # AA may not come twice
     assert not ends_in_loop(ids)

@@ -19,6 +19,7 @@ from ..loading import LoadedModel, PoolingConfig
 from ..registry import Registry
 from .executors import ForwardExecutor
 from .line_pipeline import answer_lines
+from .notices import Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
 
 
@@ -56,16 +57,16 @@ class EmbeddingRequest:
 
 
 class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
-    """Vectors of lines; arXiv 1908.10084 §3. `counts`: "shortened" lines."""
+    """Vectors of lines; arXiv 1908.10084 §3."""
 
-    def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, counts: Counter[str]) -> None:
+    def __init__(self, loaded: LoadedModel, pooling: PoolingConfig) -> None:
         if not loaded.config.has_encoder:
             raise ConfigError(
                 f"the {loaded.config.shape} model in {loaded.folder} cannot embed, which needs an "
                 "encoder"
             )
         POOLINGS.check(pooling.kind)
-        self._loaded, self._counts = loaded, counts
+        self._loaded = loaded
         self._prefix_ids, self._suffix_ids = loaded.special_affixes
         context = loaded.config.max_positions
         limit = min(pooling.max_tokens or context, context)
@@ -84,12 +85,12 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
 
     def to_outputs(
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
-    ) -> list[EmbeddingOutput]:
+    ) -> tuple[list[EmbeddingOutput], Notices]:
         """See LineTask."""
         del line
         (request,), (vector,) = requests, results
-        self._counts["shortened"] += request.truncated
-        return [EmbeddingOutput(vector, request.truncated)]
+        shortened = that_happened(shortened=request.truncated)
+        return [EmbeddingOutput(vector, request.truncated)], shortened
 
 
 def embed_lines(
@@ -102,7 +103,7 @@ def embed_lines(
 ) -> Iterator[Answer[EmbeddingOutput]]:
     """Yield one vector for each line, in order, in bounded memory.
 
-    `budget` limits the tokens of a batch; `counts`: see `answer_lines` and EmbeddingTask. Raises
+    `budget` limits the tokens of a batch; `counts`: see `answer_lines`. Raises
     ConfigError for a model without an encoder.
     """
     counts = Counter() if counts is None else counts
@@ -111,7 +112,7 @@ def embed_lines(
         return list(embed(loaded, [request.ids for request in batch], pooling).cpu())
 
     executor = ForwardExecutor(compute, lambda request: len(request.ids), budget=budget)
-    return answer_lines(source, EmbeddingTask(loaded, pooling, counts), executor, counts)
+    return answer_lines(source, EmbeddingTask(loaded, pooling), executor, counts)
 
 
 @torch.inference_mode()

@@ -18,8 +18,9 @@ from .arguments import GenerateArguments
 from .arguments.generate import MAX_TOKENS
 from .glossary import phrase_ids
 from .mbr import rank_by_mbr
+from .notices import Notices, count_notices, that_happened
 from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output
-from .search_settings import grammar_constraint
+from .search_settings import grammar_constraint, is_incomplete
 
 
 def _reject_overflow(
@@ -77,17 +78,13 @@ def check_decoder(loaded: LoadedModel) -> None:
 
 
 class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
-    """Continuations of prompts by a decoder.
-
-    `counts` is incremented by "unfinished" lines.
-    """
+    """Continuations of prompts by a decoder."""
 
     def __init__(
         self,
         loaded: LoadedModel,
         arguments: GenerateArguments,
         parameters: SearchParameters,
-        counts: Counter[str],
         *,
         allow_empty: bool = False,
     ) -> None:
@@ -97,7 +94,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             raise ConfigError(
                 "--overflow slide continues one text; it cannot be combined with beams or samples"
             )
-        self._loaded, self._arguments, self._counts = loaded, arguments, counts
+        self._loaded, self._arguments = loaded, arguments
         self._parameters, self._allow_empty = parameters, allow_empty
         self._prefix_ids = loaded.tokenizer.special_affixes()[0]
         self._phrase_ids = [
@@ -150,10 +147,11 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         """
         arguments, context = self._arguments, self._loaded.config.max_positions
         max_tokens = self._max_tokens
-        ids = OVERFLOWS[arguments.overflow](ids, len(self._prefix_ids), context, max_tokens)
-        max_new_tokens = min(max_tokens, context - len(ids))
+        kept = OVERFLOWS[arguments.overflow](ids, len(self._prefix_ids), context, max_tokens)
+        max_new_tokens = min(max_tokens, context - len(kept))
         return Request(
-            prompt=ids,
+            prompt=kept,
+            is_cut=len(kept) < len(ids) or len(line.text) > MAX_CHARACTERS,
             max_new_tokens=max_new_tokens,
             rng_key=(line.number,),
             min_new_tokens=min(arguments.min_tokens, max_tokens - 1),
@@ -169,7 +167,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         is_full = bool(hypotheses) and hypotheses[0].finish_reason == "length"
         if self._arguments.overflow != "slide" or not is_full:
             return None
-        previous = self._with_previous_context(request, hypotheses[0])
+        previous = self.with_previous_context(request, hypotheses[0])
         remaining = self._max_tokens - len(previous.ids)
         if remaining <= 0:
             return None
@@ -188,7 +186,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             ),
         )
 
-    def _with_previous_context(self, request: Request, hypothesis: Hypothesis) -> Hypothesis:
+    def with_previous_context(self, request: Request, hypothesis: Hypothesis) -> Hypothesis:
         """Prepend the tokens that were generated before the context was full."""
         before = request.previous_context
         if before is None:
@@ -198,20 +196,28 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
-    ) -> list[Output]:
+    ) -> tuple[list[Output], Notices]:
         """See LineTask."""
         del line
         (request,), (candidates,) = requests, hypotheses
         if not candidates:
             raise LineError(NO_VALID_TOKEN)
-        self._counts["unfinished"] += candidates[0].finish_reason == "length"
-        complete = [self._with_previous_context(request, h) for h in candidates]
+        complete = [self.with_previous_context(request, h) for h in candidates]
         outputs = [Output(self._continuation(request, h), h, request) for h in complete]
-        if not self._arguments.mbr:
-            return outputs
-        log_probs = [sum(h.log_probabilities) for h in complete]
-        order = rank_by_mbr([output.text for output in outputs], log_probs)
-        return [outputs[index] for index in order]
+        if self._arguments.mbr:
+            log_probs = [sum(h.log_probabilities) for h in complete]
+            order = rank_by_mbr([output.text for output in outputs], log_probs)
+            outputs = [outputs[index] for index in order]
+        return outputs, self.notices(request, outputs[0].hypothesis)
+
+    def notices(self, request: Request, hypothesis: Hypothesis) -> Notices:
+        """Return what happened to a text, which is the whole of what was generated."""
+        end_ids = self._loaded.generation.end_ids
+        return that_happened(
+            prompt_shortened=request.is_cut,
+            unfinished=hypothesis.finish_reason == "length",
+            incomplete=is_incomplete(request, hypothesis, end_ids),
+        )
 
     def _continuation(self, request: Request, hypothesis: Hypothesis) -> str:
         """Decode the text after the prompt, up to the first stop string."""
@@ -231,29 +237,37 @@ def stream_ids(
     ids: list[int],
     task: GenerationTask,
     engine: Engine,
+    counts: Counter[str],
     *,
     continuing: bool,
     threads: int | None = None,
 ) -> Iterator[str]:
     """Yield the continuation of a prompt in pieces that never end inside a character.
 
-    Nor do they end inside a stop string. Closing the iterator ends the decoding. Raises PromptError
-    where the prompt leaves no room, LineError where no token is allowed.
+    Nor do they end inside a stop string. Closing the iterator ends the decoding; at the end
+    `counts` is incremented for each notice. Raises PromptError where the prompt leaves no room,
+    LineError where no token is allowed.
     """
     request = task.build_request(ids, Line(0, ""), continuing=continuing, stream=True)
-    return _stream(loaded, request, task, Scheduler([engine], budget=1, threads=threads))
+    return _stream(loaded, request, task, Scheduler([engine], budget=1, threads=threads), counts)
 
 
 def _stream(
-    loaded: LoadedModel, first: Request, task: GenerationTask, scheduler: Scheduler
+    loaded: LoadedModel,
+    first: Request,
+    task: GenerationTask,
+    scheduler: Scheduler,
+    counts: Counter[str],
 ) -> Iterator[str]:
-    request: Request | None = first
+    request: Request = first
+    follow_up: Request | None = first
     detokenizer = loaded.tokenizer.stream(first.prompt)
     stop_buffer = StopStringBuffer(task.stop_strings) if task.stop_strings else None
+    hypotheses: list[Hypothesis] = []
     with scheduler:
-        while request is not None:
+        while follow_up is not None:
+            request = follow_up
             scheduler.submit([request])
-            hypotheses: list[Hypothesis] = []
             for event in scheduler.events():
                 if isinstance(event, RequestFinished):
                     hypotheses = event.hypotheses
@@ -261,9 +275,11 @@ def _stream(
                     piece = detokenizer.feed(event.id)
                     if visible := stop_buffer.feed(piece) if stop_buffer else piece:
                         yield visible
-            no_valid_token, request = not hypotheses, task.follow_up(request, hypotheses)
+            follow_up = task.follow_up(request, hypotheses)
     remainder = detokenizer.flush()
     if remainder := stop_buffer.feed(remainder) + stop_buffer.flush() if stop_buffer else remainder:
         yield remainder
-    if no_valid_token:
+    if not hypotheses:
         raise LineError(NO_VALID_TOKEN)
+    text = task.with_previous_context(request, hypotheses[0])
+    count_notices(task.notices(request, text), counts)

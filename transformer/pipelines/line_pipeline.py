@@ -14,6 +14,7 @@ from ..decoding.request import Hypothesis, Request
 from ..decoding.scheduler import Scheduler
 from ..errors import LineError
 from .executors import DecodingExecutor, Executor
+from .notices import FAILED, count_notices
 from .records import Answer, Line, LineSource, LineTask, OutputT, RequestT, ResultT
 
 _FIRST_WINDOW = 16  # lines; each window is twice as large as the last, so output starts early
@@ -120,8 +121,8 @@ def answer_lines(
 ) -> Iterator[Answer[OutputT]]:
     """Answer any number of lines, in order and in bounded memory, each as soon as possible.
 
-    `counts["failed"]` is incremented for each line with an error. An executor's error is raised at
-    once, the source's once all lines before it are answered.
+    `counts` is incremented for each notice of an answer, and "failed" for each with an error. An
+    executor's error is raised at once, the source's once all lines before it are answered.
     """
     reader, open_lines = WindowReader(source), OpenLines[RequestT, ResultT]()
     while open_lines or not reader.ended:
@@ -139,7 +140,7 @@ def answer_lines(
                     open_lines.replace(request, follow_up)
                     executor.resubmit(follow_up)
         for entry in open_lines.pop_done():
-            yield _answer(task, entry, counts)
+            yield _counted(_answer(task, entry), counts)
     reader.raise_error()
 
 
@@ -160,20 +161,25 @@ def _open(
 
 
 def _answer(
-    task: LineTask[RequestT, ResultT, OutputT],
-    entry: _OpenLine[RequestT, ResultT],
-    counts: Counter[str],
+    task: LineTask[RequestT, ResultT, OutputT], entry: _OpenLine[RequestT, ResultT]
 ) -> Answer[OutputT]:
-    """Turn a line's results into its answer, and count it if it failed."""
-    line, error = entry.line, entry.error
-    if error is None:
-        try:
-            results = [entry.results[index] for index in range(len(entry.requests))]
-            return Answer(line, task.to_outputs(line, entry.requests, results) if results else [])
-        except LineError as line_error:
-            error = str(line_error)
-    counts["failed"] += 1
-    return Answer(line, error=error)
+    """Turn a line's results into its answer."""
+    line, requests = entry.line, entry.requests
+    if entry.error is not None or not requests:
+        return Answer(line, error=entry.error, notices=line.notices)
+    results = [entry.results[index] for index in range(len(requests))]
+    try:
+        outputs, notices = task.to_outputs(line, requests, results)
+    except LineError as error:
+        return Answer(line, error=str(error), notices=line.notices)
+    return Answer(line, outputs, notices={**line.notices, **notices})
+
+
+def _counted(answer: Answer[OutputT], counts: Counter[str]) -> Answer[OutputT]:
+    """Return the answer, after counting what happened to its line."""
+    count_notices(answer.notices, counts)
+    counts[FAILED] += answer.error is not None
+    return answer
 
 
 def decode_lines(

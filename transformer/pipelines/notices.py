@@ -1,22 +1,90 @@
-"""Notices about what a pipeline altered, shortened or could not answer."""
+"""Notices: what happened to a line, told in its JSON record and, counted, on stderr.
+
+A notice is an entry of NOTICES. Whoever makes it happen puts its name and a detail into the
+notices of the line or of the answer; counts are made of answers and of nothing else.
+"""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-_LABELS = {
-    "shortened": "lines that were too long and truncated",
-    "failed": "lines without an answer",
-    "repeating": "answers that ran into a loop and were generated again",
-    "unfinished": "answers cut off at the limit of new tokens (--max-tokens)",
-}
+from ..registry import Registry
+
+Detail = bool | int | str | list[str]
+Notices = Mapping[str, Detail]  # by name in NOTICES; only what happened
+
+NO_NOTICES: Notices = MappingProxyType({})
+FIELD = "notices"  # of a JSON record; only where something happened
+FAILED = "failed"  # counted for answers with an error, which have it as a field of its own
+BROKEN = (FAILED, "incomplete")  # answers that are not what was promised
 
 
-def notices(counts: Counter[str]) -> list[str]:
+class LineNotice(NamedTuple):
+    """A thing that can happen to a line."""
+
+    label: str  # before the number of lines, on stderr
+    detail: str = "true"  # in JSON, for the documentation
+
+
+NOTICES: Registry[LineNotice] = Registry(
+    "notice",
+    {
+        "invalid_utf8": LineNotice("lines with invalid UTF-8, read as U+FFFD"),
+        "shortened": LineNotice("lines that were too long and truncated"),
+        "prompt_shortened": LineNotice("prompts whose beginning was dropped (--overflow)"),
+        "repaired": LineNotice("answers that ran into a loop and were generated again"),
+        "unfinished": LineNotice("answers cut off at the limit of new tokens (--max-tokens)"),
+        "incomplete": LineNotice(
+            "answers that do not fit --json-schema, --regex or --choice, for they were cut off"
+        ),
+    },
+)
+
+
+def that_happened(**details: Detail) -> Notices:
+    """Return the notices whose details are not false, 0 or empty.
+
+    >>> that_happened(unfinished=True, repaired=False)
+    {'unfinished': True}
+    """
+    return {name: detail for name, detail in details.items() if detail}
+
+
+def count_notices(noted: Notices, counts: Counter[str]) -> None:
+    """Count each notice of a line once. Raises UnknownNameError for one of another name."""
+    for name in noted:
+        NOTICES.check(name)
+        counts[name] += 1
+
+
+def notice_field(*noted: Notices) -> dict[str, Any]:
+    """Return the JSON field with these notices; no field where nothing happened."""
+    merged = {name: detail for notices in noted for name, detail in notices.items()}
+    return {FIELD: merged} if merged else {}
+
+
+def split_notices(fields: Mapping[str, Any]) -> tuple[dict[str, Any], Notices]:
+    """Split the fields of a record into those of its user and the notices of an earlier command."""
+    earlier = fields.get(FIELD)
+    if not isinstance(earlier, dict) or not earlier or not earlier.keys() <= NOTICES.keys():
+        return dict(fields), NO_NOTICES
+    return {name: value for name, value in fields.items() if name != FIELD}, earlier
+
+
+def count_lines(counts: Counter[str]) -> list[str]:
     """Return a line for each thing that was counted.
 
-    >>> notices(Counter(failed=1200))
+    >>> count_lines(Counter(failed=1200))
     ['lines without an answer: 1,200']
     """
-    return [f"{label}: {counts[name]:,}" for name, label in _LABELS.items() if counts[name]]
+    labels = {name: notice.label for name, notice in NOTICES.items()}
+    labels[FAILED] = "lines without an answer"
+    return _counted(labels.items(), counts)
+
+
+def _counted(labels: Iterable[tuple[str, str]], counts: Counter[str]) -> list[str]:
+    return [f"{label}: {counts[name]:,}" for name, label in labels if counts[name]]
 
 
 def draft_notices(counts: Counter[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..decoding.request import Hypothesis, Request
 from ..errors import LineError
+from .notices import NO_NOTICES, Notices
 
 MAX_CHARACTERS = 100_000  # of a line that are read; far more than any model's context
 
@@ -28,6 +29,7 @@ class Line(NamedTuple):
     prefix: str = ""  # with which its answer begins
     fields: Mapping[str, Any] = MappingProxyType({})  # of its JSON object; repeated with the answer
     error: str | None = None  # the reason why it cannot be read
+    notices: Notices = NO_NOTICES  # about reading it
 
 
 class Output(NamedTuple):
@@ -49,6 +51,7 @@ class Answer(Generic[OutputT]):
     line: Line
     outputs: list[OutputT] = field(default_factory=list)
     error: str | None = None
+    notices: Notices = field(default_factory=dict)  # about reading and answering it
 
 
 class LineSource(Protocol):
@@ -77,10 +80,7 @@ class IterableSource(LineSource):
 
 
 class LineTask(ABC, Generic[RequestT, ResultT, OutputT]):
-    """A task that turns lines into requests, and the results of these into outputs.
-
-    It counts what its user should be told, such as answers that were cut off.
-    """
+    """A task that turns lines into requests, and the results of these into outputs."""
 
     @abstractmethod
     def to_requests(self, lines: Sequence[Line]) -> Sequence[Sequence[RequestT] | LineError]:
@@ -94,8 +94,8 @@ class LineTask(ABC, Generic[RequestT, ResultT, OutputT]):
     @abstractmethod
     def to_outputs(
         self, line: Line, requests: Sequence[RequestT], results: Sequence[ResultT]
-    ) -> list[OutputT]:
+    ) -> tuple[list[OutputT], Notices]:
         """Return a line's outputs, best first, from the result of each request.
 
-        Raises LineError.
+        With them come the notices of what happened to the line. Raises LineError.
         """

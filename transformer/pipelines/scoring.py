@@ -25,6 +25,7 @@ from .executors import ForwardExecutor
 from .generation import check_decoder, encode_prompt
 from .languages import translation_prompt
 from .line_pipeline import answer_lines
+from .notices import NO_NOTICES, Notices
 from .records import Answer, Line, LineSource, LineTask, Output
 
 
@@ -49,6 +50,7 @@ class TextScore(NamedTuple):
     tokens: list[str | None]
     token_scores: list[float]  # log-probability of each token
     num_bytes: int
+    notices: Notices = NO_NOTICES  # what happened to the line
 
     @property
     def nats(self) -> float:
@@ -66,8 +68,9 @@ class TextScore(NamedTuple):
         return self.nats / math.log(2) / max(1, self.num_bytes)
 
 
-def text_score(loaded: LoadedModel, line: Line, output: Output) -> TextScore:
+def text_score(loaded: LoadedModel, answer: Answer[Output]) -> TextScore:
     """Return the likelihood of a line; of a source, a tab and a translation, that of the latter."""
+    line, output = answer.line, answer.outputs[0]
     hypothesis, text = output.hypothesis, output.text
     if output.request is not None and output.request.source and "source" not in line.fields:
         text = text.partition("\t")[2]
@@ -77,6 +80,7 @@ def text_score(loaded: LoadedModel, line: Line, output: Output) -> TextScore:
         tokens=[loaded.target_tokenizer.token(token) for token in hypothesis.tokens],
         token_scores=hypothesis.log_probabilities,
         num_bytes=len(text.encode("utf-8", "replace")),
+        notices=answer.notices,
     )
 
 
@@ -100,10 +104,10 @@ class ScoringTask(LineTask[ScoringRequest, Hypothesis, Output]):
 
     def to_outputs(
         self, line: Line, requests: Sequence[ScoringRequest], results: Sequence[Hypothesis]
-    ) -> list[Output]:
+    ) -> tuple[list[Output], Notices]:
         """See LineTask."""
         pairs = zip(requests, results, strict=True)
-        return [Output(line.text, result, request.request) for request, result in pairs]
+        return [Output(line.text, result, request.request) for request, result in pairs], NO_NOTICES
 
 
 class TextScoringTask(ScoringTask):

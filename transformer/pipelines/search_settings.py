@@ -5,7 +5,7 @@ from typing import Any
 
 from ..decoding.constraints.grammar import Grammar
 from ..decoding.logits.penalties import token_bias
-from ..decoding.request import Constraint
+from ..decoding.request import Constraint, Hypothesis, Request
 from ..decoding.search import (
     BeamParameters,
     ContrastiveParameters,
@@ -154,6 +154,13 @@ def grammar_constraint(
         forced_first=loaded.generation.forced_bos_token_id,
         continuing=continuing,
     )
+
+
+def is_incomplete(request: Request, hypothesis: Hypothesis, end_ids: Collection[int]) -> bool:
+    """Return True for a text that was cut off where its grammar does not let it end."""
+    if request.constraint is None or hypothesis.finish_reason != "length":
+        return False
+    return not set(request.constraint(hypothesis.ids).tolist()) & set(end_ids)
 
 
 def token_processors(loaded: LoadedModel, arguments: TextArguments) -> dict[str, Any]:

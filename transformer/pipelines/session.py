@@ -86,7 +86,7 @@ class Session:
     ) -> Iterator[Answer[Output]]:
         """Translate any number of lines, in order and in bounded memory."""
         parameters = self.translation_parameters(arguments)
-        task = TranslationTask(self.lead, arguments, parameters, counts)
+        task = TranslationTask(self.lead, arguments, parameters)
         engines = self._engines(parameters)
         return self._decode(source, task, engines, arguments.batch_tokens, counts)
 
@@ -103,7 +103,7 @@ class Session:
         An empty prompt is continued with `allow_empty`, else its answer is empty.
         """
         parameters = self.generation_parameters(arguments)
-        task = GenerationTask(self.lead, arguments, parameters, counts, allow_empty=allow_empty)
+        task = GenerationTask(self.lead, arguments, parameters, allow_empty=allow_empty)
         engines = self._engines(parameters)
         return self._decode(source, task, engines, arguments.batch_tokens, counts)
 
@@ -124,12 +124,12 @@ class Session:
     ) -> Iterator[str]:
         """Continue the ids of a prompt piece by piece; with `continuing` they are text."""
         parameters = self.generation_parameters(arguments)
-        task = GenerationTask(self.lead, arguments, parameters, counts, allow_empty=True)
+        task = GenerationTask(self.lead, arguments, parameters, allow_empty=True)
         if not parameters.can_stream:
             raise ConfigError("beam search and several samples cannot be streamed")
         engine = self._build_engine(parameters)
         pieces = stream_ids(
-            self.lead, ids, task, engine, continuing=continuing, threads=self._threads
+            self.lead, ids, task, engine, counts, continuing=continuing, threads=self._threads
         )
         return _count_drafts(pieces, [engine], counts)
 

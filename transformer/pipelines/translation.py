@@ -1,6 +1,5 @@
 """Translation of lines, whole or sentence by sentence."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from .glossary import phrase_ids
 from .languages import translation_prompt
 from .loop_detection import ends_in_loop
 from .mbr import rank_by_mbr
+from .notices import Notices, that_happened
 from .records import (
     MAX_CHARACTERS,
     NO_VALID_TOKEN,
@@ -24,32 +24,24 @@ from .records import (
     LineTask,
     Output,
 )
-from .search_settings import grammar_constraint
+from .search_settings import grammar_constraint, is_incomplete
 
 _DEFAULT_RATIO = 2.0  # of target to source tokens
 _RETRY_NGRAM_SIZE = 3  # n-grams that may not repeat when a looping text is decoded again
 
 
 class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
-    """Translations of lines by an encoder-decoder.
-
-    `counts` is incremented by texts that were decoded again, for "repeating", and by "unfinished"
-    lines.
-    """
+    """Translations of lines by an encoder-decoder."""
 
     def __init__(
-        self,
-        loaded: LoadedModel,
-        arguments: TranslateArguments,
-        parameters: SearchParameters,
-        counts: Counter[str],
+        self, loaded: LoadedModel, arguments: TranslateArguments, parameters: SearchParameters
     ) -> None:
         if not (loaded.config.has_encoder and loaded.config.has_decoder):
             raise ConfigError(
                 f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs "
                 "an encoder-decoder; a decoder can `transduce generate`"
             )
-        self._loaded, self._arguments, self._counts = loaded, arguments, counts
+        self._loaded, self._arguments = loaded, arguments
         self._parameters, self._glossary = parameters, arguments.phrases
         self._prompt = translation_prompt(
             loaded, arguments.source_language, arguments.target_language
@@ -160,24 +152,32 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             return None
         if not ends_in_loop(hypotheses[0].ids):
             return None
-        self._counts["repeating"] += 1
         return replace(request, no_repeat_ngram_size=_RETRY_NGRAM_SIZE)
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
-    ) -> list[Output]:
+    ) -> tuple[list[Output], Notices]:
         """See LineTask. The n-th output joins the n-th best of all segments."""
         parts = [
             self._rank(r, candidates) for r, candidates in zip(requests, hypotheses, strict=True)
         ]
         if not all(parts):
             raise LineError(NO_VALID_TOKEN)
-        self._counts["unfinished"] += any(best[0].finish_reason == "length" for best in hypotheses)
+        notices = self._notices(requests, [outputs[0].hypothesis for outputs in parts])
         if not self._arguments.split:
-            return parts[0]
+            return parts[0], notices
         segments = self._segments(line.text)
         n_best = min(map(len, parts))
-        return [self._join(segments, [part[n] for part in parts]) for n in range(n_best)]
+        return [self._join(segments, [p[n] for p in parts]) for n in range(n_best)], notices
+
+    def _notices(self, requests: Sequence[Request], best: Sequence[Hypothesis]) -> Notices:
+        """Return what happened to a line, from the best hypothesis of each request."""
+        texts, ends = list(zip(requests, best, strict=True)), self._loaded.generation.end_ids
+        return that_happened(
+            repaired=any(request.no_repeat_ngram_size for request in requests),
+            unfinished=any(hypothesis.finish_reason == "length" for hypothesis in best),
+            incomplete=any(is_incomplete(*text, ends) for text in texts),
+        )
 
     def _rank(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[Output]:
         """Rank the outputs of one request, best first."""

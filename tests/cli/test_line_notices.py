@@ -1,0 +1,104 @@
+"""What happened to a line: told in its JSON record, and counted on stderr, from one place."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from transformer.pipelines.notices import NOTICES, count_lines
+
+pytestmark = pytest.mark.integration
+
+SCHEMA = '{"type": "array", "items": {"type": "integer"}, "minItems": 9}'
+
+
+@pytest.fixture
+def told(transduce, translator, writer):
+    """Run a command with --json; the notices of its records, which stderr must count."""
+
+    def run(command, *options, stdin, code=0):
+        model = writer if command == "generate" else translator
+        options = [*options, "--json", "--device", "cpu", "-m", model]
+        ended = transduce(command, *options, stdin=stdin)
+        assert ended.code == code, ended.err
+        records = [json.loads(line) for line in ended.out.splitlines()]
+        counts = Counter(name for record in records for name in record.get("notices", {}))
+        assert counts.keys() <= NOTICES.keys()
+        counts["failed"] = sum("error" in record for record in records)
+        for sentence in count_lines(counts):
+            assert f"transduce: {sentence}\n" in ended.err.decode()
+        quiet = transduce(command, *options, "-q", stdin=stdin)
+        assert (quiet.out, quiet.err) == (ended.out, b"")
+        return [record.get("notices", {}) for record in records]
+
+    return run
+
+
+def test_invalid_text_and_cut_answers_are_told_of_their_lines_alone(told):
+    stdin = b"one two\none \xff two\n\nfour"
+    found = told("translate", "--max-tokens", "1", stdin=stdin)
+    cut = {"unfinished": True}
+    assert found == [cut, {"invalid_utf8": True, **cut}, {}, cut]
+
+
+def test_a_line_without_an_answer_tells_what_happened_in_reading_it(told):
+    stdin = b"one two\n" + b"one \xff " * 40
+    assert told("translate", stdin=stdin) == [{}, {"invalid_utf8": True}]
+
+
+def test_score_repeats_the_notices_of_the_answers_it_reads(transduce, translator, told):
+    options = ("--json", "--device", "cpu", "-m", translator)
+    answers = transduce("translate", "-n", "1", *options, stdin=b"one two\n\xff\n").out
+    found = transduce("score", "--json-input", *options, stdin=answers)
+    assert [json.loads(line)["notices"] for line in found.out.splitlines()] == [
+        {"unfinished": True},
+        {"invalid_utf8": True, "unfinished": True},
+    ]
+    assert b"cut off" not in found.err and b"UTF-8" not in found.err
+    # Another answer, of which nothing of the kind is true.
+    assert told("translate", "--json-input", stdin=answers) == [{}, {}]
+
+
+def test_fields_of_a_user_that_are_called_notices_come_through(transduce, translator):
+    stdin = b'{"text": "one two", "notices": {"by": "me"}}\n'
+    ended = transduce("translate", "--json", "--json-input", "-m", translator, stdin=stdin)
+    assert json.loads(ended.out)["notices"] == {"by": "me"}
+
+
+CUT = b"transduce: answers cut off at the limit of new tokens (--max-tokens): 1\n"
+BROKEN = (
+    b"transduce: answers that do not fit --json-schema, --regex or --choice, for they were cut off"
+)
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "4")], ids=str)
+@pytest.mark.parametrize("door", [("one",), ("one", "--json"), ("--lines",)], ids=str)
+def test_json_that_is_cut_off_is_told_in_every_door(transduce, writer, door, options):
+    stdin = b"one\n" if door == ("--lines",) else b""
+    schema = ("--json-schema", SCHEMA.replace("9", "99"))
+    given = ("generate", "-m", writer, "--device", "cpu", *schema, *door, *options)
+    ended = transduce(*given, stdin=stdin)
+    assert (ended.code, ended.err) == (0, CUT + BROKEN + b": 1\n")
+    assert transduce(*given, "--strict", stdin=stdin)[::2] == (4, ended.err)
+    assert transduce(*given, "--strict", "-q", stdin=stdin)[::2] == (4, b"")
+
+
+def test_a_text_that_fits_where_it_was_cut_keeps_the_promise(transduce, writer):
+    options = ("--regex", "[a-z ]+", "-n", "3", "--strict", "--device", "cpu", "-m", writer)
+    ended = transduce("generate", "one", *options)
+    assert (ended.code, ended.err) == (0, CUT)
+
+
+def test_a_continuation_that_ends_at_its_limit_breaks_no_promise(transduce, writer):
+    options = ("--device", "cpu", "-m", writer)
+    assert transduce("generate", "one", "-n", "3", *options).err == b""
+
+
+@pytest.mark.parametrize("overflow", ["left", "slide"])
+def test_a_prompt_whose_beginning_was_dropped_is_told(told, transduce, writer, overflow):
+    options = ("--overflow", overflow, "-n", "9", "-t", "0")
+    first, second = told("generate", "--lines", *options, stdin=b"one two\n" + b"three four " * 40)
+    assert "prompt_shortened" not in first
+    assert second["prompt_shortened"]
+    ended = transduce("generate", "three four " * 40, *options, "--device", "cpu", "-m", writer)
+    assert b"prompts whose beginning was dropped (--overflow): 1" in ended.err
