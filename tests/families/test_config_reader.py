@@ -41,7 +41,7 @@ def test_options_and_what_their_absence_means() -> None:
     assert given.choice("absent", {"a": "b"}, "a") == "b"
 
 
-@pytest.mark.parametrize("value", ["", 1, "x", True, [0], {"a": 1}])
+@pytest.mark.parametrize("value", ["", 0, 0.0, 1, "x", True, [0], {"a": 1}])
 def test_an_option_that_nobody_reads_is_refused(value: Any) -> None:
     given = options(read=1, unread=value)
     given.integer("read")
@@ -49,6 +49,75 @@ def test_an_option_that_nobody_reads_is_refused(value: Any) -> None:
         given.finish()
 
 
-@pytest.mark.parametrize("value", [None, False, 0, 0.0, {}, []])
+@pytest.mark.parametrize("value", [None, False, {}, []])
 def test_an_option_that_asks_for_nothing_changes_nothing(value: Any) -> None:
     options(unread=value, _private=1, model_type="x", top_k=50).finish()
+
+
+HARMLESS: dict[str, Any] = {
+    "author": "A. Nobody",
+    "kobart_version": 2.0,
+    "_name_or_path": "a/b",
+    "name_or_path": "a/b",
+    "unsloth_fixed": True,
+    "unsloth_version": "2024.9",
+    "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}},
+    "is_llama_config": True,
+    "rope_interleaved": False,
+    "max_sequence_length": 2048,
+    "sep_token_id": 2,
+    "image_token_index": 7,
+    "classifier_dropout": 0.0,
+    "hidden_dropout": 0.1,
+    "decoder_layerdrop": 0.05,
+    "initializer_range": 0.02,
+    "torch_dtype": "float16",
+    "use_flash_attn": True,
+    "gradient_checkpointing": True,
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "task_specific_params": {"summarization": {"num_beams": 4}},
+    "transformers_version": "4.40.0",
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_an_option_of_a_kind_without_effect_may_stay(name: str) -> None:
+    options(**{name: HARMLESS[name]}).finish()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rope_interleaved", True),
+        ("num_experts", 8),
+        ("num_local_experts", 0),
+        ("attn_logit_softcapping", 50.0),
+        ("embedding_multiplier", 12.0),
+        ("qk_norm", True),
+        ("norm_name", "rmsnorm"),
+        ("activation", "xielu"),
+        ("layer_types", ["full_attention"]),
+        ("author", {"name": "x"}),
+        ("hidden_dropout", "linear"),
+        ("dropout_kind", "linear"),
+        ("quantization", {"bits": 4}),
+        ("use_version_two", True),
+        ("pruned_heads", {"0": [1]}),
+    ],
+)
+def test_an_option_that_could_change_the_network_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(CheckpointError, match=f"the option {name} = .* is not known"):
+        options(**{name: value}).finish()
+
+
+def test_another_name_of_an_option_wins_and_a_null_is_no_value() -> None:
+    given = options(width=1, hidden_size=2, depth=3, layers=None, limit=None)
+    given.rename({"hidden_size": "width", "layers": "depth", "absent": "width"})
+    assert (given.integer("width"), given.integer("depth")) == (2, 3)
+    assert (given.is_null("limit"), given.is_null("width"), given.is_null("none")) == (
+        True,
+        False,
+        False,
+    )
+    assert given.integer("limit", 4) == 4
+    given.finish()

@@ -37,10 +37,14 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
         ("bart", {"decoder_ffn_dim": 8}, "decoder_ffn_dim is 8"),
         ("marian", {"vocab_size": 9, "decoder_vocab_size": 7}, "one matrix cannot have both"),
         ("marian", {"vocab_size": 7, "decoder_vocab_size": 9}, "one matrix cannot have both"),
-        ("llama", {"intermediate_size": 4, "rope_scaling": {"rope_type": "yarn"}}, "'yarn'"),
+        ("llama", {"rope_scaling": {"rope_type": "yarn"}}, "'yarn'"),
+        ("llama", {"rope_scaling": {"rope_type": "linear"}}, "factor is missing"),
+        ("llama", {"rope_scaling": {"type": "llama3", "factor": 2}}, "low_freq_factor is missing"),
+        ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
+        ("t5", {"is_gated_act": True}, "is_gated_act is True, but feed_forward_proj is 'relu'"),
         (
             "llama",
-            {"intermediate_size": 4, "rope_scaling": {"type": "linear", "beta": 3}},
+            {"rope_scaling": {"type": "linear", "factor": 2, "beta": 3}},
             "rope_scaling: the option beta = 3",
         ),
         ("transduce", {"model_type": "transduce", "format_version": 2}, "format version 2"),
@@ -60,13 +64,13 @@ def test_options_of_another_network_are_refused(family: str, given: dict, words:
         ("bert", Files(), {"tie_word_embeddings": False}, {"head": "none", "tie_output": True}),
         ("bart", Files(), {}, {"output_bias": False}),
         ("bart", Files("final_logits_bias"), {}, {"output_bias": True}),
-        ("mistral", Files(), {"intermediate_size": 4}, {"kv_heads": 8, "heads": 32}),
-        ("llama", Files(), {"intermediate_size": 4}, {"kv_heads": 32, "rotary_base": 10_000.0}),
-        ("llama", Files(), {"intermediate_size": 4, "rope_theta": 7.0}, {"rotary_base": 7.0}),
+        ("mistral", Files(), {}, {"d_ff": 14_336, "max_positions": 131_072, "heads": 32}),
+        ("llama", Files(), {}, {"kv_heads": 32, "rotary_base": 10_000.0}),
+        ("llama", Files(), {"rope_theta": 7.0}, {"rotary_base": 7.0}),
         (
             "llama",
             Files(),
-            {"intermediate_size": 4, "rope_parameters": {"rope_theta": 7.0}},
+            {"rope_parameters": {"rope_theta": 7.0}},
             {"rotary_base": 7.0},
         ),
         ("t5", Files(), {}, {"output_scale": 512**-0.5, "tie_output": True}),
@@ -74,6 +78,18 @@ def test_options_of_another_network_are_refused(family: str, given: dict, words:
         ("t5", Files(), {"scale_decoder_outputs": False}, {"output_scale": 1.0}),
         ("t5", Files("lm_head.weight", same=False), {}, {"tie_output": True}),
         ("t5", Files("lm_head.weight", "shared.weight", same=False), {}, {"tie_output": False}),
+        ("mistral", Files(), {}, {"attention": "sliding", "window": 4096, "kv_heads": 8}),
+        ("mistral", Files(), {"sliding_window": None}, {"attention": "full"}),
+        ("mistral", Files(), {"num_key_value_heads": None}, {"kv_heads": 32}),
+        ("m2m_100", Files(), {"pad_token_id": 0}, {"position_offset": 1}),
+        ("bart", Files(), {"extra_pos_embeddings": 0}, {"position_offset": 2}),
+        ("t5", Files(), {"feed_forward_proj": "gated-gelu"}, {"feedforward": "geglu-tanh"}),
+        (
+            "t5",
+            Files(),
+            {"feed_forward_proj": "gated-gelu", "dense_act_fn": "gelu"},
+            {"feedforward": "geglu"},
+        ),
         ("gpt2", Files(), {"n_embd": 8, "n_head": 2}, {"d_ff": 32, "tie_output": True}),
     ],
 )
@@ -103,6 +119,7 @@ LLAMA3 = RotaryScaling(kind="llama3", factor=8.0, low=2.0, high=5.0, original_co
         ("mistral", {"attention": "sliding", "window": 5}),
         ("mistral", {"attention": "full", "window": 256}),
         ("roberta", {"position_offset": 5, "max_positions": 40}),
+        ("m2m_100", {"position_offset": 5}),
         ("t5", {"d_head": 6, "d_model": 16, "heads": 4, "output_scale": 0.25}),
         ("marian", {"share_embeddings": False, "source_vocab_size": 9, "vocab_size": 7}),
         ("gpt2", {"attention_scale": 1.0}),
@@ -110,8 +127,7 @@ LLAMA3 = RotaryScaling(kind="llama3", factor=8.0, low=2.0, high=5.0, original_co
 )  # fmt: skip
 def test_what_is_written_is_read_again(family: str, changes: dict) -> None:
     """Our configuration as theirs, and back."""
-    given = {"intermediate_size": 24} if family in {"llama", "mistral"} else {}
-    config = msgspec.structs.replace(read(family, Files(), **given), **changes)
+    config = msgspec.structs.replace(read(family, Files()), **changes)
     back = read(family, Files(), **FAMILIES[family].write(config))
     assert {name: getattr(back, name) for name in changes} == changes
 

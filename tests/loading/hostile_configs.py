@@ -142,14 +142,21 @@ TYPES = {
     "config: a ramp of no width": said(
         "rotary_scaling",
         base="llama",
-        rope_parameters={"rope_type": "llama3", "low_freq_factor": 4, "high_freq_factor": 4},
+        rope_parameters={
+            "rope_type": "llama3",
+            "factor": 2,
+            "low_freq_factor": 4,
+            "high_freq_factor": 4,
+        },
     ),
     "config: an unknown stretch": said(
         "rope_type", "'yarn'", base="llama", rope_parameters={"rope_type": "yarn", "factor": 4}
     ),
     "config: a stretch that is a list": said("rope_parameters", base="llama", rope_parameters=[1]),
     "config: a stretch with more to say": said(
-        "beta_fast", base="llama", rope_parameters={"rope_type": "linear", "beta_fast": 32}
+        "beta_fast",
+        base="llama",
+        rope_parameters={"rope_type": "linear", "factor": 2, "beta_fast": 32},
     ),
 }
 UNSUPPORTED = {

@@ -9,7 +9,7 @@ from typing import Any
 from checkpoints import CheckpointError
 
 from .bart import BART, M2M100, MARIAN, MBART, PEGASUS
-from .bert import BERT, ROBERTA
+from .bert import BERT, ROBERTA, XLM_ROBERTA
 from .config_reader import ConfigReader
 from .family import Family
 from .gpt2 import GPT2
@@ -27,7 +27,7 @@ FAMILIES: dict[str, Family] = {
     "mistral": MISTRAL,
     "bert": BERT,
     "roberta": ROBERTA,
-    "xlm-roberta": ROBERTA,
+    "xlm-roberta": XLM_ROBERTA,
     "bart": BART,
     "mbart": MBART,
     "pegasus": PEGASUS,

@@ -42,6 +42,13 @@ _SEPARATE = NameMap(
     prefix="model.",
 )
 
+# Other names of options, which transformers prefers (attribute_map).
+_ALIASES = {
+    "hidden_size": "d_model",
+    "num_hidden_layers": "encoder_layers",
+    "num_attention_heads": "encoder_attention_heads",
+}
+
 # Old configurations state what is now fixed for a family; other values mean another network.
 _UNSUPPORTED = (
     "add_bias_logits",
@@ -61,6 +68,9 @@ class _Variant:
     embedding_norm: bool = False
     activation: str = "gelu"
     scale_embedding: bool = False
+    vocab_size: int = 50_265
+    attention_dropout: float = 0.0
+    positions_after_pad: bool = False  # the first one is the row after the pad token's id
 
     @property
     def learned_positions(self) -> bool:
@@ -75,18 +85,16 @@ class _Variant:
         reader.must_be("normalize_embedding", self.embedding_norm)
         reader.must_be("add_final_layer_norm", self.pre_norm)
         reader.must_be("static_position_embeddings", not self.learned_positions)
-        if self.learned_positions:
-            reader.must_be("extra_pos_embeddings", self.position_offset)
 
     def read(self, reader: ConfigReader, names: TensorNames) -> TransformerConfig:
         """Return the configuration of one of the family's networks. Raises CheckpointError."""
+        reader.rename(_ALIASES)
         self.check(reader)
         heads = reader.integer("encoder_attention_heads", 16)
         reader.must_be("decoder_attention_heads", heads)
         width = reader.integer("encoder_ffn_dim", 4096)
         reader.must_be("decoder_ffn_dim", width)
-        reader.must_be("num_attention_heads", heads)
-        source, target, shared = _read_vocabularies(reader, names)
+        source, target, shared = _read_vocabularies(reader, names, default=self.vocab_size)
         embedding = "model.shared.weight" if shared else "model.decoder.embed_tokens.weight"
         return TransformerConfig(
             shape="encoder-decoder",
@@ -98,7 +106,7 @@ class _Variant:
             heads=heads,
             positions=self.positions,
             max_positions=reader.integer("max_position_embeddings", 1024),
-            position_offset=self.position_offset,
+            position_offset=self._read_offset(reader),
             feedforward=reader.choice("activation_function", ACTIVATIONS, self.activation),
             norm_placement="pre" if self.pre_norm else "post",
             final_norm=self.pre_norm,
@@ -109,15 +117,23 @@ class _Variant:
             tie_output=is_tied(reader, names, True, "lm_head.weight", embedding),
             output_bias="final_logits_bias" in names,
             dropout=reader.number("dropout", 0.1),
-            attention_dropout=reader.number("attention_dropout", 0.0),
+            attention_dropout=reader.number("attention_dropout", self.attention_dropout),
             activation_dropout=reader.number("activation_dropout", 0.0),
             initialization="normal",
         )
 
+    def _read_offset(self, reader: ConfigReader) -> int:
+        """Return the row of the first position in the table of positions."""
+        if self.positions_after_pad:
+            return reader.integer("pad_token_id", self.position_offset - 1) + 1
+        return self.position_offset
 
-def _read_vocabularies(reader: ConfigReader, names: TensorNames) -> tuple[int, int, bool]:
+
+def _read_vocabularies(
+    reader: ConfigReader, names: TensorNames, *, default: int
+) -> tuple[int, int, bool]:
     """Return the sizes of source and target, and whether one embedding serves both."""
-    source = reader.integer("vocab_size", 50_265)
+    source = reader.integer("vocab_size", default)
     target = reader.integer("decoder_vocab_size", source)
     shared = reader.flag("share_encoder_decoder_embeddings", True)
     if not reader.flag("tie_word_embeddings", True):  # then encoder and decoder may differ
@@ -160,6 +176,10 @@ def _write_marian(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
+def _write_m2m100(config: TransformerConfig) -> dict[str, Any]:
+    return {**_write(config), "pad_token_id": config.position_offset - 1}
+
+
 def _family(
     architecture: str,
     variant: _Variant,
@@ -185,7 +205,11 @@ MBART = _family(
     "MBartForConditionalGeneration",
     _Variant(positions="learned", position_offset=2, embedding_norm=True, pre_norm=True),
 )
-MARIAN = _family("MarianMTModel", _Variant(positions="sinusoidal-halves"), write=_write_marian)
+MARIAN = _family(
+    "MarianMTModel",
+    _Variant(positions="sinusoidal-halves", vocab_size=58_101),
+    write=_write_marian,
+)
 PEGASUS = _family(
     "PegasusForConditionalGeneration", _Variant(positions="sinusoidal-halves", pre_norm=True)
 )
@@ -194,8 +218,12 @@ M2M100 = _family(
     _Variant(
         positions="sinusoidal-tensor2tensor",
         position_offset=2,
+        positions_after_pad=True,
         pre_norm=True,
         activation="relu",
         scale_embedding=True,
+        vocab_size=128_112,
+        attention_dropout=0.1,
     ),
+    write=_write_m2m100,
 )

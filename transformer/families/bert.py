@@ -1,5 +1,7 @@
 """BERT (arXiv 1810.04805) and RoBERTa (arXiv 1907.11692)."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..config import TransformerConfig
@@ -43,7 +45,13 @@ _ROBERTA_NAMES = _names("roberta.", head="lm_head", dense="dense", norm="layer_n
 
 
 def _read(
-    reader: ConfigReader, names: TensorNames, *, prefix: str, head: str, offset: int = 0
+    reader: ConfigReader,
+    names: TensorNames,
+    *,
+    prefix: str,
+    head: str,
+    offset: int = 0,
+    vocab_size: int = 30_522,
 ) -> TransformerConfig:
     headed = any(f"{head}.{bias}" in names for bias in ("bias", "decoder.bias"))
     embedding = f"{prefix}embeddings.word_embeddings.weight"
@@ -54,7 +62,7 @@ def _read(
     reader.must_be("embedding_size", reader.integer("hidden_size", 768))
     return TransformerConfig(
         shape="encoder",
-        vocab_size=reader.integer("vocab_size", 30_522),
+        vocab_size=reader.integer("vocab_size", vocab_size),
         d_model=reader.integer("hidden_size", 768),
         d_ff=reader.integer("intermediate_size", 3072),
         encoder_layers=reader.integer("num_hidden_layers", 12),
@@ -80,9 +88,13 @@ def _read_bert(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     return _read(reader, names, prefix="bert.", head="cls.predictions")
 
 
-def _read_roberta(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
+def _read_roberta(
+    reader: ConfigReader, names: TensorNames, *, vocab_size: int = 50_265
+) -> TransformerConfig:
     offset = reader.integer("pad_token_id", 1) + 1  # the index of the first position
-    config = _read(reader, names, prefix="roberta.", head="lm_head", offset=offset)
+    config = _read(
+        reader, names, prefix="roberta.", head="lm_head", offset=offset, vocab_size=vocab_size
+    )
     if config.head == "masked" and config.feedforward != "gelu":  # its head supports no other
         reader.must_be("hidden_act", "gelu")
     return config
@@ -128,4 +140,9 @@ ROBERTA = Family(
     names=lambda config: _ROBERTA_NAMES[config.tie_output],
     ignored=_IGNORED,
     architecture="RobertaForMaskedLM",
+)
+XLM_ROBERTA = replace(
+    ROBERTA,
+    read=partial(_read_roberta, vocab_size=30_522),  # transformers' default, of no known model
+    architecture="XLMRobertaForMaskedLM",
 )

@@ -5,35 +5,9 @@ from typing import Any, Protocol
 
 from checkpoints import CheckpointError
 
+from .no_effect import has_no_effect
+
 _LARGEST = 10**18
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Options that do not change what a network computes, or that belong to decoding.
-_NO_EFFECT = _names(
-    """architectures attn_implementation chunk_size_feed_forward classif_dropout classifier_dropout
-    cross_attention_hidden_size decoder_layerdrop dense_act_fn directionality dtype
-    encoder_layerdrop extra_pos_embeddings finetuning_task force_bos_token_to_be_generated
-    gradient_checkpointing id2label init_std initializer_factor initializer_range is_encoder_decoder
-    is_gated_act label2id max_length max_window_layers model_max_length model_type n_ctx
-    num_hidden_layers num_labels output_attentions output_hidden_states output_past pooler_fc_size
-    pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
-    predict_special_tokens prefix pretraining_tp problem_type return_dict save_step sep_token_id
-    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
-    task_specific_params tokenizer_class torch_dtype transformers_version unk_token_id use_cache"""
-)
-_GENERATION = _names(
-    """bad_words_ids begin_suppress_tokens bos_token_id decoder_start_token_id diversity_penalty
-    do_sample early_stopping encoder_no_repeat_ngram_size encoder_repetition_penalty eos_token_id
-    epsilon_cutoff eta_cutoff exponential_decay_length_penalty forced_bos_token_id
-    forced_eos_token_id length_penalty max_new_tokens min_length no_repeat_ngram_size
-    num_beam_groups num_beams num_return_sequences output_scores pad_token_id
-    remove_invalid_values repetition_penalty return_dict_in_generate sequence_bias suppress_tokens
-    temperature top_k top_p typical_p"""
-)
 
 
 class TensorNames(Protocol):
@@ -53,8 +27,22 @@ class ConfigReader:
 
     def __init__(self, fields: Mapping[str, Any], source: str) -> None:
         self.source = source
-        self._fields = fields
+        self._fields = dict(fields)
         self._read: set[str] = set()
+
+    def rename(self, aliases: Mapping[str, str]) -> None:
+        """Take the value of each other name of an option for that option's.
+
+        Where a file has both, the other name wins, as in transformers (`attribute_map`).
+        """
+        for alias, name in aliases.items():
+            value = self._fields.pop(alias, None)
+            if value is not None:
+                self._fields[name] = value
+
+    def is_null(self, name: str) -> bool:
+        """Return True if the file has the option, without a value."""
+        return name in self._fields and self._fields[name] is None
 
     def get(self, name: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
         """Return a value of a type, or the default if it is absent or null."""
@@ -80,6 +68,13 @@ class ConfigReader:
     def number(self, name: str, default: float) -> float:
         """Return a number."""
         return float(self.get(name, (int, float), default))
+
+    def required_number(self, name: str) -> float:
+        """Return a number that must be there."""
+        value = self.get(name, (int, float))
+        if value is None:
+            raise self.error(f"{name} is missing")
+        return float(value)
 
     def flag(self, name: str, default: bool) -> bool:
         """Return True or False."""
@@ -108,10 +103,12 @@ class ConfigReader:
         return dict(self._fields)
 
     def finish(self) -> None:
-        """Raise CheckpointError for an option that was not read and could change the network."""
+        """Raise CheckpointError for an option that was not read and could change the network.
+
+        A number of 0 is a number like another; only False and what is empty ask for nothing.
+        """
         for name, value in self._fields.items():
-            known = name in self._read or name in _NO_EFFECT or name in _GENERATION
-            if known or name.startswith("_") or value in (None, False) or value in ({}, []):
+            if name in self._read or has_no_effect(name, value):
                 continue
             raise self.error(
                 f"the option {name} = {_shown(value)} is not known, and could change the model; "

@@ -25,7 +25,17 @@ _NAMES = NameMap(
 )
 
 
+# Other names of options, which transformers prefers (attribute_map).
+_ALIASES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
+
+
 def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
+    reader.rename(_ALIASES)
     for unsupported in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         reader.must_be(unsupported, False)
     width = reader.integer("n_embd", 768)

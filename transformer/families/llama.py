@@ -1,7 +1,7 @@
 """Llama (arXiv 2307.09288, 2407.21783) and Mistral (arXiv 2310.06825)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config import RotaryScaling, TransformerConfig
 from .activations import GATED_ACTIVATIONS, published_name
@@ -28,34 +28,48 @@ _NAMES = NameMap(
 _UNUSED_WINDOW = 256  # of full attention, which ignores it
 
 
+class _Sizes(NamedTuple):
+    """The sizes that a family has where a file does not say them."""
+
+    d_ff: int
+    max_positions: int
+    kv_heads: int | None = None  # None: as many as heads
+
+
+_LLAMA_SIZES = _Sizes(d_ff=11_008, max_positions=2048)
+_MISTRAL_SIZES = _Sizes(d_ff=14_336, max_positions=131_072, kv_heads=8)
+_MISTRAL_WINDOW = 4096
+
+
 def _read(
     reader: ConfigReader,
     names: TensorNames,
     *,
-    kv_heads: int | None = None,
+    sizes: _Sizes,
     bias: bool = False,
     attention_bias: bool | None = None,
     window: int | None = None,
 ) -> TransformerConfig:
     heads = reader.integer("num_attention_heads", 32)
     width = reader.integer("hidden_size", 4096)
-    reader.must_be("partial_rotary_factor", 1.0)
-    rotary_base, rotary_scaling = _read_rotary(reader)
+    kv_heads = None if reader.is_null("num_key_value_heads") else sizes.kv_heads
+    max_positions = reader.integer("max_position_embeddings", sizes.max_positions)
+    rotary_base, rotary_scaling = _read_rotary(reader, max_positions)
     return TransformerConfig(
         shape="decoder",
         vocab_size=reader.integer("vocab_size", 32_000),
         d_model=width,
-        d_ff=reader.integer("intermediate_size"),
+        d_ff=reader.integer("intermediate_size", sizes.d_ff),
         decoder_layers=reader.integer("num_hidden_layers", 32),
         heads=heads,
         kv_heads=reader.integer("num_key_value_heads", kv_heads or heads),
         d_head=reader.integer("head_dim", width // max(1, heads)),
         positions="rotary",
-        max_positions=reader.integer("max_position_embeddings", 2048),
+        max_positions=max_positions,
         rotary_base=rotary_base,
         rotary_scaling=rotary_scaling,
-        attention="sliding" if window else "full",
-        window=window or _UNUSED_WINDOW,
+        attention="full" if window is None else "sliding",
+        window=_UNUSED_WINDOW if window is None else window,
         feedforward=reader.choice("hidden_act", GATED_ACTIVATIONS, "silu"),
         norm="rmsnorm",
         norm_eps=reader.number("rms_norm_eps", 1e-6),
@@ -71,37 +85,46 @@ def _read(
     )
 
 
-def _read_rotary(reader: ConfigReader) -> tuple[float, RotaryScaling | None]:
-    """Return the base and its scaling, under their names of any year."""
-    nested = reader.get("rope_parameters", dict) or reader.get("rope_scaling", dict) or {}
-    inner = ConfigReader(nested, f"{reader.source}: rope_scaling")
+def _read_rotary(reader: ConfigReader, max_positions: int) -> tuple[float, RotaryScaling | None]:
+    """Return the base and its scaling, under their names of any year.
+
+    As in transformers, what stands in the nested options wins over the same name outside, but for
+    the original context, of which the outer one wins.
+    """
+    options = [reader.get(name, dict) for name in ("rope_scaling", "rope_parameters")]
+    inner = ConfigReader(options[0] or options[1] or {}, f"{reader.source}: rope_scaling")
     kind = inner.get("rope_type", str, inner.get("type", str, "default"))
-    base = reader.number("rope_theta", inner.number("rope_theta", 10_000.0))
+    base = inner.number("rope_theta", reader.number("rope_theta", 10_000.0))
+    for source in (inner, reader):
+        source.must_be("partial_rotary_factor", 1.0)
+    original = inner.integer("original_max_position_embeddings", max_positions)
+    original = reader.integer("original_max_position_embeddings", original)
     read_scaling = _SCALINGS.get(kind)
     if read_scaling is None:
         allowed = ", ".join(_SCALINGS)
         raise inner.error(f"rope_type is {kind!r}, which is not supported; only: {allowed}")
-    scaling = read_scaling(inner)
+    scaling = read_scaling(inner, original)
     inner.finish()
     return base, scaling
 
 
-def _read_linear(reader: ConfigReader) -> RotaryScaling:
-    return RotaryScaling(kind="linear", factor=reader.number("factor", 1.0))
+def _read_linear(reader: ConfigReader, _original_context: int) -> RotaryScaling:
+    return RotaryScaling(kind="linear", factor=reader.required_number("factor"))
 
 
-def _read_llama3(reader: ConfigReader) -> RotaryScaling:
+def _read_llama3(reader: ConfigReader, original_context: int) -> RotaryScaling:
     return RotaryScaling(
         kind="llama3",
-        factor=reader.number("factor", 8.0),
-        low=reader.number("low_freq_factor", 1.0),
-        high=reader.number("high_freq_factor", 4.0),
-        original_context=reader.integer("original_max_position_embeddings", 8192),
+        factor=reader.required_number("factor"),
+        low=reader.required_number("low_freq_factor"),
+        high=reader.required_number("high_freq_factor"),
+        original_context=original_context,
     )
 
 
-_SCALINGS: dict[str, Callable[[ConfigReader], RotaryScaling | None]] = {
-    "default": lambda _reader: None,
+# From the nested options and the context before scaling.
+_SCALINGS: dict[str, Callable[[ConfigReader, int], RotaryScaling | None]] = {
+    "default": lambda _reader, _original_context: None,
     "linear": _read_linear,
     "llama3": _read_llama3,
 }
@@ -110,12 +133,15 @@ _SCALINGS: dict[str, Callable[[ConfigReader], RotaryScaling | None]] = {
 def _read_llama(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     mlp = reader.flag("mlp_bias", False)
     attention = reader.flag("attention_bias", False)
-    return _read(reader, names, bias=mlp, attention_bias=attention)
+    return _read(reader, names, sizes=_LLAMA_SIZES, bias=mlp, attention_bias=attention)
 
 
 def _read_mistral(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     reader.get("layer_types", list)  # repeats what sliding_window says
-    return _read(reader, names, kv_heads=8, window=reader.get("sliding_window", int))
+    window = reader.get("sliding_window", int)
+    if window is None and not reader.is_null("sliding_window"):
+        window = _MISTRAL_WINDOW
+    return _read(reader, names, sizes=_MISTRAL_SIZES, window=window)
 
 
 def _write(config: TransformerConfig) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..config import TransformerConfig
-from .activations import ACTIVATIONS, GATED, published_name
+from .activations import ACTIVATIONS, GATED, GATED_ACTIVATIONS, published_name
 from .config_reader import ConfigReader, TensorNames
 from .family import Family
 from .name_map import NameMap
@@ -30,6 +30,14 @@ _LAYERS = """
 _PLAIN = NameMap(_LAYERS.replace("UP", "wi"))
 _GATED = NameMap(_LAYERS.replace("UP", "wi_{0,1}"))
 
+# Other names of options, which transformers prefers (attribute_map).
+_ALIASES = {
+    "hidden_size": "d_model",
+    "num_attention_heads": "num_heads",
+    "num_hidden_layers": "num_layers",
+    "head_dim": "d_kv",
+}
+
 # "gated-gelu" has meant the approximation since T5 v1.1.
 _FEEDFORWARDS = {
     **ACTIVATIONS,
@@ -43,7 +51,10 @@ _FEEDFORWARDS = {
 
 
 def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
-    width, layers = reader.integer("d_model", 512), reader.integer("num_layers", 6)
+    # A decoder without a depth of its own has that of num_layers, whatever else is said.
+    decoder_layers = reader.integer("num_decoder_layers", reader.integer("num_layers", 6))
+    reader.rename(_ALIASES)
+    width = reader.integer("d_model", 512)
     reader.must_be("is_decoder", False)
     tied = reader.flag("tie_word_embeddings", True)
     # An untied output is not scaled; newer files have a separate option for it.
@@ -54,8 +65,8 @@ def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
         vocab_size=reader.integer("vocab_size", 32_128),
         d_model=width,
         d_ff=reader.integer("d_ff", 2048),
-        encoder_layers=layers,
-        decoder_layers=reader.integer("num_decoder_layers", layers),
+        encoder_layers=reader.integer("num_layers", 6),
+        decoder_layers=decoder_layers,
         heads=reader.integer("num_heads", 8),
         d_head=reader.integer("d_kv", 64),
         positions="relative",
@@ -63,7 +74,7 @@ def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
         relative_buckets=reader.integer("relative_attention_num_buckets", 32),
         relative_max_distance=reader.integer("relative_attention_max_distance", 128),
         attention_scale=1.0,
-        feedforward=reader.choice("feed_forward_proj", _FEEDFORWARDS, "relu"),
+        feedforward=_read_feedforward(reader),
         norm="rmsnorm",
         norm_eps=reader.number("layer_norm_epsilon", 1e-6),
         norm_placement="pre",
@@ -77,6 +88,18 @@ def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
         activation_dropout=rate,
         initialization="t5",
     )
+
+
+def _read_feedforward(reader: ConfigReader) -> str:
+    """Return the feed-forward: one name, or since transformers 4.20 an activation and a flag."""
+    name = reader.get("feed_forward_proj", str, "relu")
+    gated = reader.flag("is_gated_act", name.startswith("gated-"))
+    activation = reader.get("dense_act_fn", str)
+    if activation is None:
+        if gated == name.startswith("gated-"):
+            return reader.choice("feed_forward_proj", _FEEDFORWARDS, "relu")
+        raise reader.error(f"is_gated_act is {gated}, but feed_forward_proj is {name!r}")
+    return reader.choice("dense_act_fn", GATED_ACTIVATIONS if gated else ACTIVATIONS)
 
 
 def _has_one_matrix(names: TensorNames) -> bool:

@@ -1,0 +1,106 @@
+"""Options of a config.json that do not change what a network computes.
+
+They are told by the kind of their name, and of their value where the name alone would not do: an
+unknown number or an unknown name of a variant is never among them.
+"""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text_or_number(value: Any) -> bool:
+    return _is_text(value) or _is_number(value)
+
+
+def _is_anything(_value: Any) -> bool:
+    return True
+
+
+# Options of transformers and of its predecessors, one by one.
+_KNOWN = _names(
+    """architectures chunk_size_feed_forward classif_dropout cross_attention_hidden_size
+    directionality extra_pos_embeddings finetuning_task gradient_checkpointing id2label
+    is_encoder_decoder is_llama_config label2id max_window_layers model_type num_labels
+    output_past pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
+    pooler_size_per_head pooler_type predict_special_tokens prefix pretraining_tp problem_type
+    save_step summary_activation summary_proj_to_labels summary_type summary_use_proj
+    task_specific_params torchscript use_cache"""
+)
+
+# Options of decoding, which are read where there is no generation_config.json.
+GENERATION_OPTIONS = _names(
+    """bad_words_ids begin_suppress_tokens bos_token_id decoder_start_token_id diversity_penalty
+    do_sample early_stopping encoder_no_repeat_ngram_size encoder_repetition_penalty eos_token_id
+    epsilon_cutoff eta_cutoff exponential_decay_length_penalty force_bos_token_to_be_generated
+    forced_bos_token_id forced_decoder_ids forced_eos_token_id guidance_scale length_penalty
+    max_length max_new_tokens max_time min_length min_new_tokens min_p no_repeat_ngram_size
+    num_beam_groups num_beams num_return_sequences pad_token_id penalty_alpha
+    remove_invalid_values renormalize_logits repetition_penalty return_dict_in_generate
+    sequence_bias stop_strings suppress_tokens temperature token_healing top_h top_k top_p
+    typical_p"""
+)
+
+# Kinds of options: patterns of their names, and the values that are of that kind.
+_KINDS: tuple[tuple[str, Callable[[Any], bool]], ...] = (
+    # Provenance: who made the file, when, from what and with which program.
+    ("_* unsloth_* mergekit_* transformers.js_config metadata provenance", _is_anything),
+    ("version *_version *_revision", _is_text_or_number),
+    (
+        """author authors *_author model_name name_or_path *_name_or_path *_path *_file *_dir
+        description license licence citation url *_url homepage date *_date created_at commit
+        *_commit *_commit_hash base_model base_model_name parent_model model_id *_repo *_repo_id
+        *_sha256 language languages tags task domain dataset datasets dataset_name run_name""",
+        _is_text,
+    ),
+    # What only training uses.
+    (
+        """*dropout *dropout_prob *dropout_rate *dropout_p *_pdrop *layerdrop *layer_drop
+        initializer_* init_std *_init_std label_smoothing *label_smoothing_factor *_loss_coef
+        *_loss_weight learning_rate weight_decay warmup_steps""",
+        _is_number,
+    ),
+    ("use_gradient_checkpointing", _is_anything),
+    ("loss_type", _is_text),
+    # The precision and the kernels with which it was computed, and what a call returns.
+    ("dtype *_dtype attn_implementation", _is_text),
+    (
+        """output_* return_dict* use_return_dict fp16 bf16 use_bfloat16 use_flash_attn
+        use_flash_attention use_flash_attention_2 use_sdpa use_memory_efficient_attention
+        use_xformers tf_legacy_loss""",
+        lambda value: isinstance(value, bool),
+    ),
+    # The tokenizer: its special tokens, and how many tokens a text may have.
+    ("*_token_id *_token_index", _is_number),
+    ("*_token", _is_text),
+    ("tokenizer_*", _is_text_or_number),
+    (
+        """max_sequence_length max_seq_length max_seq_len seq_length seq_len n_ctx model_max_length
+        original_max_position_embeddings n_special pad_vocab_size_multiple pad_to_multiple_of""",
+        _is_number,
+    ),
+)
+_PATTERNS = tuple((pattern, is_kind) for names, is_kind in _KINDS for pattern in names.split())
+
+
+def has_no_effect(name: str, value: Any) -> bool:
+    """Return True for an option that does not change what a network computes."""
+    if value is None or value is False or value in ({}, []):
+        return True
+    if name in _KNOWN or name in GENERATION_OPTIONS:
+        return True
+    return any(fnmatchcase(name, pattern) and is_kind(value) for pattern, is_kind in _PATTERNS)
