@@ -40,10 +40,13 @@ def evaluate(
         str,
         option(
             "--tokenize NAME",
-            "With --source, sacreBLEU's tokenization for BLEU: 13a, intl, char, zh, ja-mecab, "
-            "ko-mecab, spm, flores101, flores200, spBLEU-1K, or none (text is tokenized).",
+            "With --source, sacreBLEU's tokenization for BLEU: auto, 13a, intl, char, zh, "
+            "ja-mecab, ko-mecab, spm, flores101, flores200, spBLEU-1K, or none (text is "
+            "tokenized). auto: by the script of --reference, as the signature says: zh for "
+            "Chinese, ja-mecab and ko-mecab if installed, else char; char for Thai and others "
+            "without spaces; else 13a.",
         ),
-    ] = "13a",
+    ] = "auto",
     beam: Annotated[
         int | None,
         option(
@@ -104,7 +107,11 @@ def evaluate(
             "--beam, --length-penalty, --from and --to go with --source, not with --text"
         )
     arguments = TranslateArguments(
-        beam=beam, length_penalty=length_penalty, batch_tokens=batch_tokens, **vars(languages)
+        beam=beam,
+        length_penalty=length_penalty,
+        batch_tokens=batch_tokens,
+        no_guard=True,  # the model is measured, not its repairs
+        **vars(languages),
     )
     loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
     if source is not None and reference is not None:

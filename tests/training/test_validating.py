@@ -13,12 +13,14 @@ from tests.training.toys import recipe_of, running_data, toy_recipe
 from transformer.evaluation import Likelihood
 from transformer.export import average_models
 from transformer.training import run as run_module
+from transformer.training import validation as validation_module
 from transformer.training.events import RunFinished, Validated
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.precision import PRECISIONS, tf32_rounding
 from transformer.training.progress import Progress
 from transformer.training.recipe import PRECISION_NAMES
 from transformer.training.run import Run
+from transformer.training.selection import SelectionKey
 from transformer.training.trainer import Trainer
 
 pytestmark = pytest.mark.integration
@@ -39,7 +41,7 @@ def test_the_largest_value_is_the_best(values, best, without) -> None:
     found = []
     for step, value in enumerate(values, 1):
         progress.step = step
-        found.append(progress.record_validation(value))
+        found.append(progress.record_validation(SelectionKey(1, value, 0.0)))
     assert found == best
     assert progress.without_improvement == without
     assert progress.best_step == values.index(max(values)) + 1
@@ -64,7 +66,7 @@ def scripted(monkeypatch, losses: list[float]) -> None:
     """Validations give these losses, one after another."""
     rest = iter(losses)
     monkeypatch.setattr(
-        run_module, "likelihood", lambda model, batches: Likelihood(next(rest) * 10, 10)
+        validation_module, "likelihood", lambda model, batches: Likelihood(next(rest) * 10, 10)
     )
 
 
@@ -131,7 +133,7 @@ def test_averages_are_what_is_validated_and_saved(monkeypatch, tmp_path: Path) -
         seen.append({name: w.clone() for name, w in model.state_dict().items()})
         return Likelihood(1.0, 1)
 
-    monkeypatch.setattr(run_module, "likelihood", spy)
+    monkeypatch.setattr(validation_module, "likelihood", spy)
     list(run_of(tmp_path, steps=2, training={"ema": 0.9}).events())
     folder = tmp_path / "run"
     state = load_tensors(folder / read_json(folder / "run.json")["state"] / "average.safetensors")
@@ -180,7 +182,7 @@ def test_precision_is_that_of_products_in_training_and_validation(
     """And of nothing else: weights, gradients and moments stay float32; texts are decoded so."""
     wanted = torch.bfloat16 if precision == "bfloat16" else torch.float32
     types = Types(monkeypatch)
-    real, during = run_module.likelihood, []
+    real, during = validation_module.likelihood, []
 
     def spy(model, batches):
         types.taken()
@@ -188,7 +190,7 @@ def test_precision_is_that_of_products_in_training_and_validation(
         during.append(types.taken())
         return found
 
-    monkeypatch.setattr(run_module, "likelihood", spy)
+    monkeypatch.setattr(validation_module, "likelihood", spy)
     run = run_of(tmp_path, objective=objective, steps=2, training={"precision": precision})
     made: list[Trainer] = []
     monkeypatch.setattr(

@@ -5,7 +5,7 @@ soon as it and all before it are complete.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -22,6 +22,7 @@ _MAX_WINDOW = 1024  # lines that are sorted by length together
 _MAX_OPEN_LINES = 4 * _MAX_WINDOW  # a slow line holds up the answers to those after it
 _MAX_OPEN_CHARACTERS = 1 << 26  # the same in characters, for lines may be long
 _POLL_SECONDS = 0.02  # between checks for a line that is being typed
+_STOP_SECONDS = 0.1  # between checks whether to end early
 
 
 class WindowReader:
@@ -118,20 +119,25 @@ def answer_lines(
     task: LineTask[RequestT, ResultT, OutputT],
     executor: Executor[RequestT, ResultT],
     counts: Counter[str],
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Answer[OutputT]]:
     """Answer any number of lines, in order and in bounded memory, each as soon as possible.
 
     `counts` is incremented for each notice of an answer, and "failed" for each with an error. An
-    executor's error is raised at once, the source's once all lines before it are answered.
+    executor's error is raised at once, the source's once all lines before it are answered. Answers
+    end early once `stop()` is True, which is looked at every 0.1 s.
     """
     reader, open_lines = WindowReader(source), OpenLines[RequestT, ResultT]()
+    patience = None if stop is None else _STOP_SECONDS
     while open_lines or not reader.ended:
+        if stop is not None and stop():
+            return
         may_read = executor.wants_requests and not open_lines.full and not reader.ended
         lines = reader.read(wait=not open_lines) if may_read else []
         if window := _open(lines, task, open_lines):
             executor.submit(window)
         if not lines:
-            timeout = _POLL_SECONDS if may_read and not reader.ended else None
+            timeout = _POLL_SECONDS if may_read and not reader.ended else patience
             for request, result in executor.results(timeout):
                 follow_up = task.follow_up(request, result)
                 if follow_up is None:
@@ -190,7 +196,8 @@ def decode_lines(
     budget: int,
     counts: Counter[str],
     threads: int | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Answer[OutputT]]:
     """Answer lines with engines, by a scheduler of that budget and those threads."""
     with Scheduler(engines, budget=budget, threads=threads) as scheduler:
-        yield from answer_lines(source, task, DecodingExecutor(scheduler), counts)
+        yield from answer_lines(source, task, DecodingExecutor(scheduler), counts, stop)

@@ -1,7 +1,7 @@
 """Sessions: the one place where arguments, a model's own settings and defaults meet."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -55,16 +55,18 @@ class Session:
         speculation: SpeculationArguments | None = None,
         *,
         max_engines: int | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> None:
         """Prepare models, for one engine a CPU core and at most `max_engines`.
 
-        Raises ConfigError for models that cannot be combined.
+        Once `stop()` is True, decoding of lines ends early, without an error. Raises ConfigError
+        for models that cannot be combined.
         """
         self._models = list(models)
         # The model whose limits apply, with the settings of the first.
         shortest = check_ensemble(models) if len(models) > 1 else models[0]
         self.lead = replace(shortest, generation=models[0].generation)
-        self._threads = torch.get_num_threads()
+        self._threads, self._stop = torch.get_num_threads(), stop
         engines = self._threads if self.lead.device.type == "cpu" else 1
         self._num_engines = min(engines, max_engines or engines)
         self._speculation = speculation if speculation and speculation.is_enabled else None
@@ -204,7 +206,13 @@ class Session:
         counts: Counter[str],
     ) -> Iterator[Answer[Output]]:
         answers = decode_lines(
-            source, task, engines, budget=budget, counts=counts, threads=self._threads
+            source,
+            task,
+            engines,
+            budget=budget,
+            counts=counts,
+            threads=self._threads,
+            stop=self._stop,
         )
         return _count_drafts(answers, engines, counts)
 

@@ -31,7 +31,8 @@ class Validated(NamedTuple):
     perplexity: float
     scores: dict[str, Score]
     sample: list[tuple[str, str]]  # labels and texts
-    best: bool  # the best so far, by the recipe's metric
+    best: bool  # the best so far
+    decided_by: str  # the recipe's metric, or the one that stands in for it
 
 
 class Saved(NamedTuple):

@@ -6,9 +6,9 @@ them, and how to score the model beyond its loss.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -24,6 +24,8 @@ from ..pipelines.session import Session
 from ..registry import Registry
 from .corpora import PairCorpus, RunningCorpus, TextChunk
 from .recipe import Recipe
+
+Stop = Callable[[], bool]  # True once work should end
 
 _ENCODE_BATCH = 1000  # lines that are tokenized together
 TRAIN, VALID = "train", "valid"
@@ -62,12 +64,16 @@ class Objective(Protocol):
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
         ...
 
-    def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
-        """Compute scores on the validation text other than the loss."""
+    def scores(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> dict[str, Score]:
+        """Compute scores on the validation text other than the loss; none once `stop()` is True."""
         ...
 
-    def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
-        """Return labels and texts that show what the model generates."""
+    def sample(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> list[tuple[str, str]]:
+        """Return labels and texts that show what the model generates; none after `stop()`."""
         ...
 
 
@@ -158,23 +164,37 @@ class Translation:
             seed=recipe.seed,
         )
 
-    def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
+    def scores(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> dict[str, Score]:
         """Compute BLEU and chrF of greedy or beam output; nothing without sacrebleu."""
         if not can_score_translations():
             return {}
         sources, references = zip(*_read_validation_pairs(folder), strict=True)
-        hypotheses = self._translate(loaded, recipe, sources)
-        return translation_scores(hypotheses, references, tokenize=recipe.validation.tokenize)
+        hypotheses = self._translate(loaded, recipe, sources, stop)
+        if stop():
+            return {}
+        return translation_scores(
+            hypotheses,
+            references,
+            tokenize=recipe.validation.tokenize,
+            compare_with_chance=recipe.validation.metric != "loss",
+        )
 
-    def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
+    def sample(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> list[tuple[str, str]]:
         """Return the first validation line, its reference and its translation."""
         source, target = _read_validation_pairs(folder)[0]
-        (output,) = self._translate(loaded, recipe, [source])
+        output = " ".join(self._translate(loaded, recipe, [source], stop))
         return [("source", source), ("reference", target), ("output", output)]
 
-    def _translate(self, loaded: LoadedModel, recipe: Recipe, lines: Sequence[str]) -> list[str]:
-        arguments = TranslateArguments(beam=recipe.validation.beam)
-        answers = _session(loaded).translate(IterableSource(lines), arguments, Counter())
+    def _translate(
+        self, loaded: LoadedModel, recipe: Recipe, lines: Sequence[str], stop: Stop
+    ) -> list[str]:
+        """Translate lines as the model does by itself, without repairs; end early at `stop()`."""
+        arguments = TranslateArguments(beam=recipe.validation.beam, no_guard=True)
+        answers = _session(loaded, stop).translate(IterableSource(lines), arguments, Counter())
         texts = (answer.outputs[0].text if answer.outputs else "" for answer in answers)
         return [" ".join(text.split("\n")) for text in texts]
 
@@ -235,12 +255,16 @@ class LanguageModel:
             store.ids, context=training.context, max_tokens=training.batch_tokens, seed=recipe.seed
         )
 
-    def scores(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> dict[str, Score]:
+    def scores(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> dict[str, Score]:
         """Return no scores: perplexity follows from the loss."""
-        del loaded, recipe, folder
+        del loaded, recipe, folder, stop
         return {}
 
-    def sample(self, loaded: LoadedModel, recipe: Recipe, folder: Path) -> list[tuple[str, str]]:
+    def sample(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> list[tuple[str, str]]:
         """Return the first words of the training text and the model's continuation."""
         del recipe
         length = min(_PROMPT_TOKENS, loaded.config.max_positions // 2)
@@ -249,13 +273,14 @@ class LanguageModel:
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, of which U+FFFD takes more tokens
         arguments = GenerateArguments(temperature=0.8, top_p=0.95, max_tokens=60)
-        pieces = _session(loaded).stream(prompt, arguments, Counter())
-        return [("sample", prompt + "".join(pieces))]
+        pieces = _session(loaded, stop).stream(prompt, arguments, Counter())
+        shown = "".join(takewhile(lambda _: not stop(), pieces))
+        return [("sample", prompt + shown)]
 
 
-def _session(loaded: LoadedModel) -> Session:
+def _session(loaded: LoadedModel, stop: Stop) -> Session:
     """Return a session with one engine, which computes with all threads beside training's."""
-    return Session([loaded], max_engines=1)
+    return Session([loaded], max_engines=1, stop=stop)
 
 
 OBJECTIVES: Registry[Objective] = Registry(

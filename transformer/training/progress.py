@@ -3,6 +3,7 @@
 import msgspec
 
 from ..errors import DivergedError
+from .selection import SelectionKey
 from .trainer import SkippedStep, StepReport
 
 REMEDY = "lower training.learning_rate or raise training.warmup; the last checkpoint is kept"
@@ -14,8 +15,9 @@ class Progress(msgspec.Struct):
     step: int = 0
     validated_step: int = 0
     best_step: int | None = None
-    best_value: float | None = None
+    best_key: SelectionKey | None = None
     without_improvement: int = 0  # validations in a row
+    announced: list[str] = []  # metrics that were said to decide in place of the recipe's
     skipped: int = 0  # steps in all
     skipped_in_a_row: int = 0
 
@@ -38,14 +40,15 @@ class Progress(msgspec.Struct):
                 f"{REMEDY}"
             )
 
-    def record_validation(self, value: float) -> bool:
-        """Count a validation of the current step; return True for a new best value.
+    def record_validation(self, key: SelectionKey) -> bool:
+        """Count a validation of the current step; return True if it is the best so far.
 
-        Larger values are better; of equal values the first stays the best.
+        Of equal ones the first stays the best.
         """
-        best = self.best_value is None or value > self.best_value
+        self.validated_step = self.step
+        best = self.best_key is None or key > self.best_key
         if best:
-            self.best_value, self.best_step = value, self.step
+            self.best_key, self.best_step = key, self.step
         self.without_improvement = 0 if best else self.without_improvement + 1
         return best
 

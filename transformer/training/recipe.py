@@ -81,12 +81,12 @@ class ValidationRecipe(_Section, frozen=True, kw_only=True):
     """Validation: how often, by which metric, and when to stop early."""
 
     every: Size = 500  # steps
-    metric: str = "loss"  # decides which checkpoint is the best: loss, bleu, chrf
+    metric: str = "loss"  # decides which checkpoint is the best: loss, bleu, chrf (SelectionKey)
     patience: Count = 0  # validations without improvement that end the run; 0: no early stopping
     keep: Size = 1  # most recent checkpoints to keep besides the best
     beam: Size = 1
     max_lines: Size = 2000  # validation lines to translate for BLEU and chrF
-    tokenize: str = "13a"  # sacreBLEU's tokenization
+    tokenize: str = "auto"  # sacreBLEU's tokenization; auto: by the script of the references
 
 
 PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")

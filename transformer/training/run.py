@@ -1,32 +1,22 @@
 """A training run: from a recipe to a folder with a trained model, as a stream of events."""
 
-import math
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 from pathlib import Path
 
 from checkpoints import write_file
 from tokenizer import CorpusError, Tokenizer
 
-from ..data import Data
 from ..errors import ConfigError, DivergedError
-from ..evaluation import likelihood
 from ..export import save_model
 from ..initialization import initialize
-from ..loading import (
-    RUN,
-    LoadedModel,
-    choose_device,
-    default_generation_config,
-    load_model,
-)
+from ..loading import RUN, LoadedModel, choose_device, load_model
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
 from .events import Event, Notice, RunFinished, RunStarted, Saved, Validated
 from .objectives import OBJECTIVES, TRAIN, VALID
-from .preparation import DATA, Preparation
-from .progress import REMEDY, Progress
+from .preparation import Preparation
+from .progress import Progress
 from .recipe import Recipe, recipe_to_toml
 from .recipe_resolution import (
     RECIPE,
@@ -35,7 +25,9 @@ from .recipe_resolution import (
     model_config,
 )
 from .run_folder import create_run_folder, read_last_config, read_state, save_checkpoint
+from .selection import fallback_notice, selection_key
 from .trainer import Trainer
+from .validation import Validation, ValidationResult
 
 _RELEASE = 20  # steps between releases of freed memory: 1% of the time of the Multi30k recipe
 
@@ -100,22 +92,22 @@ class Run:
             trainer.steps_done,
             train.batches_per_epoch,
         )
-        yield from self._steps(trainer, tokenizer, valid)
+        validation = (
+            None
+            if valid is None
+            else Validation(self.recipe, self.folder, tokenizer, valid, self.stop)
+        )
+        yield from self._steps(trainer, tokenizer, validation)
 
-    def _steps(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data | None) -> Iterator[Event]:
-        """Alternate between steps, validations and saving.
-
-        A validation that an interrupt cuts short is repeated on resuming.
-        """
+    def _steps(
+        self, trainer: Trainer, tokenizer: Tokenizer, validation: Validation | None
+    ) -> Iterator[Event]:
+        """Alternate between steps, validations and saving."""
         patience = self.recipe.validation.patience
         while True:
             if self._due() and not self.stop():
                 yield from self._reports(trainer, flush=True)
-                if valid is not None:
-                    yield from self._validate_safely(trainer, tokenizer, valid)
-                if not self.stop():
-                    self.progress.validated_step = self.progress.step
-                    yield self._save(trainer, tokenizer)
+                yield from self._validate(trainer, tokenizer, validation)
             if self.progress.out_of_patience(patience):
                 yield self._finished(f"no improvement in {patience} validations")
                 return
@@ -146,40 +138,39 @@ class Run:
         every, steps = self.recipe.validation.every, self.recipe.training.steps
         return self.progress.validation_due(every=every, steps=steps)
 
-    def _validate_safely(
-        self, trainer: Trainer, tokenizer: Tokenizer, valid: Data
+    def _validate(
+        self, trainer: Trainer, tokenizer: Tokenizer, validation: Validation | None
     ) -> Iterator[Event]:
-        """Validate; on an unexpected error, save the steps before it first."""
-        try:
-            validated = self._validate(trainer, tokenizer, valid)
-        except DivergedError:
-            raise
-        except Exception:
-            self._save(trainer, tokenizer)
-            raise
-        if validated is not None:
-            yield validated
+        """Validate and save. A validation that `stop()` cuts short is repeated on resuming.
 
-    def _validate(self, trainer: Trainer, tokenizer: Tokenizer, valid: Data) -> Validated | None:
-        """Compute the loss, scores and a sample; return None if `stop()` became True meanwhile."""
-        data = self.folder / DATA
-        with trainer.evaluating() as model:
-            batches = takewhile(lambda _: not self.stop(), valid.in_order())
-            with trainer.forward_precision():  # texts are decoded in float32, as after training
-                result = likelihood(model, batches)
-            if not math.isfinite(result.loss):
-                raise DivergedError(f"the validation loss is {result.loss}: {REMEDY}")
-            loaded = LoadedModel(
-                model, tokenizer, default_generation_config(tokenizer), self.folder
-            )
-            if self.stop():
-                return None
-            scores = self.objective.scores(loaded, self.recipe, data)
-            sample = self.objective.sample(loaded, self.recipe, data)
-        metric = self.recipe.validation.metric
-        value = -result.loss if metric == "loss" else scores[metric].value
-        best = self.progress.record_validation(value)
-        return Validated(trainer.steps_done, result.loss, result.perplexity, scores, sample, best)
+        On an unexpected error, the steps before it are saved first.
+        """
+        if validation is not None:
+            try:
+                result = validation.compute(trainer)
+            except DivergedError:
+                raise
+            except Exception:
+                self._save(trainer, tokenizer)
+                raise
+            if result is None:
+                return
+            yield from self._record(result)
+        self.progress.validated_step = self.progress.step
+        yield self._save(trainer, tokenizer)
+
+    def _record(self, result: ValidationResult) -> Iterator[Event]:
+        """Count a whole validation and report it, and once if another metric has to decide."""
+        metric, progress, likelihood = self.recipe.validation.metric, self.progress, result[0]
+        decides, key = selection_key(metric, likelihood.loss, result.scores)
+        best = progress.record_validation(key)
+        if decides != metric and decides not in progress.announced:
+            progress.announced.append(decides)
+            yield Notice(fallback_notice(metric, decides))
+        loss, perplexity = likelihood.loss, likelihood.perplexity
+        yield Validated(
+            progress.step, loss, perplexity, result.scores, result.sample, best, decides
+        )
 
     def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:
         """Write a checkpoint and the state to resume from."""
