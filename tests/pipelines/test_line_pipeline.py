@@ -16,7 +16,6 @@ from transformer.decoding.search import SEARCHES, GreedyParameters
 from transformer.errors import LineError
 from transformer.pipelines.executors import DecodingExecutor, ForwardExecutor
 from transformer.pipelines.line_pipeline import OpenLines, WindowReader, decode_lines
-from transformer.pipelines.loop_detection import ends_in_loop
 from transformer.pipelines.notices import that_happened
 from transformer.pipelines.read_ahead import ReadAhead
 from transformer.pipelines.records import (
@@ -45,13 +44,13 @@ class Lengths(LineTask):
             Request(prompt=[9], source=[1], max_new_tokens=int(n)) for n in text.split("+") if n
         ]
 
-    def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
-        loop = (
-            request.max_new_tokens < 100
-            and not request.no_repeat_ngram_size
-            and ends_in_loop(hypotheses[0].ids)
-        )
-        return replace(request, no_repeat_ngram_size=2) if loop else None
+    def revise(self, request: Request, hypotheses: list[Hypothesis]):
+        """Texts in a loop are decoded again, once for each ten tokens."""
+        again = request
+        for _ in range(len(hypotheses[0].ids) // 10 if request.max_new_tokens < 100 else 0):
+            again = replace(again, no_repeat_ngram_size=again.no_repeat_ngram_size + 2)
+            hypotheses = yield again
+        return again, hypotheses
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
@@ -94,13 +93,24 @@ def test_lines_keep_their_order_whatever_takes_long(budget: int, engines: int) -
     assert counts["failed"] == 1
 
 
-def test_a_loop_is_written_again_without_repeats_and_counted() -> None:
+def test_a_result_is_revised_by_further_requests_and_counted() -> None:
     counts: Counter[str] = Counter()
     (found,) = answered(["20"], counts=counts)
     assert counts["repaired"] == 1 and found.notices == {"repaired": True}
-    ids = found.outputs[0].hypothesis.ids
-    assert ids[:3] == [A, A, B]  # AA may not come twice
-    assert not ends_in_loop(ids)
+    assert found.outputs[0].hypothesis.ids[:5] == [A, A, A, A, B]  # the second time: no four A's
+
+
+@pytest.mark.parametrize("tries", [0, 1, 3])
+def test_a_revision_may_keep_the_first_result(tries: int) -> None:
+    class Reluctant(Lengths):
+        def revise(self, request, hypotheses):
+            for size in range(1, tries + 1):
+                tried = yield replace(request, no_repeat_ngram_size=size)
+                assert tried[0].ids != hypotheses[0].ids
+            return request, hypotheses
+
+    found = decode(IterableSource(["9", "5"]), Reluctant(), [engine()], budget=8)
+    assert [answer.outputs[0].hypothesis.ids for answer in found] == [[A] * 9, [A] * 5]
 
 
 class Watched(TableStepper):
@@ -263,7 +273,7 @@ def test_open_lines_are_full_by_lines_or_characters_until_they_are_answered(monk
     request = Request(prompt=[1], max_new_tokens=1)
     lines.add(Line(0, "0123456789"), [request])
     assert lines.full and list(lines.pop_done()) == []
-    lines.finish(request, "done")
+    assert lines.advance(SimpleNamespace(revise=lambda *result: None), request, "done") is None
     (entry,) = lines.pop_done()
     assert entry.results == {0: "done"}
     assert not lines.full and len(lines) == 0

@@ -19,7 +19,7 @@ from .arguments.generate import MAX_TOKENS
 from .glossary import phrase_ids
 from .mbr import rank_by_mbr
 from .notices import Notices, count_notices, that_happened
-from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output
+from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output, Revision
 from .search_settings import grammar_constraint, is_incomplete
 
 
@@ -162,8 +162,16 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             **self._conditions(continuing),
         )
 
+    def revise(
+        self, request: Request, hypotheses: list[Hypothesis]
+    ) -> Revision[Request, list[Hypothesis]]:
+        """Continue a text whose context is full; see LineTask."""
+        while (following := self.follow_up(request, hypotheses)) is not None:
+            request, hypotheses = following, (yield following)
+        return request, hypotheses
+
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
-        """Continue from the last half of a full context, with "slide"; see LineTask."""
+        """Return the request that goes on from the last half of a full context, with "slide"."""
         is_full = bool(hypotheses) and hypotheses[0].finish_reason == "length"
         if self._arguments.overflow != "slide" or not is_full:
             return None

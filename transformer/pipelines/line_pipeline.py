@@ -7,7 +7,7 @@ soon as it and all before it are complete.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Any, Generic
 
 from ..decoding.engine import Engine
 from ..decoding.request import Hypothesis, Request
@@ -15,7 +15,7 @@ from ..decoding.scheduler import Scheduler
 from ..errors import LineError
 from .executors import DecodingExecutor, Executor
 from .notices import FAILED, count_notices
-from .records import Answer, Line, LineSource, LineTask, OutputT, RequestT, ResultT
+from .records import Answer, Line, LineSource, LineTask, OutputT, RequestT, ResultT, Revision
 
 _FIRST_WINDOW = 16  # lines; each window is twice as large as the last, so output starts early
 _MAX_WINDOW = 1024  # lines that are sorted by length together
@@ -74,6 +74,7 @@ class OpenLines(Generic[RequestT, ResultT]):
     def __init__(self) -> None:
         self._lines: dict[int, _OpenLine[RequestT, ResultT]] = {}  # by order
         self._locations: dict[RequestT, tuple[int, int]] = {}  # order, index of the request
+        self._revisions: dict[RequestT, Revision[RequestT, ResultT]] = {}  # that wait for a result
         self._characters = self._next = self._added = 0
 
     def __len__(self) -> int:
@@ -95,15 +96,26 @@ class OpenLines(Generic[RequestT, ResultT]):
         self._added += 1
         self._characters += len(line.text)
 
-    def finish(self, request: RequestT, result: ResultT) -> None:
-        """Store the result of a request."""
-        number, index = self._locations.pop(request)
+    def advance(
+        self, task: LineTask[RequestT, ResultT, Any], request: RequestT, result: ResultT
+    ) -> RequestT | None:
+        """Store the result of a request, unless the task revises it: by the request returned."""
+        location, revision = self._locations.pop(request), self._revisions.pop(request, None)
+        try:
+            if revision is None:
+                revision = task.revise(request, result)
+                following = None if revision is None else next(revision)
+            else:
+                following = revision.send(result)
+        except StopIteration as end:
+            (request, result), following = end.value, None
+        if revision is not None and following is not None:
+            self._locations[following], self._revisions[following] = location, revision
+            return following
+        number, index = location
+        self._lines[number].requests[index] = request
         self._lines[number].results[index] = result
-
-    def replace(self, request: RequestT, follow_up: RequestT) -> None:
-        """Put another request in the place of a finished one."""
-        number, index = self._locations[follow_up] = self._locations.pop(request)
-        self._lines[number].requests[index] = follow_up
+        return None
 
     def pop_done(self) -> Iterator[_OpenLine[RequestT, ResultT]]:
         """Yield and remove the next lines, up to the first that is not done."""
@@ -139,12 +151,9 @@ def answer_lines(
         if not lines:
             timeout = _POLL_SECONDS if may_read and not reader.ended else patience
             for request, result in executor.results(timeout):
-                follow_up = task.follow_up(request, result)
-                if follow_up is None:
-                    open_lines.finish(request, result)
-                else:
-                    open_lines.replace(request, follow_up)
-                    executor.resubmit(follow_up)
+                following = open_lines.advance(task, request, result)
+                if following is not None:
+                    executor.resubmit(following)
         for entry in open_lines.pop_done():
             yield _counted(_answer(task, entry), counts)
     reader.raise_error()

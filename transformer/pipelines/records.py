@@ -1,7 +1,7 @@
 """Lines, answers and tasks: what goes into a pipeline, and what comes out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
@@ -19,6 +19,10 @@ NO_VALID_TOKEN = "no token is allowed: the constraints on this text exclude one 
 RequestT = TypeVar("RequestT", bound=Hashable)  # told apart by identity
 ResultT = TypeVar("ResultT")
 OutputT = TypeVar("OutputT")
+
+# It yields further requests, is sent the result of each, and returns the request and the result
+# that are kept.
+Revision = Generator[RequestT, ResultT, tuple[RequestT, ResultT]]
 
 
 class Line(NamedTuple):
@@ -86,8 +90,8 @@ class LineTask(ABC, Generic[RequestT, ResultT, OutputT]):
     def to_requests(self, lines: Sequence[Line]) -> Sequence[Sequence[RequestT] | LineError]:
         """Return each line's requests, none for an empty line; or the error of the line."""
 
-    def follow_up(self, request: RequestT, result: ResultT) -> RequestT | None:
-        """Return a request to replace a finished one; None, as here, to accept its result."""
+    def revise(self, request: RequestT, result: ResultT) -> Revision[RequestT, ResultT] | None:
+        """Return a revision of a result; None, as here, to accept it as it is."""
         del request, result
         return None
 

@@ -1,7 +1,7 @@
 """Translation of lines, whole or sentence by sentence."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 from tokenizer.segmentation.sentences import Segment, split_segments, split_sentences
 
@@ -14,7 +14,7 @@ from .alignment import attention_weights, coverage_score
 from .arguments import TranslateArguments
 from .glossary import phrase_ids
 from .languages import translation_prompt
-from .loop_detection import ends_in_loop
+from .loop_detection import repair_loop
 from .mbr import rank_by_mbr
 from .notices import Notices, that_happened
 from .records import (
@@ -23,11 +23,11 @@ from .records import (
     Line,
     LineTask,
     Output,
+    Revision,
 )
 from .search_settings import grammar_constraint, is_incomplete
 
 _DEFAULT_RATIO = 2.0  # of target to source tokens
-_RETRY_NGRAM_SIZE = 3  # n-grams that may not repeat when a looping text is decoded again
 
 
 class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
@@ -51,6 +51,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self._phrase_ids = {text: phrase_ids(tokenizer, text) for text in phrases}
         self._constraint = grammar_constraint(arguments.grammar, loaded)
         self._stop = stop_condition(arguments.stop, tokenizer) if arguments.stop else None
+        self._texts: WeakKeyDictionary[Request, str] = WeakKeyDictionary()  # of open requests
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """See LineTask."""
@@ -109,7 +110,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         max_new_tokens = self._max_new_tokens(source)
         min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
         phrases = self._glossary.phrases_for(text) if self._glossary else []
-        return Request(
+        request = Request(
             prompt=[prompt.decoder_start_id],
             source=source,
             max_new_tokens=max_new_tokens,
@@ -125,6 +126,8 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             seed=arguments.seed,
             stop=self._stop,
         )
+        self._texts[request] = text
+        return request
 
     def _max_new_tokens(self, source: Sequence[int]) -> int:
         """Return the limit on the tokens of a translation.
@@ -140,19 +143,17 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         limit = self._arguments.max_tokens or default
         return max(1, min(self._loaded.config.max_positions, limit))
 
-    def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
-        """Decode a looping text again without repeated n-grams; see LineTask.
+    def revise(
+        self, request: Request, hypotheses: list[Hypothesis]
+    ) -> Revision[Request, list[Hypothesis]] | None:
+        """Repair a looping text; see LineTask.
 
         Constrained requests are excepted, for their constraints may demand repeated n-grams.
         """
-        is_constrained = (
-            request.no_repeat_ngram_size or request.constraint or request.phrases or request.prefix
-        )
+        is_constrained = request.constraint or request.phrases or request.prefix
         if self._arguments.no_guard or is_constrained or not hypotheses:
             return None
-        if not ends_in_loop(hypotheses[0].ids):
-            return None
-        return replace(request, no_repeat_ngram_size=_RETRY_NGRAM_SIZE)
+        return repair_loop(request, hypotheses, self._texts[request])
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]

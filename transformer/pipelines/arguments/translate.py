@@ -60,7 +60,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         False,
         "--no-guard",
         "Keep translations that end in a loop, which otherwise are written again without "
-        "repeating any 3 tokens.",
+        "repeating any 3 tokens, unless the source repeats itself too.",
     )
     batch_tokens: int = argument(
         4096,
