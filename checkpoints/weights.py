@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +55,7 @@ class Weights(Mapping[str, Header]):
         self._pickled: dict[Path, dict[str, Tensor]] = {}
         self._open_files: dict[Path, Any] = {}  # safetensors files, mapped
         self._headers: dict[str, Header] = {}
+        self._stored_names: Mapping[str, str] = {}  # of tensors that are named otherwise here
         for path in weight_files(folder):
             for name, header in self._read(path):
                 if name in self._headers:
@@ -76,12 +78,29 @@ class Weights(Mapping[str, Header]):
         """The total number of elements of all tensors."""
         return sum(math.prod(header.shape) for header in self._headers.values())
 
+    def renamed(self, names: Mapping[str, str]) -> "Weights":
+        """Return the same tensors under other names, by the names that they have here."""
+        others = copy(self)
+        others._headers = {}
+        stored: dict[str, str] = {}
+        for name, header in self._headers.items():
+            if names[name] in stored:
+                raise CheckpointError(
+                    f"{self.folder}: {stored[names[name]]} and {name} are one tensor by their names"
+                )
+            others._headers[names[name]] = header
+            stored[names[name]] = name
+        others._stored_names = {
+            name: self._stored_names.get(before, before) for name, before in stored.items()
+        }
+        return others
+
     def tensor(self, name: str, *, to_copy: bool = False) -> Tensor:
         """Return a tensor as a view of its file: its data is read when it is used.
 
         With `to_copy`, it gets a mapping of its own, so that memory is freed with the tensor.
         """
-        header = self._headers[name]
+        header, name = self._headers[name], self._stored_names.get(name, name)
         if header.dtype is None or not header.dtype.is_floating_point:
             raise CheckpointError(
                 f"{header.file}: {name} is not of float32, float16, bfloat16 or float64; "

@@ -10,7 +10,7 @@ from torch import Tensor
 from checkpoints import CheckpointError, Weights, save_tensors
 from tests.models import tiny_config
 from transformer.config import config_to_fields
-from transformer.families.family import Family, _current_name
+from transformer.families.family import Family
 from transformer.families.name_map import NameMap
 
 CONFIG = tiny_config(heads=2, kv_heads=1)
@@ -27,7 +27,7 @@ def load(folder: Path, tensors: Mapping[str, Tensor], text: str = TEXT) -> dict[
         names=lambda _: NameMap(text),
         ignored=("extra.*",),
     )
-    return dict(family.load(Weights(folder), CONFIG, SHAPES, torch.float32))
+    return dict(family.load(family.rename(Weights(folder)), CONFIG, SHAPES, torch.float32))
 
 
 def parts(**changes: Tensor | None) -> dict[str, Tensor]:
@@ -80,9 +80,3 @@ def test_tensors_are_found_under_all_their_names(tmp_path: Path, changes: dict) 
 def test_tensors_that_do_not_fit_are_named(tmp_path: Path, changes: dict, words: str) -> None:
     with pytest.raises(CheckpointError, match=words):
         load(tmp_path, parts(**changes))
-
-
-def test_old_names_of_norms() -> None:
-    """TensorFlow's gamma is the weight, beta the bias."""
-    names = ["a.gamma", "a.beta", "a.b.weight", "gamma"]
-    assert [*map(_current_name, names)] == ["a.weight", "a.bias", "a.b.weight", "gamma"]

@@ -194,6 +194,8 @@ def _family(
         names=lambda config: _SHARED if config.share_embeddings else _SEPARATE,
         ignored=(*computed, "*.embed_positions._float_tensor", "*shared.weight"),
         architecture=architecture,
+        prefix="model.",
+        outside=("lm_head", "final_logits_bias"),
     )
 
 

@@ -133,6 +133,8 @@ BERT = Family(
     names=lambda config: _BERT_NAMES[config.tie_output],
     ignored=(*_IGNORED, "cls.seq_relationship.*"),
     architecture="BertForMaskedLM",
+    prefix="bert.",
+    outside=("cls",),
 )
 ROBERTA = Family(
     read=_read_roberta,
@@ -140,6 +142,7 @@ ROBERTA = Family(
     names=lambda config: _ROBERTA_NAMES[config.tie_output],
     ignored=_IGNORED,
     architecture="RobertaForMaskedLM",
+    prefix="roberta.",
 )
 XLM_ROBERTA = replace(
     ROBERTA,

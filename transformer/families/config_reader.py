@@ -125,9 +125,12 @@ def is_tied(
 ) -> bool:
     """Return True if the output projection is the embedding.
 
-    A file with two different matrices is untied, whatever the option says, as in transformers.
+    The file's tensors decide, whatever the option says: two different matrices are untied, as in
+    transformers, and where there is only one, it is both.
     """
     tied = reader.flag("tie_word_embeddings", default)
+    if (output in names) != (embedding in names):
+        return True
     both = output in names and embedding in names
     return tied and not (both and not names.equal_values(output, embedding))
 

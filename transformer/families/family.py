@@ -13,6 +13,7 @@ from checkpoints import CheckpointError, Weights
 from ..config import TransformerConfig
 from .config_reader import ConfigReader, TensorNames
 from .name_map import NameMap, TensorSource, part_rows
+from .tensor_names import current_names
 
 Shapes = Mapping[str, torch.Size]
 
@@ -23,7 +24,8 @@ class Family:
 
     `read` turns the options of a config.json into our configuration, `write` does the inverse;
     `names` returns the name map for a configuration. `ignored` are patterns of tensors that hold
-    no weights, or parts that this program does not have, such as a pooler.
+    no weights, or parts that this program does not have, such as a pooler. Names of tensors begin
+    with `prefix`, but for those of the modules in `outside`.
     """
 
     read: Callable[[ConfigReader, TensorNames], TransformerConfig]
@@ -31,15 +33,24 @@ class Family:
     names: Callable[[TransformerConfig], NameMap]
     ignored: tuple[str, ...] = ()
     architecture: str = ""  # the class in transformers
+    prefix: str = ""
+    outside: tuple[str, ...] = ("lm_head",)
+
+    def rename(self, weights: Weights) -> Weights:
+        """Return weights under the names that the family's class gives them.
+
+        Raises CheckpointError for two of one name.
+        """
+        return weights.renamed(current_names(weights, prefix=self.prefix, outside=self.outside))
 
     def load(
         self, weights: Weights, config: TransformerConfig, shapes: Shapes, dtype: torch.dtype
     ) -> Iterator[tuple[str, Tensor]]:
-        """Yield our tensors one after another, each made of published ones.
+        """Yield our tensors one after another, each made of published ones, as `rename` names them.
 
         Raises CheckpointError if the file's are not exactly those that the configuration needs.
         """
-        present = {_current_name(name): name for name in weights}
+        present = {name: name for name in weights}
         sources = self.names(config).sources(shapes, present)
         self._check_names(weights, present, sources)
         for name, source in sources.items():
@@ -86,12 +97,6 @@ class Family:
             raise CheckpointError(
                 f"the weights in {weights.folder} do not fit its config.json: they {what}"
             )
-
-
-def _current_name(name: str) -> str:
-    """Return the current name of a norm's tensor: some files still have TensorFlow's."""
-    stem, _, end = name.rpartition(".")
-    return f"{stem}.{ {'gamma': 'weight', 'beta': 'bias'}.get(end, end) }" if stem else name
 
 
 # How a tensor is stored in a published file, and how it is read back.

@@ -87,4 +87,5 @@ GPT2 = Family(
     names=lambda _config: _NAMES,
     ignored=("*.attn.bias", "*.attn.masked_bias"),
     architecture="GPT2LMHeadModel",
+    prefix="transformer.",
 )

@@ -192,6 +192,7 @@ LLAMA = Family(
     names=lambda _config: _NAMES,
     ignored=_IGNORED,
     architecture="LlamaForCausalLM",
+    prefix="model.",
 )
 MISTRAL = Family(
     read=_read_mistral,
@@ -199,4 +200,5 @@ MISTRAL = Family(
     names=lambda _config: _NAMES,
     ignored=_IGNORED,
     architecture="MistralForCausalLM",
+    prefix="model.",
 )

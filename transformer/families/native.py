@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from checkpoints import Weights
+
 from ..config import TransformerConfig, config_from_fields, config_to_fields
 from .config_reader import ConfigReader, TensorNames
 from .family import Family
@@ -22,6 +24,14 @@ class _IdentityMap(NameMap):
         return {name: TensorSource((name,)) for name in names}
 
 
+class _NativeFamily(Family):
+    """Our own family, which wrote the names that it reads."""
+
+    def rename(self, weights: Weights) -> Weights:
+        """Return the weights as they are."""
+        return weights
+
+
 def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     del names
     fields = reader.to_dict()
@@ -36,4 +46,4 @@ def _write(config: TransformerConfig) -> dict[str, Any]:
     return {"format_version": FORMAT_VERSION, **config_to_fields(config)}
 
 
-NATIVE = Family(read=_read, write=_write, names=lambda _config: _IdentityMap(""))
+NATIVE = _NativeFamily(read=_read, write=_write, names=lambda _config: _IdentityMap(""))

@@ -56,7 +56,7 @@ def inspect_folder(folder: Path) -> FolderContents:
     refuse_external_links(folder, (*TOKENIZER_FILES, *CHAT_FILES))
     options = read_json(folder / CONFIG)
     family = family_of(options, source)
-    weights = Weights(folder)
+    weights = family.rename(Weights(folder))
     reader = ConfigReader(options, source)
     try:
         config = family.read(reader, weights)
