@@ -1,20 +1,38 @@
 """Conversion between text and ids. Imports no torch, so that its commands start fast."""
 
 from .blank import is_blank
-from .corpus import CorpusCounts, TextFile, read_all, read_chunks, read_lines, read_pairs
 from .errors import CorpusError, TokenizerError, TokenizerOptionError
 from .pretrained import TOKENIZER_FILES, Tokenizers, read_tokenizers
 from .special import language_tag
+from .text import (
+    STDIN,
+    CorpusCounts,
+    Spool,
+    TextChunk,
+    TextFile,
+    content_hash,
+    is_rereadable,
+    open_text,
+    read_all,
+    read_columns,
+    read_documents,
+    read_lines,
+    read_pairs,
+    read_text,
+)
 from .tokenizer import SpecialAffixes, Tokenizer
 from .training import NORMALIZATIONS, TOKENIZERS, TrainingOptions, check_options, train_tokenizer
 
 __all__ = [
     "NORMALIZATIONS",
+    "STDIN",
     "TOKENIZERS",
     "TOKENIZER_FILES",
     "CorpusCounts",
     "CorpusError",
     "SpecialAffixes",
+    "Spool",
+    "TextChunk",
     "TextFile",
     "Tokenizer",
     "TokenizerError",
@@ -22,12 +40,17 @@ __all__ = [
     "Tokenizers",
     "TrainingOptions",
     "check_options",
+    "content_hash",
     "is_blank",
+    "is_rereadable",
     "language_tag",
+    "open_text",
     "read_all",
-    "read_chunks",
+    "read_columns",
+    "read_documents",
     "read_lines",
     "read_pairs",
+    "read_text",
     "read_tokenizers",
     "train_tokenizer",
 ]

@@ -158,13 +158,12 @@ def _translation(
 def _running_text(
     loaded: "LoadedModel", path: str, column: str | None, *, quiet: bool
 ) -> list[Row]:
-    from tokenizer import CorpusCounts, TextFile, read_chunks
-    from tokenizer.corpus import is_records
+    from tokenizer import CorpusCounts, TextFile, read_documents
     from transformer.evaluation import text_likelihood
 
-    counts, text = CorpusCounts(), TextFile(path, column)
-    pieces = read_chunks(text, counts)
-    likelihood, size = text_likelihood(loaded, pieces, documents=is_records(text))
+    counts = CorpusCounts()
+    chunks = read_documents(TextFile(path, column), counts)
+    likelihood, size = text_likelihood(loaded, chunks)
     report(reading_counts(counts), quiet=quiet)
     tokens = f"{likelihood.tokens:,} tokens"
     return [

@@ -4,15 +4,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tokenizer import CorpusCounts, CorpusError, TextFile
-from tokenizer.corpus import (
-    GZIP_ERRORS,
-    byte_lines,
-    damaged_gzip,
-    decode_line,
-    extract_column,
-    is_json,
-    open_bytes,
+from tokenizer import CorpusCounts, CorpusError
+from tokenizer.text import (
+    cell,
+    field_value,
+    is_json_lines,
+    read_filter_lines,
     replace_surrogates,
 )
 from transformer.errors import ConfigError
@@ -50,6 +47,16 @@ def numbered_lines(texts: Iterable[str], counts: CorpusCounts) -> Iterator[Line]
         yield Line(number, text, notices=notices())
 
 
+def _take_field(fields: dict[str, Any], name: str) -> Any:
+    """Return a field, or None; one that is not nested is removed."""
+    try:
+        value = field_value(fields, name)
+    except KeyError:
+        return None
+    fields.pop(name, None)
+    return value
+
+
 class LineReader:
     """The lines of files, one after another; `-` is stdin.
 
@@ -61,34 +68,30 @@ class LineReader:
     def __init__(
         self, paths: Sequence[str], counts: CorpusCounts, *, column: str | None, as_json: bool
     ) -> None:
-        self._texts = [TextFile(path, column) for path in paths]
-        tables = [text for text in self._texts if not as_json and not is_json(text)]
-        if column is not None and tables and not (column.isdecimal() and int(column)):
+        as_records = [as_json or is_json_lines(path) for path in paths]
+        if column is not None and not all(as_records) and not (column.isdecimal() and int(column)):
             raise ConfigError(
                 f"--column is {column!r}; columns are numbers from 1, but for JSON (--json-input)"
             )
-        self._counts, self._as_json = counts, as_json
+        self._texts = list(zip(paths, as_records, strict=True))
+        self._counts, self._column = counts, column
 
     def __iter__(self) -> Iterator[Line]:
         number, notices = 0, ReadingNotices(self._counts)
-        for text in self._texts:
-            with open_bytes(text.path) as stream:
-                try:
-                    for line_number, raw in enumerate(byte_lines(stream, self._counts), 1):
-                        line = decode_line(raw, self._counts)
-                        parsed = self._parse_line(number, line, text, line_number)
-                        yield parsed._replace(notices=notices())
-                        number += 1
-                except GZIP_ERRORS as error:
-                    raise damaged_gzip(text.path, error) from None
+        for path, as_record in self._texts:
+            for line_number, line in enumerate(read_filter_lines(path, self._counts), 1):
+                location = f"{path}, line {line_number}"
+                parsed = self._parse_line(number, line, location, as_record=as_record)
+                yield parsed._replace(notices=notices())
+                number += 1
 
-    def _parse_line(self, number: int, line: str, text: TextFile, line_number: int) -> Line:
-        """Parse line `number` of all, `line_number` of its file."""
+    def _parse_line(self, number: int, line: str, location: str, *, as_record: bool) -> Line:
+        """Parse line `number` of all."""
         try:
-            if self._as_json or is_json(text):
-                return self._parse_record(number, line, text.column or "text")
-            if text.column is not None:
-                line = extract_column(line, text, line_number, self._counts)
+            if as_record:
+                return self._parse_record(number, line, self._column or "text")
+            if self._column is not None:
+                line = cell(line, self._column, location)
             return Line(number, line)
         except CorpusError as error:
             return Line(number, "", error=str(error))
@@ -103,7 +106,7 @@ class LineReader:
             raise CorpusError("the line is not JSON") from None
         if not isinstance(fields, dict):
             raise CorpusError("the line is not a JSON object")
-        text, prefix = fields.pop(text_field, None), fields.pop(PREFIX, "")
+        text, prefix = _take_field(fields, text_field), fields.pop(PREFIX, "")
         if not isinstance(text, str) or not isinstance(prefix, str):
             bad_field = text_field if not isinstance(text, str) else PREFIX
             return Line(number, "", fields=fields, error=f"the line has no text in {bad_field!r}")

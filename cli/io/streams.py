@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 def input_lines(
     paths: Sequence[str] | None, counts: "CorpusCounts", column: str | None = None
 ) -> Iterator[str]:
-    """Return the lines of files, or of stdin without paths or for `-`; only `column`, if given."""
-    from tokenizer import TextFile, read_all
+    """Yield the lines of files, or of stdin without paths or for `-`; only `column`, if given."""
+    from tokenizer.text import read_filter_column, read_filter_lines
 
-    texts = [TextFile(path, column, plain=column is None) for path in paths or ["-"]]
-    return read_all(texts, counts)
+    for path in paths or ["-"]:
+        if column is None:
+            yield from read_filter_lines(path, counts)
+        else:
+            yield from read_filter_column(path, column, counts)
 
 
 def piped_text() -> str:

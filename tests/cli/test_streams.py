@@ -182,8 +182,8 @@ def test_an_interrupted_program_says_so_in_one_line(
         "train": ["-q", "-o", tmp_path / "run", "--pairs", tmp_path / "pairs.tsv"],
     }
     (tmp_path / "pairs.tsv").write_text("a\tb\n")
-    for module in ("tokenizer.corpus", "cli.io.line_reader"):
-        monkeypatch.setattr(f"{module}.byte_lines", interrupt)
+    for module in ("corpus", "filters"):
+        monkeypatch.setattr(f"tokenizer.text.{module}.open_text", interrupt)
     ended = transduce(command, *arguments[command])
     assert (ended.code, ended.err) == (130, b"transduce: interrupted\n")
 

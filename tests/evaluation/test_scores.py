@@ -9,7 +9,7 @@ import sacrebleu
 import torch
 
 from tests.models import tiny_model
-from tokenizer import CorpusError, TrainingOptions, train_tokenizer
+from tokenizer import CorpusError, TextChunk, TrainingOptions, train_tokenizer
 from transformer.errors import ConfigError, MissingExtraError
 from transformer.evaluation import Likelihood, text_likelihood, translation_scores
 from transformer.loading import LoadedModel, default_generation_config
@@ -32,7 +32,7 @@ def test_a_texts_likelihood_is_the_sum_over_its_windows(context: int) -> None:
     model = tiny_model("decoder", vocab_size=tokenizer.vocab_size, max_positions=context)
     loaded = LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
     text = "abcacbabcaabbcc"
-    found, size = text_likelihood(loaded, [text[:7], text[7:]])
+    found, size = text_likelihood(loaded, [TextChunk(text[:7], False), TextChunk(text[7:], True)])
     ids = [loaded.generation.end_id, *tokenizer.encode(text)]
     nats = 0.0
     for start in range(0, len(ids) - 1, context):

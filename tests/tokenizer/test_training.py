@@ -2,9 +2,16 @@
 
 import pytest
 
-from tokenizer import TOKENIZERS, TextFile, TrainingOptions, read_lines, train_tokenizer
-from tokenizer.corpus import CorpusCounts, _trim_partial_character
+from tokenizer import (
+    TOKENIZERS,
+    CorpusCounts,
+    TextFile,
+    TrainingOptions,
+    read_lines,
+    train_tokenizer,
+)
 from tokenizer.special import BASIC
+from tokenizer.text.lines import _trim_partial_character
 
 
 def train(lines, **options):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from tokenizer import CorpusError
+from tokenizer import CorpusError, TextChunk
 
 from ..batch_loss import batch_loss
 from ..data import Batch, TokenStore, TokenWriter, WindowData
@@ -53,14 +53,12 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     return Likelihood(float(nats), tokens)
 
 
-def text_likelihood(
-    loaded: LoadedModel, pieces: Iterable[str], *, documents: bool = False
-) -> tuple[Likelihood, int]:
+def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> tuple[Likelihood, int]:
     """Compute the likelihood of running text; return it with the text's size in bytes.
 
-    With `documents`, each piece is a document, after which the end token is predicted. The text is
-    cut into windows as long as the model's context; its ids are held on disk. Raises CorpusError
-    where there is no text, ConfigError for a model that is not a decoder.
+    The end token is predicted after each record of a table. The text is cut into windows as long as
+    the model's context; its ids are held on disk. Raises CorpusError where there is no text,
+    ConfigError for a model that is not a decoder.
     """
     if loaded.config.shape != "decoder":
         raise ConfigError(
@@ -72,9 +70,10 @@ def text_likelihood(
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
             end = [loaded.generation.end_id]
             writer.write([loaded.tokenizer.special_affixes()[0] or end])
-            for piece in pieces:
-                text_bytes += len(piece.encode("utf-8", errors="replace"))
-                writer.write([loaded.tokenizer.encode(piece), end if documents else []])
+            for text, ends_document, is_record in chunks:
+                text_bytes += len(text.encode("utf-8", errors="replace"))
+                ending = end if ends_document and is_record else []
+                writer.write([loaded.tokenizer.encode(text), ending])
         ids = TokenStore(Path(folder)).ids
         if len(ids) < 2:
             raise CorpusError("there is no text to evaluate on")

@@ -3,22 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple
 
-from tokenizer import CorpusCounts, TextFile, read_chunks, read_pairs
-from tokenizer.corpus import is_records
+from tokenizer import (
+    CorpusCounts,
+    TextChunk,
+    TextFile,
+    read_columns,
+    read_documents,
+    read_pairs,
+)
 
 from ..errors import ConfigError
 from .recipe import DataRecipe
 
 Pair = tuple[str, str]
-
-
-class TextChunk(NamedTuple):
-    """A part of a document of running text."""
-
-    text: str
-    ends_document: bool  # True for the last chunk of its document
 
 
 @dataclass
@@ -66,10 +64,12 @@ class PairCorpus:
         return self._read(self.recipe.pairs, self.recipe.source, self.recipe.target)
 
     def _read(self, pairs: list[str], source: list[str], target: list[str]) -> Iterator[Pair]:
-        first, second = self.recipe.columns or ["1", "2"]
-        sources = [TextFile(path) for path in source] + [TextFile(path, first) for path in pairs]
-        targets = [TextFile(path) for path in target] + [TextFile(path, second) for path in pairs]
-        return read_pairs(sources, targets, self.counts)
+        yield from read_pairs(
+            [TextFile(path) for path in source], [TextFile(path) for path in target], self.counts
+        )
+        for path in pairs:
+            for row in read_columns(path, self.recipe.columns, self.counts):
+                yield row[0], row[1]
 
     def _training_size(self) -> int | None:
         """Return the number of pairs for training; None: all."""
@@ -126,15 +126,7 @@ class RunningCorpus:
     def _read(self, paths: list[str]) -> Iterator[TextChunk]:
         column = self.recipe.columns[0] if self.recipe.columns else None
         for path in paths:
-            text = TextFile(path, column)
-            records = is_records(text)
-            previous: str | None = None
-            for chunk in read_chunks(text, self.counts):
-                if previous is not None:
-                    yield TextChunk(previous, records)
-                previous = chunk
-            if previous is not None:
-                yield TextChunk(previous, True)
+            yield from read_documents(TextFile(path, column), self.counts)
 
     def _training_size(self) -> int | None:
         """Return the number of characters for training; None: all."""

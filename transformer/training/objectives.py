@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from tokenizer import CorpusCounts, CorpusError, Tokenizer
+from tokenizer import CorpusCounts, CorpusError, TextChunk, Tokenizer
 
 from ..data import Data, PairData, TokenStore, TokenWriter, WindowData
 from ..errors import MissingExtraError
@@ -22,7 +22,7 @@ from ..pipelines.arguments import GenerateArguments, TranslateArguments
 from ..pipelines.records import IterableSource
 from ..pipelines.session import Session
 from ..registry import Registry
-from .corpora import PairCorpus, RunningCorpus, TextChunk
+from .corpora import PairCorpus, RunningCorpus
 from .recipe import Recipe
 
 Stop = Callable[[], bool]  # True once work should end

@@ -8,6 +8,8 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
+from tokenizer import read_text
+
 from ..bounds import check_bounds, convert
 from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
@@ -119,7 +121,7 @@ def _check_name(key: str, value: str, names: tuple[str, ...]) -> None:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a recipe file as nested dictionaries. Raises OSError or ConfigError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(str(path), strict=True))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import torch
 
-from tokenizer import TrainingOptions, check_options
+from tokenizer import STDIN, Spool, TrainingOptions, check_options, is_rereadable, open_text
 
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
@@ -21,6 +21,10 @@ from .recipe import Recipe, merge, parse_setting, read_toml, recipe_from_fields
 from .schedules import SCHEDULES
 
 RECIPE = "recipe.toml"  # in a run's folder
+_FILES = (  # the keys of [data] that name texts
+    "source", "target", "pairs", "text",
+    "valid_source", "valid_target", "valid_pairs", "valid_text",
+)  # fmt: skip
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
 _FIXED: dict[str, tuple[str, ...]] = {
     "data": (),
@@ -53,7 +57,8 @@ def resolve_recipe(
 def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
     """Check a recipe before any work is done.
 
-    Raises ConfigError, UnknownNameError, TokenizerError, or OSError for a file that cannot be read.
+    Raises ConfigError, UnknownNameError, TokenizerError, CorpusError, or OSError for a file that
+    cannot be read.
     """
     objective, training = OBJECTIVES[recipe.objective], recipe.training
     SCHEDULES.check(training.schedule)
@@ -81,10 +86,17 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
     elif init.shape != objective.shape:
         raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
     objective.check(recipe)
-    if "-" in data_paths(recipe):
-        raise ConfigError("training reads its text more than once, so not from stdin: give a file")
     for path in [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]:
-        with Path(path).open("rb"):
+        _check_readable(path)
+
+
+def _check_readable(path: str) -> None:
+    """Raise OSError for a file that cannot be opened, CorpusError for one that is no text.
+
+    What can be read only once is left alone: it would be read, or waited for.
+    """
+    if path != STDIN and (is_rereadable(path) or Path(path).is_dir()):
+        with open_text(path, corpus=True):
             pass
 
 
@@ -110,8 +122,16 @@ def check_unchanged(folder: Path, recipe: Recipe) -> None:
 
 def data_paths(recipe: Recipe) -> list[str]:
     """Return the paths of the text files that a recipe reads."""
-    data = {k: v for k, v in msgspec.to_builtins(recipe.data).items() if k != "columns"}
-    return [path for value in data.values() if isinstance(value, list) for path in value]
+    return [path for key in _FILES for path in getattr(recipe.data, key)]
+
+
+def with_copies(recipe: Recipe, spool: Spool) -> Recipe:
+    """Return the recipe with names of copies for texts that can be read only once.
+
+    It is to read texts by, not to keep: copies go with their spool. Raises OSError.
+    """
+    files = {key: spool.paths(value) for key in _FILES if (value := getattr(recipe.data, key))}
+    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, **files))
 
 
 def tokenizer_options(recipe: Recipe) -> TrainingOptions:

@@ -75,8 +75,9 @@ class Run:
         create_run_folder(self.folder)
         write_file(self.folder / RECIPE, recipe_to_toml(self.recipe))
         yield Notice("preparing the data")
-        tokenizer = self.preparation.tokenizer()
-        yield from self.preparation.events(tokenizer)
+        with self.preparation.spool:
+            tokenizer = self.preparation.tokenizer()
+            yield from self.preparation.events(tokenizer)
         train, valid = (self.preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
