@@ -125,9 +125,12 @@ def convert(
     """
     from transformer.export import convert_model
 
-    family = convert_model(model, out, to=to)
+    notices: list[str] = []
+    family = convert_model(model, out, to=to, notices=notices)
     if not quiet:
         print_notice(f"{out}: a {family} model")
+        for notice in notices:
+            print_notice(notice)
 
 
 @app.command()

@@ -187,6 +187,8 @@ def _draw_settings(family: str, rng: Rng) -> dict[str, Any]:
     for name in ("suppress_tokens", "begin_suppress_tokens"):  # transformers refuses a conflict
         if name in settings:
             settings[name] = [token_id for token_id in settings[name] if token_id not in forced]
+    if family == "m2m_100":  # whose positions would start anew after a padding token
+        settings["suppress_tokens"] = [*settings.get("suppress_tokens", []), 1]
     return settings
 
 

@@ -197,7 +197,7 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         converted=True,
     ),
     "marian": TokenizerFolder(
-        {"separate_vocabs": (False,)},
+        {"separate_vocabs": (False, True)},
         _marian,
         {"pad_token_id": "<pad>", "eos_token_id": "</s>", "decoder_start_token_id": "<pad>"},
     ),

@@ -1,6 +1,5 @@
 """Conversion of model folders: to formats of other programs, or to ours."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +16,7 @@ from checkpoints import (
     verify_checksums,
     write_folder,
 )
-from tokenizer import TOKENIZER_FILES
 
-from ..chat.template import CHAT_FILES, chat_template_text, write_chat_template
 from ..config import TransformerConfig, config_to_fields
 from ..errors import ConfigError, UnknownNameError
 from ..families import (
@@ -29,17 +26,37 @@ from ..families import (
     UnmappedError,
     permute_to_halved_sinusoids,
 )
-from ..loading.generation_config import GENERATION
-from ..loading.load import TOKENIZER, LoadedModel, attach_tokenizers, build_model
+from ..loading.generation_config import GENERATION, SETTING_NAMES
+from ..loading.load import LoadedModel, attach_tokenizers, build_model
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
 from ..registry import suggest
 from .ctranslate2 import export_ctranslate2
-from .save import CARD, generation_settings, model_card, save_model
+from .save import save_model
+from .side_files import (
+    all_settings,
+    is_native,
+    left_behind,
+    left_behind_by_ctranslate2,
+    original_options,
+    write_native_files,
+    write_published_files,
+)
 
 PUBLISHED = "huggingface"  # the first family that can express the network
 CTRANSLATE2 = "ctranslate2"
 TARGETS = (PUBLISHED, CTRANSLATE2, *FAMILIES)
-TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
+
+# Ids of config.json that the classes of transformers have defaults for.
+_IDS = (
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+)
+# Options of config.json that are written anew.
+_OF_WRITERS = {"architectures", "dtype", "torch_dtype", "transformers_version", *SETTING_NAMES}
 
 # Fields that only training uses, and those that only some values of another field use.
 _TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
@@ -59,10 +76,11 @@ class PublishedModel(NamedTuple):
     tensors: dict[str, Tensor]
 
 
-def convert_model(path: Path, out: Path, *, to: str) -> str:
+def convert_model(path: Path, out: Path, *, to: str, notices: list[str] | None = None) -> str:
     """Write a model folder in the format `to`, an entry of TARGETS; return the family's name.
 
-    Weights keep their stored type. Raises ConfigError naming what the format cannot express.
+    Weights keep their stored type. `notices` gets a line that names what is left behind. Raises
+    ConfigError naming what the format cannot express.
     """
     if to not in TARGETS:
         raise UnknownNameError(f"no format is called {to!r}; {suggest(to, TARGETS)}")
@@ -70,15 +88,19 @@ def convert_model(path: Path, out: Path, *, to: str) -> str:
     verify_checksums(folder)
     contents = inspect_folder(folder)
     loaded = attach_tokenizers(contents, build_model(contents, dtype=stored_dtype(contents)))
+    dropped = left_behind(contents)
     if to == MODEL_TYPE:
-        write_folder(out, lambda new: _write_native(new, loaded))
-        return to
-    if to == CTRANSLATE2:
+        write_folder(out, lambda new: _write_native(new, loaded, contents))
+    elif to == CTRANSLATE2:
         export_ctranslate2(loaded, out)
-        return to
-    published = to_published(loaded, to)
-    write_folder(out, lambda new: _write_published(new, loaded, published))
-    return published.model_type
+        dropped += left_behind_by_ctranslate2(loaded, contents.options)
+    else:
+        published = to_published(loaded, to)
+        write_folder(out, lambda new: _write_published(new, loaded, contents, published))
+        to = published.model_type
+    if dropped and notices is not None:
+        notices.append(f"not carried over from {folder}: {', '.join(dropped)}")
+    return to
 
 
 def stored_dtype(contents: FolderContents) -> torch.dtype:
@@ -142,65 +164,49 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in irrelevant}
 
 
-def _write_native(folder: Path, loaded: LoadedModel) -> None:
+def _write_native(folder: Path, loaded: LoadedModel, contents: FolderContents) -> None:
+    settings, weights = all_settings(loaded, contents.options), loaded.model.state_dict()
     card = {"converted from": loaded.folder.name}
-    weights = loaded.model.state_dict()
-    save_model(
-        folder, loaded.config, weights, loaded.tokenizer, card=card, generation=loaded.generation
-    )
-    if (loaded.folder / TOKENIZER).is_file():
-        _copy_tokenizer(loaded.folder, folder)
-        return
-    if loaded.target_tokenizer is not loaded.tokenizer:
-        (folder / TARGET_TOKENIZER).write_text(loaded.target_tokenizer.to_json(), encoding="utf-8")
-    template = chat_template_text(loaded.folder)
-    if template is not None:
-        write_chat_template(folder, template)
+    save_model(folder, loaded.config, weights, loaded.tokenizer, card=card, settings=settings)
+    write_native_files(folder, loaded, contents)
 
 
-def _write_published(folder: Path, loaded: LoadedModel, published: PublishedModel) -> None:
-    settings = generation_settings(loaded.generation)
+def _write_published(
+    folder: Path, loaded: LoadedModel, contents: FolderContents, published: PublishedModel
+) -> None:
+    settings = all_settings(loaded, contents.options)
     if loaded.config.shape == "encoder-decoder" and loaded.decoder_start_id is not None:
         settings["decoder_start_token_id"] = loaded.decoder_start_id
+    # Without an id, transformers would take a default of its class, which may not exist here.
+    ids = dict.fromkeys(_IDS if loaded.config.has_decoder else ())
+    ids |= {name: value for name, value in settings.items() if name.endswith("_token_id")}
     config = {
+        **_unread_options(contents, published),
         "model_type": published.model_type,
-        "architectures": [FAMILIES[published.model_type].architecture],
+        "architectures": [_architecture(loaded.config, published)],
         "dtype": str(next(iter(published.tensors.values())).dtype).removeprefix("torch."),
-        **{name: value for name, value in settings.items() if name.endswith("_token_id")},
+        **ids,
         **published.options,
     }
     (folder / CONFIG).write_text(to_json(config), encoding="utf-8")
     (folder / GENERATION).write_text(to_json(settings), encoding="utf-8")
-    card = {"converted from": loaded.folder.name}
-    (folder / CARD).write_text(model_card(loaded.config, card), encoding="utf-8")
     save_tensors(folder / WEIGHTS, published.tensors)
-    _copy_tokenizer(loaded.folder, folder)
-    if not (loaded.folder / TOKENIZER_CONFIG).is_file():
-        _write_tokenizer(folder, loaded)
+    write_published_files(folder, loaded, contents)
 
 
-def _copy_tokenizer(folder: Path, out: Path) -> None:
-    for name in (*TOKENIZER_FILES, *CHAT_FILES):
-        if name != CONFIG and (folder / name).is_file():
-            shutil.copyfile(folder / name, out / name)
+def _architecture(config: TransformerConfig, published: PublishedModel) -> str:
+    name = FAMILIES[published.model_type].architecture
+    return name if config.head != "none" else name.replace("ForMaskedLM", "Model")
 
 
-def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
-    """Write tokenizer.json and its configuration for transformers, with a source text's affixes."""
-    generation, tokenizer = loaded.generation, loaded.tokenizer
-    ids = {
-        "bos_token": generation.bos_token_id,
-        "eos_token": generation.end_id,
-        "pad_token": generation.pad_token_id,
-        "unk_token": tokenizer.role("unknown"),
-    }
-    names = {role: tokenizer.token(i) for role, i in ids.items() if i is not None}
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": loaded.config.max_positions,
-        "clean_up_tokenization_spaces": False,
-        **names,
-    }
-    (folder / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
-    affixes = loaded.special_affixes if loaded.config.has_encoder else tokenizer.special_affixes()
-    (folder / TOKENIZER).write_text(tokenizer.to_json(special_affixes=affixes), encoding="utf-8")
+def _unread_options(contents: FolderContents, published: PublishedModel) -> dict[str, Any]:
+    """Return options of the published config.json that say nothing of the network, such as labels.
+
+    Of a folder of ours, they are those of the model that it was converted from.
+    """
+    options = original_options(contents.folder) if is_native(contents) else contents.options
+    if options.get("model_type") != published.model_type:
+        return {}
+    reader = ConfigReader(options, str(contents.folder))
+    FAMILIES[published.model_type].read(reader, Tensors(published.tensors))
+    return {name: v for name, v in reader.unread.items() if name not in _OF_WRITERS}

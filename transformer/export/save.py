@@ -35,18 +35,17 @@ def save_model(
     tokenizer: Tokenizer,
     *,
     card: Mapping[str, Any],
-    generation: GenerationConfig | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write all that a model needs to run into a folder, usually inside `write_folder`.
 
-    The default settings of decoding are the ids of the tokenizer's special tokens.
+    The default `settings` of decoding are the ids of the tokenizer's special tokens.
     """
     own = FAMILIES[MODEL_TYPE]
     write = _writer(folder)
     write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config)}))
-    write(
-        GENERATION, to_json(generation_settings(generation or default_generation_config(tokenizer)))
-    )
+    settings = settings or generation_settings(default_generation_config(tokenizer))
+    write(GENERATION, to_json(settings))
     write(TOKENIZER, tokenizer.to_json())
     write(CARD, model_card(config, card))
     save_tensors(folder / WEIGHTS, weights)
@@ -82,6 +81,11 @@ def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     return f"# A {config.shape} Transformer\n\n| | |\n|---|---|\n{table}\n\n```\n\
 transduce {verb} -m .\n```\n"
+
+
+def is_own_card(text: str) -> bool:
+    """Return True for the text of a README.md that `model_card` wrote."""
+    return text.startswith("# A ") and "\ntransduce " in text
 
 
 def generation_settings(config: GenerationConfig) -> dict[str, Any]:

@@ -102,6 +102,12 @@ class ConfigReader:
         self._read.update(self._fields)
         return dict(self._fields)
 
+    @property
+    def unread(self) -> dict[str, Any]:
+        """The options that were not read, without those that are null."""
+        fields = self._fields.items()
+        return {n: v for n, v in fields if n not in self._read and v is not None}
+
     def finish(self) -> None:
         """Raise CheckpointError for an option that was not read and could change the network.
 

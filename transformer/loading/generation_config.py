@@ -83,7 +83,7 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OWN = frozenset(field.name for field in msgspec.structs.fields(GenerationConfig))
-_KNOWN = _OWN | _NEUTRAL.keys() | set(_NO_EFFECT.split())
+SETTING_NAMES = _OWN | _NEUTRAL.keys() | set(_NO_EFFECT.split())
 
 
 def default_generation_config(tokenizer: Tokenizer) -> GenerationConfig:
@@ -122,10 +122,19 @@ def read_generation_config(
     return found
 
 
+def raw_settings(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Return a folder's settings of decoding as they stand in its file, else in config.json."""
+    if (folder / GENERATION).is_file():
+        settings = read_json(folder / GENERATION)
+    else:
+        settings = {name: value for name, value in options.items() if name in SETTING_NAMES}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def _refuse_unknown(settings: dict[str, Any], path: Path) -> None:
     """Raise CheckpointError for an unknown option, unless its value has no effect."""
     for name, value in settings.items():
-        known = name in _KNOWN or name.startswith("_")
+        known = name in SETTING_NAMES or name.startswith("_")
         if not known and value not in (None, False, {}, []):
             raise CheckpointError(
                 f"{path}: the option {name} = {str(value)[:60]!r} is not known, and could change "

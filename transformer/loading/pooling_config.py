@@ -46,6 +46,12 @@ def read_pooling_config(folder: Path) -> PoolingConfig:
     )
 
 
+def sentence_files(folder: Path) -> list[str]:
+    """Return the names of a folder's files that only sentence-transformers reads."""
+    paths = [path for pattern in POOLING_FILES for path in folder.glob(pattern)]
+    return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
+
+
 def _kind(path: Path) -> str:
     settings = read_json(path)
     named = settings.get("pooling_mode")

@@ -24,7 +24,13 @@ Ended = list[tuple[float, tuple[int, ...]]]
 
 
 def definition(
-    table: Callable[..., dict[int, float]], beams: int, limit: int, alpha: float, early: Any
+    table: Callable[..., dict[int, float]],
+    beams: int,
+    limit: int,
+    alpha: float,
+    early: Any,
+    *,
+    ends: frozenset[int] = frozenset({END}),
 ) -> Ended:
     """Hugging Face's: what has ended of the `beams` best continuations, best first."""
     growing, ended = [(0.0, ())], []
@@ -33,7 +39,7 @@ def definition(
                 for token, p in table(text).items()]  # fmt: skip
         growing = []
         for rank, (total, text) in enumerate(sorted(ways, key=lambda way: -way[0])):
-            if text[-1] == END or length == limit:
+            if text[-1] in ends or length == limit:
                 ended += [(total / length**alpha, text)] if rank < beams else []
             elif len(growing) < beams:
                 growing.append((total, text))
@@ -46,17 +52,20 @@ def definition(
     return ended
 
 
+@pytest.mark.parametrize("ends", [{END}, {END, A}, {END, A, B}])
 @pytest.mark.parametrize("early", [False, True, "never"])
 @pytest.mark.parametrize("alpha", [-0.5, 0.0, 1.0, 2.0])
 @pytest.mark.parametrize("beams", [1, 2, 3, 5])
-def test_beams_are_those_of_the_definition(beams: int, alpha: float, early: Any) -> None:
-    for seed in range(12):
+def test_beams_are_those_of_the_definition(
+    beams: int, alpha: float, early: Any, ends: set[int]
+) -> None:
+    for seed in range(12 if len(ends) == 1 else 4):
         table = random_table(seed)
         (found,) = search(
             "beam", table, limits=[9], beam=beams, n_best=beams, length_penalty=alpha,
-            early_stopping=early,
+            early_stopping=early, end_ids=frozenset(ends),
         )  # fmt: skip
-        wanted = definition(table, beams, 9, alpha, early)
+        wanted = definition(table, beams, 9, alpha, early, ends=frozenset(ends))
         assert [tuple(h.tokens) for h in found] == [text for _, text in wanted]
         assert [h.score for h in found] == pytest.approx([s for s, _ in wanted], abs=1e-5)
 

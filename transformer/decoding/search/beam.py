@@ -78,6 +78,7 @@ class BeamSearch:
         self.width = parameters.beam
         self._parameters, self._group_size = parameters, self.width // parameters.groups
         self._end_ids = torch.tensor(sorted(parameters.end_ids), dtype=torch.long)
+        self._num_candidates = self._group_size * max(1, len(parameters.end_ids)) + self.width
         self._process = LogitsProcessorList(parameters.processors, parameters.end_ids)
         self._beams = BeamRows(self.width)
         self._groups: dict[Request, list[Group]] = {}
@@ -117,10 +118,10 @@ class BeamSearch:
     def _candidates(self, logits_RV: Tensor) -> list[Candidates]:
         """Return the candidates of each request's first group, second group and so on.
 
-        There are as many as can be needed when all but one beam end or take tokens that other
-        groups have taken; where phrases must occur, all that there are.
+        There are as many as can be needed when beams end, with each of the end tokens, or take
+        tokens that other groups have taken; where phrases must occur, all that there are.
         """
-        count = self._group_size + self.width
+        count = self._num_candidates
         log_probs_RV = logits_RV.log_softmax(dim=-1)
         processed_RV = self._apply_processors(log_probs_RV)
         processed_RC, tokens_RC = blockwise_top_k(processed_RV, count)
@@ -165,7 +166,7 @@ class BeamSearch:
         repeated_GC.scatter_(1, order_GC[:, 1:], sorted_GC.diff(dim=1) == 0)
         candidates = candidates.rank(candidates.scores.masked_fill(repeated_GC, NEG_INF))
         without_phrases_G = torch.tensor([group.coverages[0] is None for group in groups])
-        candidates.scores[without_phrases_G, self._group_size + self.width :] = NEG_INF
+        candidates.scores[without_phrases_G, self._num_candidates :] = NEG_INF
         return candidates
 
     def _advance_groups(self, candidates: Candidates, earlier: Sequence[Candidates]) -> Candidates:

@@ -1,0 +1,168 @@
+"""Files beside the weights: they travel with a conversion, or are named as left behind."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from tests.families.random_folders import draw, write_folder
+from tests.loading.owned import own, small
+from tests.models import tiny_config
+from tokenizer import Tokenizer
+from tokenizer.special import OUT_OF_VOCABULARY
+from transformer.errors import ConfigError
+from transformer.export import convert_model
+from transformer.loading import load_model
+
+SETTINGS = {"num_beams": 2, "temperature": 0.6, "top_k": 7, "do_sample": True, "max_length": 15}
+
+
+def drawn(family: str, folder: Path, **settings: Any) -> Path:
+    """A published folder of a family, with these settings of decoding."""
+    write_folder(draw(family, 0)._replace(settings=settings or SETTINGS), folder)
+    return folder
+
+
+def fields(folder: Path, name: str = "generation_config.json") -> dict[str, Any]:
+    return json.loads((folder / name).read_text())
+
+
+@pytest.mark.parametrize("family", ["gpt2", "marian", "m2m_100", "t5"])
+def test_tokenizer_files_come_back_byte_for_byte(family: str, tmp_path: Path) -> None:
+    theirs = drawn(family, tmp_path / "theirs")
+    convert_model(theirs, tmp_path / "ours", to="transduce")
+    convert_model(tmp_path / "ours", tmp_path / "ours-again", to="transduce")
+    convert_model(tmp_path / "ours-again", tmp_path / "again", to=family)
+    written = {"config.json", "generation_config.json", "model.safetensors"}
+    names = {path.name for path in theirs.iterdir()} - written
+    names = {name for name in names if not name.startswith(("model", "pytorch_model"))}
+    assert names
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (theirs / name).read_bytes(), name
+    assert {path.name for path in (tmp_path / "again").iterdir()} - names == {
+        *written,
+        "README.md",
+        "manifest.json",
+    }
+
+
+def test_settings_that_are_left_to_the_user_travel_too(tmp_path: Path) -> None:
+    theirs = drawn("marian", tmp_path / "theirs")
+    convert_model(theirs, tmp_path / "ours", to="transduce")
+    convert_model(tmp_path / "ours", tmp_path / "again", to="marian")
+    for name in ("ours", "again"):
+        assert fields(tmp_path / name).items() >= SETTINGS.items()
+
+
+def test_options_that_say_nothing_of_the_network_travel_too(tmp_path: Path) -> None:
+    theirs = drawn("t5", tmp_path / "theirs")
+    path = theirs / "config.json"
+    labels = {"task_specific_params": {"translation": {"prefix": "translate: "}}}
+    path.write_text(json.dumps({**fields(theirs, "config.json"), **labels}))
+    convert_model(theirs, tmp_path / "ours", to="transduce")
+    for source in ("theirs", "ours"):
+        convert_model(tmp_path / source, tmp_path / f"{source}-again", to="t5")
+        assert fields(tmp_path / f"{source}-again", "config.json").items() >= labels.items()
+
+
+def test_a_card_travels_and_what_does_not_is_named(tmp_path: Path) -> None:
+    theirs = drawn("gpt2", tmp_path / "theirs")
+    (theirs / "README.md").write_text("---\nlicense: mit\n---\nA model.\n")
+    (theirs / "chat_template.jinja").write_text("{{ messages }}")
+    (theirs / "tf_model.h5").write_bytes(b"weights")
+    (theirs / "adapter_config.json").write_text("{}")
+    (theirs / "onnx").mkdir()
+    for name in ("model.onnx", "config.json"):
+        (theirs / "onnx" / name).write_text("{}")
+    notices: list[str] = []
+    convert_model(theirs, tmp_path / "ours", to="transduce", notices=notices)
+    assert notices == [
+        f"not carried over from {theirs}: adapter_config.json, tf_model.h5, onnx/ (2 files)"
+    ]
+    notices.clear()
+    convert_model(tmp_path / "ours", tmp_path / "again", to="gpt2", notices=notices)
+    assert notices == []
+    for name in ("README.md", "chat_template.jinja"):
+        assert (tmp_path / "again" / name).read_text() == (theirs / name).read_text()
+
+
+def test_ctranslate2s_format_has_no_place_for_some(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    own(tmp_path / "ours", small("translate-tiny"), tokenizer)
+    path = tmp_path / "ours" / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_beams": 3}))
+    (tmp_path / "ours" / "manifest.json").unlink()
+    (tmp_path / "ours" / "chat_template.jinja").write_text("{{ messages }}")
+    notices: list[str] = []
+    convert_model(tmp_path / "ours", tmp_path / "out", to="ctranslate2", notices=notices)
+    (notice,) = notices
+    assert notice.endswith(": the chat template, generation_config.json: num_beams")
+
+
+@pytest.mark.parametrize("preset", ["translate-tiny", "write-tiny"])
+def test_no_id_is_left_to_the_defaults_of_transformers(
+    preset: str, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """Marian's own padding would be row 58,100."""
+    own(tmp_path / "ours", small(preset), tokenizer)
+    settings = tmp_path / "ours" / "generation_config.json"
+    settings.write_text(json.dumps({"bos_token_id": 2, "eos_token_id": 3}))
+    (tmp_path / "ours" / "manifest.json").unlink()
+    convert_model(tmp_path / "ours", tmp_path / "theirs", to="huggingface")
+    model = transformers.AutoModel.from_pretrained(tmp_path / "theirs")
+    rows, config = len(model.get_input_embeddings().weight), model.config.to_dict()
+    ids = {n: v for n, v in config.items() if n.endswith("_token_id") and v is not None}
+    assert {*ids.values()} <= {*range(rows)}
+    assert (ids["bos_token_id"], ids["eos_token_id"]) == (2, 3)
+
+
+def test_a_bare_encoder_is_published_as_one(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    sizes = {"positions": "learned", "embedding_norm": True, "token_types": 1, "vocab_size": 37}
+    more = {"head": "none", "feedforward": "gelu", "embedding_scale": False, "norm_eps": 1e-12}
+    own(tmp_path / "ours", tiny_config("encoder", **sizes, **more), tokenizer)
+    convert_model(tmp_path / "ours", tmp_path / "theirs", to="bert")
+    assert fields(tmp_path / "theirs", "config.json")["architectures"] == ["BertModel"]
+
+
+@pytest.mark.parametrize("family", ["marian", "m2m_100"])
+@pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+@torch.inference_mode()
+def test_no_text_gets_an_id_beyond_the_embedding(family: str, tmp_path: Path) -> None:
+    """Pieces of SentencePiece's model that the vocabulary lacks are unknown, there and back."""
+    theirs = drawn(family, tmp_path / "theirs")
+    ids = fields(theirs, "vocab.json")
+    kept = [
+        name
+        for number, name in enumerate(sorted(ids, key=ids.__getitem__))
+        if number % 7 or number < 7
+    ]
+    kept = [*dict.fromkeys([*kept, *ids])][: len(kept)]
+    (theirs / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(kept)}))
+    (theirs / "config.json").write_text(
+        json.dumps({**fields(theirs, "config.json"), "pad_token_id": kept.index("<pad>")})
+    )
+    convert_model(theirs, tmp_path / "ours", to="transduce")
+    convert_model(tmp_path / "ours", tmp_path / "again", to=family)
+    again, known = load_model(tmp_path / "again", device="cpu"), load_model(theirs, device="cpu")
+    pieces = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
+    text = "The quick brown fox jumps over the lazy dog, Zwölf Boxkämpfer 1234 日本語"
+    encoded = [*known.special_affixes[0], *known.tokenizer.encode(text), *known.special_affixes[1]]
+    assert pieces(text)["input_ids"] == encoded
+    assert again.tokenizer.encode(text) == known.tokenizer.encode(text)
+    assert max(encoded) < again.config.source_vocabulary
+    assert known.tokenizer.token_id(OUT_OF_VOCABULARY) is not None
+
+
+def test_unlearnt_pieces_alone_are_refused(tmp_path: Path) -> None:
+    """Without the files that they come from, other programs would give them ids."""
+    theirs = drawn("marian", tmp_path / "theirs")
+    ids = {name: n for n, name in enumerate(n for n in fields(theirs, "vocab.json") if n != "▁the")}
+    (theirs / "vocab.json").write_text(json.dumps(ids))
+    convert_model(theirs, tmp_path / "ours", to="transduce")
+    for path in (tmp_path / "ours" / "published").iterdir():
+        path.unlink()
+    (tmp_path / "ours" / "manifest.json").unlink()
+    with pytest.raises(ConfigError, match="pieces that the model has not learnt"):
+        convert_model(tmp_path / "ours", tmp_path / "again", to="marian")

@@ -1,0 +1,159 @@
+"""Files beside configuration and weights: those that a conversion carries, and the others by name.
+
+A published model's tokenizer files, card and config.json are kept as they were, in a folder of ours
+below `published`, so that it can be published again as it was.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from checkpoints import WEIGHT_FILES, is_inside, read_json, to_json
+from tokenizer import TOKENIZER_FILES
+from tokenizer.special import OUT_OF_VOCABULARY
+
+from ..chat.template import CHAT_FILES, chat_template_text, write_chat_template
+from ..errors import ConfigError
+from ..families import MODEL_TYPE
+from ..loading.generation_config import GENERATION, raw_settings
+from ..loading.load import TOKENIZER, LoadedModel
+from ..loading.model_folder import CONFIG, FolderContents
+from ..loading.pooling_config import sentence_files
+from .save import CARD, generation_settings, is_own_card, model_card
+
+ORIGINALS = "published"
+TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
+_MANIFEST = "manifest.json"
+_OF_FILES = ("transformers_version", "is_encoder_decoder")  # settings that say nothing of decoding
+_TOKENIZER_FILES = tuple(name for name in TOKENIZER_FILES if name != CONFIG)
+
+
+def all_settings(loaded: LoadedModel, options: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's settings of decoding, with those that this program leaves to the user."""
+    raw = raw_settings(loaded.folder, options)
+    kept = {n: v for n, v in raw.items() if n not in _OF_FILES and not n.startswith("_")}
+    return {**kept, **generation_settings(loaded.generation)}
+
+
+def is_native(contents: FolderContents) -> bool:
+    """Return True for a folder in this program's own format."""
+    return contents.options.get("model_type") == MODEL_TYPE
+
+
+def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
+    """Write the files beside a model of ours into a folder in which it is already saved."""
+    folder = loaded.folder
+    _copy(folder, out, sentence_files(folder))
+    if (folder / TOKENIZER).is_file():
+        _copy(folder, out, (*_TOKENIZER_FILES, *CHAT_FILES))
+    else:
+        if loaded.target_tokenizer is not loaded.tokenizer:
+            loaded.target_tokenizer.save(out / TARGET_TOKENIZER)
+        template = chat_template_text(folder)
+        if template is not None:
+            write_chat_template(out, template)
+    if is_native(contents):
+        _copy(folder, out, _names_below(folder, ORIGINALS))
+        return
+    originals = out / ORIGINALS
+    originals.mkdir()
+    own = () if (folder / TOKENIZER).is_file() else _TOKENIZER_FILES
+    _copy(folder, originals, (CONFIG, *own, *((CARD,) if _has_foreign_card(folder) else ())))
+
+
+def write_published_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
+    """Write the files beside a published model: tokenizer, template, pooling and card."""
+    folder, originals = loaded.folder, loaded.folder / ORIGINALS
+    _copy(folder, out, (*CHAT_FILES, *sentence_files(folder)))
+    has_original = any((originals / name).is_file() for name in _TOKENIZER_FILES)
+    _copy(originals if has_original else folder, out, _TOKENIZER_FILES)
+    if is_native(contents) and not has_original and not (folder / TOKENIZER_CONFIG).is_file():
+        _write_tokenizer(out, loaded)
+    card = next((f / CARD for f in (originals, folder) if _has_foreign_card(f)), None)
+    if card is None:
+        text = model_card(loaded.config, {"converted from": folder.name})
+        (out / CARD).write_text(text, encoding="utf-8")
+    else:
+        shutil.copyfile(card, out / CARD)
+
+
+def original_options(folder: Path) -> dict[str, Any]:
+    """Return the config.json of the published model that a folder of ours was converted from."""
+    path = folder / ORIGINALS / CONFIG
+    return read_json(path) if path.is_file() else {}
+
+
+def left_behind(contents: FolderContents, *, carried: Iterable[str] = ()) -> list[str]:
+    """Return the names of files that a conversion to a model of ours or of a family drops.
+
+    `carried` names others that it does not drop. Files of a subfolder are counted together.
+    """
+    folder = contents.folder
+    known = {CONFIG, GENERATION, _MANIFEST, *TOKENIZER_FILES, *CHAT_FILES, *carried}
+    known |= {*sentence_files(folder), CARD}
+    known |= {header.file.relative_to(folder).as_posix() for header in contents.weights.values()}
+    known |= {name for name in WEIGHT_FILES if name.endswith(".index.json")}
+    below: Counter[str] = Counter()
+    names = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder)
+        if name.as_posix() in known or name.parts[0] == ORIGINALS or name.parts[0].startswith("."):
+            continue
+        if len(name.parts) > 1:
+            below[name.parts[0]] += 1
+        else:
+            names.append(name.name)
+    return [*names, *(f"{name}/ ({count} files)" for name, count in below.items())]
+
+
+def left_behind_by_ctranslate2(loaded: LoadedModel, options: dict[str, Any]) -> list[str]:
+    """Return the names of what CTranslate2's format has no place for, files aside."""
+    settings = all_settings(loaded, options)
+    names = [name for name in sorted(settings) if not name.endswith("_token_id")]
+    template = ["the chat template"] if chat_template_text(loaded.folder) is not None else []
+    return [*template, *(f"{GENERATION}: {name}" for name in names)]
+
+
+def _copy(folder: Path, out: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if (folder / name).is_file() and is_inside(folder, name):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, out / name)
+
+
+def _names_below(folder: Path, name: str) -> list[str]:
+    paths = sorted((folder / name).rglob("*"))
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
+
+
+def _has_foreign_card(folder: Path) -> bool:
+    path = folder / CARD
+    return path.is_file() and not is_own_card(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
+    """Write tokenizer.json and its configuration for transformers, with a source text's affixes."""
+    generation, tokenizer = loaded.generation, loaded.tokenizer
+    if tokenizer.token_id(OUT_OF_VOCABULARY) is not None:
+        raise ConfigError(
+            f"{loaded.folder}: its tokenizer has pieces that the model has not learnt, which a "
+            "tokenizer.json cannot say to other programs; convert the published model itself"
+        )
+    ids = {
+        "bos_token": generation.bos_token_id,
+        "eos_token": generation.end_id,
+        "pad_token": generation.pad_token_id,
+        "unk_token": tokenizer.role("unknown"),
+    }
+    names = {role: tokenizer.token(i) for role, i in ids.items() if i is not None}
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": loaded.config.max_positions,
+        "clean_up_tokenization_spaces": False,
+        **names,
+    }
+    (folder / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
+    affixes = loaded.special_affixes if loaded.config.has_encoder else tokenizer.special_affixes()
+    (folder / TOKENIZER).write_text(tokenizer.to_json(special_affixes=affixes), encoding="utf-8")
