@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
+from tokenizers import models
 from tokenizers.decoders import DecodeStream
 from tokenizers.processors import TemplateProcessing
 
@@ -26,6 +27,10 @@ class Tokenizer:
 
     Special tokens spelled out in a text are encoded as ordinary text, so that no input can end a
     sentence or fill it with padding; language tags and other added tokens are recognized.
+
+    BPE dropout (arXiv 1910.13267), which a tokenizer.json may ask for, is off: it leaves out merges
+    at random, as noise for training, so that the same text would have other ids each time it is
+    translated, scored or prepared for a run. `to_json` keeps the setting for who reads it next.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
@@ -33,6 +38,7 @@ class Tokenizer:
         self.backend.encode_special_tokens = True
         self.backend.no_padding()
         self.backend.no_truncation()
+        self._dropout = _switch_off_dropout(backend)
         self._may_panic = has_nested_quantifiers(self.backend)
         # The number of ids that the model has learnt, where the tokenizer has others.
         self._known_ids = self.backend.token_to_id(OUT_OF_VOCABULARY)
@@ -46,16 +52,17 @@ class Tokenizer:
     @classmethod
     def from_json(cls, text: str, *, name: str = "tokenizer.json") -> "Tokenizer":
         """Return the tokenizer of a tokenizer.json's contents; `name` is for messages."""
-        with file_errors(name):
-            check_contents(text)
-            return cls(tokenizers.Tokenizer.from_str(text))
+        return cls(parse_json(text, name=name))
 
     def to_json(self, *, special_affixes: SpecialAffixes | None = None) -> str:
         """Return the contents of a tokenizer.json, optionally with other special affixes."""
-        text = self.backend.to_str(pretty=True)
+        copy = self.backend
+        if self._dropout is not None:
+            copy = tokenizers.Tokenizer.from_str(copy.to_str())
+            copy.model.dropout = self._dropout
         if special_affixes is None or special_affixes == self.special_affixes():
-            return text
-        copy = tokenizers.Tokenizer.from_str(text)
+            return copy.to_str(pretty=True)
+        copy = tokenizers.Tokenizer.from_str(copy.to_str())
         before, after = ([str(self.token(i)) for i in ids] for ids in special_affixes)
         names = {name: copy.token_to_id(name) for name in [*before, *after]}
         copy.post_processor = TemplateProcessing(
@@ -224,6 +231,22 @@ class Tokenizer:
         data = json.loads(self.backend.to_str())
         special = {t["content"]: t["id"] for t in data["added_tokens"]}
         return {"kind": data["model"]["type"], "vocabulary": self.vocab_size, "special": special}
+
+
+def parse_json(text: str, *, name: str) -> tokenizers.Tokenizer:
+    """Return the library's object for a tokenizer.json's contents. Raises TokenizerError."""
+    with file_errors(name):
+        check_contents(text)
+        return tokenizers.Tokenizer.from_str(text)
+
+
+def _switch_off_dropout(backend: tokenizers.Tokenizer) -> float | None:
+    """Switch off a BPE model's dropout, and return it."""
+    model = backend.model
+    if not isinstance(model, models.BPE) or model.dropout is None:
+        return None
+    dropout, model.dropout = model.dropout, None
+    return dropout
 
 
 class IncrementalDetokenizer:

@@ -15,6 +15,7 @@ from tokenizer import (
     TokenizerError,
     TrainingOptions,
     language_tag,
+    read_tokenizers,
     train_tokenizer,
 )
 from tokenizer.special import BASIC
@@ -274,3 +275,22 @@ def test_a_damaged_tokenizer_file_is_a_tokenizer_error_that_names_it(byte_bpe, t
 def test_a_tokenizer_file_that_is_not_there_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"tokenizer\.json"):
         Tokenizer.load(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("load", [Tokenizer.load, lambda p: read_tokenizers(p.parent).source])
+def test_dropout_of_a_tokenizer_file_is_off_in_use_and_kept_in_the_file(byte_bpe, tmp_path, load):
+    state = json.loads(byte_bpe.to_json())
+    state["model"]["dropout"] = 0.9
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(state))
+    ours = load(path)
+    text = " ".join(SENTENCES)
+    wanted = byte_bpe.encode(text)
+    for _ in range(9):
+        assert ours.encode(text) == ours.encode_batch([text])[0] == wanted
+        assert ours.encode_with_specials(text) == wanted
+        assert [*map(ours.token_id, ours.pieces(text))] == wanted
+    affixes = ([ours.role("begin")], [ours.role("end")])
+    for kept in (ours.to_json(), ours.to_json(special_affixes=affixes)):
+        assert json.loads(kept)["model"]["dropout"] == pytest.approx(0.9)
+    assert ours.encode(text) == wanted

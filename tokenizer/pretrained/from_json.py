@@ -9,7 +9,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from ..backend_errors import file_errors
 from ..special import OUT_OF_VOCABULARY
-from ..tokenizer import Tokenizer
+from ..tokenizer import Tokenizer, parse_json
 from .added import (
     LANGUAGE_AFFIXES,
     add_tokens,
@@ -39,7 +39,7 @@ _CLEANUP = {
 def read_json(folder: Folder, name: str, settings: TokenizerConfig) -> tokenizers.Tokenizer:
     """Read a tokenizer.json and apply the configured tokens, affixes and normalization."""
     path = str(folder.path / name)
-    backend = Tokenizer.from_json(folder.text(name), name=path).backend
+    backend = parse_json(folder.text(name), name=path)
     with file_errors(path):
         _check_normalizer(backend, path)
         _set_normalization(backend, settings)
