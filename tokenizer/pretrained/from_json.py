@@ -17,7 +17,7 @@ from .added import (
     set_bos_and_eos,
     set_language_affix,
 )
-from .charsmap import check_charsmap
+from .character_table import check_charsmap
 from .files import Folder, TokenizerConfig
 from .guard import split_inside_names
 

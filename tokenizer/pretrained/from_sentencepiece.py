@@ -13,6 +13,7 @@ from ..errors import TokenizerError
 from ..special import OUT_OF_VOCABULARY
 from .charsmap import charsmap_steps
 from .guard import split_inside_names
+from .longest_match import longest_of
 from .sentencepiece_model import Algorithm, PieceType, SentencePiece, SentencePieceModel
 
 SPACE = "▁"
@@ -64,6 +65,18 @@ class SentencePieceLayout:
         return re.escape("".join(known)) or "\\0"
 
     @cached_property
+    def symbols(self) -> frozenset[str]:
+        """The pieces that the model's user defined: they are found before all others."""
+        codes = set(self.language_codes or ())
+        pieces = (p.text for p in self.model.pieces if p.kind is PieceType.USER_DEFINED)
+        return frozenset(pieces) - codes
+
+    @cached_property
+    def alphabet(self) -> frozenset[str]:
+        """The characters of all pieces."""
+        return frozenset().union(*(p.text for p in (*self.pieces, *self.model.pieces)))
+
+    @cached_property
     def unknown_runs(self) -> list[str]:
         """Unused pieces that consist of unknown characters, longest first."""
         if not self.by_name or self.model.byte_fallback:
@@ -108,7 +121,7 @@ def _unigram(layout: SentencePieceLayout, stored: Sequence[SentencePiece]) -> to
 
     def score(piece: SentencePiece) -> float:
         if piece.kind is PieceType.USER_DEFINED:  # SentencePiece's rule; the length is in bytes
-            return len(piece.text.encode()) * top - 0.1
+            return 0.1 * len(piece.text.encode()) - 0.1
         return piece.score if piece.kind is PieceType.NORMAL else top
 
     codes = set(layout.language_codes or ())
@@ -121,27 +134,48 @@ def _unigram(layout: SentencePieceLayout, stored: Sequence[SentencePiece]) -> to
 
 
 def _bpe(layout: SentencePieceLayout, stored: Sequence[SentencePiece]) -> tokenizers.Tokenizer:
-    # Language codes and unknown runs are pieces that no merge produces.
-    ignore_merges = layout.language_codes is not None or bool(layout.unknown_runs)
+    # Language codes, unknown runs and what users defined are pieces that no merge produces.
+    codes, symbols = set(layout.language_codes or ()), layout.symbols
+    ignore_merges = layout.language_codes is not None or bool(layout.unknown_runs or symbols)
     model = models.BPE(
         {piece.text: i for i, piece in enumerate(stored)},
         merges(stored),
         unk_token=stored[layout.unknown].text,
         fuse_unk=True,
         byte_fallback=layout.model.byte_fallback,
-        ignore_merges=ignore_merges,
     )
     backend = tokenizers.Tokenizer(model)
+    steps: list[pre_tokenizers.PreTokenizer] = []
+    if layout.prefix_once:  # also none before a text that starts with a space
+        steps.append(pre_tokenizers.Metaspace(prepend_scheme="first", split=False))
     if ignore_merges:
-        backend.pre_tokenizer = pre_tokenizers.Sequence([*_splits(layout, stored)])
-    codes = set(layout.language_codes or ())
+        steps += _splits(layout, stored)
+        if symbols:
+            steps += [pre_tokenizers.Split(Regex(longest_of(symbols)), "isolated")]
+        steps += _splits_of_unreachable(backend, stored)
+        backend.model.ignore_merges = True
+    backend.pre_tokenizer = pre_tokenizers.Sequence(steps)
     user_defined = [
-        p.text for p in stored if p.kind is PieceType.USER_DEFINED and p.text not in codes
+        p.text
+        for p in stored
+        if p.kind is PieceType.USER_DEFINED and p.text not in codes and p.text not in symbols
     ]
     backend.add_tokens([tokenizers.AddedToken(text, normalized=False) for text in user_defined])
-    if layout.prefix_once:  # also none before a text that starts with a space
-        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     return backend
+
+
+def _splits_of_unreachable(
+    backend: tokenizers.Tokenizer, stored: Sequence[SentencePiece]
+) -> Iterator[pre_tokenizers.PreTokenizer]:
+    """Yield a split of words that are a piece which merges, left to themselves, do not produce."""
+    texts = [piece.text for piece in stored if piece.kind is PieceType.NORMAL]
+    patterns = []
+    for text, encoding in zip(texts, backend.encode_batch(texts), strict=True):
+        if len(encoding.ids) > 1:
+            end = encoding.offsets[0][1]
+            patterns.append(rf"{re.escape(text[:end])}(?={re.escape(text[end:])}\z)")
+    if patterns:
+        yield pre_tokenizers.Split(Regex(rf"\A(?:{'|'.join(patterns)})"), "merged_with_previous")
 
 
 ALGORITHMS: dict[
@@ -173,11 +207,20 @@ def _normalizer(layout: SentencePieceLayout) -> normalizers.Normalizer:
     space = SPACE if model.escape_whitespaces else " "
     prefix = space if layout.has_prefix and not layout.prefix_once else ""
     start = r"\A" if layout.language_codes is None else rf"\A(?:{_LANGUAGE_CODE})?+\K"
-    steps = charsmap_steps(model.charsmap, name=layout.name)
+    steps: list[normalizers.Normalizer] = []
+    prepended = prefix and not model.remove_extra_whitespaces and layout.language_codes is None
+    if prepended:  # even where the table leaves nothing of the text
+        steps.append(normalizers.Prepend(prefix))
+    steps += charsmap_steps(
+        model.charsmap,
+        name=layout.name,
+        kept=sorted(layout.symbols),
+        known=None if model.byte_fallback else layout.alphabet,
+    )
     if model.remove_extra_whitespaces:
         steps.append(normalizers.Replace(Regex(" {2,}"), " "))
         steps.append(normalizers.Replace(Regex(f"{start} ?"), prefix))
-    elif prefix:
+    elif prefix and not prepended:
         steps.append(normalizers.Replace(Regex(rf"{start}(?=[\s\S])"), prefix))
     if model.escape_whitespaces:
         steps.append(normalizers.Replace(" ", SPACE))

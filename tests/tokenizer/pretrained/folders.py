@@ -105,3 +105,29 @@ def framed(tokenizer, text):
     """All ids of a text, its frame included."""
     before, after = tokenizer.special_affixes()
     return [*before, *tokenizer.encode(text), *after]
+
+
+_LETTERS = (*"abceiknosuzAEIOZßàéöйиαωΑ", *"بتسمكل", *"שבלםכ", *"कखगन", *"กขค", *"かはウ", *"한글")
+_ATTACHED = (
+    *"\u0301\u0302\u0323\u0308\u0327\u0345\u064b\u064e\u0651\u0650\u05b0\u05bc\u05c1\u05b7\u093c",
+    *"\u094d\u0e31\u0e48\u3099\u309a\u20dd\ufe0f\U000e0100\u0f71\u0f72\u200c\u200d\u1161\u11ab",
+    *"\uff9e\U0001f3fd",
+)
+_BLANKS = (" ", " ", " ", "  ", "\t", "\n", "\r\n", "\xa0", "\u3000", "\u2028", "\x85", "\x0b")
+_ODD = (
+    *"\0\x01\x07\x7f\x9f\u200b\u2060\ufeff\xad\u202e\ufff0\ufff1\ufff2\ufff4\ufffd\ufdd0\uffff\ue000",
+    *"\u0378하ﾊ▁…½²㎏ﷺ①ℌﬄ¨🅰ſẛΐK😀𝟂",
+    "👩\u200d👧",
+    "🇩🇪",
+)
+_WHOLE = (*"-.<>", "--", "the", " qu", "<sep>", "<a>", "ab", "abc", "cd", "▁▁▁", "</s>", "<0x41>")
+
+
+def random_texts(count, *, seed):
+    """Texts in which letters, marks, joiners, blanks and odd characters meet."""
+    chance = random.Random(seed)
+    kinds = (_LETTERS, _ATTACHED, _ATTACHED, _BLANKS, _ODD, _WHOLE)
+    return [
+        "".join(chance.choice(chance.choice(kinds)) for _ in range(chance.randint(1, 16)))
+        for _ in range(count)
+    ]

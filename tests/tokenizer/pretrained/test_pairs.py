@@ -7,7 +7,14 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tokenizer.pretrained.folders import TEXTS, WORDS, framed, sentencepiece_model, write
+from tests.tokenizer.pretrained.folders import (
+    TEXTS,
+    WORDS,
+    framed,
+    random_texts,
+    sentencepiece_model,
+    write,
+)
 from tokenizer import Tokenizer, read_tokenizers
 from tokenizer.pretrained.sentencepiece_model import read_sentencepiece
 
@@ -83,6 +90,11 @@ def test_both_of_marians_sides_are_cut_as_transformers_cuts_them(marian, text):
     agrees(*marian, text)
 
 
+def test_so_are_marks_and_joiners_in_any_order(marian):
+    for text in random_texts(60, seed=0):
+        agrees(*marian, text)
+
+
 @FEW
 @given(st.text(max_size=30) | st.text("<>fra日の a▁é", max_size=15))
 def test_so_is_any_text(marian, text):
@@ -154,6 +166,13 @@ def test_m2m100_is_cut_as_transformers_cuts_it(m2m100, text):
     assert framed(ours, text) == ids
     _, *written = ids  # the language, which transformers 5 does not know to be special
     assert ours.decode(ids) == reference.decode(written, skip_special_tokens=True)
+
+
+def test_m2m100_cuts_marks_and_joiners_in_any_order_so_too(m2m100):
+    ours, reference = m2m100
+    for text in random_texts(100, seed=1):
+        ids = reference(text, split_special_tokens=True)["input_ids"]
+        assert framed(ours, text) == ids, ascii(text)
 
 
 def test_m2m100s_languages_stand_above_its_vocabulary(m2m100):

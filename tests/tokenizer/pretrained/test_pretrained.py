@@ -12,6 +12,7 @@ from tests.tokenizer.pretrained.folders import (
     LLAMA,
     TEXTS,
     framed,
+    random_texts,
     sentencepiece_model,
     sentences,
     write,
@@ -105,6 +106,12 @@ def test_a_text_is_cut_as_sentencepiece_cuts_it(case, text):
     known = [i for i in case.pieces.encode(text) if not case.pieces.is_unknown(i)]
     unknown = case.ours.require_role("unknown")
     assert case.ours.decode([i for i in ids if i != unknown]) == case.pieces.decode(known)
+
+
+def test_so_are_marks_and_joiners_in_any_order(case):
+    texts = random_texts(100, seed=case.file)
+    for text, ids in zip(texts, case.ours.encode_batch(texts), strict=True):
+        assert ids == case.expected(text), ascii(text)
 
 
 @FEW

@@ -8,7 +8,8 @@ import sentencepiece
 
 from tests.tokenizer.pretrained.folders import TEXTS, sentencepiece_model
 from tokenizer import Tokenizer, TokenizerError
-from tokenizer.pretrained.charsmap import charsmap_steps, check_charsmap
+from tokenizer.pretrained.character_table import check_charsmap
+from tokenizer.pretrained.charsmap import charsmap_steps
 from tokenizer.pretrained.from_sentencepiece import SentencePieceLayout, build, merges
 from tokenizer.pretrained.guard import split_inside_names
 from tokenizer.pretrained.sentencepiece_model import PieceType, SentencePiece, read_sentencepiece
@@ -52,13 +53,13 @@ def test_models_of_all_shapes_cut_as_sentencepiece_does(shape, kind):
             assert ours.decode(theirs.encode(text)) == theirs.decode(theirs.encode(text)), text
 
 
-def test_a_users_piece_is_as_good_as_its_bytes_with_the_best_score():
-    """`length · max - 0.1`, the length in bytes; what is no word has the best score, which leaves
+def test_a_users_piece_is_better_than_others_by_its_length():
+    """`0.1 · (length - 1)`, the length in bytes; what is no word has the best score, which leaves
     the worst, by which unknown characters are judged, to the words."""
     data = piece("<unk>", kind=2) + piece("<s>", -99.0, kind=3) + piece("öl", kind=4)
     ours, _ = both(data + piece("ö", -1.5) + piece("l", -4.0))
     scores = dict(json.loads(ours.backend.to_str())["model"]["vocab"])
-    wanted = {"<unk>": -1.5, "<s>": -1.5, "öl": -4.6, "ö": -1.5, "l": -4.0}
+    wanted = {"<unk>": -1.5, "<s>": -1.5, "öl": 0.2, "ö": -1.5, "l": -4.0}
     assert scores == pytest.approx(wanted)
 
 
