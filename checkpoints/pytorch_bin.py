@@ -38,13 +38,23 @@ def unpickle(path: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     )
     if not is_state_dict:
-        raise CheckpointError(f"{path} holds no dictionary of tensors by name")
+        raise CheckpointError(f"{path} holds no dictionary of tensors by name{_contents(state)}")
     for name, tensor in state.items():
         if not _is_plain(tensor):
             raise CheckpointError(
                 f"{path}: {name} is no dense tensor with all of its data in the file"
             )
     return dict(state)
+
+
+def _contents(state: Any) -> str:
+    """Return what the state of a training program holds, as an addition to a message."""
+    if not isinstance(state, dict):
+        return ""
+    nested = any(isinstance(value, dict) for value in state.values())
+    keys = ", ".join(ascii(key)[1:31].removesuffix("'") for key in list(state)[:5])
+    advice = ": a training checkpoint, of which only the model's state_dict is read if saved alone"
+    return f"; it has {keys}{advice if nested else ''}"
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -16,6 +16,7 @@ from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
 from .native import MODEL_TYPE, NATIVE
+from .other_kinds import describe_kind
 from .sinusoid_permutation import permute_to_halved_sinusoids
 from .t5 import T5
 
@@ -45,8 +46,10 @@ def family_of(fields: Mapping[str, Any], source: str) -> Family:
             f"{source} asks for code of its own (auto_map), and no code from a model is ever run"
         )
     if not isinstance(kind, str) or kind not in FAMILIES:
+        described = describe_kind(fields)
+        what = f"{kind!r}, {described}" if described else repr(kind)
         raise CheckpointError(
-            f"{source}: model_type is {kind!r}; allowed: {', '.join(sorted(FAMILIES))}"
+            f"{source}: model_type is {what}; allowed: {', '.join(sorted(FAMILIES))}"
         )
     return FAMILIES[kind]
 

@@ -196,6 +196,7 @@ def _family(
         architecture=architecture,
         prefix="model.",
         outside=("lm_head", "final_logits_bias"),
+        stacks=("encoder", "decoder"),
     )
 
 

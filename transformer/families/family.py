@@ -25,7 +25,7 @@ class Family:
     `read` turns the options of a config.json into our configuration, `write` does the inverse;
     `names` returns the name map for a configuration. `ignored` are patterns of tensors that hold
     no weights, or parts that this program does not have, such as a pooler. Names of tensors begin
-    with `prefix`, but for those of the modules in `outside`.
+    with `prefix`, but for those of the modules in `outside`, and there are tensors of all `stacks`.
     """
 
     read: Callable[[ConfigReader, TensorNames], TransformerConfig]
@@ -35,6 +35,8 @@ class Family:
     architecture: str = ""  # the class in transformers
     prefix: str = ""
     outside: tuple[str, ...] = ("lm_head",)
+    stacks: tuple[str, ...] = ()
+    tied_by_default: bool = True  # the output is the embedding where config.json does not say
 
     def rename(self, weights: Weights) -> Weights:
         """Return weights under the names that the family's class gives them.

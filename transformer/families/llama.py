@@ -193,6 +193,7 @@ LLAMA = Family(
     ignored=_IGNORED,
     architecture="LlamaForCausalLM",
     prefix="model.",
+    tied_by_default=False,
 )
 MISTRAL = Family(
     read=_read_mistral,
@@ -201,4 +202,5 @@ MISTRAL = Family(
     ignored=_IGNORED,
     architecture="MistralForCausalLM",
     prefix="model.",
+    tied_by_default=False,
 )

@@ -135,4 +135,5 @@ T5 = Family(
     names=lambda config: _GATED if config.feedforward in GATED.values() else _PLAIN,
     ignored=("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",),
     architecture="T5ForConditionalGeneration",
+    stacks=("encoder", "decoder"),
 )

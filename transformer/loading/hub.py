@@ -12,11 +12,15 @@ from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
+from .foreign import ADAPTER_CONFIG, DIFFUSERS_INDEX, describe_foreign
 from .generation_config import GENERATION
 from .pooling_config import POOLING_FILES
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-_NEEDED = ("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES)
+_NEEDED = (
+    *("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES),
+    *(ADAPTER_CONFIG, DIFFUSERS_INDEX),  # which say what else it is
+)
 # The first kind of weights that exists is used; shards are numbered.
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
@@ -40,7 +44,10 @@ def fetch_model(name: str) -> Path:
         folder = _snapshot(match["name"], match["revision"], [*_NEEDED, *weights])
         if any((folder / file).is_file() for file in weights[:2]):
             return folder
-    raise CheckpointError(f"{name} on the hub has no weights that this program reads")
+    what = describe_foreign(folder)
+    raise CheckpointError(
+        f"{name} on the hub has no weights that this program reads{f': {what}' if what else ''}"
+    )
 
 
 def _snapshot(name: str, revision: str | None, files: Sequence[str]) -> Path:

@@ -11,6 +11,12 @@ from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..families import ConfigReader, Family, family_of
 from ..parameters import count_parameters
+from .foreign import (
+    describe_foreign,
+    refuse_foreign_config,
+    refuse_foreign_tensors,
+    refuse_partial_model,
+)
 from .hub import fetch_model, is_hub_name
 
 CONFIG = "config.json"
@@ -47,7 +53,8 @@ def find_model(path: Path) -> Path:
             f"there is no folder {path}; give a model's or a run's folder, or a "
             "name on the hub (owner/name)"
         )
-    raise CheckpointError(f"{path} is no model folder: it has no {CONFIG}")
+    message = describe_foreign(path)
+    raise CheckpointError(message or f"{path} is no model folder: it has no {CONFIG}")
 
 
 def inspect_folder(folder: Path) -> FolderContents:
@@ -55,8 +62,12 @@ def inspect_folder(folder: Path) -> FolderContents:
     source = str(folder / CONFIG)
     refuse_external_links(folder, (*TOKENIZER_FILES, *CHAT_FILES))
     options = read_json(folder / CONFIG)
+    refuse_foreign_config(folder, options)
     family = family_of(options, source)
-    weights = family.rename(Weights(folder))
+    stored = Weights(folder)
+    refuse_foreign_tensors(stored)
+    refuse_partial_model(stored, family, options)
+    weights = family.rename(stored)
     reader = ConfigReader(options, source)
     try:
         config = family.read(reader, weights)
