@@ -22,7 +22,12 @@ FOLDERS: list[tuple[str, dict[str, Any], str]] = [
     ("adapter", {"adapter_config.json": LORA, "adapter_model.safetensors": ""}, "owner/base"),
     (
         "adapter beside a model",
-        {"adapter_config.json": LORA, "config.json": LLAMA, "model.safetensors": ""},
+        {
+            "adapter_config.json": LORA,
+            "adapter_model.safetensors": "",
+            "config.json": LLAMA,
+            "model.safetensors": "",
+        },
         r"is an adapter \(LoRA.*merge it into its base model first",
     ),
     ("GGUF", {"llama-q4.gguf": "GGUF"}, "is a GGUF model"),

@@ -117,7 +117,7 @@ def require_weights(folder: Path) -> None:
 def refuse_foreign_config(folder: Path, options: Mapping[str, Any]) -> None:
     """Raise CheckpointError for a folder of another program, and for a network of another kind."""
     source = folder / _CONFIG
-    if (folder / ADAPTER_CONFIG).is_file():
+    if _has(folder, ["adapter_model.*"]):  # its configuration alone stays behind when it is merged
         raise CheckpointError(str(describe_foreign(folder)))
     for name in ("quantization_config", "quantization", "compression_config"):
         if options.get(name):
