@@ -18,7 +18,7 @@ _CONFIG = "config.json"
 _EXPORT = "give the model as transformers saves it (config.json and model.safetensors)"
 
 
-class _Format(NamedTuple):
+class _ForeignFormat(NamedTuple):
     """A format, by patterns of the names of its files."""
 
     patterns: str
@@ -28,27 +28,33 @@ class _Format(NamedTuple):
 
 # In the order in which they are looked for.
 _FORMATS = (
-    _Format(
+    _ForeignFormat(
         "adapter_config.json adapter_model.safetensors adapter_model.bin",
         "an adapter (LoRA or the like), which is part of a model",
         "merge it into its base model first (peft: merge_and_unload, then save_pretrained)",
     ),
-    _Format("model_index.json", "a diffusers pipeline, which makes no text"),
-    _Format("*.gguf *.ggml ggml-*.bin", "a GGUF model (llama.cpp)"),
-    _Format("model.bin", "a CTranslate2 model", "give the model that it was converted from"),
-    _Format("*.ckpt */*.ckpt", "a training checkpoint (PyTorch Lightning, NeMo or TensorFlow)"),
-    _Format("*.nemo", "a NeMo model"),
-    _Format("*.onnx onnx/*.onnx", "an ONNX model"),
-    _Format("openvino_*.xml *.engine *.plan *.tflite *.mlmodel *.mlpackage", "a compiled model"),
-    _Format("tf_model.h5 *.h5 *.keras saved_model.pb variables/*", "a TensorFlow model"),
-    _Format("flax_model.msgpack flax_model-*.msgpack *.msgpack", "a Flax model"),
-    _Format("rust_model.ot", "a model of rust-bert"),
-    _Format(
+    _ForeignFormat("model_index.json", "a diffusers pipeline, which makes no text"),
+    _ForeignFormat("*.gguf *.ggml ggml-*.bin", "a GGUF model (llama.cpp)"),
+    _ForeignFormat("model.bin", "a CTranslate2 model", "give the model that it was converted from"),
+    _ForeignFormat(
+        "*.ckpt */*.ckpt", "a training checkpoint (PyTorch Lightning, NeMo or TensorFlow)"
+    ),
+    _ForeignFormat("*.nemo", "a NeMo model"),
+    _ForeignFormat("*.onnx onnx/*.onnx", "an ONNX model"),
+    _ForeignFormat(
+        "openvino_*.xml *.engine *.plan *.tflite *.mlmodel *.mlpackage", "a compiled model"
+    ),
+    _ForeignFormat("tf_model.h5 *.h5 *.keras saved_model.pb variables/*", "a TensorFlow model"),
+    _ForeignFormat("flax_model.msgpack flax_model-*.msgpack *.msgpack", "a Flax model"),
+    _ForeignFormat("rust_model.ot", "a model of rust-bert"),
+    _ForeignFormat(
         "consolidated.*.pth consolidated.pth params.json consolidated*.safetensors",
         "a model in the format of its maker (Meta's or Mistral's)",
     ),
-    _Format("*.npz decoder.yml *.decoder.yml", "a model of Marian or MLX in NumPy's format"),
-    _Format("*.pt *.pth", "a checkpoint of PyTorch (fairseq, OpenNMT or a script of its own)"),
+    _ForeignFormat("*.npz decoder.yml *.decoder.yml", "a model of Marian or MLX in NumPy's format"),
+    _ForeignFormat(
+        "*.pt *.pth", "a checkpoint of PyTorch (fairseq, OpenNMT or a script of its own)"
+    ),
 )
 _TOKENIZER_ONLY = ("*.model", "*.spm", "vocab.*", *TOKENIZER_FILES)
 
@@ -164,7 +170,7 @@ def refuse_partial_model(weights: Weights, family: Family, options: Mapping[str,
         )
 
 
-def _format_of(folder: Path) -> _Format | None:
+def _format_of(folder: Path) -> _ForeignFormat | None:
     return next((form for form in _FORMATS if _has(folder, form.patterns.split())), None)
 
 
