@@ -36,14 +36,10 @@ _FORMATS = (
     _ForeignFormat("model_index.json", "a diffusers pipeline, which makes no text"),
     _ForeignFormat("*.gguf *.ggml ggml-*.bin", "a GGUF model (llama.cpp)"),
     _ForeignFormat("model.bin", "a CTranslate2 model", "give the model that it was converted from"),
-    _ForeignFormat(
-        "*.ckpt */*.ckpt", "a training checkpoint (PyTorch Lightning, NeMo or TensorFlow)"
-    ),
+    _ForeignFormat("*.ckpt */*.ckpt", "a training checkpoint (PyTorch Lightning's or the like)"),
     _ForeignFormat("*.nemo", "a NeMo model"),
     _ForeignFormat("*.onnx onnx/*.onnx", "an ONNX model"),
-    _ForeignFormat(
-        "openvino_*.xml *.engine *.plan *.tflite *.mlmodel *.mlpackage", "a compiled model"
-    ),
+    _ForeignFormat("openvino_*.xml *.engine *.tflite *.mlmodel *.mlpackage", "a compiled model"),
     _ForeignFormat("tf_model.h5 *.h5 *.keras saved_model.pb variables/*", "a TensorFlow model"),
     _ForeignFormat("flax_model.msgpack flax_model-*.msgpack *.msgpack", "a Flax model"),
     _ForeignFormat("rust_model.ot", "a model of rust-bert"),
@@ -52,9 +48,7 @@ _FORMATS = (
         "a model in the format of its maker (Meta's or Mistral's)",
     ),
     _ForeignFormat("*.npz decoder.yml *.decoder.yml", "a model of Marian or MLX in NumPy's format"),
-    _ForeignFormat(
-        "*.pt *.pth", "a checkpoint of PyTorch (fairseq, OpenNMT or a script of its own)"
-    ),
+    _ForeignFormat("*.pt *.pth", "a checkpoint of PyTorch (fairseq's, OpenNMT's or the like)"),
 )
 _TOKENIZER_ONLY = ("*.model", "*.spm", "vocab.*", *TOKENIZER_FILES)
 
