@@ -75,4 +75,6 @@ class EmbedKeywords(TypedDict, total=False):
 
     pooling: str | None
     normalize: bool | None
+    prompt: str | None
+    prompt_name: str | None
     batch_tokens: int

@@ -221,6 +221,6 @@ class Model:
             lambda source, counts: session.embed(source, checked, counts),
             lambda found: found.outputs[0].vector.numpy(),
         )
-        width = session.lead.config.d_model
+        width = session.vector_size(checked)
         matrix = np.stack([np.zeros(width, np.float32), *vectors])[1:]  # none is a matrix too
         return matrix[0] if isinstance(text, str) else matrix

@@ -1,7 +1,7 @@
 """`transduce checkpoint`: show, compare, convert and average models."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from ..console import print_notice
 from ..io.streams import output
 from ..options.common import Device, Quiet
 from ..options.groups import option
+
+if TYPE_CHECKING:
+    from transformer.pipelines.comparison import Difference
 
 MAX_LINES = 64  # that are compared
 SAMPLES = [
@@ -68,21 +71,21 @@ def verify(
         float,
         option(
             "--tolerance X",
-            "Largest difference between logits that is allowed; beyond it, or if the texts of "
-            "beam search differ, the exit code is 1.",
+            "Largest difference between logits, or between an encoder's vectors, that is "
+            "allowed; beyond it, or if the texts of beam search differ, the exit code is 1.",
             min=0.0,
         ),
     ] = 1e-3,
     device: Device = "auto",
 ) -> None:
-    """Compare two models on the same lines: their logits, and the texts of beam search.
+    """Compare two models on the same lines: logits, and texts of beam search or vectors.
 
     Each line of output has the largest difference of logits, "same text" or
-    "other text" ("no text" for an encoder), and the line; the largest comes
-    first. Files are first compared with the SHA-256 sums in manifest.json,
-    where there is one.
+    "other text" (for an encoder "same vector" or "other vector", of the line as
+    `embed` has it), and the line; the largest comes first. Files are first
+    compared with the SHA-256 sums in manifest.json, where there is one.
     """
-    from transformer.pipelines.comparison import compare_models
+    from transformer.pipelines.comparison import compare_models, compare_pooling
 
     from ..io.loading import load_with_notice
 
@@ -94,12 +97,27 @@ def verify(
     differences = compare_models(one, other, lines)
     with output(None) as writer:
         for difference in differences:
-            same = {True: "same text", False: "other text", None: "no text"}[difference.same_output]
-            writer.line(f"{difference.max_logit_diff:.2e}\t{same}\t{difference.text}")
-    largest = differences[0].max_logit_diff
-    if largest > tolerance or any(difference.same_output is False for difference in differences):
-        print_notice(f"{first} and {second} differ: by {largest:.2e} in logits")
+            writer.line(f"{difference.max_logit_diff:.2e}\t{_same(difference, tolerance)}")
+    largest = max(difference.max_logit_diff for difference in differences)
+    changed = sum(_same(difference, tolerance).startswith("other") for difference in differences)
+    pooling = compare_pooling(one, other)
+    if pooling:
+        print_notice(f"{first} and {second} pool differently: {'; '.join(pooling)}")
+    if largest > tolerance or changed:
+        print_notice(
+            f"{first} and {second} differ: by {largest:.2e} in logits, and in the answers to "
+            f"{changed} of {len(differences)} lines"
+        )
+    if largest > tolerance or changed or pooling:
         raise typer.Exit(1)
+
+
+def _same(difference: "Difference", tolerance: float) -> str:
+    if difference.max_vector_diff is None:
+        same = "same text" if difference.same_output else "other text"
+    else:
+        same = "same vector" if difference.max_vector_diff <= tolerance else "other vector"
+    return f"{same}\t{difference.text}"
 
 
 @app.command()

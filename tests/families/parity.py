@@ -145,7 +145,7 @@ def _their_text(sides: Sides, row: list[int], beams: int) -> tuple[list[int], st
     written = found[1:] if two else found[len(prompt) :]
     ends = {*sides.ours.generation.end_ids}
     ids = written[: next((n for n, i in enumerate(written) if i in ends), len(written))]
-    before, known = [] if two else prompt, len(sides.pieces)
+    before, known = [] if two else prompt, sides.ours.target_tokenizer.vocab_size
 
     def decode(row: list[int]) -> str:  # rows of the embedding may have no token
         row = [token_id for token_id in row if token_id < known]
@@ -178,7 +178,7 @@ def _compare_models(published: Any, again: Any) -> Iterator[str]:
     for name in sorted(settings.keys() | expected.keys()):
         if settings.get(name) != expected.get(name):
             yield f"{name} {settings.get(name)}, not {expected.get(name)}"
-    rows = len(again.get_input_embeddings().weight)
+    rows = len(again.get_output_embeddings().weight)
     for name, value in {**settings, **again.config.to_dict()}.items():
         for token_id in _numbers(value) if name.endswith(_ID_NAMES) else ():
             if token_id >= rows:

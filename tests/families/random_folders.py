@@ -107,7 +107,7 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
 
 def _ids(rng: Rng, number: int) -> list[int]:
     """Return ids that every tokenizer has, and that are not special."""
-    return rng.sample(range(6, 100), number)
+    return rng.sample(range(6, 90), number)
 
 
 # Settings of decoding, by name.

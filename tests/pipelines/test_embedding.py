@@ -86,21 +86,23 @@ def test_similarities_are_the_published_ones() -> None:
 
 
 def test_the_folders_own_pooling_is_read(encoder: Path, tmp_path: Path) -> None:
-    assert read_pooling_config(encoder) == PoolingConfig("mean", normalize=True, max_tokens=256)
+    published = {"normalize": True, "max_tokens": 256, "strip": True}
+    assert read_pooling_config(encoder) == PoolingConfig("mean", **published)
     assert read_pooling_config(tmp_path) == PoolingConfig("mean", normalize=True, max_tokens=None)
     modules = [{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     (tmp_path / "1_Pooling").mkdir()
     settings = tmp_path / "1_Pooling" / "config.json"
     settings.write_text(json.dumps({"pooling_mode_cls_token": True}))
-    assert read_pooling_config(tmp_path) == PoolingConfig("first", normalize=False, max_tokens=None)
-    settings.write_text(json.dumps({"pooling_mode_weightedmean_tokens": True}))
-    with pytest.raises(CheckpointError, match="pooling_mode_weightedmean_tokens"):
+    assert read_pooling_config(tmp_path) == PoolingConfig("first", normalize=False, strip=True)
+    two = {"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}
+    settings.write_text(json.dumps(two))
+    with pytest.raises(CheckpointError, match="mean_tokens, pooling_mode_max_tokens; supported is"):
         read_pooling_config(tmp_path)
-    modules.append({"type": "sentence_transformers.models.Dense", "path": "2_Dense"})
+    modules.append({"type": "sentence_transformers.models.LSTM", "path": "2_LSTM"})
     settings.write_text(json.dumps({"pooling_mode_mean_tokens": True}))
     (tmp_path / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(CheckpointError, match="'Dense' is not supported"):
+    with pytest.raises(CheckpointError, match="'LSTM' is not supported"):
         read_pooling_config(tmp_path)
 
 

@@ -7,10 +7,11 @@ below `published`, so that it can be published again as it was.
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from checkpoints import WEIGHT_FILES, is_inside, read_json, to_json
+from checkpoints import WEIGHT_FILES, read_json, refuse_external_links, to_json
 from tokenizer import TOKENIZER_FILES
 from tokenizer.special import OUT_OF_VOCABULARY
 
@@ -27,6 +28,8 @@ ORIGINALS = "published"
 TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
 _MANIFEST = "manifest.json"
 _OF_FILES = ("transformers_version", "is_encoder_decoder")  # settings that say nothing of decoding
+# Tensors of parts that this program does not have, among those that families ignore.
+_PARTS = ("*pooler.dense.*", "cls.seq_relationship.*")
 _TOKENIZER_FILES = tuple(name for name in TOKENIZER_FILES if name != CONFIG)
 
 
@@ -86,7 +89,7 @@ def original_options(folder: Path) -> dict[str, Any]:
 
 
 def left_behind(contents: FolderContents, *, carried: Iterable[str] = ()) -> list[str]:
-    """Return the names of files that a conversion to a model of ours or of a family drops.
+    """Return the names of files and weights that a conversion to one of ours or a family drops.
 
     `carried` names others that it does not drop. Files of a subfolder are counted together.
     """
@@ -105,7 +108,8 @@ def left_behind(contents: FolderContents, *, carried: Iterable[str] = ()) -> lis
             below[name.parts[0]] += 1
         else:
             names.append(name.name)
-    return [*names, *(f"{name}/ ({count} files)" for name, count in below.items())]
+    parts = [n for n in contents.weights if any(fnmatchcase(n, pattern) for pattern in _PARTS)]
+    return [*names, *(f"{name}/ ({count} files)" for name, count in below.items()), *parts]
 
 
 def left_behind_by_ctranslate2(loaded: LoadedModel, options: dict[str, Any]) -> list[str]:
@@ -118,7 +122,8 @@ def left_behind_by_ctranslate2(loaded: LoadedModel, options: dict[str, Any]) -> 
 
 def _copy(folder: Path, out: Path, names: Iterable[str]) -> None:
     for name in names:
-        if (folder / name).is_file() and is_inside(folder, name):
+        if (folder / name).is_file():
+            refuse_external_links(folder, [name])
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, out / name)
 

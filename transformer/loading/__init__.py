@@ -3,7 +3,7 @@
 from .generation_config import GENERATION, GenerationConfig, default_generation_config
 from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
 from .model_folder import CONFIG, RUN, FolderContents, find_model, inspect_folder, read_config
-from .pooling_config import PoolingConfig, read_pooling_config
+from .pooling_config import DenseLayer, PoolingConfig, read_pooling_config
 from .summary import summarize_model
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "DTYPES",
     "GENERATION",
     "RUN",
+    "DenseLayer",
     "FolderContents",
     "GenerationConfig",
     "LoadedModel",

@@ -1,49 +1,95 @@
 """The pooling of an encoder's states into a vector, as sentence-transformers stores it."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from checkpoints import CheckpointError, read_json, read_json_list
+from torch import Tensor
 
-_MODULES, _SETTINGS = "modules.json", "sentence_bert_config.json"
-POOLING_FILES = (_MODULES, _SETTINGS, "*_Pooling/config.json")
-# Our names by their flags, of which one is set.
+from checkpoints import CheckpointError, Weights, read_json, read_json_list
+
+_MODULES, _PROMPTS = "modules.json", "config_sentence_transformers.json"
+_SETTINGS, _TOKENIZER = "sentence_*_config.json", "tokenizer_config.json"
+# All files that only sentence-transformers and this module read.
+POOLING_FILES = (
+    *(_MODULES, _SETTINGS, _PROMPTS, "*_Pooling/config.json", "*_Normalize/config.json"),
+    *(f"*_Dense/{name}" for name in ("config.json", "model.safetensors", "pytorch_model.bin")),
+)
+# Our names by their flags, of which one is set, and by their newer names.
 _MODES = {
-    "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "first",
     "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean-sqrt",
+    "pooling_mode_weightedmean_tokens": "weighted-mean",
+    "pooling_mode_lasttoken": "last",
 }
+_NAMES = {
+    "cls": "first",
+    "max": "max",
+    "mean": "mean",
+    "mean_sqrt_len_tokens": "mean-sqrt",
+    "weightedmean": "weighted-mean",
+    "lasttoken": "last",
+}
+_NO_PROMPTS: Mapping[str, str] = MappingProxyType({})
+
+
+class DenseLayer(NamedTuple):
+    """A linear map of pooled vectors, with an activation (an entry of DENSE_ACTIVATIONS)."""
+
+    weight: Tensor  # (outputs, inputs)
+    bias: Tensor | None
+    activation: str
 
 
 class PoolingConfig(NamedTuple):
-    """The kind of pooling (an entry of POOLINGS), and its settings.
+    """The kind of pooling (an entry of POOLINGS), and what is done before and after it.
 
-    Texts are cut at `max_tokens`, special tokens included.
+    Texts are cut at `max_tokens`, special tokens included. `default_prompt` is a name in `prompts`;
+    without `pool_prompt`, the tokens of a prompt are read and not pooled.
     """
 
     kind: str = "mean"
     normalize: bool = True
     max_tokens: int | None = None
+    lower: bool = False  # texts are in lower case
+    strip: bool = False  # texts have no white space around them
+    prompts: Mapping[str, str] = _NO_PROMPTS
+    default_prompt: str | None = None
+    pool_prompt: bool = True
+    dense: tuple[DenseLayer, ...] = ()
 
 
 def read_pooling_config(folder: Path) -> PoolingConfig:
     """Return a folder's pooling; by default, the normalized mean. Raises CheckpointError."""
     if not (folder / _MODULES).is_file():
         return PoolingConfig()
-    kind, normalize = "mean", False
+    settings: dict[str, Any] = {"normalize": False}
+    dense: list[DenseLayer] = []
     for module in read_json_list(folder / _MODULES):
         name = str(module.get("type", "")).rpartition(".")[2]
+        path = folder / Path(str(module.get("path", ""))).name
+        if settings["normalize"] or (name == "Dense" and "kind" not in settings):
+            raise CheckpointError(
+                f"{folder / _MODULES}: a module {name!r} in this order is not supported; only "
+                "Transformer, Pooling, Dense, Normalize"
+            )
         if name == "Pooling":
-            kind = _kind(folder / Path(str(module.get("path", ""))).name / "config.json")
+            settings |= _read_pooling(path / "config.json")
+        elif name == "Dense":
+            dense.append(_read_dense(path))
         elif name == "Normalize":
-            normalize = True
+            settings["normalize"] = True
         elif name != "Transformer":
             raise CheckpointError(f"{folder / _MODULES}: a module {name!r} is not supported")
-    settings = read_json(folder / _SETTINGS) if (folder / _SETTINGS).is_file() else {}
-    max_length = settings.get("max_seq_length")
-    return PoolingConfig(
-        kind, normalize, max_length if isinstance(max_length, int) and max_length > 2 else None
-    )
+    if "kind" not in settings:
+        raise CheckpointError(
+            f"{folder / _MODULES} names no Pooling, which makes a vector of a text"
+        )
+    settings |= _read_texts(folder) | _read_prompts(folder / _PROMPTS)
+    return PoolingConfig(**settings, dense=tuple(dense))
 
 
 def sentence_files(folder: Path) -> list[str]:
@@ -52,14 +98,53 @@ def sentence_files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
 
 
-def _kind(path: Path) -> str:
+def _read_pooling(path: Path) -> dict[str, Any]:
     settings = read_json(path)
+    flags = [n for n, v in settings.items() if n.startswith("pooling_mode_") and v is True]
     named = settings.get("pooling_mode")
-    enabled = [
-        n for n, value in settings.items() if n.startswith("pooling_mode_") and value is True
-    ]
-    kinds = [_MODES.get(name) for name in enabled] or [named if named in _MODES.values() else None]
+    kinds = [_MODES.get(flag) for flag in flags] or [_NAMES.get(str(named))]
     if len(kinds) != 1 or kinds[0] is None:
-        requested = ", ".join(enabled) or repr(named)
+        requested = ", ".join(flags) or repr(named)
         raise CheckpointError(f"{path} has {requested}; supported is one of {', '.join(_MODES)}")
-    return kinds[0]
+    return {"kind": kinds[0], "pool_prompt": settings.get("include_prompt", True) is not False}
+
+
+def _read_dense(folder: Path) -> DenseLayer:
+    settings, weights = read_json(folder / "config.json"), Weights(folder)
+    names = {"linear.weight", "linear.bias"} if settings.get("bias", True) else {"linear.weight"}
+    if {*weights} != names:
+        raise CheckpointError(
+            f"{folder} holds {', '.join(sorted(weights))}; a Dense module of its config.json has "
+            f"{', '.join(sorted(names))}"
+        )
+    weight = weights.tensor("linear.weight")
+    bias = weights.tensor("linear.bias") if "linear.bias" in names else None
+    sizes = tuple(settings.get(name) for name in ("out_features", "in_features"))
+    if weight.shape != sizes or (bias is not None and bias.shape != sizes[:1]):
+        raise CheckpointError(f"{folder}: its weights are {tuple(weight.shape)}, not {sizes}")
+    activation = str(settings.get("activation_function") or "Tanh").rpartition(".")[2]
+    return DenseLayer(weight, bias, activation.lower())
+
+
+def _read_texts(folder: Path) -> dict[str, Any]:
+    """Return what is done to texts before they are encoded, and where they are cut."""
+    path = min(folder.glob(_SETTINGS), default=None)
+    settings = {} if path is None else read_json(path)
+    limit = settings.get("max_seq_length")
+    if limit is None and (folder / _TOKENIZER).is_file():
+        limit = read_json(folder / _TOKENIZER).get("model_max_length")
+        limit = int(limit) if isinstance(limit, int | float) and 1 <= limit < 10**9 else None
+    elif limit is not None and (type(limit) is not int or limit < 1):
+        raise CheckpointError(f"{path}: max_seq_length is {limit!r}; it must be 1 or more")
+    return {"max_tokens": limit, "lower": settings.get("do_lower_case") is True, "strip": True}
+
+
+def _read_prompts(path: Path) -> dict[str, Any]:
+    settings = read_json(path) if path.is_file() else {}
+    prompts, default = settings.get("prompts") or {}, settings.get("default_prompt_name")
+    if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
+        raise CheckpointError(f"{path}: prompts must be texts by name")
+    if default is not None and default not in prompts:
+        names = ", ".join(prompts) or "none"
+        raise CheckpointError(f"{path}: default_prompt_name is {default!r}; its prompts: {names}")
+    return {"prompts": prompts, "default_prompt": default}

@@ -1,8 +1,10 @@
-"""Comparison of two models: their logits and the text that beam search generates.
+"""Comparison of two models: their logits, and the texts of beam search or an encoder's vectors.
 
 Shape suffixes: B texts, T tokens, V vocabulary.
 """
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +15,9 @@ from ..data import pad_rows
 from ..decoding.request import Request
 from ..decoding.search import BeamParameters
 from ..errors import ConfigError
-from ..loading import LoadedModel
+from ..loading import LoadedModel, read_pooling_config
+from .arguments import EmbedArguments
+from .records import IterableSource
 from .session import Session
 
 _MAX_TEXT_TOKENS, _MAX_NEW_TOKENS, _BEAM_SIZE = 64, 32, 4
@@ -25,6 +29,12 @@ class Difference(NamedTuple):
     text: str
     max_logit_diff: float  # the largest absolute difference at any position
     same_output: bool | None  # of beam search; None for encoders
+    max_vector_diff: float | None = None  # of encoders: the same of the pooled vectors
+
+    @property
+    def largest(self) -> float:
+        """The larger difference, of logits or of vectors."""
+        return max(self.max_logit_diff, self.max_vector_diff or 0.0)
 
 
 @torch.inference_mode()
@@ -45,12 +55,38 @@ def compare_models(
     rows = [_encode(first, text) for text in texts]
     first_logits, second_logits = (_logits(model, rows) for model in (first, second))
     outputs = [_decode(model, rows, beams) for model in (first, second)]
+    vectors = [_embed(model, texts) for model in (first, second)]
     differences = []
     for index, (text, row) in enumerate(zip(texts, rows, strict=True)):
         max_diff = (first_logits[index, : len(row)] - second_logits[index, : len(row)]).abs().max()
         same_output = None if outputs[0] is None else outputs[0][index] == outputs[1][index]  # type: ignore[index]
-        differences.append(Difference(text, float(max_diff), same_output))
-    return sorted(differences, key=lambda difference: -difference.max_logit_diff)
+        vector_diff = None
+        if vectors[0] is not None and vectors[1] is not None:
+            vector_diff = _vector_diff(vectors[0][index], vectors[1][index])
+        differences.append(Difference(text, float(max_diff), same_output, vector_diff))
+    return sorted(differences, key=lambda difference: -difference.largest)
+
+
+def compare_pooling(first: LoadedModel, second: LoadedModel) -> list[str]:
+    """Return what differs between the settings with which two encoders' states are pooled."""
+    if first.config.has_decoder or second.config.has_decoder:
+        return []
+    one, other = (read_pooling_config(model.folder)._asdict() for model in (first, second))
+    names = [name for name in one if name != "dense" and one[name] != other[name]]
+    return [f"{name} {one[name]!r}, {other[name]!r}" for name in names]
+
+
+def _embed(model: LoadedModel, texts: Sequence[str]) -> list[Tensor] | None:
+    """Return the pooled vectors of texts, as `embed` computes them; None unless an encoder."""
+    if model.config.has_decoder:
+        return None
+    answers = Session([model]).embed(IterableSource(texts), EmbedArguments(), Counter())
+    return [output.vector for answer in answers for output in answer.outputs]
+
+
+def _vector_diff(first: Tensor, second: Tensor) -> float:
+    """Return the largest difference of two vectors; infinite for vectors of different sizes."""
+    return float((first - second).abs().max()) if first.shape == second.shape else math.inf
 
 
 def _encode(model: LoadedModel, text: str) -> list[int]:

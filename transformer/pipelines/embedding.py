@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ..data import pad_rows
 from ..errors import ConfigError
 from ..finite import require_finite
-from ..loading import LoadedModel, PoolingConfig
+from ..loading import DenseLayer, LoadedModel, PoolingConfig
 from ..registry import Registry
 from .executors import ForwardExecutor
 from .line_pipeline import answer_lines
@@ -27,9 +27,25 @@ def _mean(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
     return (states_BSD * mask_BS1).sum(dim=1) / mask_BS1.sum(dim=1)
 
 
+def _mean_sqrt(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
+    return (states_BSD * mask_BS1).sum(dim=1) / mask_BS1.sum(dim=1).sqrt()
+
+
+def _weighted_mean(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
+    """Return the mean in which the n-th token counts n times; arXiv 2202.08904."""
+    numbers_S1 = torch.arange(1, mask_BS1.size(1) + 1, device=mask_BS1.device)[:, None]
+    weights_BS1 = mask_BS1 * numbers_S1
+    return (states_BSD * weights_BS1).sum(dim=1) / weights_BS1.sum(dim=1)
+
+
 def _first(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
     del mask_BS1
     return states_BSD[:, 0]
+
+
+def _last(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
+    last_B = mask_BS1.size(1) - 1 - mask_BS1[:, :, 0].flip(1).byte().argmax(dim=1)
+    return states_BSD[torch.arange(len(states_BSD), device=last_B.device), last_B]
 
 
 def _max(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
@@ -37,7 +53,26 @@ def _max(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
 
 
 POOLINGS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry(
-    "pooling", {"mean": _mean, "first": _first, "max": _max}
+    "pooling",
+    {
+        "mean": _mean,
+        "first": _first,
+        "last": _last,
+        "max": _max,
+        "mean-sqrt": _mean_sqrt,
+        "weighted-mean": _weighted_mean,
+    },
+)
+DENSE_ACTIVATIONS: Registry[Callable[[Tensor], Tensor]] = Registry(
+    "activation of a Dense module",
+    {
+        "identity": lambda vectors_BD: vectors_BD,
+        "tanh": torch.tanh,
+        "relu": F.relu,
+        "gelu": F.gelu,
+        "silu": F.silu,
+        "sigmoid": torch.sigmoid,
+    },
 )
 
 
@@ -50,38 +85,54 @@ class EmbeddingOutput(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingRequest:
-    """The ids of a text, with its special tokens."""
+    """The ids of a text, with its special tokens; the first `unpooled` ones are only read."""
 
     ids: list[int]
     truncated: bool
+    unpooled: int = 0
 
 
 class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     """Vectors of lines; arXiv 1908.10084 §3."""
 
-    def __init__(self, loaded: LoadedModel, pooling: PoolingConfig) -> None:
+    def __init__(
+        self, loaded: LoadedModel, pooling: PoolingConfig, counts: Counter[str], *, prompt: str = ""
+    ) -> None:
         if not loaded.config.has_encoder:
             raise ConfigError(
                 f"the {loaded.config.shape} model in {loaded.folder} cannot embed, which needs an "
                 "encoder"
             )
-        POOLINGS.check(pooling.kind)
-        self._loaded = loaded
+        check_pooling(loaded, pooling)
+        self._loaded, self._counts, self._pooling = loaded, counts, pooling
         self._prefix_ids, self._suffix_ids = loaded.special_affixes
         context = loaded.config.max_positions
         limit = min(pooling.max_tokens or context, context)
         self._limit = limit - len(self._prefix_ids) - len(self._suffix_ids)
+        if self._limit < 1:
+            raise ConfigError(
+                f"{loaded.folder} cuts texts at {limit} tokens, of which its special tokens leave "
+                "none"
+            )
+        self._prompt, self._unpooled = prompt, 0
+        if prompt and not pooling.pool_prompt:
+            ids = loaded.tokenizer.encode(self._prepare(prompt))
+            self._unpooled = len(self._prefix_ids) + len(ids)
+
+    def _prepare(self, text: str) -> str:
+        text = text.strip() if self._pooling.strip else text
+        return text.lower() if self._pooling.lower else text
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[EmbeddingRequest]]:
         """See LineTask. A text is cut where the model's context ends."""
-        texts = [line.text[:MAX_CHARACTERS] for line in lines]
+        texts = [self._prepare(self._prompt + line.text[:MAX_CHARACTERS]) for line in lines]
         rows = self._loaded.tokenizer.encode_batch(texts)
         return [[self._build_request(*pair)] for pair in zip(lines, rows, strict=True)]
 
     def _build_request(self, line: Line, ids: list[int]) -> EmbeddingRequest:
         truncated = len(line.text) > MAX_CHARACTERS or len(ids) > self._limit
         kept = [*self._prefix_ids, *ids[: self._limit], *self._suffix_ids]
-        return EmbeddingRequest(kept, truncated)
+        return EmbeddingRequest(kept, truncated, min(self._unpooled, len(kept) - 1))
 
     def to_outputs(
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
@@ -98,27 +149,80 @@ def embed_lines(
     source: LineSource,
     pooling: PoolingConfig,
     *,
+    prompt: str = "",
     budget: int = 4096,
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer[EmbeddingOutput]]:
     """Yield one vector for each line, in order, in bounded memory.
 
-    `budget` limits the tokens of a batch; `counts`: see `answer_lines`. Raises
-    ConfigError for a model without an encoder.
+    `prompt` is put before each text, `budget` limits the tokens of a batch; `counts`: see
+    `answer_lines` and EmbeddingTask. Raises ConfigError for a model without an encoder.
     """
     counts = Counter() if counts is None else counts
 
     def compute(batch: Sequence[EmbeddingRequest]) -> list[Tensor]:
-        return list(embed(loaded, [request.ids for request in batch], pooling).cpu())
+        rows, unpooled = [request.ids for request in batch], [r.unpooled for r in batch]
+        return list(embed(loaded, rows, pooling, unpooled=unpooled).cpu())
 
     executor = ForwardExecutor(compute, lambda request: len(request.ids), budget=budget)
-    return answer_lines(source, EmbeddingTask(loaded, pooling), executor, counts)
+    task = EmbeddingTask(loaded, pooling, counts, prompt=prompt)
+    return answer_lines(source, task, executor, counts)
+
+
+def choose_prompt(pooling: PoolingConfig, prompt: str | None, name: str | None) -> str:
+    """Return the text to put before texts: as it is, by its name, or the model's default.
+
+    Raises ConfigError for a name that the model does not have.
+    """
+    if prompt is not None:
+        return prompt
+    name = pooling.default_prompt if name is None else name
+    if name is None:
+        return ""
+    if name not in pooling.prompts:
+        names = ", ".join(sorted(pooling.prompts)) or "none"
+        raise ConfigError(f"the model has no prompt {name!r}; it has: {names}")
+    return pooling.prompts[name]
+
+
+def check_pooling(loaded: LoadedModel, pooling: PoolingConfig) -> int:
+    """Return the size of the vectors; raise an error for a pooling that cannot be computed."""
+    POOLINGS.check(pooling.kind)
+    width = loaded.config.d_model
+    for number, layer in enumerate(pooling.dense, 1):
+        DENSE_ACTIVATIONS.check(layer.activation)
+        if layer.weight.size(1) != width:
+            raise ConfigError(
+                f"{loaded.folder}: its Dense module {number} takes vectors of "
+                f"{layer.weight.size(1)} numbers; it gets {width}"
+            )
+        width = layer.weight.size(0)
+    return width
 
 
 @torch.inference_mode()
-def embed(loaded: LoadedModel, rows: Sequence[Sequence[int]], pooling: PoolingConfig) -> Tensor:
-    """Compute the vectors (B, D) of rows of ids that include their special tokens."""
+def embed(
+    loaded: LoadedModel,
+    rows: Sequence[Sequence[int]],
+    pooling: PoolingConfig,
+    *,
+    unpooled: Sequence[int] | None = None,
+) -> Tensor:
+    """Compute the vectors (B, D) of rows of ids that include their special tokens.
+
+    The first `unpooled` tokens of each row are read, and left out of the pooling.
+    """
     source_BS, positions_BS = pad_rows(rows, loaded.device)
     states_BSD = loaded.model.encode(source_BS, positions_BS).float()
-    vectors_BD = POOLINGS[pooling.kind](states_BSD, (positions_BS >= 0)[:, :, None])
+    first_B = torch.tensor(unpooled or [0] * len(rows), device=loaded.device)
+    mask_BS1 = (positions_BS >= first_B[:, None])[:, :, None]
+    vectors_BD = POOLINGS[pooling.kind](states_BSD, mask_BS1)
+    for layer in pooling.dense:
+        vectors_BD = _apply_dense(layer, vectors_BD)
     return require_finite(F.normalize(vectors_BD, dim=-1) if pooling.normalize else vectors_BD)
+
+
+def _apply_dense(layer: DenseLayer, vectors_BD: Tensor) -> Tensor:
+    bias = None if layer.bias is None else layer.bias.to(vectors_BD)
+    mapped_BD = F.linear(vectors_BD, layer.weight.to(vectors_BD), bias)
+    return DENSE_ACTIVATIONS[layer.activation](mapped_BD)

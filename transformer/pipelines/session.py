@@ -18,7 +18,7 @@ from ..decoding import (
 from ..decoding.search.speculative import SpeculativeSearch
 from ..decoding.steppers import EnsembleStepper
 from ..errors import ConfigError
-from ..loading import LoadedModel, load_model, read_pooling_config
+from ..loading import LoadedModel, PoolingConfig, load_model, read_pooling_config
 from .arguments import (
     EmbedArguments,
     GenerateArguments,
@@ -29,7 +29,7 @@ from .arguments import (
 from .arguments.generate import TEMPERATURE
 from .arguments.search import beam_or_greedy
 from .compatibility import check_ensemble
-from .embedding import EmbeddingOutput, embed_lines
+from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_lines
 from .generation import GenerationTask, encode_prompt, stream_ids
 from .line_pipeline import decode_lines
 from .records import Answer, LineSource, Output
@@ -146,10 +146,19 @@ class Session:
         self, source: LineSource, arguments: EmbedArguments, counts: Counter[str]
     ) -> Iterator[Answer[EmbeddingOutput]]:
         """Embed any number of lines, in order and in bounded memory."""
+        pooling = self._pooling(arguments)
+        prompt = choose_prompt(pooling, arguments.prompt, arguments.prompt_name)
+        budget = arguments.batch_tokens
+        return embed_lines(self.lead, source, pooling, prompt=prompt, budget=budget, counts=counts)
+
+    def vector_size(self, arguments: EmbedArguments) -> int:
+        """Return the number of dimensions of the vectors that `embed` computes."""
+        return check_pooling(self.lead, self._pooling(arguments))
+
+    def _pooling(self, arguments: EmbedArguments) -> PoolingConfig:
         pooling = read_pooling_config(self.lead.folder)
         normalize = pooling.normalize if arguments.normalize is None else arguments.normalize
-        pooling = pooling._replace(kind=arguments.pooling or pooling.kind, normalize=normalize)
-        return embed_lines(self.lead, source, pooling, budget=arguments.batch_tokens, counts=counts)
+        return pooling._replace(kind=arguments.pooling or pooling.kind, normalize=normalize)
 
     @torch.inference_mode()
     def decode(

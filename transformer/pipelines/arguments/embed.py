@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...errors import ConfigError
 from .argument import argument, check_bounds
 
 
@@ -12,22 +13,36 @@ class EmbedArguments:
     pooling: str | None = argument(
         None,
         "--pooling NAME",
-        "Combine the states of a text's tokens: their mean, the first, or the max of each "
-        "dimension. Default: the model's own, or mean.",
+        "Combine the states of a text's tokens: their mean, the first, the last, the max of each "
+        "dimension, mean-sqrt (their sum by the root of their number) or weighted-mean (later "
+        "tokens count more). Default: the model's own, or mean.",
     )
     normalize: bool | None = argument(
         None,
         "--normalize/--no-normalize",
         "Scale each vector to length 1, or not. Default: the model's own, or scale.",
     )
+    prompt: str | None = argument(
+        None,
+        "--prompt TEXT",
+        "Put TEXT before each text, such as 'query: '. Empty: nothing, not even the model's own. "
+        "Default: the model's default prompt, if it has one.",
+    )
+    prompt_name: str | None = argument(
+        None,
+        "--prompt-name NAME",
+        "Put the model's prompt of this name before each text, such as query or passage.",
+    )
     batch_tokens: int = argument(
         4096, "--batch-tokens N", "Most tokens of a batch: its lines times the longest.", min=1
     )
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a number out of bounds and for an unknown pooling."""
+        """Raise ConfigError for a number out of bounds, an unknown pooling and two prompts."""
         from ..embedding import POOLINGS
 
         check_bounds(self)
+        if self.prompt is not None and self.prompt_name is not None:
+            raise ConfigError("--prompt and --prompt-name both say what to put before each text")
         if self.pooling is not None:
             POOLINGS.check(self.pooling)
