@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import print_notice
-from ..io.streams import output
+from ..io.outputs import output
 from ..options.common import Device, Quiet
 from ..options.groups import option
 

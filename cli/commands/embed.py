@@ -6,7 +6,8 @@ from collections import Counter
 from transformer.pipelines.arguments import EmbedArguments
 
 from ..io.filter import report
-from ..io.streams import input_lines, output
+from ..io.outputs import check_files, output
+from ..io.streams import input_lines
 from ..options import common as opt
 from ..options.groups import grouped
 
@@ -35,11 +36,12 @@ def embed(
     from ..io.line_reader import numbered_lines
     from ..io.loading import load_with_notice
 
+    check_files(out, files or ["-"])
     session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
     counts, read = Counter[str](), CorpusCounts()
     lines = numbered_lines(input_lines(files, read, column), read)
-    with output(out, reading=files) as writer, ReadAhead(lines) as source:
+    with output(out, reading=files or ["-"]) as writer, ReadAhead(lines) as source:
         for answer in session.embed(source, arguments, counts):
             (embedding,) = answer.outputs
             writer.line(json.dumps([round(x, 8) for x in embedding.vector.tolist()]))
-    report(counts, quiet=quiet)
+    report(counts, quiet=quiet, read=read)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from transformer.pipelines.arguments.languages import LanguageArguments
 
 from ..io.filter import reading_counts, report
-from ..io.streams import output
+from ..io.outputs import output
 from ..options import common as opt
 from ..options.groups import grouped, option
 
@@ -151,7 +151,7 @@ def _translation(
     answers = Session([loaded]).translate(sources, arguments, counts)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
     scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
-    report(reading_counts(read) + counts, quiet=quiet)
+    report(reading_counts(read) + counts, quiet=quiet, read=read)
     return [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()]
 
 
@@ -164,7 +164,7 @@ def _running_text(
     counts = CorpusCounts()
     chunks = read_documents(TextFile(path, column), counts)
     likelihood, size = text_likelihood(loaded, chunks)
-    report(reading_counts(counts), quiet=quiet)
+    report(reading_counts(counts), quiet=quiet, read=counts)
     tokens = f"{likelihood.tokens:,} tokens"
     return [
         ("loss", f"{likelihood.loss:.4f}", f"nats a token, {tokens}"),

@@ -10,7 +10,8 @@ from transformer.pipelines.arguments import GenerateArguments, SpeculationArgume
 
 from ..console import print_notice
 from ..io.filter import filter_lines, report
-from ..io.streams import output, piped_text
+from ..io.outputs import output
+from ..io.streams import piped_text
 from ..options import common as opt
 from ..options.answers import PromptOptions
 from ..options.groups import grouped
@@ -50,7 +51,9 @@ def generate(
 
     prompts.check(prompt, arguments, line_io)
     text = "" if prompts.lines else _prompt_text(prompt, prompts.prompt_file)
-    session, counts = open_session(model, line_io, speculation), Counter[str]()
+    reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
+    session = open_session(model, line_io, speculation, reading=reading)
+    counts = Counter[str]()
     show = AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,
@@ -62,7 +65,7 @@ def generate(
     )
     if prompts.lines:
         filter_lines(
-            None if prompts.prompt_file is None else [str(prompts.prompt_file)],
+            reading,
             line_io,
             lambda source, notes: session.generate(source, arguments, notes),
             show,
@@ -129,8 +132,13 @@ def _prompt_text(prompt: str | None, file: Path | None) -> str:
 
     The line ends that `echo` and editors add are left out.
     """
-    argument = None if prompt is None else prompt.encode("utf-8", "surrogateescape")
-    contents = None if file is None else file.read_bytes()
-    parts = [raw.decode("utf-8", "replace") for raw in (argument, contents) if raw is not None]
-    piped = piped_text()
-    return "\n".join(part.removesuffix("\n") for part in [*parts, *filter(None, [piped])])
+    from tokenizer import read_text
+
+    parts = []
+    if prompt is not None:
+        parts.append(prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    if file is not None:
+        parts.append(read_text(str(file)))
+    if piped := piped_text():
+        parts.append(piped)
+    return "\n".join(part.removesuffix("\n") for part in parts)

@@ -43,7 +43,7 @@ def score(
     """
     from ..io.loading import open_session
 
-    session = open_session([model], line_io)
+    session = open_session([model], line_io, reading=files or ["-"])
     show = _ScoreFormatter(session.lead, as_json=as_json)
     filter_lines(
         files, line_io, lambda source, counts: session.score(source, arguments, counts), show

@@ -10,7 +10,8 @@ import typer
 
 from ..console import is_terminal, print_notice
 from ..io.filter import reading_counts, report
-from ..io.streams import input_lines, output
+from ..io.outputs import check_files, is_file_name, output
+from ..io.streams import input_lines
 from ..options.common import Output, PlainColumn, Quiet
 from ..options.groups import option
 
@@ -59,7 +60,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="Text, .tsv or .jsonl files: .gz files are unpacked, - is stdin. Default: stdin.",
+            help="Files of text, TSV, CSV, JSONL or a JSON array, packed or not; - is stdin. "
+            "Default: stdin.",
         ),
     ] = None,
     *,
@@ -115,9 +117,8 @@ def train(
         str | None,
         option(
             "--column NAME",
-            "Column of the text: a field in .jsonl files (default: text), else the "
-            "number, from 1, of a tab-separated column (default: 1 in .tsv files, else the whole "
-            "line).",
+            "Columns of the text, such as 1,2 or en,de: fields of JSON (default: text); names in "
+            "the first line, or numbers from 1, in TSV and CSV (default: all columns).",
         ),
     ] = None,
     max_bytes: Annotated[
@@ -147,12 +148,18 @@ def train(
         special=(*(special or []), *tags),
         max_bytes=max_bytes,
     )
-    lines = read_all([TextFile(path, column) for path in files or ["-"]], counts)
+    names = files or ["-"]
+    check_files(out, names)
+    lines = read_all([TextFile(path, column) for path in names], counts, all_columns=True)
     trained = train_tokenizer(
         _with_progress(lines, quiet), options, progress=is_terminal() and not quiet
     )
-    trained.save(out)
-    report(reading_counts(counts), quiet=quiet)
+    if is_file_name(out):
+        trained.save(out)
+    else:
+        with output(out) as writer:
+            writer.line(trained.to_json())
+    report(reading_counts(counts), quiet=quiet, read=counts)
     if not quiet:
         print_notice(f"{out}: {kind}, {trained.vocab_size:,} tokens from {counts.lines:,} lines")
 
@@ -160,7 +167,7 @@ def train(
 InputFile = Annotated[
     str | None,
     typer.Argument(
-        metavar="[FILE]", help="File to read: .gz is unpacked, - is stdin. Default: stdin."
+        metavar="[FILE]", help="File to read, packed or not; - is stdin. Default: stdin."
     ),
 ]
 
@@ -180,8 +187,9 @@ def encode(
     """Encode each line of text as a line of token ids, without special tokens around it."""
     from tokenizer import CorpusCounts
 
+    check_files(out, [file or "-"])
     backend, counts = _load(tokenizer), CorpusCounts()
-    with output(out, reading=[file] if file else None) as writer:
+    with output(out, reading=[file or "-"]) as writer:
         for chunk in _chunks(input_lines([file] if file else None, counts, column)):
             if pieces:
                 rows = [backend.pieces(line) for line in chunk]
@@ -189,7 +197,7 @@ def encode(
                 rows = [[str(i) for i in ids] for ids in backend.encode_batch(chunk)]
             for row in rows:
                 writer.line(" ".join(row))
-    report(reading_counts(counts), quiet=quiet)
+    report(reading_counts(counts), quiet=quiet, read=counts)
 
 
 @app.command()
@@ -199,11 +207,12 @@ def decode(
     """Decode each line of token ids, as encode writes them, as a line of text."""
     from tokenizer import CorpusCounts
 
+    check_files(out, [file or "-"])
     backend, counts = _load(tokenizer), CorpusCounts()
-    with output(out, reading=[file] if file else None) as writer:
+    with output(out, reading=[file or "-"]) as writer:
         for number, line in enumerate(input_lines([file] if file else None, counts), 1):
             writer.line(backend.decode(_ids(line, number, backend.vocab_size)))
-    report(reading_counts(counts), quiet=quiet)
+    report(reading_counts(counts), quiet=quiet, read=counts)
 
 
 def _ids(line: str, number: int, vocab_size: int) -> list[int]:

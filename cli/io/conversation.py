@@ -12,7 +12,7 @@ from transformer.pipelines.arguments import GenerateArguments
 from transformer.pipelines.session import Session
 
 from ..console import print_notice
-from .streams import output
+from .outputs import output
 
 _PROMPT = "> "
 

@@ -9,7 +9,7 @@ import typer
 from ..console import print_notice
 from ..errors import BAD_DATA
 from ..options.common import LineIOOptions
-from .streams import output
+from .outputs import output
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
@@ -37,25 +37,33 @@ def filter_lines(
     from .line_reader import LineReader
 
     counts, reported, column = Counter[str](), False, options.column
-    reader = LineReader(files or ["-"], CorpusCounts(), column=column, as_json=options.json_input)
-    with output(options.out, reading=files) as writer, ReadAhead(reader) as source:
+    names, read = files or ["-"], CorpusCounts()
+    reader = LineReader(names, read, column=column, as_json=options.json_input)
+    with output(options.out, reading=names) as writer, ReadAhead(reader) as source:
         for answer in run(source, counts):
             if answer.error is not None and not options.quiet and not reported:
                 reported = True
                 print_notice(f"line {answer.line.number + 1:,}: {answer.error}")
             for line in format_answer(answer):
                 writer.line(line)
-    report(counts, quiet=options.quiet, strict=options.strict)
+    report(counts, quiet=options.quiet, strict=options.strict, read=read)
 
 
-def report(counts: Counter[str], *, quiet: bool, strict: bool = False) -> None:
-    """Report what happened to lines, from the number of lines for each notice.
+def report(
+    counts: Counter[str],
+    *,
+    quiet: bool,
+    strict: bool = False,
+    read: "CorpusCounts | None" = None,
+) -> None:
+    """Report what happened to files that were read, and the number of lines for each notice.
 
     With `strict`, exit with code 4 if any has no answer, or one that breaks a promise.
     """
     from transformer.pipelines.notices import BROKEN, count_lines, draft_notices
 
-    for notice in [] if quiet else [*count_lines(counts), *draft_notices(counts)]:
+    files = [] if read is None else read.notices
+    for notice in [] if quiet else [*files, *count_lines(counts), *draft_notices(counts)]:
         print_notice(notice)
     if strict and any(counts[name] for name in BROKEN):
         raise typer.Exit(BAD_DATA)

@@ -9,6 +9,7 @@ from transformer.pipelines.session import Session
 
 from ..console import is_terminal, print_notice
 from ..options.common import LineIOOptions
+from .outputs import check_files
 
 
 def load_with_notice(
@@ -21,9 +22,17 @@ def load_with_notice(
 
 
 def open_session(
-    models: Sequence[Path], options: LineIOOptions, speculation: SpeculationArguments | None = None
+    models: Sequence[Path],
+    options: LineIOOptions,
+    speculation: SpeculationArguments | None = None,
+    *,
+    reading: Sequence[str],
 ) -> Session:
-    """Load the models of a command that answers lines. Raises ConfigError."""
+    """Load the models of a command that answers the lines of `reading`.
+
+    Raises ConfigError, and OSError, before that, for files that cannot be read or written.
+    """
+    check_files(options.out, reading)
     device, dtype, quiet = options.device, options.dtype, options.quiet
     loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
     return Session(loaded, speculation)

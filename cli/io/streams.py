@@ -1,11 +1,8 @@
-"""Lines from files or stdin, results to files or stdout."""
+"""Lines and whole texts from files or stdin."""
 
-import errno
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
@@ -25,38 +22,9 @@ def input_lines(
 
 
 def piped_text() -> str:
-    """Read all of stdin; return "" if it is a terminal or closed."""
+    """Read all of stdin; return "" if it is a terminal or closed. Raises CorpusError."""
+    from tokenizer import STDIN, read_text
+
     if sys.stdin is None or sys.stdin.isatty():
         return ""
-    return sys.stdin.buffer.read().decode("utf-8", errors="replace")
-
-
-class Writer:
-    """Writer of text to a stream, as UTF-8 in any locale, flushed at once."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def line(self, text: str) -> None:
-        """Write a line."""
-        self.piece(f"{text}\n")
-
-    def piece(self, text: str) -> None:
-        """Write a piece of a line."""
-        self._stream.write(text.encode("utf-8", errors="replace"))
-        self._stream.flush()
-
-
-@contextmanager
-def output(path: Path | None, *, reading: Sequence[str] | None = None) -> Iterator[Writer]:
-    """Open the file for results, or stdout; raise FileExistsError for a file that is read."""
-    read = [Path(name) for name in reading or [] if name != "-" and Path(name).exists()]
-    if path is not None and path.exists() and any(map(path.samefile, read)):
-        raise FileExistsError(
-            errno.EEXIST, "is an input file; choose another output file", str(path)
-        )
-    if path is None:
-        yield Writer(sys.stdout.buffer)
-    else:
-        with path.open("wb") as stream:
-            yield Writer(stream)
+    return read_text(STDIN)

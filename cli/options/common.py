@@ -16,8 +16,7 @@ InputFiles = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILE]...",
-        help="Files to read, one after another: .gz files are unpacked, - is stdin. Default: "
-        "stdin.",
+        help="Files to read, one after another, packed or not; - is stdin. Default: stdin.",
     ),
 ]
 Model = Annotated[Path, option("-m --model MODEL", _MODEL, envvar="TRANSDUCE_MODEL")]
@@ -72,7 +71,12 @@ Quiet = Annotated[
     bool, option("-q --quiet", "Write no progress and no notices to stderr, only a fatal error.")
 ]
 Output = Annotated[
-    Path | None, option("-o --output FILE", "Write to this file, replacing it, instead of stdout.")
+    Path | None,
+    option(
+        "-o --output FILE",
+        "Write to this file, replacing it, instead of stdout (-). One named .gz, .bz2 or .xz is "
+        "packed.",
+    ),
 ]
 LineColumn = Annotated[
     str | None,

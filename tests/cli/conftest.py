@@ -120,9 +120,9 @@ def process():
     """Start the program in a process of its own; a subprocess.Popen."""
     started = []
 
-    def start(*arguments, stdout=subprocess.PIPE, python=()):
+    def start(*arguments, python=(), **streams):
         command = [sys.executable, *python, "-m", "cli.app", *map(str, arguments)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": stdout, "stderr": subprocess.PIPE}
+        pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE) | streams
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         program = subprocess.Popen(command, **pipes, env=environment)
         started.append((program, threading.Timer(60, program.kill)))

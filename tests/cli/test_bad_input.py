@@ -120,7 +120,7 @@ OTHER_USAGE = {
 }
 NOT_LOADABLE = {
     "translate {nowhere}/a.txt -m {translator}": ["nowhere/a.txt", "no such file"],
-    "translate {run} -m {nowhere}": ["nowhere", "no folder"],
+    "translate -m {nowhere}": ["nowhere", "no folder"],
     "translate -m {folder}": ["folder", "no model", "config.json"],
     "translate -m {larger}": ["the tokenizer has", "vocabulary", "belong together"],
     "translate -m {no_tokenizer}": ["no_tokenizer", "tokenizer.json"],

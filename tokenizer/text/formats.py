@@ -9,13 +9,13 @@ from itertools import chain
 from typing import Any, Protocol
 
 from ..errors import CorpusError
+from .json_records import parse_array, parse_lines
 from .lines import MAX_RECORD_BYTES, CorpusLines, replace_surrogates
 from .sources import suffix_of
 
 TEXT = "text"  # the field, or the column of a header, that is read where none is named
 PAIR = "translation"  # a field that holds both sides of a pair, as in many published data sets
 Row = tuple[str, ...]
-_SPACES = re.compile(r"[ \t\r\n]*")
 
 
 class Columns:
@@ -78,15 +78,15 @@ class Delimited:
         """Return the indexes of the columns, and True if the first row is a header."""
         header = [cell.strip() for cell in first]
         names = columns.names
-        if not names and self.headed and columns.default == 1 and TEXT in header:
+        if not names and self.headed and columns.default != 2 and TEXT in header:
             names = (TEXT,)
         if not names:
             count = len(first) if columns.default is None else columns.default
-            if count != len(first):
-                lines.counts.notice(
-                    f"{lines.path} has {len(first)} columns; "
-                    f"{'the first is' if count == 1 else f'the first {count} are'} read"
+            if len(first) > (columns.default or 1):
+                read = {None: "all are", 1: "the first is"}.get(
+                    columns.default, f"the first {count} are"
                 )
+                lines.counts.notice(f"{lines.path} has {len(first)} columns; {read} read")
             return list(range(count)), False
         if all(name.isdecimal() and int(name) for name in names):
             return [int(name) - 1 for name in names], False
@@ -204,99 +204,11 @@ def _split_quoted(lines: CorpusLines) -> Iterator[list[str]]:
         raise CorpusError(f"{lines.path}, line {lines.number} is not CSV: {error}") from None
 
 
-def _parse_lines(lines: CorpusLines) -> Iterator[tuple[int, Any]]:
-    """Yield the JSON values of lines, None for blank ones."""
-    for line in lines:
-        if not line.strip():
-            yield lines.number, None
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            raise CorpusError(f"{lines.path}, line {lines.number} is not JSON") from None
-        yield lines.number, record
-
-
-def _parse_array(lines: CorpusLines) -> Iterator[tuple[int, Any]]:
-    """Yield the items of a JSON array, in the memory of the longest."""
-    buffer, number = _ArrayText(lines), 0
-    buffer.expect("[", "an array")
-    if buffer.next_character() == "]":
-        buffer.take()
-    else:
-        while True:
-            number += 1
-            yield number, buffer.item()
-            if buffer.expect(",]", "a comma, or the array's end,") == "]":
-                break
-    if rest := buffer.next_character():
-        raise buffer.error(f"{rest!r} follows the array")
-
-
-class _ArrayText:
-    """The text of a JSON array, of which no more is held than an item needs."""
-
-    def __init__(self, lines: CorpusLines) -> None:
-        self._path = lines.path
-        self._pieces = (f"{text}\n" if ended else text for text, ended in lines.pieces())
-        self._text, self._start, self._items = "", 0, 0
-        self._decode = json.JSONDecoder().raw_decode
-
-    def error(self, reason: str) -> CorpusError:
-        """Return an error that names the item."""
-        return CorpusError(f"{self._path} is no JSON array: after {self._items:,} items, {reason}")
-
-    def next_character(self) -> str:
-        """Return the next character that is no space; "" at the end."""
-        while True:
-            self._start = _SPACES.match(self._text, self._start).end()  # type: ignore[union-attr]
-            if self._start < len(self._text) or not self._read(1):
-                return self._text[self._start : self._start + 1]
-
-    def take(self) -> None:
-        """Pass over the next character."""
-        self._start += 1
-
-    def expect(self, characters: str, words: str) -> str:
-        """Take one of several characters. Raises CorpusError for another."""
-        following = self.next_character()
-        if not following or following not in characters:
-            raise self.error(f"{words} should follow, not {following or 'the end of the file'!r}")
-        self.take()
-        return following
-
-    def item(self) -> Any:
-        """Take a JSON value. Raises CorpusError where there is none."""
-        self.next_character()
-        while True:
-            try:
-                value, self._start = self._decode(self._text, self._start)
-            except RecursionError:
-                raise self.error("one is nested too deeply") from None
-            except ValueError:
-                if not self._read(len(self._text) - self._start):  # as much again
-                    raise self.error("one is not JSON, or breaks off") from None
-            else:
-                self._items += 1
-                return value
-
-    def _read(self, size: int) -> bool:
-        """Read at least `size` characters more; return False at the end of the file."""
-        pieces, length = [], 0
-        for piece in self._pieces:
-            pieces.append(piece)
-            length += len(piece)
-            if length >= size:
-                break
-        self._text, self._start = self._text[self._start :] + "".join(pieces), 0
-        return bool(pieces)
-
-
 FORMATS: dict[str, RecordFormat] = {
     "tsv": Delimited(_split_tabs, headed=False),
     "csv": Delimited(_split_quoted, headed=True),
-    "jsonl": JsonObjects(_parse_lines, unit="line"),
-    "json": JsonObjects(_parse_array, unit="item"),
+    "jsonl": JsonObjects(parse_lines, unit="line"),
+    "json": JsonObjects(parse_array, unit="item"),
 }
 _TABLES = {".tsv": "tsv", ".tab": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -319,11 +231,13 @@ def find_format(path: str, head: str, columns: Columns, *, records: bool) -> Rec
     if not records:
         return None
     line = first.partition("\n")[0].rstrip("\r")
-    if named in {None, "tsv"}:
+    if named is None or (named != "csv" and not line.startswith(("{", "["))):
         quoted = next(csv.reader([line]), [])
-        headed = len(quoted) > 1 and not columns.by_number and set(columns.names) <= {*quoted}
-        named = "csv" if "\t" not in line and headed else "tsv"
-    return FORMATS[named]
+        if "\t" in line:
+            named = "tsv"
+        elif len(quoted) > 1 and not columns.by_number and {*columns.names} & {*quoted}:
+            named = "csv"
+    return FORMATS[named or "tsv"]
 
 
 def begins_with_json(head: str) -> bool:

@@ -1,0 +1,145 @@
+"""Outputs: looked at before the work, written where they stand, and never one of the inputs."""
+
+import bz2
+import gzip
+import lzma
+import os
+
+import pytest
+
+from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
+
+TEXT = b"one two\nthree\n"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    train_tokenizer(["one two three"] * 9, TrainingOptions(vocab_size=40)).save(path)
+    return path
+
+
+@pytest.fixture
+def encode(transduce, tokenizer, tmp_path, monkeypatch):
+    """Encode a text to an output, in a folder of its own; its code, and what came on stdout."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_bytes(TEXT)
+
+    def run(out, *files, stdin=b""):
+        output = () if out is None else ("-o", out)
+        return transduce("tokenizer", "encode", "-t", tokenizer, *output, *files, stdin=stdin)
+
+    return run
+
+
+def test_a_dash_and_names_of_stdout_are_stdout(encode, tmp_path):
+    wanted = encode(None, "in.txt").out
+    assert wanted.count(b"\n") == 2
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    for name in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"):
+        assert encode(name, "in.txt")[:2] == (0, wanted), name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "link"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/{log}", "/dev/stderr", "log", "-"])
+@pytest.mark.integration
+def test_an_open_file_is_written_where_it_stands(process, tokenizer, tmp_path, name):
+    """As by `-o /dev/stdout >> log`, of which nothing may be lost."""
+    (tmp_path / "in.txt").write_bytes(TEXT)
+    (tmp_path / "log").write_bytes(b"kept\n")
+    with (tmp_path / "log").open("ab") as log:
+        os.set_inheritable(log.fileno(), True)
+        out = name.format(log=1) if name != "log" else tmp_path / "log"
+        stream = {"stderr": log} if name == "/dev/stderr" else {"stdout": log}
+        program = process(
+            "tokenizer", "encode", "-t", tokenizer, "-o", out, tmp_path / "in.txt", **stream
+        )
+        program.communicate()
+    lines = (tmp_path / "log").read_bytes().splitlines()
+    assert (program.returncode, lines[0], len(lines)) == (0, b"kept", 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "unpack"), [("x.gz", gzip.open), ("x.bz2", bz2.open), ("x.xz", lzma.open)]
+)
+def test_a_packed_name_is_packed(encode, name, unpack):
+    wanted = encode(None, "in.txt").out
+    assert encode(name, "in.txt")[:2] == (0, b"")
+    with unpack(name) as stream:
+        assert stream.read() == wanted
+
+
+@pytest.mark.parametrize("name", ["in.txt", "./in.txt", "hard", "soft", "/dev/fd/{open}"])
+def test_an_input_is_no_output_under_any_name(encode, tmp_path, name):
+    (tmp_path / "hard").hardlink_to(tmp_path / "in.txt")
+    (tmp_path / "soft").symlink_to("in.txt")
+    with (tmp_path / "in.txt").open("ab") as stream:
+        ended = encode(name.format(open=stream.fileno()), "in.txt")
+    assert (ended.code, ended.out, ended.err.count(b"is an input file")) == (3, b"", 1)
+    assert (tmp_path / "in.txt").read_bytes() == TEXT
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("out", ["file", "stdout"])
+def test_stdin_and_stdout_are_files_too(process, tokenizer, tmp_path, out):
+    """As by `-o in.txt < in.txt`, and by `in.txt >> in.txt`, which would never end."""
+    path = tmp_path / "in.txt"
+    path.write_bytes(TEXT)
+    words = ["tokenizer", "encode", "-t", tokenizer]
+    with path.open("rb") as source, path.open("ab") as target:
+        if out == "file":
+            program = process(*words, "-o", path, stdin=source)
+        else:
+            program = process(*words, path, stdout=target)
+        program.wait()
+    assert program.returncode == 3
+    assert path.read_bytes() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("nowhere/x", b"nowhere/x: no such file or directory; make the folder"),
+        (".", b"is a folder; name a file to write"),
+        ("in.txt/x", b"in.txt/x: no such file or directory"),
+        ("/dev/fd/99", b"bad file descriptor"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "translate -m nothing in.txt",
+        "score -m nothing in.txt",
+        "embed -m nothing in.txt",
+        "generate -m nothing one",
+        "tokenizer encode -t nothing in.txt",
+        "tokenizer decode -t nothing in.txt",
+        "tokenizer train in.txt",
+    ],
+)
+def test_an_output_is_looked_at_before_the_work(encode, transduce, command, out, words):
+    ended = transduce(*command.split(), "-o", out)
+    assert (ended.code, ended.err.count(b"\n"), words in ended.err) == (3, 1, True), ended.err
+
+
+@pytest.mark.parametrize("command", ["translate", "score", "embed"])
+def test_an_input_is_looked_at_before_the_work(encode, transduce, command):
+    ended = transduce(command, "-m", "nothing", "in.txt", "missing.txt")
+    assert (ended.code, ended.err) == (3, b"transduce: missing.txt: no such file or directory\n")
+
+
+@pytest.mark.parametrize("out", ["-", "/dev/stdout"])
+def test_a_tokenizer_may_go_to_stdout(transduce, tmp_path, out):
+    (tmp_path / "in.txt").write_bytes(TEXT * 9)
+    words = ("tokenizer", "train", "--vocab-size", "40", tmp_path / "in.txt", "-q")
+    ended = transduce(*words, "-o", out)
+    (tmp_path / "t.json").write_bytes(ended.out)
+    assert Tokenizer.load(tmp_path / "t.json").encode("one")
+
+
+def test_training_a_tokenizer_never_replaces_its_text(transduce, tmp_path):
+    (tmp_path / "in.txt").write_bytes(TEXT)
+    (tmp_path / "hard").hardlink_to(tmp_path / "in.txt")
+    ended = transduce("tokenizer", "train", tmp_path / "in.txt", "-o", tmp_path / "hard")
+    assert (ended.code, b"is an input file" in ended.err) == (3, True)
+    assert (tmp_path / "in.txt").read_bytes() == TEXT

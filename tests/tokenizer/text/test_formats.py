@@ -1,0 +1,211 @@
+"""Records: what their contents say is read, under any name; columns by name or number."""
+
+import gzip
+import json
+from collections import Counter
+
+import pytest
+
+from tokenizer import (
+    CorpusCounts,
+    CorpusError,
+    TextFile,
+    read_all,
+    read_columns,
+    read_documents,
+    read_lines,
+)
+from tokenizer.text.formats import FORMATS
+from tokenizer.text.lines import MAX_LINE_BYTES
+
+PAIRS = [("a dog", "ein Hund"), ('she said "no', 'sie sagte "nein'), ("", "leer"), ("x, y", "é; z")]
+RECORDS = [{"id": n, "en": en, "de": de} for n, (en, de) in enumerate(PAIRS)]
+
+
+def quoted(cell: object, separator: str) -> str:
+    text = str(cell)
+    special = '"' in text or separator in text or "\n" in text
+    return '"' + text.replace('"', '""') + '"' if special else text
+
+
+def csv_of(separator: str) -> str:
+    rows = [["id", "en", "de"], *([r["id"], r["en"], r["de"]] for r in RECORDS)]
+    return "".join(separator.join(quoted(cell, separator) for cell in row) + "\r\n" for row in rows)
+
+
+NESTED = [{"id": r["id"], "translation": {"en": r["en"], "de": r["de"]}} for r in RECORDS]
+CONTENTS = {
+    "tsv": "id\ten\tde\n" + "".join(f"{r['id']}\t{r['en']}\t{r['de']}\n" for r in RECORDS),
+    "csv": csv_of(","),
+    "csv with semicolons": csv_of(";"),
+    "jsonl": "".join(json.dumps(r) + "\n" for r in RECORDS),
+    "jsonl, nested": "".join(json.dumps(r) + "\n" for r in NESTED),
+    "json": json.dumps(RECORDS),
+    "json, indented": json.dumps(RECORDS, indent=2, ensure_ascii=False),
+    "json, nested": json.dumps(NESTED, indent=1),
+}
+NAMES = ["t.txt", "t", "t.tsv", "t.jsonl", "t.json", "t.csv"]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_named_columns_are_read_under_any_name(write, kind, name):
+    if kind == "csv with semicolons" and name != "t.csv":
+        pytest.skip("semicolons are text but in a file named .csv")
+    if kind == "tsv" and name == "t.csv":
+        pytest.skip("a quotation mark is one of CSV in a file named .csv")
+    for content in (CONTENTS[kind], gzip.compress(CONTENTS[kind].encode())):
+        path = write(content, name)
+        assert [*read_columns(path, ["en", "de"])] == PAIRS
+        assert [*read_columns(path, ["de", "en"])] == [pair[::-1] for pair in PAIRS]
+        assert [*read_lines(TextFile(path, "de"))] == [de for _, de in PAIRS]
+        assert [chunk.text for chunk in read_documents(TextFile(path, "en"))] == [
+            en for en, _ in PAIRS
+        ]
+
+
+@pytest.mark.parametrize("kind", ["jsonl, nested", "json, nested"])
+def test_dots_lead_into_nested_objects(write, kind):
+    path = write(CONTENTS[kind], "t")
+    assert [*read_columns(path, ["translation.en", "translation.de"])] == PAIRS
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_a_missing_column_lists_those_that_are_there(write, kind):
+    path = write(CONTENTS[kind], "t.csv" if "semicolons" in kind else "t")
+    nested = "translation." if "nested" in kind else ""
+    with pytest.raises(CorpusError, match=rf"no .* 'fr'; .*id, {nested}en, {nested}de"):
+        list(read_columns(path, ["en", "fr"]))
+
+
+def test_columns_by_number_leave_the_first_row_in(write):
+    first = [("en", "de")]
+    for kind, name in (("tsv", "t.txt"), ("csv", "t.csv")):
+        assert [*read_columns(write(CONTENTS[kind], name), ["2", "3"])] == first + PAIRS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rows"),
+    [
+        ("t.tsv", "a\tb\nc\td\n", [("a", "b"), ("c", "d")]),
+        ("t.tsv", "a\tb\tc\n", [("a", "b")]),
+        ("t.csv", 'a,"b, c"\n', [("a", "b, c")]),
+        ("t.csv", '"one\ntwo",b\n', [("one\ntwo", "b")]),
+        ("t", '{"en": "a", "de": "b"}\n', [("a", "b")]),
+        ("t", '{"id": 7, "de": "a", "en": "b"}\n', [("a", "b")]),
+        ("t", '[{"translation": {"en": "a", "de": "b"}, "url": "c"}]', [("a", "b")]),
+    ],
+)
+def test_pairs_without_names_are_the_first_two(write, name, content, rows):
+    assert [*read_columns(write(content, name), [])] == rows
+
+
+def test_more_than_two_texts_need_names(write):
+    path = write('{"id": "7", "en": "a", "de": "b"}\n', "t")
+    with pytest.raises(CorpusError, match=r"have id, en, de: name the two .* --columns"):
+        list(read_columns(path, []))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "all_columns", "lines"),
+    [
+        ("t.tsv", "a\tb\nc\td\n", False, ["a", "c"]),
+        ("t.tsv", "a\tb\nc\td\n", True, ["a", "b", "c", "d"]),
+        ("t.txt", "a\tb\n", True, ["a\tb"]),
+        ("t.csv", "id,text\n7,a\n", False, ["a"]),
+        ("t.csv", "id,text\n7,a\n", True, ["a"]),
+        ("t.csv", "a,b\n", False, ["a"]),
+        ("t.txt", '{"text": "a"}\n', True, ["a"]),
+        ("t.txt", '[{"text": "a"}, {"text": "b"}]\n', False, ["a", "b"]),
+        ("t.txt", '{"no": "a"}\n', False, ['{"no": "a"}']),
+        ("t.txt", "{not JSON}\n", False, ["{not JSON}"]),
+        ("t.txt", "[a list]\n", False, ["[a list]"]),
+        ("t.json", "[]", False, []),
+        ("t.jsonl", "", False, []),
+        ("t.csv", "", False, []),
+    ],
+)
+def test_text_without_a_column_is_the_first_or_named_text(write, name, content, all_columns, lines):
+    assert [*read_all([TextFile(write(content, name))], all_columns=all_columns)] == lines
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.tsv", "a\tb\n", ["2 columns", "first is read"]),
+        ("t.txt", '{"no": "a"}\n', ["begins with JSON", "column"]),
+    ],
+)
+def test_what_is_not_read_is_noticed_once(write, name, content, words):
+    counts = CorpusCounts()
+    for _ in range(2):
+        list(read_lines(TextFile(write(content, name)), counts))
+    assert len(counts.notices) == 1
+    assert [word for word in words if word not in counts.notices[0]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.jsonl", '{"en": "a", "de": "b"}\n\n{"en": null, "de": "c"}\n \n'),
+        ("t.tsv", "a\tb\n\n\tc\n \n"),
+        ("t.csv", "a,b\n\n,c\n \n"),
+    ],
+)
+def test_blank_lines_and_null_are_empty_texts(write, name, content):
+    assert [*read_columns(write(content, name), [])] == [("a", "b"), ("", ""), ("", "c"), ("", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.csv", 'a,"b\nc,d\n', ["not CSV"]),
+        ("t.csv", 'a,"b"c\n', ["line 1", "not CSV"]),
+        ("t.tsv", "a\tb\nc\n", ["line 2", "1 columns"]),
+        ("t.json", '[{"en": "a", "de": "b"}', ["after 1 items", "end of the file"]),
+        ("t.json", '[{"en": "a", "de": "b"}, {"en": ', ["after 1 items", "breaks off"]),
+        ("t.json", '[{"en": "a", "de": "b"} x]', ["after 1 items", "'x'"]),
+        ("t.json", '[{"en": "a", "de": "b"}] x', ["after 1 items", "follows the array"]),
+        ("t.json", '{"en": "a",\n"de": "b"}', ["one JSON object", "array of objects"]),
+        ("t.json", "[" + '{"a":' * 100_000, ["nested too deeply"]),
+        ("t.jsonl", "x\n", ["line 1", "not JSON"]),
+        ("t.jsonl", '{"en": "a", "de": 3}\n', ["name the two"]),
+    ],
+    ids=str.split(
+        "open cell,after quotes,short row,no end,cut,no comma,more,object,deep,text,number", ","
+    ),
+)
+def test_damaged_records_are_one_clear_error(write, name, content, words):
+    with pytest.raises(CorpusError) as caught:
+        list(read_columns(write(content, name), []))
+    assert [word for word in [name, *words] if word not in str(caught.value)] == []
+
+
+def test_a_record_longer_than_a_line_of_a_filter_is_whole(write):
+    text = "word " * (2 * MAX_LINE_BYTES // 5)
+    for content in (json.dumps({"text": text}) + "\n", json.dumps([{"text": text}])):
+        path = write(content, "t")
+        assert [*read_lines(TextFile(path))] == [text]
+        chunks = [*read_documents(TextFile(path))]
+        assert "".join(chunk.text for chunk in chunks) == text
+        assert [chunk.ends_document for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+        assert max(len(chunk.text) for chunk in chunks) <= MAX_LINE_BYTES
+
+
+def test_an_array_on_one_line_is_read_item_by_item(write):
+    items = [{"text": f"number {n} " + "x" * (n % 700)} for n in range(9000)]
+    assert [*read_lines(TextFile(write(json.dumps(items), "t")))] == [i["text"] for i in items]
+
+
+def test_all_formats_are_tested():
+    assert Counter(kind.partition(" ")[0].rstrip(",") for kind in CONTENTS).keys() == FORMATS.keys()
