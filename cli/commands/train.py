@@ -78,8 +78,9 @@ def train(
         float | None,
         option(
             "--valid-fraction X",
-            "Without validation files, validate on this share of the training text, its end "
-            "(0 to below 1, such as 0.05). Default: 0, no validation.",
+            "Without validation files, validate on this share of the training text: pairs drawn "
+            "by --seed, those of equal source together, or the end of running text (0 to below "
+            "1, such as 0.05). Default: 0, no validation.",
         ),
     ] = None,
     columns: Annotated[
@@ -155,7 +156,9 @@ def train(
     resume: Annotated[
         bool,
         option(
-            "--resume", "Go on with the run in -o, by its own recipe; begin it if there is none."
+            "--resume",
+            "Go on with the run in -o, by its own recipe; begin it if there is none. Its text may "
+            "have moved, or be gone; text that changed is prepared anew.",
         ),
     ] = False,
     device: opt.Device = "auto",

@@ -12,10 +12,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from transformer.training.events import Event, Notice, RunFinished, RunStarted, Validated
+from transformer.training.events import (
+    DataPrepared,
+    Event,
+    Notice,
+    RunFinished,
+    RunStarted,
+    Validated,
+)
 from transformer.training.trainer import SkippedStep, StepReport
 
 from ..console import is_terminal, print_notice
+from .data_report import data_lines, data_record
 
 METRICS = "metrics.jsonl"
 _LINE_EVERY = 100  # steps between two lines where there is no terminal
@@ -105,6 +113,8 @@ def metrics_record(event: Event) -> dict[str, Any] | None:
     """Return an event's record in metrics.jsonl; None for events without numbers."""
     if isinstance(event, StepReport):
         return {"event": "step", **event._asdict()}
+    if isinstance(event, DataPrepared):
+        return {"event": "data", **data_record(event)}
     if isinstance(event, SkippedStep):  # JSON has no NaN
         numbers = {"loss": str(event.loss), "gradient_norm": str(event.gradient_norm)}
         return {"event": "skipped", **event._asdict(), **numbers}
@@ -128,17 +138,20 @@ def follow_run(
     live = is_terminal() and not quiet
     with _Screen(view, live) as print_line:
         log: TextIO | None = None
+        records: list[dict[str, Any]] = []  # that are not logged yet
         try:
             for event in events:
                 view.update(event)
                 if log is None and isinstance(event, RunStarted):
                     on_start()
                     log = (folder / METRICS).open("a", encoding="utf-8")
-                line = metrics_record(event)
-                if line is not None and log is not None:
-                    log.write(json.dumps(line, ensure_ascii=False) + "\n")
+                if (record := metrics_record(event)) is not None:
+                    records.append(record)
+                if records and log is not None:
+                    log.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in records)
                     log.flush()
-                if not quiet and (text := _event_line(event, view, live)):
+                    records.clear()
+                for text in [] if quiet else _event_lines(event, view, live):
                     print_line(text)
                 interrupted = interrupted or (isinstance(event, RunFinished) and event.interrupted)
         finally:
@@ -166,12 +179,14 @@ class _Screen:
             self._live.stop()
 
 
-def _event_line(event: Event, view: ProgressView, live: bool) -> str | None:
-    """Return an event's line for the user, None where it has none."""
+def _event_lines(event: Event, view: ProgressView, live: bool) -> list[str]:
+    """Return an event's lines for the user."""
     if isinstance(event, StepReport):
-        return None if live or event.step % _LINE_EVERY else _step_line(event, view)
+        return [] if live or event.step % _LINE_EVERY else [_step_line(event, view)]
+    if isinstance(event, DataPrepared):
+        return data_lines(event)
     line = _LINES.get(type(event))
-    return None if line is None else line(event)
+    return [] if line is None else [line(event)]
 
 
 def _step_line(event: StepReport, view: ProgressView) -> str:

@@ -149,7 +149,7 @@ def test_what_was_skipped_is_told_and_written_as_json(monkeypatch, tmp_path, cap
 
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     events = [json.loads(line, parse_constant=refuse)["event"] for line in lines]
-    assert events == ["step", "skipped", "step", "validation"]
+    assert events == ["data", "step", "skipped", "step", "validation"]
 
 
 def test_a_row_of_skipped_steps_is_counted_by_hand() -> None:

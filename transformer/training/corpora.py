@@ -1,13 +1,16 @@
 """The training and validation text that a recipe names, as pairs or as running text."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import cached_property
+from typing import NamedTuple
 
 from tokenizer import (
     CorpusCounts,
     TextChunk,
     TextFile,
+    is_blank,
     read_columns,
     read_documents,
     read_pairs,
@@ -17,17 +20,35 @@ from ..errors import ConfigError
 from .recipe import DataRecipe
 
 Pair = tuple[str, str]
+_DRAWS = 1 << 64  # different numbers that a pair can draw
+
+
+class PairGroup(NamedTuple):
+    """The pairs of one file, or of files that are read in parallel."""
+
+    name: str
+    pairs: Iterator[Pair]
+
+
+class TextGroup(NamedTuple):
+    """The documents of one file, in chunks."""
+
+    name: str
+    chunks: Iterator[TextChunk]
 
 
 @dataclass
 class PairCorpus:
     """Pairs of source and target lines.
 
-    Without validation files, the last `valid_fraction` of the pairs is for validation.
+    Without validation files, pairs are drawn for validation: about `valid_fraction` of them, at
+    least one. The seed and the source's text alone decide, so pairs of equal source stay together
+    and the order of the lines does not matter.
     """
 
     recipe: DataRecipe
     counts: CorpusCounts
+    seed: int
 
     def check(self) -> None:
         """Raise ConfigError if the recipe names no pairs, or one side without the other."""
@@ -42,44 +63,74 @@ class PairCorpus:
         if (recipe.pairs or recipe.valid_pairs) and len(recipe.columns) not in {0, 2}:
             raise ConfigError(f"pairs need two columns, say 1,2; got {','.join(recipe.columns)}")
 
-    def training(self) -> Iterator[Pair]:
+    def training(self) -> Iterator[PairGroup]:
         """Yield the training pairs."""
-        return islice(self._all(), self._training_size())
+        for name, pairs in self._all():
+            yield PairGroup(name, self._drawn(pairs, validation=False) if self._splits else pairs)
 
-    def validation(self) -> Iterator[Pair]:
+    def validation(self) -> Iterator[PairGroup]:
         """Yield the validation pairs; none if the recipe has no validation data."""
         recipe = self.recipe
-        if recipe.valid_pairs or recipe.valid_source or recipe.valid_target:
-            return self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
-        if not recipe.valid_fraction:
-            return iter(())
-        return islice(replace(self, counts=CorpusCounts())._all(), self._training_size(), None)
+        if self._has_files:
+            yield from self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
+        elif self._splits:
+            for name, pairs in replace(self, counts=CorpusCounts())._all():
+                yield PairGroup(name, self._drawn(pairs, validation=True))
 
     def lines(self) -> Iterator[str]:
-        """Yield both sides of the training pairs, to train a shared vocabulary on."""
-        for pair in self.training():
-            yield from pair
+        """Yield both sides of training pairs without a blank one, to train a vocabulary on."""
+        for group in self.training():
+            for source, target in group.pairs:
+                if not (is_blank(source) or is_blank(target)):
+                    yield source
+                    yield target
 
-    def _all(self) -> Iterator[Pair]:
+    @property
+    def _has_files(self) -> bool:
+        return bool(self.recipe.valid_pairs or self.recipe.valid_source or self.recipe.valid_target)
+
+    @property
+    def _splits(self) -> bool:
+        return bool(self.recipe.valid_fraction) and not self._has_files
+
+    def _drawn(self, pairs: Iterator[Pair], *, validation: bool) -> Iterator[Pair]:
+        return (pair for pair in pairs if (self._draw(pair) < self._bound) == validation)
+
+    def _draw(self, pair: Pair) -> int:
+        """Return a number that the seed and the source decide, evenly among _DRAWS."""
+        source = pair[0].encode("utf-8", "surrogatepass")
+        key = self.seed.to_bytes(8, "big")
+        return int.from_bytes(hashlib.blake2b(source, digest_size=8, key=key).digest(), "big")
+
+    @cached_property
+    def _bound(self) -> int:
+        """The number below which pairs are for validation; of few pairs, the lowest are.
+
+        Reading ends at the first pair that is.
+        """
+        bound = int(self.recipe.valid_fraction * _DRAWS)
+        lowest, highest = _DRAWS, -1
+        for group in replace(self, counts=CorpusCounts())._all():
+            for pair in group.pairs:
+                if is_blank(pair[0]) or is_blank(pair[1]):
+                    continue
+                draw = self._draw(pair)
+                if draw < bound:
+                    return bound
+                lowest, highest = min(lowest, draw), max(highest, draw)
+        return lowest + 1 if lowest < highest else 0
+
+    def _all(self) -> Iterator[PairGroup]:
         return self._read(self.recipe.pairs, self.recipe.source, self.recipe.target)
 
-    def _read(self, pairs: list[str], source: list[str], target: list[str]) -> Iterator[Pair]:
-        yield from read_pairs(
-            [TextFile(path) for path in source], [TextFile(path) for path in target], self.counts
-        )
+    def _read(self, pairs: list[str], source: list[str], target: list[str]) -> Iterator[PairGroup]:
+        if source or target:
+            sides = [TextFile(path) for path in source], [TextFile(path) for path in target]
+            name = " and ".join(" + ".join(paths) for paths in (source, target))
+            yield PairGroup(name, read_pairs(*sides, self.counts))
         for path in pairs:
-            for row in read_columns(path, self.recipe.columns, self.counts):
-                yield row[0], row[1]
-
-    def _training_size(self) -> int | None:
-        """Return the number of pairs for training; None: all."""
-        named = self.recipe.valid_pairs or self.recipe.valid_source
-        if named or not self.recipe.valid_fraction:
-            return None
-        return int(
-            (1 - self.recipe.valid_fraction)
-            * sum(1 for _ in replace(self, counts=CorpusCounts())._all())
-        )
+            rows = read_columns(path, self.recipe.columns, self.counts)
+            yield PairGroup(path, ((row[0], row[1]) for row in rows))
 
 
 @dataclass
@@ -97,43 +148,49 @@ class RunningCorpus:
         if not self.recipe.text:
             raise ConfigError("a language model needs text: give --text FILE")
 
-    def training(self) -> Iterator[TextChunk]:
+    def training(self) -> Iterator[TextGroup]:
         """Yield the training text."""
-        remaining = self._training_size()
-        for chunk in self._read(self.recipe.text):
-            if remaining is None:
-                yield chunk
-            elif remaining > 0:
-                yield TextChunk(chunk.text[:remaining], chunk.ends_document)
-                remaining -= len(chunk.text)
+        groups, size = self._read(self.recipe.text), self._training_size()
+        yield from groups if size is None else _cut(groups, 0, size)
 
-    def validation(self) -> Iterator[TextChunk]:
+    def validation(self) -> Iterator[TextGroup]:
         """Yield the validation text; none if the recipe has no validation data."""
         if self.recipe.valid_text:
             yield from self._read(self.recipe.valid_text)
-        remaining = self._training_size() if self.recipe.valid_fraction else None
-        if remaining is None:
-            return
-        for chunk in replace(self, counts=CorpusCounts())._read(self.recipe.text):
-            if rest := chunk.text[max(0, remaining) :]:
-                yield TextChunk(rest, chunk.ends_document)
-            remaining -= len(chunk.text)
+        elif (size := self._training_size()) is not None:
+            yield from _cut(replace(self, counts=CorpusCounts())._read(self.recipe.text), size)
 
     def lines(self) -> Iterator[str]:
         """Yield the training text without document ends, to train a vocabulary on."""
-        return (chunk.text for chunk in self.training())
+        return (chunk.text for group in self.training() for chunk in group.chunks)
 
-    def _read(self, paths: list[str]) -> Iterator[TextChunk]:
+    def _read(self, paths: list[str]) -> Iterator[TextGroup]:
         column = self.recipe.columns[0] if self.recipe.columns else None
         for path in paths:
-            yield from read_documents(TextFile(path, column), self.counts)
+            yield TextGroup(path, read_documents(TextFile(path, column), self.counts))
 
     def _training_size(self) -> int | None:
         """Return the number of characters for training; None: all."""
         if self.recipe.valid_text or not self.recipe.valid_fraction:
             return None
-        total = sum(
-            len(chunk.text)
-            for chunk in replace(self, counts=CorpusCounts())._read(self.recipe.text)
-        )
+        groups = replace(self, counts=CorpusCounts())._read(self.recipe.text)
+        total = sum(len(chunk.text) for group in groups for chunk in group.chunks)
         return int((1 - self.recipe.valid_fraction) * total)
+
+
+def _cut(groups: Iterator[TextGroup], start: int, end: int | None = None) -> Iterator[TextGroup]:
+    """Yield the characters from `start` to `end` of all groups together."""
+    position = 0
+
+    def cut(chunks: Iterator[TextChunk]) -> Iterator[TextChunk]:
+        nonlocal position
+        for chunk in chunks:
+            text = chunk.text
+            part = text[max(0, start - position) : None if end is None else max(0, end - position)]
+            empty = not text and start <= position and (end is None or position < end)
+            position += len(text)
+            if part or empty:
+                yield chunk._replace(text=part)
+
+    for name, chunks in groups:
+        yield TextGroup(name, cut(chunks))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..evaluation import Score
+from .data_report import PartReport
 from .trainer import SkippedStep, StepReport
 
 
@@ -11,6 +12,13 @@ class Notice(NamedTuple):
     """A message to the user, in one line."""
 
     text: str
+
+
+class DataPrepared(NamedTuple):
+    """The text as ids: what was read and what was left out of it."""
+
+    training: PartReport
+    validation: PartReport | None
 
 
 class RunStarted(NamedTuple):
@@ -51,4 +59,6 @@ class RunFinished(NamedTuple):
     skipped: int = 0  # steps skipped in the whole run
 
 
-Event = Notice | RunStarted | StepReport | SkippedStep | Validated | Saved | RunFinished
+Event = (
+    Notice | DataPrepared | RunStarted | StepReport | SkippedStep | Validated | Saved | RunFinished
+)

@@ -4,17 +4,15 @@ An objective knows the text that it needs, how to encode it to ids on disk, the 
 them, and how to score the model beyond its loss.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from tokenizer import CorpusCounts, CorpusError, TextChunk, Tokenizer
+from tokenizer import CorpusCounts, CorpusError, Tokenizer
 
-from ..data import Data, PairData, TokenStore, TokenWriter, WindowData
+from ..data import Data, PairData, TokenStore, WindowData
 from ..errors import MissingExtraError
 from ..evaluation import Score, can_score_translations, check_tokenization, translation_scores
 from ..loading import LoadedModel
@@ -23,11 +21,12 @@ from ..pipelines.records import IterableSource
 from ..pipelines.session import Session
 from ..registry import Registry
 from .corpora import PairCorpus, RunningCorpus
+from .data_report import DataReport
+from .encoding import SIDES, TEXT, PairEncoder, TextEncoder, read_kept_pairs
 from .recipe import Recipe
 
 Stop = Callable[[], bool]  # True once work should end
 
-_ENCODE_BATCH = 1000  # lines that are tokenized together
 TRAIN, VALID = "train", "valid"
 _PROMPT_TOKENS = 8  # tokens of the training text that a language model's sample continues
 
@@ -56,8 +55,8 @@ class Objective(Protocol):
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
-    ) -> int:
-        """Write ids below `folder`; return the number of examples left out for their length."""
+    ) -> DataReport:
+        """Write the ids of both parts below `folder`, and report on them."""
         ...
 
     def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
@@ -77,16 +76,6 @@ class Objective(Protocol):
         ...
 
 
-def _write_validation_pairs(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
-    """Write validation pairs as JSON, which keeps any line ends in them."""
-    (folder / VALID / "shown.json").write_text(json.dumps(pairs), encoding="utf-8")
-
-
-def _read_validation_pairs(folder: Path) -> list[tuple[str, str]]:
-    pairs = json.loads((folder / VALID / "shown.json").read_text(encoding="utf-8"))
-    return [(source, target) for source, target in pairs]
-
-
 class Translation:
     """Sequence-to-sequence translation: `p(target | source)`, from pairs of lines."""
 
@@ -100,7 +89,7 @@ class Translation:
 
     def check(self, recipe: Recipe) -> None:
         """Implement Objective.check."""
-        PairCorpus(recipe.data, CorpusCounts()).check()
+        PairCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
         if recipe.validation.metric != "loss" and not can_score_translations():
             raise MissingExtraError(
                 f"validation by {recipe.validation.metric}",
@@ -117,42 +106,23 @@ class Translation:
 
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """Implement Objective.lines."""
-        return PairCorpus(recipe.data, counts).lines()
+        return PairCorpus(recipe.data, counts, recipe.seed).lines()
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
-    ) -> int:
+    ) -> DataReport:
         """Implement Objective.prepare."""
-        corpus = PairCorpus(recipe.data, counts)
-        left_out = self._encode(corpus.training(), recipe, tokenizer, folder / TRAIN)
-        self._encode(corpus.validation(), recipe, tokenizer, folder / VALID)
-        shown = islice(
-            replace(corpus, counts=CorpusCounts()).validation(), recipe.validation.max_lines
+        corpus = PairCorpus(recipe.data, counts, recipe.seed)
+        train, valid = (PairEncoder(tokenizer, max_tokens=recipe.data.max_tokens) for _ in range(2))
+        training = train.write(corpus.training(), folder / TRAIN)
+        validation = valid.write(
+            corpus.validation(), folder / VALID, keep_texts=True, training=train
         )
-        _write_validation_pairs(folder, list(shown))
-        return left_out
-
-    def _encode(
-        self, pairs: Iterator[tuple[str, str]], recipe: Recipe, tokenizer: Tokenizer, folder: Path
-    ) -> int:
-        left_out = 0
-        sizes = {"vocab_size": tokenizer.vocab_size}
-        with (
-            TokenWriter(folder / "source", **sizes) as source,
-            TokenWriter(folder / "target", **sizes) as target,
-        ):
-            while batch := list(islice(pairs, _ENCODE_BATCH)):
-                sides = [tokenizer.encode_batch(side) for side in zip(*batch, strict=True)]
-                rows = [(s, t) for s, t in zip(*sides, strict=True) if s and t]
-                fitting = [row for row in rows if max(map(len, row)) < recipe.data.max_tokens]
-                left_out += len(rows) - len(fitting)
-                source.write(s for s, _ in fitting)
-                target.write(t for _, t in fitting)
-        return left_out
+        return DataReport(training, validation if validation.files else None)
 
     def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
         """Implement Objective.open."""
-        source, target = (TokenStore(folder / part / side) for side in ("source", "target"))
+        source, target = (TokenStore(folder / part / side) for side in SIDES)
         if not len(source):
             return None
         return PairData(
@@ -170,7 +140,8 @@ class Translation:
         """Compute BLEU and chrF of greedy or beam output; nothing without sacrebleu."""
         if not can_score_translations():
             return {}
-        sources, references = zip(*_read_validation_pairs(folder), strict=True)
+        pairs = read_kept_pairs(folder / VALID, recipe.validation.max_lines)
+        sources, references = zip(*pairs, strict=True)
         hypotheses = self._translate(loaded, recipe, sources, stop)
         if stop():
             return {}
@@ -185,7 +156,7 @@ class Translation:
         self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
     ) -> list[tuple[str, str]]:
         """Return the first validation line, its reference and its translation."""
-        source, target = _read_validation_pairs(folder)[0]
+        ((source, target),) = read_kept_pairs(folder / VALID, 1)
         output = " ".join(self._translate(loaded, recipe, [source], stop))
         return [("source", source), ("reference", target), ("output", output)]
 
@@ -224,28 +195,18 @@ class LanguageModel:
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
-    ) -> int:
-        """Write one stream of ids, with the end token before, between and after documents."""
+    ) -> DataReport:
+        """Implement Objective.prepare."""
         corpus = RunningCorpus(recipe.data, counts)
-        self._encode(corpus.training(), tokenizer, folder / TRAIN)
-        self._encode(corpus.validation(), tokenizer, folder / VALID)
-        return 0
-
-    def _encode(self, chunks: Iterator[TextChunk], tokenizer: Tokenizer, folder: Path) -> None:
-        end = tokenizer.require_role("end")
-        with TokenWriter(folder / "text", vocab_size=tokenizer.vocab_size) as writer:
-            rows = [[end]]
-            while batch := list(islice(chunks, _ENCODE_BATCH)):
-                ids = tokenizer.encode_batch([chunk.text for chunk in batch])
-                for row, chunk in zip(ids, batch, strict=True):
-                    rows.append([*row, end] if chunk.ends_document else row)
-                writer.write(rows)
-                rows = []
+        train, valid = TextEncoder(tokenizer), TextEncoder(tokenizer)
+        training = train.write(corpus.training(), folder / TRAIN)
+        validation = valid.write(corpus.validation(), folder / VALID, training=train)
+        return DataReport(training, validation if validation.files else None)
 
     def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
         """Implement Objective.open."""
         del tokenizer
-        store = TokenStore(folder / part / "text")
+        store = TokenStore(folder / part / TEXT)
         if not len(store.ids):
             return None
         training = recipe.training
@@ -268,7 +229,7 @@ class LanguageModel:
         """Return the first words of the training text and the model's continuation."""
         del recipe
         length = min(_PROMPT_TOKENS, loaded.config.max_positions // 2)
-        first = TokenStore(folder / TRAIN / "text").ids[1 : 1 + length].tolist()
+        first = TokenStore(folder / TRAIN / TEXT).ids[1 : 1 + length].tolist()
         prompt = loaded.tokenizer.decode(first)
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, of which U+FFFD takes more tokens

@@ -1,32 +1,50 @@
 """The tokenizer of a run and the ids of its text, which lie in the run's folder."""
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from checkpoints import read_json, to_json, write_file
-from tokenizer import CorpusCounts, Spool, Tokenizer, is_rereadable, train_tokenizer
+from checkpoints import CheckpointError, write_file
+from tokenizer import CorpusCounts, CorpusError, Spool, Tokenizer, train_tokenizer
 
 from ..data import Data
-from .events import Event, Notice
+from ..errors import ConfigError
+from .data_report import DataReport, UnknownText
+from .events import DataPrepared, Event, Notice
 from .objectives import OBJECTIVES
-from .recipe import Recipe
-from .recipe_resolution import data_paths, tokenizer_options, with_copies
+from .prepared_folder import (
+    DATA,
+    TOKENIZER,
+    VERSION,
+    Contents,
+    has_earlier_version,
+    read_contents,
+    read_tokenizer,
+    recorded_texts,
+    write_contents,
+)
+from .recipe import Recipe, data_settings
+from .recipe_resolution import data_paths, read_run_recipe, tokenizer_options, with_copies
+from .text_identity import (
+    TextChanges,
+    absolute_path,
+    can_be_read_again,
+    compare_texts,
+    file_states,
+    identify_texts,
+    is_missing,
+)
 
-TOKENIZER, DATA = "tokenizer.json", "data"  # in a run's folder
-_DONE = "done.json"
+_MAX_NAMED = 3  # files in a message
 
 
 class Preparation:
     """A run's tokenizer and prepared text.
 
-    Text that can be read only once is read from its copy in `spool`, a context to read in.
-    `initial` is the tokenizer of the model that training starts from, if any; a resumed run has
-    its own.
+    Ids belong to the content of the text: it does not matter where its files lie. Text that can be
+    read only once is read from its copy in `spool`, a context to read in. `initial` is the
+    tokenizer of the model that training starts from, if any; a resumed run has its own.
     """
 
     def __init__(
@@ -36,12 +54,45 @@ class Preparation:
         self.objective = OBJECTIVES[recipe.objective]
         self.counts = CorpusCounts()
         self.spool = Spool(run)
+        self._contents: Contents | None = None  # of the ids that lie there
+        self._changes = TextChanges([], [])
+        self._damage = ""
+
+    def check(self) -> None:
+        """Look at the ids in the run's folder, and at the text beside them.
+
+        Raises ConfigError for a resumed run that is told other files.
+        """
+        try:
+            self._contents = read_contents(self.run / DATA)
+            texts = self._contents.texts if self._contents else None
+        except CheckpointError as error:
+            self._damage = str(error)
+            texts = recorded_texts(self.run / DATA)
+        started = read_run_recipe(self.run) if self.resuming else self.recipe
+        if texts is not None:
+            names = {absolute_path(path) for path in data_paths(started)}
+            self._changes = compare_texts(self.recipe.data, texts, names=names)
+        if self.resuming and self._changes.other:
+            raise ConfigError(
+                f"{self.run} was started with another text than {self._changes.other[0]}; that "
+                "cannot change on resuming: start a new run"
+            )
+        path = self.recipe.tokenizer.path
+        moved = absolute_path(path) != absolute_path(started.tokenizer.path)
+        if moved and Tokenizer.load(Path(path)).to_json() != read_tokenizer(self.run):
+            raise ConfigError(
+                f"{self.run} was started with another tokenizer than {path}; that cannot change "
+                "on resuming: start a new run"
+            )
 
     def tokenizer(self) -> Tokenizer:
         """Return the run's own tokenizer, the initial model's, the recipe's, or train one."""
         path = self.run / TOKENIZER
         if self.resuming:
-            return Tokenizer.load(path)
+            text = read_tokenizer(self.run)
+            write_file(path, text)
+            return Tokenizer.from_json(text, name=str(path))
         if self.initial is not None:
             tokenizer = self.initial
         elif self.recipe.tokenizer.path:
@@ -53,19 +104,29 @@ class Preparation:
         return Tokenizer.load(path)
 
     def events(self, tokenizer: Tokenizer) -> Iterator[Event]:
-        """Write the ids of the text, unless those of the same text and tokenizer exist."""
-        data = self.run / DATA
-        fingerprint = self._fingerprint()
-        if (data / _DONE).is_file() and read_json(data / _DONE) == fingerprint:
+        """Write the ids of the text, unless those of the same text and tokenizer exist.
+
+        Raises CorpusError for text that is missing, changes meanwhile, or is mostly unknown.
+        """
+        paths = data_paths(self.recipe)
+        reason = self._reason_to_write()
+        if reason is None and self._contents is not None:
+            unread = [path for path in paths if not can_be_read_again(path)]
+            if unread:
+                yield Notice(
+                    f"{_names(unread)} cannot be read again: going on with the ids of it in "
+                    f"{self.run / DATA}"
+                )
+            if not self.resuming:
+                yield DataPrepared(self._contents.report.training, self._contents.report.validation)
             return
-        shutil.rmtree(data, ignore_errors=True)
-        self.counts = CorpusCounts()
-        texts = with_copies(self.recipe, self.spool)
-        left_out = self.objective.prepare(texts, tokenizer, data, self.counts)
-        write_file(data / _DONE, to_json(fingerprint))
-        if left_out:
-            limit = self.recipe.data.max_tokens
-            yield Notice(f"{left_out:,} pairs of {limit} tokens or more were left out")
+        if self.resuming:
+            missing = [path for path in paths if is_missing(path)]
+            if missing:
+                raise CorpusError(f"{reason}; that needs {_names(missing)}, which is missing")
+            yield Notice(f"{reason}")
+        report = self._write(tokenizer)
+        yield DataPrepared(report.training, report.validation)
         if self.counts.replaced:
             yield Notice(f"{self.counts.replaced:,} lines held invalid UTF-8, replaced by U+FFFD")
         for notice in self.counts.notices:
@@ -75,15 +136,89 @@ class Preparation:
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
         return self.objective.open(self.recipe, tokenizer, self.run / DATA, part)
 
-    def _fingerprint(self) -> dict[str, Any]:
-        """Return all that the ids on disk depend on, as it reads back from JSON."""
-        return {
-            "data": msgspec.to_builtins(self.recipe.data),
-            "bytes": {
-                path: Path(path).stat().st_size
-                for path in data_paths(self.recipe)
-                if is_rereadable(path)
-            },
-            "tokenizer": hashlib.sha256((self.run / TOKENIZER).read_bytes()).hexdigest(),
-            "validation lines": self.recipe.validation.max_lines,
-        }
+    def _reason_to_write(self) -> str | None:
+        """Return the reason why ids must be written, None if those that lie there can be used."""
+        contents, data = self._contents, self.run / DATA
+        if changed := self._changes.changed + self._changes.other:
+            return (
+                f"{_names(changed)} changed since the ids in {data} were written: the text is "
+                "prepared anew, and training goes on with it"
+            )
+        if contents is None or contents.version != VERSION:
+            return f"{self._damage or self._lack()}: the text is prepared anew"
+        settings = (contents.settings, contents.tokenizer)
+        if settings != (self._settings(), self._tokenizer_sum()):
+            return f"the ids in {data} belong to other settings: the text is prepared anew"
+        if not self.resuming and not all(map(can_be_read_again, data_paths(self.recipe))):
+            return "text that can be read only once may have changed"
+        return None
+
+    def _lack(self) -> str:
+        """Name the lack of ids of this version."""
+        data = self.run / DATA
+        if self._contents is None and not has_earlier_version(data):
+            return f"{data} is missing"
+        drawn = ", which drew other validation pairs" if self.recipe.data.valid_fraction else ""
+        return f"the ids in {data} are of an earlier version{drawn}"
+
+    def _write(self, tokenizer: Tokenizer) -> DataReport:
+        self.counts = CorpusCounts()
+
+        def fill(folder: Path) -> Contents:
+            recipe = with_copies(self.recipe, self.spool)
+            states, texts = file_states(recipe.data), identify_texts(recipe.data)
+            report = self.objective.prepare(recipe, tokenizer, folder, self.counts)
+            self._check_known(report)
+            for path, state in file_states(recipe.data).items():
+                if state != states[path]:
+                    raise CorpusError(f"{path} changed while it was read: start again")
+            (folder / TOKENIZER).write_bytes((self.run / TOKENIZER).read_bytes())
+            return Contents(
+                version=VERSION,
+                settings=self._settings(),
+                tokenizer=self._tokenizer_sum(),
+                texts=texts,
+                report=report,
+            )
+
+        return write_contents(self.run / DATA, fill).report
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all settings that the ids depend on, as they read back from JSON."""
+        settings = {"objective": self.recipe.objective, **data_settings(self.recipe.data)}
+        if self.recipe.data.valid_fraction:
+            settings["seed"] = self.recipe.seed
+        return settings
+
+    def _tokenizer_sum(self) -> str:
+        return hashlib.sha256((self.run / TOKENIZER).read_bytes()).hexdigest()
+
+    def _check_known(self, report: DataReport) -> None:
+        """Raise CorpusError if the tokenizer does not know most of a text."""
+        for part in (report.training, report.validation):
+            for side, text in part.unknown.items() if part is not None else ():
+                if text.share > self.recipe.data.max_unknown:
+                    name = "training" if part is report.training else "validation"
+                    raise CorpusError(self._unknown_message(f"{name} {side}", text))
+
+    def _unknown_message(self, name: str, text: UnknownText) -> str:
+        if self.initial is not None:
+            way = "start from a model whose tokenizer knows the script, or without --init"
+        elif self.recipe.tokenizer.path:
+            way = "leave --tokenizer out, so that one is trained on this text"
+        else:
+            way = (
+                "set tokenizer.kind to byte-bpe, which knows all text, or raise "
+                "tokenizer.vocab_size"
+            )
+        return (
+            f"the tokenizer does not know {text.share:.0%} of the characters in the {name} text "
+            f"({' '.join(text.most_frequent)} …): {way}; to train nevertheless, set "
+            "data.max_unknown=1"
+        )
+
+
+def _names(paths: list[str]) -> str:
+    """Return the first of some paths, and the number of others."""
+    more = [f"{len(paths) - _MAX_NAMED:,} more"] if len(paths) > _MAX_NAMED else []
+    return ", ".join(paths[:_MAX_NAMED] + more)

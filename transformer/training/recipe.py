@@ -19,6 +19,7 @@ Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,8 +41,26 @@ class DataRecipe(_Section, frozen=True, kw_only=True):
     valid_pairs: list[str] = []
     valid_text: list[str] = []
     columns: list[str] = []
-    valid_fraction: Fraction = 0.0  # without validation files: the last part of the training text
+    valid_fraction: Fraction = 0.0  # without validation files: drawn pairs, or the end of a text
     max_tokens: Size = 256  # longer pairs are left out, and counted
+    max_unknown: Share = 0.5  # of a side's characters that the tokenizer may not know
+
+
+def text_paths(data: DataRecipe) -> dict[str, list[str]]:
+    """Return the files that a recipe reads, by its keys."""
+    return {key: getattr(data, key) for key in _TEXT_KEYS}
+
+
+def data_settings(data: DataRecipe) -> dict[str, Any]:
+    """Return the keys that decide how the files become ids."""
+    without = {*_TEXT_KEYS, "max_unknown"}
+    return {key: value for key, value in msgspec.to_builtins(data).items() if key not in without}
+
+
+_TEXT_KEYS = (
+    *("source", "target", "pairs", "text"),
+    *("valid_source", "valid_target", "valid_pairs", "valid_text"),
+)
 
 
 class TokenizerRecipe(_Section, frozen=True, kw_only=True):

@@ -17,17 +17,23 @@ from ..presets import preset_config
 from ..registry import suggest
 from .objectives import OBJECTIVES
 from .optimizers import OPTIMIZERS
-from .recipe import Recipe, merge, parse_setting, read_toml, recipe_from_fields
+from .recipe import (
+    DataRecipe,
+    Recipe,
+    data_settings,
+    merge,
+    parse_setting,
+    read_toml,
+    recipe_from_fields,
+    text_paths,
+)
 from .schedules import SCHEDULES
 
 RECIPE = "recipe.toml"  # in a run's folder
-_FILES = (  # the keys of [data] that name texts
-    "source", "target", "pairs", "text",
-    "valid_source", "valid_target", "valid_pairs", "valid_text",
-)  # fmt: skip
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
+# Files are compared by content: see `Preparation.check`.
 _FIXED: dict[str, tuple[str, ...]] = {
-    "data": (),
+    "data": tuple(data_settings(DataRecipe())),
     "tokenizer": (),
     "training": ("optimizer", "ema", "batch_tokens", "accumulate", "context"),
     "validation": ("metric",),
@@ -54,8 +60,10 @@ def resolve_recipe(
     return recipe_from_fields(merge(OBJECTIVES[objective].defaults, fields))
 
 
-def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
-    """Check a recipe before any work is done.
+def check_recipe(
+    recipe: Recipe, init: TransformerConfig | None = None, *, resuming: bool = False
+) -> None:
+    """Check a recipe before any work is done. A resumed run may do without its files of text.
 
     Raises ConfigError, UnknownNameError, TokenizerError, CorpusError, or OSError for a file that
     cannot be read.
@@ -86,7 +94,8 @@ def check_recipe(recipe: Recipe, init: TransformerConfig | None = None) -> None:
     elif init.shape != objective.shape:
         raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
     objective.check(recipe)
-    for path in [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]:
+    files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
+    for path in files:
         _check_readable(path)
 
 
@@ -102,16 +111,13 @@ def _check_readable(path: str) -> None:
 
 def check_unchanged(folder: Path, recipe: Recipe) -> None:
     """Raise ConfigError if a recipe changes what the run in a folder cannot change on resuming."""
-    old, new = (
-        msgspec.to_builtins(each)
-        for each in (recipe_from_fields(read_toml(folder / RECIPE)), recipe)
-    )
+    old, new = (msgspec.to_builtins(each) for each in (read_run_recipe(folder), recipe))
     changed = [key for key in ("objective", "seed", "model") if old[key] != new[key]]
     for section, keys in _FIXED.items():
         changed += [
             f"{section}.{key}"
             for key in keys or new[section]
-            if old[section][key] != new[section][key]
+            if old[section][key] != new[section][key] and (section, key) != ("tokenizer", "path")
         ]
     if changed:
         raise ConfigError(
@@ -120,9 +126,14 @@ def check_unchanged(folder: Path, recipe: Recipe) -> None:
         )
 
 
+def read_run_recipe(folder: Path) -> Recipe:
+    """Return the recipe that a run in a folder was started with. Raises OSError or ConfigError."""
+    return recipe_from_fields(read_toml(folder / RECIPE))
+
+
 def data_paths(recipe: Recipe) -> list[str]:
     """Return the paths of the text files that a recipe reads."""
-    return [path for key in _FILES for path in getattr(recipe.data, key)]
+    return [path for paths in text_paths(recipe.data).values() for path in paths]
 
 
 def with_copies(recipe: Recipe, spool: Spool) -> Recipe:
@@ -130,7 +141,7 @@ def with_copies(recipe: Recipe, spool: Spool) -> Recipe:
 
     It is to read texts by, not to keep: copies go with their spool. Raises OSError.
     """
-    files = {key: spool.paths(value) for key in _FILES if (value := getattr(recipe.data, key))}
+    files = {key: spool.paths(paths) for key, paths in text_paths(recipe.data).items()}
     return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, **files))
 
 

@@ -26,6 +26,7 @@ from .recipe_resolution import (
 )
 from .run_folder import create_run_folder, read_last_config, read_state, save_checkpoint
 from .selection import fallback_notice, selection_key
+from .text_identity import absolute_paths
 from .trainer import Trainer
 from .validation import Validation, ValidationResult
 
@@ -63,17 +64,19 @@ class Run:
             )
         if self.init is not None:
             _check_trainable(self.init)
-        check_recipe(recipe, self.init.config if self.init is not None else None)
+        config = None if self.init is None else self.init.config
+        check_recipe(recipe, config, resuming=self.resuming)
         if self.resuming:
             check_unchanged(folder, recipe)
         initial = None if self.init is None else self.init.tokenizer
         self.preparation = Preparation(recipe, folder, resuming=self.resuming, initial=initial)
+        self.preparation.check()
 
     def events(self) -> Iterator[Event]:
         """Train from the last saved step, if any, to the recipe's last one, or until `stop()`."""
         limit_kernel_caches(primitives=0)  # batches hardly ever have the same shape twice
         create_run_folder(self.folder)
-        write_file(self.folder / RECIPE, recipe_to_toml(self.recipe))
+        write_file(self.folder / RECIPE, recipe_to_toml(absolute_paths(self.recipe)))
         yield Notice("preparing the data")
         with self.preparation.spool:
             tokenizer = self.preparation.tokenizer()

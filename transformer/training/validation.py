@@ -13,7 +13,7 @@ from ..errors import DivergedError
 from ..evaluation import Likelihood, Score, likelihood
 from ..loading import LoadedModel, default_generation_config
 from .objectives import OBJECTIVES
-from .preparation import DATA
+from .prepared_folder import DATA
 from .progress import REMEDY
 from .recipe import Recipe
 from .trainer import Trainer

@@ -1,0 +1,78 @@
+"""The text of a run, and what was left out of it: as a few lines, and as a record."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from transformer.training.data_report import BLANK, TOO_LONG, UNREADABLE, PartReport
+from transformer.training.events import DataPrepared
+
+_MAX_FILES = 3  # named in a line
+_REASONS = {
+    BLANK: "blank",
+    TOO_LONG: "of {limit:,} tokens or more",
+    UNREADABLE: "with a side that the tokenizer does not know",
+}
+
+
+def data_record(event: DataPrepared) -> dict[str, Any]:
+    """Return all numbers on both parts, by name."""
+    return {name: msgspec.to_builtins(part) for name, part in event._asdict().items()}
+
+
+def data_lines(event: DataPrepared) -> list[str]:
+    """Return lines about the training and the validation text."""
+    parts = {"training": event.training, "validation": event.validation}
+    return [
+        f"{name}: {line}"
+        for name, part in parts.items()
+        if part is not None
+        for line in _part_lines(part)
+    ]
+
+
+def _part_lines(part: PartReport) -> Iterator[str]:
+    names = [file.name for file in part.files[:_MAX_FILES]]
+    if len(part.files) > _MAX_FILES:
+        names.append(f"{len(part.files) - _MAX_FILES:,} more files")
+    yield f"{part.kept:,} {part.unit} of {', '.join(names)}{_left_out(part)}"
+    facts = [f"{part.tokens:,} tokens, at most {part.longest:,} on a side", *_repeats(part)]
+    if part.unit == "documents":
+        facts[0] = f"{part.tokens:,} tokens"
+    yield "; ".join([*facts, *_unknown(part)])
+    for header in part.headers:
+        yield f"the first row looks like names of columns: {header}"
+
+
+def _left_out(part: PartReport) -> str:
+    reasons = [
+        f"{count:,} {_REASONS[reason].format(limit=part.limit)}"
+        for reason, count in part.left_out.items()
+    ]
+    return f"; left out: {', '.join(reasons)}" if reasons else ""
+
+
+def _repeats(part: PartReport) -> Iterator[str]:
+    unit = "pairs" if part.unit == "pairs" else "longer lines"
+    if part.repeats:
+        yield f"{part.repeats:,} {unit} are exact repeats"
+    if part.sources_in_training:
+        yield (
+            f"{part.sources_in_training:,} sources are in training too, "
+            f"{part.in_training:,} with the same target"
+        )
+    elif part.in_training:
+        yield f"{part.in_training:,} {unit} are in training too"
+
+
+def _unknown(part: PartReport) -> Iterator[str]:
+    if not any(text.unknown for text in part.unknown.values()):
+        yield "no unknown characters"
+    for side, text in part.unknown.items():
+        if text.unknown:
+            characters = " ".join(text.most_frequent)
+            yield (
+                f"{text.unknown:,} characters of the {side} ({text.share:.2%}) are unknown to the "
+                f"tokenizer, most often {characters}"
+            )

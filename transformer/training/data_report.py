@@ -1,0 +1,133 @@
+"""Reports on prepared text: how much there is, what was left out, what looks wrong."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenizer import Tokenizer
+
+BLANK = "blank"  # nothing to see on a side
+TOO_LONG = "too long"  # for data.max_tokens
+UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
+LEFT_OUT = (BLANK, TOO_LONG, UNREADABLE)
+
+_MAX_HASHES = 20_000_000  # 160 MB; what comes after is not compared
+_NAMED_CHARACTERS = 8  # unknown ones shown
+
+
+class UnknownText(msgspec.Struct, frozen=True):
+    """The characters of one side of the text, and those that the tokenizer does not know."""
+
+    characters: int
+    unknown: int
+    most_frequent: list[str]
+
+    @property
+    def share(self) -> float:
+        """The share of unknown characters, 0 to 1."""
+        return self.unknown / max(1, self.characters)
+
+
+class FileReport(msgspec.Struct, frozen=True):
+    """A file, or files that are read in parallel, and the number of pairs or documents in it."""
+
+    name: str
+    examples: int
+
+
+class PartReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of the training or the validation text. Examples are pairs or documents."""
+
+    unit: str  # "pairs" or "documents"
+    files: list[FileReport]
+    left_out: dict[str, int]  # examples, by reason
+    kept: int  # examples
+    tokens: int  # of the examples kept, both sides
+    longest: int  # tokens on a side, of all examples
+    limit: int = 0  # tokens on a side from which pairs are too long
+    repeats: int  # kept pairs, or longer lines of documents, that are equal to an earlier one
+    in_training: int = 0  # validation: pairs, or longer lines, that training has too
+    sources_in_training: int = 0  # validation: kept pairs whose source training has too
+    unknown: dict[str, UnknownText] = {}  # by side
+    headers: list[str] = []  # first rows that look like the names of columns
+
+    @property
+    def examples(self) -> int:
+        """The number of pairs or documents, those left out included."""
+        return self.kept + sum(self.left_out.values())
+
+
+class DataReport(msgspec.Struct, frozen=True):
+    """The reports on both parts of a run's text; validation is None where there is none."""
+
+    training: PartReport
+    validation: PartReport | None = None
+
+
+class Fingerprints:
+    """Hashes of examples, to count repeats: 8 bytes each, of this process only."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def add(self, example: Hashable) -> None:
+        """Remember an example."""
+        if len(self._hashes) < _MAX_HASHES:
+            self._hashes.append(hash(example))
+
+    def repeats(self) -> int:
+        """Count the examples that are equal to an earlier one."""
+        return len(self._hashes) - len(np.unique(self._array()))
+
+    def count_in(self, other: "Fingerprints") -> int:
+        """Count the examples that another set has too."""
+        return int(np.isin(self._array(), other._array()).sum())
+
+    def _array(self) -> NDArray[np.int64]:
+        return np.frombuffer(self._hashes, dtype=np.int64)
+
+
+class UnknownCounter:
+    """A count of the characters that a tokenizer does not know."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._characters = 0
+        self._unknown: Counter[str] = Counter()
+
+    def add(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
+        """Count the characters of texts, whose ids are `rows`."""
+        self._characters += sum(map(len, texts))
+        for unknown in self._tokenizer.unknown_characters(texts, rows):
+            if unknown:
+                self._unknown.update(unknown)
+
+    def report(self) -> UnknownText:
+        """Return the counts."""
+        frequent = [character for character, _ in self._unknown.most_common(_NAMED_CHARACTERS)]
+        return UnknownText(self._characters, self._unknown.total(), frequent)
+
+
+_NAMES = re.compile(
+    r"(?:(?:the )?(?:source|target|src|tgt|trg|input|output|text|translation|original|sentence|"
+    r"label|lang(?:uage)?|prompt|completion|question|answer|id|column|english|german|deutsch|french|"
+    r"fran[cç]ais|spanish|espa[nñ]ol|italian|italiano|portuguese|portugu[eê]s|dutch|nederlands|"
+    r"russian|русский|chinese|中文|japanese|日本語|korean|한국어|arabic|العربية|hebrew|עברית|polish|"
+    r"polski|czech|čeština|turkish|türkçe|"
+    r"en|de|fr|es|it|pt|nl|ru|zh|ja|ko|ar|he|pl|cs|tr|sv|da|fi|hu|ro|uk|el|hi|vi|th|id)"
+    r"(?:[ _.-]?(?:\d|text|sentence|lang(?:uage)?|source|target|[a-z]{2}))?)"
+)
+
+
+def looks_like_header(cells: Sequence[str]) -> bool:
+    """Return True if each cell of a first row is a usual name of a column.
+
+    >>> looks_like_header(["source", "target"]), looks_like_header(["English", "A dog."])
+    (True, False)
+    """
+    return all(_NAMES.fullmatch(cell.strip().strip("\"'").lower()) for cell in cells)

@@ -1,0 +1,220 @@
+"""Text to ids on disk, by one rule for training and validation, with a report on each."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+from tokenizer import TextChunk, Tokenizer, is_blank
+
+from ..data import TokenWriter
+from ..pipelines.records import MAX_CHARACTERS
+from .corpora import Pair, PairGroup, TextGroup
+from .data_report import (
+    BLANK,
+    TOO_LONG,
+    UNREADABLE,
+    FileReport,
+    Fingerprints,
+    PartReport,
+    UnknownCounter,
+    looks_like_header,
+)
+
+SIDES, TEXT = ("source", "target"), "text"
+_PAIRS = "pairs.jsonl"  # the texts of validation pairs
+_BATCH = 1000  # texts that are tokenized together
+_MIN_LINE = 40  # characters; shorter lines of running text repeat by their nature
+
+
+def read_kept_pairs(folder: Path, limit: int) -> list[Pair]:
+    """Return the texts of the first pairs that a PairEncoder wrote below a folder."""
+    with (folder / _PAIRS).open(encoding="utf-8") as lines:
+        pairs = [json.loads(line) for line in islice(lines, limit)]
+    return [(source, target) for source, target in pairs]
+
+
+def _token_writer(folder: Path, tokenizer: Tokenizer) -> TokenWriter:
+    """Return a writer for all ids of a tokenizer, which may have gaps."""
+    return TokenWriter(folder, vocab_size=max(tokenizer.vocab_size, tokenizer.largest_id + 1))
+
+
+class PairEncoder:
+    """Writer of the ids of pairs.
+
+    Pairs that a model cannot read are left out, and counted: those with a blank side, with a side
+    of `max_tokens` tokens or more, or with a side of which the tokenizer knows nothing.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
+        self._tokenizer, self._max_tokens = tokenizer, max_tokens
+        self._unknown = {side: UnknownCounter(tokenizer) for side in SIDES}
+        self._left_out: Counter[str] = Counter()
+        self._kept = self._tokens = self._longest = 0
+        self._pairs, self._sources = Fingerprints(), Fingerprints()
+
+    def write(
+        self,
+        groups: Iterable[PairGroup],
+        folder: Path,
+        *,
+        keep_texts: bool = False,
+        training: "PairEncoder | None" = None,
+    ) -> PartReport:
+        """Write pairs below a folder, and their texts if asked for; return the report on them.
+
+        `training` is the encoder of the pairs to look for these in.
+        """
+        files, headers = [], []
+        with ExitStack() as stack:
+            source, target = (
+                stack.enter_context(_token_writer(folder / side, self._tokenizer)) for side in SIDES
+            )
+            texts = stack.enter_context((folder / _PAIRS).open("w")) if keep_texts else None
+            for group in groups:
+                count = 0
+                while batch := list(islice(group.pairs, _BATCH)):
+                    if count == 0 and looks_like_header(batch[0]):
+                        headers.append(f"{group.name}: {' | '.join(batch[0])}")
+                    count += len(batch)
+                    kept, sides = self._encode(batch)
+                    source.write(sides[0])
+                    target.write(sides[1])
+                    if texts is not None:  # ASCII, with every line end escaped
+                        texts.writelines(json.dumps(pair) + "\n" for pair in kept)
+                files.append(FileReport(group.name, count))
+        return self._report(files, headers, training)
+
+    def _encode(self, batch: Sequence[Pair]) -> tuple[list[Pair], tuple[list[list[int]], ...]]:
+        """Return the pairs that are kept and the ids of their sides."""
+        visible = [pair for pair in batch if not (is_blank(pair[0]) or is_blank(pair[1]))]
+        self._left_out[BLANK] += len(batch) - len(visible)
+        kept: list[Pair] = []
+        sides: tuple[list[list[int]], ...] = ([], [])
+        if not visible:
+            return kept, sides
+        texts = list(zip(*visible, strict=True))
+        rows = [self._tokenizer.encode_batch(side) for side in texts]
+        for name, side, ids in zip(SIDES, texts, rows, strict=True):
+            self._unknown[name].add(side, ids)
+        for pair, *row in zip(visible, *rows, strict=True):
+            if reason := self._reason(pair, row):
+                self._left_out[reason] += 1
+                continue
+            kept.append(pair)
+            for ids, side_ids in zip(row, sides, strict=True):
+                side_ids.append(ids)
+                self._tokens += len(ids)
+            self._pairs.add(pair)
+            self._sources.add(pair[0])
+        self._kept += len(kept)
+        return kept, sides
+
+    def _reason(self, pair: Pair, row: Sequence[Sequence[int]]) -> str | None:
+        """Return the reason why a model cannot read a pair, None if it can."""
+        longest = max(map(len, row))
+        self._longest = max(self._longest, longest)
+        if longest >= self._max_tokens or len(pair[0]) > MAX_CHARACTERS:
+            return TOO_LONG
+        unknown = self._tokenizer.unknown_id
+        if any(not ids or (ids[0] == unknown and set(ids) == {unknown}) for ids in row):
+            return UNREADABLE
+        return None
+
+    def _report(
+        self, files: list[FileReport], headers: list[str], training: "PairEncoder | None"
+    ) -> PartReport:
+        return PartReport(
+            unit="pairs",
+            files=files,
+            left_out={reason: count for reason, count in self._left_out.items() if count},
+            kept=self._kept,
+            tokens=self._tokens,
+            longest=self._longest,
+            limit=self._max_tokens,
+            repeats=self._pairs.repeats(),
+            in_training=self._pairs.count_in(training._pairs) if training else 0,
+            sources_in_training=self._sources.count_in(training._sources) if training else 0,
+            unknown={side: counter.report() for side, counter in self._unknown.items()},
+            headers=headers,
+        )
+
+
+class TextEncoder:
+    """Writer of running text as one stream of ids: the end token stands around each document.
+
+    Blank documents are left out, and counted.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._end = tokenizer.require_role("end")
+        self._unknown = UnknownCounter(tokenizer)
+        self._blank = self._documents = self._tokens = self._longest = 0
+        self._current = 0  # tokens of the present document so far
+        self._inside = False  # chunks of the present document have come
+        self._started = False
+        self._lines = Fingerprints()
+
+    def write(
+        self,
+        groups: Iterable[TextGroup],
+        folder: Path,
+        *,
+        training: "TextEncoder | None" = None,
+    ) -> PartReport:
+        """Write documents below a folder; return the report on them.
+
+        `training` is the encoder of the text to look for these lines in.
+        """
+        files = []
+        with _token_writer(folder / TEXT, self._tokenizer) as writer:
+            for group in groups:
+                before = self._documents + self._blank
+                while batch := list(islice(group.chunks, _BATCH)):
+                    writer.write(self._encode(batch))
+                files.append(FileReport(group.name, self._documents + self._blank - before))
+        return PartReport(
+            unit="documents",
+            files=files,
+            left_out={BLANK: self._blank} if self._blank else {},
+            kept=self._documents,
+            tokens=self._tokens,
+            longest=self._longest,
+            repeats=self._lines.repeats(),
+            in_training=self._lines.count_in(training._lines) if training else 0,
+            unknown={TEXT: self._unknown.report()},
+        )
+
+    def _encode(self, batch: Sequence[TextChunk]) -> Iterator[list[int]]:
+        """Yield the ids of chunks, and of the ends around documents."""
+        batch = [chunk for chunk in batch if not self._is_blank_document(chunk)]
+        texts = [chunk.text for chunk in batch]
+        rows = self._tokenizer.encode_batch(texts)
+        self._unknown.add(texts, rows)
+        for chunk, ids in zip(batch, rows, strict=True):
+            if not self._started:
+                yield [self._end]
+                self._started = True
+            yield [*ids, self._end] if chunk.ends_document else ids
+            self._count(chunk, len(ids))
+
+    def _is_blank_document(self, chunk: TextChunk) -> bool:
+        """Count a chunk that is all of a blank document; return True for one."""
+        blank = chunk.ends_document and not self._inside and is_blank(chunk.text)
+        self._blank += blank
+        self._inside = not chunk.ends_document
+        return blank
+
+    def _count(self, chunk: TextChunk, tokens: int) -> None:
+        self._tokens += tokens
+        self._current += tokens
+        for line in chunk.text.splitlines():
+            if len(line) >= _MIN_LINE:
+                self._lines.add(line)
+        if chunk.ends_document:
+            self._documents += 1
+            self._longest = max(self._longest, self._current)
+            self._current = 0

@@ -1,0 +1,153 @@
+"""The folder of prepared text in a run: ids, the tokenizer that made them, and sums of all files.
+
+It is written whole, with a manifest; `prepared.json` says what its contents were made of.
+"""
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from checkpoints import (
+    CheckpointError,
+    ForeignFolderError,
+    read_json,
+    to_json,
+    verify_checksums,
+    write_folder,
+)
+
+from .data_report import DataReport
+from .text_identity import Texts
+
+DATA = "data"  # in a run's folder
+TOKENIZER = "tokenizer.json"  # in the run's folder, and a copy with the ids
+VERSION = 2  # of the rules by which text becomes ids
+_CONTENTS, _MANIFEST = "prepared.json", "manifest.json"
+_EARLIER = {"done.json", "shown.json"}  # of earlier versions
+_FILES = {_CONTENTS, _MANIFEST, TOKENIZER, "pairs.jsonl", "offsets.int64", *_EARLIER}
+
+
+class Contents(msgspec.Struct, kw_only=True):
+    """The text and the settings that prepared ids were made of, and the report on the text."""
+
+    version: int
+    settings: dict[str, Any]
+    tokenizer: str  # SHA-256
+    texts: Texts
+    report: DataReport
+
+
+def read_contents(folder: Path) -> Contents | None:
+    """Return what a folder of prepared text was made of; None if there is none of this version.
+
+    Raises CheckpointError if any of its files is not what was written.
+    """
+    if not (folder / _MANIFEST).is_file():
+        if not _ours(folder) or has_earlier_version(folder):
+            return None
+        raise CheckpointError(f"{folder / _MANIFEST} is missing")
+    verify_checksums(folder)
+    unexpected = _files(folder) & _ours(folder) - {folder / name for name in _manifest(folder)}
+    for path in sorted(unexpected - {folder / _MANIFEST}):
+        raise CheckpointError(f"{path} is not one of the files that were written")
+    try:
+        return msgspec.convert(read_json(folder / _CONTENTS), Contents)
+    except msgspec.ValidationError:  # of another version
+        return None
+
+
+def has_earlier_version(folder: Path) -> bool:
+    """Return True for prepared text of a version that wrote no sums."""
+    return (folder / "done.json").is_file()
+
+
+def recorded_texts(folder: Path) -> Texts | None:
+    """Return the texts that ids were made of, where a damaged folder still says so."""
+    try:
+        return msgspec.convert(read_json(folder / _CONTENTS), Contents).texts
+    except (CheckpointError, msgspec.ValidationError):
+        return None
+
+
+def write_contents(folder: Path, fill: Callable[[Path], Contents]) -> Contents:
+    """Write prepared text in place of what a folder has, and return what it was made of.
+
+    Raises ForeignFolderError if the folder has other files than those of prepared text.
+    """
+    folder = Path(os.path.realpath(folder))  # it may be a link to a larger disk
+    others = sorted(_files(folder) - _ours(folder))
+    if others:
+        raise ForeignFolderError(
+            f"{others[0]} is not of this program, but in the way of a run's ids: move it, or "
+            "choose another folder with -o"
+        )
+    if not (folder / _MANIFEST).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+    contents: list[Contents] = []
+
+    def write(temporary: Path) -> None:
+        contents.append(fill(temporary))
+        text = to_json(msgspec.to_builtins(contents[0]))
+        (temporary / _CONTENTS).write_text(text, encoding="utf-8")
+
+    write_folder(folder, write)
+    return contents[0]
+
+
+def read_tokenizer(run: Path) -> str:
+    """Return a run's tokenizer.json as it was written.
+
+    There are two copies of it and a sum: of these, two that agree are believed, or the only one.
+    Raises CheckpointError if there are none.
+    """
+    copies = [_read(run / TOKENIZER), _read(run / DATA / TOKENIZER)]
+    texts = {_sum(copy): copy for copy in copies if copy is not None}
+    sums = [*(_sum(copy) for copy in copies if copy is not None), *_tokenizer_sum(run / DATA)]
+    if not texts:
+        raise CheckpointError(f"{run / TOKENIZER} is missing: the run cannot go on")
+    expected, votes = Counter(sums).most_common(1)[0]
+    if votes == 1 < len(sums):
+        raise CheckpointError(
+            f"{run / TOKENIZER} is damaged, and so is its copy in {DATA}: put the tokenizer.json "
+            "of the run's last checkpoint in its place, and remove the folder data"
+        )
+    return texts[expected].decode("utf-8")
+
+
+def _tokenizer_sum(folder: Path) -> list[str]:
+    """Return the sum that the manifest has of the tokenizer, if it can be read."""
+    entry = _manifest(folder).get(TOKENIZER)
+    return [str(entry.get("sha256"))] if isinstance(entry, dict) else []
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return read_json(folder / _MANIFEST)
+    except (OSError, CheckpointError):
+        return {}
+
+
+def _sum(contents: bytes) -> str:
+    return hashlib.sha256(contents).hexdigest()
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _files(folder: Path) -> set[Path]:
+    """Return all files of a folder but hidden ones, which file managers leave behind."""
+    return {p for p in folder.rglob("*") if not p.is_dir() and not p.name.startswith(".")}
+
+
+def _ours(folder: Path) -> set[Path]:
+    return {p for p in _files(folder) if p.name in _FILES or p.match("ids.uint*")}
