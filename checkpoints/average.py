@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from .errors import CheckpointError
-from .safetensors_io import WEIGHTS, load_tensors
+from .weights import Weights
+
+_WHOLE = {torch.int64, torch.int32, torch.bool}
 
 
 def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
@@ -17,16 +19,22 @@ def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
     """
     if not folders:
         raise CheckpointError("there is nothing to average")
-    first = load_tensors(folders[0] / WEIGHTS)
-    total = {name: tensor.to(torch.float64) for name, tensor in first.items()}
+    first = Weights(folders[0])
+    names = _floating(first)
+    total = {name: first.tensor(name, to_copy=True).to(torch.float64) for name in names}
     for folder in folders[1:]:
-        weights = load_tensors(folder / WEIGHTS)
-        differing = weights.keys() ^ total.keys()
-        differing |= {n for n in weights.keys() & total if weights[n].shape != total[n].shape}
+        weights = Weights(folder)
+        differing = _floating(weights) ^ names
+        differing |= {n for n in names - differing if weights[n].shape != first[n].shape}
         if differing:
             raise CheckpointError(
                 f"{folder} is another model than {folders[0]}: {min(differing)} differs"
             )
-        for name, tensor in weights.items():
-            total[name] += tensor
+        for name in names:
+            total[name] += weights.tensor(name, to_copy=True)
     return {name: (t / len(folders)).to(first[name].dtype) for name, t in total.items()}
+
+
+def _floating(weights: Weights) -> set[str]:
+    """Return the names of all tensors but those of whole numbers, such as positions."""
+    return {name for name, header in weights.items() if header.dtype not in _WHOLE}

@@ -157,8 +157,8 @@ def average(
         list[Path],
         typer.Argument(
             metavar="MODEL...",
-            help="Model folders in transduce's own format; a training run's folder means all the "
-            "checkpoints that it kept.",
+            help="Model folders of one format, transduce's own or a published one; a training "
+            "run's folder means all the checkpoints that it kept.",
         ),
     ],
     *,
@@ -169,9 +169,15 @@ def average(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Average the weights of several checkpoints of one model (arXiv 1706.03762 §6.1)."""
+    """Average the weights of several checkpoints of one model (arXiv 1706.03762 §6.1).
+
+    The new model has their format, and all other files of the first.
+    """
     from transformer.export import average_models
 
-    folders = average_models(models, out, last=last)
+    notices: list[str] = []
+    folders = average_models(models, out, last=last, notices=notices)
     if not quiet:
         print_notice(f"{out}: the mean of {', '.join(folder.name for folder in folders)}")
+        for notice in notices:
+            print_notice(notice)

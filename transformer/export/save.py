@@ -1,28 +1,20 @@
 """Writing of models to folders that hold all that is needed to run them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from torch import Tensor
 
-from checkpoints import (
-    WEIGHTS,
-    CheckpointError,
-    average_weights,
-    save_tensors,
-    to_json,
-    verify_checksums,
-    write_folder,
-)
+from checkpoints import WEIGHTS, save_tensors, to_json
 from tokenizer import Tokenizer
 
 from ..config import TransformerConfig
 from ..families import FAMILIES, MODEL_TYPE
 from ..loading.generation_config import GENERATION, GenerationConfig, default_generation_config
 from ..loading.load import TOKENIZER
-from ..loading.model_folder import CONFIG, find_model, read_config
+from ..loading.model_folder import CONFIG
 from ..parameters import count_parameters
 
 CARD = "README.md"
@@ -49,29 +41,6 @@ def save_model(
     write(TOKENIZER, tokenizer.to_json())
     write(CARD, model_card(config, card))
     save_tensors(folder / WEIGHTS, weights)
-
-
-def average_models(paths: Sequence[Path], out: Path, *, last: int | None = None) -> list[Path]:
-    """Write a model with the mean of the weights of others; of a run, of its (last) checkpoints.
-
-    Returns the folders averaged. Raises CheckpointError if their models differ.
-    """
-    folders: list[Path] = []
-    for path in paths:
-        saved = sorted((path / "checkpoints").glob("step-*"))
-        folders += saved[-last:] if saved and last else saved or [find_model(path)]
-    for folder in folders:
-        verify_checksums(folder)
-    config = read_config(folders[0])
-    tokenizer = Tokenizer.load(folders[0] / TOKENIZER)
-    for folder in folders[1:]:
-        same = (folder / TOKENIZER).read_bytes() == (folders[0] / TOKENIZER).read_bytes()
-        if read_config(folder) != config or not same:
-            raise CheckpointError(f"{folder} is another model than {folders[0]}: no mean of both")
-    weights = average_weights(folders)
-    card = {"averaged": ", ".join(folder.name for folder in folders)}
-    write_folder(out, lambda folder: save_model(folder, config, weights, tokenizer, card=card))
-    return folders
 
 
 def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from .save import CARD, generation_settings, is_own_card, model_card
 
 ORIGINALS = "published"
 TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 _OF_FILES = ("transformers_version", "is_encoder_decoder")  # settings that say nothing of decoding
 # Tensors of parts that this program does not have, among those that families ignore.
 _PARTS = ("*pooler.dense.*", "cls.seq_relationship.*")
@@ -48,9 +48,9 @@ def is_native(contents: FolderContents) -> bool:
 def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     """Write the files beside a model of ours into a folder in which it is already saved."""
     folder = loaded.folder
-    _copy(folder, out, sentence_files(folder))
+    copy_files(folder, out, sentence_files(folder))
     if (folder / TOKENIZER).is_file():
-        _copy(folder, out, (*_TOKENIZER_FILES, *CHAT_FILES))
+        copy_files(folder, out, (*_TOKENIZER_FILES, *CHAT_FILES))
     else:
         if loaded.target_tokenizer is not loaded.tokenizer:
             loaded.target_tokenizer.save(out / TARGET_TOKENIZER)
@@ -58,23 +58,23 @@ def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents)
         if template is not None:
             write_chat_template(out, template)
     if is_native(contents):
-        _copy(folder, out, _names_below(folder, ORIGINALS))
+        copy_files(folder, out, names_below(folder, ORIGINALS))
         return
     originals = out / ORIGINALS
     originals.mkdir()
     own = () if (folder / TOKENIZER).is_file() else _TOKENIZER_FILES
-    _copy(folder, originals, (CONFIG, *own, *((CARD,) if _has_foreign_card(folder) else ())))
+    copy_files(folder, originals, (CONFIG, *own, *((CARD,) if has_foreign_card(folder) else ())))
 
 
 def write_published_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     """Write the files beside a published model: tokenizer, template, pooling and card."""
     folder, originals = loaded.folder, loaded.folder / ORIGINALS
-    _copy(folder, out, (*CHAT_FILES, *sentence_files(folder)))
+    copy_files(folder, out, (*CHAT_FILES, *sentence_files(folder)))
     has_original = any((originals / name).is_file() for name in _TOKENIZER_FILES)
-    _copy(originals if has_original else folder, out, _TOKENIZER_FILES)
+    copy_files(originals if has_original else folder, out, _TOKENIZER_FILES)
     if is_native(contents) and not has_original and not (folder / TOKENIZER_CONFIG).is_file():
         _write_tokenizer(out, loaded)
-    card = next((f / CARD for f in (originals, folder) if _has_foreign_card(f)), None)
+    card = next((f / CARD for f in (originals, folder) if has_foreign_card(f)), None)
     if card is None:
         text = model_card(loaded.config, {"converted from": folder.name})
         (out / CARD).write_text(text, encoding="utf-8")
@@ -94,7 +94,7 @@ def left_behind(contents: FolderContents, *, carried: Iterable[str] = ()) -> lis
     `carried` names others that it does not drop. Files of a subfolder are counted together.
     """
     folder = contents.folder
-    known = {CONFIG, GENERATION, _MANIFEST, *TOKENIZER_FILES, *CHAT_FILES, *carried}
+    known = {CONFIG, GENERATION, MANIFEST, *TOKENIZER_FILES, *CHAT_FILES, *carried}
     known |= {*sentence_files(folder), CARD}
     known |= {header.file.relative_to(folder).as_posix() for header in contents.weights.values()}
     known |= {name for name in WEIGHT_FILES if name.endswith(".index.json")}
@@ -120,7 +120,8 @@ def left_behind_by_ctranslate2(loaded: LoadedModel, options: dict[str, Any]) -> 
     return [*template, *(f"{GENERATION}: {name}" for name in names)]
 
 
-def _copy(folder: Path, out: Path, names: Iterable[str]) -> None:
+def copy_files(folder: Path, out: Path, names: Iterable[str]) -> None:
+    """Copy those files of a folder that there are. Raises CheckpointError for links outwards."""
     for name in names:
         if (folder / name).is_file():
             refuse_external_links(folder, [name])
@@ -128,12 +129,14 @@ def _copy(folder: Path, out: Path, names: Iterable[str]) -> None:
             shutil.copyfile(folder / name, out / name)
 
 
-def _names_below(folder: Path, name: str) -> list[str]:
+def names_below(folder: Path, name: str = "") -> list[str]:
+    """Return the names of all files in a folder, or in one of its subfolders."""
     paths = sorted((folder / name).rglob("*"))
     return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
 
 
-def _has_foreign_card(folder: Path) -> bool:
+def has_foreign_card(folder: Path) -> bool:
+    """Return True if a folder has a README.md that this program did not write."""
     path = folder / CARD
     return path.is_file() and not is_own_card(path.read_text(encoding="utf-8", errors="replace"))
 

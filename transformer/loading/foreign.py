@@ -156,7 +156,8 @@ def refuse_partial_model(weights: Weights, family: Family, options: Mapping[str,
         )
     tied = options.get("tie_word_embeddings")
     tied = family.tied_by_default if tied is None else tied
-    if not tied and family.prefix and not parts & {family.prefix[:-1], *family.outside}:
+    writes = not family.architecture.endswith("ForMaskedLM")  # a bare encoder embeds
+    if writes and not tied and family.prefix and not parts & {family.prefix[:-1], *family.outside}:
         raise CheckpointError(
             f"the weights in {weights.folder} are a bare model without its output layer "
             f"({family.outside[0]}), which {_CONFIG} does not tie to the embedding: it can write "

@@ -1,0 +1,88 @@
+"""The mean of several checkpoints of one model, in the format that they have."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from checkpoints import (
+    WEIGHT_FILES,
+    WEIGHTS,
+    CheckpointError,
+    average_weights,
+    save_tensors,
+    verify_checksums,
+    write_folder,
+)
+from tokenizer import TOKENIZER_FILES
+
+from ..loading.generation_config import GENERATION
+from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from .save import CARD, model_card
+from .side_files import MANIFEST, copy_files, has_foreign_card, names_below
+
+
+def average_models(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    last: int | None = None,
+    notices: list[str] | None = None,
+) -> list[Path]:
+    """Write a model with the mean of the weights of others; of a run, of its (last) checkpoints.
+
+    All other files are the first folder's; `notices` gets a line if settings of decoding differ
+    from them. Returns the folders averaged. Raises CheckpointError if their models differ.
+    """
+    folders: list[Path] = []
+    for path in paths:
+        saved = sorted((path / "checkpoints").glob("step-*"))
+        folders += saved[-last:] if saved and last else saved or [find_model(path)]
+    for folder in folders:
+        verify_checksums(folder)
+    first, *others = [inspect_folder(folder) for folder in folders]
+    for other in others:
+        _check_same(first, other)
+    different = [c.folder.name for c in others if not _same_file(first, c, GENERATION)]
+    if different and notices is not None:
+        notices.append(
+            f"settings of decoding are those of {first.folder.name}; others: {', '.join(different)}"
+        )
+    weights = average_weights(folders)
+
+    def fill(folder: Path) -> None:
+        copy_files(first.folder, folder, _side_files(first))
+        save_tensors(folder / WEIGHTS, weights)
+        if not has_foreign_card(folder):
+            card = {"averaged": ", ".join(folder.name for folder in folders)}
+            (folder / CARD).write_text(model_card(first.config, card), encoding="utf-8")
+
+    write_folder(out, fill)
+    return folders
+
+
+def _check_same(first: FolderContents, other: FolderContents) -> None:
+    """Raise CheckpointError for models of different formats, networks or tokenizers."""
+    formats = [str(contents.options.get("model_type")) for contents in (first, other)]
+    if formats[0] != formats[1]:
+        raise CheckpointError(
+            f"{other.folder} is a {formats[1]} model, {first.folder} a {formats[0]} model: no mean "
+            "of both; convert one first (transduce checkpoint convert)"
+        )
+    tokenizers = [name for name in TOKENIZER_FILES if name != CONFIG]
+    same = all(_same_file(first, other, name) for name in tokenizers)
+    if other.config != first.config or not same:
+        raise CheckpointError(
+            f"{other.folder} is another model than {first.folder}: no mean of both"
+        )
+
+
+def _same_file(first: FolderContents, other: FolderContents, name: str) -> bool:
+    paths = [contents.folder / name for contents in (first, other)]
+    one, two = (path.read_bytes() if path.is_file() else None for path in paths)
+    return one == two
+
+
+def _side_files(contents: FolderContents) -> list[str]:
+    """Return the names of all files but the weights, in any format, and the manifest."""
+    weights = {header.file.name for header in contents.weights.values()}
+    names = {name for name in names_below(contents.folder) if not name.startswith(".")}
+    return sorted(names - weights - {*WEIGHT_FILES, MANIFEST})
