@@ -42,6 +42,7 @@ class Tokenizer:
         self._may_panic = has_nested_quantifiers(self.backend)
         # The number of ids that the model has learnt, where the tokenizer has others.
         self._known_ids = self.backend.token_to_id(OUT_OF_VOCABULARY)
+        self._unusable: dict[int, str] = {}  # added tokens that the model has no embedding of
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -92,9 +93,28 @@ class Tokenizer:
         ids = self.backend.get_vocab(with_added_tokens=True).values()
         return max((*ids, *affix_ids), default=0)
 
+    def limit_ids(self, size: int) -> None:
+        """Put added tokens out of use that a model of `size` tokens has no embedding of.
+
+        In ordinary text their names are ordinary text. Raises TokenizerError where ordinary text
+        or the ids around it need others.
+        """
+        ids = {*self.backend.get_vocab(with_added_tokens=True).values()}
+        added = self.backend.get_added_tokens_decoder()
+        ids.update(i for affix in self.special_affixes() for i in affix if i not in added)
+        beyond = {token_id for token_id in ids if token_id >= size}
+        needed = {i for affix in self.special_affixes() for i in affix} | (ids - added.keys())
+        if beyond & needed:
+            raise TokenizerError(
+                f"the tokenizer has {max(ids) + 1:,} tokens, the model's vocabulary {size:,}; "
+                "they do not belong together"
+            )
+        self._unusable = {token_id: added[token_id].content for token_id in beyond}
+        self.backend.add_special_tokens(list(self._unusable.values()))
+
     def role(self, name: str) -> int | None:
         """Return the id of a special token by its role (a key of ROLES), or None."""
-        ids = (self.backend.token_to_id(token) for token in ROLES[name])
+        ids = map(self.token_id, ROLES[name])
         return next((token_id for token_id in ids if token_id is not None), None)
 
     def require_role(self, name: str) -> int:
@@ -108,7 +128,8 @@ class Tokenizer:
 
     def token_id(self, token: str) -> int | None:
         """Return the id of a token by its exact name, or None."""
-        return self.backend.token_to_id(token)
+        token_id = self.backend.token_to_id(token)
+        return None if token_id in self._unusable else token_id
 
     def token(self, token_id: int) -> str | None:
         """Return the exact name of a token by its id, or None."""
@@ -117,7 +138,11 @@ class Tokenizer:
     def special_tokens(self) -> dict[str, int]:
         """Return the ids of special tokens by name."""
         added = self.backend.get_added_tokens_decoder().items()
-        return {token.content: token_id for token_id, token in added if token.special}
+        return {
+            token.content: token_id
+            for token_id, token in added
+            if token.special and token_id not in self._unusable
+        }
 
     def encode(self, text: str) -> list[int]:
         """Encode a text, without special tokens around it."""
@@ -181,7 +206,15 @@ class Tokenizer:
         return UnknownCharacters(self.backend, self.unknown_id, self._known_ids)
 
     def _replace_out_of_vocabulary(self, ids: list[int]) -> list[int]:
-        """Replace ids of pieces that the model has not learnt by the unknown token's."""
+        """Replace ids of pieces that the model has not learnt by the unknown token's.
+
+        Raises TokenizerError for an added token that the model has no embedding of.
+        """
+        if self._unusable and (unusable := self._unusable.keys() & set(ids)):
+            raise TokenizerError(
+                f"the text has the token {self._unusable[min(unusable)]!r}, which the tokenizer "
+                "has and the model lacks: take it out"
+            )
         if self._known_ids is None:
             return ids
         unknown = self.require_role("unknown")

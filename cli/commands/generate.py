@@ -54,6 +54,8 @@ def generate(
     reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
     session = open_session(model, line_io, speculation, reading=reading)
     counts = Counter[str]()
+    if not (line_io.quiet or arguments.requested_search):
+        _report_settings_left(session.lead)
     show = AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,
@@ -82,6 +84,17 @@ def generate(
         if arguments.grammar is None:
             del counts["unfinished"]  # a continuation ends somewhere; no promise is broken
     report(counts, quiet=line_io.quiet, strict=line_io.strict)
+
+
+def _report_settings_left(loaded: "LoadedModel") -> None:
+    """Say which of the model's own settings only options set, sampling's above all."""
+    from checkpoints import read_json
+    from transformer.loading import CONFIG, settings_left_to_user
+
+    left = settings_left_to_user(loaded.folder, read_json(loaded.folder / CONFIG))
+    if left:
+        listed = ", ".join(f"{name} {value}" for name, value in left.items())
+        print_notice(f"the model's own {listed}: left to options such as -t and --top-p")
 
 
 def _report_remaining_context(

@@ -47,6 +47,8 @@ PROCESSED = {
     "length-decay": (1, 1.1, [3]),
     "suppress": [4],
     "suppress-first": (1, [6]),
+    "forced-positions": {3: 6},
+    "renormalize": True,
     "request-constraints": None,  # each task's own: see RULES
     "top-n-sigma": 2.0,
     "epsilon-cutoff": 0.001,

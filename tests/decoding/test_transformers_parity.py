@@ -32,6 +32,12 @@ ASKED: dict[str, dict[str, Any]] = {
         begin_suppress_tokens=[9],
         bad_words_ids=[[10], [11, 12]],
     ),
+    "beam, renormalized": dict(
+        num_beams=4,
+        renormalize_logits=True,
+        no_repeat_ngram_size=1,
+        suppress_tokens=[0, 1, *range(9, 30)],
+    ),
 }
 OF_SOURCE = dict(
     encoder_repetition_penalty=1.5,

@@ -1,6 +1,11 @@
 """Loading of models: configuration, weights, tokenizer and settings of a folder."""
 
-from .generation_config import GENERATION, GenerationConfig, default_generation_config
+from .generation_config import (
+    GENERATION,
+    GenerationConfig,
+    default_generation_config,
+    settings_left_to_user,
+)
 from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
 from .model_folder import CONFIG, RUN, FolderContents, find_model, inspect_folder, read_config
 from .pooling_config import DenseLayer, PoolingConfig, read_pooling_config
@@ -25,5 +30,6 @@ __all__ = [
     "load_model",
     "read_config",
     "read_pooling_config",
+    "settings_left_to_user",
     "summarize_model",
 ]

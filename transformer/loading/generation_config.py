@@ -16,25 +16,42 @@ GENERATION = "generation_config.json"
 
 # Settings of other programs that are not supported, and their values that have no effect.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "assistant_confidence_threshold": (0.4,),
-    "diversity_penalty": (0.0,),
-    "force_words_ids": (),
     "constraints": (),
+    "custom_generate": (),
+    "diversity_penalty": (0.0,),
+    "dola_layers": (),
+    "force_words_ids": (),
     "guidance_scale": (1.0,),
     "num_beam_groups": (1,),
     "penalty_alpha": (0.0,),
-    "top_h": (1.0,),
+    "token_healing": (),
+    "watermarking_config": (),
 }
 
-# Settings that are left to the user, mostly of sampling, or that do not change the output.
-_NO_EFFECT = """assistant_early_exit assistant_lookbehind cache_config cache_implementation
-    compile_config continuous_batching_config disable_compile do_sample epsilon_cutoff eta_cutoff
-    is_assistant is_encoder_decoder low_memory max_cache_len max_matching_ngram_size max_new_tokens
-    max_time min_p num_assistant_tokens num_assistant_tokens_schedule num_return_sequences
+# Settings of sampling and of the number of answers, which are left to the user, and their values
+# with which a model does what it does without them.
+_LEFT_TO_THE_USER: dict[str, tuple[Any, ...]] = {
+    "do_sample": (False,),
+    "temperature": (1.0,),
+    "top_k": (0, 50),
+    "top_p": (1.0,),
+    "min_p": (0.0,),
+    "top_h": (1.0,),
+    "typical_p": (1.0,),
+    "epsilon_cutoff": (0.0,),
+    "eta_cutoff": (0.0,),
+    "num_return_sequences": (1,),
+    "max_time": (),
+}
+
+# Settings that do not change the output.
+_NO_EFFECT = """assistant_confidence_threshold assistant_early_exit assistant_ensemble_weight
+    assistant_lookbehind cache_config cache_implementation compile_config
+    continuous_batching_config disable_compile is_assistant is_encoder_decoder low_memory
+    max_cache_len max_matching_ngram_size num_assistant_tokens num_assistant_tokens_schedule
     output_attentions output_hidden_states output_logits output_scores prefill_chunk_size
-    prompt_lookup_num_tokens remove_invalid_values renormalize_logits return_dict_in_generate
-    speculation_type target_lookbehind temperature top_k top_p transformers_version typical_p
-    use_cache use_mtp"""
+    prompt_lookup_num_tokens remove_invalid_values return_dict_in_generate speculation_type
+    target_lookbehind transformers_version use_cache use_mtp"""
 
 Count = Annotated[int, Meta(ge=0, le=10**6)]
 Factor = Annotated[float, Meta(ge=0.001, le=1000)]
@@ -54,7 +71,9 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
     length_penalty: Annotated[float, Meta(ge=-10, le=10)] | None = None
     early_stopping: bool | Literal["never"] | None = None
     max_length: Annotated[int, Meta(ge=1, le=10**6)] | None = None  # with the start and the end
+    max_new_tokens: Annotated[int, Meta(ge=1, le=10**6)] | None = None  # wins over max_length
     min_length: Count | None = None
+    min_new_tokens: Count | None = None  # wins over min_length
     no_repeat_ngram_size: Count | None = None
     encoder_no_repeat_ngram_size: Count | None = None
     repetition_penalty: Factor | None = None
@@ -64,6 +83,9 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
     bad_words_ids: list[list[int]] | None = None
     suppress_tokens: list[int] | None = None
     begin_suppress_tokens: list[int] | None = None
+    forced_decoder_ids: list[tuple[Count, int | None]] | None = None  # by position, the start's 0
+    stop_strings: str | list[str] | None = None  # a text ends with the first of them
+    renormalize_logits: bool | None = None
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -77,13 +99,19 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(ends) if isinstance(ends, list) else (ends,)
 
     @property
+    def stops(self) -> list[str]:
+        """The strings with which a text ends."""
+        strings = self.stop_strings or []
+        return [strings] if isinstance(strings, str) else strings
+
+    @property
     def end_id(self) -> int:
         """The token that is appended to a text to end it."""
         return self.end_ids[0]
 
 
 _OWN = frozenset(field.name for field in msgspec.structs.fields(GenerationConfig))
-SETTING_NAMES = _OWN | _NEUTRAL.keys() | set(_NO_EFFECT.split())
+SETTING_NAMES = _OWN | _NEUTRAL.keys() | _LEFT_TO_THE_USER.keys() | set(_NO_EFFECT.split())
 
 
 def default_generation_config(tokenizer: Tokenizer) -> GenerationConfig:
@@ -98,22 +126,23 @@ def default_generation_config(tokenizer: Tokenizer) -> GenerationConfig:
 def read_generation_config(
     folder: Path, options: dict[str, Any], tokenizer: Tokenizer, vocabulary: int
 ) -> GenerationConfig:
-    """Read generation_config.json, else config.json's options, else use the special tokens.
+    """Read generation_config.json, or where there is none, config.json's options.
 
-    Raises CheckpointError for unsupported settings, and for tokens outside the vocabulary.
+    As in transformers, one file counts as a whole. Only an end and a start, without which no text
+    can be written, are taken from config.json, else from the special tokens. Raises CheckpointError
+    for unsupported settings, and for tokens outside the vocabulary.
     """
-    path = folder / GENERATION
-    own = read_json(path) if path.exists() or path.is_symlink() else {}
-    _refuse_unknown(own, path)
-    settings = {**options, **own}
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = raw_settings(folder, options)
+    _refuse_unknown(settings, folder / GENERATION)
     for name, neutral in _NEUTRAL.items():
         value = settings.get(name)
         if value and value not in neutral:
             raise CheckpointError(f"{folder}: {name} = {value!r} is not supported in decoding")
     own = {name: value for name, value in settings.items() if name in _OWN}
+    if "decoder_start_token_id" not in own and "bos_token_id" not in own:
+        own |= _set_options(options, "decoder_start_token_id", "bos_token_id")
     if "eos_token_id" not in own:
-        own = {**_special(tokenizer, folder), **own}
+        own |= _set_options(options, "eos_token_id") or {**_special(tokenizer, folder), **own}
     try:
         found = convert(own, GenerationConfig, prefix="settings of decoding: ")
     except ConfigError as error:
@@ -122,13 +151,36 @@ def read_generation_config(
     return found
 
 
+def settings_left_to_user(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Return a folder's settings of decoding that only a flag sets, where they would matter.
+
+    Raises CheckpointError.
+    """
+    settings = raw_settings(folder, options)
+    return {
+        name: settings[name]
+        for name, neutral in _LEFT_TO_THE_USER.items()
+        if settings.get(name) not in (None, *neutral)
+    }
+
+
 def raw_settings(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """Return a folder's settings of decoding as they stand in its file, else in config.json."""
-    if (folder / GENERATION).is_file():
-        settings = read_json(folder / GENERATION)
+    """Return a folder's settings of decoding as they stand in its file, else in config.json.
+
+    Raises CheckpointError.
+    """
+    path = folder / GENERATION
+    if path.exists() or path.is_symlink():
+        settings = read_json(path)
     else:
         settings = {name: value for name, value in options.items() if name in SETTING_NAMES}
+        if options.get("force_bos_token_to_be_generated"):  # the older name of what it sets
+            settings["forced_bos_token_id"] = options.get("bos_token_id")
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def _set_options(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if options.get(name) is not None}
 
 
 def _refuse_unknown(settings: dict[str, Any], path: Path) -> None:
@@ -165,6 +217,7 @@ def _check_ids(config: GenerationConfig, vocabulary: int, folder: Path) -> None:
         "forced_eos_token_id": last if isinstance(last, list) else (last,),
         "suppress_tokens": config.suppress_tokens or (),
         "begin_suppress_tokens": config.begin_suppress_tokens or (),
+        "forced_decoder_ids": [token for _, token in config.forced_decoder_ids or ()],
         "bad_words_ids": [token for word in words for token in word],
         "sequence_bias": [token for sequence in biased for token in sequence],
     }

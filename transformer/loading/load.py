@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from checkpoints import CheckpointError, verify_checksums
-from tokenizer import SpecialAffixes, Tokenizer, read_tokenizers
+from tokenizer import SpecialAffixes, Tokenizer, TokenizerError, read_tokenizers
 
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
@@ -103,10 +103,10 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
     for tokenizer, size in sizes.items():
         ids = max(tokenizer.vocab_size, tokenizer.largest_id + 1)
         if ids > size:
-            raise CheckpointError(
-                f"{folder}: the tokenizer has {ids:,} tokens, "
-                f"the model's vocabulary {size:,}; they do not belong together"
-            )
+            try:
+                tokenizer.limit_ids(size)
+            except TokenizerError as error:
+                raise CheckpointError(f"{folder}: {error}") from None
     generation = read_generation_config(folder, contents.options, target, config.vocab_size)
     loaded = LoadedModel(model, source, generation, folder, target)
     if (

@@ -7,13 +7,12 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from checkpoints import read_json
 from tokenizer import TOKENIZER_FILES
 
 from ..config import TransformerConfig
 from ..families import MODEL_TYPE
 from ..parameters import parameters_by_part
-from .generation_config import GENERATION
+from .generation_config import GENERATION, raw_settings, settings_left_to_user
 from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
 
 Fact = tuple[str, str]
@@ -94,8 +93,16 @@ def _provenance(contents: FolderContents) -> list[Fact]:
 
 
 def _decoding(contents: FolderContents) -> list[Fact]:
-    path = contents.folder / GENERATION
-    settings = read_json(path) if path.is_file() else {}
-    shown = {name: value for name, value in settings.items() if not name.startswith("_")}
-    listed = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
-    return [("decoding", listed)] if listed else []
+    settings = raw_settings(contents.folder, contents.options)
+    left = settings_left_to_user(contents.folder, contents.options)
+    obeyed = {
+        name: value
+        for name, value in settings.items()
+        if name not in left and not name.startswith("_")
+    }
+    facts = {"decoding": obeyed, "left to options": left}
+    return [
+        (fact, ", ".join(f"{name} {value}" for name, value in values.items()))
+        for fact, values in facts.items()
+        if values
+    ]

@@ -100,13 +100,15 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         self._phrase_ids = [
             phrase_ids(loaded.target_tokenizer, phrase) for phrase in arguments.must or ()
         ]
-        self._max_tokens = arguments.max_tokens or MAX_TOKENS
-        self.stop_strings = arguments.stop or []
+        self._max_tokens = arguments.max_tokens or loaded.generation.max_new_tokens or MAX_TOKENS
+        self.stop_strings = arguments.stop or []  # a text ends before these
         self._conditions = cache(self._build_conditions)
 
     def _build_conditions(self, continuing: bool) -> dict[str, Any]:
         """Return the constraint and the stop condition of texts that follow a prompt's or not."""
-        strings, tokenizer = self.stop_strings, self._loaded.target_tokenizer
+        # A text ends with one of the model's own.
+        strings = self.stop_strings or self._loaded.generation.stops
+        tokenizer = self._loaded.target_tokenizer
         return {
             "constraint": grammar_constraint(
                 self._arguments.grammar, self._loaded, continuing=continuing
@@ -148,13 +150,16 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         arguments, context = self._arguments, self._loaded.config.max_positions
         max_tokens = self._max_tokens
         kept = OVERFLOWS[arguments.overflow](ids, len(self._prefix_ids), context, max_tokens)
-        max_new_tokens = min(max_tokens, context - len(kept))
+        max_new_tokens, own = min(max_tokens, context - len(kept)), self._loaded.generation
+        if own.max_length and not (arguments.max_tokens or own.max_new_tokens):
+            max_new_tokens = max(1, min(max_new_tokens, own.max_length - len(kept)))
+        min_new_tokens = arguments.min_tokens or own.min_new_tokens or 0
         return Request(
             prompt=kept,
             is_cut=len(kept) < len(ids) or len(line.text) > MAX_CHARACTERS,
             max_new_tokens=max_new_tokens,
             rng_key=(line.number,),
-            min_new_tokens=min(arguments.min_tokens, max_tokens - 1),
+            min_new_tokens=min(min_new_tokens, max_tokens - 1),
             prefix=self._loaded.target_tokenizer.encode(line.prefix) if line.prefix else [],
             phrases=self._phrase_ids,
             seed=arguments.seed,

@@ -49,11 +49,23 @@ def translation_prompt(
             start_id = token
         else:
             forced_first = token
-    if start_id is None:
+    if start_id is None or (forced_first is None and _starts_with_a_language(loaded, start_id)):
         raise ConfigError(
-            f"{loaded.folder} has no start token but that of a target language: name one with --to"
+            f"{loaded.folder} translates into several languages, the target's token coming first: "
+            f"name one with --to; it has: {_language_names(_target_languages(loaded))}"
         )
     return TranslationPrompt(source_prefix, source_suffix, start_id, forced_first)
+
+
+def _starts_with_a_language(loaded: LoadedModel, start_id: int) -> bool:
+    """Return True if a language's token is to follow the start token."""
+    return len(_target_languages(loaded)) > 1 and not _is_language_token(loaded, start_id)
+
+
+def _target_languages(loaded: LoadedModel) -> list[str]:
+    """Return the special tokens of languages that begin a target text."""
+    tokens = loaded.target_tokenizer.special_tokens()
+    return [token for token in tokens if _LANGUAGE_TOKEN.fullmatch(token)]
 
 
 def _language_token(loaded: LoadedModel, name: str) -> tuple[int, bool]:

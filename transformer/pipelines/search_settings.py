@@ -26,6 +26,7 @@ _DEFAULT_BEAM_SIZE = 5
 def model_processors(config: GenerationConfig) -> dict[str, Any]:
     """Return the processors that a model's generation config sets, by name in PROCESSORS."""
     end_ids, begin_suppress = list(config.end_ids), config.begin_suppress_tokens
+    has_min_length = bool(config.min_length) and config.min_new_tokens is None
     forced_last, decay = config.forced_eos_token_id, config.exponential_decay_length_penalty
     settings = {
         "sequence-bias": config.sequence_bias,
@@ -34,7 +35,7 @@ def model_processors(config: GenerationConfig) -> dict[str, Any]:
         "no-repeat-ngram": config.no_repeat_ngram_size or None,
         "encoder-no-repeat-ngram": config.encoder_no_repeat_ngram_size or None,
         "bad-words": [w for w in config.bad_words_ids or [] if w not in [[end] for end in end_ids]],
-        "min-length": (config.min_length, end_ids) if config.min_length else None,
+        "min-length": (config.min_length, end_ids) if has_min_length else None,
         "forced-first": config.forced_bos_token_id,
         "forced-last": [forced_last] if isinstance(forced_last, int) else forced_last,
         "length-decay": (*decay, end_ids) if decay else None,
@@ -42,6 +43,13 @@ def model_processors(config: GenerationConfig) -> dict[str, Any]:
         "suppress-first": (int(config.forced_bos_token_id is not None), begin_suppress)
         if begin_suppress
         else None,
+        "forced-positions": {
+            position: token
+            for position, token in config.forced_decoder_ids or ()
+            if token is not None
+        }
+        or None,
+        "renormalize": config.renormalize_logits or None,
     }
     return {name: value for name, value in settings.items() if value not in (None, [])}
 

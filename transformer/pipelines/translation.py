@@ -50,7 +50,8 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         phrases, tokenizer = {*targets, *(arguments.must or ())}, loaded.target_tokenizer
         self._phrase_ids = {text: phrase_ids(tokenizer, text) for text in phrases}
         self._constraint = grammar_constraint(arguments.grammar, loaded)
-        self._stop = stop_condition(arguments.stop, tokenizer) if arguments.stop else None
+        stops = arguments.stop or loaded.generation.stops  # of the model's, the text keeps its own
+        self._stop = stop_condition(stops, tokenizer) if stops else None
         self._texts: WeakKeyDictionary[Request, str] = WeakKeyDictionary()  # of open requests
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
@@ -109,6 +110,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         prefix_ids = self._loaded.target_tokenizer.encode(prefix) if prefix else []
         max_new_tokens = self._max_new_tokens(source)
         min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
+        min_new_tokens = min_new_tokens or self._loaded.generation.min_new_tokens or 0
         phrases = self._glossary.phrases_for(text) if self._glossary else []
         request = Request(
             prompt=[prompt.decoder_start_id],
@@ -133,11 +135,11 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         """Return the limit on the tokens of a translation.
 
         Without `max_tokens` it is 10 more than `max_ratio` times the source's tokens; without
-        either, the model's `max_length`, or 10 more than twice the source's tokens.
+        either, the model's `max_new_tokens` or `max_length`, or 10 more than twice the source's.
         """
-        ratio, max_length = self._arguments.max_ratio, self._loaded.generation.max_length
-        if ratio is None and max_length:
-            default = max_length - 1
+        ratio, own = self._arguments.max_ratio, self._loaded.generation
+        if ratio is None and (own.max_new_tokens or own.max_length):
+            default = own.max_new_tokens or (own.max_length or 0) - 1
         else:
             default = int((_DEFAULT_RATIO if ratio is None else ratio) * len(source)) + 10
         limit = self._arguments.max_tokens or default

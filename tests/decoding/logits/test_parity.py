@@ -39,6 +39,19 @@ def top_n_sigma(value: float) -> Reference:
     return process
 
 
+def forced_at(tokens: dict[int, int]) -> Reference:
+    """forced_decoder_ids, as they were in transformers 4."""
+
+    def process(ids_RT: Tensor, logits_RV: Tensor) -> Tensor:
+        token = tokens.get(ids_RT.shape[1])
+        if token is not None:
+            logits_RV[:] = -math.inf
+            logits_RV[:, token] = 0.0
+        return logits_RV
+
+    return process
+
+
 def of_source(make: Callable[..., Any], value: Any) -> Callable[[Tensor], Reference]:
     return lambda sources_RS: make(value, sources_RS)
 
@@ -80,6 +93,8 @@ REFERENCES: dict[str, tuple[Any, Callable[[], Reference]]] = {
         (0, [2, 7]),
         lambda: references.SuppressTokensAtBeginLogitsProcessor([2, 7], 1),
     ),
+    "forced-positions": ({2: 3, 5: 1}, lambda: forced_at({2: 3, 5: 1})),
+    "renormalize": (True, references.LogitNormalization),
     "request-constraints": ([], lambda: lambda ids_RT, logits_RV: logits_RV),
     "top-n-sigma": (0.8, lambda: top_n_sigma(0.8)),
     "temperature": (0.7, lambda: references.TemperatureLogitsWarper(0.7)),
@@ -121,7 +136,8 @@ def test_processors_do_what_those_of_transformers_do(name: str, some_forbidden: 
         assert torch.equal(found.isneginf(), wanted.isneginf())
         torch.testing.assert_close(found.softmax(-1), wanted.softmax(-1), atol=1e-6, rtol=0)
         changed |= not torch.equal(found, logits_RV)
-    assert changed == (name != "request-constraints")
+    if name != "renormalize":  # which changes no distribution, but its sum
+        assert changed == (name != "request-constraints")
 
 
 @pytest.mark.parametrize("name", OF_SOURCE)

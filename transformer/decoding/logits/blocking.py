@@ -4,7 +4,7 @@ Their definitions are Hugging Face's, so that published models' settings mean th
 suffixes: R rows, V vocabulary. A forbidden token's logit is -inf.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from msgspec import Meta
@@ -107,6 +107,16 @@ def forced_last(tokens: Sequence[int]) -> Processor:
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         last = [len(row.generated_ids) + 1 == row.request.max_new_tokens for row in rows]
         return _force(logits_RV, [tokens if is_last else None for is_last in last])
+
+    return process
+
+
+def forced_positions(tokens: Mapping[int, int]) -> Processor:
+    """Force the tokens of some positions, which are counted from the prompt's first token."""
+
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        lengths = [len(row.request.prompt) + len(row.generated_ids) for row in rows]
+        return _force(logits_RV, [[tokens[n]] if n in tokens else None for n in lengths])
 
     return process
 

@@ -25,6 +25,13 @@ _BIAS = Meta(ge=-1e9, le=1e9, description="or -inf")  # float32 keeps no logit b
 _MAX_EXPONENT = 60.0  # e^60 times a logit means certainty, and fits float32
 
 
+def renormalized(value: bool) -> Processor:
+    """Make the logits log-probabilities again after all other processors, with True."""
+    if not value:
+        return lambda logits_RV, rows: logits_RV
+    return lambda logits_RV, rows: logits_RV.log_softmax(-1)
+
+
 def repetition_penalty(value: float) -> Processor:
     """Divide earlier tokens' logits by θ where positive, else multiply; arXiv 1909.05858."""
     check_number("repetition-penalty", value, _FACTOR)

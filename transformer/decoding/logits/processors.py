@@ -15,6 +15,7 @@ from .blocking import (
     encoder_no_repeated_ngrams,
     forced_first,
     forced_last,
+    forced_positions,
     minimum_length,
     no_repeated_ngrams,
     request_constraints,
@@ -26,6 +27,7 @@ from .penalties import (
     frequency_penalty,
     length_decay,
     presence_penalty,
+    renormalized,
     repetition_penalty,
     sequence_bias,
     token_bias,
@@ -63,6 +65,7 @@ PROCESSORS: Registry[Callable[[Any], Processor]] = Registry(
         "length-decay": length_decay,
         "suppress": suppressed,
         "suppress-first": suppressed_first,
+        "forced-positions": forced_positions,
         "request-constraints": request_constraints,
         "top-n-sigma": top_n_sigma,
         "temperature": temperature,
@@ -72,6 +75,7 @@ PROCESSORS: Registry[Callable[[Any], Processor]] = Registry(
         "typical": typical,
         "epsilon-cutoff": epsilon_cutoff,
         "eta-cutoff": eta_cutoff,
+        "renormalize": renormalized,
     },
 )
 

@@ -55,6 +55,7 @@ class GenerateArguments(SearchArguments):
     max_tokens: int | None = text_argument(
         None,
         "-n --max-tokens N",
-        f"Tokens to write at most, as far as the context has room. Default: {MAX_TOKENS}.",
+        "Tokens to write at most, as far as the context has room. Default: the model's own, or "
+        f"{MAX_TOKENS}.",
         min=1,
     )

@@ -69,7 +69,8 @@ class TextArguments:
     stop: list[str] | None = text_argument(
         None,
         "--stop TEXT",
-        "End the text before this string. May be repeated: the first to come counts.",
+        "End the text before this string. May be repeated: the first to come counts. Default: the "
+        "model's own, with which a text ends.",
     )
     must: list[str] | None = text_argument(
         None,
