@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -99,17 +100,14 @@ class Tokenizer:
         In ordinary text their names are ordinary text. Raises TokenizerError where ordinary text
         or the ids around it need others.
         """
-        ids = {*self.backend.get_vocab(with_added_tokens=True).values()}
         added = self.backend.get_added_tokens_decoder()
-        ids.update(i for affix in self.special_affixes() for i in affix if i not in added)
-        beyond = {token_id for token_id in ids if token_id >= size}
-        needed = {i for affix in self.special_affixes() for i in affix} | (ids - added.keys())
-        if beyond & needed:
+        ids = set(self.backend.get_vocab(with_added_tokens=True).values()) - added.keys()
+        if max(ids | set(chain(*self.special_affixes())), default=0) >= size:
             raise TokenizerError(
-                f"the tokenizer has {max(ids) + 1:,} tokens, the model's vocabulary {size:,}; "
-                "they do not belong together"
+                f"the tokenizer has {max(ids | added.keys()) + 1:,} tokens, the model's "
+                f"vocabulary {size:,}; they do not belong together"
             )
-        self._unusable = {token_id: added[token_id].content for token_id in beyond}
+        self._unusable = {i: token.content for i, token in added.items() if i >= size}
         self.backend.add_special_tokens(list(self._unusable.values()))
 
     def role(self, name: str) -> int | None:
@@ -138,11 +136,8 @@ class Tokenizer:
     def special_tokens(self) -> dict[str, int]:
         """Return the ids of special tokens by name."""
         added = self.backend.get_added_tokens_decoder().items()
-        return {
-            token.content: token_id
-            for token_id, token in added
-            if token.special and token_id not in self._unusable
-        }
+        usable = ((i, token) for i, token in added if i not in self._unusable)
+        return {token.content: token_id for token_id, token in usable if token.special}
 
     def encode(self, text: str) -> list[int]:
         """Encode a text, without special tokens around it."""
