@@ -100,7 +100,7 @@ def _decoding(contents: FolderContents) -> list[Fact]:
         for name, value in settings.items()
         if name not in left and not name.startswith("_")
     }
-    facts = {"decoding": obeyed, "left to options": left}
+    facts = {"decoding": obeyed, "by flags only": left}
     return [
         (fact, ", ".join(f"{name} {value}" for name, value in values.items()))
         for fact, values in facts.items()
