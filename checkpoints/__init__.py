@@ -1,6 +1,6 @@
 """Tensors and JSON in folders; independent of any model."""
 
-from .atomic_folder import remove_leftovers, verify_checksums, write_file, write_folder
+from .atomic_folder import MANIFEST, remove_leftovers, verify_checksums, write_file, write_folder
 from .average import average_weights
 from .errors import CheckpointError, ForeignFolderError
 from .json_io import read_json, read_json_list, to_json
@@ -10,6 +10,7 @@ from .safetensors_io import WEIGHTS, load_tensors, save_tensors
 from .weights import WEIGHT_FILES, Tensors, Weights
 
 __all__ = [
+    "MANIFEST",
     "WEIGHTS",
     "WEIGHT_FILES",
     "CheckpointError",

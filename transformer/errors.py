@@ -4,7 +4,8 @@ ValueError
 ├── UnknownNameError          2   a name that no registry, recipe or option knows
 ├── ConfigError               2   settings that describe nothing possible
 │   ├── MissingExtraError     1   an optional package that is not installed
-│   └── DivergedError         1   training without finite numbers
+│   ├── DivergedError         1   training without finite numbers
+│   └── BusyError             1   a run's folder in which another process trains
 └── LineError                 4   a line that cannot be answered
     └── PromptError           4   a prompt that does not fit the model
 """
@@ -36,6 +37,12 @@ class MissingExtraError(ConfigError):
 
 class DivergedError(ConfigError):
     """Training whose loss or gradients are no finite numbers any more."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class BusyError(ConfigError):
+    """A run's folder in which another process trains."""
 
     exit_code: ClassVar[int] = 1
 

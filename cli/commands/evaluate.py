@@ -40,11 +40,9 @@ def evaluate(
         str,
         option(
             "--tokenize NAME",
-            "With --source, sacreBLEU's tokenization for BLEU: auto, 13a, intl, char, zh, "
-            "ja-mecab, ko-mecab, spm, flores101, flores200, spBLEU-1K, or none (text is "
-            "tokenized). auto: by the script of --reference, as the signature says: zh for "
-            "Chinese, ja-mecab and ko-mecab if installed, else char; char for Thai and others "
-            "without spaces; else 13a.",
+            "With --source, sacreBLEU's tokenization for BLEU. auto: by the script of "
+            "--reference, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
+            "flores101, flores200, spBLEU-1K, none (text is tokenized).",
         ),
     ] = "auto",
     beam: Annotated[

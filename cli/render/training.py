@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from checkpoints import write_file
 from transformer.training.events import (
     DataPrepared,
     Event,
@@ -144,6 +145,8 @@ def follow_run(
                 view.update(event)
                 if log is None and isinstance(event, RunStarted):
                     on_start()
+                    if damaged := cut_log(folder / METRICS, event.steps_done):
+                        print_line(f"{METRICS}: {damaged:,} damaged lines were left out")
                     log = (folder / METRICS).open("a", encoding="utf-8")
                 if (record := metrics_record(event)) is not None:
                     records.append(record)
@@ -158,6 +161,29 @@ def follow_run(
             if log is not None:
                 log.close()
     return interrupted
+
+
+def cut_log(path: Path, step: int) -> int:
+    """Leave the records of steps up to `step` in a log, for what is later is done again.
+
+    Returns the number of damaged lines left out, not counting a last one that was cut short.
+    """
+    if not path.is_file():
+        return 0
+    *lines, rest = path.read_bytes().split(b"\n")
+    steps = [_step_of(line) for line in lines]
+    kept = [line for line, at in zip(lines, steps, strict=True) if at is not None and at <= step]
+    if len(kept) < len(lines) or rest:
+        write_file(path, b"".join(line + b"\n" for line in kept).decode())
+    return steps.count(None)
+
+
+def _step_of(line: bytes) -> int | None:
+    """Return the step of a record; None for a damaged one."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 class _Screen:

@@ -22,7 +22,8 @@ from transformer.training.objectives import OBJECTIVES
 from transformer.training.preparation import Preparation
 from transformer.training.prepared_folder import DATA, TOKENIZER
 from transformer.training.recipe import Recipe, TokenizerRecipe, recipe_to_toml
-from transformer.training.recipe_resolution import RECIPE, check_unchanged, resolve_recipe
+from transformer.training.recipe_resolution import check_unchanged, resolve_recipe
+from transformer.training.run_recipe import RECIPE
 from transformer.training.text_identity import absolute_paths
 
 

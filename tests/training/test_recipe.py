@@ -8,7 +8,8 @@ import pytest
 from transformer.errors import ConfigError, UnknownNameError
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import merge, parse_setting, recipe_from_fields, recipe_to_toml
-from transformer.training.recipe_resolution import RECIPE, model_config, resolve_recipe
+from transformer.training.recipe_resolution import model_config, resolve_recipe
+from transformer.training.run_recipe import RECIPE
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from transformer.training.recipe import recipe_from_fields, recipe_to_toml
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 from transformer.training.trainer import StepReport
+from transformer.training.validation import Validation
 
 pytestmark = pytest.mark.integration
 
@@ -158,10 +159,13 @@ def test_the_best_and_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
         validation={"every": 2, "keep": 2, "metric": "loss"},
     )
     events = train(recipe, tmp_path / "run")
-    best = [event.step for event in events if isinstance(event, Validated) and event.best][-1]
+    bests = [event.step for event in events if isinstance(event, Validated) and event.best]
+    best = bests[-1]
+    before = [step for step in bests if step < 10][-1]  # the best of the state before the last
     kept = {int(p.name.split("-")[1]) for p in (tmp_path / "run" / "checkpoints").iterdir()}
-    assert kept == {8, 10, best}
-    assert [p.name for p in (tmp_path / "run" / "training").iterdir()] == ["step-00000010"]
+    assert kept == {8, 10, best, before}
+    states = sorted(p.name for p in (tmp_path / "run" / "training").iterdir())
+    assert states == ["step-00000008", "step-00000010"]
     assert find_model(tmp_path / "run").name == f"step-{best:08d}"
     saved = [event.step for event in events if isinstance(event, Saved)]
     assert saved == [2, 4, 6, 8, 10]
@@ -205,14 +209,14 @@ def test_a_run_records_its_recipe_and_its_numbers(tmp_path: Path) -> None:
     assert 4 < len(pairs[1]) < 24  # about 12
 
 
-def test_steps_are_saved_when_validating_fails(tmp_path: Path) -> None:
+def test_steps_are_saved_when_validating_fails(monkeypatch, tmp_path: Path) -> None:
     run = Run(toy_recipe(tmp_path), tmp_path / "run", device="cpu")
 
     def fail(*arguments: object) -> None:
         raise ValueError("no validation today")
 
-    run._validate = fail
-    with pytest.raises(ValueError, match="today"):
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="today"):
+        patch.setattr(Validation, "compute", fail)
         list(run.events())
     assert read_json(tmp_path / "run" / find_state(tmp_path / "run"))["step"] == 4
     events = train(run.recipe, tmp_path / "run", resume=True)

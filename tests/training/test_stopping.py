@@ -130,5 +130,5 @@ def test_the_loss_of_a_long_text_listens_too(tmp_path: Path) -> None:
                 yield data.batch(0)
 
     validation = Validation(recipe, run.folder, tokenizer, Endless(), lambda: len(batches) > 3)
-    assert validation.compute(Trainer(run._model(tokenizer), train_data, recipe)) is None
+    assert validation.compute(Trainer(run._model(tokenizer, None), train_data, recipe)) is None
     assert len(batches) == 4

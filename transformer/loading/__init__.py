@@ -7,29 +7,44 @@ from .generation_config import (
     settings_left_to_user,
 )
 from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
-from .model_folder import CONFIG, RUN, FolderContents, find_model, inspect_folder, read_config
+from .model_folder import CONFIG, FolderContents, find_model, inspect_folder, read_config
 from .pooling_config import DenseLayer, PoolingConfig, read_pooling_config
+from .run_pointers import (
+    CHECKPOINTS,
+    STATES,
+    RunPointers,
+    find_checkpoint,
+    is_run,
+    read_pointers,
+    write_pointers,
+)
 from .summary import summarize_model
 
 __all__ = [
+    "CHECKPOINTS",
     "CONFIG",
     "DTYPES",
     "GENERATION",
-    "RUN",
+    "STATES",
     "DenseLayer",
     "FolderContents",
     "GenerationConfig",
     "LoadedModel",
     "PoolingConfig",
+    "RunPointers",
     "attach_tokenizers",
     "build_model",
     "choose_device",
     "default_generation_config",
+    "find_checkpoint",
     "find_model",
     "inspect_folder",
+    "is_run",
     "load_model",
     "read_config",
+    "read_pointers",
     "read_pooling_config",
     "settings_left_to_user",
     "summarize_model",
+    "write_pointers",
 ]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from checkpoints import CheckpointError, Weights, is_inside, read_json, refuse_external_links
+from checkpoints import CheckpointError, Weights, read_json, refuse_external_links
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
@@ -18,9 +18,9 @@ from .foreign import (
     refuse_partial_model,
 )
 from .hub import fetch_model, is_hub_name
+from .run_pointers import find_checkpoint, is_run
 
 CONFIG = "config.json"
-RUN = "run.json"  # in a run's folder: its best and its last checkpoint
 
 
 class FolderContents(NamedTuple):
@@ -40,12 +40,8 @@ def find_model(path: Path) -> Path:
     """
     if (path / CONFIG).is_file():
         return path
-    if (path / RUN).is_file():
-        pointers = read_json(path / RUN)
-        name = pointers.get("best") or pointers.get("last")
-        if isinstance(name, str) and is_inside(path, name) and (path / name / CONFIG).is_file():
-            return path / name
-        raise CheckpointError(f"the run {path} has no checkpoint yet")
+    if is_run(path):
+        return find_checkpoint(path)
     if not path.exists():
         if is_hub_name(path):
             return fetch_model(path.as_posix())

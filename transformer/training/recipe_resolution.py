@@ -27,9 +27,9 @@ from .recipe import (
     recipe_from_fields,
     text_paths,
 )
+from .run_recipe import read_run_fields
 from .schedules import SCHEDULES
 
-RECIPE = "recipe.toml"  # in a run's folder
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
 # Files are compared by content: see `Preparation.check`.
 _FIXED: dict[str, tuple[str, ...]] = {
@@ -51,7 +51,7 @@ def resolve_recipe(
 
     Flags win over settings, these over the recipe file, the resumed run's recipe and the defaults.
     """
-    resumed_fields = read_toml(resumed / RECIPE) if resumed and (resumed / RECIPE).is_file() else {}
+    resumed_fields = read_run_fields(resumed) if resumed else {}
     file_fields = read_toml(path) if path is not None else {}
     fields = merge(resumed_fields, file_fields, *map(parse_setting, settings), flags)
     objective = str(fields.get("objective", Recipe().objective))
@@ -128,7 +128,7 @@ def check_unchanged(folder: Path, recipe: Recipe) -> None:
 
 def read_run_recipe(folder: Path) -> Recipe:
     """Return the recipe that a run in a folder was started with. Raises OSError or ConfigError."""
-    return recipe_from_fields(read_toml(folder / RECIPE))
+    return recipe_from_fields(read_run_fields(folder))
 
 
 def data_paths(recipe: Recipe) -> list[str]:

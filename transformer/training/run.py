@@ -1,30 +1,30 @@
 """A training run: from a recipe to a folder with a trained model, as a stream of events."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
-from checkpoints import write_file
 from tokenizer import CorpusError, Tokenizer
 
-from ..errors import ConfigError, DivergedError
+from ..errors import BusyError, ConfigError, DivergedError
 from ..export import save_model
 from ..initialization import initialize
-from ..loading import RUN, LoadedModel, choose_device, load_model
+from ..loading import LoadedModel, choose_device, is_run, load_model
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
 from .events import Event, Notice, RunFinished, RunStarted, Saved, Validated
 from .objectives import OBJECTIVES, TRAIN, VALID
 from .preparation import Preparation
+from .prepared_folder import TOKENIZER
 from .progress import Progress
-from .recipe import Recipe, recipe_to_toml
-from .recipe_resolution import (
-    RECIPE,
-    check_recipe,
-    check_unchanged,
-    model_config,
-)
-from .run_folder import create_run_folder, read_last_config, read_state, save_checkpoint
+from .recipe import Recipe
+from .recipe_resolution import check_recipe, check_unchanged, model_config
+from .run_folder import create_run_folder, read_state_config, save_checkpoint
+from .run_lock import RunLock, check_not_locked
+from .run_recipe import RECIPE, recipe_notice, sealed_recipe, write_run_recipe
+from .run_recovery import SavedState, find_state, mend, restore_file
 from .selection import fallback_notice, selection_key
 from .text_identity import absolute_paths
 from .trainer import Trainer
@@ -38,7 +38,8 @@ class Run:
 
     `resume` continues the run that the folder holds, `init` starts from a model's weights, and
     training is saved and ends once `stop` returns True. Raises ConfigError for a folder with a run
-    unless `resume`, or with a run of another recipe, and what `check_recipe` raises.
+    unless `resume`, or with a run of another recipe, BusyError for one in which another process
+    trains, and what `check_recipe` raises.
     """
 
     def __init__(
@@ -51,12 +52,15 @@ class Run:
         init: Path | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
+        check_not_locked(folder)
         self.recipe, self.folder, self.stop = recipe, folder, stop
         self.objective = OBJECTIVES[recipe.objective]
         self.device = choose_device(device)
         self.init = None if init is None else load_model(init, device="cpu", trust_cache=False)
         self.progress = Progress()
-        self.resuming = (folder / RUN).is_file()
+        self._saved: Progress | None = None  # as it was last saved
+        self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
+        self.resuming = is_run(folder)
         if self.resuming and not resume:
             raise ConfigError(
                 f"{folder} holds a run already: continue it with --resume, or choose another "
@@ -75,20 +79,35 @@ class Run:
     def events(self) -> Iterator[Event]:
         """Train from the last saved step, if any, to the recipe's last one, or until `stop()`."""
         limit_kernel_caches(primitives=0)  # batches hardly ever have the same shape twice
+        with RunLock(self.folder) as lock:
+            if not lock.is_supported:
+                yield Notice(f"{self.folder} cannot be locked: let no other run write there")
+            if is_run(self.folder) != self.resuming:
+                raise BusyError(f"{self.folder} has got a run meanwhile: continue it with --resume")
+            yield from self._train()
+
+    def _train(self) -> Iterator[Event]:
         create_run_folder(self.folder)
-        write_file(self.folder / RECIPE, recipe_to_toml(absolute_paths(self.recipe)))
+        state = find_state(self.folder) if self.resuming else None
+        if state is not None:
+            yield from map(Notice, self._restore_files(state))
+        write_run_recipe(self.folder, absolute_paths(self.recipe))
         yield Notice("preparing the data")
         with self.preparation.spool:
             tokenizer = self.preparation.tokenizer()
             yield from self.preparation.events(tokenizer)
+        self._saved_files = {
+            RECIPE: sealed_recipe(absolute_paths(self.recipe)).encode(),
+            TOKENIZER: (self.folder / TOKENIZER).read_bytes(),
+        }
         train, valid = (self.preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
         if valid is None:
             yield Notice("no validation text: the last checkpoint counts as the best")
-        trainer = Trainer(self._model(tokenizer), train, self.recipe)
-        if self.resuming:
-            self._restore(trainer)
+        trainer = Trainer(self._model(tokenizer, state), train, self.recipe)
+        if state is not None:
+            yield from map(Notice, self._restore(trainer, tokenizer, state))
         yield RunStarted(
             count_parameters(trainer.model.config),
             str(self.device),
@@ -120,7 +139,8 @@ class Run:
                 return
             if self.stop():
                 yield from self._reports(trainer, flush=True)
-                yield self._save(trainer, tokenizer)
+                if self._saved != self.progress:
+                    yield self._save(trainer, tokenizer)
                 yield self._finished("interrupted and saved", interrupted=True)
                 return
             if trainer.steps_done % _RELEASE == 0 and self.device.type == "cpu":
@@ -178,28 +198,51 @@ class Run:
 
     def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:
         """Write a checkpoint and the state to resume from."""
-        card = {"objective": self.recipe.objective, "steps": trainer.steps_done}
-
-        def write_model(folder: Path) -> None:
-            with trainer.evaluating() as model:
-                save_model(folder, model.config, model.state_dict(), tokenizer, card=card)
-
-        keep, write_state = self.recipe.validation.keep, trainer.save
         checkpoint = save_checkpoint(
-            self.folder, self.progress, keep=keep, write_model=write_model, write_state=write_state
+            self.folder,
+            self.progress,
+            keep=self.recipe.validation.keep,
+            config=trainer.model.config,
+            write_model=partial(self._write_model, trainer, tokenizer),
+            write_state=partial(self._write_state, trainer),
         )
+        self._saved = deepcopy(self.progress)
         return Saved(trainer.steps_done, checkpoint)
 
-    def _restore(self, trainer: Trainer) -> None:
-        self.progress, folder = read_state(self.folder)
-        trainer.restore(folder, self.progress.step)
+    def _write_model(self, trainer: Trainer, tokenizer: Tokenizer, folder: Path) -> None:
+        card = {"objective": self.recipe.objective, "steps": trainer.steps_done}
+        with trainer.evaluating() as model:
+            save_model(folder, model.config, model.state_dict(), tokenizer, card=card)
 
-    def _model(self, tokenizer: Tokenizer) -> Transformer:
+    def _write_state(self, trainer: Trainer, folder: Path) -> None:
+        trainer.save(folder)
+        for name, content in self._saved_files.items():
+            (folder / name).write_bytes(content)
+
+    def _restore_files(self, state: SavedState) -> Iterator[str]:
+        """Restore the run's files that its state has too; yield notices."""
+        yield from state.notices
+        if notice := recipe_notice(self.folder):
+            yield notice
+        if notice := restore_file(state.folder, self.folder / TOKENIZER):
+            yield notice
+
+    def _restore(self, trainer: Trainer, tokenizer: Tokenizer, state: SavedState) -> Iterator[str]:
+        """Restore the state, and mend the run's folder; yield notices."""
+        self.progress = state.progress
+        trainer.restore(state.folder, state.progress.step)
+        write_model = partial(self._write_model, trainer, tokenizer)
+        yield from mend(self.folder, state, write_model)
+        self._saved = deepcopy(self.progress)
+
+    def _model(self, tokenizer: Tokenizer, state: SavedState | None) -> Transformer:
         if self.init is not None:
             return self.init.model.to(self.device).requires_grad_(True)
-        config = model_config(self.recipe, tokenizer.vocab_size)
-        if self.resuming:  # after --init, the configuration is the initial model's
-            config = read_last_config(self.folder)
+        if state is None:
+            config = model_config(self.recipe, tokenizer.vocab_size)
+        else:  # after --init, the configuration is the initial model's
+            last = None if state.pointers is None else state.pointers.last
+            config = read_state_config(self.folder, state.folder, last)
         model = Transformer(config)
         initialize(model, seed=self.recipe.seed)
         return model.to(self.device)

@@ -1,7 +1,8 @@
-"""The folder of a run: its checkpoints, the state to resume from, and the pointers to both.
+"""The folder of a run: its checkpoints, the states to resume from, and the pointers to both.
 
-Checkpoints and states are written as whole folders, and the pointers (`run.json`) last, so that a
-run killed at any moment can be resumed.
+A save writes the state, then the checkpoint, each as a whole folder, and the pointers (`run.json`)
+last; only then are older ones removed. A state holds all that the run cannot go on without, so it
+can make up for any other file that is lost.
 """
 
 import shutil
@@ -10,21 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from checkpoints import (
-    read_json,
-    remove_leftovers,
-    to_json,
-    verify_checksums,
-    write_file,
-    write_folder,
-)
+from checkpoints import CheckpointError, read_json, remove_leftovers, to_json, write_folder
 
-from ..config import TransformerConfig
-from ..loading import RUN, read_config
+from ..config import TransformerConfig, config_from_fields, config_to_fields
+from ..loading import CHECKPOINTS, CONFIG, STATES, RunPointers, read_config, write_pointers
 from .progress import Progress
 
 STATE = "state.json"  # in a state's folder: the Progress
-CHECKPOINTS, STATES = "checkpoints", "training"
+_STEPS = "step-*"
 
 
 def create_run_folder(run: Path) -> None:
@@ -34,60 +28,121 @@ def create_run_folder(run: Path) -> None:
         remove_leftovers(folder)
 
 
+def checkpoint_folder(run: Path, step: int) -> Path:
+    """Return the folder of a step's checkpoint."""
+    return run / CHECKPOINTS / _step_name(step)
+
+
+def state_folders(run: Path) -> list[Path]:
+    """Return the folders of the run's states, the newest first."""
+    return sorted((run / STATES).glob(_STEPS), reverse=True)
+
+
+def step_of(folder: Path) -> int:
+    """Return the step of a checkpoint or a state; -1 for a folder with another name."""
+    number = folder.name.partition("-")[2]
+    return int(number) if number.isdecimal() else -1
+
+
 def save_checkpoint(
     run: Path,
     progress: Progress,
     *,
     keep: int,
+    config: TransformerConfig,
     write_model: Callable[[Path], None],
     write_state: Callable[[Path], None],
 ) -> Path:
     """Write a checkpoint and the state to resume from; return the checkpoint's folder.
 
-    Of older ones, the best checkpoint and the last `keep` remain, and no state.
+    The state before it remains too. Of older checkpoints, the last `keep` remain, and the best of
+    both states.
     """
-    name = _step_name(progress.step)
+    state = run / STATES / _step_name(progress.step)
 
     def write_progress(folder: Path) -> None:
         write_state(folder)
+        (folder / CONFIG).write_text(to_json(config_to_fields(config)))
         (folder / STATE).write_text(to_json(msgspec.to_builtins(progress)))
 
-    write_folder(run / CHECKPOINTS / name, write_model)
-    write_folder(run / STATES / name, write_progress)
-    best = None if progress.best_step is None else _step_name(progress.best_step)
-    pointers = {
-        "best": None if best is None else f"{CHECKPOINTS}/{best}",
-        "last": f"{CHECKPOINTS}/{name}",
-        "state": f"{STATES}/{name}",
-    }
-    write_file(run / RUN, to_json(pointers))
-    newest = sorted(path.name for path in (run / CHECKPOINTS).glob("step-*"))[-keep:]
-    _remove_others(run / CHECKPOINTS, {*newest, best})
-    _remove_others(run / STATES, {name})
-    return run / CHECKPOINTS / name
+    write_folder(state, write_progress)
+    write_folder(checkpoint_folder(run, progress.step), write_model)
+    point_to(run, progress)
+    _tidy(run, progress, keep)
+    return checkpoint_folder(run, progress.step)
 
 
-def read_state(run: Path) -> tuple[Progress, Path]:
-    """Return the progress of a saved run and the folder of its state, whose checksums are verified.
-
-    Raises CheckpointError for a damaged one.
-    """
-    folder = run / read_json(run / RUN)["state"]
-    verify_checksums(folder)
-    return msgspec.convert(read_json(folder / STATE), Progress), folder
+def point_to(run: Path, progress: Progress) -> None:
+    """Make the run's pointers those of its progress."""
+    write_pointers(run, pointers_of(progress))
 
 
-def read_last_config(run: Path) -> TransformerConfig:
-    """Return the configuration of a saved run's last checkpoint."""
-    return read_config(run / read_json(run / RUN)["last"])
+def pointers_of(progress: Progress) -> RunPointers:
+    """Return the pointers that belong to a progress."""
+    name, best = _step_name(progress.step), progress.best_step
+    return RunPointers(
+        best=None if best is None else f"{CHECKPOINTS}/{_step_name(best)}",
+        last=f"{CHECKPOINTS}/{name}",
+        state=f"{STATES}/{name}",
+    )
+
+
+def read_progress(state: Path) -> Progress:
+    """Return the progress that a state holds. Raises CheckpointError."""
+    fields = read_json(state / STATE)
+    if "best_value" in fields and "best_key" not in fields:  # of an older version
+        fields["best_step"] = None
+    try:
+        return msgspec.convert(fields, Progress)
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"{state / STATE} is damaged: {error}") from None
+
+
+def read_state_config(run: Path, state: Path, last: str | None) -> TransformerConfig:
+    """Return the configuration of the network whose state it is. Raises CheckpointError."""
+    if not (state / CONFIG).is_file() and last is not None:  # of an older version
+        return read_config(run / last)
+    return config_from_fields(read_json(state / CONFIG))
+
+
+def remove_newer(run: Path, step: int) -> None:
+    """Remove checkpoints and states that are newer than a step."""
+    for folder in (run / CHECKPOINTS, run / STATES):
+        for path in folder.glob(_STEPS):
+            if step_of(path) > step:
+                remove(path)
+
+
+def _tidy(run: Path, progress: Progress, keep: int) -> None:
+    """Remove older checkpoints and states than `save_checkpoint` keeps."""
+    states = [path for path in state_folders(run) if step_of(path) <= progress.step][:2]
+    bests = {progress.best_step}
+    for state in states[1:]:
+        try:
+            bests.add(read_progress(state).best_step)
+        except CheckpointError:
+            states.remove(state)  # nothing could resume from it
+    names = {_step_name(step) for step in bests if step is not None}
+    checkpoints = sorted(path.name for path in (run / CHECKPOINTS).glob(_STEPS))
+    _remove_others(run / CHECKPOINTS, {*checkpoints[-keep:], *names})
+    _remove_others(run / STATES, {state.name for state in states})
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, if it is there, so that a kill leaves no half of it under its name."""
+    if folder.exists():
+        leftover = folder.with_name(f".{folder.name}.removed.tmp")
+        shutil.rmtree(leftover, ignore_errors=True)
+        folder.rename(leftover)
+        shutil.rmtree(leftover)
 
 
 def _step_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def _remove_others(folder: Path, names: set[str | None]) -> None:
+def _remove_others(folder: Path, names: set[str]) -> None:
     """Remove the steps that are not named."""
-    for path in folder.glob("step-*"):
+    for path in folder.glob(_STEPS):
         if path.name not in names:
-            shutil.rmtree(path)
+            remove(path)

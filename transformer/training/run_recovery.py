@@ -1,0 +1,115 @@
+"""Resuming of a run: the state to go on from, and what a killed or damaged run needs mended."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from checkpoints import (
+    MANIFEST,
+    CheckpointError,
+    verify_checksums,
+    write_file,
+    write_folder,
+)
+
+from ..loading import CHECKPOINTS, RunPointers, read_pointers
+from .progress import Progress
+from .run_folder import (
+    checkpoint_folder,
+    point_to,
+    pointers_of,
+    read_progress,
+    remove,
+    remove_newer,
+    state_folders,
+)
+
+
+class SavedState(NamedTuple):
+    """A whole state of a run."""
+
+    folder: Path
+    progress: Progress
+    pointers: RunPointers | None  # that the run has; None: they are lost
+    notices: list[str]  # what is wrong with newer ones
+
+
+def find_state(run: Path) -> SavedState:
+    """Return the state to resume from: the one that the run points to, or the newest whole one.
+
+    Raises CheckpointError, with a way to go on, if there is none.
+    """
+    states, pointers, notices = state_folders(run), None, []
+    try:
+        pointers = read_pointers(run)
+    except CheckpointError as error:
+        notices.append(f"{error}: going on from the newest state")
+    if pointers is not None and pointers.state is not None:
+        named = run / pointers.state  # newer ones are of a save that was cut short
+        older = [state for state in states if state.name < named.name]
+        states = [named, *older, *(state for state in states if state.name > named.name)]
+    for state in states:
+        try:
+            _verify(state)
+            return SavedState(state, read_progress(state), pointers, notices)
+        except CheckpointError as error:
+            notices.append(f"{error}: going on from the state before it")
+    raise CheckpointError(_hopeless(run, notices))
+
+
+def _hopeless(run: Path, notices: list[str]) -> str:
+    problem = notices[-1].rpartition(": ")[0] if notices else f"{run} has none"
+    checkpoints = sorted((run / CHECKPOINTS).glob("step-*"))
+    weights = checkpoints[-1] if checkpoints else "MODEL"
+    return (
+        f"there is no whole state to resume from ({problem}); begin another run, from these "
+        f"weights with --init {weights}"
+    )
+
+
+def restore_file(state: Path, path: Path) -> str | None:
+    """Write a file of the run again if it is not the one in the state; return a notice if so."""
+    saved = state / path.name
+    if not saved.is_file() or (path.is_file() and path.read_bytes() == saved.read_bytes()):
+        return None
+    write_file(path, saved.read_text(encoding="utf-8"))
+    return f"{path} was missing, changed or damaged: it is written again as it was saved"
+
+
+def mend(run: Path, state: SavedState, write_model: Callable[[Path], None]) -> Iterator[str]:
+    """Make the run's checkpoints and pointers those of a state, and remove what is newer.
+
+    `write_model` writes the model of the state. Yields notices.
+    """
+    progress, step = state.progress, state.progress.step
+    if problem := _problem(checkpoint_folder(run, step)):
+        remove(checkpoint_folder(run, step))
+        write_folder(checkpoint_folder(run, step), write_model)
+        yield f"{problem}: it is written again from the state"
+    had_best = progress.best_step is not None or (state.pointers and state.pointers.best)
+    if progress.best_step not in {None, step}:
+        problem = _problem(checkpoint_folder(run, progress.best_step or 0))
+        if problem:
+            yield problem
+            progress.best_step = None
+    if had_best and progress.best_step is None:
+        progress.best_key, progress.without_improvement = None, 0
+        yield "the best checkpoint is not known any more: the next validation counts as the best"
+    if state.pointers != pointers_of(progress):
+        point_to(run, progress)
+    remove_newer(run, step)
+
+
+def _verify(folder: Path) -> None:
+    """Raise CheckpointError unless a folder is whole."""
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder / MANIFEST if folder.is_dir() else folder} is missing")
+    verify_checksums(folder)
+
+
+def _problem(folder: Path) -> str | None:
+    try:
+        _verify(folder)
+    except CheckpointError as error:
+        return str(error)
+    return None
