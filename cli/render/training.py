@@ -145,7 +145,7 @@ def follow_run(
                 view.update(event)
                 if log is None and isinstance(event, RunStarted):
                     on_start()
-                    if damaged := cut_log(folder / METRICS, event.steps_done):
+                    if damaged := _cut(folder, event, records):
                         print_line(f"{METRICS}: {damaged:,} damaged lines were left out")
                     log = (folder / METRICS).open("a", encoding="utf-8")
                 if (record := metrics_record(event)) is not None:
@@ -163,26 +163,38 @@ def follow_run(
     return interrupted
 
 
-def cut_log(path: Path, step: int) -> int:
+def _cut(folder: Path, event: RunStarted, records: list[dict[str, Any]]) -> int:
+    anew = bool(records) and event.steps_done == 0  # what was logged of the data is logged again
+    return cut_log(folder / METRICS, event.steps_done, anew=anew)
+
+
+def cut_log(path: Path, step: int, *, anew: bool = False) -> int:
     """Leave the records of steps up to `step` in a log, for what is later is done again.
 
-    Returns the number of damaged lines left out, not counting a last one that was cut short.
+    Records without a step, as of the data, are left too unless the run begins `anew`. Returns the
+    number of damaged lines left out, not counting a last one that was cut short.
     """
     if not path.is_file():
         return 0
     *lines, rest = path.read_bytes().split(b"\n")
     steps = [_step_of(line) for line in lines]
-    kept = [line for line, at in zip(lines, steps, strict=True) if at is not None and at <= step]
+    first = 1 if anew else 0
+    kept = [
+        line
+        for line, at in zip(lines, steps, strict=True)
+        if at is not None and first <= at <= step
+    ]
     if len(kept) < len(lines) or rest:
         write_file(path, b"".join(line + b"\n" for line in kept).decode())
     return steps.count(None)
 
 
 def _step_of(line: bytes) -> int | None:
-    """Return the step of a record; None for a damaged one."""
+    """Return the step of a record, 0 if it is of none; None for a damaged one."""
     try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+        record = json.loads(line)
+        return int(record.get("step", 0))
+    except (ValueError, AttributeError, TypeError):
         return None
 
 

@@ -262,6 +262,15 @@ def test_a_log_is_cut_back_to_the_restored_step(tmp_path, text, step, kept, dama
     assert path.read_text() == kept
 
 
+def test_what_a_log_says_of_the_data_stays_unless_it_is_said_again(tmp_path) -> None:
+    path, data = tmp_path / "metrics.jsonl", json.dumps({"event": "data"}) + "\n"
+    path.write_text(data + record(1) + record(2))
+    assert cut_log(path, 1) == 0
+    assert path.read_text() == data + record(1)
+    assert cut_log(path, 0, anew=True) == 0
+    assert path.read_text() == ""
+
+
 def test_a_run_of_an_older_version_goes_on(made, recipe, run) -> None:
     """Without a checksum, a seal, copies in the state, or the keys of its best validation."""
     pointers = read_json(run / "run.json")
