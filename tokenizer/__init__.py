@@ -2,6 +2,7 @@
 
 from .blank import is_blank
 from .errors import CorpusError, TokenizerError, TokenizerOptionError
+from .kinds import TOKENIZERS, TrainingOptions
 from .pretrained import TOKENIZER_FILES, Tokenizers, read_tokenizers
 from .special import language_tag
 from .text import (
@@ -21,7 +22,7 @@ from .text import (
     read_text,
 )
 from .tokenizer import SpecialAffixes, Tokenizer
-from .training import NORMALIZATIONS, TOKENIZERS, TrainingOptions, check_options, train_tokenizer
+from .training import NORMALIZATIONS, check_options, train_tokenizer
 
 __all__ = [
     "NORMALIZATIONS",

@@ -258,7 +258,10 @@ class Tokenizer:
         """Return a summary: the kind of model, the vocabulary's size and the special tokens."""
         data = json.loads(self.backend.to_str())
         special = {t["content"]: t["id"] for t in data["added_tokens"]}
-        return {"kind": data["model"]["type"], "vocabulary": self.vocab_size, "special": special}
+        kind = data["model"]["type"]
+        if kind == "BPE" and not data["model"]["merges"]:  # as `tokenizer train --kind char` makes
+            kind = "char"
+        return {"kind": kind, "vocabulary": self.vocab_size, "special": special}
 
 
 def parse_json(text: str, *, name: str) -> tokenizers.Tokenizer:

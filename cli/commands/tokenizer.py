@@ -1,5 +1,6 @@
 """`transduce tokenizer`: train, show and run tokenizers."""
 
+import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -98,6 +99,14 @@ def train(
             min=1,
         ),
     ] = 2,
+    byte_fallback: Annotated[
+        bool | None,
+        option(
+            "--byte-fallback/--no-byte-fallback",
+            "Spell characters that the vocabulary lacks in 256 tokens for bytes, so that no text "
+            "is unknown (bpe). Default: on for vocabularies of at least 2,000 tokens.",
+        ),
+    ] = None,
     special: Annotated[
         list[str] | None,
         option(
@@ -128,6 +137,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a tokenizer on text and write it as a tokenizer.json."""
+    from checkpoints import write_file
     from tokenizer import (
         CorpusCounts,
         TextFile,
@@ -145,6 +155,7 @@ def train(
         normalization=normalization,
         lowercase=lowercase,
         min_frequency=min_frequency,
+        byte_fallback=byte_fallback,
         special=(*(special or []), *tags),
         max_bytes=max_bytes,
     )
@@ -152,10 +163,13 @@ def train(
     check_files(out, names)
     lines = read_all([TextFile(path, column) for path in names], counts, all_columns=True)
     trained = train_tokenizer(
-        _with_progress(lines, quiet), options, progress=is_terminal() and not quiet
+        _with_progress(lines, quiet),
+        options,
+        progress=is_terminal() and not quiet,
+        notice=counts.notice,
     )
     if is_file_name(out):
-        trained.save(out)
+        write_file(Path(os.path.realpath(out)), trained.to_json())  # whole, or not at all
     else:
         with output(out) as writer:
             writer.line(trained.to_json())

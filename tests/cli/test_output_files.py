@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import resource
 
 import pytest
 
@@ -143,3 +144,29 @@ def test_training_a_tokenizer_never_replaces_its_text(transduce, tmp_path):
     ended = transduce("tokenizer", "train", tmp_path / "in.txt", "-o", tmp_path / "hard")
     assert (ended.code, b"is an input file" in ended.err) == (3, True)
     assert (tmp_path / "in.txt").read_bytes() == TEXT
+
+
+def test_a_tokenizer_is_written_whole_or_not_at_all(transduce, tmp_path):
+    """A disk that is full leaves what was there; a link stays one to the file it names."""
+    (tmp_path / "in.txt").write_bytes(TEXT * 9)
+    (tmp_path / "old.json").write_bytes(b"old")
+    (tmp_path / "link.json").symlink_to("old.json")
+    words = ("tokenizer", "train", "--vocab-size", "40", tmp_path / "in.txt", "-q", "-o")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        ended = transduce(*words, tmp_path / "link.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (ended.code, ended.err.count(b"\n")) == (3, 1)
+    assert (tmp_path / "old.json").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "link.json", "old.json"]
+    assert transduce(*words, tmp_path / "link.json").code == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert Tokenizer.load(tmp_path / "old.json").encode("one")
+
+
+def test_training_a_tokenizer_says_that_words_were_cut(transduce, tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"acgt" * 500 + b"\n" + TEXT)
+    words = ("tokenizer", "train", "--vocab-size", "60", tmp_path / "in.txt", "-o", tmp_path / "t")
+    assert b"words of more than 1,024 characters were cut into parts" in transduce(*words).err

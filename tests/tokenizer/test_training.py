@@ -1,17 +1,24 @@
 """Tokenizers that are trained: what their vocabularies have room for, and how words are cut."""
 
+import re
+
 import pytest
+from tokenizers import normalizers
 
 from tokenizer import (
     TOKENIZERS,
     CorpusCounts,
     TextFile,
+    Tokenizer,
+    TokenizerOptionError,
     TrainingOptions,
     read_lines,
     train_tokenizer,
 )
+from tokenizer.kinds import _CHINESE, MAX_WORD
 from tokenizer.special import BASIC
 from tokenizer.text.lines import _trim_partial_character
+from tokenizer.token_bytes import is_local
 
 
 def train(lines, **options):
@@ -104,3 +111,128 @@ def test_a_table_can_be_read_as_whole_lines(tmp_path):
     assert [*read_lines(TextFile(str(path), plain=True), counts)] == ["a\tb", "c\td"]
     assert [*read_lines(TextFile(str(path)), counts)] == ["a", "c"]
     assert counts.lines == 4
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize("run", ["acgt" * 18_000, "-" * 5_000 + "=" * 5_000, "ภาษาไทย" * 2_000])
+def test_a_word_without_end_is_cut_to_be_counted_and_that_is_said_once(kind, run):
+    notices = []
+    options = TrainingOptions(kind=kind, vocab_size=300, normalization="none")
+    trained = train_tokenizer([run, "the cat", run], options, notice=notices.append)
+    assert trained.vocab_size <= 300
+    if kind == "char" or (kind == "wordpiece" and "-" in run):
+        assert notices == []  # each is a word by itself
+        return
+    (notice,) = notices
+    assert "words of more than 1,024 characters were cut into parts to be counted" in notice
+    assert ("65,536" in notice) == (kind == "unigram")
+    if kind != "wordpiece":  # whose words stay cut
+        assert "1024" not in trained.to_json()
+
+
+@pytest.mark.parametrize("kind", ["bpe", "byte-bpe", "wordpiece"])
+def test_no_other_word_is_cut(kind):
+    """Not even one of just the limit; tokens are those of uncut words."""
+    lines = ["ab" * (MAX_WORD // 2), "the cat sat on the mat"] * 5
+    if kind == "byte-bpe":
+        lines[0] = lines[0][1:]
+    notices = []
+    size = 300 if kind == "byte-bpe" else 60
+    options = TrainingOptions(kind=kind, vocab_size=size, normalization="none")
+    cut = train_tokenizer(lines, options, notice=notices.append)
+    assert notices == []
+    assert cut.encode(lines[1]) == train_tokenizer(lines, options).encode(lines[1])
+
+
+def test_what_is_known_of_a_cut_word_is_its_first_characters():
+    """Unigram's time would be minutes: it counts 65,536 characters of a word."""
+    lines = ["ab" * 40_000 + "z" * 9, "the cat"]
+    unigram, bpe = (train(lines, kind=kind, vocab_size=60) for kind in ("unigram", "bpe"))
+    assert unigram.token_id("z") is None
+    assert bpe.token_id("z") is not None
+    assert unigram.unknown_characters(["the cat"]) == bpe.unknown_characters(["the cat"]) == [""]
+
+
+def test_what_stands_around_a_cut_word_is_counted():
+    lines = ["first " + "ab" * 1_500 + " next " + "cd" * 600 + "; last"]
+    for kind in ("bpe", "unigram", "wordpiece"):
+        trained = train(lines, kind=kind, vocab_size=60)
+        assert trained.unknown_characters([*lines, "first ab next cd; last"]) == ["", ""], kind
+
+
+WORDS = [f"{a}{b}{c}" for a in "bcdfghklmnprst" for b in "aeiou" for c in "bcdfghklmnprst"] * 2
+OTHER = "日本語 ξψω \x07 🦀 the bab, dog\u2028x"
+
+
+def test_bpe_of_2000_tokens_spells_unknown_characters_in_bytes():
+    trained = train(WORDS, kind="bpe", vocab_size=2000)
+    plain = train(WORDS, kind="bpe", vocab_size=1744, special=())
+    assert (trained.unknown_id, plain.unknown_id) == (None, plain.role("unknown"))
+    assert trained.vocab_size <= 2000
+    assert trained.decode(trained.encode(OTHER)) == OTHER
+    text = " ".join(WORDS[:99])
+    assert trained.encode(text) == plain.encode(text)  # bytes come after all other tokens
+    again = Tokenizer.from_json(trained.to_json())
+    assert again.decode(again.encode(OTHER)) == OTHER
+    stream = trained.stream()
+    assert "".join(map(stream.feed, trained.encode(OTHER))) + stream.flush() == OTHER
+    assert is_local(trained)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "has_bytes"),
+    [(1999, None, False), (2000, None, True), (300, True, True), (2000, False, False)],
+)
+def test_bytes_are_for_vocabularies_with_room_for_them_or_as_one_says(size, wanted, has_bytes):
+    trained = train(["the cat"] * 9, kind="bpe", vocab_size=size, byte_fallback=wanted)
+    assert (trained.token_id("<0xFF>") is not None) == has_bytes
+
+
+def test_bytes_are_for_bpe_alone_and_need_their_room():
+    with pytest.raises(TokenizerOptionError, match="byte fallback is for bpe, not char"):
+        train(["ab"], kind="char", byte_fallback=True)
+    with pytest.raises(TokenizerOptionError, match="choose at least 261"):
+        train(["ab"], kind="bpe", vocab_size=260, byte_fallback=True)
+
+
+def test_a_character_that_wordpiece_does_not_know_costs_itself():
+    """Also one that it knows at the start of words only; and a word of any length is known."""
+    trained = train(["the cat sat on the mat", "Quit 9"] * 9, kind="wordpiece", vocab_size=60)
+    unknown = trained.role("unknown")
+    assert trained.decode(trained.encode("the caξt sat")) == "the ca t sat"
+    assert trained.encode("ξ日the").count(unknown) == 2
+    assert trained.unknown_characters(["caξt 日 sat"]) == ["ξ日"]
+    assert unknown not in trained.encode("catQ theQ9 the")
+    assert unknown not in trained.encode("cat" * 5_000)
+
+
+def test_wordpiece_splits_chinese_as_bert_does():
+    trained = train(["我爱北京 ab", "我 爱", "ひらがな"] * 9, kind="wordpiece", vocab_size=80)
+    assert trained.pieces("我爱北京ab") == ["我", "爱", "北", "京", "ab"]
+    assert "##爱" not in trained.to_json()
+    assert "##ら" in trained.to_json()  # kana is no Chinese to it
+    bert = normalizers.BertNormalizer(clean_text=False, strip_accents=False, lowercase=False)
+    for code in (0x3400, 0x4DBF, 0x4DC0, 0x4E00, 0x9FFF, 0xF900, 0xFAFF, 0x20000, 0x2A6DF, 0x2B81F,
+                 0x2CEAF, 0x2F800, 0x2FA1F, 0x3042, 0xAC00, 0x3002):  # fmt: skip
+        spaced = bert.normalize_str(chr(code)) != chr(code)
+        assert bool(re.fullmatch(_CHINESE, chr(code))) == spaced, hex(code)
+
+
+@pytest.mark.parametrize("special", [(), ("<2de>", "<2en>")])
+@pytest.mark.parametrize("size", [309, 310, 312, 313, 320])
+def test_unigram_keeps_to_the_size_that_was_said(size, special):
+    lines = ["".join(map(chr, range(0x4E00, 0x4E00 + 300))), *["banana bandana"] * 50]
+    try:
+        trained = train(lines, kind="unigram", vocab_size=size, special=special)
+    except TokenizerOptionError:
+        assert size < 312
+        return
+    assert trained.vocab_size <= size
+    for token_id in range(trained.vocab_size):
+        assert trained.token_id(trained.token(token_id)) == token_id
+    assert trained.decode(trained.encode("banana")) == "banana"
+
+
+def test_a_tokenizer_of_characters_says_so():
+    for kind, said in (("char", "char"), ("bpe", "BPE"), ("unigram", "Unigram")):
+        assert train(["the cat sat"] * 9, kind=kind, vocab_size=60).describe()["kind"] == said

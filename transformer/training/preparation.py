@@ -54,6 +54,7 @@ class Preparation:
         self.objective = OBJECTIVES[recipe.objective]
         self.counts = CorpusCounts()
         self.spool = Spool(run)
+        self._notices: list[str] = []  # of training the tokenizer
         self._contents: Contents | None = None  # of the ids that lie there
         self._changes = TextChanges([], [])
         self._damage = ""
@@ -99,7 +100,8 @@ class Preparation:
             tokenizer = Tokenizer.load(Path(self.recipe.tokenizer.path))
         else:
             lines = self.objective.lines(with_copies(self.recipe, self.spool), self.counts)
-            tokenizer = train_tokenizer(lines, tokenizer_options(self.recipe))
+            options = tokenizer_options(self.recipe)
+            tokenizer = train_tokenizer(lines, options, notice=self._notices.append)
         write_file(path, tokenizer.to_json())
         return Tokenizer.load(path)
 
@@ -129,7 +131,7 @@ class Preparation:
         yield DataPrepared(report.training, report.validation)
         if self.counts.replaced:
             yield Notice(f"{self.counts.replaced:,} lines held invalid UTF-8, replaced by U+FFFD")
-        for notice in self.counts.notices:
+        for notice in [*self._notices, *self.counts.notices]:
             yield Notice(notice)
 
     def open(self, tokenizer: Tokenizer, part: str) -> Data | None:

@@ -72,6 +72,7 @@ class TokenizerRecipe(_Section, frozen=True, kw_only=True):
     normalization: str = "nfc"
     lowercase: bool = False
     min_frequency: int = 2
+    byte_fallback: bool | None = None  # of bpe; None: for 2,000 tokens and more
     special: list[str] = []
 
 
@@ -209,8 +210,9 @@ def recipe_to_toml(recipe: Recipe) -> str:
     fields: dict[str, Any] = msgspec.to_builtins(recipe)
     top = [f"{key} = {_toml(v)}" for key, v in fields.items() if not isinstance(v, dict)]
     for section, values in fields.items():
-        if isinstance(values, dict):
-            top += ["", f"[{section}]", *(f"{key} = {_toml(v)}" for key, v in values.items())]
+        if isinstance(values, dict):  # TOML has no null: what is None is left out
+            known = ((key, v) for key, v in values.items() if v is not None)
+            top += ["", f"[{section}]", *(f"{key} = {_toml(v)}" for key, v in known)]
     return "\n".join(top) + "\n"
 
 

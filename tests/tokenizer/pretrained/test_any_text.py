@@ -6,6 +6,7 @@ import pytest
 import sentencepiece
 
 from tests.tokenizer.pretrained.folders import WORDS, random_texts, sentencepiece_model
+from tests.tokenizer.pretrained.test_sentencepiece import piece
 from tokenizer import Tokenizer, TokenizerError
 from tokenizer.pretrained.character_table import CharacterTable
 from tokenizer.pretrained.charsmap import charsmap_steps
@@ -94,6 +95,17 @@ def test_a_symbol_is_the_longest_that_begins_there_and_the_first():
     for text in ("abcd", "abcde", "xbcdey", "ab cd", "aabcc"):
         assert ours.encode(text) == theirs.encode(text), text
     assert ours.pieces("abcde")[-2:] == ["abc", "de"]
+
+
+def test_a_piece_that_no_merges_lead_to_is_none_beside_a_symbol():
+    """`bc` is merged first, after which neither `ab` nor `cd` is there to make `abcd`."""
+    pieces = {"▁": -9, "a": -9, "b": -9, "c": -9, "d": -9, "bc": -1, "ab": -2, "cd": -3, "abcd": -4}
+    data = piece("<unk>", kind=2) + piece("<x>", kind=4)
+    data += b"".join(piece(text, score) for text, score in pieces.items())
+    ours, theirs = both(data + b"\x12\x02\x18\x02" + b"\x1a\x02\x18\x00")  # BPE, no space before
+    for text in ("abcd<x>abcd", "abcd", "abcd abcd", "<x>abcdabcd", "ab<x>cd"):
+        assert ours.encode(text) == theirs.encode(text), text
+    assert ours.pieces("abcd<x>") == ["a", "bc", "d", "<x>"]
 
 
 def test_a_pattern_of_many_texts_prefers_the_longest():
