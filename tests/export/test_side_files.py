@@ -8,11 +8,13 @@ import pytest
 import torch
 import transformers
 
+from checkpoints import CheckpointError
 from tests.families.random_folders import draw, write_folder
 from tests.loading.owned import own, small
 from tests.models import tiny_config
 from tokenizer import Tokenizer
 from tokenizer.special import OUT_OF_VOCABULARY
+from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.loading import load_model
@@ -101,16 +103,25 @@ def test_ctranslate2s_format_has_no_place_for_some(tmp_path: Path, tokenizer: To
     assert notice.endswith(": the chat template, generation_config.json: num_beams")
 
 
-@pytest.mark.parametrize("preset", ["translate-tiny", "write-tiny"])
+MARIAN = {"vocab_size": 37, "positions": "sinusoidal-halves", "feedforward": "silu"}
+
+
+@pytest.mark.parametrize(
+    ("config", "to"),
+    [
+        (tiny_config("encoder-decoder", **MARIAN), "marian"),
+        (small("write-tiny"), "huggingface"),
+    ],
+)
 def test_no_id_is_left_to_the_defaults_of_transformers(
-    preset: str, tmp_path: Path, tokenizer: Tokenizer
+    config: TransformerConfig, to: str, tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
     """Marian's own padding would be row 58,100."""
-    own(tmp_path / "ours", small(preset), tokenizer)
+    own(tmp_path / "ours", config, tokenizer)
     settings = tmp_path / "ours" / "generation_config.json"
     settings.write_text(json.dumps({"bos_token_id": 2, "eos_token_id": 3}))
     (tmp_path / "ours" / "manifest.json").unlink()
-    convert_model(tmp_path / "ours", tmp_path / "theirs", to="huggingface")
+    convert_model(tmp_path / "ours", tmp_path / "theirs", to=to)
     model = transformers.AutoModel.from_pretrained(tmp_path / "theirs")
     rows, config = len(model.get_input_embeddings().weight), model.config.to_dict()
     ids = {n: v for n, v in config.items() if n.endswith("_token_id") and v is not None}
@@ -166,3 +177,52 @@ def test_unlearnt_pieces_alone_are_refused(tmp_path: Path) -> None:
     (tmp_path / "ours" / "manifest.json").unlink()
     with pytest.raises(ConfigError, match="pieces that the model has not learnt"):
         convert_model(tmp_path / "ours", tmp_path / "again", to="marian")
+
+
+def bare(folder: Path, tokenizer: Tokenizer, family: str = "bart") -> Path:
+    """A published folder whose tokenizer puts nothing around a text, such as KoBART's."""
+    drawn(family, folder)
+    for path in folder.glob("*"):
+        if path.name in {"vocab.json", "merges.txt", "vocab.txt"}:
+            path.unlink()
+    names = {"unk_token": "<unk>", "eos_token": "</s>", "pad_token": "<pad>"}
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", **names}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer.save(folder / "tokenizer.json")
+    return folder
+
+
+@torch.inference_mode()
+def test_a_source_without_an_end_token_has_none_there_and_back(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    theirs = bare(tmp_path / "theirs", tokenizer)
+    convert_model(theirs, tmp_path / "ours", to="transduce")
+    (tmp_path / "ours" / "tokenizer_config.json").unlink()
+    (tmp_path / "ours" / "manifest.json").unlink()
+    convert_model(tmp_path / "ours", tmp_path / "again", to="bart")
+    for name in ("theirs", "ours", "again"):
+        loaded = load_model(tmp_path / name, device="cpu")
+        assert loaded.special_affixes == ([], []), name
+    for name in ("theirs", "again"):
+        pieces = transformers.AutoTokenizer.from_pretrained(tmp_path / name)
+        assert pieces("the fox")["input_ids"] == tokenizer.encode("the fox")
+    own(tmp_path / "trained", small("translate-tiny"), tokenizer)
+    end = tokenizer.require_role("end")
+    assert load_model(tmp_path / "trained", device="cpu").special_affixes == ([], [end])
+
+
+@pytest.mark.parametrize(
+    ("affixes", "words"), [([[1], [99]], "the vocabulary has 37"), ("</s>", "source_affixes")]
+)
+def test_affixes_that_are_no_ids_are_refused(
+    affixes: Any, words: str, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    own(tmp_path, small("translate-tiny"), tokenizer)
+    (tmp_path / "manifest.json").unlink()
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "source_affixes": [[2], [3, 3]]}))
+    assert load_model(tmp_path, device="cpu").special_affixes == ([2], [3, 3])
+    path.write_text(json.dumps({**json.loads(path.read_text()), "source_affixes": affixes}))
+    with pytest.raises(CheckpointError, match=words):
+        load_model(tmp_path, device="cpu")

@@ -167,7 +167,15 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
 def _write_native(folder: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     settings, weights = all_settings(loaded, contents.options), loaded.model.state_dict()
     card = {"converted from": loaded.folder.name}
-    save_model(folder, loaded.config, weights, loaded.tokenizer, card=card, settings=settings)
+    save_model(
+        folder,
+        loaded.config,
+        weights,
+        loaded.tokenizer,
+        card=card,
+        settings=settings,
+        source_affixes=loaded.source_affixes if loaded.config.has_encoder else None,
+    )
     write_native_files(folder, loaded, contents)
 
 

@@ -8,10 +8,10 @@ import msgspec
 from torch import Tensor
 
 from checkpoints import WEIGHTS, save_tensors, to_json
-from tokenizer import Tokenizer
+from tokenizer import SpecialAffixes, Tokenizer
 
 from ..config import TransformerConfig
-from ..families import FAMILIES, MODEL_TYPE
+from ..families import FAMILIES, MODEL_TYPE, SOURCE_AFFIXES
 from ..loading.generation_config import GENERATION, GenerationConfig, default_generation_config
 from ..loading.load import TOKENIZER
 from ..loading.model_folder import CONFIG
@@ -28,14 +28,19 @@ def save_model(
     *,
     card: Mapping[str, Any],
     settings: Mapping[str, Any] | None = None,
+    source_affixes: SpecialAffixes | None = None,
 ) -> None:
     """Write all that a model needs to run into a folder, usually inside `write_folder`.
 
-    The default `settings` of decoding are the ids of the tokenizer's special tokens.
+    The default `settings` of decoding are the ids of the tokenizer's special tokens;
+    `source_affixes` are written where the tokenizer adds nothing to an encoder's text.
     """
     own = FAMILIES[MODEL_TYPE]
     write = _writer(folder)
-    write(CONFIG, to_json({"model_type": MODEL_TYPE, **own.write(config)}))
+    fields = {"model_type": MODEL_TYPE, **own.write(config)}
+    if source_affixes is not None and tokenizer.special_affixes() == ([], []):
+        fields[SOURCE_AFFIXES] = source_affixes
+    write(CONFIG, to_json(fields))
     settings = settings or generation_settings(default_generation_config(tokenizer))
     write(GENERATION, to_json(settings))
     write(TOKENIZER, tokenizer.to_json())

@@ -15,7 +15,7 @@ from .family import Family
 from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
-from .native import MODEL_TYPE, NATIVE
+from .native import MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .other_kinds import describe_kind
 from .sinusoid_permutation import permute_to_halved_sinusoids
 from .t5 import T5
@@ -57,6 +57,7 @@ def family_of(fields: Mapping[str, Any], source: str) -> Family:
 __all__ = [
     "FAMILIES",
     "MODEL_TYPE",
+    "SOURCE_AFFIXES",
     "ConfigReader",
     "Family",
     "UnmappedError",

@@ -11,6 +11,7 @@ from .family import Family
 from .name_map import NameMap, TensorSource
 
 MODEL_TYPE, FORMAT_VERSION = "transduce", 1
+SOURCE_AFFIXES = "source_affixes"  # ids before and after a source; default: the end token after it
 
 
 class _IdentityMap(NameMap):
@@ -39,6 +40,7 @@ def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     if version != FORMAT_VERSION:
         raise reader.error(f"format version {version!r}; this program reads {FORMAT_VERSION}")
     del fields["model_type"]
+    fields.pop(SOURCE_AFFIXES, None)  # of texts, not of the network
     return config_from_fields(fields)
 
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import torch
 
 from checkpoints import CheckpointError, verify_checksums
@@ -10,10 +12,11 @@ from tokenizer import SpecialAffixes, Tokenizer, TokenizerError, read_tokenizers
 
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
+from ..families import MODEL_TYPE, SOURCE_AFFIXES
 from ..model import Transformer
 from ..registry import Registry
 from .generation_config import GenerationConfig, read_generation_config
-from .model_folder import FolderContents, find_model, inspect_folder
+from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
 
 TOKENIZER = "tokenizer.json"
 DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
@@ -28,6 +31,8 @@ class LoadedModel:
     generation: GenerationConfig
     folder: Path
     target: Tokenizer | None = None  # of texts that the model writes, if another
+    # Around an encoder's text, where the tokenizer adds nothing; None: the end token after it.
+    source_affixes: SpecialAffixes | None = None
 
     @property
     def config(self) -> TransformerConfig:
@@ -52,9 +57,11 @@ class LoadedModel:
 
     @property
     def special_affixes(self) -> SpecialAffixes:
-        """The ids around an encoder's text: the tokenizer's, or else the end token after it."""
+        """The ids around an encoder's text: the tokenizer's, or else `source_affixes`."""
         before, after = self.tokenizer.special_affixes()
-        return (before, after) if before or after else ([], [self.generation.end_id])
+        if before or after or self.source_affixes is None:
+            return (before, after) if before or after else ([], [self.generation.end_id])
+        return self.source_affixes
 
 
 def choose_device(name: str) -> torch.device:
@@ -108,7 +115,8 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
             except TokenizerError as error:
                 raise CheckpointError(f"{folder}: {error}") from None
     generation = read_generation_config(folder, contents.options, target, config.vocab_size)
-    loaded = LoadedModel(model, source, generation, folder, target)
+    affixes = _read_source_affixes(contents)
+    loaded = LoadedModel(model, source, generation, folder, target, affixes)
     if (
         config.has_encoder
         and config.has_decoder
@@ -119,6 +127,28 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
             f"the vocabulary has {config.vocab_size:,} tokens"
         )
     return loaded
+
+
+def _read_source_affixes(contents: FolderContents) -> SpecialAffixes | None:
+    """Return the ids around a source as config.json has them. Raises CheckpointError.
+
+    Published models have none but those of their tokenizer, which may be none at all.
+    """
+    options, size = contents.options, contents.config.source_vocabulary
+    is_native = options.get("model_type") == MODEL_TYPE
+    affixes: Any = options.get(SOURCE_AFFIXES) if is_native else ([], [])
+    if affixes is None or not contents.config.has_encoder:
+        return None
+    try:
+        before, after = msgspec.convert(affixes, tuple[list[int], list[int]])
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"{contents.folder / CONFIG}: {SOURCE_AFFIXES}: {error}") from None
+    if not all(0 <= token_id < size for token_id in (*before, *after)):
+        raise CheckpointError(
+            f"{contents.folder / CONFIG}: {SOURCE_AFFIXES} are {affixes}; the vocabulary has "
+            f"{size:,} tokens"
+        )
+    return before, after
 
 
 def build_model(

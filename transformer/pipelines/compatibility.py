@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tokenizer import Tokenizer
+from tokenizer import SpecialAffixes, Tokenizer
 
 from ..attention import ATTENTION
 from ..errors import ConfigError
@@ -39,8 +39,8 @@ def check_same_tokens(first: LoadedModel, other: LoadedModel, purpose: str) -> N
         ("the end token", set(first.generation.end_ids), set(other.generation.end_ids)),
         (
             "the special tokens around a text",
-            first.tokenizer.special_affixes(),
-            other.tokenizer.special_affixes(),
+            _affixes(first),
+            _affixes(other),
         ),
     ]
     if first.config.has_encoder:
@@ -51,6 +51,11 @@ def check_same_tokens(first: LoadedModel, other: LoadedModel, purpose: str) -> N
     difference = difference or _differing_token(first.target_tokenizer, other.target_tokenizer)
     if difference:
         raise ConfigError(f"{first.folder} and {other.folder} cannot {purpose}: {difference}")
+
+
+def _affixes(loaded: LoadedModel) -> SpecialAffixes:
+    has_source = loaded.config.has_encoder
+    return loaded.special_affixes if has_source else loaded.tokenizer.special_affixes()
 
 
 def _differing_token(first: Tokenizer, other: Tokenizer) -> str | None:

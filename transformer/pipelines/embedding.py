@@ -132,6 +132,7 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     def _build_request(self, line: Line, ids: list[int]) -> EmbeddingRequest:
         truncated = len(line.text) > MAX_CHARACTERS or len(ids) > self._limit
         kept = [*self._prefix_ids, *ids[: self._limit], *self._suffix_ids]
+        kept = kept or [self._loaded.generation.end_id]
         return EmbeddingRequest(kept, truncated, min(self._unpooled, len(kept) - 1))
 
     def to_outputs(

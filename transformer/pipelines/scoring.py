@@ -153,7 +153,8 @@ class TranslationScoringTask(ScoringTask):
             target = [prompt.forced_first, *target]
         request = Request(
             prompt=[prompt.decoder_start_id],
-            source=[*prompt.source_prefix, *encoded, *prompt.source_suffix],
+            source=[*prompt.source_prefix, *encoded, *prompt.source_suffix]
+            or [self._loaded.generation.end_id],
             max_new_tokens=len(target),
             forced_first=prompt.forced_first,
         )
