@@ -13,9 +13,11 @@ from torch import Tensor
 
 from tests.families.random_folders import ENCODERS, Draw, draw, reference, write_folder
 from tests.families.random_tokenizers import TOKENIZERS
+from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.loading import LoadedModel, load_model
 from transformer.pipelines.arguments import GenerateArguments, TranslateArguments
+from transformer.pipelines.languages import translation_prompt
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
 
@@ -113,7 +115,10 @@ def _our_texts(sides: Sides, beams: int) -> list[tuple[list[int], str]]:
     session, counts, source = Session([sides.ours]), Counter[str](), IterableSource(TEXTS)
     if sides.ours.config.has_encoder:
         limit = None if _has_limit(sides.theirs) else NEW_TOKENS
-        asked = TranslateArguments(beam=beams, no_guard=True, max_tokens=limit)
+        language = _language(sides.ours)
+        asked = TranslateArguments(
+            beam=beams, no_guard=True, max_tokens=limit, target_language=language
+        )
         answers = list(session.translate(source, asked, counts))
     else:
         greedy = {"temperature": 0.0} if beams == 1 else {"beam": beams}
@@ -121,6 +126,15 @@ def _our_texts(sides: Sides, beams: int) -> list[tuple[list[int], str]]:
         answers = list(session.generate(source, asked, counts))
     outputs = [answer.outputs[0] for answer in answers]
     return [(list(output.hypothesis.ids), output.text) for output in outputs]
+
+
+def _language(loaded: LoadedModel) -> str | None:
+    """Return a language to name where a model asks for one, or None."""
+    try:
+        translation_prompt(loaded, None, None)
+    except ConfigError as error:
+        return str(error).rpartition(" ")[2]  # the last that it lists
+    return None
 
 
 def _has_limit(model: Any) -> bool:
@@ -132,6 +146,9 @@ def _has_limit(model: Any) -> bool:
 def _their_text(sides: Sides, row: list[int], beams: int) -> tuple[list[int], str]:
     model, two = sides.theirs, sides.theirs.config.is_encoder_decoder
     limit = {} if two and _has_limit(model) else {"max_new_tokens": NEW_TOKENS}
+    if two and (language := _language(sides.ours)):
+        start = translation_prompt(sides.ours, None, language)
+        limit["forced_bos_token_id"] = start.forced_first or 0
     prompt = row if two or sides.ours.tokenizer.special_affixes()[1] == [] else row[:-1]
     found = model.generate(
         input_ids=torch.tensor([prompt]),

@@ -227,11 +227,6 @@ def _write_settings(drawn: Draw, folder: Path, ids: dict[str, Any]) -> None:
     path = folder / drawn.settings_file
     fields = json.loads(path.read_text()) if path.is_file() else {}
     path.write_text(json.dumps({**fields, **settings}))
-    if drawn.settings_file == GENERATION:  # transformers writes ids of its own, which count here
-        path = folder / "config.json"
-        fields = json.loads(path.read_text())
-        kept = {n: v for n, v in fields.items() if n in ids or not n.endswith("_token_id")}
-        path.write_text(json.dumps(kept))
 
 
 def reference(drawn: Draw, folder: Path) -> Any:
