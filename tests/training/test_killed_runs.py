@@ -75,7 +75,7 @@ def ending(run: Path) -> dict[str, object]:
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     for record in log:
         record.pop("seconds", None)
-    steps = [(record["event"], record.get("step")) for record in log]
+    steps = [(record["event"], record["step"]) for record in log if "step" in record]
     assert len(set(steps)) == len(steps)
     names = {path.name for path in run.iterdir()}
     return {"pointers": pointers, "files": files, "log": log, "names": names}
