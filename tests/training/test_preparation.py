@@ -15,6 +15,7 @@ from tests.training.toys import toy_recipe
 from tokenizer import CorpusError, Tokenizer, TrainingOptions, train_tokenizer
 from transformer.data import TokenStore
 from transformer.errors import ConfigError
+from transformer.training import text_identity
 from transformer.training.data_report import looks_like_header
 from transformer.training.encoding import read_kept_pairs
 from transformer.training.events import DataPrepared, Notice
@@ -110,6 +111,7 @@ def test_what_a_model_cannot_read_is_left_out_and_counted_by_reason(tmp_path, pa
         ("好好", "x"),
         ("a", "好"),
         ("b好", "x"),
+        ("好c", "x"),
     ]
     train, valid = (known + pairs, known) if part == "training" else (known, pairs)
     recipe = recipe_of(tmp_path, train, valid, max_tokens=8)
@@ -121,11 +123,12 @@ def test_what_a_model_cannot_read_is_left_out_and_counted_by_reason(tmp_path, pa
     assert [pair for pair in rows(tmp_path / "run", name) if pair != known[0]] == [
         ("a" * 7, "x"),
         ("b", "x"),
+        ("c", "x"),
     ]
     if part == "validation":
         kept = read_kept_pairs(tmp_path / "run" / DATA / "valid", 9)
-        assert kept == [("a" * 7, "x"), ("b好", "x")]
-    assert counts.unknown["source"].unknown == 3
+        assert kept == [("a" * 7, "x"), ("b好", "x"), ("好c", "x")]
+    assert counts.unknown["source"].unknown == 4
     assert counts.unknown["source"].most_frequent == ["好"]
 
 
@@ -227,11 +230,32 @@ def renamed(recipe: Recipe, change: Callable[[str], str]) -> Recipe:
     return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, **paths))
 
 
-def test_unchanged_text_is_not_prepared_again_nor_read(monkeypatch, recipe, run, tmp_path) -> None:
+def test_unchanged_text_is_not_prepared_again(recipe, run, tmp_path) -> None:
     assert prepare(recipe, run, resume=True) == []
     for path in tmp_path.glob("toy.*"):
         os.utime(path, ns=(0, 0))
-        assert prepare(recipe, run, resume=True) == []  # touched, so that it is read
+        assert prepare(recipe, run, resume=True) == []
+
+
+@pytest.mark.parametrize(("seconds", "read"), [(0, 2), (10, 0)])
+def test_files_are_not_read_again_unless_they_had_just_changed(
+    monkeypatch, recipe, tmp_path, seconds, read
+) -> None:
+    """As in git's index: a file could change once more without changing its times."""
+    times = text_identity.time_ns
+    monkeypatch.setattr(text_identity, "time_ns", lambda: times() + seconds * 10**9)
+    prepare(recipe, tmp_path / "run")
+    sums, read_text = [], text_identity._text_sum
+    monkeypatch.setattr(
+        text_identity, "_text_sum", lambda path: sums.append(path) or read_text(path)
+    )
+    assert prepare(recipe, tmp_path / "run", resume=True) == []
+    assert len(sums) == read
+    path = Path(recipe.data.target[0])
+    before = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"one", b"eon"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert str(path) in notices(prepare(recipe, tmp_path / "run", resume=True))
 
 
 def test_changed_text_of_the_same_size_and_time_is_prepared_anew_and_named(recipe, run) -> None:
