@@ -4,6 +4,7 @@ import gzip
 import os
 import random
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,14 +50,15 @@ def recipe_of(folder: Path, train: list[tuple], valid: list[tuple] = (), **data:
 
 
 def prepare(recipe: Recipe, run: Path, *, resume: bool = False, initial=None) -> list:
-    """Prepare the text as a run does; the events."""
+    """The events of preparing the text as a run does."""
     run.mkdir(exist_ok=True)
     if resume:
         check_unchanged(run, recipe)
     preparation = Preparation(recipe, run, resuming=resume, initial=initial)
     preparation.check()
     write_file(run / RECIPE, recipe_to_toml(absolute_paths(recipe)))
-    return list(preparation.events(preparation.tokenizer()))
+    with preparation.spool:
+        return list(preparation.events(preparation.tokenizer()))
 
 
 def report(events: list) -> DataPrepared:
@@ -317,6 +319,26 @@ def test_a_run_goes_on_with_its_ids_where_the_text_is_gone(recipe, run) -> None:
         f"the ids of it in {run / DATA}"
     )
     assert ids(run) == before
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_text_of_a_pipe_is_prepared_and_a_resumed_run_does_without(tmp_path, objective) -> None:
+    recipe, pipe = toy_recipe(tmp_path, objective), tmp_path / "pipe"
+    key = "source" if objective == "translation" else "text"
+    (path,) = getattr(recipe.data, key)
+    prepare(recipe, tmp_path / "run")
+    os.mkfifo(pipe)
+    data = msgspec.structs.replace(recipe.data, **{key: [str(pipe)]})
+    piped = msgspec.structs.replace(recipe, data=data)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(Path(path).read_bytes()))
+    writer.start()
+    events = prepare(piped, tmp_path / "piped")
+    writer.join()
+    assert str(pipe) in report(events).training.files[0].name
+    assert ids(tmp_path / "piped") == ids(tmp_path / "run")
+    told = notices(prepare(piped, tmp_path / "piped", resume=True))
+    assert told.startswith(f"{pipe} cannot be read again: going on with the ids")
+    assert prepare(recipe, tmp_path / "piped", resume=True) == []  # the same text in a file
 
 
 def test_text_that_changes_while_it_is_read_is_an_error(monkeypatch, recipe, tmp_path) -> None:

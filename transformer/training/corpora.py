@@ -130,7 +130,7 @@ class PairCorpus:
             yield PairGroup(name, read_pairs(*sides, self.counts))
         for path in pairs:
             rows = read_columns(path, self.recipe.columns, self.counts)
-            yield PairGroup(path, ((row[0], row[1]) for row in rows))
+            yield PairGroup(str(path), ((row[0], row[1]) for row in rows))
 
 
 @dataclass
@@ -167,7 +167,7 @@ class RunningCorpus:
     def _read(self, paths: list[str]) -> Iterator[TextGroup]:
         column = self.recipe.columns[0] if self.recipe.columns else None
         for path in paths:
-            yield TextGroup(path, read_documents(TextFile(path, column), self.counts))
+            yield TextGroup(str(path), read_documents(TextFile(path, column), self.counts))
 
     def _training_size(self) -> int | None:
         """Return the number of characters for training; None: all."""
