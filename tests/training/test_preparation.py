@@ -1,6 +1,7 @@
 """Prepared text: what is left out and counted, what belongs to which text, and damage to it."""
 
 import gzip
+import io
 import os
 import random
 import shutil
@@ -339,6 +340,19 @@ def test_text_of_a_pipe_is_prepared_and_a_resumed_run_does_without(tmp_path, obj
     told = notices(prepare(piped, tmp_path / "piped", resume=True))
     assert told.startswith(f"{pipe} cannot be read again: going on with the ids")
     assert prepare(recipe, tmp_path / "piped", resume=True) == []  # the same text in a file
+
+
+@pytest.mark.parametrize("key", ["pairs", "valid_pairs"])
+def test_pairs_from_stdin_are_prepared(monkeypatch, tmp_path, key) -> None:
+    table = write(tmp_path / "p.tsv", ["a b\tb a", "b\ta"])
+    stdin = io.TextIOWrapper(io.BytesIO(Path(table[0]).read_bytes()))
+    monkeypatch.setattr("sys.stdin", stdin)
+    files = {"pairs": table, key: ["-"]}
+    recipe = resolve_recipe(None, {"data": files, "tokenizer": {"kind": "char"}}, [])
+    events = prepare(recipe, tmp_path / "run")
+    part = report(events)[key == "valid_pairs"]
+    assert (part.files[0].name, part.kept) == ("-", 2)
+    assert "-" in notices(prepare(recipe, tmp_path / "run", resume=True))
 
 
 def test_text_that_changes_while_it_is_read_is_an_error(monkeypatch, recipe, tmp_path) -> None:

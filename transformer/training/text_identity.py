@@ -67,7 +67,7 @@ def compare_texts(data: DataRecipe, texts: Texts, *, names: Collection[str]) -> 
 
 def absolute_path(path: str) -> str:
     """Return a path that does not depend on the working folder; `-` (stdin) stays."""
-    return path if path in {"", STDIN} else os.path.abspath(path)  # noqa: PTH100  (links stay)
+    return str(path) if path in {"", STDIN} else os.path.abspath(path)  # noqa: PTH100  (links stay)
 
 
 def absolute_paths(recipe: Recipe) -> Recipe:
