@@ -79,6 +79,11 @@ def _report_error(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         print_notice(f"no space left to write to{f': {error.filename}' if error.filename else ''}")
         return FAILURE
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        print_notice(
+            _single_line(f"a name is not UTF-8: {error.object!r}; rename it, or link to it")
+        )
+        return UNLOADABLE
     code = exit_code(error)
     if isinstance(error, OSError) and error.filename is not None:
         print_notice(_single_line(f"{error.filename}: {(error.strerror or str(error)).lower()}"))

@@ -1,5 +1,6 @@
 """`transduce checkpoint`: show, compare, convert and average models."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,10 +8,12 @@ import typer
 
 from ..console import print_notice
 from ..io.outputs import output
+from ..io.streams import input_lines
 from ..options.common import Device, Quiet
 from ..options.groups import option
 
 if TYPE_CHECKING:
+    from tokenizer import CorpusCounts
     from transformer.pipelines.comparison import Difference
 
 MAX_LINES = 64  # that are compared
@@ -89,7 +92,9 @@ def verify(
 
     from ..io.loading import load_with_notice
 
-    lines = SAMPLES if text is None else text.read_text(encoding="utf-8").splitlines()[:MAX_LINES]
+    lines = SAMPLES
+    if text is not None:
+        lines = [*islice(input_lines([str(text)], CorpusCounts()), MAX_LINES)]
     one, other = (
         load_with_notice(path, device=device, dtype="float32", quiet=True, trust_cache=False)
         for path in (first, second)

@@ -76,8 +76,8 @@ def evaluate(
         str | None,
         option(
             "--column NAME",
-            "With --text, the text's place in a line: a field in .jsonl files (default: "
-            "text), else the number, from 1, of a tab-separated column.",
+            "With --text, the column of a table: a field of JSON (default: text), or a number, "
+            "from 1, or a name in the first line, in TSV and CSV (default: the first).",
         ),
     ] = None,
     device: opt.Device = "auto",

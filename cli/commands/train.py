@@ -47,16 +47,16 @@ def train(
         _Files,
         _pairs_option(
             "--pairs FILE",
-            ".tsv or .jsonl file with source and translation in each line; see --columns. May "
-            "be repeated.",
+            "TSV, CSV, JSONL or JSON file with source and translation as columns; see --columns. "
+            "May be repeated.",
         ),
     ] = None,
     text: Annotated[
         _Files,
         _text_option(
             "--text FILE",
-            "File of running text, one document; each line of a .tsv or .jsonl file is one. "
-            "May be repeated.",
+            "File of running text, one document; each record of a TSV, CSV, JSONL or JSON file is "
+            "one. May be repeated.",
         ),
     ] = None,
     valid_source: Annotated[
@@ -87,8 +87,9 @@ def train(
         str | None,
         option(
             "--columns NAMES",
-            "Columns of .tsv files (from 1) or fields of .jsonl files: two for --pairs, such "
-            "as 1,2 or en,de; one for --text. Default: 1,2, or 1 or text.",
+            "Columns of tables, two for --pairs and one for --text, such as 1,2 or en,de: numbers, "
+            "or names, which are fields of JSON, or stand in a first line of TSV or CSV that is no "
+            "data. Default: the first two; text, or the first.",
         ),
     ] = None,
     tokenizer: Annotated[

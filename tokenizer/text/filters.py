@@ -7,12 +7,17 @@ from typing import Any
 from ..errors import CorpusError
 from .formats import field_names, field_value, listed
 from .lines import CorpusCounts, byte_lines, decode_line, replace_surrogates
-from .sources import open_text, suffix_of
+from .sources import ends_in_cr, is_rereadable, open_text, suffix_of
 
 
 def read_filter_lines(path: str, counts: CorpusCounts) -> Iterator[str]:
     """Yield the lines of a text, those over 1 MiB shortened. Raises OSError or CorpusError."""
     with open_text(path) as stream:
+        if is_rereadable(path) and ends_in_cr(stream.peek()):  # type: ignore[attr-defined]
+            counts.notice(
+                f"{path} ends its lines with CR alone: it is one line here (tr '\\r' '\\n' makes "
+                "lines of it)"
+            )
         for raw in byte_lines(stream, counts):
             yield decode_line(raw, counts)
 

@@ -95,7 +95,7 @@ def decoded(path: str, raw: BinaryIO, *, corpus: bool) -> BinaryIO:
         stream, head = _peek(transcoded(stream, encoding), enough)
     if corpus:
         _refuse_zeros(head, path)
-        if b"\r" in head[:-1] and b"\n" not in head:
+        if ends_in_cr(head):
             return _with_newlines(stream)
     return stream
 
@@ -108,6 +108,11 @@ def _refuse_zeros(head: bytes, path: str) -> None:
             f"{path} is a binary file, not text: {zeros:,} of its first {len(head):,} bytes are "
             "zero"
         )
+
+
+def ends_in_cr(head: bytes) -> bool:
+    """Return True for the beginning of a text that has several lines by CR, and one by LF."""
+    return b"\r" in head[:-1] and b"\n" not in head
 
 
 def _with_newlines(stream: BinaryIO) -> BinaryIO:

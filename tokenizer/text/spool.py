@@ -23,6 +23,7 @@ class Spool:
     def __exit__(self, *error: object) -> None:
         if self._folder is not None:
             self._folder.cleanup()
+        self._folder, self._copies = None, {}
 
     def paths(self, names: Sequence[str]) -> list[str]:
         """Return names that can be read again and again. Raises OSError."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from tokenizer import Tokenizer
+from tokenizer import Tokenizer, open_text
 
 from ..errors import ConfigError
 
@@ -48,9 +48,10 @@ class Glossary:
         """Read a UTF-8 file with a phrase, a tab and its translation on each line.
 
         Empty lines and lines that begin with # are skipped. Raises ConfigError that names the first
-        bad line, OSError.
+        bad line, OSError, CorpusError.
         """
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        with open_text(str(path), corpus=True) as stream:
+            lines = stream.read().split(b"\n")
         try:
             return cls(e for n, line in enumerate(lines, start=1) if (e := _parse_line(line, n)))
         except ConfigError as error:

@@ -57,7 +57,32 @@ def resolve_recipe(
     objective = str(fields.get("objective", Recipe().objective))
     if objective not in OBJECTIVES:
         raise UnknownNameError(f"objective is {objective!r}; {suggest(objective, OBJECTIVES)}")
-    return recipe_from_fields(merge(OBJECTIVES[objective].defaults, fields))
+    return _with_files(recipe_from_fields(merge(OBJECTIVES[objective].defaults, fields)))
+
+
+def _with_files(recipe: Recipe) -> Recipe:
+    """Return a recipe with `~` in names of files resolved.
+
+    Raises ConfigError for a name that is not UTF-8, which no recipe can keep.
+    """
+    files = {key: [*map(_file_name, paths)] for key, paths in text_paths(recipe.data).items()}
+    tokenizer = msgspec.structs.replace(
+        recipe.tokenizer, path=_file_name(recipe.tokenizer.path) if recipe.tokenizer.path else ""
+    )
+    return msgspec.structs.replace(
+        recipe, data=msgspec.structs.replace(recipe.data, **files), tokenizer=tokenizer
+    )
+
+
+def _file_name(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"the name {name!r} is not UTF-8, and a recipe cannot keep it: rename the file, "
+            "or give it by a link of another name"
+        ) from None
+    return str(Path(name).expanduser()) if name.startswith("~/") else name
 
 
 def check_recipe(

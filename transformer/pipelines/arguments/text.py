@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError
@@ -116,4 +115,6 @@ def _read_schema(schema: Any) -> Any:
     """Return a JSON schema: the value itself, or the contents of a file."""
     if not isinstance(schema, str) or schema.lstrip().startswith(("{", "true", "false")):
         return schema
-    return Path(schema).read_text(encoding="utf-8", errors="replace")
+    from tokenizer import read_text
+
+    return read_text(schema)
