@@ -73,7 +73,7 @@ def open_text(path: str, *, corpus: bool = False) -> Iterator[BinaryIO]:
     is refused; a filter's line may hold any byte.
     """
     with open_raw(path) as raw:
-        yield decoded(path, raw, corpus=corpus)
+        yield decoded("stdin" if _is_stdin(path) else path, raw, corpus=corpus)
 
 
 def decoded(path: str, raw: BinaryIO, *, corpus: bool) -> BinaryIO:

@@ -156,7 +156,7 @@ def test_binary_files_are_refused_by_name_with_a_remedy(tmp_path, monkeypatch, k
         with pytest.raises(CorpusError, match=f"text.txt is {kind}, not text: {remedy}"):
             lines_of(tmp_path / "text.txt", plain=plain)
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
-        with pytest.raises(CorpusError, match=f"- is {kind}"):
+        with pytest.raises(CorpusError, match=f"stdin is {kind}"):
             lines_of("-", plain=plain)
 
 
