@@ -93,6 +93,7 @@ def test_damaged_utf16_is_counted(tmp_path):
     [
         b"nul \x00 inside\nplain\n",
         b"\x00\n\x00\x00\n",
+        b"\x00\x00\x00\n\x00\x00\x00\x00\n",
         b"\xff\xfe one\n",
         b"\xfe\xff\n",
         b"\xff\xfe",
