@@ -13,7 +13,6 @@ from ..options.common import Device, Quiet
 from ..options.groups import option
 
 if TYPE_CHECKING:
-    from tokenizer import CorpusCounts
     from transformer.pipelines.comparison import Difference
 
 MAX_LINES = 64  # that are compared
@@ -88,6 +87,7 @@ def verify(
     `embed` has it), and the line; the largest comes first. Files are first
     compared with the SHA-256 sums in manifest.json, where there is one.
     """
+    from tokenizer import CorpusCounts
     from transformer.pipelines.comparison import compare_models, compare_pooling
 
     from ..io.loading import load_with_notice
