@@ -44,16 +44,16 @@ def byte_lines(stream: BinaryIO, counts: CorpusCounts) -> Iterator[bytes]:
         rest = raw
         while rest and not rest.endswith(b"\n"):
             rest = stream.readline(MAX_LINE_BYTES)
-        line = _without_end(raw)
+        line = raw.removesuffix(b"\n").removesuffix(b"\r")
         if len(line) > MAX_LINE_BYTES:
             counts.shortened += 1
             line = _trim_partial_character(line[:MAX_LINE_BYTES])
         yield line
 
 
-def _without_end(raw: bytes) -> bytes:
+def _without_end(line: bytes) -> bytes:
     """Return a line without its end: LF, and one CR before it."""
-    return raw.removesuffix(b"\n").removesuffix(b"\r")
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _trim_partial_character(cut: bytes) -> bytes:
