@@ -92,8 +92,8 @@ class Delimited:
             return [int(name) - 1 for name in names], False
         if missing := [name for name in names if name not in header]:
             raise CorpusError(
-                f"{lines.path} has no column {missing[0]!r}; {listed(header)}: name those of its "
-                "first line, or give their numbers from 1"
+                f"{lines.path} has no column {missing[0]!r}; its first line has {listed(header)}: "
+                "name those, or give numbers from 1"
             )
         return [header.index(name) for name in names], True
 
