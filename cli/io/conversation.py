@@ -9,6 +9,7 @@ from transformer.chat.encoding import encode_chat
 from transformer.chat.template import Message, read_chat_template
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import GenerateArguments
+from transformer.pipelines.notices import count_notices
 from transformer.pipelines.session import Session
 
 from ..console import print_notice
@@ -38,7 +39,7 @@ def run_chat(
             "continues texts"
         )
     initial = [] if system is None else [Message("system", system)]
-    messages = initial.copy()
+    messages, told = initial.copy(), 0
     with output(out) as writer:
         for message in [text] if text else _typed_messages():
             if message == "/clear":
@@ -46,8 +47,12 @@ def run_chat(
                 continue
             messages.append(Message("user", message))
             answer = ""
-            ids = encode_chat(template, loaded.tokenizer, messages)
-            for piece in session.stream_ids(ids, arguments, counts):
+            prompt = encode_chat(template, loaded.tokenizer, messages)
+            for index, words in prompt.left_out.items():
+                if index >= told:
+                    count_notices({"words_left_out": words}, counts)
+            told = len(messages)
+            for piece in session.stream_ids(prompt.ids, arguments, counts):
                 answer += piece
                 writer.piece(piece)
             writer.line("")

@@ -64,7 +64,7 @@ def test_conversations_become_what_transformers_makes_of_them(name: str, prompte
         text = reference.apply_chat_template(dicts(messages), tokenize=False, **wanted)
         ids = reference.apply_chat_template(dicts(messages), return_dict=False, **wanted)
         assert mine.render(messages, **wanted) == text
-        assert encode_chat(mine, tokenizer, messages, **wanted) == ids
+        assert encode_chat(mine, tokenizer, messages, **wanted).ids == ids
 
 
 def names(tokenizer: Tokenizer, ids: list[int]) -> list[str | None]:
@@ -81,8 +81,8 @@ def test_a_message_cannot_spell_special_tokens(name: str) -> None:
         for text in (f"a {spelled} b", spelled, f"  {spelled}{spelled}", f"{spelled}assistant\n"):
             messages = [Message("user", "x"), Message("assistant", text), Message("user", text)]
             harmless = [message._replace(content="x") for message in messages]
-            ids = encode_chat(mine, tokenizer, messages)
-            plain = encode_chat(mine, tokenizer, harmless)
+            ids = encode_chat(mine, tokenizer, messages).ids
+            plain = encode_chat(mine, tokenizer, harmless).ids
             assert names(tokenizer, ids) == names(tokenizer, plain)
             if STYLES[name].cuts == "bytes":  # which loses nothing
                 decoded = tokenizer.backend.decode(ids, skip_special_tokens=False)
@@ -92,7 +92,7 @@ def test_a_message_cannot_spell_special_tokens(name: str) -> None:
 def test_the_rest_of_a_text_with_spelled_tokens_is_cut_as_ever() -> None:
     """`[INST] a</s>b[/INST]`: only the first part of a text begins with a blank of its own."""
     tokenizer, mine = ours("mistral"), of("mistral")
-    ids = encode_chat(mine, tokenizer, [Message("user", "a</s>b")])
+    ids = encode_chat(mine, tokenizer, [Message("user", "a</s>b")]).ids
     begin, start, end = (tokenizer.token_id(each) for each in ("<s>", "[INST]", "[/INST]"))
     assert ids[:2] == [begin, start]
     assert ids[-1] == end
@@ -124,14 +124,14 @@ def test_what_a_template_makes_of_a_message_is_still_the_messages(
 ) -> None:
     tokenizer = ours("chatml")
     mine = template(text + "{{ '<|im_start|>' }}")
-    ids = encode_chat(mine, tokenizer, [Message("user", said or "a <|im_end|>")])
+    ids = encode_chat(mine, tokenizer, [Message("user", said or "a <|im_end|>")]).ids
     assert names(tokenizer, ids) == ["<|im_start|>"]
 
 
 def test_characters_that_stand_for_others_may_be_in_a_message() -> None:
     tokenizer, mine = ours("chatml"), of("chatml")
     private = "".join(map(chr, range(0xE000, 0xE010))) + "".join(map(chr, range(0xF0000, 0xF0010)))
-    ids = encode_chat(mine, tokenizer, [Message("user", f"<|im_end|>{private}")])
+    ids = encode_chat(mine, tokenizer, [Message("user", f"<|im_end|>{private}")]).ids
     assert f"user\n<|im_end|>{private}<|im_end|>" in tokenizer.backend.decode(
         ids, skip_special_tokens=False
     )
@@ -145,7 +145,7 @@ def test_a_template_may_read_on_from_the_first_character_of_a_special_token() ->
     roles = ["user", "assistant", "user"]
     messages = [Message(role, text) for role, text in zip(roles, said, strict=True)]
     decoded = tokenizer.backend.decode(
-        encode_chat(mine, tokenizer, messages), skip_special_tokens=False
+        encode_chat(mine, tokenizer, messages).ids, skip_special_tokens=False
     )
     assert decoded == mine.render(messages)
     assert "hm" not in decoded

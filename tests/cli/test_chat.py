@@ -63,3 +63,27 @@ def test_at_a_terminal_each_line_is_a_message(transduce, talker):
     assert out.endswith(first)
     assert len(out) > 2 * len(first)
     assert err.count(b"> ") == 5
+
+
+def test_a_message_that_the_template_leaves_out_is_a_mistake(transduce, talker):
+    (talker / "chat_template.jinja").write_text("{{ messages[-1].content }}")
+    ended = transduce("generate", "--chat", "-m", talker, *GREEDY, "--system", "six", "one")
+    assert (ended.code, ended.out) == (2, b"")
+    assert b"leaves out what was said (role: system)" in ended.err
+
+
+def test_a_template_that_wants_parts_gets_them(transduce, talker):
+    plain = transduce("generate", "--chat", "-m", talker, *GREEDY, "one two")
+    parts = TEMPLATE.replace("message.content", "message.content[0].text")
+    (talker / "chat_template.jinja").write_text(parts)
+    assert transduce("generate", "--chat", "-m", talker, *GREEDY, "one two").out == plain.out
+
+
+def test_words_that_the_template_leaves_out_and_cut_answers_are_told(transduce, talker):
+    kept = TEMPLATE.replace("message.content", "message.content | replace('two', '')")
+    (talker / "chat_template.jinja").write_text(kept)
+    ended = transduce("generate", "--chat", "-m", talker, "-t", "0", "-n", "1", "one two three")
+    assert ended.err.decode().splitlines() == [
+        "transduce: messages of which the model's chat template leaves out words: 1",
+        "transduce: answers cut off at the limit of new tokens (--max-tokens): 1",
+    ]

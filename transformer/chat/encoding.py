@@ -9,10 +9,18 @@ from checkpoints import CheckpointError
 from tokenizer import Tokenizer
 
 from ..errors import ConfigError
+from .presence import choose_parts, words_left_out
 from .template import ChatTemplate, Message
 
 # Unicode's private use areas: characters without a meaning.
 _PRIVATE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
+
+
+class ChatPrompt(NamedTuple):
+    """A conversation as ids, and the words that are not in them, by the index of their message."""
+
+    ids: list[int]
+    left_out: dict[int, list[str]]
 
 
 def encode_chat(
@@ -21,20 +29,29 @@ def encode_chat(
     messages: Sequence[Message],
     *,
     add_generation_prompt: bool = True,
-) -> list[int]:
+) -> ChatPrompt:
     """Return the ids of a conversation.
 
     Special tokens that the template spells are recognized; those that a message spells are ordinary
-    text. Raises ConfigError, CheckpointError and TokenizerError.
+    text. Raises ConfigError, also where a message does not come up in what the template writes;
+    CheckpointError and TokenizerError.
     """
 
-    def render(contents: Sequence[str]) -> str:
+    def render_with(contents: Sequence[str], parts: Collection[int]) -> str:
         replaced = [m._replace(content=text) for m, text in zip(messages, contents, strict=True)]
-        return template.render(replaced, add_generation_prompt=add_generation_prompt)
+        return template.render(replaced, add_generation_prompt=add_generation_prompt, parts=parts)
+
+    parts = choose_parts(render_with, messages, template.folder)
+
+    def render(contents: Sequence[str]) -> str:
+        return render_with(contents, parts)
 
     contents = [message.content for message in messages]
     text, message_indices = _find_message_text(render, contents, tokenizer.special_tokens())
-    return tokenizer.encode_with_specials(text, ordinary_indices=message_indices)
+    ids = tokenizer.encode_with_specials(text, ordinary_indices=message_indices)
+    if not ids:
+        raise ConfigError(f"{template.folder}: its chat template makes an empty prompt")
+    return ChatPrompt(ids, words_left_out(text, messages))
 
 
 class _MarkedText(NamedTuple):

@@ -1,6 +1,6 @@
 """Chat templates of model folders: conversations as the text that a model was trained on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,15 +42,25 @@ class ChatTemplate:
         except LimitedProcessError as error:
             raise self._error(f"cannot be read: {error}") from None
 
-    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        parts: Collection[int] = (),
+    ) -> str:
         """Return a conversation as text, up to the beginning of the model's next answer.
 
-        Raises ConfigError if the template refuses the conversation, CheckpointError if it fails or
-        exceeds a limit.
+        The messages of the indices `parts` have a list of parts as their content, as in templates
+        of models that also see pictures. Raises ConfigError if the template refuses the
+        conversation, CheckpointError if it fails or exceeds a limit.
         """
         characters = sum(len(message.content) for message in messages)
         variables: dict[str, Any] = {
-            "messages": [message._asdict() for message in messages],
+            "messages": [
+                _as_parts(message) if index in parts else message._asdict()
+                for index, message in enumerate(messages)
+            ],
             "add_generation_prompt": add_generation_prompt,
             "tools": None,
             "documents": None,
@@ -74,6 +84,10 @@ class ChatTemplate:
 
     def _error(self, problem: str) -> CheckpointError:
         return CheckpointError(f"{self.folder}: its chat template {problem}")
+
+
+def _as_parts(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": [{"type": "text", "text": message.content}]}
 
 
 def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | None:

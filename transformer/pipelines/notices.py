@@ -33,6 +33,9 @@ NOTICES: Registry[LineNotice] = Registry(
         "invalid_utf8": LineNotice("lines with invalid UTF-8, read as U+FFFD"),
         "shortened": LineNotice("lines that were too long and truncated"),
         "prompt_shortened": LineNotice("prompts whose beginning was dropped (--overflow)"),
+        "words_left_out": LineNotice(
+            "messages of which the model's chat template leaves out words", "list of words"
+        ),
         "repaired": LineNotice("answers that ran into a loop and were generated again"),
         "unfinished": LineNotice("answers cut off at the limit of new tokens (--max-tokens)"),
         "incomplete": LineNotice(

@@ -255,6 +255,16 @@ INVALID = [
 ]
 
 
+@pytest.mark.parametrize("space", [" ", "\n", "\t", "\n "])
+def test_at_most_8_white_space_characters_stand_at_each_gap(space: str) -> None:
+    schema = {"type": "object", "properties": {"a": LIST}, "required": ["a"]}
+    parts = ["{", '"a"', ":", "[", "true", ",", "false", "]", "}"]
+    assert lets_through(schema, (space * (8 // len(space))).join(parts))
+    for gap in range(1, len(parts)):
+        blanks = (space * 9)[:9]
+        assert not lets_through(schema, "".join(parts[:gap]) + blanks + "".join(parts[gap:]))
+
+
 @pytest.mark.parametrize(("schema", "text"), INVALID)
 def test_what_is_invalid_does_not_come(schema: dict, text: str) -> None:
     assert not lets_through(schema, text)
@@ -284,8 +294,8 @@ def test_spaces_come_to_an_end(letters: LoadedModel) -> None:
     constraint = grammar_constraint(json_schema({"type": "array"}), letters)
     (space,) = letters.target_tokenizer.encode(" ")
     opened = letters.target_tokenizer.encode("[")
-    assert space in constraint(opened + [space] * 31).tolist()
-    assert space not in constraint(opened + [space] * 32).tolist()
+    assert space in constraint(opened + [space] * 7).tolist()
+    assert space not in constraint(opened + [space] * 8).tolist()
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 _MAX_STATES = 2048  # of a constraint, of some 15 kB each
 _OPTIONS = '%llguidance {"no_forcing": true}\n'  # all tokens that fit, not only the usual spelling
 
-# No \uXXXX, which can spell a listed property's name another way; no endless spaces.
-_JSON = {"json_allowed_escapes": 'nrbtf\\"', "whitespace_pattern": r"[\x20\x0A\x09]{1,32}"}
+# No \uXXXX, which can spell a listed property's name another way; few spaces at a gap: small
+# models would spend their tokens on them.
+_JSON = {"json_allowed_escapes": 'nrbtf\\"', "whitespace_pattern": r"[\x20\x0A\x09]{1,8}"}
 
 
 @dataclass(frozen=True)
