@@ -76,7 +76,10 @@ def test_what_a_template_writes_otherwise_is_not_left_out(body: str) -> None:
     [
         (OVER.replace("BODY", "{{ m.role }}"), "system, user, assistant"),
         (OVER.replace("BODY", "{% if m.role != 'system' %}" + TEXT + "{% endif %}"), "system"),
-        (OVER.replace("BODY", "{% if m.role == 'human' %}" + TEXT + "{% endif %}"), "system, user, assistant"),
+        (
+            OVER.replace("BODY", "{% if m.role == 'human' %}" + TEXT + "{% endif %}"),
+            "system, user, assistant",
+        ),
         (
             OVER.replace("BODY", "{% if m.role != 'assistant' %}" + TEXT + "{% endif %}"),
             "assistant",
