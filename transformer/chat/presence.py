@@ -1,4 +1,4 @@
-"""What was said must come up in what a chat template writes."""
+"""Checks that what was said comes up in what a chat template writes."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
