@@ -27,7 +27,7 @@ from .keywords import (
     ScoreKeywords,
     TranslateKeywords,
 )
-from .results import Text, answer, checked_arguments, logged, to_text
+from .results import Text, answer, checked_arguments, logged, to_text, warn
 
 Pair = tuple[str, str]
 
@@ -122,6 +122,7 @@ class Model:
         ...     print(text, text.score)
         """
         session, checked = self.session, checked_arguments(TranslateArguments, arguments)
+        warn(session.warnings(checked))
         result: Text | Iterator[Text] = answer(
             text,
             lambda source, counts: session.translate(source, checked, counts),
@@ -147,6 +148,7 @@ class Model:
         ' there was a king who had three daughters.'
         """
         session, checked = self.session, checked_arguments(GenerateArguments, arguments)
+        warn(session.warnings(checked))
         result: Text | Iterator[Text] = answer(
             text,
             lambda source, counts: session.generate(source, checked, counts, allow_empty=True),
@@ -162,10 +164,10 @@ class Model:
         """
         if not isinstance(prompt, str):
             raise TypeError(f"the prompt is {type(prompt).__name__}, not str")
+        session, checked = self.session, checked_arguments(GenerateArguments, arguments)
+        warn(session.warnings(checked))
         counts = Counter[str]()
-        pieces = self.session.stream(
-            prompt, checked_arguments(GenerateArguments, arguments), counts
-        )
+        pieces = session.stream(prompt, checked, counts)
         return logged(pieces, counts)
 
     @overload

@@ -159,6 +159,12 @@ def logged(items: Iterator[ItemT], counts: Counter[str]) -> Iterator[ItemT]:
     _log(counts)
 
 
+def warn(sentences: Sequence[str]) -> None:
+    """Log what the user should know before the first text."""
+    for sentence in sentences:
+        _logger.warning(sentence)
+
+
 def _log(counts: Counter[str]) -> None:
     for notice in count_lines(counts):
         _logger.warning(notice)

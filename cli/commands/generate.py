@@ -52,7 +52,7 @@ def generate(
     prompts.check(prompt, arguments, line_io)
     text = "" if prompts.lines else _prompt_text(prompt, prompts.prompt_file)
     reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
-    session = open_session(model, line_io, speculation, reading=reading)
+    session = open_session(model, line_io, speculation, arguments, reading=reading)
     counts = Counter[str]()
     if not (line_io.quiet or arguments.requested_search):
         _report_settings_left(session.lead)

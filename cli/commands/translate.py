@@ -31,7 +31,7 @@ def translate(
 
     if shown.alignments and arguments.split:
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
-    session = open_session(model, line_io, speculation, reading=files or ["-"])
+    session = open_session(model, line_io, speculation, arguments, reading=files or ["-"])
     show = AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,

@@ -43,7 +43,7 @@ def run_chat(
     with output(out) as writer:
         for message in [text] if text else _typed_messages():
             if message == "/clear":
-                messages = initial.copy()
+                messages, told = initial.copy(), 0
                 continue
             messages.append(Message("user", message))
             answer = ""
@@ -51,8 +51,9 @@ def run_chat(
             for index, words in prompt.left_out.items():
                 if index >= told:
                     count_notices({"words_left_out": words}, counts)
+            new = "\n".join(said.content for said in messages[told:] if said.role != "assistant")
             told = len(messages)
-            for piece in session.stream_ids(prompt.ids, arguments, counts):
+            for piece in session.stream_ids(prompt.ids, new, arguments, counts):
                 answer += piece
                 writer.piece(piece)
             writer.line("")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from transformer.loading import DTYPES, LoadedModel, load_model
 from transformer.pipelines.arguments import SpeculationArguments
+from transformer.pipelines.arguments.search import SearchArguments
 from transformer.pipelines.session import Session
 
 from ..console import is_terminal, print_notice
@@ -25,14 +26,19 @@ def open_session(
     models: Sequence[Path],
     options: LineIOOptions,
     speculation: SpeculationArguments | None = None,
+    arguments: SearchArguments | None = None,
     *,
     reading: Sequence[str],
 ) -> Session:
     """Load the models of a command that answers the lines of `reading`.
 
-    Raises ConfigError, and OSError, before that, for files that cannot be read or written.
+    Arguments that have no effect are told. Raises ConfigError, and OSError, before that, for files
+    that cannot be read or written.
     """
     check_files(options.out, reading)
     device, dtype, quiet = options.device, options.dtype, options.quiet
     loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
-    return Session(loaded, speculation)
+    session = Session(loaded, speculation)
+    for warning in [] if quiet or arguments is None else session.warnings(arguments):
+        print_notice(warning)
+    return session

@@ -2,9 +2,13 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from checkpoints.atomic_folder import MANIFEST
+from transformer.loading import find_model, load_model
+from transformer.loading.generation_config import read_generation_config
 from transformer.pipelines.notices import NOTICES, count_lines
 
 pytestmark = pytest.mark.integration
@@ -18,7 +22,8 @@ def told(transduce, translator, writer):
 
     def run(command, *options, stdin, code=0):
         model = writer if command == "generate" else translator
-        options = [*options, "--json", "--device", "cpu", "-m", model]
+        model = [] if "-m" in options else ["-m", model]
+        options = [*options, "--json", "--device", "cpu", *model]
         ended = transduce(command, *options, stdin=stdin)
         assert ended.code == code, ended.err
         records = [json.loads(line) for line in ended.out.splitlines()]
@@ -102,3 +107,78 @@ def test_a_prompt_whose_beginning_was_dropped_is_told(told, transduce, writer, o
     assert second["prompt_shortened"]
     ended = transduce("generate", "three four " * 40, *options, "--device", "cpu", "-m", writer)
     assert b"prompts whose beginning was dropped (--overflow): 1" in ended.err
+
+
+def test_characters_that_are_not_known_are_told_where_they_were_read(told):
+    found = told("translate", stdin="one two\none €two€ §\nthree".encode())
+    assert found == [{}, {"unknown_read": ["€", "§"]}, {}]
+    found = told("score", stdin="one €\ttwo\none\ttwo §\none\ttwo".encode())
+    assert found == [{"unknown_read": ["€"]}, {"unknown_read": ["§"]}, {}]
+
+
+def test_a_line_of_invisible_characters_alone_is_blank(told):
+    lines = ["one", "\u200b", " \ufeff ", "\x00", "\u200bone"]
+    found = told("translate", stdin="\n".join(lines).encode())
+    assert [notices.get("blank", False) for notices in found] == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize("command", ["translate", "score", "generate"])
+def test_invisible_lines_have_blank_answers(transduce, translator, writer, command):
+    model = writer if command == "generate" else translator
+    lines = ("--lines",) if command == "generate" else ()
+    ended = transduce(command, *lines, "-m", model, stdin="\u200b\n\ufeff\n\x00\n \n".encode())
+    assert ended.out == b"\n\n\n\n"
+    assert b"lines of invisible characters alone, left empty: 3\n" in ended.err
+
+
+PREFIX = "the prefix 'one €' has characters that the model cannot write: '€'"
+
+
+def test_a_prefix_that_cannot_be_written_is_refused(transduce, translator, told):
+    ended = transduce("translate", "-m", translator, "--prefix", "one €", stdin=b"one\n")
+    assert (ended.code, ended.out) == (2, b"")
+    assert ended.err.decode() == f"transduce: --prefix: {PREFIX}\n"
+    lines = '{"text": "one", "prefix": "one €"}\n{"text": "one", "prefix": "two"}\n'.encode()
+    ended = transduce("translate", "-m", translator, "--json", "--json-input", stdin=lines)
+    refused, other = map(json.loads, ended.out.splitlines())
+    assert refused["error"] == PREFIX
+    assert other["text"].startswith("two")
+
+
+@pytest.mark.parametrize("option", ["--stop", "--bad-word"])
+def test_a_text_that_cannot_come_up_anyway_is_pointed_out(transduce, translator, option):
+    ended = transduce("translate", "-m", translator, option, "a€", option, "six", stdin=b"one\n")
+    assert ended.code == 0
+    assert f"transduce: {option} 'a€' has no effect: the model cannot write".encode() in ended.err
+    assert b"'six'" not in ended.err
+    assert not transduce("translate", "-q", "-m", translator, option, "a€", stdin=b"one\n").err
+
+
+def test_a_model_that_is_trained_here_never_writes_what_it_does_not_know(translator):
+    """Also one whose settings were written before they said so."""
+    folder = find_model(translator)
+    settings = json.loads((folder / "generation_config.json").read_text())
+    loaded = load_model(folder, device="cpu")
+    unknown = loaded.tokenizer.unknown_id
+    assert settings["suppress_tokens"] == loaded.generation.suppress_tokens == [unknown]
+    options = {"model_type": "transduce"}
+    old = read_generation_config(Path("nowhere"), options, loaded.tokenizer, unknown + 9)
+    assert old.suppress_tokens == [unknown]
+    published = read_generation_config(Path("nowhere"), {}, loaded.tokenizer, unknown + 9)
+    assert published.suppress_tokens is None
+
+
+def test_unknown_characters_that_a_published_model_writes_are_counted(told, broken):
+    """As its settings allow them; they are left out of the text."""
+
+    def eager(folder):
+        path = folder / "generation_config.json"
+        settings = {**json.loads(path.read_text()), "suppress_tokens": []}
+        unknown = load_model(folder, device="cpu").tokenizer.unknown_id
+        settings["sequence_bias"] = [[[unknown], 100.0]]
+        path.write_text(json.dumps(settings))
+        (folder / MANIFEST).unlink()
+
+    options = ("-n", "3", "-m", broken("eager", eager))
+    (found,) = told("translate", *options, stdin=b"one")
+    assert found == {"unknown_written": 3, "unfinished": True}

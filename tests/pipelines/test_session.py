@@ -120,7 +120,7 @@ def test_a_stream_is_the_whole_text_in_pieces(writer: LoadedModel, asked) -> Non
     assert "".join(pieces) == best(answer).text
     assert len(pieces) > 1
     ids = writer.tokenizer.encode("the cat")
-    assert "".join(session.stream_ids(ids, asked, Counter())) == best(answer).text
+    assert "".join(session.stream_ids(ids, "the cat", asked, Counter())) == best(answer).text
 
 
 @pytest.mark.parametrize("asked", [{"beam": 2}, {"n_best": 2}, {"mbr": 2}], ids=str)

@@ -167,6 +167,7 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
 def _write_native(folder: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     settings, weights = all_settings(loaded, contents.options), loaded.model.state_dict()
     card = {"converted from": loaded.folder.name}
+    settings.setdefault("suppress_tokens", [])  # it may write unknown text, as it was published
     save_model(
         folder,
         loaded.config,
@@ -183,6 +184,8 @@ def _write_published(
     folder: Path, loaded: LoadedModel, contents: FolderContents, published: PublishedModel
 ) -> None:
     settings = all_settings(loaded, contents.options)
+    if not settings.get("suppress_tokens", True):
+        del settings["suppress_tokens"]  # none are
     if loaded.config.shape == "encoder-decoder" and loaded.decoder_start_id is not None:
         settings["decoder_start_token_id"] = loaded.decoder_start_id
     # Without an id, transformers would take a default of its class, which may not exist here.

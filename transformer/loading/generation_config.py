@@ -11,6 +11,7 @@ from tokenizer import Tokenizer, TokenizerError
 
 from ..bounds import check_bounds, convert
 from ..errors import ConfigError
+from ..families import MODEL_TYPE
 
 GENERATION = "generation_config.json"
 
@@ -115,12 +116,27 @@ SETTING_NAMES = _OWN | _NEUTRAL.keys() | _LEFT_TO_THE_USER.keys() | set(_NO_EFFE
 
 
 def default_generation_config(tokenizer: Tokenizer) -> GenerationConfig:
-    """Return the ids of the tokenizer's special tokens. Raises TokenizerError."""
+    """Return the settings of a model that is trained here. Raises TokenizerError.
+
+    They are the ids of the tokenizer's special tokens; unknown text is never written.
+    """
+    return GenerationConfig(**_special_ids(tokenizer), suppress_tokens=_unknown(tokenizer))
+
+
+def _special_ids(tokenizer: Tokenizer) -> dict[str, Any]:
     begin, end = tokenizer.require_role("begin"), tokenizer.require_role("end")
     pad = tokenizer.role("pad")
-    return GenerationConfig(
-        bos_token_id=begin, eos_token_id=end, pad_token_id=end if pad is None else pad
-    )
+    return {
+        "bos_token_id": begin,
+        "eos_token_id": end,
+        "pad_token_id": end if pad is None else pad,
+    }
+
+
+def _unknown(tokenizer: Tokenizer) -> list[int] | None:
+    """Return the token of unknown text, if there is one that has no other meaning."""
+    unknown = tokenizer.unknown_id
+    return None if unknown is None or unknown == tokenizer.role("end") else [unknown]
 
 
 def read_generation_config(
@@ -139,6 +155,8 @@ def read_generation_config(
         if value and value not in neutral:
             raise CheckpointError(f"{folder}: {name} = {value!r} is not supported in decoding")
     own = {name: value for name, value in settings.items() if name in _OWN}
+    if options.get("model_type") == MODEL_TYPE:  # also where it was trained before this was written
+        own.setdefault("suppress_tokens", _unknown(tokenizer))
     if "decoder_start_token_id" not in own and "bos_token_id" not in own:
         own |= _set_options(options, "decoder_start_token_id", "bos_token_id")
     if "eos_token_id" not in own:
@@ -196,12 +214,11 @@ def _refuse_unknown(settings: dict[str, Any], path: Path) -> None:
 
 def _special(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
     try:
-        fields: dict[str, Any] = msgspec.to_builtins(default_generation_config(tokenizer))
+        return _special_ids(tokenizer)
     except TokenizerError as error:
         raise CheckpointError(
             f"{folder} does not say which token ends a text (eos_token_id), and {error}"
         ) from None
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _check_ids(config: GenerationConfig, vocabulary: int, folder: Path) -> None:

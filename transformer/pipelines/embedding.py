@@ -21,6 +21,7 @@ from .executors import ForwardExecutor
 from .line_pipeline import answer_lines
 from .notices import Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
+from .unknown import unknown_read
 
 
 def _mean(states_BSD: Tensor, mask_BS1: Tensor) -> Tensor:
@@ -139,10 +140,14 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
     ) -> tuple[list[EmbeddingOutput], Notices]:
         """See LineTask."""
-        del line
         (request,), (vector,) = requests, results
-        shortened = that_happened(shortened=request.truncated)
-        return [EmbeddingOutput(vector, request.truncated)], shortened
+        notices = that_happened(
+            shortened=request.truncated,
+            unknown_read=unknown_read(
+                self._loaded.tokenizer, [line.text[:MAX_CHARACTERS]], [request.ids]
+            ),
+        )
+        return [EmbeddingOutput(vector, request.truncated)], notices
 
 
 def embed_lines(

@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from tokenizer import is_blank
+
 from ..decoding.constraints.stop_strings import StopStringBuffer, stop_condition, truncate_at_stop
 from ..decoding.engine import Engine
 from ..decoding.request import Hypothesis, PreviousContext, Request, RequestFinished
@@ -21,6 +23,7 @@ from .mbr import rank_by_mbr
 from .notices import Notices, count_notices, that_happened
 from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output, Revision
 from .search_settings import grammar_constraint, is_incomplete
+from .unknown import prefix_ids, unknown_read, unknown_written
 
 
 def _reject_overflow(
@@ -127,7 +130,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
 
     def _line_requests(self, line: Line, ids: list[int]) -> list[Request] | LineError:
         """Build a line's request from the ids of its prompt; none for an empty line."""
-        if not line.text.strip() and not self._allow_empty:
+        if is_blank(line.text) and not self._allow_empty:
             return []
         try:
             if len(line.text) > MAX_CHARACTERS and self._arguments.overflow == "error":
@@ -137,7 +140,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
                 )
             ids = ids or [self._loaded.generation.end_id]
             return [self.build_request(ids, line, continuing=bool(line.text))]
-        except PromptError as error:
+        except (PromptError, LineError) as error:
             return error
 
     def build_request(
@@ -160,7 +163,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             max_new_tokens=max_new_tokens,
             rng_key=(line.number,),
             min_new_tokens=min(min_new_tokens, max_tokens - 1),
-            prefix=self._loaded.target_tokenizer.encode(line.prefix) if line.prefix else [],
+            prefix=prefix_ids(self._loaded.target_tokenizer, line.prefix),
             phrases=self._phrase_ids,
             seed=arguments.seed,
             stream=stream,
@@ -211,7 +214,6 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> tuple[list[Output], Notices]:
         """See LineTask."""
-        del line
         (request,), (candidates,) = requests, hypotheses
         if not candidates:
             raise LineError(NO_VALID_TOKEN)
@@ -221,12 +223,16 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             log_probs = [sum(h.log_probabilities) for h in complete]
             order = rank_by_mbr([output.text for output in outputs], log_probs)
             outputs = [outputs[index] for index in order]
-        return outputs, self.notices(request, outputs[0].hypothesis)
+        best = [output.hypothesis for output in outputs[: self._arguments.n_best]]
+        return outputs, self.notices(line.text, request, best)
 
-    def notices(self, request: Request, hypothesis: Hypothesis) -> Notices:
-        """Return what happened to a text, which is the whole of what was generated."""
-        end_ids = self._loaded.generation.end_ids
+    def notices(self, text: str, request: Request, hypotheses: Sequence[Hypothesis]) -> Notices:
+        """Return what happened to a prompt and to the whole texts that were generated after it."""
+        end_ids, hypothesis = self._loaded.generation.end_ids, hypotheses[0]
+        prompt = _first_prompt(request)
         return that_happened(
+            unknown_read=unknown_read(self._loaded.tokenizer, [text], [prompt]) if text else [],
+            unknown_written=unknown_written(self._loaded.target_tokenizer, hypotheses),
             prompt_shortened=request.is_cut,
             unfinished=hypothesis.finish_reason == "length",
             incomplete=is_incomplete(request, hypothesis, end_ids),
@@ -252,17 +258,20 @@ def stream_ids(
     engine: Engine,
     counts: Counter[str],
     *,
+    prompt: str,
     continuing: bool,
     threads: int | None = None,
 ) -> Iterator[str]:
     """Yield the continuation of a prompt in pieces that never end inside a character.
 
-    Nor do they end inside a stop string. Closing the iterator ends the decoding; at the end
+    `ids` are those of the prompt; `prompt` is its text, or the part of it that is new. Pieces
+    do not end inside a stop string either. Closing the iterator ends the decoding; at the end
     `counts` is incremented for each notice. Raises PromptError where the prompt leaves no room,
     LineError where no token is allowed.
     """
     request = task.build_request(ids, Line(0, ""), continuing=continuing, stream=True)
-    return _stream(loaded, request, task, Scheduler([engine], budget=1, threads=threads), counts)
+    scheduler = Scheduler([engine], budget=1, threads=threads)
+    return _stream(loaded, request, task, scheduler, counts, prompt=prompt)
 
 
 def _stream(
@@ -271,6 +280,8 @@ def _stream(
     task: GenerationTask,
     scheduler: Scheduler,
     counts: Counter[str],
+    *,
+    prompt: str,
 ) -> Iterator[str]:
     request: Request = first
     follow_up: Request | None = first
@@ -295,4 +306,4 @@ def _stream(
     if not hypotheses:
         raise LineError(NO_VALID_TOKEN)
     text = task.with_previous_context(request, hypotheses[0])
-    count_notices(task.notices(request, text), counts)
+    count_notices(task.notices(prompt, request, [text]), counts)

@@ -14,7 +14,7 @@ from ..decoding.request import Hypothesis, Request
 from ..decoding.scheduler import Scheduler
 from ..errors import LineError
 from .executors import DecodingExecutor, Executor
-from .notices import FAILED, count_notices
+from .notices import FAILED, count_notices, that_happened
 from .records import Answer, Line, LineSource, LineTask, OutputT, RequestT, ResultT, Revision
 
 _FIRST_WINDOW = 16  # lines; each window is twice as large as the last, so output starts early
@@ -181,7 +181,8 @@ def _answer(
     """Turn a line's results into its answer."""
     line, requests = entry.line, entry.requests
     if entry.error is not None or not requests:
-        return Answer(line, error=entry.error, notices=line.notices)
+        blank = that_happened(blank=bool(line.text.strip()) and entry.error is None)
+        return Answer(line, error=entry.error, notices={**line.notices, **blank})
     results = [entry.results[index] for index in range(len(requests))]
     try:
         outputs, notices = task.to_outputs(line, requests, results)

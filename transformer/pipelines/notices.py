@@ -32,6 +32,13 @@ NOTICES: Registry[LineNotice] = Registry(
     {
         "invalid_utf8": LineNotice("lines with invalid UTF-8, read as U+FFFD"),
         "shortened": LineNotice("lines that were too long and truncated"),
+        "blank": LineNotice("lines of invisible characters alone, left empty"),
+        "unknown_read": LineNotice(
+            "lines with characters that the model does not know", "list of characters"
+        ),
+        "unknown_written": LineNotice(
+            "answers with unknown characters, which are left out of the text", "their number"
+        ),
         "prompt_shortened": LineNotice("prompts whose beginning was dropped (--overflow)"),
         "words_left_out": LineNotice(
             "messages of which the model's chat template leaves out words", "list of words"

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import torch
 
+from tokenizer import is_blank
+
 from ..data import pad, pad_rows
 from ..decoding.request import FinishReason, Hypothesis, Request
 from ..decoding.search.parameters import SearchParameters
@@ -25,8 +27,9 @@ from .executors import ForwardExecutor
 from .generation import check_decoder, encode_prompt
 from .languages import translation_prompt
 from .line_pipeline import answer_lines
-from .notices import NO_NOTICES, Notices
+from .notices import NO_NOTICES, Notices, that_happened
 from .records import Answer, Line, LineSource, LineTask, Output
+from .unknown import unknown_read
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class ScoringRequest:
 
     request: Request
     target: list[int]
+    unknown: list[str]  # characters that the model does not know
 
     @property
     def length(self) -> int:
@@ -107,7 +111,8 @@ class ScoringTask(LineTask[ScoringRequest, Hypothesis, Output]):
     ) -> tuple[list[Output], Notices]:
         """See LineTask."""
         pairs = zip(requests, results, strict=True)
-        return [Output(line.text, result, request.request) for request, result in pairs], NO_NOTICES
+        outputs = [Output(line.text, result, request.request) for request, result in pairs]
+        return outputs, that_happened(unknown_read=[u for r in requests for u in r.unknown])
 
 
 class TextScoringTask(ScoringTask):
@@ -120,12 +125,14 @@ class TextScoringTask(ScoringTask):
     def to_request(self, line: Line) -> ScoringRequest | None:
         """See ScoringTask."""
         target = target_ids(self._loaded, line, line.text, add_end=False)
-        if not target:
+        if not target or (is_blank(line.text) and "tokens" not in line.fields):
             return None
-        prompt = encode_prompt(self._loaded, _string_field(line, "prompt"))
-        return _check_length(
-            self._loaded, Request(prompt=prompt, max_new_tokens=len(target)), target
-        )
+        context = _string_field(line, "prompt")
+        prompt = encode_prompt(self._loaded, context)
+        tokenizer = self._loaded.tokenizer
+        unknown = unknown_read(tokenizer, [context, line.text], [prompt, target])
+        request = Request(prompt=prompt, max_new_tokens=len(target))
+        return _check_length(self._loaded, ScoringRequest(request, target, unknown))
 
 
 class TranslationScoringTask(ScoringTask):
@@ -139,7 +146,7 @@ class TranslationScoringTask(ScoringTask):
 
     def to_request(self, line: Line) -> ScoringRequest | None:
         """See ScoringTask."""
-        if not line.text.strip():
+        if is_blank(line.text):
             return None
         source, tab, text = line.text.partition("\t")
         if "source" in line.fields:
@@ -158,7 +165,9 @@ class TranslationScoringTask(ScoringTask):
             max_new_tokens=len(target),
             forced_first=prompt.forced_first,
         )
-        return _check_length(self._loaded, request, target)
+        unknown = dict.fromkeys(unknown_read(self._loaded.tokenizer, [source], [encoded]))
+        unknown |= dict.fromkeys(unknown_read(self._loaded.target_tokenizer, [text], [target]))
+        return _check_length(self._loaded, ScoringRequest(request, target, list(unknown)))
 
 
 def target_ids(loaded: LoadedModel, line: Line, text: str, *, add_end: bool) -> list[int]:
@@ -186,14 +195,14 @@ def _string_field(line: Line, name: str) -> str:
     return value
 
 
-def _check_length(loaded: LoadedModel, request: Request, target: list[int]) -> ScoringRequest:
-    """Return the pair as a request; raise LineError if a side of it exceeds the model's context."""
-    context = loaded.config.max_positions
-    decoder_length = len(request.prompt) + len(target) - 1  # the last token is not read
+def _check_length(loaded: LoadedModel, scoring: ScoringRequest) -> ScoringRequest:
+    """Return the request; raise LineError if a side of it exceeds the model's context."""
+    context, request = loaded.config.max_positions, scoring.request
+    decoder_length = len(request.prompt) + len(scoring.target) - 1  # the last token is not read
     longest = max(len(request.source), decoder_length)
     if longest > context:
         raise LineError(f"the line has {longest:,} tokens; the model's context is {context:,}")
-    return ScoringRequest(request, target)
+    return scoring
 
 
 def score_lines(

@@ -27,7 +27,7 @@ from .arguments import (
     TranslateArguments,
 )
 from .arguments.generate import TEMPERATURE
-from .arguments.search import beam_or_greedy
+from .arguments.search import SearchArguments, beam_or_greedy
 from .compatibility import check_ensemble
 from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_lines
 from .generation import GenerationTask, encode_prompt, stream_ids
@@ -37,6 +37,7 @@ from .scoring import score_lines
 from .search_settings import default_beams, scoring_parameters, search_parameters
 from .speculation import speculative_search
 from .translation import TranslationTask
+from .unknown import unwritable
 
 ItemT = TypeVar("ItemT")
 
@@ -83,6 +84,11 @@ class Session:
             return None
         return load_model(folder, device=str(lead.device), dtype=lead.model.dtype)
 
+    def warnings(self, arguments: SearchArguments) -> list[str]:
+        """Return a sentence for each argument that has no effect on what this model writes."""
+        texts = {"--stop": arguments.stop or [], "--bad-word": arguments.bad_word or []}
+        return unwritable(self.lead.target_tokenizer, texts)
+
     def translate(
         self, source: LineSource, arguments: TranslateArguments, counts: Counter[str]
     ) -> Iterator[Answer[Output]]:
@@ -114,24 +120,35 @@ class Session:
     ) -> Iterator[str]:
         """Continue a prompt piece by piece; see `stream_ids`."""
         ids = encode_prompt(self.lead, prompt)
-        return self.stream_ids(ids, arguments, counts, continuing=bool(prompt))
+        return self.stream_ids(ids, prompt, arguments, counts, continuing=bool(prompt))
 
     def stream_ids(
         self,
         ids: list[int],
+        prompt: str,
         arguments: GenerateArguments,
         counts: Counter[str],
         *,
         continuing: bool = True,
     ) -> Iterator[str]:
-        """Continue the ids of a prompt piece by piece; with `continuing` they are text."""
+        """Continue the ids of a prompt piece by piece; with `continuing` they are text.
+
+        `prompt` is the text of these ids, or the part of it that is new.
+        """
         parameters = self.generation_parameters(arguments)
         task = GenerationTask(self.lead, arguments, parameters, allow_empty=True)
         if not parameters.can_stream:
             raise ConfigError("beam search and several samples cannot be streamed")
         engine = self._build_engine(parameters)
         pieces = stream_ids(
-            self.lead, ids, task, engine, counts, continuing=continuing, threads=self._threads
+            self.lead,
+            ids,
+            task,
+            engine,
+            counts,
+            prompt=prompt,
+            continuing=continuing,
+            threads=self._threads,
         )
         return _count_drafts(pieces, [engine], counts)
 

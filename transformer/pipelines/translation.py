@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
+from tokenizer import is_blank
 from tokenizer.segmentation.sentences import Segment, split_segments, split_sentences
 
 from ..decoding.constraints.stop_strings import stop_condition, truncate_at_stop
@@ -26,6 +27,7 @@ from .records import (
     Revision,
 )
 from .search_settings import grammar_constraint, is_incomplete
+from .unknown import check_prefix, prefix_ids, unknown_read, unknown_written
 
 _DEFAULT_RATIO = 2.0  # of target to source tokens
 
@@ -50,6 +52,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         phrases, tokenizer = {*targets, *(arguments.must or ())}, loaded.target_tokenizer
         self._phrase_ids = {text: phrase_ids(tokenizer, text) for text in phrases}
         self._constraint = grammar_constraint(arguments.grammar, loaded)
+        check_prefix(tokenizer, arguments.prefix)
         stops = arguments.stop or loaded.generation.stops  # of the model's, the text keeps its own
         self._stop = stop_condition(stops, tokenizer) if stops else None
         self._texts: WeakKeyDictionary[Request, str] = WeakKeyDictionary()  # of open requests
@@ -68,7 +71,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
     def _segments(self, text: str) -> list[Segment]:
         """Split a text into segments that are translated separately: the line, or its sentences."""
         if not self._arguments.split:
-            return [Segment(text[: MAX_CHARACTERS + 1], "")] if text.strip() else []
+            return [] if is_blank(text) else [Segment(text[: MAX_CHARACTERS + 1], "")]
         sentences, encode = split_sentences(text[:MAX_CHARACTERS]), self._loaded.tokenizer.encode
         return split_segments(sentences, lambda t: len(encode(t)), self._max_source_tokens())
 
@@ -91,14 +94,19 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
                 f"the line has {longest:,} tokens; the model reads {limit:,}: shorten it, "
                 "or translate its sentences one by one (--split)"
             )
-        is_split = len(segments) > 1
-        return [
-            self._build_request(
-                line, segment.text, ids, index=index, rng_key=(line.number, index)[: 1 + is_split]
-            )
-            for index, (segment, ids) in enumerate(zip(segments, rows, strict=True))
-            if ids and segment.text.strip()
-        ]
+        numbers = range(len(segments))
+        keys = [(line.number, index) if len(segments) > 1 else (line.number,) for index in numbers]
+        try:
+            requests = [
+                self._build_request(line, segment.text, ids, index=index, rng_key=key)
+                for index, segment, ids, key in zip(numbers, segments, rows, keys, strict=True)
+                if ids and not is_blank(segment.text)
+            ]
+        except LineError as error:  # of its own prefix
+            return error
+        if not requests and not is_blank(line.text):
+            return LineError("the model knows none of the line's characters")
+        return requests
 
     def _build_request(
         self, line: Line, text: str, ids: list[int], *, index: int, rng_key: tuple[int, ...]
@@ -107,7 +115,6 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         prompt, arguments = self._prompt, self._arguments
         source = [*prompt.source_prefix, *ids, *prompt.source_suffix]
         prefix = (line.prefix or arguments.prefix) if index == 0 else ""
-        prefix_ids = self._loaded.target_tokenizer.encode(prefix) if prefix else []
         max_new_tokens = self._max_new_tokens(source)
         min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
         min_new_tokens = min_new_tokens or self._loaded.generation.min_new_tokens or 0
@@ -119,7 +126,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             rng_key=rng_key,
             min_new_tokens=min(min_new_tokens, max_new_tokens - 1),
             forced_first=prompt.forced_first,
-            prefix=prefix_ids,
+            prefix=prefix_ids(self._loaded.target_tokenizer, prefix),
             phrases=[
                 self._phrase_ids[phrase]
                 for phrase in dict.fromkeys([*(arguments.must or ()), *phrases])
@@ -166,17 +173,24 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         ]
         if not all(parts):
             raise LineError(NO_VALID_TOKEN)
-        notices = self._notices(requests, [outputs[0].hypothesis for outputs in parts])
+        notices = self._notices(requests, parts)
         if not self._arguments.split:
             return parts[0], notices
         segments = self._segments(line.text)
         n_best = min(map(len, parts))
         return [self._join(segments, [p[n] for p in parts]) for n in range(n_best)], notices
 
-    def _notices(self, requests: Sequence[Request], best: Sequence[Hypothesis]) -> Notices:
-        """Return what happened to a line, from the best hypothesis of each request."""
-        texts, ends = list(zip(requests, best, strict=True)), self._loaded.generation.end_ids
+    def _notices(self, requests: Sequence[Request], parts: Sequence[list[Output]]) -> Notices:
+        """Return what happened to a line, from the outputs of each request, best first."""
+        best, ends = [outputs[0].hypothesis for outputs in parts], self._loaded.generation.end_ids
+        texts = list(zip(requests, best, strict=True))
+        shown = [output.hypothesis for part in parts for output in part[: self._arguments.n_best]]
+        segments = [self._texts[request] for request in requests]
         return that_happened(
+            unknown_read=unknown_read(
+                self._loaded.tokenizer, segments, [request.source for request in requests]
+            ),
+            unknown_written=unknown_written(self._loaded.target_tokenizer, shown),
             repaired=any(request.no_repeat_ngram_size for request in requests),
             unfinished=any(hypothesis.finish_reason == "length" for hypothesis in best),
             incomplete=any(is_incomplete(*text, ends) for text in texts),

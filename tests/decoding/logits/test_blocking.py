@@ -99,10 +99,10 @@ def test_rules_wake_a_chain_that_has_no_processors() -> None:
         SequenceState(Request(prompt=[1], max_new_tokens=9), []),
         SequenceState(Request(prompt=[1], max_new_tokens=9, forced_first=2), []),
     ]
-    assert chain.is_noop(rows[:1])
-    assert not chain.is_noop(rows)
     assert chain(LOGITS_RV, rows[:1]) is LOGITS_RV
-    assert not LogitsProcessorList({"top-k": 1}).is_noop(rows[:1])
+    assert chain(LOGITS_RV.repeat(2, 1), rows)[1].isfinite().nonzero().flatten().tolist() == [2]
+    top = LogitsProcessorList({"top-k": 1})(LOGITS_RV, rows[:1])
+    assert top.isfinite().sum() == 1
 
 
 def test_what_is_suppressed_second_may_come_first() -> None:

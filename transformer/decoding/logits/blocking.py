@@ -19,10 +19,14 @@ _SIZE = Meta(ge=1, multiple_of=1)
 
 def suppressed(ids: Sequence[int]) -> Processor:
     """Forbid tokens everywhere."""
+    columns_by_device: dict[torch.device, Tensor] = {}  # copied once: a step waits for nothing
 
     def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         del rows
-        columns = torch.tensor(list(ids), device=logits_RV.device)
+        columns = columns_by_device.get(logits_RV.device)
+        if columns is None:
+            columns = torch.tensor(list(ids), device=logits_RV.device)
+            columns_by_device[logits_RV.device] = columns
         return logits_RV.index_fill(1, columns, _FORBIDDEN)
 
     return process

@@ -3,13 +3,13 @@
 A processor is a pure function from logits (R, V) and the rows' states to logits.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from ...registry import Registry
-from ..request import Processor, SequenceState
+from ..request import Processor, Request, SequenceState
 from .blocking import (
     bad_words,
     encoder_no_repeated_ngrams,
@@ -86,20 +86,27 @@ class LogitsProcessorList:
     def __init__(self, values: Mapping[str, Any], end_ids: Collection[int] = ()) -> None:
         settings = {**values, "request-constraints": sorted(end_ids)}
         self._no_processors = not any(value is not None for value in values.values())
-        self._processors = [
-            factory(settings[name])
+        self._processors = {
+            name: factory(settings[name])
             for name, factory in PROCESSORS.items()
             if settings.get(name) is not None
-        ]
+        }
 
-    def is_noop(self, rows: Sequence[SequenceState]) -> bool:
-        """Return True if nothing would change."""
-        return self._no_processors and not any(row.request.has_constraints for row in rows)
+    def __call__(
+        self,
+        logits_RV: Tensor,
+        rows: Sequence[SequenceState],
+        requests: Iterable[Request] | None = None,
+    ) -> Tensor:
+        """Return the processed logits; the very same tensor where nothing changes.
 
-    def __call__(self, logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
-        """Return the processed logits; the very same tensor where nothing changes."""
-        if self.is_noop(rows):
+        `requests` are those of the rows, for a caller whose rows are costly to read.
+        """
+        requests = (row.request for row in rows) if requests is None else requests
+        is_constrained = any(request.has_constraints for request in requests)
+        if self._no_processors and not is_constrained:
             return logits_RV
-        for processor in self._processors:
-            logits_RV = processor(logits_RV, rows)
+        for name, processor in self._processors.items():
+            if name != "request-constraints" or is_constrained:
+                logits_RV = processor(logits_RV, rows)
         return logits_RV

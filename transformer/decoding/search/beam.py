@@ -15,7 +15,7 @@ from torch import Tensor
 from ...errors import ConfigError
 from ..constraints.phrase_coverage import PhraseCoverage, phrase_tokens
 from ..logits.processors import LogitsProcessorList
-from ..request import Event, Request, RequestFinished, SequenceState
+from ..request import Event, Request, RequestFinished
 from ..steppers.stepper import Stepper
 from .beam_group import NEG_INF, Group
 from .beam_rows import BeamRows, Candidates, RowStates
@@ -154,9 +154,7 @@ class BeamSearch:
         return [Candidates(*columns) for columns in zip(*parts, strict=True)]
 
     def _apply_processors(self, log_probs_RV: Tensor) -> Tensor:
-        if self._process.is_noop([SequenceState(request, []) for request in self._groups]):
-            return log_probs_RV
-        return self._process(log_probs_RV, RowStates(self._beams))
+        return self._process(log_probs_RV, RowStates(self._beams), self._groups)
 
     def _drop_repeated(self, candidates: Candidates, groups: Sequence[Group]) -> Candidates:
         """Leave each candidate once, and to groups without phrases as many as they need."""
