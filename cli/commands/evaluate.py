@@ -1,5 +1,6 @@
 """`transduce evaluate`: scores of a model on a text."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from transformer.pipelines.arguments.languages import LanguageArguments
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from transformer.pipelines.arguments import TranslateArguments
 
 Row = tuple[str, str, str]
+BATCH_TOKENS, TOKENIZE = 4096, "auto"  # by default
 
 
 @grouped
@@ -44,7 +46,7 @@ def evaluate(
             "--reference, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
             "flores101, flores200, spBLEU-1K, none (text is tokenized).",
         ),
-    ] = "auto",
+    ] = TOKENIZE,
     beam: Annotated[
         int | None,
         option(
@@ -71,7 +73,7 @@ def evaluate(
             "padding; each CPU core has a batch.",
             min=1,
         ),
-    ] = 4096,
+    ] = BATCH_TOKENS,
     column: Annotated[
         str | None,
         option(
@@ -100,10 +102,17 @@ def evaluate(
         raise ConfigError("give --source and --reference, or --text")
     if source is not None:
         check_tokenization(tokenize)
-    elif beam or length_penalty is not None or any(vars(languages).values()):
-        raise ConfigError(
-            "--beam, --length-penalty, --from and --to go with --source, not with --text"
-        )
+        _refuse_others("--source", "--text", {"--column": (column, None)})
+    else:
+        of_translations = {
+            "--beam": (beam, None),
+            "--length-penalty": (length_penalty, None),
+            "--from": (languages.source_language, None),
+            "--to": (languages.target_language, None),
+            "--batch-tokens": (batch_tokens, BATCH_TOKENS),
+            "--tokenize": (tokenize, TOKENIZE),
+        }
+        _refuse_others("--text", "--source", of_translations)
     arguments = TranslateArguments(
         beam=beam,
         length_penalty=length_penalty,
@@ -121,6 +130,18 @@ def evaluate(
     with output(None) as writer:
         for name, value, note in rows:
             writer.line(f"{name}\t{value}\t{note}")
+
+
+def _refuse_others(door: str, other: str, options: Mapping[str, tuple[object, object]]) -> None:
+    """Raise ConfigError for an option that goes with another door than the chosen one.
+
+    Options are their values and their defaults, by name.
+    """
+    from transformer.errors import ConfigError
+
+    refused = [name for name, (value, default) in options.items() if value != default]
+    if refused:
+        raise ConfigError(f"{', '.join(refused)}: with {other}, not with {door}")
 
 
 def _translation(

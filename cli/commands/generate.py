@@ -62,6 +62,7 @@ def generate(
         as_json=prompts.as_json,
         scores=prompts.scores,
         text_field="prompt",
+        with_text_field=not prompts.no_prompt,
         with_prompt=not (prompts.no_prompt or prompts.lines),
         single_line=prompts.lines,
     )

@@ -55,7 +55,8 @@ class PromptOptions:
     no_prompt: bool = option_field(
         False,
         "--no-prompt",
-        "Write the continuation without the prompt before it, as --lines and --chat do.",
+        "Write the continuation without the prompt before it, as --lines and --chat do; with "
+        "--json, without the field prompt.",
     )
     scores: Scores = False
     as_json: bool = option_field(
@@ -78,6 +79,7 @@ class PromptOptions:
         for_lines = {
             "--json-input": line_io.json_input,
             "--column": line_io.column,
+            "--batch-tokens": arguments.batch_tokens != type(arguments).batch_tokens,
         }
         unused = [name for name, value in for_lines.items() if value and not self.lines]
         if unused:

@@ -26,12 +26,14 @@ class AnswerFormatter:
         scores: bool = False,
         alignments: bool = False,
         text_field: str = "source",
+        with_text_field: bool = True,
         with_prompt: bool = False,
         single_line: bool = True,
     ) -> None:
         self._loaded, self._n_best, self._text_field = loaded, n_best, text_field
         self.with_prompt, self._single_line = with_prompt, single_line
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
+        self._with_text_field = with_text_field
         self._special_ids = frozenset(loaded.tokenizer.special_tokens().values())
 
     @property
@@ -60,7 +62,9 @@ class AnswerFormatter:
     def _record(self, answer: Answer[Output]) -> dict[str, Any]:
         """Return the JSON record of a line, after the other fields of its input."""
         fields, _ = split_notices(answer.line.fields)
-        record: dict[str, Any] = {**fields, self._text_field: answer.line.text}
+        record: dict[str, Any] = fields
+        if self._with_text_field:
+            record[self._text_field] = answer.line.text
         notices = notice_field(answer.notices)
         if answer.error is not None:
             return {**record, "error": answer.error, **notices}

@@ -116,6 +116,17 @@ OTHER_USAGE = {
     "translate -m {translator} --column x": ["--column", "'x'", "numbers"],
     "evaluate -m {translator} --text {text}": ["encoder-decoder", "running text"],
     "evaluate -m {writer} --text {text} --beam 3": ["--beam", "--text"],
+    "evaluate -m {writer} --text {text} --batch-tokens 9": ["--batch-tokens", "--text", "--source"],
+    "evaluate -m {writer} --text {text} --tokenize char": ["--tokenize", "--text", "--source"],
+    "evaluate -m {translator} --source {two} --reference {two} --column 1": [
+        "--column",
+        "--source",
+        "--text",
+    ],
+    "generate a -m {writer} --batch-tokens 9": ["--batch-tokens", "--lines"],
+    "generate a -m {writer} --beam 2 --seed 3": ["--seed", "beam"],
+    "generate a -m {writer} --seed 18446744073709551616": ["--seed"],
+    "score -m {writer} --from de --to en": ["--from and --to", "models that translate"],
     "generate a -m {writer} --overflow lef": ["'lef'", "did you mean left?"],
 }
 NOT_LOADABLE = {

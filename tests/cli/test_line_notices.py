@@ -182,3 +182,10 @@ def test_unknown_characters_that_a_published_model_writes_are_counted(told, brok
     options = ("-n", "3", "-m", broken("eager", eager))
     (found,) = told("translate", *options, stdin=b"one")
     assert found == {"unknown_written": 3, "unfinished": True}
+
+
+def test_no_prompt_leaves_it_out_of_records_too(transduce, writer):
+    for options, stdin in ((("one",), b""), (("--lines",), b"one\n")):
+        given = ("generate", *options, "--json", "-m", writer)
+        assert json.loads(transduce(*given, stdin=stdin).out)["prompt"] == "one"
+        assert "prompt" not in json.loads(transduce(*given, "--no-prompt", stdin=stdin).out)

@@ -26,7 +26,7 @@ SEARCHES: list[tuple[Asked, str | None]] = [
     ({}, None),
     ({"beam": 1}, "greedy"),
     ({"beam": 2}, "beam"),
-    ({"beam": 1, "n_best": 2}, "beam"),
+    ({"beam": 2, "n_best": 2}, "beam"),
     ({"beam": 4, "n_best": 2}, "beam"),
     ({"n_best": 3}, None),
     ({"temperature": 0.0}, "greedy"),

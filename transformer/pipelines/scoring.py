@@ -18,11 +18,12 @@ from ..data import pad, pad_rows
 from ..decoding.request import FinishReason, Hypothesis, Request
 from ..decoding.search.parameters import SearchParameters
 from ..decoding.search.tokenwise import check_log_probs
-from ..errors import LineError
+from ..errors import ConfigError, LineError
 from ..loading import LoadedModel
 from ..masks import padded_positions
 from ..model import Transformer
 from .arguments import ScoreArguments
+from .arguments.argument import flags_with_values
 from .executors import ForwardExecutor
 from .generation import check_decoder, encode_prompt
 from .languages import translation_prompt
@@ -216,6 +217,9 @@ def score_lines(
 
     `counts`: see `answer_lines`. Raises ConfigError for a model without a decoder.
     """
+    named = flags_with_values(arguments, "source_language", "target_language")
+    if named and loaded.config.shape != "encoder-decoder":
+        raise ConfigError(f"{' and '.join(named)}: only for models that translate")
     task = (
         TranslationScoringTask(loaded, arguments.source_language, arguments.target_language)
         if loaded.config.shape == "encoder-decoder"

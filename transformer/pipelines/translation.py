@@ -115,8 +115,8 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         prompt, arguments = self._prompt, self._arguments
         source = [*prompt.source_prefix, *ids, *prompt.source_suffix]
         prefix = (line.prefix or arguments.prefix) if index == 0 else ""
-        max_new_tokens = self._max_new_tokens(source)
         min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
+        max_new_tokens = self._max_new_tokens(source, min_new_tokens)
         min_new_tokens = min_new_tokens or self._loaded.generation.min_new_tokens or 0
         phrases = self._glossary.phrases_for(text) if self._glossary else []
         request = Request(
@@ -138,18 +138,19 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self._texts[request] = text
         return request
 
-    def _max_new_tokens(self, source: Sequence[int]) -> int:
+    def _max_new_tokens(self, source: Sequence[int], min_new_tokens: int) -> int:
         """Return the limit on the tokens of a translation.
 
         Without `max_tokens` it is 10 more than `max_ratio` times the source's tokens; without
-        either, the model's `max_new_tokens` or `max_length`, or 10 more than twice the source's.
+        either, the model's `max_new_tokens` or `max_length`, or 10 more than twice the source's. A
+        minimum that is asked for raises it.
         """
         ratio, own = self._arguments.max_ratio, self._loaded.generation
         if ratio is None and (own.max_new_tokens or own.max_length):
             default = own.max_new_tokens or (own.max_length or 0) - 1
         else:
             default = int((_DEFAULT_RATIO if ratio is None else ratio) * len(source)) + 10
-        limit = self._arguments.max_tokens or default
+        limit = self._arguments.max_tokens or max(default, min_new_tokens + 1)
         return max(1, min(self._loaded.config.max_positions, limit))
 
     def revise(

@@ -17,6 +17,8 @@ _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical", "top_n_sigma")
 _PENALTIES = (
     "repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram",
 )  # fmt: skip
+_WITHOUT_SEED = ("beam", "contrastive")  # greedy search is sampling with a temperature of 0
+MAX_SEED = 2**64 - 1  # a larger one would be another's alias
 _BEAMS_ONLY = ("early_stopping", "diversity", "must")
 
 
@@ -101,7 +103,11 @@ class SamplingArguments:
         "(above 0).",
     )
     seed: int = sampling_argument(
-        0, "--seed N", "Seed of sampling: the same seed and input give the same text."
+        0,
+        "--seed N",
+        "Seed of sampling (0 to 2^64 - 1): the same seed and input give the same text.",
+        min=0,
+        max=MAX_SEED,
     )
     contrastive: float | None = sampling_argument(
         None,
@@ -134,6 +140,10 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         check_bounds(self)
         LogitsProcessorList(self.processors)  # raises ConfigError for values out of range
         self._check_conflicts()
+        if self.max_tokens is not None and self.min_tokens > self.max_tokens:
+            raise ConfigError(
+                f"--min-tokens {self.min_tokens} is more than --max-tokens {self.max_tokens}"
+            )
         search = self.requested_search or self.default_search
         if search is not None:
             self.check_search(search)
@@ -194,11 +204,21 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
                     "--contrastive goes with --top-k, but not with --beam, --n-best or other "
                     f"sampling options; got {names or '--beam or --n-best'}"
                 )
+        elif self.beam == 1 and self.num_hypotheses > 1 and not self.sampling:
+            raise ConfigError(
+                f"--beam 1 is greedy search, which has one answer; --n-best {self.n_best} needs "
+                f"--beam {self.n_best} or more, or sampling (--temperature)"
+            )
         elif self.sampling and beams > 1:
             raise ConfigError(f"{names}: for sampling; cannot go with --beam above 1")
 
     def check_search(self, search: str) -> None:
         """Raise ConfigError for arguments that this search would not obey."""
+        if self.seed and search in _WITHOUT_SEED:
+            raise ConfigError(
+                "--seed is of sampling (--temperature, --top-p and others); the search that the "
+                f"options ask for is {search!r}, which draws nothing"
+            )
         groups = ["--beam-groups"] if self.beam_groups > 1 else []
         beams_only = [*groups, *flags_with_values(self, *_BEAMS_ONLY)]
         if beams_only and search != "beam":

@@ -29,8 +29,8 @@ class TranslateArguments(SearchArguments, LanguageArguments):
     max_ratio: float | None = argument(
         None,
         "--max-ratio X",
-        "At most X times the source's tokens (up to 1000) plus 10, unless --max-tokens "
-        "is given. Default: the model's own limit, or 2.",
+        "At most X times the source's tokens (up to 1000) plus 10; not with --max-tokens. "
+        "Default: the model's own limit, or 2.",
         min=0.0,
         max=1000.0,
     )
@@ -95,6 +95,12 @@ class TranslateArguments(SearchArguments, LanguageArguments):
     def __post_init__(self) -> None:
         """Raise ConfigError for arguments that contradict each other or would have no effect."""
         super().__post_init__()
+        if self.max_ratio is not None and self.min_ratio > self.max_ratio:
+            raise ConfigError(
+                f"--min-ratio {self.min_ratio} is more than --max-ratio {self.max_ratio}"
+            )
+        if self.max_ratio is not None and self.max_tokens is not None:
+            raise ConfigError("only one of --max-ratio and --max-tokens can be given")
         if self.grammar is not None and self.split:
             raise ConfigError("a grammar describes a whole text; it cannot go with --split")
         self.phrases  # noqa: B018 (raises what is wrong with the glossary)
