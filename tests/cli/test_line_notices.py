@@ -189,3 +189,18 @@ def test_no_prompt_leaves_it_out_of_records_too(transduce, writer):
         given = ("generate", *options, "--json", "-m", writer)
         assert json.loads(transduce(*given, stdin=stdin).out)["prompt"] == "one"
         assert "prompt" not in json.loads(transduce(*given, "--no-prompt", stdin=stdin).out)
+
+
+def test_several_answers_are_different_texts(transduce, translator, told):
+    """Two steps of pieces spell a short text in few ways: beams repeat it with other pieces."""
+    stdin = "one two three\nfour\nseven größer 日本 one\n".encode()
+    for beams in ("10", "60"):
+        found = transduce(
+            "translate", "--beam", beams, "--n-best", "10", "-m", translator, stdin=stdin
+        )
+        lines = found.out.decode().split("\n")[:-1]
+        for answers in (lines[:10], lines[10:20], lines[20:]):
+            texts = [text for text in answers if text]
+            assert len({*texts}) == len(texts)
+    found = told("translate", "--n-best", "10", "-n", "1", "--beam", "10", stdin=b"one")
+    assert found[0].get("fewer_answers", 10) <= 10

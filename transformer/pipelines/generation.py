@@ -20,6 +20,7 @@ from .arguments import GenerateArguments
 from .arguments.generate import MAX_TOKENS
 from .glossary import phrase_ids
 from .mbr import rank_by_mbr
+from .n_best import distinct_answers
 from .notices import Notices, count_notices, that_happened
 from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output, Revision
 from .search_settings import grammar_constraint, is_incomplete
@@ -223,8 +224,9 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             log_probs = [sum(h.log_probabilities) for h in complete]
             order = rank_by_mbr([output.text for output in outputs], log_probs)
             outputs = [outputs[index] for index in order]
+        outputs, fewer = distinct_answers(outputs, self._parameters)
         best = [output.hypothesis for output in outputs[: self._arguments.n_best]]
-        return outputs, self.notices(line.text, request, best)
+        return outputs, {**self.notices(line.text, request, best), **fewer}
 
     def notices(self, text: str, request: Request, hypotheses: Sequence[Hypothesis]) -> Notices:
         """Return what happened to a prompt and to the whole texts that were generated after it."""

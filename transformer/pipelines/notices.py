@@ -39,6 +39,10 @@ NOTICES: Registry[LineNotice] = Registry(
         "unknown_written": LineNotice(
             "answers with unknown characters, which are left out of the text", "their number"
         ),
+        "fewer_answers": LineNotice(
+            "lines with fewer different answers than --n-best: more beams may find them",
+            "their number",
+        ),
         "prompt_shortened": LineNotice("prompts whose beginning was dropped (--overflow)"),
         "words_left_out": LineNotice(
             "messages of which the model's chat template leaves out words", "list of words"

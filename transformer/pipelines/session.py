@@ -32,6 +32,7 @@ from .compatibility import check_ensemble
 from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_lines
 from .generation import GenerationTask, encode_prompt, stream_ids
 from .line_pipeline import decode_lines
+from .n_best import with_spare_hypotheses
 from .records import Answer, LineSource, Output
 from .scoring import score_lines
 from .search_settings import default_beams, scoring_parameters, search_parameters
@@ -95,7 +96,7 @@ class Session:
         """Translate any number of lines, in order and in bounded memory."""
         parameters = self.translation_parameters(arguments)
         task = TranslationTask(self.lead, arguments, parameters)
-        engines = self._engines(parameters)
+        engines = self._engines(with_spare_hypotheses(parameters))
         return self._decode(source, task, engines, arguments.batch_tokens, counts)
 
     def generate(
@@ -112,7 +113,7 @@ class Session:
         """
         parameters = self.generation_parameters(arguments)
         task = GenerationTask(self.lead, arguments, parameters, allow_empty=allow_empty)
-        engines = self._engines(parameters)
+        engines = self._engines(with_spare_hypotheses(parameters))
         return self._decode(source, task, engines, arguments.batch_tokens, counts)
 
     def stream(

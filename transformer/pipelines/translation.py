@@ -17,6 +17,7 @@ from .glossary import phrase_ids
 from .languages import translation_prompt
 from .loop_detection import repair_loop
 from .mbr import rank_by_mbr
+from .n_best import distinct_answers, fewest_answers
 from .notices import Notices, that_happened
 from .records import (
     MAX_CHARACTERS,
@@ -169,12 +170,14 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> tuple[list[Output], Notices]:
         """See LineTask. The n-th output joins the n-th best of all segments."""
-        parts = [
-            self._rank(r, candidates) for r, candidates in zip(requests, hypotheses, strict=True)
+        ranked = [
+            distinct_answers(self._rank(r, candidates), self._parameters)
+            for r, candidates in zip(requests, hypotheses, strict=True)
         ]
+        parts = [outputs for outputs, _ in ranked]
         if not all(parts):
             raise LineError(NO_VALID_TOKEN)
-        notices = self._notices(requests, parts)
+        notices = {**self._notices(requests, parts), **fewest_answers(ranked)}
         if not self._arguments.split:
             return parts[0], notices
         segments = self._segments(line.text)
