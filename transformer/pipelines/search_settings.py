@@ -1,8 +1,9 @@
 """Parameters of searches: what is asked for, then the model's generation_config.json."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from ..decoding.constraints.bad_words import BadWords
 from ..decoding.constraints.grammar import Grammar
 from ..decoding.logits.penalties import token_bias
 from ..decoding.request import Constraint, Hypothesis, Request
@@ -179,15 +180,27 @@ def token_processors(loaded: LoadedModel, arguments: TextArguments) -> dict[str,
     """
     defaults = model_processors(loaded.generation)
     processors: dict[str, Any] = {}
-    if variants := [
-        ids for word in arguments.bad_word or () for ids in _word_variants(loaded, word)
-    ]:
-        processors["bad-words"] = [*defaults.get("bad-words", []), *variants]
+    if arguments.bad_word:
+        processors |= _bad_words(loaded, arguments.bad_word, defaults.get("bad-words", []))
     if suppressed := [_token_id(loaded, name) for name in arguments.suppress or ()]:
         processors["suppress"] = [*defaults.get("suppress", []), *suppressed]
     if added := dict(_parse_bias(loaded, text) for text in arguments.bias or ()):
         processors["token-bias"] = added
     return processors
+
+
+def _bad_words(
+    loaded: LoadedModel, words: Sequence[str], own: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """Return the processor that keeps words out of a text.
+
+    Where a token's text depends on its neighbours, it is that of the tokens that spell a word as
+    texts are encoded, beside the model's own.
+    """
+    variants = [ids for word in words for ids in _word_variants(loaded, word)]
+    if not BadWords.supports(loaded.target_tokenizer):
+        return {"bad-words": [*own, *variants]}
+    return {"bad-text": BadWords(words, loaded.target_tokenizer, loaded.config.vocab_size)}
 
 
 def _word_variants(loaded: LoadedModel, word: str) -> list[list[int]]:

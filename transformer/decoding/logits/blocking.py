@@ -4,7 +4,7 @@ Their definitions are Hugging Face's, so that published models' settings mean th
 suffixes: R rows, V vocabulary. A forbidden token's logit is -inf.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from msgspec import Meta
@@ -58,6 +58,15 @@ def bad_words(words: Sequence[Sequence[int]]) -> Processor:
         return _forbid(
             logits_RV, [[w[-1] for w in words if ends_with(text, w[:-1])] for text in texts]
         )
+
+    return process
+
+
+def bad_text(completing: Callable[[SequenceState], Sequence[int]]) -> Processor:
+    """Forbid the tokens with which a row's text would have a word that it must not have."""
+
+    def process(logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
+        return _forbid(logits_RV, [completing(row) for row in rows])
 
     return process
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...registry import Registry
 from ..request import Processor, Request, SequenceState
 from .blocking import (
+    bad_text,
     bad_words,
     encoder_no_repeated_ngrams,
     forced_first,
@@ -59,6 +60,7 @@ PROCESSORS: Registry[Callable[[Any], Processor]] = Registry(
         "no-repeat-ngram": no_repeated_ngrams,
         "encoder-no-repeat-ngram": encoder_no_repeated_ngrams,
         "bad-words": bad_words,
+        "bad-text": bad_text,
         "min-length": minimum_length,
         "forced-first": forced_first,
         "forced-last": forced_last,

@@ -52,7 +52,8 @@ class TextArguments:
     bad_word: list[str] | None = text_argument(
         None,
         "--bad-word TEXT",
-        "Never write the tokens of this word or phrase in a row; capitals count. May be repeated.",
+        "Never write this word or phrase, whatever tokens spell it; capitals count. A longer word "
+        "may hold it, but for scripts without spaces. May be repeated.",
     )
     suppress: list[str] | None = text_argument(
         None,
