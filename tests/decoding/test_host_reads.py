@@ -41,6 +41,7 @@ PROCESSED = {
     "no-repeat-ngram": 2,
     "encoder-no-repeat-ngram": 3,
     "bad-words": [[9], [5, 7]],
+    "bad-text": lambda row: [9, 7],
     "min-length": (3, [3]),
     "forced-first": 5,
     "forced-last": [3],

@@ -39,7 +39,7 @@ class ScoringRequest:
 
     request: Request
     target: list[int]
-    unknown: list[str]  # characters that the model does not know
+    unknown: Sequence[str] = ()  # characters that the model does not know
 
     @property
     def length(self) -> int:

@@ -81,6 +81,10 @@ REFERENCES: dict[str, tuple[Any, Callable[[], Reference]]] = {
         [[5], [2, 3], [1, 1, 4]],
         lambda: references.NoBadWordsLogitsProcessor([[5], [2, 3], [1, 1, 4]], eos_token_id=0),
     ),
+    "bad-text": (
+        lambda row: [2, 7],
+        lambda: references.SuppressTokensLogitsProcessor([2, 7]),
+    ),
     "min-length": ((6, [0]), lambda: references.MinLengthLogitsProcessor(6, torch.tensor([0]))),
     "forced-first": (3, lambda: references.ForcedBOSTokenLogitsProcessor(3)),
     "forced-last": ([0], lambda: references.ForcedEOSTokenLogitsProcessor(8, torch.tensor([0]))),

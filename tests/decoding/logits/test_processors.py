@@ -91,6 +91,7 @@ ROWS = [
 ]
 VALUES: dict[str, Any] = {
     "bad-words": [[0], [4, 3, 2]],
+    "bad-text": lambda row: [0, 2],
     "min-length": (3, [0]),
     "forced-last": [0],
     "suppress": [0, 4],

@@ -133,9 +133,9 @@ def _holds(tail: bytes, token: _Token, word: bytes) -> bool:
 def _is_free(beside: bytes, word: bytes, *, before: bool) -> bool:
     """Return True if what stands beside a word, before it or after it, is not part of it."""
     text = beside[-_MAX_CHARACTER:] if before else beside[:_MAX_CHARACTER]
-    characters = text.decode(errors="ignore")
+    characters = text.decode(errors="replace")
     if not characters:
-        return True  # nothing, or half a character: what follows may be anything
+        return True
     own = word.decode()
     pair = (characters[-1], own[0]) if before else (own[-1], characters[0])
     return not all(map(_joins, pair))
