@@ -186,3 +186,24 @@ def test_combining_marks_are_those_of_unicode() -> None:
     for mark in ("\u0301", "\u093f", "\ufe0f"):
         assert unicodedata.category(mark).startswith("M")
         assert texts("ab" + mark, 2) == ["a", "b" + mark]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("a dog runs . two men sit on a bench .", 2),
+        ("the dog slept. nobody knew why. it rained!", 3),
+        ("was it late? nobody knew.", 2),
+        ("he met dr. miller and mr. jones, e.g. in berlin.", 1),
+        ("see fig. 3 and no. 5 on p. 7.", 1),
+        ("am 3. mai kam er z. b. nach haus.", 1),
+        ('"who was it?" asked the man.', 1),
+        ("well ... maybe later.", 1),
+        ("the firm acme inc. sold it.", 1),
+        ("A dog runs. iPhones ring.", 1),  # capitals tell here
+    ],
+)
+def test_a_text_without_capitals_is_split_too(text: str, sentences: int) -> None:
+    found = split_sentences(text)
+    assert len(found) == sentences
+    assert "".join(part.text + part.after for part in found) == text

@@ -47,6 +47,7 @@ _TOKEN = re.compile(rf"[^\s/{re.escape(_OPENERS.replace('-', ''))}]+\Z")
 _LETTERS = re.compile(r"(?<!\w)(?:[^\W\d_]\.[ \u00a0\u202f]?)*[^\W\d_]\Z")  # z. B, U.S, J. R. R, p
 _NUMBER = re.compile(r"[0-9]{1,2}|[IVXLC]{2,}")  # possibly an ordinal number
 _CITED = re.compile(r"(\S{1,8})\.[ \u00a0\u202f]?[0-9]{1,2}\Z")
+_MIN_WORD = 5  # letters; few abbreviations have as many
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -78,14 +79,14 @@ def _split_segment(segment: Segment, size: Callable[[str], int], limit: int) -> 
 
 
 def _sentences(text: str) -> Iterator[Segment]:
-    start = 0
+    start, lower = 0, text.islower()
     for match in _END.finditer(text):
         if match["marks"] is None:
             stop = start + len(text[start : match.start()].rstrip())
             if stop == start:
                 continue
         elif match["after"].count("\n") > 1 or (
-            match.end() < len(text) and _is_sentence_end(text, start, match)
+            match.end() < len(text) and _is_sentence_end(text, start, match, lower=lower)
         ):
             stop = match.start("after")
         else:
@@ -98,8 +99,13 @@ def _sentences(text: str) -> Iterator[Segment]:
         yield Segment(trimmed, rest[len(trimmed) :])
 
 
-def _is_sentence_end(text: str, start: int, match: re.Match[str]) -> bool:
-    """Return True if a sentence that began at `start` ends with these marks; more text follows."""
+def _is_sentence_end(  # noqa: PLR0911 (each rule is a line)
+    text: str, start: int, match: re.Match[str], *, lower: bool
+) -> bool:
+    """Return True if a sentence that began at `start` ends with these marks; more text follows.
+
+    `lower`: the whole text has no capitals, so that they say nothing.
+    """
     marks, closers, after = match["marks"], match["closers"], match["after"]
     before = text[max(start, match.start() - _CONTEXT_CHARACTERS) : match.start()]
     following = text[match.end() : match.end() + _CONTEXT_CHARACTERS]
@@ -109,14 +115,35 @@ def _is_sentence_end(text: str, start: int, match: re.Match[str]) -> bool:
     wide = before[-1:] >= _WIDE and unquoted[:1] >= _WIDE
     if not after:
         return wide and marks[-1] in "!?"
-    if following[0] in _MARKS or (following[0] in _CLOSERS and following[0] not in _OPENERS):
+    closes = following[0] in _CLOSERS and following[0] not in _OPENERS
+    if following[0] in _MARKS or closes:
         return False
     if wide or any(mark in _FINAL_BEFORE_SPACE for mark in marks):
         return True
     if marks == "." and _is_inner_full_stop(before, unquoted, length=match.start() - start):
         return False
     dangling = marks[-1] in ".…" and before[-1:].isspace()  # he said ... John?
-    return not unquoted[:1].islower() and (not dangling or _starts_like_sentence(unquoted))
+    if unquoted[:1].islower():
+        return lower and _ends_lower_case(before, marks, closers, unquoted)
+    return not dangling or _starts_like_sentence(unquoted)
+
+
+def _ends_lower_case(before: str, marks: str, closers: str, following: str) -> bool:
+    """Return True if marks end a sentence of a text without capitals; a letter follows.
+
+    Marks with spaces around them are of a text in tokens. Else an abbreviation that is not known
+    may stand before a full stop, unless it is long or what follows typically begins a sentence;
+    and a quotation that ends may go on with who said it.
+    """
+    if len(marks) > 1 or marks == "…":
+        return not closers and _starts_like_sentence(following)
+    token = "".join(before.split()[-1:])
+    abbreviations = TITLES | BEFORE_NUMBERS | SOMETIMES_FINAL
+    if token in abbreviations or token.isdigit() or (closers and marks != "."):
+        return False
+    is_word = len(token) >= _MIN_WORD and "." not in token
+    is_end = marks != "." or before[-1:].isspace() or is_word
+    return is_end or _starts_like_sentence(following)
 
 
 def _starts_like_sentence(text: str) -> bool:
