@@ -100,7 +100,8 @@ def test_ctranslate2s_format_has_no_place_for_some(tmp_path: Path, tokenizer: To
     notices: list[str] = []
     convert_model(tmp_path / "ours", tmp_path / "out", to="ctranslate2", notices=notices)
     (notice,) = notices
-    assert notice.endswith(": the chat template, generation_config.json: num_beams")
+    settings = [f"generation_config.json: {name}" for name in ("num_beams", "suppress_tokens")]
+    assert notice.endswith(f": {', '.join(['the chat template', *settings])}")
 
 
 MARIAN = {"vocab_size": 37, "positions": "sinusoidal-halves", "feedforward": "silu"}
