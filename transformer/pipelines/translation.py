@@ -177,22 +177,25 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         parts = [outputs for outputs, _ in ranked]
         if not all(parts):
             raise LineError(NO_VALID_TOKEN)
-        notices = {**self._notices(requests, parts), **fewest_answers(ranked)}
+        notices = {**self._notices(line, requests, parts), **fewest_answers(ranked)}
         if not self._arguments.split:
             return parts[0], notices
         segments = self._segments(line.text)
         n_best = min(map(len, parts))
         return [self._join(segments, [p[n] for p in parts]) for n in range(n_best)], notices
 
-    def _notices(self, requests: Sequence[Request], parts: Sequence[list[Output]]) -> Notices:
+    def _notices(
+        self, line: Line, requests: Sequence[Request], parts: Sequence[list[Output]]
+    ) -> Notices:
         """Return what happened to a line, from the outputs of each request, best first."""
         best, ends = [outputs[0].hypothesis for outputs in parts], self._loaded.generation.end_ids
         texts = list(zip(requests, best, strict=True))
         shown = [output.hypothesis for part in parts for output in part[: self._arguments.n_best]]
-        segments = [self._texts[request] for request in requests]
+        segments = self._segments(line.text)
+        read = [segments[(*request.rng_key, 0)[1]].text for request in requests]
         return that_happened(
             unknown_read=unknown_read(
-                self._loaded.tokenizer, segments, [request.source for request in requests]
+                self._loaded.tokenizer, read, [request.source for request in requests]
             ),
             unknown_written=unknown_written(self._loaded.target_tokenizer, shown),
             repaired=any(request.no_repeat_ngram_size for request in requests),
