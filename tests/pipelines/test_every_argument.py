@@ -129,7 +129,6 @@ BOTH = [
     (GenerateArguments, {"temperature": 1.0, "seed": -1}, "--seed"),
     (TranslateArguments, {"min_tokens": 9, "max_tokens": 8}, "--min-tokens 9 .*--max-tokens 8"),
     (GenerateArguments, {"min_tokens": 9, "max_tokens": 8}, "--min-tokens 9 .*--max-tokens 8"),
-    (GenerateArguments, {"min_tokens": 300}, "--min-tokens 300 .*--max-tokens"),
     (TranslateArguments, {"min_ratio": 2.0, "max_ratio": 1.0}, "--min-ratio 2.0 .*--max-ratio 1.0"),
     (TranslateArguments, {"max_ratio": 2.0, "max_tokens": 9}, "--max-ratio and --max-tokens"),
 ]
@@ -144,6 +143,11 @@ def test_arguments_that_contradict_each_other_are_named(kind, values, words) -> 
 @pytest.mark.parametrize("values", [{"beam": 1, "n_best": 3, "temperature": 1.0}, {"n_best": 2}])
 def test_several_answers_of_samples_or_beams_are_no_contradiction(values) -> None:
     assert GenerateArguments(**values).num_hypotheses == values["n_best"]
+
+
+def test_a_minimum_above_the_default_limit_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--min-tokens 300 .*--max-tokens, 256"):
+        computed("generate", tiny_writer(), GenerateArguments(min_tokens=300))
 
 
 def test_a_default_search_that_draws_nothing_refuses_a_seed_too() -> None:

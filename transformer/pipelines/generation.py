@@ -105,6 +105,11 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             phrase_ids(loaded.target_tokenizer, phrase) for phrase in arguments.must or ()
         ]
         self._max_tokens = arguments.max_tokens or loaded.generation.max_new_tokens or MAX_TOKENS
+        if arguments.min_tokens > self._max_tokens:
+            raise ConfigError(
+                f"--min-tokens {arguments.min_tokens} is more than the default of --max-tokens, "
+                f"{self._max_tokens}: give --max-tokens too"
+            )
         self.stop_strings = arguments.stop or []  # a text ends before these
         self._conditions = cache(self._build_conditions)
 

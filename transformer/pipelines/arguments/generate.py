@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...errors import ConfigError
 from .argument import argument
 from .search import SearchArguments, beam_argument, sampling_argument
 from .text import text_argument
@@ -17,15 +16,6 @@ class GenerateArguments(SearchArguments):
     """Arguments of continuing prompts."""
 
     default_search: ClassVar[str] = "sample"
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for arguments that contradict each other or would have no effect."""
-        super().__post_init__()
-        if self.max_tokens is None and self.min_tokens > MAX_TOKENS:
-            raise ConfigError(
-                f"--min-tokens {self.min_tokens} is more than the default of --max-tokens, "
-                f"{MAX_TOKENS}: give --max-tokens too"
-            )
 
     @property
     def can_stream(self) -> bool:
