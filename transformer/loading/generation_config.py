@@ -157,6 +157,8 @@ def read_generation_config(
     own = {name: value for name, value in settings.items() if name in _OWN}
     if options.get("model_type") == MODEL_TYPE:  # also where it was trained before this was written
         own.setdefault("suppress_tokens", _unknown(tokenizer))
+    if own.get("suppress_tokens") == []:
+        del own["suppress_tokens"]  # none are: it was converted
     if "decoder_start_token_id" not in own and "bos_token_id" not in own:
         own |= _set_options(options, "decoder_start_token_id", "bos_token_id")
     if "eos_token_id" not in own:
