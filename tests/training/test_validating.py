@@ -245,3 +245,18 @@ def test_every_precision_of_recipes_is_one_of_the_table() -> None:
     assert set(PRECISION_NAMES) == set(PRECISIONS)
     assert PRECISIONS["auto"]["cuda"].dtype == torch.bfloat16
     assert PRECISIONS["auto"]["cpu"].dtype == torch.float32
+
+
+def test_the_best_of_the_state_before_stays_for_it_may_be_resumed_from(
+    monkeypatch, tmp_path: Path
+) -> None:
+    scripted(monkeypatch, [3.0, 3.5, 2.0, 2.5])
+    run = run_of(tmp_path, steps=6)
+    list(run.events())
+    kept = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert kept == {"step-00000002", "step-00000006"}
+    newest = tmp_path / "run" / "training" / "step-00000006" / "weights.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    list(Run(run.recipe, tmp_path / "run", device="cpu", resume=True).events())
+    pointers = read_json(tmp_path / "run" / "run.json")
+    assert pointers["best"] == "checkpoints/step-00000006"
