@@ -43,7 +43,7 @@ class BadWords:
         for word in words:
             if not word.strip():
                 raise ConfigError(f"--bad-word {word!r} is not a word")
-        forms = (f for w in words for f in (w.strip(), *_normal_forms(w.strip())))
+        forms = (form for word in words for form in _forms(word.strip(), tokenizer))
         self._words = [form.encode() for form in dict.fromkeys(forms)]
         self._longest = max(map(len, self._words))
         known = token_bytes(tokenizer, vocab_size)
@@ -103,8 +103,12 @@ class BadWords:
         return forbidden
 
 
-def _normal_forms(word: str) -> tuple[str, ...]:
-    return unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)
+def _forms(word: str, tokenizer: Tokenizer) -> list[str]:
+    """Return a word as texts may have it: also as the tokenizer gives it back, say with spaces."""
+    ids = tokenizer.encode(word)
+    restored = "" if tokenizer.unknown_id in ids else tokenizer.decode(ids).strip()
+    normal = [unicodedata.normalize(form, word) for form in ("NFC", "NFD")]
+    return [word, *normal, *([restored] if restored else [])]
 
 
 def _beginning_with(tokens: Sequence[_Token], rest: bytes, word: bytes) -> set[int]:
