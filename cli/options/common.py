@@ -64,7 +64,8 @@ Strict = Annotated[
     option(
         "--strict",
         "Exit with code 4, after all lines, if any could not be answered, or if an answer was cut "
-        "off before it fitted --json-schema, --regex or --choice.",
+        "off before it fitted --json-schema, --regex or --choice, or lacks a term of --must or "
+        "--glossary.",
     ),
 ]
 Quiet = Annotated[

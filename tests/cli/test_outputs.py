@@ -174,13 +174,16 @@ def test_a_glossary_puts_its_words_in(run, tmp_path):
     assert ["seven" in line for line in lines] == [True, False, False, False]
 
 
-def test_a_line_that_cannot_have_what_is_asked_fails_alone(run, tmp_path):
+def test_a_term_without_room_is_told_in_the_record_and_counted(run, tmp_path):
     (tmp_path / "words.tsv").write_text("two\tseven seven seven\n")
+    asked = ("--glossary", tmp_path / "words.tsv", "-n", "2", "--json")
     stdin = b"one two three\nfour"
-    lines = run("translate", "--glossary", tmp_path / "words.tsv", "-n", "2", "--json", stdin=stdin)
-    failed, found = records(lines)
-    assert "no token is allowed" in failed["error"]
-    assert found["text"]
+    lacking, other = records(run("translate", *asked, stdin=stdin))
+    assert lacking["notices"] == {"terms_unused": ["seven seven seven"], "unfinished": True}
+    plain = records(run("translate", "-n", "2", "--json", stdin=stdin))
+    assert [record["text"] for record in plain] == [lacking["text"], other["text"]]
+    assert "terms_unused" not in other.get("notices", {})
+    run("translate", *asked, "--strict", stdin=stdin, code=4)
 
 
 def test_a_glossary_that_the_model_cannot_write_is_an_error_before_any_work(run, tmp_path):

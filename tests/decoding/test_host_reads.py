@@ -10,6 +10,7 @@ from tests.decoding.tables import TOKENWISE, build, parameters
 from tests.models import tiny_model
 from tests.virtual_device import VirtualDevice, virtual_device
 from transformer.decoding import PROCESSORS, SEARCHES, ModelStepper, Request, decode_all
+from transformer.decoding.constraints.phrase_constraint import PhraseConstraint, WordTokens
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
 from transformer.decoding.steppers import model as stepping
@@ -57,7 +58,8 @@ PROCESSED = {
     **CUT,
 }
 RULES = {"min_new_tokens": 2, "forced_first": 5, "prefix": [6, 7], "no_repeat_ngram_size": 2}
-PHRASES = {"phrases": [[8, 9], [10]]}
+WORDS = WordTokens([True] * 23, torch.tensor([4]), torch.tensor([5, 6]), torch.tensor([3, 7]))
+PHRASE = PhraseConstraint([8, 9], WORDS, start=0, gap=1, gap_tokens=3)
 SHAPES = ("decoder", "encoder-decoder")
 CACHES = {"static": {}, "ring": {"attention": "sliding", "window": 4, "global_tokens": 1}}
 
@@ -131,12 +133,11 @@ def test_no_processor_mixes_devices_or_reads(shape: str, processor: str) -> None
 
 
 @shapes
-def test_phrases_and_constraints_mix_no_devices(shape: str) -> None:
-    some = tasks(shape, **PHRASES)
-    assert_few(watched(network(shape), "beam", some, beam=4), "beam")
-    some = tasks(shape, constraint=lambda _: torch.tensor([4, 5, 3]))
-    for name in ("greedy", "beam"):
-        assert_few(watched(network(shape), name, some), name)
+def test_constraints_mix_no_devices(shape: str) -> None:
+    for constraint in (PHRASE, lambda _: torch.tensor([4, 5, 3])):
+        some = tasks(shape, constraint=constraint)
+        for name in ("greedy", "beam"):
+            assert_few(watched(network(shape), name, some), name)
 
 
 @shapes

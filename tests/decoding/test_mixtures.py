@@ -9,6 +9,7 @@ import torch
 
 from tests.decoding.tables import END, STEPPERS, RewindingTable, TableStepper
 from transformer.decoding import SEARCHES, Engine, Hypothesis, Request, Scheduler, decode_all
+from transformer.decoding.constraints.phrase_constraint import PhraseConstraint, WordTokens
 from transformer.decoding.request import RequestFinished, TokenEvent
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
@@ -21,6 +22,17 @@ FIELDS = {
     "beam": {"beam": 4, "n_best": 2, "groups": 2, "diversity": 0.3},
     "contrastive": {"candidates": 3, "penalty": 0.4},
 }
+# A phrase at the start or after a word; words begin with even tokens, and 6 ends a sentence.
+WORDS = WordTokens(
+    [token % 2 == 0 for token in range(SIZE)],
+    torch.tensor([1, 3, 5]),
+    torch.tensor([1, 2, 3, 4, 5]),
+    torch.tensor([END, 2, 4, 6]),
+)
+PHRASES = [
+    PhraseConstraint([2, 5], WORDS, start=0),
+    PhraseConstraint([4, 4], WORDS, start=0, gap=1, gap_tokens=3),
+]
 
 
 def table(tokens: tuple[int, ...]) -> dict[int, float]:
@@ -71,8 +83,7 @@ def any_request(chance: random.Random, name: str) -> Request:
         seed=chance.randint(0, 3),
         prefix=chance.choice([(), (), (2, 3)]),
         forced_first=chance.choice([None, None, 4]),
-        phrases=chance.choice([(), (), [[5]]]) if name == "beam" else (),
-        constraint=chance.choice([None, lambda ids: allowed]),
+        constraint=chance.choice([None, lambda ids: allowed, PHRASES[limit % len(PHRASES)]]),
         stop=chance.choice([None, lambda row: row.generated_ids[-1] == last]),
         no_repeat_ngram_size=chance.choice([0, 0, 2]),
         stream=chance.random() < 0.5,

@@ -63,7 +63,7 @@ VALUES: dict[str, Any] = {
     "overflow": "left",
 }
 # Those that code elsewhere reads as they are: of the texts' batches, and of what is made of them.
-READ_LATER = {"batch_tokens", "no_guard", "overflow", "mbr", "split", "coverage_penalty"}
+READ_LATER = {"batch_tokens", "no_guard", "overflow", "mbr", "split", "coverage_penalty", "must"}
 
 
 def computed(command: str, model: Any, arguments: Any) -> object:

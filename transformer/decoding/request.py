@@ -11,9 +11,9 @@ from torch import Tensor
 FinishReason = Literal["end", "length", "stop", "no_valid_token", "cancelled"]
 
 
-# A constraint on a whole text, such as a grammar: from its ids to the ids (n) that may follow.
-# A pure function, for beams share their beginnings.
-Constraint = Callable[[Sequence[int]], Tensor]
+# A constraint on a whole text, such as a grammar: from its ids to the ids (n) that may follow;
+# None: all may. A pure function, for beams share their beginnings.
+Constraint = Callable[[Sequence[int]], Tensor | None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +28,6 @@ class Request:
     min_new_tokens: int = 0  # no end token before this many tokens
     forced_first: int | None = None  # adds nothing to a score
     prefix: Sequence[int] = ()  # tokens that are forced after that
-    phrases: Sequence[Sequence[int]] = ()  # must occur in the text; beam search only
     constraint: Constraint | None = None
     no_repeat_ngram_size: int = 0  # no n-gram of this size occurs twice; 0: all may
     previous_context: "PreviousContext | None" = None  # continued where the context was full

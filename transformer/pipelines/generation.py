@@ -18,12 +18,13 @@ from ..loading import LoadedModel
 from ..registry import Registry
 from .arguments import GenerateArguments
 from .arguments.generate import MAX_TOKENS
-from .glossary import phrase_ids
+from .glossary import Term
 from .mbr import rank_by_mbr
 from .n_best import distinct_answers
 from .notices import Notices, count_notices, that_happened
 from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output, Revision
 from .search_settings import grammar_constraint, is_incomplete
+from .terms import TermWriter
 from .unknown import prefix_ids, unknown_read, unknown_written
 
 
@@ -101,9 +102,10 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         self._loaded, self._arguments = loaded, arguments
         self._parameters, self._allow_empty = parameters, allow_empty
         self._prefix_ids = loaded.tokenizer.special_affixes()[0]
-        self._phrase_ids = [
-            phrase_ids(loaded.target_tokenizer, phrase) for phrase in arguments.must or ()
-        ]
+        self._must = [Term(text) for text in dict.fromkeys(arguments.must or ())]
+        self._terms = TermWriter(
+            loaded, [term.text for term in self._must], decode=self._continuation
+        )
         self._max_tokens = arguments.max_tokens or loaded.generation.max_new_tokens or MAX_TOKENS
         if arguments.min_tokens > self._max_tokens:
             raise ConfigError(
@@ -170,7 +172,6 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             rng_key=(line.number,),
             min_new_tokens=min(min_new_tokens, max_tokens - 1),
             prefix=prefix_ids(self._loaded.target_tokenizer, line.prefix),
-            phrases=self._phrase_ids,
             seed=arguments.seed,
             stream=stream,
             **self._conditions(continuing),
@@ -179,9 +180,10 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
     def revise(
         self, request: Request, hypotheses: list[Hypothesis]
     ) -> Revision[Request, list[Hypothesis]]:
-        """Continue a text whose context is full; see LineTask."""
+        """Continue a text whose context is full, or write terms; see LineTask."""
         while (following := self.follow_up(request, hypotheses)) is not None:
             request, hypotheses = following, (yield following)
+        hypotheses = yield from self._terms.revise(request, hypotheses, self._must)
         return request, hypotheses
 
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
@@ -237,12 +239,14 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         """Return what happened to a prompt and to the whole texts that were generated after it."""
         end_ids, hypothesis = self._loaded.generation.end_ids, hypotheses[0]
         prompt = _first_prompt(request)
+        unused = self._terms.missing(self._continuation(request, hypothesis), self._must)
         return that_happened(
             unknown_read=unknown_read(self._loaded.tokenizer, [text], [prompt]) if text else [],
             unknown_written=unknown_written(self._loaded.target_tokenizer, hypotheses),
             prompt_shortened=request.is_cut,
             unfinished=hypothesis.finish_reason == "length",
             incomplete=is_incomplete(request, hypothesis, end_ids),
+            terms_unused=[term.text for term in unused],
         )
 
     def _continuation(self, request: Request, hypothesis: Hypothesis) -> str:

@@ -1,19 +1,16 @@
-"""Glossaries: translations of phrases, and their ids as constraints of beam search."""
+"""Glossaries: translations of phrases, and which of them a text asks for."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from tokenizer import Tokenizer, open_text
+from tokenizer import open_text
 
 from ..errors import ConfigError
-
-# Scripts that put no spaces between words: each of their characters is a word.
-_UNSPACED_SCRIPTS = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+from .word_tokens import character_class
 
 
 class GlossaryEntry(NamedTuple):
@@ -22,6 +19,22 @@ class GlossaryEntry(NamedTuple):
     source: str
     target: str
     line_number: int  # in the glossary file, from 1
+
+
+class Term(NamedTuple):
+    """A phrase that a text must have."""
+
+    text: str
+    # The source without what it translates, by which its place is recognised; None: unknown.
+    ablated_source: str | None = None
+
+
+class Word(NamedTuple):
+    """A word of a text, and where it stands."""
+
+    text: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,8 @@ class Glossary:
 
     def _add(self, entry: GlossaryEntry) -> None:
         """Index an entry; raise ConfigError where its phrase has another translation already."""
-        words = tuple(map(_normalize_word, _split_words(entry.source)))
+        source = unicodedata.normalize("NFC", entry.source)
+        words = tuple(_normalize_word(word.text) for word in split_words(source))
         folded = tuple(word.casefold() for word in words)
         forms = self._entries.setdefault(folded, {})
         existing = forms.setdefault(words, entry)
@@ -80,14 +94,17 @@ class Glossary:
             lengths.append(len(words))
             lengths.sort(reverse=True)
 
-    def phrases_for(self, text: str) -> list[str]:
+    def terms_for(self, text: str) -> list[Term]:
         """Return the translations of the phrases in a text, in the order of the text, each once.
 
         Phrases match whole words and do not overlap; longer ones take precedence. Case matters only
         in words with a capital after their first letter.
         """
-        words = _split_words(text)
-        matches = sorted(self._matches(words), key=lambda match: (-match.length, match.start))
+        text = unicodedata.normalize("NFC", text)
+        words = split_words(text)
+        matches = sorted(
+            self._matches([word.text for word in words]), key=lambda m: (-m.length, m.start)
+        )
         used: set[int] = set()
         chosen: list[_Match] = []
         for match in matches:
@@ -95,8 +112,12 @@ class Glossary:
             if used.isdisjoint(span):
                 used.update(span)
                 chosen.append(match)
-        chosen.sort(key=lambda match: match.start)
-        return list(dict.fromkeys(match.entry.target for match in chosen))
+        terms: dict[str, Term] = {}
+        for match in sorted(chosen, key=lambda match: match.start):
+            start, end = words[match.start].start, words[match.start + match.length - 1].end
+            target = match.entry.target
+            terms.setdefault(target, Term(target, text[:start] + text[end:]))
+        return list(terms.values())
 
     def _matches(self, words: Sequence[str]) -> Iterator[_Match]:
         """Yield all entries in a text, overlapping ones too; of two forms the more capitalized."""
@@ -106,29 +127,8 @@ class Glossary:
                 span = slice(start, start + length)
                 forms = self._entries.get(tuple(folded[span]), {})
                 matching = [form for form in forms if _matches_form(form, words[span])]
-                if matching:
+                if matching and start + length <= len(words):
                     yield _Match(start, length, forms[max(matching, key=_count_cased)])
-
-
-def phrase_ids(tokenizer: Tokenizer, phrase: str) -> list[int]:
-    """Encode a phrase as it is encoded inside a sentence.
-
-    It follows a space, which belongs to the first token or is a token of its own, or punctuation in
-    scripts without spaces. Any token may follow, so that the phrase may be inflected. Raises
-    ConfigError for a phrase that the tokenizer cannot encode.
-    """
-    phrase = " ".join(phrase.split())
-    space = "" if phrase and _is_unspaced(phrase[0]) else " "
-    ids = tokenizer.encode(phrase)
-    for context in (".", ",", "。") if not space else ("a", "1", "."):
-        context_ids = tokenizer.encode(context)
-        joint_ids = tokenizer.encode(f"{context}{space}{phrase}")
-        if joint_ids[: len(context_ids)] == context_ids:
-            ids = joint_ids[len(context_ids) :]
-            break
-    if not tokenizer.decode(ids).strip() or tokenizer.role("unknown") in ids:
-        raise ConfigError(f"the tokenizer has no tokens for the phrase {phrase[:60]!r}")
-    return ids
 
 
 def _parse_line(line: bytes, line_number: int) -> GlossaryEntry | None:
@@ -147,18 +147,21 @@ def _parse_line(line: bytes, line_number: int) -> GlossaryEntry | None:
     return GlossaryEntry(columns[0], columns[1], line_number)
 
 
-def _split_words(text: str) -> list[str]:
+def split_words(text: str) -> list[Word]:
     """Split a text into words; punctuation and unspaced scripts into single characters.
 
-    >>> _split_words("Don't: 日本")
+    >>> [word.text for word in split_words("Don't: 日本")]
     ['Don', "'", 't', ':', '日', '本']
     """
-    words: list[str] = []
-    for kind, characters in groupby(unicodedata.normalize("NFC", text), _character_class):
+    words: list[Word] = []
+    start = 0
+    for kind, characters in groupby(text, character_class):
+        run = "".join(characters)
         if kind == "word":
-            words.append("".join(characters))
+            words.append(Word(run, start, start + len(run)))
         elif kind != "space":
-            words += characters
+            words += (Word(c, start + n, start + n + 1) for n, c in enumerate(run))
+        start += len(run)
     return words
 
 
@@ -175,18 +178,3 @@ def _matches_form(form: Sequence[str], words: Sequence[str]) -> bool:
 def _count_cased(form: Sequence[str]) -> int:
     """Count the words that have capitals."""
     return sum(word != word.casefold() for word in form)
-
-
-@lru_cache(maxsize=1 << 14)
-def _character_class(character: str) -> str:
-    """Classify a character as "space", part of a "word", or a word "alone"."""
-    if character.isspace():
-        return "space"
-    if _is_unspaced(character):
-        return "alone"
-    letter = character.isalnum() or unicodedata.category(character)[0] == "M" or character == "_"
-    return "word" if letter else "alone"
-
-
-def _is_unspaced(character: str) -> bool:
-    return unicodedata.name(character, "").startswith(_UNSPACED_SCRIPTS)

@@ -17,7 +17,7 @@ Notices = Mapping[str, Detail]  # by name in NOTICES; only what happened
 NO_NOTICES: Notices = MappingProxyType({})
 FIELD = "notices"  # of a JSON record; only where something happened
 FAILED = "failed"  # counted for answers with an error, which have it as a field of its own
-BROKEN = (FAILED, "incomplete")  # answers that are not what was promised
+BROKEN = (FAILED, "incomplete", "terms_unused")  # answers that are not what was promised
 
 
 class LineNotice(NamedTuple):
@@ -49,6 +49,10 @@ NOTICES: Registry[LineNotice] = Registry(
         ),
         "repaired": LineNotice("answers that ran into a loop and were generated again"),
         "unfinished": LineNotice("answers cut off at the limit of new tokens (--max-tokens)"),
+        "terms_unused": LineNotice(
+            "answers without a term of --glossary or --must, for which there was no place",
+            "the terms",
+        ),
         "incomplete": LineNotice(
             "answers that do not fit --json-schema, --regex or --choice, for they were cut off"
         ),

@@ -169,7 +169,8 @@ def is_incomplete(request: Request, hypothesis: Hypothesis, end_ids: Collection[
     """Return True for a text that was cut off where its grammar does not let it end."""
     if request.constraint is None or hypothesis.finish_reason != "length":
         return False
-    return not set(request.constraint(hypothesis.ids).tolist()) & set(end_ids)
+    allowed = request.constraint(hypothesis.ids)
+    return allowed is not None and not set(allowed.tolist()) & set(end_ids)
 
 
 def token_processors(loaded: LoadedModel, arguments: TextArguments) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..errors import ConfigError, LineError
 from ..loading import LoadedModel
 from .alignment import attention_weights, coverage_score
 from .arguments import TranslateArguments
-from .glossary import phrase_ids
+from .glossary import Term
 from .languages import translation_prompt
 from .loop_detection import repair_loop
 from .mbr import rank_by_mbr
@@ -28,6 +28,7 @@ from .records import (
     Revision,
 )
 from .search_settings import grammar_constraint, is_incomplete
+from .terms import TermWriter
 from .unknown import check_prefix, prefix_ids, unknown_read, unknown_written
 
 _DEFAULT_RATIO = 2.0  # of target to source tokens
@@ -50,12 +51,16 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             loaded, arguments.source_language, arguments.target_language
         )
         targets = self._glossary.targets() if self._glossary else set()
-        phrases, tokenizer = {*targets, *(arguments.must or ())}, loaded.target_tokenizer
-        self._phrase_ids = {text: phrase_ids(tokenizer, text) for text in phrases}
+        self._terms = TermWriter(
+            loaded,
+            [*targets, *(arguments.must or ())],
+            decode=self._decode,
+            encode_source=self._encode_source,
+        )
         self._constraint = grammar_constraint(arguments.grammar, loaded)
-        check_prefix(tokenizer, arguments.prefix)
+        check_prefix(loaded.target_tokenizer, arguments.prefix)
         stops = arguments.stop or loaded.generation.stops  # of the model's, the text keeps its own
-        self._stop = stop_condition(stops, tokenizer) if stops else None
+        self._stop = stop_condition(stops, loaded.target_tokenizer) if stops else None
         self._texts: WeakKeyDictionary[Request, str] = WeakKeyDictionary()  # of open requests
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
@@ -114,12 +119,11 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
     ) -> Request:
         """Build the request of the segment `index` of a line; the prefix belongs to the first."""
         prompt, arguments = self._prompt, self._arguments
-        source = [*prompt.source_prefix, *ids, *prompt.source_suffix]
+        source = self._with_affixes(ids)
         prefix = (line.prefix or arguments.prefix) if index == 0 else ""
         min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
         max_new_tokens = self._max_new_tokens(source, min_new_tokens)
         min_new_tokens = min_new_tokens or self._loaded.generation.min_new_tokens or 0
-        phrases = self._glossary.phrases_for(text) if self._glossary else []
         request = Request(
             prompt=[prompt.decoder_start_id],
             source=source,
@@ -128,16 +132,18 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             min_new_tokens=min(min_new_tokens, max_new_tokens - 1),
             forced_first=prompt.forced_first,
             prefix=prefix_ids(self._loaded.target_tokenizer, prefix),
-            phrases=[
-                self._phrase_ids[phrase]
-                for phrase in dict.fromkeys([*(arguments.must or ()), *phrases])
-            ],
             constraint=self._constraint,
             seed=arguments.seed,
             stop=self._stop,
         )
         self._texts[request] = text
         return request
+
+    def _with_affixes(self, ids: list[int]) -> list[int]:
+        return [*self._prompt.source_prefix, *ids, *self._prompt.source_suffix]
+
+    def _encode_source(self, text: str) -> list[int]:
+        return self._with_affixes(self._loaded.tokenizer.encode(text))
 
     def _max_new_tokens(self, source: Sequence[int], min_new_tokens: int) -> int:
         """Return the limit on the tokens of a translation.
@@ -156,15 +162,25 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
 
     def revise(
         self, request: Request, hypotheses: list[Hypothesis]
-    ) -> Revision[Request, list[Hypothesis]] | None:
-        """Repair a looping text; see LineTask.
+    ) -> Revision[Request, list[Hypothesis]]:
+        """Repair a looping text, then write terms; see LineTask.
 
-        Constrained requests are excepted, for their constraints may demand repeated n-grams.
+        Loops of constrained requests are left, for what they demand may be repeated.
         """
-        is_constrained = request.constraint or request.phrases or request.prefix
-        if self._arguments.no_guard or is_constrained or not hypotheses:
-            return None
-        return repair_loop(request, hypotheses, self._texts[request])
+        text = self._texts[request]
+        is_constrained = request.constraint is not None or bool(request.prefix)
+        if hypotheses and not (self._arguments.no_guard or is_constrained):
+            request, hypotheses = yield from repair_loop(request, hypotheses, text)
+            self._texts[request] = text
+        hypotheses = yield from self._terms.revise(request, hypotheses, self._terms_for(text))
+        return request, hypotheses
+
+    def _terms_for(self, text: str) -> list[Term]:
+        """Return the terms that the translation of a text must have, each once."""
+        glossary = self._glossary.terms_for(text) if self._glossary else []
+        from_glossary = {term.text: term for term in glossary}
+        must = {text: Term(text) for text in self._arguments.must or ()}
+        return list({**must, **from_glossary}.values())
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
@@ -201,7 +217,19 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             repaired=any(request.no_repeat_ngram_size for request in requests),
             unfinished=any(hypothesis.finish_reason == "length" for hypothesis in best),
             incomplete=any(is_incomplete(*text, ends) for text in texts),
+            terms_unused=[term for text in texts for term in self._unused_terms(*text)],
         )
+
+    def _unused_terms(self, request: Request, hypothesis: Hypothesis) -> list[str]:
+        """Return the terms that the translation of a text should have, and has not."""
+        terms = self._terms_for(self._texts[request])
+        return [term.text for term in self._terms.missing(self._decode(request, hypothesis), terms)]
+
+    def _decode(self, request: Request, hypothesis: Hypothesis) -> str:
+        """Return a translation's text, up to the first stop string."""
+        del request
+        text, stop = self._loaded.target_tokenizer.decode(hypothesis.ids), self._arguments.stop
+        return truncate_at_stop(text, stop) if stop else text
 
     def _rank(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[Output]:
         """Rank the outputs of one request, best first."""

@@ -148,13 +148,13 @@ def test_removed_requests_leave_no_trace(seed: int) -> None:
     leaving = {
         step: {r for r in removed if requests.index(r) % 3 == step - 3} for step in (3, 4, 5)
     }
-    with_phrases = [Request(prompt=[9, 5], max_new_tokens=7, phrases=[[1, C], [2]])]
-    arrivals[1] = with_phrases if seed % 2 else []
+    stopped = [Request(prompt=[9, 5], max_new_tokens=7, stop=lambda row: row.last_id == C)]
+    arrivals[1] = stopped if seed % 2 else []
     done = decode(options, arrivals, leaving)
     others = {step: [r for r in new if r not in removed] for step, new in arrivals.items()}
     wanted = decode(options, others, {})
     assert {request: done[request] for request in wanted} == wanted
-    assert len(wanted) == len(with_phrases) * (seed % 2) + len(set(requests) - removed)
+    assert len(wanted) == len(stopped) * (seed % 2) + len(set(requests) - removed)
 
 
 def test_removing_the_last_request_leaves_no_rows() -> None:

@@ -1,1 +1,1 @@
-"""Constraints on a text: grammars, phrases that must occur, stop strings."""
+"""Constraints on a text: grammars, phrases at one point of a text, stop strings."""

@@ -1,4 +1,4 @@
-"""Beam search over a step function: plain, diverse in groups, with phrases that must occur.
+"""Beam search over a step function: plain, or diverse in groups.
 
 Shape suffixes: N requests, G groups of a request, K beams of a group, R rows of the stepper (all
 beams of all requests), C candidates, F candidates that finish a hypothesis, V vocabulary.
@@ -13,7 +13,6 @@ from msgspec import Meta
 from torch import Tensor
 
 from ...errors import ConfigError
-from ..constraints.phrase_coverage import PhraseCoverage, phrase_tokens
 from ..logits.processors import LogitsProcessorList
 from ..request import Event, Request, RequestFinished
 from ..steppers.stepper import Stepper
@@ -93,8 +92,8 @@ class BeamSearch:
         first = [0.0, *[NEG_INF] * (self._group_size - 1)]
         self._beams.append(requests, first * self._parameters.groups)
         for request in requests:
-            coverages = [PhraseCoverage.begin(request.phrases)] * self._group_size
-            self._groups[request] = [Group(coverages) for _ in range(self._parameters.groups)]
+            groups = range(self._parameters.groups)
+            self._groups[request] = [Group(self._group_size) for _ in groups]
 
     def step(self, stepper: Stepper) -> list[Event]:
         """See Search."""
@@ -119,23 +118,16 @@ class BeamSearch:
         """Return the candidates of each request's first group, second group and so on.
 
         There are as many as can be needed when beams end, with each of the end tokens, or take
-        tokens that other groups have taken; where phrases must occur, all that there are.
+        tokens that other groups have taken.
         """
         count = self._num_candidates
         log_probs_RV = logits_RV.log_softmax(dim=-1)
         processed_RV = self._apply_processors(log_probs_RV)
         processed_RC, tokens_RC = blockwise_top_k(processed_RV, count)
-        groups = [group for groups in self._groups.values() for group in groups]
-        extra_RC = phrase_tokens([c for group in groups for c in group.coverages])
-        if extra_RC is not None:  # its padding is to repeat a token
-            extra_RC = extra_RC.to(tokens_RC.device)
-            extra_RC = torch.where(extra_RC < 0, tokens_RC[:, :1], extra_RC)
-            tokens_RC = torch.cat([tokens_RC, extra_RC], dim=1)
-            processed_RC = processed_RV.gather(1, tokens_RC)
-            count = tokens_RC.size(1) * self._group_size
         log_probs_RC = log_probs_RV.gather(1, tokens_RC)
         scores_RC = self._beams.scores_R.to(log_probs_RC)[:, None] + processed_RC
-        per_beam, by_group = scores_RC.size(1), (len(groups), -1)
+        per_beam = scores_RC.size(1)
+        by_group = (len(scores_RC) // self._group_size, -1)
         # Stable, for the order of equals must not depend on how many are asked for.
         scores, indices = scores_RC.view(by_group).sort(dim=1, descending=True, stable=True)
         scores, indices = scores[:, :count], indices[:, :count]
@@ -147,25 +139,12 @@ class BeamSearch:
         check_log_probs(log_probs)
         rows = beams.long() + torch.arange(0, len(logits_RV), self._group_size)[:, None]
         candidates = Candidates(scores, rows, tokens.long(), log_probs)
-        if extra_RC is not None:
-            candidates = self._drop_repeated(candidates, groups)
         size = (-1, self._parameters.groups, scores.size(1))
         parts = (part.reshape(size).unbind(dim=1) for part in candidates)
         return [Candidates(*columns) for columns in zip(*parts, strict=True)]
 
     def _apply_processors(self, log_probs_RV: Tensor) -> Tensor:
         return self._process(log_probs_RV, RowStates(self._beams), self._groups)
-
-    def _drop_repeated(self, candidates: Candidates, groups: Sequence[Group]) -> Candidates:
-        """Leave each candidate once, and to groups without phrases as many as they need."""
-        keys_GC = candidates.tokens * (candidates.parent_rows.max() + 1) + candidates.parent_rows
-        sorted_GC, order_GC = keys_GC.sort(dim=1, stable=True)
-        repeated_GC = torch.zeros_like(keys_GC, dtype=torch.bool)
-        repeated_GC.scatter_(1, order_GC[:, 1:], sorted_GC.diff(dim=1) == 0)
-        candidates = candidates.rank(candidates.scores.masked_fill(repeated_GC, NEG_INF))
-        without_phrases_G = torch.tensor([group.coverages[0] is None for group in groups])
-        candidates.scores[without_phrases_G, self._num_candidates :] = NEG_INF
-        return candidates
 
     def _advance_groups(self, candidates: Candidates, earlier: Sequence[Candidates]) -> Candidates:
         """Return the new beams (N, K) of one group of each request, and add what finishes.
@@ -205,13 +184,12 @@ class BeamSearch:
     def _select_singly(
         self, index: int, candidates: Candidates
     ) -> Iterator[tuple[int, list[int], list[int]]]:
-        """Yield (request, candidates that finish, new beams) where phrases or `stop` decide."""
+        """Yield (request, candidates that finish, new beams) where `stop` decides."""
         best = self._beams.scores_R[index * self._group_size :: self.width].tolist()
         groups = {
             number: request_groups[index]
             for number, (request, request_groups) in enumerate(self._groups.items())
-            if request.stop is not None or request_groups[index].coverages[0] is not None
-            if best[number] > NEG_INF
+            if request.stop is not None and best[number] > NEG_INF
         }
         if not groups:
             return

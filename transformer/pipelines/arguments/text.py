@@ -75,8 +75,8 @@ class TextArguments:
     must: list[str] | None = text_argument(
         None,
         "--must TEXT",
-        "Word or phrase that the text must contain; needs beam search (--beam 2 or more). "
-        "May be repeated.",
+        "Word or phrase that the text must contain, where it is likeliest; needs beam search "
+        "(--beam 2 or more). May be repeated.",
     )
     regex: str | None = text_argument(
         None,

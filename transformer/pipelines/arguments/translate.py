@@ -54,7 +54,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         None,
         "--glossary FILE",
         "TSV file of phrases and their translations: where the source has a phrase, its "
-        "translation must be written; needs beam search.",
+        "translation takes the place of what would be written; needs beam search.",
     )
     no_guard: bool = argument(
         False,
