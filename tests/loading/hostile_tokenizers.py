@@ -154,7 +154,6 @@ CONTENTS = {
         edit(TOKENIZER, lambda f: f["model"]["vocab"].update({f"x{i}": 37 + i for i in range(9)})),
         "vocabulary",
     ),
-    "tokenizer: an added token beyond": case(add(token("<evil>", 5000)), "vocabulary"),
     "tokenizer: no vocabulary": case(model(vocab={}), "no usable tokenizer"),
     "tokenizer: merges of the unknown": case(model(merges=[["q", "never"]]), TOKENIZER),
     "tokenizer: panics at its table": case(

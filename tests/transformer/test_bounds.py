@@ -57,7 +57,8 @@ GENERATION = {
     "num_beams": (1, 1000),
     "length_penalty": (-10.0, 10.0),
     "max_length": (1, 10**6),
-    **dict.fromkeys(("min_length", "no_repeat_ngram_size"), (0, 10**6)),
+    "max_new_tokens": (1, 10**6),
+    **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size"), (0, 10**6)),
     "encoder_no_repeat_ngram_size": (0, 10**6),
     **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty"), (0.001, 1000.0)),
 }
@@ -89,7 +90,11 @@ KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
     recipe.Recipe: (recipe.Recipe, {"seed": (0, 2**31 - 1)}, ""),
     recipe.DataRecipe: (
         lambda **fields: recipe.Recipe(data=recipe.DataRecipe(**fields)),
-        {"valid_fraction": (0.0, BELOW_1), "max_tokens": (1, None)},
+        {
+            "valid_fraction": (0.0, BELOW_1),
+            "max_tokens": (1, None),
+            "max_unknown": (0.0, 1.0),
+        },
         "",
     ),
     recipe.TokenizerRecipe: (
