@@ -43,6 +43,12 @@ def _part_lines(part: PartReport) -> Iterator[str]:
     yield "; ".join([*facts, *_unknown(part)])
     for header in part.headers:
         yield f"the first row looks like names of columns: {header}"
+    for mark, count in part.end_marks.items():
+        yield (
+            f"{mark} stands in the text {count:,} times and is learnt as text; to end documents "
+            f"there: --set 'data.document_separators=[\"{mark}\"]', JSONL, or, where each line is "
+            "a document, --columns 1"
+        )
 
 
 def _left_out(part: PartReport) -> str:

@@ -18,6 +18,7 @@ from tokenizer import (
 
 from ..errors import ConfigError
 from .recipe import DataRecipe
+from .separators import split_documents
 
 Pair = tuple[str, str]
 _DRAWS = 1 << 64  # different numbers that a pair can draw
@@ -137,7 +138,8 @@ class PairCorpus:
 class RunningCorpus:
     """Documents: each plain file is one, and each record of a TSV or JSONL file is one.
 
-    Without validation files, the last `valid_fraction` of the text is for validation.
+    The recipe's `document_separators` end documents, too. Without validation files, the last
+    `valid_fraction` of the text is for validation.
     """
 
     recipe: DataRecipe
@@ -147,6 +149,8 @@ class RunningCorpus:
         """Raise ConfigError if the recipe names no text."""
         if not self.recipe.text:
             raise ConfigError("a language model needs text: give --text FILE")
+        if not all(self.recipe.document_separators):
+            raise ConfigError("data.document_separators has an empty text, which is everywhere")
 
     def training(self) -> Iterator[TextGroup]:
         """Yield the training text."""
@@ -166,8 +170,12 @@ class RunningCorpus:
 
     def _read(self, paths: list[str]) -> Iterator[TextGroup]:
         column = self.recipe.columns[0] if self.recipe.columns else None
+        separators = self.recipe.document_separators
         for path in paths:
-            yield TextGroup(str(path), read_documents(TextFile(path, column), self.counts))
+            chunks = read_documents(TextFile(path, column), self.counts)
+            yield TextGroup(
+                str(path), split_documents(chunks, separators) if separators else chunks
+            )
 
     def _training_size(self) -> int | None:
         """Return the number of characters for training; None: all."""

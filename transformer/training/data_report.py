@@ -55,6 +55,7 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
     sources_in_training: int = 0  # validation: kept pairs whose source training has too
     unknown: dict[str, UnknownText] = {}  # by side
     headers: list[str] = []  # first rows that look like the names of columns
+    end_marks: dict[str, int] = {}  # in running text: what looks like the end of a document
 
     @property
     def examples(self) -> int:

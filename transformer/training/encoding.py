@@ -22,6 +22,7 @@ from .data_report import (
     UnknownCounter,
     looks_like_header,
 )
+from .separators import count_end_marks
 
 SIDES, TEXT = ("source", "target"), "text"
 _PAIRS = "pairs.jsonl"  # the texts of validation pairs
@@ -157,6 +158,7 @@ class TextEncoder:
         self._inside = False  # chunks of the present document have come
         self._started = False
         self._lines = Fingerprints()
+        self._end_marks: Counter[str] = Counter()
 
     def write(
         self,
@@ -186,6 +188,7 @@ class TextEncoder:
             repeats=self._lines.repeats(),
             in_training=self._lines.count_in(training._lines) if training else 0,
             unknown={TEXT: self._unknown.report()},
+            end_marks=dict(self._end_marks),
         )
 
     def _encode(self, batch: Sequence[TextChunk]) -> Iterator[list[int]]:
@@ -211,6 +214,7 @@ class TextEncoder:
     def _count(self, chunk: TextChunk, tokens: int) -> None:
         self._tokens += tokens
         self._current += tokens
+        self._end_marks += count_end_marks(chunk.text)
         for line in chunk.text.splitlines():
             if len(line) >= _MIN_LINE:
                 self._lines.add(line)

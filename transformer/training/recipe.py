@@ -41,6 +41,7 @@ class DataRecipe(_Section, frozen=True, kw_only=True):
     valid_pairs: list[str] = []
     valid_text: list[str] = []
     columns: list[str] = []
+    document_separators: list[str] = []  # in running text, such as <|endoftext|>
     valid_fraction: Fraction = 0.0  # without validation files: drawn pairs, or the end of a text
     max_tokens: Size = 256  # longer pairs are left out, and counted
     max_unknown: Share = 0.5  # of a side's characters that the tokenizer may not know
