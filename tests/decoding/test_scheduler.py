@@ -37,13 +37,20 @@ def test_a_stream_has_each_token_and_the_end() -> None:
 
 
 def test_what_is_first_is_decoded_first() -> None:
-    """One row at a time; the first request runs when the others come."""
+    """One row at a time; the first request runs until the others have come."""
+    begun, come = threading.Event(), threading.Event()
+
+    def wait_for_others(_: object) -> bool:
+        begun.set()
+        return not come.wait(timeout=60)
+
     with Scheduler([engine()], budget=1) as scheduler:
-        running, late, urgent = request(200, stream=True), request(1), request(1)
+        running, late, urgent = request(2, stop=wait_for_others), request(1), request(1)
         scheduler.submit([running])
-        scheduler.wait()
+        assert begun.wait(timeout=60)
         scheduler.submit([late])
         scheduler.submit([urgent], first=True)
+        come.set()
         events = [event for event in scheduler.events() if isinstance(event, RequestFinished)]
     assert [event.request for event in events] == [running, urgent, late]
 
