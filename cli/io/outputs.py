@@ -59,6 +59,13 @@ def check_files(out: Path | None, reading: Sequence[str] | None) -> None:
         )
 
 
+def check_folder(out: Path) -> None:
+    """Raise OSError for a name that stands for stdout where a folder is to be written."""
+    if out == STDOUT or _descriptor(out) is not None:
+        reason = "is stdout, which cannot hold a folder; name a folder"
+        raise NotADirectoryError(errno.ENOTDIR, reason, str(out))
+
+
 def _state(descriptor: int) -> os.stat_result | None:
     """Return the state of stdin or stdout; None where they are no files of the system."""
     with suppress(OSError, ValueError, AttributeError):

@@ -123,6 +123,20 @@ def test_an_output_is_looked_at_before_the_work(encode, transduce, command, out,
     assert (ended.code, ended.err.count(b"\n"), words in ended.err) == (3, 1, True), ended.err
 
 
+@pytest.mark.parametrize("out", ["-", "/dev/stdout"])
+@pytest.mark.parametrize(
+    "command",
+    ["train --pairs pairs.tsv", "checkpoint convert model", "checkpoint average model model"],
+)
+def test_a_folder_does_not_go_to_stdout(transduce, tmp_path, monkeypatch, command, out):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.tsv").write_text("one\ttwo\n")
+    ended = transduce(*command.split(), "-o", out)
+    line = f"transduce: {out}: is stdout, which cannot hold a folder; name a folder\n"
+    assert (ended.code, ended.err) == (3, line.encode())
+    assert os.listdir(tmp_path) == ["pairs.tsv"]
+
+
 @pytest.mark.parametrize("command", ["translate", "score", "embed"])
 def test_an_input_is_looked_at_before_the_work(encode, transduce, command):
     ended = transduce(command, "-m", "nothing", "in.txt", "missing.txt")
