@@ -134,7 +134,7 @@ def test_a_folder_does_not_go_to_stdout(transduce, tmp_path, monkeypatch, comman
     ended = transduce(*command.split(), "-o", out)
     line = f"transduce: {out}: is stdout, which cannot hold a folder; name a folder\n"
     assert (ended.code, ended.err) == (3, line.encode())
-    assert os.listdir(tmp_path) == ["pairs.tsv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
 @pytest.mark.parametrize("command", ["translate", "score", "embed"])
