@@ -460,13 +460,24 @@ def test_a_further_file_of_ids_counts_as_damage_and_hidden_files_do_not(recipe, 
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_files_of_others_in_the_way_are_not_deleted(recipe, run, resume) -> None:
+@pytest.mark.parametrize(
+    "name", ["train.txt", "pairs.jsonl", "tokenizer.json", "valid/pairs.jsonl"]
+)
+def test_files_of_others_in_the_way_are_not_deleted(recipe, run, name, resume) -> None:
     shutil.rmtree(run / DATA)
-    (run / DATA).mkdir()
-    (run / DATA / "train.txt").write_text("mine")
-    with pytest.raises(ForeignFolderError, match=r"data/train.txt is not of this program"):
+    mine = run / DATA / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("{}")
+    with pytest.raises(ForeignFolderError, match=rf"data/{name} is not of this program"):
         prepare(recipe, run, resume=resume)
-    assert (run / DATA / "train.txt").read_text() == "mine"
+    assert mine.read_text() == "{}"
+
+
+def test_a_tokenizer_that_is_no_text_is_one_line(recipe, run) -> None:
+    shutil.rmtree(run / DATA)
+    (run / TOKENIZER).write_bytes(b"\xff\xfe")
+    with pytest.raises(CheckpointError, match=r"tokenizer.json is damaged: it is not UTF-8"):
+        prepare(recipe, run, resume=True)
 
 
 def test_a_damaged_tokenizer_is_restored_and_two_damaged_ones_are_an_error(recipe, run) -> None:

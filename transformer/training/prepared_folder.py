@@ -29,8 +29,10 @@ DATA = "data"  # in a run's folder
 TOKENIZER = "tokenizer.json"  # in the run's folder, and a copy with the ids
 VERSION = 2  # of the rules by which text becomes ids
 _CONTENTS, _MANIFEST = "prepared.json", "manifest.json"
-_EARLIER = {"done.json", "shown.json"}  # of earlier versions
-_FILES = {_CONTENTS, _MANIFEST, TOKENIZER, "pairs.jsonl", "offsets.int64", *_EARLIER}
+_EARLIER = "done.json"  # of earlier versions, which wrote no sums
+_MARKS = {_CONTENTS, _MANIFEST, _EARLIER}  # no other folder has these
+_PARTS = {"train", "valid"}
+_TEXTS = {"pairs.jsonl", "shown.json"}  # of validation
 
 
 class Contents(msgspec.Struct, kw_only=True):
@@ -64,7 +66,7 @@ def read_contents(folder: Path) -> Contents | None:
 
 def has_earlier_version(folder: Path) -> bool:
     """Return True for prepared text of a version that wrote no sums."""
-    return (folder / "done.json").is_file()
+    return (folder / _EARLIER).is_file()
 
 
 def recorded_texts(folder: Path) -> Texts | None:
@@ -117,7 +119,10 @@ def read_tokenizer(run: Path) -> str:
             f"{run / TOKENIZER} is damaged, and so is its copy in {DATA}: put the tokenizer.json "
             "of the run's last checkpoint in its place, and remove the folder data"
         )
-    return texts[expected].decode("utf-8")
+    try:
+        return texts[expected].decode("utf-8")
+    except UnicodeDecodeError:
+        raise CheckpointError(f"{run / TOKENIZER} is damaged: it is not UTF-8") from None
 
 
 def _tokenizer_sum(folder: Path) -> list[str]:
@@ -150,4 +155,14 @@ def _files(folder: Path) -> set[Path]:
 
 
 def _ours(folder: Path) -> set[Path]:
-    return {p for p in _files(folder) if p.name in _FILES or p.match("ids.uint*")}
+    """Return the files of prepared text, by their places in it: a user's may have their names."""
+    marked = any((folder / name).is_file() for name in _MARKS)
+    return {p for p in _files(folder) if _is_ours(p.relative_to(folder), marked=marked)}
+
+
+def _is_ours(path: Path, *, marked: bool) -> bool:
+    """Return True for a file of prepared text; without marks, ids alone are known as such."""
+    if path.parts[0] not in _PARTS:
+        return marked and str(path) in {*_MARKS, TOKENIZER}
+    is_ids = path.match("ids.uint*") or path.name == "offsets.int64"
+    return is_ids or (marked and path.name in _TEXTS)
