@@ -14,7 +14,7 @@ import pytest
 
 from checkpoints import CheckpointError, ForeignFolderError, write_file
 from tests.training.toys import toy_recipe
-from tokenizer import CorpusError, Tokenizer, TrainingOptions, train_tokenizer
+from tokenizer import CorpusError, Spool, Tokenizer, TrainingOptions, train_tokenizer
 from transformer.data import TokenStore
 from transformer.errors import ConfigError
 from transformer.training import text_identity
@@ -26,6 +26,7 @@ from transformer.training.preparation import Preparation
 from transformer.training.prepared_folder import DATA, TOKENIZER
 from transformer.training.recipe import Recipe, TokenizerRecipe, recipe_to_toml
 from transformer.training.recipe_resolution import check_unchanged, resolve_recipe
+from transformer.training.run_folder import create_run_folder
 from transformer.training.run_recipe import RECIPE
 from transformer.training.text_identity import absolute_paths
 
@@ -459,9 +460,16 @@ def test_a_further_file_of_ids_counts_as_damage_and_hidden_files_do_not(recipe, 
     assert prepare(recipe, run, resume=True) == []
 
 
-@pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize(
-    "name", ["train.txt", "pairs.jsonl", "tokenizer.json", "valid/pairs.jsonl"]
+    ("name", "resume"),
+    [
+        ("train.txt", False),
+        ("train.txt", True),
+        ("pairs.jsonl", False),
+        ("pairs.jsonl", True),
+        ("valid/pairs.jsonl", True),
+        ("tokenizer.json", False),
+    ],
 )
 def test_files_of_others_in_the_way_are_not_deleted(recipe, run, name, resume) -> None:
     shutil.rmtree(run / DATA)
@@ -471,6 +479,24 @@ def test_files_of_others_in_the_way_are_not_deleted(recipe, run, name, resume) -
     with pytest.raises(ForeignFolderError, match=rf"data/{name} is not of this program"):
         prepare(recipe, run, resume=resume)
     assert mine.read_text() == "{}"
+
+
+def test_a_document_that_is_cut_for_validation_counts_in_both_parts(tmp_path) -> None:
+    path = write(tmp_path / "book.txt", [f"line {n} of the book" for n in range(100)])
+    fields = {"data": {"text": path, "valid_fraction": 0.2}, "tokenizer": {"kind": "char"}}
+    recipe = resolve_recipe(None, {"objective": "language-model", **fields}, [])
+    both = report(prepare(recipe, tmp_path / "run"))
+    for part in (both.training, both.validation):
+        assert (part.kept, part.longest, part.files[0].examples) == (1, part.tokens, 1)
+
+
+def test_copies_of_a_killed_run_are_removed_by_the_next(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"one\n")))
+    spool = Spool(tmp_path)
+    with spool:
+        spool.paths(["-"])
+        create_run_folder(tmp_path)
+        assert not [path for path in tmp_path.iterdir() if "spool" in path.name]
 
 
 def test_a_tokenizer_that_is_no_text_is_one_line(recipe, run) -> None:

@@ -32,8 +32,10 @@ class Spool:
     def _copied(self, name: str) -> SpooledPath:
         """Return a name with a copy of all that it gives; the same name is read once."""
         if name not in self._copies:
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix=".spool-", dir=self._parent)
+            if self._folder is None:  # as temporary files are called, which the next run removes
+                self._folder = tempfile.TemporaryDirectory(
+                    prefix=".spool-", suffix=".tmp", dir=self._parent
+                )
             copy = Path(self._folder.name) / str(len(self._copies))
             with open_raw(name) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)

@@ -65,8 +65,10 @@ def repair_loop(
     Where it does, a text that ended by itself is right, and of others the more likely one is kept.
     """
     best = hypotheses[0]
+    if not ends_in_loop(best.ids):
+        return request, hypotheses
     repeats = is_repetitive(source)
-    if not ends_in_loop(best.ids) or (repeats and best.finished):
+    if repeats and best.finished:
         return request, hypotheses
     retry = replace(request, no_repeat_ngram_size=_RETRY_NGRAM_SIZE)
     retried = yield retry

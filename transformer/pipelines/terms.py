@@ -65,6 +65,8 @@ class TermWriter:
         There are as many as before: the best one, which stays where it had all terms, and then
         those with the most terms.
         """
+        if not terms:
+            return hypotheses
         lacking = [h for h in hypotheses if self._missing(request, h, terms)]
         if not lacking:
             return hypotheses

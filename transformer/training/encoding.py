@@ -177,6 +177,8 @@ class TextEncoder:
                 before = self._documents + self._blank
                 while batch := list(islice(group.chunks, _BATCH)):
                     writer.write(self._encode(batch))
+                if self._current:  # the rest of its document is for validation
+                    self._end_document()
                 files.append(FileReport(group.name, self._documents + self._blank - before))
         return PartReport(
             unit="documents",
@@ -214,11 +216,14 @@ class TextEncoder:
     def _count(self, chunk: TextChunk, tokens: int) -> None:
         self._tokens += tokens
         self._current += tokens
-        self._end_marks += count_end_marks(chunk.text)
+        self._end_marks.update(count_end_marks(chunk.text))
         for line in chunk.text.splitlines():
             if len(line) >= _MIN_LINE:
                 self._lines.add(line)
         if chunk.ends_document:
-            self._documents += 1
-            self._longest = max(self._longest, self._current)
-            self._current = 0
+            self._end_document()
+
+    def _end_document(self) -> None:
+        self._documents += 1
+        self._longest = max(self._longest, self._current)
+        self._current, self._inside = 0, False
