@@ -481,6 +481,18 @@ def test_files_of_others_in_the_way_are_not_deleted(recipe, run, name, resume) -
     assert mine.read_text() == "{}"
 
 
+def test_letters_of_a_drawn_pair_alone_do_not_stop_training(tmp_path) -> None:
+    recipe = recipe_of(tmp_path, [("aaa", "x"), ("bbb", "x")], valid_fraction=0.1)
+    both = report(prepare(recipe, tmp_path / "run"))
+    assert (both.training.unknown["source"].share, both.validation.unknown["source"].share) == (
+        0,
+        1,
+    )
+    named = recipe_of(tmp_path, [("aaa", "x")], [("bbb", "x")])
+    with pytest.raises(CorpusError, match="does not know 100% of the characters in the validation"):
+        prepare(named, tmp_path / "other")
+
+
 def test_a_document_that_is_cut_for_validation_counts_in_both_parts(tmp_path) -> None:
     path = write(tmp_path / "book.txt", [f"line {n} of the book" for n in range(100)])
     fields = {"data": {"text": path, "valid_fraction": 0.2}, "tokenizer": {"kind": "char"}}

@@ -196,8 +196,14 @@ class Preparation:
         return hashlib.sha256((self.run / TOKENIZER).read_bytes()).hexdigest()
 
     def _check_known(self, report: DataReport) -> None:
-        """Raise CorpusError if the tokenizer does not know most of a text."""
-        for part in (report.training, report.validation):
+        """Raise CorpusError if the tokenizer does not know most of a text.
+
+        What was drawn from the training text for validation is not looked at: of few pairs, it may
+        have letters that no other has.
+        """
+        data = self.recipe.data
+        named = data.valid_source or data.valid_pairs or data.valid_text
+        for part in (report.training, report.validation if named else None):
             for side, text in part.unknown.items() if part is not None else ():
                 if text.share > self.recipe.data.max_unknown:
                     name = "training" if part is report.training else "validation"
