@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from .special import BASIC, UNKNOWN
+from .special import BASIC, BYTE_TOKENS, UNKNOWN
 
 # Letters in a row are one word, however many they are. Longer ones are cut, so that time grows
 # with the text: for 1 MiB of A, C, G and T, bpe of 8,000 tokens takes 5 s with words of 64, 256 or
@@ -16,7 +16,6 @@ from .special import BASIC, UNKNOWN
 MAX_WORD = 1024
 _UNIGRAM_RUN = 65_536  # of a longer word, which takes 2 s; 1 MiB would take 90 s
 MIN_BYTE_FALLBACK = 2000  # entries, of which 256 for bytes are no loss
-_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 # Chinese characters as BERT takes them: each is a word. Kana and Hangul are not among them.
 _CHINESE = (
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf"
@@ -79,7 +78,7 @@ def _character_splitter() -> pre_tokenizers.PreTokenizer:
 
 def _trainer_vocab_size(options: TrainingOptions) -> int:
     """Return the trainer's share of the vocabulary: added tokens and bytes come on top of it."""
-    return options.vocab_size - len(options.special) - len(_BYTES) * options.has_bytes
+    return options.vocab_size - len(options.special) - len(BYTE_TOKENS) * options.has_bytes
 
 
 def _bpe_trainer(options: TrainingOptions) -> trainers.Trainer:
@@ -138,7 +137,7 @@ def _add_bytes(backend: tokenizers.Tokenizer, options: TrainingOptions) -> token
         return backend
     state = json.loads(backend.to_str())
     vocabulary = state["model"]["vocab"]
-    vocabulary |= {name: len(vocabulary) + index for index, name in enumerate(_BYTES)}
+    vocabulary |= {name: len(vocabulary) + index for index, name in enumerate(BYTE_TOKENS)}
     state["model"]["byte_fallback"] = True
     finished = tokenizers.Tokenizer.from_str(json.dumps(state))
     finished.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])

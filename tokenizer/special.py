@@ -3,6 +3,9 @@
 PAD, UNKNOWN, BEGIN, END, MASK = "<pad>", "<unk>", "<s>", "</s>", "<mask>"
 BASIC = (PAD, UNKNOWN, BEGIN, END)  # ids 0 to 3 of every tokenizer trained here
 
+# The tokens in which byte fallback spells unknown text.
+BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
+
 # Ids from this token's on belong to pieces that a tokenizer produces and its model has not learnt:
 # they mean the unknown token. No text contains it, since spaces are escaped where it is used.
 OUT_OF_VOCABULARY = " <unlearnt>"

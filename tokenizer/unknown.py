@@ -8,8 +8,9 @@ from typing import Any
 import tokenizers
 from tokenizers import models, pre_tokenizers
 
+from .special import BYTE_TOKENS
+
 _MODELS_WITH_UNKNOWN = (models.BPE, models.WordPiece, models.WordLevel)
-_BYTE_TOKENS = [f"<0x{byte:02X}>" for byte in range(256)]  # of byte fallback
 
 
 def unknown_token_id(backend: tokenizers.Tokenizer) -> int | None:
@@ -22,7 +23,7 @@ def unknown_token_id(backend: tokenizers.Tokenizer) -> int | None:
         name = model.unk_token if isinstance(model, _MODELS_WITH_UNKNOWN) else None
         unknown = None if name is None else backend.token_to_id(name)
         byte_fallback = isinstance(model, models.BPE) and model.byte_fallback
-    if unknown is None or (byte_fallback and _has_all(backend, _BYTE_TOKENS)):
+    if unknown is None or (byte_fallback and _has_all(backend, BYTE_TOKENS)):
         return None
     return int(unknown)
 
@@ -47,7 +48,7 @@ class UnknownCharacters:
         model = self._backend.model
         if not isinstance(model, models.BPE) or self._unknown_id is not None:
             return False
-        if model.byte_fallback and _has_all(self._backend, _BYTE_TOKENS):
+        if model.byte_fallback and _has_all(self._backend, BYTE_TOKENS):
             return False
         steps = (self._backend.normalizer, self._backend.pre_tokenizer)
         states = (json.loads(step.__getstate__()) for step in steps if step is not None)

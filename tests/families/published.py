@@ -150,6 +150,17 @@ FAMILIES: dict[str, Family] = {
 CASES = [(name, number) for name, f in FAMILIES.items() for number in range(len(f.variants))]
 
 
+def randomize(model: Any) -> None:
+    """Change all weights at random: biases and norms too, where mistakes would hide."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(0.2 * torch.randn_like(weight))
+        for key, buffer in model.named_buffers():
+            if key == "final_logits_bias":
+                buffer.normal_()
+
+
 def make(name: str, number: int, folder: Path, **saving: Any) -> Any:
     """A variant of a family with random weights, saved as transformers saves it."""
     family = FAMILIES[name]
@@ -157,13 +168,7 @@ def make(name: str, number: int, folder: Path, **saving: Any) -> Any:
     options = {"vocab_size": VOCABULARY, **family.sizes, **family.variants[number]}
     model = getattr(transformers, family.model)(getattr(transformers, family.config)(**options))
     untie(model, options)
-    with torch.no_grad():
-        for weight in model.parameters():  # biases and norms too, where mistakes would hide
-            if weight.requires_grad:
-                weight.add_(0.2 * torch.randn_like(weight))
-        for key, buffer in model.named_buffers():
-            if key == "final_logits_bias":
-                buffer.normal_()
+    randomize(model)
     model.eval().save_pretrained(folder, **saving)
     return model
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 
-from tests.families.published import FAMILIES, untie
+from tests.families.published import FAMILIES, randomize, untie
 from tests.families.random_tokenizers import TOKENIZERS
 
 Rng = random.Random
@@ -205,13 +205,7 @@ def write_folder(drawn: Draw, folder: Path) -> None:
     model_class = known.model if drawn.headed else known.model.replace("ForMaskedLM", "Model")
     model = getattr(transformers, model_class)(getattr(transformers, known.config)(**options))
     untie(model, options)
-    with torch.no_grad():
-        for weight in model.parameters():  # biases and norms too, where mistakes would hide
-            if weight.requires_grad:
-                weight.add_(0.2 * torch.randn_like(weight))
-        for key, buffer in model.named_buffers():
-            if key == "final_logits_bias":
-                buffer.normal_()
+    randomize(model)
     model.save_pretrained(folder, max_shard_size="6KB" if drawn.stored == "shards" else "1GB")
     if drawn.stored == "pickle":
         (folder / "model.safetensors").unlink()

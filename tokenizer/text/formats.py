@@ -18,6 +18,11 @@ PAIR = "translation"  # a field that holds both sides of a pair, as in many publ
 Row = tuple[str, ...]
 
 
+def _is_number(name: str) -> bool:
+    """Return True for the number of a column, from 1."""
+    return name.isdecimal() and int(name) > 0
+
+
 class Columns:
     """The columns to read: by name or number, or if none are named the first `default`.
 
@@ -30,7 +35,7 @@ class Columns:
     @property
     def by_number(self) -> bool:
         """True if all columns are numbers from 1."""
-        return all(name.isdecimal() and int(name) for name in self.names)
+        return all(map(_is_number, self.names))
 
 
 class RecordFormat(Protocol):
@@ -88,7 +93,7 @@ class Delimited:
                 )
                 lines.counts.notice(f"{lines.path} has {len(first)} columns; {read} read")
             return list(range(count)), False
-        if all(name.isdecimal() and int(name) for name in names):
+        if all(map(_is_number, names)):
             return [int(name) - 1 for name in names], False
         if missing := [name for name in names if name not in header]:
             raise CorpusError(

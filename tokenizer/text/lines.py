@@ -44,7 +44,7 @@ def byte_lines(stream: BinaryIO, counts: CorpusCounts) -> Iterator[bytes]:
         rest = raw
         while rest and not rest.endswith(b"\n"):
             rest = stream.readline(MAX_LINE_BYTES)
-        line = raw.removesuffix(b"\n").removesuffix(b"\r")
+        line = _without_end(raw)
         if len(line) > MAX_LINE_BYTES:
             counts.shortened += 1
             line = _trim_partial_character(line[:MAX_LINE_BYTES])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from checkpoints import (
+    MANIFEST,
     WEIGHT_FILES,
     WEIGHTS,
     CheckpointError,
@@ -17,7 +18,7 @@ from tokenizer import TOKENIZER_FILES
 from ..loading.generation_config import GENERATION
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
 from .save import CARD, model_card
-from .side_files import MANIFEST, copy_files, has_foreign_card, names_below
+from .side_files import copy_files, has_foreign_card, names_below
 
 
 def average_models(

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from checkpoints import WEIGHT_FILES, read_json, refuse_external_links, to_json
+from checkpoints import MANIFEST, WEIGHT_FILES, read_json, refuse_external_links, to_json
 from tokenizer import TOKENIZER_FILES
 from tokenizer.special import OUT_OF_VOCABULARY
 
@@ -26,7 +26,6 @@ from .save import CARD, generation_settings, is_own_card, model_card
 
 ORIGINALS = "published"
 TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
-MANIFEST = "manifest.json"
 _OF_FILES = ("transformers_version", "is_encoder_decoder")  # settings that say nothing of decoding
 # Tensors of parts that this program does not have, among those that families ignore.
 _PARTS = ("*pooler.dense.*", "cls.seq_relationship.*")
@@ -88,13 +87,13 @@ def original_options(folder: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def left_behind(contents: FolderContents, *, carried: Iterable[str] = ()) -> list[str]:
+def left_behind(contents: FolderContents) -> list[str]:
     """Return the names of files and weights that a conversion to one of ours or a family drops.
 
-    `carried` names others that it does not drop. Files of a subfolder are counted together.
+    Files of a subfolder are counted together.
     """
     folder = contents.folder
-    known = {CONFIG, GENERATION, MANIFEST, *TOKENIZER_FILES, *CHAT_FILES, *carried}
+    known = {CONFIG, GENERATION, MANIFEST, *TOKENIZER_FILES, *CHAT_FILES}
     known |= {*sentence_files(folder), CARD}
     known |= {header.file.relative_to(folder).as_posix() for header in contents.weights.values()}
     known |= {name for name in WEIGHT_FILES if name.endswith(".index.json")}

@@ -154,14 +154,14 @@ class RunningCorpus:
 
     def training(self) -> Iterator[TextGroup]:
         """Yield the training text."""
-        groups, size = self._read(self.recipe.text), self._training_size()
+        groups, size = self._read(self.recipe.text), self._training_size
         yield from groups if size is None else _cut(groups, 0, size)
 
     def validation(self) -> Iterator[TextGroup]:
         """Yield the validation text; none if the recipe has no validation data."""
         if self.recipe.valid_text:
             yield from self._read(self.recipe.valid_text)
-        elif (size := self._training_size()) is not None:
+        elif (size := self._training_size) is not None:
             yield from _cut(replace(self, counts=CorpusCounts())._read(self.recipe.text), size)
 
     def lines(self) -> Iterator[str]:
@@ -177,8 +177,9 @@ class RunningCorpus:
                 str(path), split_documents(chunks, separators) if separators else chunks
             )
 
+    @cached_property
     def _training_size(self) -> int | None:
-        """Return the number of characters for training; None: all."""
+        """The number of characters for training, for which all text is read; None: all."""
         if self.recipe.valid_text or not self.recipe.valid_fraction:
             return None
         groups = replace(self, counts=CorpusCounts())._read(self.recipe.text)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from checkpoints import (
+    MANIFEST,
     CheckpointError,
     ForeignFolderError,
     read_json,
@@ -28,9 +29,9 @@ from .text_identity import Texts
 DATA = "data"  # in a run's folder
 TOKENIZER = "tokenizer.json"  # in the run's folder, and a copy with the ids
 VERSION = 2  # of the rules by which text becomes ids
-_CONTENTS, _MANIFEST = "prepared.json", "manifest.json"
+_CONTENTS = "prepared.json"
 _EARLIER = "done.json"  # of earlier versions, which wrote no sums
-_MARKS = {_CONTENTS, _MANIFEST, _EARLIER}  # no other folder has these
+_MARKS = {_CONTENTS, MANIFEST, _EARLIER}  # no other folder has these
 _PARTS = {"train", "valid"}
 _TEXTS = {"pairs.jsonl", "shown.json"}  # of validation
 
@@ -50,13 +51,13 @@ def read_contents(folder: Path) -> Contents | None:
 
     Raises CheckpointError if any of its files is not what was written.
     """
-    if not (folder / _MANIFEST).is_file():
+    if not (folder / MANIFEST).is_file():
         if not _ours(folder) or has_earlier_version(folder):
             return None
-        raise CheckpointError(f"{folder / _MANIFEST} is missing")
+        raise CheckpointError(f"{folder / MANIFEST} is missing")
     verify_checksums(folder)
     unexpected = _files(folder) & _ours(folder) - {folder / name for name in _manifest(folder)}
-    for path in sorted(unexpected - {folder / _MANIFEST}):
+    for path in sorted(unexpected - {folder / MANIFEST}):
         raise CheckpointError(f"{path} is not one of the files that were written")
     try:
         return msgspec.convert(read_json(folder / _CONTENTS), Contents)
@@ -89,7 +90,7 @@ def write_contents(folder: Path, fill: Callable[[Path], Contents]) -> Contents:
             f"{others[0]} is not of this program, but in the way of a run's ids: move it, or "
             "choose another folder with -o"
         )
-    if not (folder / _MANIFEST).is_file():
+    if not (folder / MANIFEST).is_file():
         shutil.rmtree(folder, ignore_errors=True)
     contents: list[Contents] = []
 
@@ -133,7 +134,7 @@ def _tokenizer_sum(folder: Path) -> list[str]:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        return read_json(folder / _MANIFEST)
+        return read_json(folder / MANIFEST)
     except (OSError, CheckpointError):
         return {}
 
