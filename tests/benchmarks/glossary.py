@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokenizer import TextFile, read_lines
+from tokenizer.scripts import SENTENCE_ENDS
 from transformer.evaluation import translation_scores
 from transformer.loading import load_model
 from transformer.pipelines.arguments import TranslateArguments
@@ -25,7 +26,6 @@ from transformer.pipelines.glossary import split_words
 from transformer.pipelines.phrases import Phrase
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
-from transformer.pipelines.word_tokens import SENTENCE_ENDS
 
 ITERATIONS, NULL = 4, "<null>"
 MIN_PROBABILITY, MIN_LETTERS, MAX_FREQUENCY = 0.02, 4, 0.05  # of a term; per line of its language

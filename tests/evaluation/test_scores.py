@@ -55,6 +55,12 @@ def test_scores_and_signatures_are_sacrebleus(tokenize: str) -> None:
     assert found["chrf"].value == pytest.approx(chrf.score)
 
 
+@pytest.mark.parametrize("compare_with_chance", [True, False])
+def test_without_texts_there_is_no_score(compare_with_chance: bool) -> None:
+    with pytest.raises(CorpusError, match="not a line"):
+        translation_scores([], [], compare_with_chance=compare_with_chance)
+
+
 def test_an_unknown_tokenization_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"no tokenization 'moses'; allowed: .*13a"):
         translation_scores(HYPOTHESES, REFERENCES, tokenize="moses")

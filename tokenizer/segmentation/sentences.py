@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from ..scripts import FINAL_MARKS, FINAL_MARKS_BEFORE_SPACE, SENTENCE_ENDS
 from .abbreviations import (
     AFTER_ORDINALS,
     BEFORE_NUMBERS,
@@ -27,16 +28,13 @@ class Segment(NamedTuple):
     after: str
 
 
-_ALWAYS_FINAL = "。！？｡।॥።፧။។"  # end a sentence whatever follows
-_FINAL_BEFORE_SPACE = "؟۔։"  # end a sentence before whitespace
-_MARKS = ".!?…‥‼⁇⁈⁉．" + _ALWAYS_FINAL + _FINAL_BEFORE_SPACE
 _CLOSERS = "'\"”’»›)]}」』）】〉》〕＂＇"
 _OPENERS = "'\"“”„‚‘’«‹»›([{¿¡「『（【〈《*_•–—―-"
 _PARTICLES = "とのがはをにでもっ、，"  # continue a sentence after a quotation
 # Marks (with the Greek question mark) and closing quotes, among them those that open in other
 # languages, and French guillemets after a space; or an empty line.
 _END = re.compile(
-    rf"(?P<marks>[{re.escape(_MARKS)}]+|(?<=[\u0370-\u03ff\u1f00-\u1fff])[;\u037e])"
+    rf"(?P<marks>[{re.escape(SENTENCE_ENDS)}]+|(?<=[\u0370-\u03ff\u1f00-\u1fff])[;\u037e])"
     rf"(?P<closers>(?:[{re.escape(_CLOSERS)}]|[“«](?=\s|\Z))*(?:[ \u00a0\u202f]»(?=\s|\Z))?)"
     r"(?P<after>\s*)"
     r"|\n[^\S\n]*\n\s*"
@@ -110,15 +108,15 @@ def _is_sentence_end(  # noqa: PLR0911 (each rule is a line)
     before = text[max(start, match.start() - _CONTEXT_CHARACTERS) : match.start()]
     following = text[match.end() : match.end() + _CONTEXT_CHARACTERS]
     unquoted = following.lstrip(_OPENERS)
-    if any(mark in _ALWAYS_FINAL for mark in marks):
+    if any(mark in FINAL_MARKS for mark in marks):
         return not (closers and following[0] in _PARTICLES)
     wide = before[-1:] >= _WIDE and unquoted[:1] >= _WIDE
     if not after:
         return wide and marks[-1] in "!?"
     closes = following[0] in _CLOSERS and following[0] not in _OPENERS
-    if following[0] in _MARKS or closes:
+    if following[0] in SENTENCE_ENDS or closes:
         return False
-    if wide or any(mark in _FINAL_BEFORE_SPACE for mark in marks):
+    if wide or any(mark in FINAL_MARKS_BEFORE_SPACE for mark in marks):
         return True
     if marks == "." and _is_inner_full_stop(before, unquoted, length=match.start() - start):
         return False

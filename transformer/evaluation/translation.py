@@ -4,8 +4,10 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tokenizer import CorpusError
+
 from ..errors import ConfigError, MissingExtraError
-from .scripts import AUTO, tokenization_of
+from .bleu_tokenization import AUTO, tokenization_of
 
 _MIN_MATCHES = 10  # of each n-gram order: BLEU's standard error from 10 matches is 1 / (4·√10), 8%
 _MIN_GAIN = 0.02  # of the way from chance to a perfect score
@@ -60,7 +62,7 @@ def translation_scores(
 
     `auto` tokenizes by the script of the references. With `compare_with_chance`, scores say if
     they carry information. Raises MissingExtraError without sacreBLEU, ConfigError for an unknown
-    tokenization.
+    tokenization, CorpusError without texts.
     """
     check_tokenization(tokenize)
     from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415  (an extra)
@@ -68,6 +70,8 @@ def translation_scores(
 
     if len(hypotheses) != len(references):
         raise ValueError(f"{len(hypotheses)} hypotheses for {len(references)} references")
+    if not references:
+        raise CorpusError("no texts to compare: there is not a line")
     if tokenize == AUTO:
         tokenize = tokenization_of(references)
     metrics = {"bleu": BLEU(tokenize=tokenize, force=True), "chrf": CHRF()}

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from tokenizer import Tokenizer
+from tokenizer.scripts import SENTENCE_ENDS, is_unspaced
 
 from ..errors import ConfigError
 from .glossary import split_words
-from .word_tokens import SENTENCE_ENDS, is_unspaced
 
 _CONTEXTS = {" ": ("a", "1", "."), "": (".", ",", "。")}  # before a phrase, by what lies between
 _MIN_INFLECTED, _MAX_SUFFIX = 4, 2  # letters of a word that may be inflected, and of its ending

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from tokenizer import Tokenizer
+from tokenizer.scripts import SENTENCE_ENDS, is_unspaced
 
 from ..data import pad_rows
 from ..decoding.constraints.phrase_constraint import WordTokens
@@ -20,7 +21,6 @@ from ..decoding.search.tokenwise import check_log_probs
 from ..loading import LoadedModel
 from .alignment import attention_weights
 from .phrases import Phrase
-from .word_tokens import SENTENCE_ENDS, is_unspaced
 
 _ATTENTION_WEIGHT = 6.0  # in nats: what a model looks at tells more than what it would write
 _NO_ATTENTION = 0.01  # added to attention, for none may still be wrong

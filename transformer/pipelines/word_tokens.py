@@ -7,14 +7,12 @@ from functools import lru_cache
 import torch
 
 from tokenizer import Tokenizer
+from tokenizer.scripts import SENTENCE_ENDS, is_unspaced
 from tokenizer.token_bytes import is_local, token_bytes
 
 from ..decoding.constraints.phrase_constraint import WordTokens
 
-# Scripts that put no spaces between words: each of their characters is a word.
-_UNSPACED_SCRIPTS = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
 _JOINERS = "-'’_&\u00ad\u200c\u200d\u2010\u2011"  # a word goes on with them
-SENTENCE_ENDS = ".!?…。！？｡؟।"
 
 
 @lru_cache(maxsize=1 << 14)
@@ -26,11 +24,6 @@ def character_class(character: str) -> str:
         return "alone"
     letter = character.isalnum() or unicodedata.category(character)[0] == "M" or character == "_"
     return "word" if letter else "alone"
-
-
-def is_unspaced(character: str) -> bool:
-    """Return True for a character of a script that puts no spaces between words."""
-    return unicodedata.name(character, "").startswith(_UNSPACED_SCRIPTS)
 
 
 def word_tokens(tokenizer: Tokenizer, size: int, end_ids: Collection[int]) -> WordTokens:

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from tokenizer import Tokenizer
+from tokenizer.scripts import is_unspaced
 from tokenizer.token_bytes import is_local, token_bytes
 
 from ...errors import ConfigError
@@ -20,9 +21,6 @@ from ..request import SequenceState
 
 _MAX_CHARACTER = 4  # bytes
 _MAX_CACHE = 4096  # endings of texts whose forbidden tokens are kept
-_UNSPACED = (
-    "CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "BOPOMOFO", "YI ",
-)  # fmt: skip
 
 
 class _Token(NamedTuple):
@@ -150,4 +148,4 @@ def _joins(character: str) -> bool:
     is_mark = unicodedata.category(character)[0] == "M"
     if not (character.isalnum() or is_mark or character == "_"):
         return False
-    return is_mark or not unicodedata.name(character, "").startswith(_UNSPACED)
+    return is_mark or not is_unspaced(character)

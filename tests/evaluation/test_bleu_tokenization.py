@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from transformer.evaluation import translation_scores
-from transformer.evaluation.scripts import tokenization_of
+from transformer.evaluation.bleu_tokenization import tokenization_of
 
 TEXTS = {
     "13a": ["Ein Hund läuft.", "Собака бежит", "الكلب يجري", "कुत्ता दौड़ता है", "", "12 + 3"],

@@ -5,21 +5,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
+from tokenizer.scripts import unspaced_script
+
 AUTO, _SPACED = "auto", "13a"
 _KANA_SHARE = 0.05  # of Japanese text's letters; headlines have 20%, Chinese text has none
 _LETTERS_OF_A_WORD = (
     4  # in scripts with spaces; a Chinese word has 1.5 characters, so they weigh less
 )
-# The first words of the Unicode names of letters in scripts that are not written with spaces.
-_SCRIPTS = {
-    **dict.fromkeys(["CJK", "IDEOGRAPHIC"], "han"),
-    **dict.fromkeys(["HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH"], "kana"),
-    "HANGUL": "hangul",
-    **dict.fromkeys(
-        ["THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "JAVANESE", "BALINESE", "TAI", "NEW"],
-        "unspaced",
-    ),
-}
 # By script: sacreBLEU's tokenization, and the packages that it needs.
 _MECAB = {
     "kana": ("ja-mecab", ("MeCab", "ipadic")),
@@ -52,8 +44,12 @@ def tokenization_of(references: Iterable[str]) -> str:
     if script in _MECAB:
         name, packages = _MECAB[script]
         return name if all(map(importlib.util.find_spec, packages)) else "char"
-    return {"han": "zh", "unspaced": "char"}.get(script, _SPACED)
+    if script == "spaced":
+        return _SPACED
+    return "zh" if script == "han" else "char"
 
 
 def _script(letter: str) -> str:
-    return _SCRIPTS.get(unicodedata.name(letter, "").partition(" ")[0], "spaced")
+    if script := unspaced_script(letter):
+        return script
+    return "hangul" if "HANGUL" in unicodedata.name(letter, "") else "spaced"
