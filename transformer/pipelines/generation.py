@@ -1,17 +1,14 @@
-"""Text generation: one prompt streamed piece by piece, or many line by line."""
+"""Text generation: the requests that continue prompts, and the texts that come of them."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenizer import is_blank
 
-from ..decoding.constraints.stop_strings import StopStringBuffer, stop_condition, truncate_at_stop
-from ..decoding.engine import Engine
-from ..decoding.request import Hypothesis, PreviousContext, Request, RequestFinished
-from ..decoding.scheduler import Scheduler
+from ..decoding.constraints.stop_strings import stop_condition, truncate_at_stop
+from ..decoding.request import Hypothesis, PreviousContext, Request
 from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError, LineError, PromptError
 from ..loading import LoadedModel
@@ -21,24 +18,11 @@ from .arguments.generate import MAX_TOKENS
 from .glossary import Term
 from .mbr import rank_by_mbr
 from .n_best import distinct_answers
-from .notices import Notices, count_notices, that_happened
+from .notices import Notices, that_happened
 from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output, Revision
 from .search_settings import grammar_constraint, is_incomplete
 from .terms import TermWriter
 from .unknown import prefix_ids, unknown_read, unknown_written
-
-
-def _reject_overflow(
-    ids: list[int], prefix_length: int, context: int, max_new_tokens: int
-) -> list[int]:
-    """Return the prompt unchanged; raise PromptError unless it leaves room for a token."""
-    del prefix_length, max_new_tokens
-    if len(ids) < context:
-        return ids
-    raise PromptError(
-        f"the prompt has {len(ids):,} tokens; the model's context is {context:,}, and one must be "
-        "left to generate: shorten the prompt, or have its beginning dropped (--overflow left)"
-    )
 
 
 def truncate_left(
@@ -54,10 +38,20 @@ def truncate_left(
     return [*ids[:prefix_length], *ids[len(ids) - max(1, limit - prefix_length) :]]
 
 
-# Treatment of long prompts: (ids, prefix_length, context, max_new_tokens) -> ids. "slide" also
-# continues from the last half of the context whenever that is full.
-OVERFLOWS: Registry[Callable[[list[int], int, int, int], list[int]]] = Registry(
-    "overflow", {"error": _reject_overflow, "left": truncate_left, "slide": truncate_left}
+class Overflow(NamedTuple):
+    """A treatment of prompts that are longer than a model's context."""
+
+    drops_beginning: bool  # rather than refuse the prompt
+    slides: bool = False  # goes on from the last half of the context whenever that is full
+
+
+OVERFLOWS: Registry[Overflow] = Registry(
+    "overflow",
+    {
+        "error": Overflow(drops_beginning=False),
+        "left": Overflow(drops_beginning=True),
+        "slide": Overflow(drops_beginning=True, slides=True),
+    },
 )
 
 
@@ -94,8 +88,8 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         allow_empty: bool = False,
     ) -> None:
         check_decoder(loaded)
-        OVERFLOWS.check(arguments.overflow)
-        if arguments.overflow == "slide" and not parameters.can_stream:
+        self._overflow = OVERFLOWS[arguments.overflow]
+        if self._overflow.slides and not parameters.can_stream:
             raise ConfigError(
                 "--overflow slide continues one text; it cannot be combined with beams or samples"
             )
@@ -129,9 +123,8 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """See LineTask."""
-        visible = slice(0, MAX_CHARACTERS)
-        if self._arguments.overflow != "error":
-            visible = slice(-MAX_CHARACTERS, None)
+        drops_beginning = self._overflow.drops_beginning
+        visible = slice(-MAX_CHARACTERS, None) if drops_beginning else slice(0, MAX_CHARACTERS)
         rows = self._loaded.tokenizer.encode_batch([line.text[visible] for line in lines])
         prompts = ([*self._prefix_ids, *ids] for ids in rows)
         return [self._line_requests(line, ids) for line, ids in zip(lines, prompts, strict=True)]
@@ -141,7 +134,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         if is_blank(line.text) and not self._allow_empty:
             return []
         try:
-            if len(line.text) > MAX_CHARACTERS and self._arguments.overflow == "error":
+            if len(line.text) > MAX_CHARACTERS and not self._overflow.drops_beginning:
                 raise PromptError(
                     f"the prompt has {len(line.text):,} characters; "
                     f"at most {MAX_CHARACTERS:,} are read"
@@ -160,7 +153,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         """
         arguments, context = self._arguments, self._loaded.config.max_positions
         max_tokens = self._max_tokens
-        kept = OVERFLOWS[arguments.overflow](ids, len(self._prefix_ids), context, max_tokens)
+        kept = self._fit(ids)
         max_new_tokens, own = min(max_tokens, context - len(kept)), self._loaded.generation
         if own.max_length and not (arguments.max_tokens or own.max_new_tokens):
             max_new_tokens = max(1, min(max_new_tokens, own.max_length - len(kept)))
@@ -177,6 +170,22 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             **self._conditions(continuing),
         )
 
+    def _fit(self, ids: list[int]) -> list[int]:
+        """Return a prompt with room for a token after it.
+
+        Raises PromptError where its beginning may not be dropped.
+        """
+        context = self._loaded.config.max_positions
+        if self._overflow.drops_beginning:
+            return truncate_left(ids, len(self._prefix_ids), context, self._max_tokens)
+        if len(ids) < context:
+            return ids
+        raise PromptError(
+            f"the prompt has {len(ids):,} tokens; the model's context is {context:,}, and one must "
+            "be left to generate: shorten the prompt, or have its beginning dropped "
+            "(--overflow left)"
+        )
+
     def revise(
         self, request: Request, hypotheses: list[Hypothesis]
     ) -> Revision[Request, list[Hypothesis]]:
@@ -189,7 +198,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
         """Return the request that goes on from the last half of a full context, with "slide"."""
         is_full = bool(hypotheses) and hypotheses[0].finish_reason == "length"
-        if self._arguments.overflow != "slide" or not is_full:
+        if not (self._overflow.slides and is_full):
             return None
         previous = self.with_previous_context(request, hypotheses[0])
         remaining = self._max_tokens - len(previous.ids)
@@ -260,61 +269,3 @@ def _first_prompt(request: Request) -> Sequence[int]:
     """Return the prompt with which the text began, whatever its context has dropped since."""
     before = request.previous_context
     return request.prompt if before is None else before.prompt
-
-
-def stream_ids(
-    loaded: LoadedModel,
-    ids: list[int],
-    task: GenerationTask,
-    engine: Engine,
-    counts: Counter[str],
-    *,
-    prompt: str,
-    continuing: bool,
-    threads: int | None = None,
-) -> Iterator[str]:
-    """Yield the continuation of a prompt in pieces that never end inside a character.
-
-    `ids` are those of the prompt; `prompt` is its text, or the part of it that is new. Pieces
-    do not end inside a stop string either. Closing the iterator ends the decoding; at the end
-    `counts` is incremented for each notice. Raises PromptError where the prompt leaves no room,
-    LineError where no token is allowed.
-    """
-    request = task.build_request(ids, Line(0, ""), continuing=continuing, stream=True)
-    scheduler = Scheduler([engine], budget=1, threads=threads)
-    return _stream(loaded, request, task, scheduler, counts, prompt=prompt)
-
-
-def _stream(
-    loaded: LoadedModel,
-    first: Request,
-    task: GenerationTask,
-    scheduler: Scheduler,
-    counts: Counter[str],
-    *,
-    prompt: str,
-) -> Iterator[str]:
-    request: Request = first
-    follow_up: Request | None = first
-    detokenizer = loaded.tokenizer.stream(first.prompt)
-    stop_buffer = StopStringBuffer(task.stop_strings) if task.stop_strings else None
-    hypotheses: list[Hypothesis] = []
-    with scheduler:
-        while follow_up is not None:
-            request = follow_up
-            scheduler.submit([request])
-            for event in scheduler.events():
-                if isinstance(event, RequestFinished):
-                    hypotheses = event.hypotheses
-                elif event.finish_reason != "end":
-                    piece = detokenizer.feed(event.id)
-                    if visible := stop_buffer.feed(piece) if stop_buffer else piece:
-                        yield visible
-            follow_up = task.follow_up(request, hypotheses)
-    remainder = detokenizer.flush()
-    if remainder := stop_buffer.feed(remainder) + stop_buffer.flush() if stop_buffer else remainder:
-        yield remainder
-    if not hypotheses:
-        raise LineError(NO_VALID_TOKEN)
-    text = task.with_previous_context(request, hypotheses[0])
-    count_notices(task.notices(prompt, request, [text]), counts)

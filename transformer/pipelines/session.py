@@ -30,13 +30,14 @@ from .arguments.generate import TEMPERATURE
 from .arguments.search import SearchArguments, beam_or_greedy
 from .compatibility import check_ensemble
 from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_lines
-from .generation import GenerationTask, encode_prompt, stream_ids
+from .generation import GenerationTask, encode_prompt
 from .line_pipeline import decode_lines
 from .n_best import with_spare_hypotheses
 from .records import Answer, LineSource, Output
 from .scoring import score_lines
 from .search_settings import default_beams, scoring_parameters, search_parameters
 from .speculation import speculative_search
+from .streaming import stream_ids
 from .translation import TranslationTask
 from .unknown import unwritable
 

@@ -87,12 +87,13 @@ class LogitsProcessorList:
 
     def __init__(self, values: Mapping[str, Any], end_ids: Collection[int] = ()) -> None:
         settings = {**values, "request-constraints": sorted(end_ids)}
-        self._no_processors = not any(value is not None for value in values.values())
-        self._processors = {
+        processors = {
             name: factory(settings[name])
             for name, factory in PROCESSORS.items()
             if settings.get(name) is not None
         }
+        self._constrained = list(processors.values())
+        self._unconstrained = [processors[name] for name in processors if name in values]
 
     def __call__(
         self,
@@ -106,9 +107,6 @@ class LogitsProcessorList:
         """
         requests = (row.request for row in rows) if requests is None else requests
         is_constrained = any(request.has_constraints for request in requests)
-        if self._no_processors and not is_constrained:
-            return logits_RV
-        for name, processor in self._processors.items():
-            if name != "request-constraints" or is_constrained:
-                logits_RV = processor(logits_RV, rows)
+        for processor in self._constrained if is_constrained else self._unconstrained:
+            logits_RV = processor(logits_RV, rows)
         return logits_RV
