@@ -100,12 +100,23 @@ class Weights(Mapping[str, Header]):
 
         With `to_copy`, it gets a mapping of its own, so that memory is freed with the tensor.
         """
-        header, name = self._headers[name], self._stored_names.get(name, name)
+        header = self._headers[name]
         if header.dtype is None or not header.dtype.is_floating_point:
             raise CheckpointError(
-                f"{header.file}: {name} is not of float32, float16, bfloat16 or float64; "
-                "quantized weights are not supported"
+                f"{header.file}: {self._stored_name(name)} is not of float32, float16, bfloat16 or "
+                "float64; quantized weights are not supported"
             )
+        return self._read_tensor(name, to_copy=to_copy)
+
+    def integers(self, name: str) -> Tensor:
+        """Return a copy of a tensor that is no weight: of whole numbers, or of truth values."""
+        return self._read_tensor(name, to_copy=True)
+
+    def _stored_name(self, name: str) -> str:
+        return self._stored_names.get(name, name)
+
+    def _read_tensor(self, name: str, *, to_copy: bool) -> Tensor:
+        header, name = self._headers[name], self._stored_name(name)
         if header.file in self._pickled:
             return self._pickled[header.file][name]
         file = None if to_copy else self._open_files.get(header.file)

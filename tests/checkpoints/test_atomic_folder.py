@@ -200,6 +200,27 @@ def test_an_average_is_the_mean_of_each_tensor(tmp_path):
     }
 
 
+WHOLE = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
+
+
+@pytest.mark.parametrize("dtype", WHOLE, ids=str)
+def test_an_average_keeps_whole_numbers_which_have_no_mean(tmp_path, dtype):
+    """They vanished, or were averaged and cut: (1 + 2) / 2 is no whole number."""
+    one, two, three = (
+        weights_folder(
+            tmp_path / f"{place}",
+            {"a": torch.tensor([number, 1]).to(dtype), "w": torch.tensor([2.0 * place])},
+        )
+        for place, number in enumerate((0, 0, 2))
+    )
+    mean = average_weights([one, two])
+    assert list(mean) == ["a", "w"]
+    assert mean["w"].tolist() == [1.0]
+    assert (mean["a"].dtype, mean["a"].tolist()) == (dtype, [0, 1])
+    with pytest.raises(CheckpointError, match=r"2 is another model than .*0: a differs"):
+        average_weights([one, three])
+
+
 @pytest.mark.parametrize(
     "other",
     [
