@@ -113,3 +113,12 @@ def test_a_texts_vector_does_not_depend_on_its_neighbours(kind: str, encoder: Pa
     for text, vector in zip(TEXTS * 2, together, strict=True):
         (alone,) = vectors_of(loaded, [text], asked)
         torch.testing.assert_close(vector, alone.vector, atol=1e-5, rtol=0)
+
+
+def test_unknown_characters_are_those_of_the_text_that_is_read(tmp_path: Path) -> None:
+    """Lower case may be known where capitals are not; and a prompt is read, too."""
+    write(small_encoder(tmp_path), {"tokenizer_config.json": {"do_lower_case": False}})
+    loaded, pooling = load_model(tmp_path, device="cpu"), PoolingConfig(lower=True)
+    for prompt, line, unknown in (("", "XYZ the ☃", ["☃"]), ("☂: ", "☃ QT", ["☂", "☃"])):
+        answers = embed_lines(loaded, IterableSource([line]), pooling, prompt=prompt)
+        assert [answer.notices["unknown_read"] for answer in answers] == [unknown]

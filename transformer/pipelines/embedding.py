@@ -88,6 +88,7 @@ class EmbeddingOutput(NamedTuple):
 class EmbeddingRequest:
     """The ids of a text, with its special tokens; the first `unpooled` ones are only read."""
 
+    text: str  # as the tokenizer got it
     ids: list[int]
     truncated: bool
     unpooled: int = 0
@@ -96,16 +97,14 @@ class EmbeddingRequest:
 class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     """Vectors of lines; arXiv 1908.10084 §3."""
 
-    def __init__(
-        self, loaded: LoadedModel, pooling: PoolingConfig, counts: Counter[str], *, prompt: str = ""
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, *, prompt: str = "") -> None:
         if not loaded.config.has_encoder:
             raise ConfigError(
                 f"the {loaded.config.shape} model in {loaded.folder} cannot embed, which needs an "
                 "encoder"
             )
         check_pooling(loaded, pooling)
-        self._loaded, self._counts, self._pooling = loaded, counts, pooling
+        self._loaded, self._pooling = loaded, pooling
         self._prefix_ids, self._suffix_ids = loaded.special_affixes
         context = loaded.config.max_positions
         limit = min(pooling.max_tokens or context, context)
@@ -128,13 +127,13 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
         """See LineTask. A text is cut where the model's context ends."""
         texts = [self._prepare(self._prompt + line.text[:MAX_CHARACTERS]) for line in lines]
         rows = self._loaded.tokenizer.encode_batch(texts)
-        return [[self._build_request(*pair)] for pair in zip(lines, rows, strict=True)]
+        return [[self._build_request(*each)] for each in zip(lines, texts, rows, strict=True)]
 
-    def _build_request(self, line: Line, ids: list[int]) -> EmbeddingRequest:
+    def _build_request(self, line: Line, text: str, ids: list[int]) -> EmbeddingRequest:
         truncated = len(line.text) > MAX_CHARACTERS or len(ids) > self._limit
         kept = [*self._prefix_ids, *ids[: self._limit], *self._suffix_ids]
         kept = kept or [self._loaded.generation.end_id]
-        return EmbeddingRequest(kept, truncated, min(self._unpooled, len(kept) - 1))
+        return EmbeddingRequest(text, kept, truncated, min(self._unpooled, len(kept) - 1))
 
     def to_outputs(
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
@@ -143,9 +142,7 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
         (request,), (vector,) = requests, results
         notices = that_happened(
             shortened=request.truncated,
-            unknown_read=unknown_read(
-                self._loaded.tokenizer, [line.text[:MAX_CHARACTERS]], [request.ids]
-            ),
+            unknown_read=unknown_read(self._loaded.tokenizer, [request.text], [request.ids]),
         )
         return [EmbeddingOutput(vector, request.truncated)], notices
 
@@ -162,7 +159,7 @@ def embed_lines(
     """Yield one vector for each line, in order, in bounded memory.
 
     `prompt` is put before each text, `budget` limits the tokens of a batch; `counts`: see
-    `answer_lines` and EmbeddingTask. Raises ConfigError for a model without an encoder.
+    `answer_lines`. Raises ConfigError for a model without an encoder.
     """
     counts = Counter() if counts is None else counts
 
@@ -171,7 +168,7 @@ def embed_lines(
         return list(embed(loaded, rows, pooling, unpooled=unpooled).cpu())
 
     executor = ForwardExecutor(compute, lambda request: len(request.ids), budget=budget)
-    task = EmbeddingTask(loaded, pooling, counts, prompt=prompt)
+    task = EmbeddingTask(loaded, pooling, prompt=prompt)
     return answer_lines(source, task, executor, counts)
 
 
