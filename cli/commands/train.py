@@ -243,6 +243,6 @@ def _run(
     resolved = resolve_recipe(recipe, flags, settings, resumed=out if resume else None)
     with StopRequest() as stop:
         run = Run(resolved, out, device=device, resume=resume, init=init, stop=stop)
-        interrupted = follow_run(run.events(), out, quiet=quiet, on_start=stop.defer_signals)
+        interrupted = follow_run(run.events(), quiet=quiet, on_start=stop.defer_signals)
     if interrupted:
         raise typer.Exit(INTERRUPTED)

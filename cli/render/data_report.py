@@ -1,9 +1,6 @@
-"""The text of a run, and what was left out of it: as a few lines, and as a record."""
+"""The text of a run, and what was left out of it, as a few lines."""
 
 from collections.abc import Iterator
-from typing import Any
-
-import msgspec
 
 from transformer.training.data_report import BLANK, TOO_LONG, UNREADABLE, PartReport
 from transformer.training.events import DataPrepared
@@ -14,11 +11,6 @@ _REASONS = {
     TOO_LONG: "of {limit:,} tokens or more",
     UNREADABLE: "with a side that the tokenizer does not know",
 }
-
-
-def data_record(event: DataPrepared) -> dict[str, Any]:
-    """Return all numbers on both parts, by name."""
-    return {name: msgspec.to_builtins(part) for name, part in event._asdict().items()}
 
 
 def data_lines(event: DataPrepared) -> list[str]:

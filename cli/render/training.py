@@ -1,10 +1,8 @@
-"""Progress of training: live on a terminal, plain lines elsewhere, JSON in the run's folder."""
+"""Progress of training: live on a terminal, plain lines elsewhere."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,7 +10,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from checkpoints import write_file
 from transformer.training.events import (
     DataPrepared,
     Event,
@@ -24,9 +21,8 @@ from transformer.training.events import (
 from transformer.training.trainer import SkippedStep, StepReport
 
 from ..console import is_terminal, print_notice
-from .data_report import data_lines, data_record
+from .data_report import data_lines
 
-METRICS = "metrics.jsonl"
 _LINE_EVERY = 100  # steps between two lines where there is no terminal
 _SMOOTHING = 0.95  # of the moving averages of loss and speed
 
@@ -110,92 +106,22 @@ def format_validation(validation: Validated) -> str:
     return f"step {validation.step:,}: {loss}{scores}"
 
 
-def metrics_record(event: Event) -> dict[str, Any] | None:
-    """Return an event's record in metrics.jsonl; None for events without numbers."""
-    if isinstance(event, StepReport):
-        return {"event": "step", **event._asdict()}
-    if isinstance(event, DataPrepared):
-        return {"event": "data", **data_record(event)}
-    if isinstance(event, SkippedStep):  # JSON has no NaN
-        numbers = {"loss": str(event.loss), "gradient_norm": str(event.gradient_norm)}
-        return {"event": "skipped", **event._asdict(), **numbers}
-    if isinstance(event, Validated):
-        scores = {
-            s.name: {"value": s.value, "signature": s.signature} for s in event.scores.values()
-        }
-        fields = event._asdict()
-        return {"event": "validation", **fields, "scores": scores, "sample": dict(event.sample)}
-    return None
+def follow_run(events: Iterator[Event], *, quiet: bool, on_start: Callable[[], None]) -> bool:
+    """Run training to its end and show it; return True if it was interrupted.
 
-
-def follow_run(
-    events: Iterator[Event], folder: Path, *, quiet: bool, on_start: Callable[[], None]
-) -> bool:
-    """Run training to its end, showing and logging it; return True if it was interrupted.
-
-    `on_start` is called once the run has started, before anything is logged.
+    `on_start` is called once the run has started.
     """
     view, interrupted = ProgressView(), False
     live = is_terminal() and not quiet
     with _Screen(view, live) as print_line:
-        log: TextIO | None = None
-        records: list[dict[str, Any]] = []  # that are not logged yet
-        try:
-            for event in events:
-                view.update(event)
-                if log is None and isinstance(event, RunStarted):
-                    on_start()
-                    if damaged := _cut(folder, event, records):
-                        print_line(f"{METRICS}: {damaged:,} damaged lines were left out")
-                    log = (folder / METRICS).open("a", encoding="utf-8")
-                if (record := metrics_record(event)) is not None:
-                    records.append(record)
-                if records and log is not None:
-                    log.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in records)
-                    log.flush()
-                    records.clear()
-                for text in [] if quiet else _event_lines(event, view, live):
-                    print_line(text)
-                interrupted = interrupted or (isinstance(event, RunFinished) and event.interrupted)
-        finally:
-            if log is not None:
-                log.close()
+        for event in events:
+            view.update(event)
+            if isinstance(event, RunStarted):
+                on_start()
+            for text in [] if quiet else _event_lines(event, view, live):
+                print_line(text)
+            interrupted = interrupted or (isinstance(event, RunFinished) and event.interrupted)
     return interrupted
-
-
-def _cut(folder: Path, event: RunStarted, records: list[dict[str, Any]]) -> int:
-    anew = bool(records) and event.steps_done == 0  # what was logged of the data is logged again
-    return cut_log(folder / METRICS, event.steps_done, anew=anew)
-
-
-def cut_log(path: Path, step: int, *, anew: bool = False) -> int:
-    """Leave the records of steps up to `step` in a log, for what is later is done again.
-
-    Records without a step, as of the data, are left too unless the run begins `anew`. Returns the
-    number of damaged lines left out, not counting a last one that was cut short.
-    """
-    if not path.is_file():
-        return 0
-    *lines, rest = path.read_bytes().split(b"\n")
-    steps = [_step_of(line) for line in lines]
-    first = 1 if anew else 0
-    kept = [
-        line
-        for line, at in zip(lines, steps, strict=True)
-        if at is not None and first <= at <= step
-    ]
-    if len(kept) < len(lines) or rest:
-        write_file(path, b"".join(line + b"\n" for line in kept).decode())
-    return steps.count(None)
-
-
-def _step_of(line: bytes) -> int | None:
-    """Return the step of a record, 0 if it is of none; None for a damaged one."""
-    try:
-        record = json.loads(line)
-        return int(record.get("step", 0))
-    except (ValueError, AttributeError, TypeError):
-        return None
 
 
 class _Screen:

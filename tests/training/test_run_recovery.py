@@ -1,19 +1,24 @@
 """What resuming makes of a run's folder that a kill or a disk has damaged."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from checkpoints import CheckpointError, load_tensors, read_json, to_json
-from cli.render.training import cut_log
+from tests.training.test_run import changed
 from tests.training.toys import toy_recipe, train
 from transformer.errors import BusyError, ConfigError
 from transformer.loading import find_model, load_model, read_pointers
-from transformer.training.events import Event, Notice, Validated
+from transformer.training.events import Event, Notice, Saved, Validated
+from transformer.training.metrics import cut_log
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
@@ -67,7 +72,7 @@ def resume(recipe: Recipe, run: Path, whole: Path) -> list[str]:
 
 
 def notices(events: list[Event]) -> list[str]:
-    skipped = ("preparing the data", "BLEU", "no validation")
+    skipped = ("checking the files", "preparing the data", "BLEU", "no validation")
     texts = [event.text for event in events if isinstance(event, Notice)]
     return [text for text in texts if not text.startswith(skipped)]
 
@@ -111,7 +116,7 @@ def test_a_lost_run_json_is_made_from_the_states(made, recipe, run, damage) -> N
     with pytest.raises(CheckpointError, match=r"run\.json.*mend the run with .*--resume"):
         find_model(run)
     with pytest.raises(ConfigError, match="holds a run already"):
-        Run(recipe, run, device="cpu")
+        train(recipe, run)
     told = resume(recipe, run, made[1] / WHOLE)
     assert len(told) == 1
     assert told[0].endswith("going on from the newest state")
@@ -183,7 +188,7 @@ def test_the_last_checkpoint_is_written_again_from_the_state(made, recipe, run, 
     else:
         shutil.rmtree(checkpoint(run, 6))
     events = Run(recipe, run, device="cpu", resume=True).events()
-    told = [next(events) for _ in range(3)]
+    told = [next(events) for _ in range(4)]
     assert any("written again from the state" in getattr(event, "text", "") for event in told)
     assert (checkpoint(run, 6) / "model.safetensors").read_bytes() == before
     events.close()
@@ -199,19 +204,61 @@ def test_a_lost_best_checkpoint_is_told(recipe, run) -> None:
 
 
 def test_a_run_that_another_trains_is_left_alone(recipe, tmp_path: Path) -> None:
-    first = Run(recipe, tmp_path / "run", device="cpu")
-    second = Run(recipe, tmp_path / "run", device="cpu")
-    events = first.events()
-    next(events)
+    runs = [Run(recipe, tmp_path / "run", device="cpu") for _ in range(2)]
+    events = runs[0].events()
+    while not isinstance(next(events), Saved):
+        pass
+    before = contents(tmp_path / "run")
     holder = rf"process {os.getpid()} on \S+ since \d{{4}}-"
-    with pytest.raises(BusyError, match=holder):
-        next(second.events())
-    with pytest.raises(BusyError, match=holder):
-        Run(recipe, tmp_path / "run", device="cpu", resume=True)
+    for options in ({}, {"resume": True}):
+        with pytest.raises(BusyError, match=holder):
+            train(changed(recipe, training={"ema": 0.5}), tmp_path / "run", **options)
+    assert load_model(tmp_path / "run", device="cpu").config.d_model == 16
+    assert contents(tmp_path / "run") == before
     list(events)
-    with pytest.raises(BusyError, match="has got a run meanwhile"):
-        next(second.events())
+    with pytest.raises(ConfigError, match="holds a run already"):
+        next(runs[1].events())
     train(recipe, tmp_path / "run", resume=True)
+
+
+def test_nothing_is_looked_at_before_the_lock_is_held(monkeypatch, recipe, run) -> None:
+    """What is looked at without it may be another's by the time it is used."""
+    held: list[bool] = []
+
+    def look(self: Path, *arguments: object, **options: object) -> object:
+        if str(self).startswith(str(run)) and self.name != LOCK:
+            with (run / LOCK).open() as file, suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                held.append(False)
+        return whole(self, *arguments, **options)
+
+    (run / LOCK).touch()
+    whole = Path.open
+    monkeypatch.setattr(Path, "open", look)
+    train(recipe, run, resume=True)
+    assert held == []
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_only_a_run_that_trains_holds_the_lock(recipe, run) -> None:
+    """Making a run holds up no other; one that has ended leaves its folder free."""
+    makers = [threading.Thread(target=make_many, args=(recipe, run)) for _ in range(2)]
+    for maker in makers:
+        maker.start()
+    for _ in range(30):
+        with RunLock(run):
+            pass
+    for maker in makers:
+        maker.join()
+
+
+def make_many(recipe: Recipe, run: Path) -> None:
+    for _ in range(20):
+        Run(recipe, run, device="cpu", resume=True)
+
+
+def contents(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
 
 
 def test_a_lock_ends_with_its_holder_and_the_file_is_no_lock(tmp_path: Path) -> None:
@@ -223,9 +270,6 @@ def test_a_lock_ends_with_its_holder_and_the_file_is_no_lock(tmp_path: Path) -> 
 
 
 def test_a_file_system_without_locks_is_told(monkeypatch, recipe, tmp_path: Path) -> None:
-    import errno
-    import fcntl
-
     def refuse(*arguments: object) -> None:
         raise OSError(errno.ENOLCK, "no locks")
 

@@ -137,7 +137,7 @@ def test_skipped_steps_are_remembered_through_a_resume(monkeypatch, tmp_path) ->
 def test_what_was_skipped_is_told_and_written_as_json(monkeypatch, tmp_path, capsys) -> None:
     Spoiling(monkeypatch, calls={2}, what="loss")
     run = Run(toy_recipe(tmp_path, steps=3), tmp_path / "run", device="cpu")
-    follow_run(run.events(), tmp_path / "run", quiet=False, on_start=lambda: None)
+    follow_run(run.events(), quiet=False, on_start=lambda: None)
     told = capsys.readouterr().err
     assert (
         "step 2 was skipped: its loss is nan, the gradient's norm nan; it has kept pairs " in told

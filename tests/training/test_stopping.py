@@ -18,6 +18,7 @@ from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
 from transformer.training.events import RunFinished, Validated
 from transformer.training.objectives import Translation
+from transformer.training.preparation import Preparation
 from transformer.training.recipe import Recipe
 from transformer.training.run import Run
 from transformer.training.trainer import Trainer
@@ -119,8 +120,9 @@ def test_the_loss_of_a_long_text_listens_too(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, "language-model", steps=1)
     run = Run(recipe, tmp_path / "run", device="cpu")
     list(run.events())
-    tokenizer = run.preparation.tokenizer()
-    train_data, data = (run.preparation.open(tokenizer, part) for part in ("train", "valid"))
+    preparation = Preparation(recipe, run.folder, resuming=True, initial=None)
+    tokenizer = preparation.tokenizer()
+    train_data, data = (preparation.open(tokenizer, part) for part in ("train", "valid"))
     batches: list[int] = []
 
     class Endless:

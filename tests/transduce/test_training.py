@@ -1,5 +1,6 @@
 """Training from Python: a recipe in, a run's folder out."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ def test_a_recipe_becomes_a_model(tmp_path: Path, as_file: bool) -> None:
     events = []
     folder = transduce.train(recipe, tmp_path / "run", device="cpu", on_event=events.append)
     assert [event.step for event in events if isinstance(event, StepReport)] == [1, 2, 3]
+    log = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in log] == ["data", *3 * ["step"], "validation"]
     with transduce.load(folder, device="cpu") as model:
         assert isinstance(model.generate("the cat", max_tokens=3), str)
     with pytest.raises(ConfigError, match="resume"):

@@ -7,22 +7,24 @@ from pathlib import Path
 
 from tokenizer import CorpusError, Tokenizer
 
-from ..errors import BusyError, ConfigError, DivergedError
+from ..errors import ConfigError, DivergedError
 from ..export import save_model
 from ..initialization import initialize
-from ..loading import LoadedModel, choose_device, is_run, load_model
+from ..loading import choose_device, is_run
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
 from .events import Event, Notice, RunFinished, RunStarted, Saved, Validated
-from .objectives import OBJECTIVES, TRAIN, VALID
+from .initial_model import load_initial_model
+from .metrics import logged
+from .objectives import TRAIN, VALID
 from .preparation import Preparation
 from .prepared_folder import TOKENIZER
 from .progress import Progress
 from .recipe import Recipe
 from .recipe_resolution import check_recipe, check_unchanged, model_config
 from .run_folder import create_run_folder, read_state_config, save_checkpoint
-from .run_lock import RunLock, check_not_locked
+from .run_lock import RunLock
 from .run_recipe import RECIPE, recipe_notice, sealed_recipe, write_run_recipe
 from .run_recovery import SavedState, find_state, mend, restore_file
 from .selection import fallback_notice, selection_key
@@ -37,9 +39,7 @@ class Run:
     """A run in its folder; `events` trains.
 
     `resume` continues the run that the folder holds, `init` starts from a model's weights, and
-    training is saved and ends once `stop` returns True. Raises ConfigError for a folder with a run
-    unless `resume`, or with a run of another recipe, BusyError for one in which another process
-    trains, and what `check_recipe` raises.
+    training is saved and ends once `stop` returns True. Raises what `check_recipe` raises.
     """
 
     def __init__(
@@ -52,55 +52,59 @@ class Run:
         init: Path | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        check_not_locked(folder)
-        self.recipe, self.folder, self.stop = recipe, folder, stop
-        self.objective = OBJECTIVES[recipe.objective]
+        self.recipe, self.folder, self.resume, self.stop = recipe, folder, resume, stop
         self.device = choose_device(device)
-        self.init = None if init is None else load_model(init, device="cpu", trust_cache=False)
+        self.init = None if init is None else load_initial_model(init)
         self.progress = Progress()
         self._saved: Progress | None = None  # as it was last saved
         self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
-        self.resuming = is_run(folder)
-        if self.resuming and not resume:
-            raise ConfigError(
-                f"{folder} holds a run already: continue it with --resume, or choose another "
-                "folder with -o"
-            )
-        if self.init is not None:
-            _check_trainable(self.init)
-        config = None if self.init is None else self.init.config
-        check_recipe(recipe, config, resuming=self.resuming)
-        if self.resuming:
-            check_unchanged(folder, recipe)
-        initial = None if self.init is None else self.init.tokenizer
-        self.preparation = Preparation(recipe, folder, resuming=self.resuming, initial=initial)
-        self.preparation.check()
+        if not is_run(folder):  # before there is a folder
+            self._check_recipe(resuming=False)
 
     def events(self) -> Iterator[Event]:
-        """Train from the last saved step, if any, to the recipe's last one, or until `stop()`."""
+        """Train from the last saved step, if any, to the recipe's last one, or until `stop()`.
+
+        Each event is in the run's log when it comes. The folder is looked at once it is locked:
+        raises BusyError for one in which another process trains, and ConfigError for one with a
+        run unless `resume`, or with a run of another recipe.
+        """
         limit_kernel_caches(primitives=0)  # batches hardly ever have the same shape twice
         with RunLock(self.folder) as lock:
             if not lock.is_supported:
                 yield Notice(f"{self.folder} cannot be locked: let no other run write there")
-            if is_run(self.folder) != self.resuming:
-                raise BusyError(f"{self.folder} has got a run meanwhile: continue it with --resume")
-            yield from self._train()
+            yield from logged(self._events(), self.folder)
 
-    def _train(self) -> Iterator[Event]:
+    def _events(self) -> Iterator[Event]:
+        resuming = is_run(self.folder)
+        if resuming and not self.resume:
+            raise ConfigError(
+                f"{self.folder} holds a run already: continue it with --resume, or choose another "
+                "folder with -o"
+            )
+        self._check_recipe(resuming=resuming)
         create_run_folder(self.folder)
-        state = find_state(self.folder) if self.resuming else None
-        if state is not None:
+        state = None
+        if resuming:
+            check_unchanged(self.folder, self.recipe)
+            yield Notice(f"checking the files of {self.folder}")
+            state = find_state(self.folder)
             yield from map(Notice, self._restore_files(state))
+        initial = None if self.init is None else self.init.tokenizer
+        preparation = Preparation(self.recipe, self.folder, resuming=resuming, initial=initial)
+        preparation.check()
+        yield from self._train(preparation, state)
+
+    def _train(self, preparation: Preparation, state: SavedState | None) -> Iterator[Event]:
         write_run_recipe(self.folder, absolute_paths(self.recipe))
         yield Notice("preparing the data")
-        with self.preparation.spool:
-            tokenizer = self.preparation.tokenizer()
-            yield from self.preparation.events(tokenizer)
+        with preparation.spool:
+            tokenizer = preparation.tokenizer()
+            yield from preparation.events(tokenizer)
         self._saved_files = {
             RECIPE: sealed_recipe(absolute_paths(self.recipe)).encode(),
             TOKENIZER: (self.folder / TOKENIZER).read_bytes(),
         }
-        train, valid = (self.preparation.open(tokenizer, part) for part in (TRAIN, VALID))
+        train, valid = (preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
         if valid is None:
@@ -121,6 +125,10 @@ class Run:
             else Validation(self.recipe, self.folder, tokenizer, valid, self.stop)
         )
         yield from self._steps(trainer, tokenizer, validation)
+
+    def _check_recipe(self, *, resuming: bool) -> None:
+        config = None if self.init is None else self.init.config
+        check_recipe(self.recipe, config, resuming=resuming)
 
     def _steps(
         self, trainer: Trainer, tokenizer: Tokenizer, validation: Validation | None
@@ -246,16 +254,3 @@ class Run:
         model = Transformer(config)
         initialize(model, seed=self.recipe.seed)
         return model.to(self.device)
-
-
-def _check_trainable(init: LoadedModel) -> None:
-    """Raise ConfigError for a model that expects other special tokens around its texts."""
-    end = init.generation.end_id
-    plain = init.special_affixes == ([], [end]) and init.target_tokenizer is init.tokenizer
-    forced = init.generation.forced_bos_token_id is not None
-    if not plain or forced or init.decoder_start_id != init.tokenizer.role("begin"):
-        raise ConfigError(
-            f"--init: {init.folder} is a published model that needs special tokens of its own "
-            "around each text, which training does not add yet; models trained here, and published "
-            "ones like GPT-2, can be trained further"
-        )

@@ -54,13 +54,6 @@ class RunLock:
             self._file.close()
 
 
-def check_not_locked(run: Path) -> None:
-    """Raise BusyError if another run holds the lock of a folder."""
-    if (run / LOCK).is_file():
-        with RunLock(run):
-            pass
-
-
 def _read_holder(file: TextIO) -> str:
     file.seek(0)
     text = file.read(1000).strip()

@@ -1,0 +1,92 @@
+"""The log of a run, metrics.jsonl: its data, and every step and validation, each once."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from checkpoints import write_file
+
+from .events import DataPrepared, Event, Notice, RunStarted, Validated
+from .trainer import SkippedStep, StepReport
+
+METRICS = "metrics.jsonl"  # in a run's folder
+
+
+def logged(events: Iterable[Event], run: Path) -> Iterator[Event]:
+    """Yield a run's events, each once it is in the log of the run.
+
+    The log is cut back to the step that training starts from, and lines that are damaged are left
+    out, with a notice. Nothing is written before training starts.
+    """
+    log: TextIO | None = None
+    records: list[dict[str, Any]] = []  # that are not logged yet
+    try:
+        for event in events:
+            if log is None and isinstance(event, RunStarted):
+                # what was logged of the data is logged again in a run that begins again
+                anew = bool(records) and event.steps_done == 0
+                if damaged := cut_log(run / METRICS, event.steps_done, anew=anew):
+                    yield Notice(f"{METRICS}: {damaged:,} damaged lines were left out")
+                log = (run / METRICS).open("a", encoding="utf-8")
+            if (record := metrics_record(event)) is not None:
+                records.append(record)
+            if records and log is not None:
+                log.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in records)
+                log.flush()
+                records.clear()
+            yield event
+    finally:
+        if log is not None:
+            log.close()
+
+
+def metrics_record(event: Event) -> dict[str, Any] | None:
+    """Return an event's record in the log; None for events without numbers."""
+    if isinstance(event, StepReport):
+        return {"event": "step", **event._asdict()}
+    if isinstance(event, DataPrepared):
+        parts = {name: msgspec.to_builtins(part) for name, part in event._asdict().items()}
+        return {"event": "data", **parts}
+    if isinstance(event, SkippedStep):  # JSON has no NaN
+        numbers = {"loss": str(event.loss), "gradient_norm": str(event.gradient_norm)}
+        return {"event": "skipped", **event._asdict(), **numbers}
+    if isinstance(event, Validated):
+        scores = {
+            s.name: {"value": s.value, "signature": s.signature} for s in event.scores.values()
+        }
+        fields = event._asdict()
+        return {"event": "validation", **fields, "scores": scores, "sample": dict(event.sample)}
+    return None
+
+
+def cut_log(path: Path, step: int, *, anew: bool = False) -> int:
+    """Leave the records of steps up to `step` in a log, for what is later is done again.
+
+    Records without a step, as of the data, are left too unless the run begins `anew`. Returns the
+    number of damaged lines left out, not counting a last one that was cut short.
+    """
+    if not path.is_file():
+        return 0
+    *lines, rest = path.read_bytes().split(b"\n")
+    steps = [_step_of(line) for line in lines]
+    first = 1 if anew else 0
+    kept = [
+        line
+        for line, at in zip(lines, steps, strict=True)
+        if at is not None and first <= at <= step
+    ]
+    if len(kept) < len(lines) or rest:
+        write_file(path, b"".join(line + b"\n" for line in kept).decode())
+    return steps.count(None)
+
+
+def _step_of(line: bytes) -> int | None:
+    """Return the step of a record, 0 if it is of none; None for a damaged one."""
+    try:
+        step = json.loads(line.decode()).get("step", 0)  # bytes would be read as UTF-16, too
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return step if isinstance(step, int) else None
