@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import print_notice
-from ..io.outputs import check_folder, output
+from ..io.output_checks import check_folder
+from ..io.outputs import output
 from ..io.streams import input_lines
 from ..options.common import Device, Quiet
 from ..options.groups import option
@@ -148,7 +149,7 @@ def convert(
     """
     from transformer.export import convert_model
 
-    check_folder(out)
+    check_folder(out, [model])
     notices: list[str] = []
     family = convert_model(model, out, to=to, notices=notices)
     if not quiet:
@@ -181,7 +182,7 @@ def average(
     """
     from transformer.export import average_models
 
-    check_folder(out)
+    check_folder(out, models)
     notices: list[str] = []
     folders = average_models(models, out, last=last, notices=notices)
     if not quiet:

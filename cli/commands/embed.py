@@ -6,7 +6,8 @@ from collections import Counter
 from transformer.pipelines.arguments import EmbedArguments
 
 from ..io.filter import report
-from ..io.outputs import check_files, output
+from ..io.output_checks import check_files
+from ..io.outputs import output
 from ..io.streams import input_lines
 from ..options import common as opt
 from ..options.groups import grouped

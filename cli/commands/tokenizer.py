@@ -11,7 +11,8 @@ import typer
 
 from ..console import is_terminal, print_notice
 from ..io.filter import reading_counts, report
-from ..io.outputs import check_files, is_file_name, output
+from ..io.output_checks import check_files
+from ..io.outputs import is_file_name, output
 from ..io.streams import input_lines
 from ..options.common import Output, PlainColumn, Quiet
 from ..options.groups import option
@@ -30,10 +31,20 @@ TokenizerPath = Annotated[
 _CHUNK = 1000  # lines that are encoded together
 
 
+def _file_of(path: Path) -> Path:
+    return path / "tokenizer.json" if path.is_dir() else path
+
+
 def _load(path: Path) -> "Tokenizer":
     from tokenizer import Tokenizer
 
-    return Tokenizer.load(path / "tokenizer.json" if path.is_dir() else path)
+    return Tokenizer.load(_file_of(path))
+
+
+def _inputs(file: str | None, tokenizer: Path) -> list[str]:
+    """Return the names of what a command reads, as far as it is there."""
+    path = _file_of(tokenizer)
+    return [file or "-", *([str(path)] if path.is_file() else [])]
 
 
 def _chunks(lines: Iterator[str]) -> Iterator[list[str]]:
@@ -160,7 +171,7 @@ def train(
         max_bytes=max_bytes,
     )
     names = files or ["-"]
-    check_files(out, names)
+    check_files(out, names, packed=False)
     lines = read_all([TextFile(path, column) for path in names], counts, all_columns=True)
     trained = train_tokenizer(
         _with_progress(lines, quiet),
@@ -201,9 +212,10 @@ def encode(
     """Encode each line of text as a line of token ids, without special tokens around it."""
     from tokenizer import CorpusCounts
 
-    check_files(out, [file or "-"])
+    reading = _inputs(file, tokenizer)
+    check_files(out, reading)
     backend, counts = _load(tokenizer), CorpusCounts()
-    with output(out, reading=[file or "-"]) as writer:
+    with output(out, reading=reading) as writer:
         for chunk in _chunks(input_lines([file] if file else None, counts, column)):
             if pieces:
                 rows = [backend.pieces(line) for line in chunk]
@@ -221,9 +233,10 @@ def decode(
     """Decode each line of token ids, as encode writes them, as a line of text."""
     from tokenizer import CorpusCounts
 
-    check_files(out, [file or "-"])
+    reading = _inputs(file, tokenizer)
+    check_files(out, reading)
     backend, counts = _load(tokenizer), CorpusCounts()
-    with output(out, reading=[file or "-"]) as writer:
+    with output(out, reading=reading) as writer:
         for number, line in enumerate(input_lines([file] if file else None, counts), 1):
             writer.line(backend.decode(_ids(line, number, backend.vocab_size)))
     report(reading_counts(counts), quiet=quiet, read=counts)

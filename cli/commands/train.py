@@ -8,7 +8,7 @@ import typer
 
 from ..console import is_terminal, print_notice
 from ..errors import INTERRUPTED
-from ..io.outputs import check_folder
+from ..io.output_checks import check_run_folder
 from ..options import common as opt
 from ..options.groups import option
 
@@ -239,7 +239,7 @@ def _run(
 
     if out is None:
         raise ConfigError("train needs a folder for the run: -o runs/NAME")
-    check_folder(out)
+    check_run_folder(out)
     resolved = resolve_recipe(recipe, flags, settings, resumed=out if resume else None)
     with StopRequest() as stop:
         run = Run(resolved, out, device=device, resume=resume, init=init, stop=stop)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from transformer.loading import DTYPES, LoadedModel, load_model
 from transformer.pipelines.arguments import SpeculationArguments
+from transformer.pipelines.arguments.argument import files_of
 from transformer.pipelines.arguments.search import SearchArguments
 from transformer.pipelines.session import Session
 
 from ..console import is_terminal, print_notice
 from ..options.common import LineIOOptions
-from .outputs import check_files
+from .output_checks import check_files
 
 
 def load_with_notice(
@@ -35,7 +36,8 @@ def open_session(
     Arguments that have no effect are told. Raises ConfigError, and OSError, before that, for files
     that cannot be read or written.
     """
-    check_files(options.out, reading)
+    named = [] if arguments is None else files_of(arguments)
+    check_files(options.out, [*reading, *named])
     device, dtype, quiet = options.device, options.dtype, options.quiet
     loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
     session = Session(loaded, speculation)

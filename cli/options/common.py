@@ -75,8 +75,8 @@ Output = Annotated[
     Path | None,
     option(
         "-o --output FILE",
-        "Write to this file, replacing it, instead of stdout (-). One named .gz, .bz2 or .xz is "
-        "packed.",
+        "Write to this file, replacing it, instead of stdout (-). One named .gz, .bz2, .xz, .lzma "
+        "or .zst is packed. No file of a run or a model is replaced.",
     ),
 ]
 LineColumn = Annotated[

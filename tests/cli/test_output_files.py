@@ -1,14 +1,13 @@
 """Outputs: looked at before the work, written where they stand, and never one of the inputs."""
 
-import bz2
-import gzip
-import lzma
 import os
 import resource
+import sys
 
 import pytest
 
-from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
+from tokenizer import Tokenizer, TrainingOptions, read_text, train_tokenizer
+from tokenizer.text.signatures import PACKINGS, find_packing
 
 TEXT = b"one two\nthree\n"
 
@@ -61,13 +60,48 @@ def test_an_open_file_is_written_where_it_stands(process, tokenizer, tmp_path, n
 
 
 @pytest.mark.parametrize(
-    ("name", "unpack"), [("x.gz", gzip.open), ("x.bz2", bz2.open), ("x.xz", lzma.open)]
+    ("kind", "ending"), [(kind, end) for kind, p in PACKINGS.items() for end in p.suffixes]
 )
-def test_a_packed_name_is_packed(encode, name, unpack):
+def test_a_packed_name_is_packed_and_read_again(encode, tmp_path, kind, ending):
     wanted = encode(None, "in.txt").out
-    assert encode(name, "in.txt")[:2] == (0, b"")
-    with unpack(name) as stream:
-        assert stream.read() == wanted
+    (tmp_path / "link").symlink_to(f"behind{ending}")
+    for name in (f"x{ending}", f"X{ending.upper()}", "link"):
+        assert encode(name, "in.txt")[:2] == (0, b""), name
+        assert find_packing((tmp_path / name).read_bytes()) == kind, name
+        assert read_text(str(tmp_path / name)) == wanted.decode(), name
+
+
+def test_a_packing_that_python_lacks_is_refused_before_the_work(encode, tmp_path, monkeypatch):
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    ended = encode("x.zst", "in.txt")
+    assert (ended.code, b"backports.zstd" in ended.err) == (2, True)
+    assert not (tmp_path / "x.zst").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x.zip", "X.7Z", "x.tgz", "x.tar.gz", "x.npy", "x.NPY.gz", "x.docx", "x.onnx", "x.br2.lz4"],
+)
+def test_a_name_that_promises_another_kind_of_file_is_refused(encode, tmp_path, name):
+    ended = encode(name, "in.txt")
+    assert (ended.code, ended.out, ended.err.count(b"\n")) == (2, b"", 1)
+    assert b"is the name of" in ended.err
+    assert b".zst" in ended.err
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.de", "x.br", "x.1", "x", ".gz.txt", "x.jsonl"])
+def test_other_names_are_written_plain(encode, tmp_path, name):
+    wanted = encode(None, "in.txt").out
+    assert encode(name, "in.txt").code == 0
+    assert (tmp_path / name).read_bytes() == wanted
+
+
+@pytest.mark.parametrize("name", ["t.gz", "t.json.XZ", "t.zip", "t.model.bz2"])
+def test_a_tokenizer_is_written_as_it_is_read(transduce, tmp_path, name):
+    ended = transduce("tokenizer", "train", "-o", tmp_path / name, stdin=b"some text\n" * 9)
+    assert (ended.code, b"not packed" in ended.err, list(tmp_path.iterdir())) == (2, True, [])
 
 
 @pytest.mark.parametrize("name", ["in.txt", "./in.txt", "hard", "soft", "/dev/fd/{open}"])

@@ -1,4 +1,4 @@
-"""Streams of bytes that are made while they are read: unpacked, decoded or put together."""
+"""Streams of bytes that are made while they are read or written: unpacked, decoded, packed."""
 
 import bz2
 import gzip
@@ -78,6 +78,31 @@ def open_zstd(stream: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, zstd_module().ZstdFile(stream))
 
 
+def create_gzip(stream: BinaryIO) -> BinaryIO:
+    """Pack as gzip, without a name or a time: equal texts are equal files."""
+    return cast(BinaryIO, gzip.GzipFile("", "wb", fileobj=stream, mtime=0))
+
+
+def create_bzip2(stream: BinaryIO) -> BinaryIO:
+    """Pack as bzip2."""
+    return cast(BinaryIO, bz2.BZ2File(stream, "wb"))
+
+
+def create_xz(stream: BinaryIO) -> BinaryIO:
+    """Pack as xz."""
+    return cast(BinaryIO, lzma.LZMAFile(stream, "wb"))
+
+
+def create_lzma(stream: BinaryIO) -> BinaryIO:
+    """Pack as the older lzma."""
+    return cast(BinaryIO, lzma.LZMAFile(stream, "wb", format=lzma.FORMAT_ALONE))
+
+
+def create_zstd(stream: BinaryIO) -> BinaryIO:
+    """Pack as zstd. Raises CorpusError where Python cannot."""
+    return cast(BinaryIO, zstd_module().ZstdFile(stream, "wb"))
+
+
 def zstd_module() -> ModuleType:
     """Return Python's module for zstd, or the package with the same one for older Pythons."""
     for name in ("compression.zstd", "backports.zstd"):
@@ -87,5 +112,5 @@ def zstd_module() -> ModuleType:
             continue
     raise CorpusError(
         "zstd needs Python 3.14 or the package backports.zstd (pip install backports.zstd); "
-        "or unpack it with zstd -d"
+        "or use the program zstd"
     )

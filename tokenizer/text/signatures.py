@@ -1,18 +1,35 @@
 """The first bytes of files that are no plain text: a registry of those to unpack and to refuse."""
 
+import io
 import re
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 from ..errors import CorpusError
-from .packing import open_bzip2, open_gzip, open_xz, open_zstd
+from .packing import (
+    create_bzip2,
+    create_gzip,
+    create_lzma,
+    create_xz,
+    create_zstd,
+    open_bzip2,
+    open_gzip,
+    open_xz,
+    open_zstd,
+)
 
 
 class Packing(NamedTuple):
-    """A compression that is unpacked while it is read."""
+    """A compression: files are unpacked by their first bytes, and packed by their names."""
 
     pattern: re.Pattern[bytes]
     open: Callable[[BinaryIO], BinaryIO]
+    create: Callable[[BinaryIO], BinaryIO]
+    suffixes: tuple[str, ...]  # the first is the usual one
+
+    def check(self) -> None:
+        """Raise CorpusError where Python cannot pack like this."""
+        self.create(io.BytesIO()).close()
 
 
 class Binary(NamedTuple):
@@ -26,13 +43,25 @@ class Binary(NamedTuple):
 HEAD_BYTES = 512  # that all patterns fit in: tar names itself at byte 257
 
 PACKINGS: dict[str, Packing] = {
-    "gzip": Packing(re.compile(rb"\x1f\x8b\x08[\x00-\x1f]"), open_gzip),
-    "bzip2": Packing(re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), open_bzip2),
-    "xz": Packing(re.compile(rb"\xfd7zXZ\x00"), open_xz),
-    "lzma": Packing(
-        re.compile(rb"\x5d\x00\x00[\x00-\xff]{2}(\xff{8}|[\x00-\xff]{5}\x00{3})"), open_xz
+    "gzip": Packing(
+        re.compile(rb"\x1f\x8b\x08[\x00-\x1f]"), open_gzip, create_gzip, (".gz", ".gzip")
     ),
-    "zstd": Packing(re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), open_zstd),
+    "bzip2": Packing(
+        re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), open_bzip2, create_bzip2, (".bz2", ".bzip2")
+    ),
+    "xz": Packing(re.compile(rb"\xfd7zXZ\x00"), open_xz, create_xz, (".xz",)),
+    "lzma": Packing(
+        re.compile(rb"\x5d\x00\x00[\x00-\xff]{2}(\xff{8}|[\x00-\xff]{5}\x00{3})"),
+        open_xz,
+        create_lzma,
+        (".lzma",),
+    ),
+    "zstd": Packing(
+        re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+        open_zstd,
+        create_zstd,
+        (".zst", ".zstd"),
+    ),
 }
 
 _UNZIP = "unpack it and give the text that is in it"

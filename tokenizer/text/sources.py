@@ -147,6 +147,6 @@ def read_text(path: str, *, strict: bool = False) -> str:
 def suffix_of(path: str) -> str:
     """Return the ending of a name, in lower case, without that of a compression."""
     name = os.fspath(path).lower()
-    for packed in (".gz", ".bz2", ".xz", ".zst", ".lzma"):
-        name = name.removesuffix(packed)
+    for ending in (suffix for packing in PACKINGS.values() for suffix in packing.suffixes):
+        name = name.removesuffix(ending)
     return Path(name).suffix

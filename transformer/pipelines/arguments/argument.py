@@ -1,6 +1,7 @@
 """Arguments as fields of dataclasses, with what the command line shows of them."""
 
 import dataclasses
+import os
 from typing import Any, NamedTuple
 
 from msgspec import Meta
@@ -44,6 +45,19 @@ def flags_with_values(arguments: object, *fields: str) -> dict[str, Any]:
     """
     values = {flag_of(arguments, field): getattr(arguments, field) for field in fields}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def files_of(arguments: object) -> list[str]:
+    """Return the names of files among the values of arguments; a value may also be the text itself.
+
+    >>> from .translate import TranslateArguments
+    >>> files_of(TranslateArguments(glossary=__file__)) == [__file__]
+    True
+    """
+    fields = dataclasses.fields(arguments)  # type: ignore[arg-type]
+    named = [f.name for f in fields if f.metadata["flag"].names.endswith(" FILE")]
+    values = [str(getattr(arguments, name)) for name in named if getattr(arguments, name)]
+    return [value for value in values if os.path.isfile(value)]  # noqa: PTH113 (of any length)
 
 
 def check_bounds(arguments: object) -> None:

@@ -1,0 +1,104 @@
+"""Outputs never take the place of files that belong to runs and models."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.io.output_checks import check_files, check_folder, check_run_folder
+from cli.io.owned_files import owner_of
+from tokenizer import TOKENIZER_FILES
+from transformer.chat.template import CHAT_FILES
+from transformer.errors import ConfigError
+from transformer.export.convert import convert_model
+from transformer.loading import find_model
+from transformer.loading.pooling_config import POOLING_FILES
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def run(translator, tmp_path_factory):
+    """A run's folder, which a test may change."""
+    return Path(shutil.copytree(translator, tmp_path_factory.mktemp("copy") / "run"))
+
+
+@pytest.fixture(scope="module")
+def published(run, tmp_path_factory):
+    """A model in a published format, without a manifest."""
+    folder = tmp_path_factory.mktemp("published") / "model"
+    convert_model(run, folder, to="huggingface")
+    (folder / "manifest.json").unlink()
+    return folder
+
+
+def refused(path: Path) -> bool:
+    try:
+        check_files(path, [])
+    except ConfigError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", ["run", "published"])
+def test_no_file_of_a_run_or_a_model_is_replaced(request, tmp_path, kind):
+    folder = request.getfixturevalue(kind)
+    (tmp_path / "link").symlink_to(folder)
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert [str(name) for name in files if not refused(folder / name)] == []
+    assert [str(name) for name in files if not refused(tmp_path / "link" / name)] == []
+
+
+def test_a_new_file_that_a_model_would_be_read_from_is_refused_too(published):
+    pooling = [pattern.replace("*", "1_Pooling") for pattern in POOLING_FILES]
+    names = [*TOKENIZER_FILES, *CHAT_FILES, *pooling, "pytorch_model.bin", "generation_config.json"]
+    assert [name for name in names if owner_of(published / name) is None] == []
+
+
+def test_a_users_own_files_beside_them_are_written(run, published, tmp_path):
+    for folder in (run, run / "data", published):
+        for name in ("hyp.txt", "hyp.jsonl.gz", "scores", "test.de", "data.tsv"):
+            assert not refused(folder / name), name
+    (tmp_path / "manifest.json").write_text('{"name": "a web page", "icons": {}}')
+    (tmp_path / "config.json").write_text("{}")
+    assert not refused(tmp_path / "config.json")
+    assert not refused(tmp_path / "manifest.json")
+
+
+def test_the_commands_obey(transduce, run, published, tmp_path):
+    tokenizer = (run / "tokenizer.json").read_bytes()
+    for out in (run / "tokenizer.json", published / "spiece.model", published / "vocab.json"):
+        ended = transduce("tokenizer", "train", "-o", out, stdin=b"some text\n" * 9)
+        assert (ended.code, ended.err.count(b"\n")) == (2, 1)
+        assert (b"the run " if run in out.parents else b"the model ") in ended.err
+    assert (run / "tokenizer.json").read_bytes() == tokenizer
+    ended = transduce("translate", "-m", run, "-o", run / "run.json", stdin=b"one two\n")
+    assert (ended.code, b"is a file of the run" in ended.err) == (2, True)
+    (tmp_path / "terms.tsv").write_text("one\tseven\n")
+    (tmp_path / "link.tsv").hardlink_to(tmp_path / "terms.tsv")
+    terms = ("--glossary", tmp_path / "terms.tsv", "-o", tmp_path / "link.tsv")
+    ended = transduce("translate", "-m", run, *terms, stdin=b"one two\n")
+    assert (ended.code, b"is an input file" in ended.err) == (3, True)
+    own = tmp_path / "t.json"
+    own.write_bytes(tokenizer)
+    assert transduce("tokenizer", "encode", "-t", own, "-o", own, stdin=b"one\n").code == 3
+    assert own.read_bytes() == tokenizer
+
+
+def test_a_folder_replaces_neither_its_input_nor_a_part_of_a_run(run, published, tmp_path):
+    model = find_model(run)
+    (tmp_path / "link").symlink_to(model)
+    for out in (run, model, tmp_path / "link"):
+        with pytest.raises(ConfigError, match=r"would replace .* read"):
+            check_folder(out, [model])
+    with pytest.raises(ConfigError, match="a part of the run"):
+        check_folder(model, [published])
+    check_folder(run / "averaged", [run])
+    for name in ("m.onnx", "m.GGUF", "m.gz"):
+        with pytest.raises(ConfigError, match="writes a folder"):
+            check_folder(tmp_path / name)
+    check_folder(tmp_path / "v1.5")
+    with pytest.raises(ConfigError, match="holds a model"):
+        check_run_folder(published)
+    check_run_folder(run)
