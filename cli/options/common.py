@@ -63,8 +63,8 @@ Strict = Annotated[
     bool,
     option(
         "--strict",
-        "Exit with code 4, after all lines, if any could not be answered, or if an answer was cut "
-        "off before it fitted --json-schema, --regex or --choice, or lacks a term of --must or "
+        "Exit with code 4, after all lines, if any could not be answered, or if an answer "
+        "does not fit --json-schema, --regex or --choice, or lacks a term of --must or "
         "--glossary.",
     ),
 ]

@@ -12,7 +12,7 @@ from transformer.decoding.search.parameters import LENGTH_PENALTIES
 from transformer.decoding.search.speculative import DRAFT_TOKENS
 from transformer.export import TARGETS
 from transformer.pipelines.embedding import POOLINGS
-from transformer.pipelines.generation import OVERFLOWS
+from transformer.pipelines.overflow import OVERFLOWS
 from transformer.presets import PRESETS, preset_config
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import Recipe

@@ -72,7 +72,7 @@ def test_fields_of_a_user_that_are_called_notices_come_through(transduce, transl
 
 CUT = b"transduce: answers cut off at the limit of new tokens (--max-tokens): 1\n"
 BROKEN = (
-    b"transduce: answers that do not fit --json-schema, --regex or --choice, for they were cut off"
+    b"transduce: answers that do not fit --json-schema, --regex or --choice, for they ended early"
 )
 
 

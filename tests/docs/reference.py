@@ -20,8 +20,8 @@ from transformer.export import TARGETS
 from transformer.loading import DTYPES
 from transformer.pipelines import arguments
 from transformer.pipelines.embedding import POOLINGS
-from transformer.pipelines.generation import OVERFLOWS
 from transformer.pipelines.notices import NOTICES
+from transformer.pipelines.overflow import OVERFLOWS
 from transformer.presets import PRESETS, preset_config
 from transformer.training.objectives import OBJECTIVES
 

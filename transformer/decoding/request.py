@@ -58,6 +58,7 @@ class PreviousContext(NamedTuple):
     prompt: Sequence[int]
     ids: list[int]
     log_probabilities: list[float]
+    prefix: Sequence[int] = ()  # with which it begins
 
 
 class SequenceState(NamedTuple):

@@ -1,58 +1,33 @@
 """Text generation: the requests that continue prompts, and the texts that come of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
 
 from tokenizer import is_blank
 
 from ..decoding.constraints.stop_strings import stop_condition, truncate_at_stop
-from ..decoding.request import Hypothesis, PreviousContext, Request
+from ..decoding.request import (
+    Constraint,
+    Hypothesis,
+    PreviousContext,
+    Request,
+    SequenceState,
+)
 from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError, LineError, PromptError
 from ..loading import LoadedModel
-from ..registry import Registry
 from .arguments import GenerateArguments
 from .arguments.generate import MAX_TOKENS
 from .glossary import Term
 from .mbr import rank_by_mbr
-from .n_best import distinct_answers
+from .n_best import distinct_answers, draw_different
 from .notices import Notices, that_happened
+from .overflow import OVERFLOWS, truncate_left
 from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output, Revision
-from .search_settings import grammar_constraint, is_incomplete
+from .search_settings import breaks_grammar, grammar_constraint
 from .terms import TermWriter
 from .unknown import prefix_ids, unknown_read, unknown_written
-
-
-def truncate_left(
-    ids: list[int], prefix_length: int, context: int, max_new_tokens: int
-) -> list[int]:
-    """Drop tokens after the prefix so that `max_new_tokens` fit, or at most half of the context.
-
-    The first `prefix_length` ids, with which the model begins every text, are kept.
-    """
-    limit = context - max(1, min(max_new_tokens, context // 2))
-    if len(ids) <= limit:
-        return ids
-    return [*ids[:prefix_length], *ids[len(ids) - max(1, limit - prefix_length) :]]
-
-
-class Overflow(NamedTuple):
-    """A treatment of prompts that are longer than a model's context."""
-
-    drops_beginning: bool  # rather than refuse the prompt
-    slides: bool = False  # goes on from the last half of the context whenever that is full
-
-
-OVERFLOWS: Registry[Overflow] = Registry(
-    "overflow",
-    {
-        "error": Overflow(drops_beginning=False),
-        "left": Overflow(drops_beginning=True),
-        "slide": Overflow(drops_beginning=True, slides=True),
-    },
-)
 
 
 def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
@@ -107,19 +82,30 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
                 f"{self._max_tokens}: give --max-tokens too"
             )
         self.stop_strings = arguments.stop or []  # a text ends before these
-        self._conditions = cache(self._build_conditions)
+        self._constraint, self._stop = cache(self._build_constraint), cache(self._build_stop)
 
-    def _build_conditions(self, continuing: bool) -> dict[str, Any]:
-        """Return the constraint and the stop condition of texts that follow a prompt's or not."""
-        # A text ends with one of the model's own.
-        strings = self.stop_strings or self._loaded.generation.stops
-        tokenizer = self._loaded.target_tokenizer
-        return {
-            "constraint": grammar_constraint(
-                self._arguments.grammar, self._loaded, continuing=continuing
-            ),
-            "stop": stop_condition(strings, tokenizer, continuing=continuing) if strings else None,
-        }
+    def _build_constraint(self, continuing: bool) -> Constraint | None:
+        """Return the constraint of texts that follow a prompt's or not."""
+        return grammar_constraint(self._arguments.grammar, self._loaded, continuing=continuing)
+
+    def _build_stop(
+        self, continuing: bool, prefix_tokens: int
+    ) -> Callable[[SequenceState], bool] | None:
+        """Return the stop condition of texts that follow a prompt's or not.
+
+        They begin with so many tokens of the user's own.
+        """
+        strings = self.stop_strings or self._loaded.generation.stops  # a text keeps the latter
+        return (
+            stop_condition(
+                strings,
+                self._loaded.target_tokenizer,
+                continuing=continuing,
+                prefix_tokens=prefix_tokens,
+            )
+            if strings
+            else None
+        )
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """See LineTask."""
@@ -158,16 +144,18 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         if own.max_length and not (arguments.max_tokens or own.max_new_tokens):
             max_new_tokens = max(1, min(max_new_tokens, own.max_length - len(kept)))
         min_new_tokens = arguments.min_tokens or own.min_new_tokens or 0
+        prefix = prefix_ids(self._loaded.target_tokenizer, line.prefix)
         return Request(
             prompt=kept,
             is_cut=len(kept) < len(ids) or len(line.text) > MAX_CHARACTERS,
             max_new_tokens=max_new_tokens,
             rng_key=(line.number,),
             min_new_tokens=min(min_new_tokens, max_tokens - 1),
-            prefix=prefix_ids(self._loaded.target_tokenizer, line.prefix),
+            prefix=prefix,
+            constraint=self._constraint(continuing),
             seed=arguments.seed,
+            stop=self._stop(continuing, len(prefix)),
             stream=stream,
-            **self._conditions(continuing),
         )
 
     def _fit(self, ids: list[int]) -> list[int]:
@@ -189,10 +177,17 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
     def revise(
         self, request: Request, hypotheses: list[Hypothesis]
     ) -> Revision[Request, list[Hypothesis]]:
-        """Continue a text whose context is full, or write terms; see LineTask."""
+        """Continue a text whose context is full, write terms, draw until samples differ."""
         while (following := self.follow_up(request, hypotheses)) is not None:
             request, hypotheses = following, (yield following)
         hypotheses = yield from self._terms.revise(request, hypotheses, self._must)
+        hypotheses = yield from draw_different(
+            request,
+            hypotheses,
+            self._parameters,
+            n_best=self._arguments.n_best,
+            decode=self._continuation,
+        )
         return request, hypotheses
 
     def follow_up(self, request: Request, hypotheses: Sequence[Hypothesis]) -> Request | None:
@@ -215,7 +210,10 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             rng_key=(*request.rng_key[:1], len(previous.ids)),
             prefix=(),
             previous_context=PreviousContext(
-                _first_prompt(request), previous.ids, previous.log_probabilities
+                _first_prompt(request),
+                previous.ids,
+                previous.log_probabilities,
+                _first_prefix(request),
             ),
         )
 
@@ -240,32 +238,44 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             log_probs = [sum(h.log_probabilities) for h in complete]
             order = rank_by_mbr([output.text for output in outputs], log_probs)
             outputs = [outputs[index] for index in order]
-        outputs, fewer = distinct_answers(outputs, self._parameters)
+        outputs, fewer = distinct_answers(outputs, self._arguments.n_best)
         best = [output.hypothesis for output in outputs[: self._arguments.n_best]]
         return outputs, {**self.notices(line.text, request, best), **fewer}
 
     def notices(self, text: str, request: Request, hypotheses: Sequence[Hypothesis]) -> Notices:
         """Return what happened to a prompt and to the whole texts that were generated after it."""
-        end_ids, hypothesis = self._loaded.generation.end_ids, hypotheses[0]
-        prompt = _first_prompt(request)
-        unused = self._terms.missing(self._continuation(request, hypothesis), self._must)
+        prompt, grammar = _first_prompt(request), self._arguments.grammar
+        written = [self._continuation(request, hypothesis) for hypothesis in hypotheses]
+        unused = self._terms.missing(written[0], self._must)
         return that_happened(
             unknown_read=unknown_read(self._loaded.tokenizer, [text], [prompt]) if text else [],
             unknown_written=unknown_written(self._loaded.target_tokenizer, hypotheses),
             prompt_shortened=request.is_cut,
-            unfinished=hypothesis.finish_reason == "length",
-            incomplete=is_incomplete(request, hypothesis, end_ids),
+            unfinished=any(hypothesis.finish_reason == "length" for hypothesis in hypotheses),
+            incomplete=any(
+                breaks_grammar(grammar, *answer) for answer in zip(written, hypotheses, strict=True)
+            ),
             terms_unused=[term.text for term in unused],
         )
 
     def _continuation(self, request: Request, hypothesis: Hypothesis) -> str:
-        """Decode the text after the prompt, up to the first stop string."""
+        """Decode the text after the prompt, up to the first stop string after its prefix."""
         decode, prompt = self._loaded.tokenizer.decode, _first_prompt(request)
-        text = decode([*prompt, *hypothesis.ids])[len(decode(prompt)) :]
-        return truncate_at_stop(text, self.stop_strings) if self.stop_strings else text
+        length = len(decode(prompt))
+        text = decode([*prompt, *hypothesis.ids])[length:]
+        if not self.stop_strings:
+            return text
+        start = len(decode([*prompt, *_first_prefix(request)])) - length
+        return truncate_at_stop(text, self.stop_strings, start)
 
 
 def _first_prompt(request: Request) -> Sequence[int]:
     """Return the prompt with which the text began, whatever its context has dropped since."""
     before = request.previous_context
     return request.prompt if before is None else before.prompt
+
+
+def _first_prefix(request: Request) -> Sequence[int]:
+    """Return the tokens with which the text had to begin; see `_first_prompt`."""
+    before = request.previous_context
+    return request.prefix if before is None else before.prefix

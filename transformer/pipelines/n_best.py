@@ -1,12 +1,15 @@
 """Several answers to a line, all of which are different texts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
-from ..decoding.search import BeamParameters
+from ..decoding.request import Hypothesis, Request
+from ..decoding.search import BeamParameters, SamplingParameters
 from ..decoding.search.parameters import SearchParameters
 from .notices import Notices, that_happened
 from .records import Output
+
+_MAX_DRAWS = 3  # of all samples of a text, while they are not different enough
 
 
 def with_spare_hypotheses(parameters: SearchParameters) -> SearchParameters:
@@ -19,23 +22,38 @@ def with_spare_hypotheses(parameters: SearchParameters) -> SearchParameters:
     return parameters
 
 
-def distinct_answers(
-    outputs: Sequence[Output], parameters: SearchParameters
-) -> tuple[list[Output], Notices]:
-    """Return as many outputs of different texts as beam search was asked for, best first.
+def draw_different(
+    request: Request,
+    hypotheses: list[Hypothesis],
+    parameters: SearchParameters,
+    *,
+    n_best: int,
+    decode: Callable[[Request, Hypothesis], str],
+) -> Generator[Request, list[Hypothesis], list[Hypothesis]]:
+    """Draw samples once more where fewer than `n_best` of their texts differ.
 
-    Samples may be equal: they are drawn independently. A notice says where there are fewer.
+    The first sample of each text is kept. What is drawn depends on the seed alone.
     """
-    if not isinstance(parameters, BeamParameters) or parameters.n_best == 1:
+    if n_best == 1 or not isinstance(parameters, SamplingParameters):
+        return hypotheses
+    by_text: dict[str, Hypothesis] = {}
+    for draw in range(1, _MAX_DRAWS + 1):
+        for hypothesis in hypotheses:
+            by_text.setdefault(decode(request, hypothesis), hypothesis)
+        if len(by_text) >= n_best or draw == _MAX_DRAWS:
+            break
+        hypotheses = yield replace(request, rng_key=(*request.rng_key, draw))
+    return sorted(list(by_text.values())[:n_best], key=lambda hypothesis: -hypothesis.score)
+
+
+def distinct_answers(outputs: Sequence[Output], n_best: int) -> tuple[list[Output], Notices]:
+    """Return `n_best` outputs of different texts, best first.
+
+    A notice says where there are fewer. Where one answer is wanted, all outputs are returned.
+    """
+    if n_best == 1:
         return list(outputs), {}
     first_of_text = {output.text: output for output in reversed(outputs)}
     distinct = [output for output in outputs if first_of_text[output.text] is output]
-    distinct = distinct[: parameters.n_best]
-    fewer = len(distinct) if len(distinct) < parameters.n_best else 0
-    return distinct, that_happened(fewer_answers=fewer)
-
-
-def fewest_answers(ranked: Sequence[tuple[list[Output], Notices]]) -> Notices:
-    """Return the notice of the segment of a line that has the fewest answers."""
-    fewer = [len(outputs) for outputs, notices in ranked if notices]
-    return that_happened(fewer_answers=min(fewer, default=0))
+    distinct = distinct[:n_best]
+    return distinct, that_happened(fewer_answers=len(distinct) if len(distinct) < n_best else 0)

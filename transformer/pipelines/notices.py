@@ -5,7 +5,7 @@ notices of the line or of the answer; counts are made of answers and of nothing 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -40,7 +40,8 @@ NOTICES: Registry[LineNotice] = Registry(
             "answers with unknown characters, which are left out of the text", "their number"
         ),
         "fewer_answers": LineNotice(
-            "lines with fewer different answers than --n-best: more beams may find them",
+            "lines with fewer different answers than --n-best: more beams, or a higher "
+            "--temperature, may find them",
             "their number",
         ),
         "prompt_shortened": LineNotice("prompts whose beginning was dropped (--overflow)"),
@@ -54,7 +55,7 @@ NOTICES: Registry[LineNotice] = Registry(
             "the terms",
         ),
         "incomplete": LineNotice(
-            "answers that do not fit --json-schema, --regex or --choice, for they were cut off"
+            "answers that do not fit --json-schema, --regex or --choice, for they ended early"
         ),
     },
 )
@@ -98,11 +99,7 @@ def count_lines(counts: Counter[str]) -> list[str]:
     """
     labels = {name: notice.label for name, notice in NOTICES.items()}
     labels[FAILED] = "lines without an answer"
-    return _counted(labels.items(), counts)
-
-
-def _counted(labels: Iterable[tuple[str, str]], counts: Counter[str]) -> list[str]:
-    return [f"{label}: {counts[name]:,}" for name, label in labels if counts[name]]
+    return [f"{label}: {counts[name]:,}" for name, label in labels.items() if counts[name]]
 
 
 def draft_notices(counts: Counter[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from ..decoding.constraints.bad_words import BadWords
 from ..decoding.constraints.grammar import Grammar
 from ..decoding.logits.penalties import token_bias
-from ..decoding.request import Constraint, Hypothesis, Request
+from ..decoding.request import Constraint, Hypothesis
 from ..decoding.search import (
     BeamParameters,
     ContrastiveParameters,
@@ -165,12 +165,12 @@ def grammar_constraint(
     )
 
 
-def is_incomplete(request: Request, hypothesis: Hypothesis, end_ids: Collection[int]) -> bool:
-    """Return True for a text that was cut off where its grammar does not let it end."""
-    if request.constraint is None or hypothesis.finish_reason != "length":
+def breaks_grammar(grammar: Grammar | None, text: str, hypothesis: Hypothesis) -> bool:
+    """Return True for a text that does not fit a grammar, whatever ended it."""
+    if grammar is None:
         return False
-    allowed = request.constraint(hypothesis.ids)
-    return allowed is not None and not set(allowed.tolist()) & set(end_ids)
+    ends_inside_character = hypothesis.finish_reason != "end" and text.endswith("\ufffd")
+    return ends_inside_character or not grammar.accepts(text)
 
 
 def token_processors(loaded: LoadedModel, arguments: TextArguments) -> dict[str, Any]:

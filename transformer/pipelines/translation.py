@@ -1,13 +1,12 @@
 """Translation of lines, whole or sentence by sentence."""
 
-from collections.abc import Sequence
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from tokenizer import is_blank
-from tokenizer.segmentation.sentences import Segment, split_segments, split_sentences
 
 from ..decoding.constraints.stop_strings import stop_condition, truncate_at_stop
-from ..decoding.request import Hypothesis, Request
+from ..decoding.request import Hypothesis, Request, SequenceState
 from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError, LineError
 from ..loading import LoadedModel
@@ -17,7 +16,7 @@ from .glossary import Term
 from .languages import translation_prompt
 from .loop_detection import repair_loop
 from .mbr import rank_by_mbr
-from .n_best import distinct_answers, fewest_answers
+from .n_best import distinct_answers, draw_different
 from .notices import Notices, that_happened
 from .records import (
     MAX_CHARACTERS,
@@ -27,7 +26,15 @@ from .records import (
     Output,
     Revision,
 )
-from .search_settings import grammar_constraint, is_incomplete
+from .search_settings import breaks_grammar, grammar_constraint
+from .segments import (
+    EncodedSegment,
+    SegmentRequest,
+    encode_lines,
+    encode_sentences,
+    join_segments,
+    segment_of,
+)
 from .terms import TermWriter
 from .unknown import check_prefix, prefix_ids, unknown_read, unknown_written
 
@@ -59,27 +66,24 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         )
         self._constraint = grammar_constraint(arguments.grammar, loaded)
         check_prefix(loaded.target_tokenizer, arguments.prefix)
-        stops = arguments.stop or loaded.generation.stops  # of the model's, the text keeps its own
-        self._stop = stop_condition(stops, loaded.target_tokenizer) if stops else None
-        self._texts: WeakKeyDictionary[Request, str] = WeakKeyDictionary()  # of open requests
+        self._stop = cache(self._build_stop)
+        self._stop(0)  # raises what is wrong with the strings before a line is read
+
+    def _build_stop(self, prefix_tokens: int) -> Callable[[SequenceState], bool] | None:
+        """Return the stop condition of texts that begin with so many tokens of the user's own."""
+        strings = self._arguments.stop or self._loaded.generation.stops  # a text keeps the latter
+        tokenizer = self._loaded.target_tokenizer
+        return stop_condition(strings, tokenizer, prefix_tokens=prefix_tokens) if strings else None
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[Request] | LineError]:
         """See LineTask."""
-        segments_by_line = [self._segments(line.text) for line in lines]
-        encode = self._loaded.tokenizer.encode_batch
-        rows = iter(encode([segment.text for segments in segments_by_line for segment in segments]))
-        results: list[list[Request] | LineError] = []
-        for line, segments in zip(lines, segments_by_line, strict=True):
-            ids = [next(rows) for _ in segments]
-            results.append(self._line_requests(line, segments, ids))
-        return results
-
-    def _segments(self, text: str) -> list[Segment]:
-        """Split a text into segments that are translated separately: the line, or its sentences."""
-        if not self._arguments.split:
-            return [] if is_blank(text) else [Segment(text[: MAX_CHARACTERS + 1], "")]
-        sentences, encode = split_sentences(text[:MAX_CHARACTERS]), self._loaded.tokenizer.encode
-        return split_segments(sentences, lambda t: len(encode(t)), self._max_source_tokens())
+        texts, tokenizer = [line.text for line in lines], self._loaded.tokenizer
+        if self._arguments.split:
+            limit = self._max_source_tokens()
+            encoded = [encode_sentences(text, tokenizer, limit) for text in texts]
+        else:
+            encoded = encode_lines(texts, tokenizer)
+        return [self._line_requests(*pair) for pair in zip(lines, encoded, strict=True)]
 
     def _max_source_tokens(self) -> int:
         """Return the room for a source in the model's context, special tokens excluded."""
@@ -87,57 +91,57 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         return max(1, self._loaded.config.max_positions - affix_tokens)
 
     def _line_requests(
-        self, line: Line, segments: Sequence[Segment], rows: Sequence[list[int]]
+        self, line: Line, encoded: Sequence[EncodedSegment]
     ) -> list[Request] | LineError:
         """Build a line's requests, one for each segment with text."""
         if len(line.text) > MAX_CHARACTERS:
             return LineError(
                 f"the line has {len(line.text):,} characters; at most {MAX_CHARACTERS:,} are read"
             )
-        longest, limit = max(map(len, rows), default=0), self._max_source_tokens()
+        longest, limit = (
+            max((len(row.ids) for row in encoded), default=0),
+            self._max_source_tokens(),
+        )
         if longest > limit:
             return LineError(
                 f"the line has {longest:,} tokens; the model reads {limit:,}: shorten it, "
                 "or translate its sentences one by one (--split)"
             )
-        numbers = range(len(segments))
-        keys = [(line.number, index) if len(segments) > 1 else (line.number,) for index in numbers]
+        indices = [index for index, row in enumerate(encoded) if not row.is_blank]
         try:
-            requests = [
-                self._build_request(line, segment.text, ids, index=index, rng_key=key)
-                for index, segment, ids, key in zip(numbers, segments, rows, keys, strict=True)
-                if ids and not is_blank(segment.text)
-            ]
+            requests = [self._build_request(line, encoded, n, indices[0]) for n in indices]
         except LineError as error:  # of its own prefix
             return error
         if not requests and not is_blank(line.text):
             return LineError("the model knows none of the line's characters")
-        return requests
+        return list(requests)
 
     def _build_request(
-        self, line: Line, text: str, ids: list[int], *, index: int, rng_key: tuple[int, ...]
-    ) -> Request:
-        """Build the request of the segment `index` of a line; the prefix belongs to the first."""
+        self, line: Line, encoded: Sequence[EncodedSegment], index: int, first: int
+    ) -> SegmentRequest:
+        """Build the request of one segment of a line; the prefix belongs to the first with text."""
         prompt, arguments = self._prompt, self._arguments
-        source = self._with_affixes(ids)
-        prefix = (line.prefix or arguments.prefix) if index == 0 else ""
+        source = self._with_affixes(encoded[index].ids)
+        text = (line.prefix or arguments.prefix) if index == first else ""
+        prefix = prefix_ids(self._loaded.target_tokenizer, text)
+        forced = len(prefix) + (prompt.forced_first is not None)
         min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
         max_new_tokens = self._max_new_tokens(source, min_new_tokens)
         min_new_tokens = min_new_tokens or self._loaded.generation.min_new_tokens or 0
-        request = Request(
+        return SegmentRequest(
+            segments=[row.segment for row in encoded],
+            index=index,
             prompt=[prompt.decoder_start_id],
             source=source,
             max_new_tokens=max_new_tokens,
-            rng_key=rng_key,
+            rng_key=(line.number, index) if len(encoded) > 1 else (line.number,),
             min_new_tokens=min(min_new_tokens, max_new_tokens - 1),
             forced_first=prompt.forced_first,
-            prefix=prefix_ids(self._loaded.target_tokenizer, prefix),
+            prefix=prefix,
             constraint=self._constraint,
             seed=arguments.seed,
-            stop=self._stop,
+            stop=self._stop(forced if prefix else 0),
         )
-        self._texts[request] = text
-        return request
 
     def _with_affixes(self, ids: list[int]) -> list[int]:
         return [*self._prompt.source_prefix, *ids, *self._prompt.source_suffix]
@@ -163,16 +167,22 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
     def revise(
         self, request: Request, hypotheses: list[Hypothesis]
     ) -> Revision[Request, list[Hypothesis]]:
-        """Repair a looping text, then write terms; see LineTask.
+        """Repair a looping text, then write terms; draw samples until they differ; see LineTask.
 
         Loops of constrained requests are left, for what they demand may be repeated.
         """
-        text = self._texts[request]
+        text = segment_of(request).text
         is_constrained = request.constraint is not None or bool(request.prefix)
         if hypotheses and not (self._arguments.no_guard or is_constrained):
             request, hypotheses = yield from repair_loop(request, hypotheses, text)
-            self._texts[request] = text
         hypotheses = yield from self._terms.revise(request, hypotheses, self._terms_for(text))
+        hypotheses = yield from draw_different(
+            request,
+            hypotheses,
+            self._parameters,
+            n_best=self._arguments.n_best,
+            decode=self._decode,
+        )
         return request, hypotheses
 
     def _terms_for(self, text: str) -> list[Term]:
@@ -186,56 +196,63 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> tuple[list[Output], Notices]:
         """See LineTask. The n-th output joins the n-th best of all segments."""
+        n_best = self._arguments.n_best
         ranked = [
-            distinct_answers(self._rank(r, candidates), self._parameters)
-            for r, candidates in zip(requests, hypotheses, strict=True)
+            distinct_answers(self._rank(request, candidates), n_best)[0]
+            for request, candidates in zip(requests, hypotheses, strict=True)
         ]
-        parts = [outputs for outputs, _ in ranked]
-        if not all(parts):
+        if not all(ranked):
             raise LineError(NO_VALID_TOKEN)
-        notices = {**self._notices(line, requests, parts), **fewest_answers(ranked)}
-        if not self._arguments.split:
-            return parts[0], notices
-        segments = self._segments(line.text)
-        n_best = min(map(len, parts))
-        return [self._join(segments, [p[n] for p in parts]) for n in range(n_best)], notices
+        parts = [self._until_stop(row) for row in zip(*ranked, strict=False)]
+        joined = [self._join(row) for row in parts] if self._arguments.split else ranked[0]
+        outputs, fewer = distinct_answers(joined, n_best)
+        return outputs, {**self._notices(requests, parts), **fewer}
 
-    def _notices(
-        self, line: Line, requests: Sequence[Request], parts: Sequence[list[Output]]
-    ) -> Notices:
-        """Return what happened to a line, from the outputs of each request, best first."""
-        best, ends = [outputs[0].hypothesis for outputs in parts], self._loaded.generation.end_ids
-        texts = list(zip(requests, best, strict=True))
-        shown = [output.hypothesis for part in parts for output in part[: self._arguments.n_best]]
-        segments = self._segments(line.text)
-        read = [segments[(*request.rng_key, 0)[1]].text for request in requests]
+    def _until_stop(self, parts: Sequence[Output]) -> Sequence[Output]:
+        """Return the parts of an answer up to one that a stop string of the user's ended."""
+        ended = (n for n, part in enumerate(parts, 1) if part.hypothesis.finish_reason == "stop")
+        return parts[: next(ended, None)] if self._arguments.stop else parts
+
+    def _notices(self, requests: Sequence[Request], answers: Sequence[Sequence[Output]]) -> Notices:
+        """Return what happened to a line, from the parts of each of its answers, best first."""
+        shown = [part for parts in answers[: self._arguments.n_best] for part in parts]
+        hypotheses, grammar = [part.hypothesis for part in shown], self._arguments.grammar
         return that_happened(
             unknown_read=unknown_read(
-                self._loaded.tokenizer, read, [request.source for request in requests]
+                self._loaded.tokenizer,
+                [segment_of(request).text for request in requests],
+                [request.source for request in requests],
             ),
-            unknown_written=unknown_written(self._loaded.target_tokenizer, shown),
+            unknown_written=unknown_written(self._loaded.target_tokenizer, hypotheses),
             repaired=any(request.no_repeat_ngram_size for request in requests),
-            unfinished=any(hypothesis.finish_reason == "length" for hypothesis in best),
-            incomplete=any(is_incomplete(*text, ends) for text in texts),
-            terms_unused=[term for text in texts for term in self._unused_terms(*text)],
+            unfinished=any(hypothesis.finish_reason == "length" for hypothesis in hypotheses),
+            incomplete=any(breaks_grammar(grammar, part.text, part.hypothesis) for part in shown),
+            terms_unused=[term for part in answers[0] for term in self._unused_terms(part)],
         )
 
-    def _unused_terms(self, request: Request, hypothesis: Hypothesis) -> list[str]:
-        """Return the terms that the translation of a text should have, and has not."""
-        terms = self._terms_for(self._texts[request])
-        return [term.text for term in self._terms.missing(self._decode(request, hypothesis), terms)]
+    def _unused_terms(self, part: Output) -> list[str]:
+        """Return the terms that the translation of a segment should have, and has not."""
+        assert part.request is not None
+        terms = self._terms_for(segment_of(part.request).text)
+        return [term.text for term in self._terms.missing(part.text, terms)]
 
     def _decode(self, request: Request, hypothesis: Hypothesis) -> str:
         """Return a translation's text, up to the first stop string."""
-        del request
-        text, stop = self._loaded.target_tokenizer.decode(hypothesis.ids), self._arguments.stop
-        return truncate_at_stop(text, stop) if stop else text
+        (text,) = self._decode_all(request, [hypothesis])
+        return text
+
+    def _decode_all(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[str]:
+        """Return the texts of hypotheses, each up to the first stop string after its prefix."""
+        tokenizer, stop = self._loaded.target_tokenizer, self._arguments.stop
+        texts = tokenizer.decode_batch([hypothesis.ids for hypothesis in hypotheses])
+        if not stop:
+            return texts
+        start = len(tokenizer.decode(request.prefix))
+        return [truncate_at_stop(text, stop, start) for text in texts]
 
     def _rank(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[Output]:
         """Rank the outputs of one request, best first."""
-        stop, beta = self._arguments.stop, self._arguments.coverage_penalty
-        texts = self._loaded.target_tokenizer.decode_batch([h.ids for h in hypotheses])
-        texts = [truncate_at_stop(text, stop) for text in texts] if stop else texts
+        beta, texts = self._arguments.coverage_penalty, self._decode_all(request, hypotheses)
         outputs = [Output(text, h, request) for text, h in zip(texts, hypotheses, strict=True)]
         if self._arguments.mbr and hypotheses:
             log_probs = [sum(h.log_probabilities) for h in hypotheses]
@@ -249,13 +266,17 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             outputs.sort(key=lambda output: -output.hypothesis.score)
         return outputs
 
-    def _join(self, segments: Sequence[Segment], outputs: Sequence[Output]) -> Output:
+    def _join(self, parts: Sequence[Output]) -> Output:
         """Join the translations of a line's segments with the white space between the sources."""
-        texts = {o.request.rng_key[1:]: o.text for o in outputs if o.request is not None}
-        text = ""
-        for index, segment in enumerate(segments):
-            key = (index,) if len(segments) > 1 else ()
-            leading_space = segment.text[: len(segment.text) - len(segment.text.lstrip())]
-            text += leading_space + texts.get(key, "") + segment.after
-        hypotheses = [output.hypothesis for output in outputs]
-        return Output(text, self._parameters.concatenate(hypotheses))
+        requests = [segment_of(part.request) for part in parts if part.request is not None]
+        texts = {request.index: part.text for request, part in zip(requests, parts, strict=True)}
+        hypothesis = self._parameters.concatenate([part.hypothesis for part in parts])
+        text = join_segments(requests[0].segments, texts)
+        if stop := self._arguments.stop:  # one may also begin in a sentence and end in the next
+            is_cut = parts[-1].hypothesis.finish_reason == "stop"
+            text = join_segments(requests[0].segments, texts, is_cut=is_cut)
+            start = len(self._loaded.target_tokenizer.decode(requests[0].prefix))
+            whole, text = text, truncate_at_stop(text, stop, start)
+            is_cut |= text != whole
+            hypothesis = hypothesis._replace(finish_reason="stop") if is_cut else hypothesis
+        return Output(text, hypothesis)

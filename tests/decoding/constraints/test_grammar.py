@@ -225,10 +225,11 @@ def test_masks_are_fast() -> None:
     """A vocabulary of 32,000: the median of a few hundred questions stays under a millisecond."""
     from time import perf_counter
 
-    from transformer.decoding.constraints.grammar import _GrammarConstraint, _Vocabulary
+    from transformer.decoding.constraints.grammar import _GrammarConstraint
+    from transformer.decoding.constraints.vocabulary import Vocabulary
 
     model = trained("byte-bpe", 300)
-    words = _Vocabulary(model.target_tokenizer, 300)
+    words = Vocabulary(model.target_tokenizer, 300)
     words.initial = words.inner = words.inner.repeat(107)
     words.initial_space = words.inner == -1
     following = _GrammarConstraint(

@@ -3,24 +3,23 @@
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tokenizer import Tokenizer
-from tokenizer.token_bytes import token_bytes
 
-from ...errors import ConfigError, MissingExtraError
+from ...errors import ConfigError
 from ...registry import Registry
 from ..request import Constraint
 from .json_schema import prepare_schema
+from .vocabulary import Vocabulary, config_errors, error_line, llguidance_module, vocabulary_of
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
@@ -55,7 +54,7 @@ class Grammar:
         `continuing`: what is written follows a prompt's text, rather than begins one. Raises
         ConfigError where the tokens cannot write any such text.
         """
-        vocabulary = _vocabulary(tokenizer, vocab_size)
+        vocabulary = vocabulary_of(tokenizer, vocab_size)
         constraint = _GrammarConstraint(
             vocabulary,
             self.matcher(vocabulary.library),
@@ -67,15 +66,21 @@ class Grammar:
             raise ConfigError(f"{self.name}: no token of the model begins such a text")
         return constraint
 
+    def accepts(self, text: str) -> bool:
+        """Return True for a text of this language, whatever tokens spell it."""
+        library = _byte_library()
+        matcher, tokens = self.matcher(library), library.tokenize_bytes(text.encode())
+        return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
+
     def matcher(self, library: "LLTokenizer") -> "LLMatcher":
         """Return a matcher at the start of a text. Raises ConfigError for what is not supported."""
         from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415
 
-        with _refused(self.name):
+        with config_errors(self.name):
             limits = LLParserLimits(verbose_errors=False)
             matcher = LLMatcher(library, _OPTIONS + self.source, log_level=0, limits=limits)
         if matcher.is_error():
-            raise ConfigError(f"{self.name}: {_reason(matcher.get_error())}")
+            raise ConfigError(f"{self.name}: {error_line(matcher.get_error())}")
         return matcher
 
 
@@ -84,10 +89,9 @@ def regular_expression(pattern: str) -> Grammar:
 
     Raises ConfigError for lookaround, references to groups, and what no text matches.
     """
-    library = _library()
     name = f"the regular expression {_short(pattern)}"
-    with _refused(name):
-        source = f"start: /{library.regex_to_lark(pattern, '')}/"
+    with config_errors(name):
+        source = f"start: /{llguidance_module().regex_to_lark(pattern, '')}/"
     return _validated(Grammar(name, source))
 
 
@@ -98,8 +102,7 @@ def choices(texts: Sequence[str]) -> Grammar:
     escaped = (
         re.sub(r"[^\w ]", lambda m: rf"\x{{{ord(m[0]):x}}}", text, flags=re.ASCII) for text in texts
     )
-    library = _library()
-    alternatives = library.regex_to_lark("|".join(escaped), "")
+    alternatives = llguidance_module().regex_to_lark("|".join(escaped), "")
     name = f"the choices {_short(', '.join(texts))}"
     return _validated(Grammar(name, f"start: /{alternatives}/"))
 
@@ -109,7 +112,7 @@ def json_schema(schema: Any) -> Grammar:
 
     Raises ConfigError for a keyword that is not supported, and for what no text satisfies.
     """
-    _library()
+    llguidance_module()
     try:
         values = json.loads(schema) if isinstance(schema, str | bytes) else schema
         prepared = prepare_schema(values)
@@ -127,18 +130,17 @@ GRAMMARS: Registry[Callable[[Any], Grammar]] = Registry(
 )
 
 
-def _library() -> Any:
-    try:
-        import llguidance  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("a grammar", "llguidance", extra="constrained") from None
-    return llguidance
+@cache
+def _byte_library() -> "LLTokenizer":
+    """Return a vocabulary of all single bytes."""
+    bytes_alone: LLTokenizer = llguidance_module().LLTokenizer("byte")
+    return bytes_alone
 
 
 def _validated(grammar: Grammar) -> Grammar:
     """Return the grammar. Raises ConfigError, before a model is loaded, if it is not supported."""
-    with _refused(grammar.name):
-        matcher = grammar.matcher(_library().LLTokenizer("byte"))
+    with config_errors(grammar.name):
+        matcher = grammar.matcher(_byte_library())
         if not matcher.is_accepting():
             matcher.compute_bitmask()  # finds out whether anything can be written at all
     if matcher.is_error():
@@ -148,77 +150,6 @@ def _validated(grammar: Grammar) -> Grammar:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:60] + "…")
-
-
-def _reason(message: str) -> str:
-    """Return llguidance's message as one line."""
-    lines = message.partition("\n<")[0].splitlines() or ["it is not supported"]
-    line = next((line for line in lines if line.startswith("error: ")), lines[0])
-    line = re.sub(r"^(at \d+\(\d+\): |failed to compile JSON schema: |error: )*", "", line)
-    return line.partition(". Enable ")[0].replace("json-schema:///", "")[:200]
-
-
-@contextmanager
-def _refused(name: str) -> Iterator[None]:
-    """Raise llguidance's exceptions and panics as ConfigError."""
-    try:
-        yield
-    except ConfigError:
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise ConfigError(f"{name}: {_reason(str(error))}") from None
-
-
-class _TokenizerAdapter:
-    """Wrapper of tokens in the shape that llguidance expects of a tokenizer."""
-
-    is_tokenizer_wrapper = True
-    eos_token_id, bos_token_id = 0, None
-    special_token_ids: Sequence[int] = ()
-
-    def __init__(self, tokens: list[bytes]) -> None:
-        self.tokens = tokens
-
-    def __call__(self, text: object) -> list[int]:
-        """Raise NotImplementedError: llguidance calls this only to force tokens, which is off."""
-        raise NotImplementedError
-
-
-class _Vocabulary:
-    """Vocabulary of a model for llguidance: the distinct texts that its tokens may add.
-
-    They are numbered from 1; 0 is none.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, size: int) -> None:
-        known = token_bytes(tokenizer, size)
-        texts = sorted({piece for piece in (*known.initial, *known.inner) if piece})
-        index = {piece: n for n, piece in enumerate(texts, start=1)}
-        self.skipped_ids, self.trims_end = known.skipped_ids, known.trims_end
-        self.texts = [b"", *texts]
-        self.initial, self.inner = (
-            np.array([index[piece] if piece else 0 for piece in row], dtype=np.int64)
-            for row in (known.initial, known.inner)
-        )
-        self.initial_space = (self.initial == 0) & (
-            self.inner != 0
-        )  # a space, dropped from a text's start
-        with _refused("the tokenizer"):
-            self.library: LLTokenizer = _library().LLTokenizer(_TokenizerAdapter(self.texts))
-
-
-_vocabularies: "WeakKeyDictionary[Tokenizer, dict[int, _Vocabulary]]" = WeakKeyDictionary()
-
-
-def _vocabulary(tokenizer: Tokenizer, size: int) -> _Vocabulary:
-    """Return a tokenizer's vocabulary, made once: it takes a tenth of a second."""
-    _library()
-    by_size = _vocabularies.setdefault(tokenizer, {})
-    if size not in by_size:
-        by_size[size] = _Vocabulary(tokenizer, size)
-    return by_size[size]
 
 
 class _State(NamedTuple):
@@ -234,7 +165,7 @@ class _GrammarConstraint:
 
     def __init__(
         self,
-        vocabulary: _Vocabulary,
+        vocabulary: Vocabulary,
         matcher: "LLMatcher",
         *,
         end_ids: list[int],

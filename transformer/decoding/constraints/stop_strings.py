@@ -12,12 +12,18 @@ _CHARACTER_TOKENS = 4  # of one character, at most
 
 
 def stop_condition(
-    strings: Sequence[str], tokenizer: Tokenizer, *, continuing: bool = False
+    strings: Sequence[str],
+    tokenizer: Tokenizer,
+    *,
+    continuing: bool = False,
+    prefix_tokens: int = 0,
 ) -> Callable[[SequenceState], bool]:
     """Return a function for SearchOptions.stop: True if a row's text contains a stop string.
 
     A search calls it after each token, so it searches only the text that the last token may have
     completed. `continuing`: the text follows its prompt's, where a first space is not left out.
+    `prefix_tokens`: as many tokens at the beginning are the user's own, and no string begins in
+    them.
 
     Raises ConfigError for no strings and for an empty one.
     """
@@ -26,7 +32,10 @@ def stop_condition(
 
     def stops(row: SequenceState) -> bool:
         ids = row.all_ids() if continuing or row.request.previous_context else row.generated_ids
-        num_generated = min(len(ids), len(row.text_ids))  # those of `ids`
+        num_new = len(row.text_ids) - prefix_tokens
+        if num_new <= 0:
+            return False
+        num_generated = min(len(ids), num_new)  # those of `ids`
         total, num_prompt = len(ids), len(ids) - num_generated
         count = longest + 2 * _CHARACTER_TOKENS if local else total
         while count < total:
@@ -58,13 +67,15 @@ def _new_text(
     return None if "\ufffd" in tail else tail  # half a character can spoil the next
 
 
-def truncate_at_stop(text: str, strings: Sequence[str]) -> str:
-    """Return the text before the first stop string; all of it where there is none.
+def truncate_at_stop(text: str, strings: Sequence[str], start: int = 0) -> str:
+    """Return the text before the first stop string from `start` on; all of it without one.
 
     >>> truncate_at_stop("one. two\\n\\nthree", [". ", "\\n"])
     'one'
+    >>> truncate_at_stop("one. two\\n\\nthree", [". ", "\\n"], start=4)
+    'one. two'
     """
-    return text[: _find_first(text, _require_strings(strings))]
+    return text[: _find_first(text, _require_strings(strings), start)]
 
 
 class StopStringBuffer:
@@ -106,10 +117,10 @@ def _require_strings(strings: Sequence[str]) -> Sequence[str]:
     return strings
 
 
-def _find_first(text: str, strings: Sequence[str]) -> int | None:
-    """Return the index at which the first of the strings begins, or None."""
-    starts = (text.find(string) for string in strings)
-    return min((start for start in starts if start >= 0), default=None)
+def _find_first(text: str, strings: Sequence[str], start: int = 0) -> int | None:
+    """Return the index, `start` or later, at which the first of the strings begins, or None."""
+    indices = (text.find(string, start) for string in strings)
+    return min((index for index in indices if index >= 0), default=None)
 
 
 def _partial_match_length(text: str, strings: Sequence[str]) -> int:
