@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tests.pipelines.test_models import tiny_translator, tiny_writer
+from transformer.decoding.request import Hypothesis
 from transformer.decoding.search import (
     BeamParameters,
     ContrastiveParameters,
@@ -16,6 +17,7 @@ from transformer.decoding.search import (
 from transformer.errors import ConfigError
 from transformer.loading import LoadedModel
 from transformer.pipelines.arguments import GenerateArguments, TranslateArguments
+from transformer.pipelines.search_settings import breaks_grammar
 from transformer.pipelines.session import Session
 
 Asked = dict[str, Any]
@@ -154,3 +156,23 @@ def test_what_a_models_greedy_default_would_not_obey_is_refused(translator, aske
 def test_beams_that_do_not_divide_are_refused(translator) -> None:
     with pytest.raises(ConfigError, match="4 beams do not divide into 3 groups"):
         Session([translator]).translation_parameters(TranslateArguments(beam=4, beam_groups=3))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "is_broken"),
+    [
+        ("a dog", "end", False),
+        ("a dog", "stop", False),
+        ("a", "length", True),
+        ("a", "stop", True),
+        ("a", "end", True),
+        ("a d\ufffd", "length", True),  # half a character is none that fits
+        ("a d\ufffd", "stop", True),
+        ("a d\ufffd", "end", False),
+    ],
+)
+def test_a_text_fits_its_grammar_whatever_ended_it(text, reason, is_broken) -> None:
+    grammar = TranslateArguments(regex="a d.*").grammar
+    hypothesis = Hypothesis([], 0.0, [], reason)
+    assert breaks_grammar(grammar, text, hypothesis) == is_broken
+    assert not breaks_grammar(None, text, hypothesis)

@@ -218,3 +218,21 @@ def test_no_strings_and_empty_ones_are_refused(strings, tokenizer) -> None:
     ):
         with pytest.raises(ConfigError, match="give at least one, and no empty one"):
             make(strings)
+
+
+def test_a_string_does_not_begin_in_the_prefix(tokenizer) -> None:
+    """Compared with a look at what follows the prefix, after each token and in later contexts."""
+    ids = tokenizer.encode("the cat sat on the mat, a bat: no!")
+    for strings in (["the"], ["cat s"], ["sat"], ["at"], ["mat", "no"]):
+        for size in range(1, len(ids)):
+            stops = stop_condition(strings, tokenizer, prefix_tokens=size)
+            start = len(tokenizer.decode(ids[:size]))
+            for length in range(1, len(ids) + 1):
+                new = tokenizer.decode(ids[:length])[start:]
+                row = SequenceState(Request(prompt=[4], max_new_tokens=99), ids[:length])
+                wanted = length > size and any(string in new for string in strings)
+                if not stops(row):
+                    assert not wanted
+                    continue
+                assert wanted
+                break
