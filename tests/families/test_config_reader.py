@@ -1,11 +1,15 @@
 """Options of a config.json: their types, their absence, and those that are not read."""
 
+import inspect
 from typing import Any
 
 import pytest
+from transformers.models.auto import modeling_auto as auto
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from checkpoints import CheckpointError
 from transformer.families import ConfigReader
+from transformer.families.no_effect import OFF_BY_DEFAULT
 
 
 def options(**fields: Any) -> ConfigReader:
@@ -41,7 +45,7 @@ def test_options_and_what_their_absence_means() -> None:
     assert given.choice("absent", {"a": "b"}, "a") == "b"
 
 
-@pytest.mark.parametrize("value", ["", 0, 0.0, 1, "x", True, [0], {"a": 1}])
+@pytest.mark.parametrize("value", ["", 0, 0.0, 1, "x", True, [0], {"a": 1}, False, {}, []])
 def test_an_option_that_nobody_reads_is_refused(value: Any) -> None:
     given = options(read=1, unread=value)
     given.integer("read")
@@ -49,9 +53,41 @@ def test_an_option_that_nobody_reads_is_refused(value: Any) -> None:
         given.finish()
 
 
-@pytest.mark.parametrize("value", [None, False, {}, []])
-def test_an_option_that_asks_for_nothing_changes_nothing(value: Any) -> None:
-    options(unread=value, _private=1, model_type="x", top_k=50).finish()
+def test_an_option_without_a_value_changes_nothing() -> None:
+    options(unread=None, _private=1, model_type="x", top_k=50).finish()
+
+
+@pytest.mark.parametrize(
+    "name",
+    """rms_norm apply_rope use_bias scale_embeddings layer_norm_elementwise_affine scaling gating
+    multi_query use_rotary_embedding do_layer_norm_before causal norm_bias position_bias""".split(),
+)
+def test_an_option_that_is_on_by_default_may_not_be_switched_off(name: str) -> None:
+    with pytest.raises(CheckpointError, match=f"the option {name} = False is not known"):
+        options(**{name: False}).finish()
+
+
+@pytest.mark.parametrize("value", [False, {}, []])
+def test_what_is_off_by_default_may_be_off(value: Any) -> None:
+    for name in OFF_BY_DEFAULT:
+        options(**{name: value}).finish()
+        for other in (True, 0, {"0": [1]}):
+            with pytest.raises(CheckpointError, match=f"the option {name} = .* is not known"):
+                options(**{name: other}).finish()
+
+
+def test_no_text_model_of_transformers_has_on_what_is_off_by_default() -> None:
+    for name in {
+        **auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        **auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    }:
+        parameters = inspect.signature(CONFIG_MAPPING[name].__init__).parameters.values()
+        on = {p.name for p in parameters if p.default is True} & (OFF_BY_DEFAULT - NOT_OURS)
+        assert not on, (name, on)
+
+
+# No family here has such a norm, or is an encoder that is used as a decoder.
+NOT_OURS = {"use_qk_norm", "qk_layernorm", "is_decoder", "add_cross_attention"}
 
 
 HARMLESS: dict[str, Any] = {
@@ -64,6 +100,16 @@ HARMLESS: dict[str, Any] = {
     "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}},
     "is_llama_config": True,
     "rope_interleaved": False,
+    "torchscript": False,
+    "use_bfloat16": False,
+    "pruned_heads": {},
+    "use_sliding_window": False,
+    "gradient_checkpointing": False,
+    "embd_dropout": False,
+    "do_lower_case": False,
+    "fused_bias_fc": True,
+    "quantization_config": {},
+    "id2label": {},
     "max_sequence_length": 2048,
     "sep_token_id": 2,
     "image_token_index": 7,
@@ -73,7 +119,7 @@ HARMLESS: dict[str, Any] = {
     "initializer_range": 0.02,
     "torch_dtype": "float16",
     "use_flash_attn": True,
-    "gradient_checkpointing": True,
+    "use_gradient_checkpointing": True,
     "tokenizer_class": "PreTrainedTokenizerFast",
     "task_specific_params": {"summarization": {"num_beams": 4}},
     "transformers_version": "4.40.0",

@@ -297,6 +297,10 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"rotary_base": 1e5, "kv_heads": 3, "tie_output": True},
     ),
+    "a Mistral made of a Llama": (
+        {**_MISTRAL, "attention_bias": False, "mlp_bias": False, "use_sliding_window": False},
+        {"bias": False},
+    ),
     "Mistral 0.1": (_MISTRAL, {"attention": "sliding", "window": 4096}),
     "Mistral 0.3": (
         {**_MISTRAL, "sliding_window": None, "rope_theta": 1e6, "vocab_size": 32768},

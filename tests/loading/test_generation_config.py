@@ -100,3 +100,13 @@ def test_settings_that_cannot_be_obeyed_are_refused(
             (tmp_path / "generation_config.json").unlink()
         with pytest.raises(CheckpointError, match=words):
             read_generation_config(tmp_path, {**END, **settings}, tokenizer, 37)
+
+
+@pytest.mark.parametrize("value", [True, False, 0, {}, []])
+def test_a_setting_that_nobody_knows_is_refused(
+    value: Any, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """Off may be the change."""
+    (tmp_path / "generation_config.json").write_text(json.dumps({**END, "use_ending": value}))
+    with pytest.raises(CheckpointError, match="the option use_ending = .* is not known"):
+        read_generation_config(tmp_path, END, tokenizer, 37)

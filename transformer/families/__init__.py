@@ -16,6 +16,7 @@ from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
 from .native import MODEL_TYPE, NATIVE, SOURCE_AFFIXES
+from .no_effect import has_no_effect
 from .other_kinds import describe_kind
 from .sinusoid_permutation import permute_to_halved_sinusoids
 from .t5 import T5
@@ -62,5 +63,6 @@ __all__ = [
     "Family",
     "UnmappedError",
     "family_of",
+    "has_no_effect",
     "permute_to_halved_sinusoids",
 ]

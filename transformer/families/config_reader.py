@@ -111,7 +111,7 @@ class ConfigReader:
     def finish(self) -> None:
         """Raise CheckpointError for an option that was not read and could change the network.
 
-        A number of 0 is a number like another; only False and what is empty ask for nothing.
+        A number of 0 is a number like another, and False may be the change.
         """
         for name, value in self._fields.items():
             if name in self._read or has_no_effect(name, value):

@@ -138,6 +138,8 @@ def _read_llama(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
 
 def _read_mistral(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     reader.get("layer_types", list)  # repeats what sliding_window says
+    for unsupported in ("mlp_bias", "attention_bias"):  # of a Llama
+        reader.must_be(unsupported, False)
     window = reader.get("sliding_window", int)
     if window is None and not reader.is_null("sliding_window"):
         window = _MISTRAL_WINDOW

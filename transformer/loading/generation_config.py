@@ -11,7 +11,7 @@ from tokenizer import Tokenizer, TokenizerError
 
 from ..bounds import check_bounds, convert
 from ..errors import ConfigError
-from ..families import MODEL_TYPE
+from ..families import MODEL_TYPE, has_no_effect
 
 GENERATION = "generation_config.json"
 
@@ -207,7 +207,7 @@ def _refuse_unknown(settings: dict[str, Any], path: Path) -> None:
     """Raise CheckpointError for an unknown option, unless its value has no effect."""
     for name, value in settings.items():
         known = name in SETTING_NAMES or name.startswith("_")
-        if not known and value not in (None, False, {}, []):
+        if not known and not has_no_effect(name, value):
             raise CheckpointError(
                 f"{path}: the option {name} = {str(value)[:60]!r} is not known, and could change "
                 "the output; take it out of the file if it does not"
