@@ -10,7 +10,7 @@ from cli.io.loading import DTYPES
 from tokenizer.training import NORMALIZATIONS, TOKENIZERS
 from transformer.decoding.search.parameters import LENGTH_PENALTIES
 from transformer.decoding.search.speculative import DRAFT_TOKENS
-from transformer.export import TARGETS
+from transformer.export import MODEL_FORMATS
 from transformer.pipelines.embedding import POOLINGS
 from transformer.pipelines.overflow import OVERFLOWS
 from transformer.presets import PRESETS, preset_config
@@ -56,7 +56,7 @@ NAMES = {
     ("train", "--preset"): TRAINABLE,
     ("tokenizer train", "--kind"): TOKENIZERS,
     ("tokenizer train", "--normalization"): NORMALIZATIONS,
-    ("checkpoint convert", "--to"): TARGETS,
+    ("checkpoint convert", "--to"): MODEL_FORMATS,
 }
 RECIPE = Recipe()
 # Defaults that other modules decide on, which a help text repeats.

@@ -16,7 +16,7 @@ from tests.docs.blocks import ROOT
 from tokenizer.training import NORMALIZATIONS, TOKENIZERS
 from transduce import keywords
 from transformer.decoding.search.parameters import LENGTH_PENALTIES
-from transformer.export import TARGETS
+from transformer.export import MODEL_FORMATS
 from transformer.loading import DTYPES
 from transformer.pipelines import arguments
 from transformer.pipelines.embedding import POOLINGS
@@ -44,7 +44,7 @@ CHOICES: dict[tuple[str, str], Any] = {
     ("train", "--preset"): _TRAINABLE,
     ("tokenizer train", "--kind"): TOKENIZERS,
     ("tokenizer train", "--normalization"): NORMALIZATIONS,
-    ("checkpoint convert", "--to"): TARGETS,
+    ("checkpoint convert", "--to"): MODEL_FORMATS,
 }
 
 _COMMANDS_START = """\

@@ -1,6 +1,7 @@
 """Files beside the weights: they travel with a conversion, or are named as left behind."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tokenizer import Tokenizer
 from tokenizer.special import OUT_OF_VOCABULARY
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
-from transformer.export import convert_model
+from transformer.export import average_models, convert_model
 from transformer.loading import load_model
 
 SETTINGS = {"num_beams": 2, "temperature": 0.6, "top_k": 7, "do_sample": True, "max_length": 15}
@@ -89,6 +90,10 @@ def test_a_card_travels_and_what_does_not_is_named(tmp_path: Path) -> None:
     assert notices == []
     for name in ("README.md", "chat_template.jinja"):
         assert (tmp_path / "again" / name).read_text() == (theirs / name).read_text()
+    (tmp_path / "ours" / "README.md").write_text("Written since.\n")
+    (tmp_path / "ours" / "manifest.json").unlink()
+    convert_model(tmp_path / "ours", tmp_path / "later", to="gpt2")
+    assert (tmp_path / "later" / "README.md").read_text() == "Written since.\n"
 
 
 def test_ctranslate2s_format_has_no_place_for_some(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -101,7 +106,86 @@ def test_ctranslate2s_format_has_no_place_for_some(tmp_path: Path, tokenizer: To
     convert_model(tmp_path / "ours", tmp_path / "out", to="ctranslate2", notices=notices)
     (notice,) = notices
     settings = [f"generation_config.json: {name}" for name in ("num_beams", "suppress_tokens")]
-    assert notice.endswith(f": {', '.join(['the chat template', *settings])}")
+    assert notice.endswith(f": {', '.join(['chat_template.jinja', *settings])}")
+
+
+BESIDE = {
+    "README.md": "# A model of ours\n\n```\ntransduce translate -m .\n```\n",
+    "chat_template.jinja": "{{ messages }}",
+    "chat_template.json": '{"chat_template": "{{ messages }}"}',
+    "special_tokens_map.json": "{}",
+    "modules.json": "[]",
+    "1_Pooling/config.json": "{}",
+    "sentence_bert_config.json": "{}",
+    "config_sentence_transformers.json": "{}",
+    "tf_model.h5": "weights",
+    "notes.txt": "a note",
+    "optimizer.pt": "",
+    "checkpoint-500/model.safetensors": "weights",
+    "checkpoint-500/config.json": "{}",
+}
+# Of these, the new folder has the contents in files of its own.
+WRITTEN_ANEW = {"config.json", "generation_config.json", "manifest.json", "tokenizer.json"}
+WRITTEN_ANEW |= {"vocab.json", "merges.txt"}
+
+
+@pytest.mark.parametrize("to", ["transduce", "gpt2", "ctranslate2", "mean"])
+def test_each_file_is_kept_or_named(to: str, tmp_path: Path) -> None:
+    theirs, out = drawn("gpt2", tmp_path / "theirs"), tmp_path / "out"
+    for name, contents in BESIDE.items():
+        (theirs / name).parent.mkdir(exist_ok=True)
+        (theirs / name).write_text(contents)
+    notices: list[str] = []
+    if to == "mean":
+        average_models([theirs, theirs], out, notices=notices)
+    else:
+        convert_model(theirs, out, to=to, notices=notices)
+    named = notices[0].partition(f"not carried over from {theirs}: ")[2].split(", ")
+    left = {
+        name for name in BESIDE if name in named or f"{name.partition('/')[0]}/ (" in notices[0]
+    }
+    kept = {
+        path.name if path.parent.name == "published" else path.relative_to(out).as_posix()
+        for path in out.rglob("*")
+        if path.is_file()
+    }
+    for path in (path for path in theirs.rglob("*") if path.is_file()):
+        name = path.relative_to(theirs).as_posix()
+        if name not in WRITTEN_ANEW and not name.startswith("model"):
+            assert (name in kept and path.name not in left) or name in left | {*named}, name
+    assert left >= {"tf_model.h5", "notes.txt", "optimizer.pt", "checkpoint-500/config.json"}
+    assert not [name for name in kept if name.startswith(("tf_", "notes", "optim", "checkpoint"))]
+
+
+EDITED = [
+    lambda text: text.replace("| shape |", "| trained on | our logs |\n| shape |"),
+    lambda text: f"---\nlicense: mit\n---\n{text}",
+    lambda text: f"{text}\nMore of it.\n",
+    lambda text: text.partition("<!--")[0],
+    lambda text: "# A translator for us\n\nRun it as\n\ntransduce translate -m .\n",
+]
+
+
+@pytest.mark.parametrize("edit", EDITED)
+def test_a_card_that_somebody_wrote_or_edited_is_kept(
+    edit: Callable[[str], str], tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    own(tmp_path / "ours", small("write-tiny"), tokenizer)
+    (tmp_path / "ours" / "manifest.json").unlink()
+    path, outs = tmp_path / "ours" / "README.md", ("published", "native", "mean")
+    path.write_text(card := edit(path.read_text()))
+    convert_model(tmp_path / "ours", tmp_path / "published", to="huggingface")
+    convert_model(tmp_path / "ours", tmp_path / "native", to="transduce")
+    average_models([tmp_path / "ours"] * 2, tmp_path / "mean")
+    assert [(tmp_path / out / "README.md").read_text() == card for out in outs] == [True] * 3
+
+
+def test_a_card_of_ours_says_how_the_model_was_made(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    own(tmp_path / "ours", small("write-tiny"), tokenizer)
+    average_models([tmp_path / "ours"] * 2, tmp_path / "mean")
+    convert_model(tmp_path / "mean", tmp_path / "published", to="huggingface")
+    assert "| averaged | ours, ours |" in (tmp_path / "mean" / "README.md").read_text()
+    assert "| converted from | mean |" in (tmp_path / "published" / "README.md").read_text()
 
 
 MARIAN = {"vocab_size": 37, "positions": "sinusoidal-halves", "feedforward": "silu"}

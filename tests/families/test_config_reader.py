@@ -57,11 +57,11 @@ def test_an_option_without_a_value_changes_nothing() -> None:
     options(unread=None, _private=1, model_type="x", top_k=50).finish()
 
 
-@pytest.mark.parametrize(
-    "name",
-    """rms_norm apply_rope use_bias scale_embeddings layer_norm_elementwise_affine scaling gating
-    multi_query use_rotary_embedding do_layer_norm_before causal norm_bias position_bias""".split(),
-)
+ON = """rms_norm apply_rope use_bias scale_embeddings layer_norm_elementwise_affine scaling gating
+    multi_query use_rotary_embedding do_layer_norm_before causal norm_bias position_bias"""
+
+
+@pytest.mark.parametrize("name", ON.split())
 def test_an_option_that_is_on_by_default_may_not_be_switched_off(name: str) -> None:
     with pytest.raises(CheckpointError, match=f"the option {name} = False is not known"):
         options(**{name: False}).finish()

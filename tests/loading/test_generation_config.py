@@ -108,5 +108,5 @@ def test_a_setting_that_nobody_knows_is_refused(
 ) -> None:
     """Off may be the change."""
     (tmp_path / "generation_config.json").write_text(json.dumps({**END, "use_ending": value}))
-    with pytest.raises(CheckpointError, match="the option use_ending = .* is not known"):
+    with pytest.raises(CheckpointError, match=r"the option use_ending = .* is not known"):
         read_generation_config(tmp_path, END, tokenizer, 37)

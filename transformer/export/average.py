@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from checkpoints import (
-    MANIFEST,
-    WEIGHT_FILES,
     WEIGHTS,
     CheckpointError,
     average_weights,
@@ -18,7 +16,7 @@ from tokenizer import TOKENIZER_FILES
 from ..loading.generation_config import GENERATION
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
 from .save import CARD, model_card
-from .side_files import copy_files, has_foreign_card, names_below
+from .side_files import carried_files, copy_files, files_left_behind, has_foreign_card
 
 
 def average_models(
@@ -30,8 +28,9 @@ def average_models(
 ) -> list[Path]:
     """Write a model with the mean of the weights of others; of a run, of its (last) checkpoints.
 
-    All other files are the first folder's; `notices` gets a line if settings of decoding differ
-    from them. Returns the folders averaged. Raises CheckpointError if their models differ.
+    All other files of a model are the first folder's; `notices` gets a line that names those of
+    its files that are none, and one if settings of decoding differ from its own. Returns the
+    folders averaged. Raises CheckpointError if their models differ.
     """
     folders: list[Path] = []
     for path in paths:
@@ -47,10 +46,14 @@ def average_models(
         notices.append(
             f"settings of decoding are those of {first.folder.name}; others: {', '.join(different)}"
         )
+    carried = carried_files(first.folder)
+    dropped = files_left_behind(first, carried)
+    if dropped and notices is not None:
+        notices.append(f"not carried over from {first.folder}: {', '.join(dropped)}")
     weights = average_weights(folders)
 
     def fill(folder: Path) -> None:
-        copy_files(first.folder, folder, _side_files(first))
+        copy_files(first.folder, folder, carried)
         save_tensors(folder / WEIGHTS, weights)
         if not has_foreign_card(folder):
             card = {"averaged": ", ".join(folder.name for folder in folders)}
@@ -80,10 +83,3 @@ def _same_file(first: FolderContents, other: FolderContents, name: str) -> bool:
     paths = [contents.folder / name for contents in (first, other)]
     one, two = (path.read_bytes() if path.is_file() else None for path in paths)
     return one == two
-
-
-def _side_files(contents: FolderContents) -> list[str]:
-    """Return the names of all files but the weights, in any format, and the manifest."""
-    weights = {header.file.name for header in contents.weights.values()}
-    names = {name for name in names_below(contents.folder) if not name.startswith(".")}
-    return sorted(names - weights - {*WEIGHT_FILES, MANIFEST})

@@ -1,6 +1,8 @@
 """Conversion of model folders: to formats of other programs, or to ours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from checkpoints import (
 )
 
 from ..config import TransformerConfig, config_to_fields
-from ..errors import ConfigError, UnknownNameError
+from ..errors import ConfigError
 from ..families import (
     FAMILIES,
     MODEL_TYPE,
@@ -29,22 +31,24 @@ from ..families import (
 from ..loading.generation_config import GENERATION, SETTING_NAMES
 from ..loading.load import LoadedModel, attach_tokenizers, build_model
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
-from ..registry import suggest
+from ..registry import Registry
 from .ctranslate2 import export_ctranslate2
 from .save import save_model
 from .side_files import (
     all_settings,
+    carried_files,
+    files_in_ctranslate2,
+    files_left_behind,
     is_native,
-    left_behind,
-    left_behind_by_ctranslate2,
     original_options,
+    parts_left_behind,
+    settings_left_behind,
     write_native_files,
     write_published_files,
 )
 
 PUBLISHED = "huggingface"  # the first family that can express the network
 CTRANSLATE2 = "ctranslate2"
-TARGETS = (PUBLISHED, CTRANSLATE2, *FAMILIES)
 
 # Ids of config.json that the classes of transformers have defaults for.
 _IDS = (
@@ -76,31 +80,34 @@ class PublishedModel(NamedTuple):
     tensors: dict[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelFormat:
+    """A format of model folders: its writer, which returns the family's name, and what it keeps.
+
+    `carried` returns the names of a folder's files that it has the contents of, weights aside, and
+    `left_behind` what else is lost.
+    """
+
+    write: Callable[[Path, LoadedModel, FolderContents], str]
+    carried: Callable[[Path], list[str]] = carried_files
+    left_behind: Callable[[FolderContents, LoadedModel], list[str]] = parts_left_behind
+
+
 def convert_model(path: Path, out: Path, *, to: str, notices: list[str] | None = None) -> str:
-    """Write a model folder in the format `to`, an entry of TARGETS; return the family's name.
+    """Write a model folder in the format `to`, an entry of MODEL_FORMATS; return the family's name.
 
     Weights keep their stored type. `notices` gets a line that names what is left behind. Raises
     ConfigError naming what the format cannot express.
     """
-    if to not in TARGETS:
-        raise UnknownNameError(f"no format is called {to!r}; {suggest(to, TARGETS)}")
-    folder = find_model(path)
+    form, folder = MODEL_FORMATS[to], find_model(path)
     verify_checksums(folder)
     contents = inspect_folder(folder)
     loaded = attach_tokenizers(contents, build_model(contents, dtype=stored_dtype(contents)))
-    dropped = left_behind(contents)
-    if to == MODEL_TYPE:
-        write_folder(out, lambda new: _write_native(new, loaded, contents))
-    elif to == CTRANSLATE2:
-        export_ctranslate2(loaded, out)
-        dropped += left_behind_by_ctranslate2(loaded, contents.options)
-    else:
-        published = to_published(loaded, to)
-        write_folder(out, lambda new: _write_published(new, loaded, contents, published))
-        to = published.model_type
+    name = form.write(out, loaded, contents)
+    dropped = files_left_behind(contents, form.carried(folder)) + form.left_behind(contents, loaded)
     if dropped and notices is not None:
         notices.append(f"not carried over from {folder}: {', '.join(dropped)}")
-    return to
+    return name
 
 
 def stored_dtype(contents: FolderContents) -> torch.dtype:
@@ -164,6 +171,24 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in irrelevant}
 
 
+def _convert_to_native(out: Path, loaded: LoadedModel, contents: FolderContents) -> str:
+    write_folder(out, lambda folder: _write_native(folder, loaded, contents))
+    return MODEL_TYPE
+
+
+def _convert_to_ctranslate2(out: Path, loaded: LoadedModel, _contents: FolderContents) -> str:
+    export_ctranslate2(loaded, out)
+    return CTRANSLATE2
+
+
+def _convert_to_published(
+    out: Path, loaded: LoadedModel, contents: FolderContents, *, to: str
+) -> str:
+    published = to_published(loaded, to)
+    write_folder(out, lambda folder: _write_published(folder, loaded, contents, published))
+    return published.model_type
+
+
 def _write_native(folder: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     settings, weights = all_settings(loaded, contents.options), loaded.model.state_dict()
     card = {"converted from": loaded.folder.name}
@@ -221,3 +246,18 @@ def _unread_options(contents: FolderContents, published: PublishedModel) -> dict
     reader = ConfigReader(options, str(contents.folder))
     FAMILIES[published.model_type].read(reader, Tensors(published.tensors))
     return {name: v for name, v in reader.unread.items() if name not in _OF_WRITERS}
+
+
+MODEL_FORMATS = Registry(
+    "format",
+    {
+        PUBLISHED: ModelFormat(write=partial(_convert_to_published, to=PUBLISHED)),
+        CTRANSLATE2: ModelFormat(
+            write=_convert_to_ctranslate2,
+            carried=files_in_ctranslate2,
+            left_behind=settings_left_behind,
+        ),
+        **{n: ModelFormat(write=partial(_convert_to_published, to=n)) for n in FAMILIES},
+        MODEL_TYPE: ModelFormat(write=_convert_to_native),
+    },
+)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import msgspec
 from torch import Tensor
@@ -53,13 +54,20 @@ def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
     verb = "translate" if config.shape == "encoder-decoder" else "generate"
     rows = {"shape": config.shape, "parameters": f"{count_parameters(config):,}", **facts}
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
-    return f"# A {config.shape} Transformer\n\n| | |\n|---|---|\n{table}\n\n```\n\
+    text = f"# A {config.shape} Transformer\n\n| | |\n|---|---|\n{table}\n\n```\n\
 transduce {verb} -m .\n```\n"
+    return f"{text}\n{_mark(text)}\n"
 
 
 def is_own_card(text: str) -> bool:
-    """Return True for the text of a README.md that `model_card` wrote."""
-    return text.startswith("# A ") and "\ntransduce " in text
+    """Return True for the text of a README.md that `model_card` wrote, and nobody has edited."""
+    body, _, mark = text.rstrip().rpartition("\n\n")
+    return mark == _mark(f"{body}\n")
+
+
+def _mark(text: str) -> str:
+    """Return the comment at the end of a card of ours, with a sum of what stands before it."""
+    return f"<!-- written by transduce, {crc32(text.encode()):08x}: replaced unless edited -->"
 
 
 def generation_settings(config: GenerationConfig) -> dict[str, Any]:

@@ -6,7 +6,7 @@ below `published`, so that it can be published again as it was.
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.
 _OF_FILES = ("transformers_version", "is_encoder_decoder")  # settings that say nothing of decoding
 # Tensors of parts that this program does not have, among those that families ignore.
 _PARTS = ("*pooler.dense.*", "cls.seq_relationship.*")
+_OF_TRANSFORMERS = (TOKENIZER_CONFIG, "special_tokens_map.json")  # no other program's
 _TOKENIZER_FILES = tuple(name for name in TOKENIZER_FILES if name != CONFIG)
 
 
@@ -47,9 +48,9 @@ def is_native(contents: FolderContents) -> bool:
 def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     """Write the files beside a model of ours into a folder in which it is already saved."""
     folder = loaded.folder
-    copy_files(folder, out, sentence_files(folder))
+    copy_files(folder, out, (*CHAT_FILES, *sentence_files(folder)))
     if (folder / TOKENIZER).is_file():
-        copy_files(folder, out, (*_TOKENIZER_FILES, *CHAT_FILES))
+        copy_files(folder, out, _TOKENIZER_FILES)
     else:
         if loaded.target_tokenizer is not loaded.tokenizer:
             loaded.target_tokenizer.save(out / TARGET_TOKENIZER)
@@ -57,12 +58,12 @@ def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents)
         if template is not None:
             write_chat_template(out, template)
     if is_native(contents):
-        copy_files(folder, out, names_below(folder, ORIGINALS))
+        copy_files(folder, out, [*_foreign_card(folder), *names_below(folder, ORIGINALS)])
         return
     originals = out / ORIGINALS
     originals.mkdir()
     own = () if (folder / TOKENIZER).is_file() else _TOKENIZER_FILES
-    copy_files(folder, originals, (CONFIG, *own, *((CARD,) if has_foreign_card(folder) else ())))
+    copy_files(folder, originals, (CONFIG, *own, *_foreign_card(folder)))
 
 
 def write_published_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
@@ -73,7 +74,7 @@ def write_published_files(out: Path, loaded: LoadedModel, contents: FolderConten
     copy_files(originals if has_original else folder, out, _TOKENIZER_FILES)
     if is_native(contents) and not has_original and not (folder / TOKENIZER_CONFIG).is_file():
         _write_tokenizer(out, loaded)
-    card = next((f / CARD for f in (originals, folder) if has_foreign_card(f)), None)
+    card = next((f / CARD for f in (folder, originals) if has_foreign_card(f)), None)
     if card is None:
         text = model_card(loaded.config, {"converted from": folder.name})
         (out / CARD).write_text(text, encoding="utf-8")
@@ -87,36 +88,52 @@ def original_options(folder: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def left_behind(contents: FolderContents) -> list[str]:
-    """Return the names of files and weights that a conversion to one of ours or a family drops.
+def carried_files(folder: Path) -> list[str]:
+    """Return the names of a folder's files, weights aside, that ours and published folders have."""
+    names = (CONFIG, GENERATION, CARD, *TOKENIZER_FILES, *CHAT_FILES)
+    present = [name for name in dict.fromkeys(names) if (folder / name).is_file()]
+    return [*present, *sentence_files(folder), *names_below(folder, ORIGINALS)]
+
+
+def files_left_behind(contents: FolderContents, carried: Collection[str]) -> list[str]:
+    """Return the names of a folder's files that are neither weights nor carried.
 
     Files of a subfolder are counted together.
     """
     folder = contents.folder
-    known = {CONFIG, GENERATION, MANIFEST, *TOKENIZER_FILES, *CHAT_FILES}
-    known |= {*sentence_files(folder), CARD}
+    known = {MANIFEST, *carried}
     known |= {header.file.relative_to(folder).as_posix() for header in contents.weights.values()}
     known |= {name for name in WEIGHT_FILES if name.endswith(".index.json")}
     below: Counter[str] = Counter()
     names = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder)
-        if name.as_posix() in known or name.parts[0] == ORIGINALS or name.parts[0].startswith("."):
+    for name in names_below(folder):
+        first, _, rest = name.partition("/")
+        if name in known or first.startswith("."):
             continue
-        if len(name.parts) > 1:
-            below[name.parts[0]] += 1
+        if rest:
+            below[first] += 1
         else:
-            names.append(name.name)
-    parts = [n for n in contents.weights if any(fnmatchcase(n, pattern) for pattern in _PARTS)]
-    return [*names, *(f"{name}/ ({count} files)" for name, count in below.items()), *parts]
+            names.append(name)
+    return [*names, *(f"{name}/ ({count} files)" for name, count in below.items())]
 
 
-def left_behind_by_ctranslate2(loaded: LoadedModel, options: dict[str, Any]) -> list[str]:
-    """Return the names of what CTranslate2's format has no place for, files aside."""
-    settings = all_settings(loaded, options)
+def parts_left_behind(contents: FolderContents, _loaded: LoadedModel) -> list[str]:
+    """Return the names of weights of parts that this program does not have."""
+    return [n for n in contents.weights if any(fnmatchcase(n, pattern) for pattern in _PARTS)]
+
+
+def files_in_ctranslate2(folder: Path) -> list[str]:
+    """Return the names of a folder's files that CTranslate2's has the contents of."""
+    card = () if has_foreign_card(folder) else (CARD,)
+    vocabulary = (name for name in _TOKENIZER_FILES if name not in _OF_TRANSFORMERS)
+    return [CONFIG, GENERATION, *vocabulary, *card]
+
+
+def settings_left_behind(contents: FolderContents, loaded: LoadedModel) -> list[str]:
+    """Return the names of parts and of settings that CTranslate2's format has no place for."""
+    settings = all_settings(loaded, contents.options)
     names = [name for name in sorted(settings) if not name.endswith("_token_id")]
-    template = ["the chat template"] if chat_template_text(loaded.folder) is not None else []
-    return [*template, *(f"{GENERATION}: {name}" for name in names)]
+    return [*parts_left_behind(contents, loaded), *(f"{GENERATION}: {name}" for name in names)]
 
 
 def copy_files(folder: Path, out: Path, names: Iterable[str]) -> None:
@@ -138,6 +155,10 @@ def has_foreign_card(folder: Path) -> bool:
     """Return True if a folder has a README.md that this program did not write."""
     path = folder / CARD
     return path.is_file() and not is_own_card(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _foreign_card(folder: Path) -> list[str]:
+    return [CARD] if has_foreign_card(folder) else []
 
 
 def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:

@@ -1,9 +1,9 @@
 """Options of a config.json that do not change what a network computes.
 
 They are told by the kind of their name, and of their value where the name alone would not do: an
-unknown number or an unknown name of a variant is never among them. Nor is an unknown False, which may
-be the very change (`rms_norm`, `use_bias`): it is one only for options that are False where a file
-does not have them. Null is no value.
+unknown number or an unknown name of a variant is never among them. Nor is an unknown False, which
+may be the very change (`rms_norm`, `use_bias`): only options that are False where a file does not
+have them may be. Null is no value.
 """
 
 from collections.abc import Callable
@@ -40,12 +40,13 @@ def _is_anything(_value: Any) -> bool:
 # Options of transformers and of its predecessors, one by one.
 _KNOWN = _names(
     """architectures chunk_size_feed_forward classif_dropout cross_attention_hidden_size
-    custom_pipelines directionality extra_pos_embeddings finetuning_task gradient_checkpointing id2label
-    is_encoder_decoder is_llama_config keys_to_ignore_at_inference label2id max_window_layers model_type num_labels
-    output_past pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-    pooler_size_per_head pooler_type predict_special_tokens prefix pretraining_tp problem_type
-    save_step summary_activation summary_proj_to_labels summary_type summary_use_proj
-    task_specific_params torchscript use_cache"""
+    custom_pipelines directionality extra_pos_embeddings finetuning_task gradient_checkpointing
+    id2label is_encoder_decoder is_llama_config keys_to_ignore_at_inference label2id
+    max_window_layers model_type num_labels output_past pooler_fc_size
+    pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
+    predict_special_tokens prefix pretraining_tp problem_type save_step summary_activation
+    summary_proj_to_labels summary_type summary_use_proj task_specific_params torchscript
+    use_cache"""
 )
 
 # Options that are False, or empty, in all models that do not say otherwise: what is not there.
