@@ -30,6 +30,19 @@ FOLDERS: list[tuple[str, dict[str, Any], str]] = [
         },
         r"is an adapter \(LoRA.*merge it into its base model first",
     ),
+    *(
+        (
+            f"{name} beside a model",
+            {name: "", "config.json": LLAMA, "model.safetensors": ""},
+            r"is an adapter \(LoRA.*merge it into its base model first",
+        )
+        for name in (
+            "adapter_model.safetensors.index.json",
+            "adapter_model-00001-of-00002.safetensors",
+            "adapter_model.h5",
+            "pytorch_adapter.bin",
+        )
+    ),
     ("GGUF", {"llama-q4.gguf": "GGUF"}, "is a GGUF model"),
     ("GGUF with a config", {"llama-q4.gguf": "GGUF", "config.json": LLAMA}, "is a GGUF model"),
     (

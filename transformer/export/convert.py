@@ -231,8 +231,8 @@ def _write_published(
 
 
 def _architecture(config: TransformerConfig, published: PublishedModel) -> str:
-    name = FAMILIES[published.model_type].architecture
-    return name if config.head != "none" else name.replace("ForMaskedLM", "Model")
+    family = FAMILIES[published.model_type]
+    return family.bare_architecture if config.head == "none" else family.architecture
 
 
 def _unread_options(contents: FolderContents, published: PublishedModel) -> dict[str, Any]:

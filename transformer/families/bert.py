@@ -133,6 +133,7 @@ BERT = Family(
     names=lambda config: _BERT_NAMES[config.tie_output],
     ignored=(*_IGNORED, "cls.seq_relationship.*"),
     architecture="BertForMaskedLM",
+    bare_architecture="BertModel",
     prefix="bert.",
     outside=("cls",),
 )
@@ -142,10 +143,12 @@ ROBERTA = Family(
     names=lambda config: _ROBERTA_NAMES[config.tie_output],
     ignored=_IGNORED,
     architecture="RobertaForMaskedLM",
+    bare_architecture="RobertaModel",
     prefix="roberta.",
 )
 XLM_ROBERTA = replace(
     ROBERTA,
     read=partial(_read_roberta, vocab_size=30_522),  # transformers' default, of no known model
     architecture="XLMRobertaForMaskedLM",
+    bare_architecture="XLMRobertaModel",
 )

@@ -33,6 +33,7 @@ class Family:
     names: Callable[[TransformerConfig], NameMap]
     ignored: tuple[str, ...] = ()
     architecture: str = ""  # the class in transformers
+    bare_architecture: str = ""  # the class without a head, of an encoder that may be without
     prefix: str = ""
     outside: tuple[str, ...] = ("lm_head",)
     stacks: tuple[str, ...] = ()

@@ -26,10 +26,12 @@ class _ForeignFormat(NamedTuple):
     advice: str = _EXPORT
 
 
+_ADAPTER_WEIGHTS = "adapter_model.* adapter_model-* pytorch_adapter.*"
+
 # In the order in which they are looked for.
 _FORMATS = (
     _ForeignFormat(
-        "adapter_config.json adapter_model.safetensors adapter_model.bin",
+        f"{ADAPTER_CONFIG} {_ADAPTER_WEIGHTS}",
         "an adapter (LoRA or the like), which is part of a model",
         "merge it into its base model first (peft: merge_and_unload, then save_pretrained)",
     ),
@@ -73,9 +75,9 @@ def describe_foreign(path: Path) -> str | None:
     """Return a message about a path without a model that holds something known, or None."""
     if path.is_file():
         return _describe_file(path)
-    found = _format_of(path)
+    found = next((form for form in _FORMATS if _has(path, form.patterns.split())), None)
     if found is not None:
-        return f"{path} is {found.what}{_base_model(path)}, which is not read: {found.advice}"
+        return _describe_format(path, found)
     if not (path / _CONFIG).is_file():
         return _describe_without_config(path)
     others = sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
@@ -103,7 +105,7 @@ def _describe_file(path: Path) -> str:
     found = next(formats, None)
     if found is None:
         return f"{path} is a file; give a model's or a run's folder"
-    return f"{path} is {found.what}, which is not read: {found.advice}"
+    return _describe_format(path, found)
 
 
 def require_weights(folder: Path) -> None:
@@ -117,8 +119,8 @@ def require_weights(folder: Path) -> None:
 def refuse_foreign_config(folder: Path, options: Mapping[str, Any]) -> None:
     """Raise CheckpointError for a folder of another program, and for a network of another kind."""
     source = folder / _CONFIG
-    if _has(folder, ["adapter_model.*"]):  # its configuration alone stays behind when it is merged
-        raise CheckpointError(str(describe_foreign(folder)))
+    if _has(folder, _ADAPTER_WEIGHTS.split()):  # the configuration alone stays behind in merging
+        raise CheckpointError(_describe_format(folder, _FORMATS[0]))
     for name in ("quantization_config", "quantization", "compression_config"):
         if options.get(name):
             raise CheckpointError(
@@ -156,8 +158,8 @@ def refuse_partial_model(weights: Weights, family: Family, options: Mapping[str,
         )
     tied = options.get("tie_word_embeddings")
     tied = family.tied_by_default if tied is None else tied
-    writes = not family.architecture.endswith("ForMaskedLM")  # a bare encoder embeds
-    if writes and not tied and family.prefix and not parts & {family.prefix[:-1], *family.outside}:
+    headed = parts & {family.prefix[:-1], *family.outside}
+    if not (family.bare_architecture or tied or headed) and family.prefix:
         raise CheckpointError(
             f"the weights in {weights.folder} are a bare model without its output layer "
             f"({family.outside[0]}), which {_CONFIG} does not tie to the embedding: it can write "
@@ -165,8 +167,8 @@ def refuse_partial_model(weights: Weights, family: Family, options: Mapping[str,
         )
 
 
-def _format_of(folder: Path) -> _ForeignFormat | None:
-    return next((form for form in _FORMATS if _has(folder, form.patterns.split())), None)
+def _describe_format(path: Path, form: _ForeignFormat) -> str:
+    return f"{path} is {form.what}{_base_model(path)}, which is not read: {form.advice}"
 
 
 def _has(folder: Path, patterns: Iterable[str]) -> bool:
