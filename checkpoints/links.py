@@ -6,6 +6,8 @@ from pathlib import Path
 
 from .errors import CheckpointError
 
+_DEPTH = 2  # of folders below the snapshots: a model's, and one of its modules'
+
 
 def is_inside(folder: Path, name: str) -> bool:
     """Return True if a name in a folder resolves to a path inside the folder.
@@ -15,7 +17,8 @@ def is_inside(folder: Path, name: str) -> bool:
     if "\0" in name or any(len(os.fsencode(part)) > 255 for part in Path(name).parts):
         return False
     root = folder.resolve()
-    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
+    snapshots = next((p for p in root.parents[:_DEPTH] if p.name == "snapshots"), None)
+    blobs = root if snapshots is None else snapshots.parent / "blobs"
     try:
         target = (folder / name).resolve()
     except (OSError, RuntimeError):  # a circle of links, which leads nowhere

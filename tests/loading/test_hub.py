@@ -1,5 +1,6 @@
 """Models by name: from a hub that runs here, and from the cache alone."""
 
+import contextlib
 import functools
 import hashlib
 import http.server
@@ -8,11 +9,13 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.families.published import make
+from tests.pipelines.test_sentence_models import in_the_old_layout, sentence_model
 from tokenizer import Tokenizer
 
 pytestmark = pytest.mark.integration
@@ -74,6 +77,17 @@ def digest(path: Path) -> str:
     return hashlib.sha1(path.read_bytes()).hexdigest()
 
 
+@contextlib.contextmanager
+def serve(folder: Path, asked: list[str]) -> Iterator[str]:
+    """The address of a server with one model."""
+    handler = functools.partial(Hub, folder, asked)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
 def hub(tmp_path: Path, tokenizer: Tokenizer):
     """A server with one model; its address, and what was fetched from it."""
@@ -84,19 +98,24 @@ def hub(tmp_path: Path, tokenizer: Tokenizer):
     (folder / "pytorch_model.bin").write_bytes(b"not needed")
     (folder / "onnx").mkdir()
     (folder / "onnx" / "model.onnx").write_bytes(b"not needed")
-    handler = functools.partial(Hub, folder, asked)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    server.server_close()
+    with serve(folder, asked) as address:
+        yield address, asked
 
 
 def show(name: str, cache: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli.app", "checkpoint", "show", name]
+    return run([sys.executable, "-m", "cli.app", "checkpoint", "show", name], cache, **environment)
+
+
+def run(command: list[str], cache: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", **environment}
     return subprocess.run(
-        command, check=False, env=variables, capture_output=True, text=True, timeout=60
+        command,
+        check=False,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        input="fox\n",
     )
 
 
@@ -110,6 +129,19 @@ def test_only_what_is_needed_is_fetched_and_then_kept(hub, tmp_path: Path) -> No
     offline = show(NAME, tmp_path / "cache", HF_ENDPOINT=address, HF_HUB_OFFLINE="1")
     assert offline.stdout == found.stdout
     assert set(asked) == wanted
+
+
+@pytest.mark.parametrize("layout", [lambda folder: folder, in_the_old_layout])
+def test_a_sentence_model_is_fetched_with_its_modules(
+    layout: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    folder, asked = layout(sentence_model(tmp_path / "model", dense="x.Tanh")), []
+    with serve(folder, asked) as address:
+        command = [sys.executable, "-m", "cli.app", "embed", "-m", NAME]
+        found = run(command, tmp_path / "cache", HF_ENDPOINT=address)
+    assert found.returncode == 0, found.stderr
+    assert len(json.loads(found.stdout)) == 7  # of its Dense module
+    assert "README.md" not in asked
 
 
 def test_a_name_that_there_is_not_is_one_line(hub, tmp_path: Path) -> None:

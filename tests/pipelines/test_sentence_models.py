@@ -1,6 +1,7 @@
 """Sentence models' folders: poolings, Dense modules, prompts; obeyed, and kept by conversions."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from checkpoints import CheckpointError
 from tests.pipelines.test_embedding import small_encoder
 from tests.tokenizer.pretrained.folders import write
 from transformer.errors import ConfigError
-from transformer.export import convert_model
+from transformer.export import average_models, convert_model
 from transformer.loading import LoadedModel, load_model, read_pooling_config
 from transformer.pipelines.arguments import EmbedArguments
 from transformer.pipelines.comparison import compare_models, compare_pooling
@@ -188,6 +189,56 @@ def test_conversions_keep_all_of_it(dense: str | None, tmp_path: Path) -> None:
     names += ["1_Pooling/config.json", *(["2_Dense/model.safetensors"] if dense else [])]
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (theirs / name).read_bytes()
+
+
+OUTSIDE = {"modules.json", "config_sentence_transformers.json", "1_Pooling", "2_Dense"}
+
+
+def in_the_old_layout(folder: Path) -> Path:
+    """Move a sentence model's network below it, as sentence-transformers 0.3 wrote it."""
+    inner = folder / "0_Transformer"
+    paths = [path for path in folder.iterdir() if path.name not in OUTSIDE]
+    inner.mkdir()
+    for path in paths:
+        path.rename(inner / path.name)
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["path"] = "0_Transformer"
+    write(folder, {"modules.json": modules, "README.md": "---\nlicense: mit\n---\n"})
+    return folder
+
+
+def test_a_network_in_a_folder_of_its_own_is_read_and_all_of_it_travels(tmp_path: Path) -> None:
+    options = {"mode": "pooling_mode_max_tokens", "dense": "torch.nn.modules.activation.Tanh"}
+    options |= {"prompts": {"prompts": PROMPTS, "default_prompt_name": "query"}}
+    plain = load_model(sentence_model(tmp_path / "plain", **options), device="cpu")
+    shutil.copytree(tmp_path / "plain", tmp_path / "old")
+    old, notices = in_the_old_layout(tmp_path / "old"), []  # type: ignore[var-annotated]
+    write(old, {"notes.txt": "", "eval.csv": ""})
+    for path in (old, old / "0_Transformer"):
+        assert torch.equal(vectors(load_model(path, device="cpu")), vectors(plain))
+    convert_model(old, tmp_path / "ours", to="transduce", notices=notices)
+    convert_model(tmp_path / "ours", tmp_path / "again", to="bert", notices=notices)
+    convert_model(old, tmp_path / "flat", to="bert", notices=notices)
+    average_models([old, old], tmp_path / "mean", notices=notices)
+    left = f"not carried over from {old / '0_Transformer'}: eval.csv, notes.txt"
+    assert [notice.partition(", bert.pooler")[0] for notice in notices] == [left, left, left]
+    for name in ("ours", "again", "flat", "mean"):
+        made = load_model(tmp_path / name, device="cpu")
+        assert torch.equal(vectors(made), vectors(plain)), name
+        assert compare_pooling(plain, made) == []
+        card = tmp_path / name / ("published" if name == "ours" else "") / "README.md"
+        assert card.read_text() == (old / "README.md").read_text()
+    assert torch.equal(vectors(load_model(tmp_path / "mean", device="cpu")), vectors(plain))
+
+
+def test_a_folder_that_only_looks_like_a_part_of_a_sentence_model_is_a_model(
+    tmp_path: Path,
+) -> None:
+    """What lies above other models is none of their business."""
+    write(tmp_path, {"modules.json": '{"of": "another program"}'})
+    assert read_pooling_config(sentence_model(tmp_path / "a")).max_tokens == 12
+    (tmp_path / "a" / "modules.json").unlink()
+    assert read_pooling_config(tmp_path / "a").max_tokens is None
 
 
 def test_a_lost_pooling_is_seen(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tokenizer import TOKENIZER_FILES
 from ..loading.generation_config import GENERATION
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
 from .save import CARD, model_card
-from .side_files import carried_files, copy_files, files_left_behind, has_foreign_card
+from .side_files import carried_files, copy_model_files, files_left_behind, has_foreign_card
 
 
 def average_models(
@@ -46,14 +46,13 @@ def average_models(
         notices.append(
             f"settings of decoding are those of {first.folder.name}; others: {', '.join(different)}"
         )
-    carried = carried_files(first.folder)
-    dropped = files_left_behind(first, carried)
+    dropped = files_left_behind(first, carried_files(first.folder))
     if dropped and notices is not None:
         notices.append(f"not carried over from {first.folder}: {', '.join(dropped)}")
     weights = average_weights(folders)
 
     def fill(folder: Path) -> None:
-        copy_files(first.folder, folder, carried)
+        copy_model_files(first.folder, folder)
         save_tensors(folder / WEIGHTS, weights)
         if not has_foreign_card(folder):
             card = {"averaged": ", ".join(folder.name for folder in folders)}

@@ -84,12 +84,12 @@ class PublishedModel(NamedTuple):
 class ModelFormat:
     """A format of model folders: its writer, which returns the family's name, and what it keeps.
 
-    `carried` returns the names of a folder's files that it has the contents of, weights aside, and
+    `carried` returns the paths of a model's files that it has the contents of, weights aside, and
     `left_behind` what else is lost.
     """
 
     write: Callable[[Path, LoadedModel, FolderContents], str]
-    carried: Callable[[Path], list[str]] = carried_files
+    carried: Callable[[Path], list[Path]] = carried_files
     left_behind: Callable[[FolderContents, LoadedModel], list[str]] = parts_left_behind
 
 

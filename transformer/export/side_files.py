@@ -21,7 +21,7 @@ from ..families import MODEL_TYPE
 from ..loading.generation_config import GENERATION, raw_settings
 from ..loading.load import TOKENIZER, LoadedModel
 from ..loading.model_folder import CONFIG, FolderContents
-from ..loading.pooling_config import sentence_files
+from ..loading.pooling_config import MODULES, flat_modules, sentence_files, sentence_root
 from .save import CARD, generation_settings, is_own_card, model_card
 
 ORIGINALS = "published"
@@ -48,7 +48,8 @@ def is_native(contents: FolderContents) -> bool:
 def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     """Write the files beside a model of ours into a folder in which it is already saved."""
     folder = loaded.folder
-    copy_files(folder, out, (*CHAT_FILES, *sentence_files(folder)))
+    copy_files(folder, out, CHAT_FILES)
+    copy_sentence_files(folder, out)
     if (folder / TOKENIZER).is_file():
         copy_files(folder, out, _TOKENIZER_FILES)
     else:
@@ -60,21 +61,24 @@ def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents)
     if is_native(contents):
         copy_files(folder, out, [*_foreign_card(folder), *names_below(folder, ORIGINALS)])
         return
-    originals = out / ORIGINALS
+    originals, root = out / ORIGINALS, sentence_root(folder)
     originals.mkdir()
     own = () if (folder / TOKENIZER).is_file() else _TOKENIZER_FILES
-    copy_files(folder, originals, (CONFIG, *own, *_foreign_card(folder)))
+    copy_files(folder, originals, (CONFIG, *own))
+    copy_files(root, originals, _foreign_card(root))
 
 
 def write_published_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     """Write the files beside a published model: tokenizer, template, pooling and card."""
     folder, originals = loaded.folder, loaded.folder / ORIGINALS
-    copy_files(folder, out, (*CHAT_FILES, *sentence_files(folder)))
+    copy_files(folder, out, CHAT_FILES)
+    copy_sentence_files(folder, out)
     has_original = any((originals / name).is_file() for name in _TOKENIZER_FILES)
     copy_files(originals if has_original else folder, out, _TOKENIZER_FILES)
     if is_native(contents) and not has_original and not (folder / TOKENIZER_CONFIG).is_file():
         _write_tokenizer(out, loaded)
-    card = next((f / CARD for f in (folder, originals) if has_foreign_card(f)), None)
+    folders = (sentence_root(folder), originals)
+    card = next((f / CARD for f in folders if has_foreign_card(f)), None)
     if card is None:
         text = model_card(loaded.config, {"converted from": folder.name})
         (out / CARD).write_text(text, encoding="utf-8")
@@ -88,27 +92,26 @@ def original_options(folder: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def carried_files(folder: Path) -> list[str]:
-    """Return the names of a folder's files, weights aside, that ours and published folders have."""
-    names = (CONFIG, GENERATION, CARD, *TOKENIZER_FILES, *CHAT_FILES)
-    present = [name for name in dict.fromkeys(names) if (folder / name).is_file()]
-    return [*present, *sentence_files(folder), *names_below(folder, ORIGINALS)]
+def carried_files(folder: Path) -> list[Path]:
+    """Return the paths of a model's files, weights aside, that ours and published folders have."""
+    root = sentence_root(folder)
+    paths = [folder / name for name in (*_model_files(folder), *sentence_files(folder))]
+    return [*paths, *(root / name for name in (CARD, *sentence_files(root)))]
 
 
-def files_left_behind(contents: FolderContents, carried: Collection[str]) -> list[str]:
-    """Return the names of a folder's files that are neither weights nor carried.
+def files_left_behind(contents: FolderContents, carried: Collection[Path]) -> list[str]:
+    """Return the names of a model's files that are neither weights nor carried.
 
     Files of a subfolder are counted together.
     """
-    folder = contents.folder
-    known = {MANIFEST, *carried}
-    known |= {header.file.relative_to(folder).as_posix() for header in contents.weights.values()}
-    known |= {name for name in WEIGHT_FILES if name.endswith(".index.json")}
+    folder, root = contents.folder, sentence_root(contents.folder)
+    known = {folder / MANIFEST, *carried, *(h.file for h in contents.weights.values())}
+    known |= {folder / name for name in WEIGHT_FILES if name.endswith(".index.json")}
     below: Counter[str] = Counter()
     names = []
-    for name in names_below(folder):
+    for name in names_below(root):
         first, _, rest = name.partition("/")
-        if name in known or first.startswith("."):
+        if root / name in known or first.startswith("."):
             continue
         if rest:
             below[first] += 1
@@ -122,11 +125,11 @@ def parts_left_behind(contents: FolderContents, _loaded: LoadedModel) -> list[st
     return [n for n in contents.weights if any(fnmatchcase(n, pattern) for pattern in _PARTS)]
 
 
-def files_in_ctranslate2(folder: Path) -> list[str]:
-    """Return the names of a folder's files that CTranslate2's has the contents of."""
+def files_in_ctranslate2(folder: Path) -> list[Path]:
+    """Return the paths of a folder's files that CTranslate2's has the contents of."""
     card = () if has_foreign_card(folder) else (CARD,)
     vocabulary = (name for name in _TOKENIZER_FILES if name not in _OF_TRANSFORMERS)
-    return [CONFIG, GENERATION, *vocabulary, *card]
+    return [folder / name for name in (CONFIG, GENERATION, *vocabulary, *card)]
 
 
 def settings_left_behind(contents: FolderContents, loaded: LoadedModel) -> list[str]:
@@ -145,6 +148,22 @@ def copy_files(folder: Path, out: Path, names: Iterable[str]) -> None:
             shutil.copyfile(folder / name, out / name)
 
 
+def copy_model_files(folder: Path, out: Path) -> None:
+    """Copy all that `carried_files` names into a folder of the same format."""
+    copy_files(folder, out, _model_files(folder))
+    copy_files(sentence_root(folder), out, [CARD])
+    copy_sentence_files(folder, out)
+
+
+def copy_sentence_files(folder: Path, out: Path) -> None:
+    """Copy the files of a sentence model, whose network stands beside them in the new folder."""
+    root = sentence_root(folder)
+    for source in {root, folder}:
+        copy_files(source, out, sentence_files(source))
+    if root != folder:
+        (out / MODULES).write_text(flat_modules(root), encoding="utf-8")
+
+
 def names_below(folder: Path, name: str = "") -> list[str]:
     """Return the names of all files in a folder, or in one of its subfolders."""
     paths = sorted((folder / name).rglob("*"))
@@ -155,6 +174,11 @@ def has_foreign_card(folder: Path) -> bool:
     """Return True if a folder has a README.md that this program did not write."""
     path = folder / CARD
     return path.is_file() and not is_own_card(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _model_files(folder: Path) -> list[str]:
+    names = (CONFIG, GENERATION, *TOKENIZER_FILES, *CHAT_FILES)
+    return [*names, *names_below(folder, ORIGINALS)]
 
 
 def _foreign_card(folder: Path) -> list[str]:

@@ -14,7 +14,7 @@ from tokenizer import TOKENIZER_FILES
 from ..chat.template import CHAT_FILES
 from .foreign import ADAPTER_CONFIG, DIFFUSERS_INDEX, describe_foreign
 from .generation_config import GENERATION
-from .pooling_config import POOLING_FILES
+from .pooling_config import POOLING_FILES, TRANSFORMER_FOLDERS
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _NEEDED = (
@@ -41,8 +41,11 @@ def fetch_model(name: str) -> Path:
     match = _NAME.fullmatch(name)
     assert match is not None
     for weights in _WEIGHTS:
-        folder = _snapshot(match["name"], match["revision"], [*_NEEDED, *weights])
-        if any((folder / file).is_file() for file in weights[:2]):
+        names = [*_NEEDED, *weights]
+        inner = [f"{TRANSFORMER_FOLDERS}/{name}" for name in names]
+        folder = _snapshot(match["name"], match["revision"], [*names, *inner])
+        files = [*weights[:2], *(f"{TRANSFORMER_FOLDERS}/{name}" for name in weights[:2])]
+        if any(path.is_file() for name in files for path in folder.glob(name)):
             return folder
     what = describe_foreign(folder)
     raise CheckpointError(

@@ -18,6 +18,7 @@ from .foreign import (
     refuse_partial_model,
 )
 from .hub import fetch_model, is_hub_name
+from .pooling_config import transformer_folder
 from .run_pointers import find_checkpoint, is_run
 
 CONFIG = "config.json"
@@ -36,15 +37,20 @@ class FolderContents(NamedTuple):
 def find_model(path: Path) -> Path:
     """Return the model folder for a path: itself, a run's best or last checkpoint, or a hub model.
 
+    Of an older sentence model, it is the subfolder with the network.
     Raises CheckpointError saying what the path is instead.
     """
     if (path / CONFIG).is_file():
         return path
+    inner = transformer_folder(path)
+    if inner is not None and (inner / CONFIG).is_file():
+        refuse_external_links(path, [inner.name])
+        return inner
     if is_run(path):
         return find_checkpoint(path)
     if not path.exists():
         if is_hub_name(path):
-            return fetch_model(path.as_posix())
+            return find_model(fetch_model(path.as_posix()))
         raise CheckpointError(
             f"there is no folder {path}; give a model's or a run's folder, or a "
             "name on the hub (owner/name)"

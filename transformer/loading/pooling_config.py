@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from checkpoints import CheckpointError, Weights, read_json, read_json_list
+from checkpoints import CheckpointError, Weights, read_json, read_json_list, to_json
 
-_MODULES, _PROMPTS = "modules.json", "config_sentence_transformers.json"
+MODULES, _PROMPTS = "modules.json", "config_sentence_transformers.json"
 _SETTINGS, _TOKENIZER = "sentence_*_config.json", "tokenizer_config.json"
+_TRANSFORMER = "Transformer"  # the type of the module that is the network
+TRANSFORMER_FOLDERS = "*_Transformer"  # its folder, where it has one
 # All files that only sentence-transformers and this module read.
 POOLING_FILES = (
-    *(_MODULES, _SETTINGS, _PROMPTS, "*_Pooling/config.json", "*_Normalize/config.json"),
+    *(MODULES, _SETTINGS, _PROMPTS, "*_Pooling/config.json", "*_Normalize/config.json"),
     *(f"*_Dense/{name}" for name in ("config.json", "model.safetensors", "pytorch_model.bin")),
 )
 # Our names by their flags, of which one is set, and by their newer names.
@@ -64,16 +66,16 @@ class PoolingConfig(NamedTuple):
 
 def read_pooling_config(folder: Path) -> PoolingConfig:
     """Return a folder's pooling; by default, the normalized mean. Raises CheckpointError."""
-    if not (folder / _MODULES).is_file():
+    root = sentence_root(folder)
+    if not (root / MODULES).is_file():
         return PoolingConfig()
     settings: dict[str, Any] = {"normalize": False}
     dense: list[DenseLayer] = []
-    for module in read_json_list(folder / _MODULES):
-        name = str(module.get("type", "")).rpartition(".")[2]
-        path = folder / Path(str(module.get("path", ""))).name
+    for module in read_json_list(root / MODULES):
+        name, path = _module_type(module), root / _module_folder(module)
         if settings["normalize"] or (name == "Dense" and "kind" not in settings):
             raise CheckpointError(
-                f"{folder / _MODULES}: a module {name!r} in this order is not supported; only "
+                f"{root / MODULES}: a module {name!r} in this order is not supported; only "
                 "Transformer, Pooling, Dense, Normalize"
             )
         if name == "Pooling":
@@ -82,20 +84,52 @@ def read_pooling_config(folder: Path) -> PoolingConfig:
             dense.append(_read_dense(path))
         elif name == "Normalize":
             settings["normalize"] = True
-        elif name != "Transformer":
-            raise CheckpointError(f"{folder / _MODULES}: a module {name!r} is not supported")
+        elif name != _TRANSFORMER:
+            raise CheckpointError(f"{root / MODULES}: a module {name!r} is not supported")
     if "kind" not in settings:
-        raise CheckpointError(
-            f"{folder / _MODULES} names no Pooling, which makes a vector of a text"
-        )
-    settings |= _read_texts(folder) | _read_prompts(folder / _PROMPTS)
+        raise CheckpointError(f"{root / MODULES} names no Pooling, which makes a vector of a text")
+    settings |= _read_texts(folder) | _read_prompts(root / _PROMPTS)
     return PoolingConfig(**settings, dense=tuple(dense))
+
+
+def transformer_folder(root: Path) -> Path | None:
+    """Return the subfolder in which older sentence models have their network, or None.
+
+    Raises CheckpointError for a modules.json that cannot be read.
+    """
+    modules = read_json_list(root / MODULES) if (root / MODULES).is_file() else []
+    folders = (root / _module_folder(m) for m in modules if _module_type(m) == _TRANSFORMER)
+    return next((folder for folder in folders if folder.match(TRANSFORMER_FOLDERS)), None)
+
+
+def sentence_root(folder: Path) -> Path:
+    """Return the folder of the sentence model whose network a folder has: mostly itself."""
+    whole = folder if folder.name else folder.resolve()
+    if not whole.match(TRANSFORMER_FOLDERS) or (folder / MODULES).is_file():
+        return folder
+    return whole.parent if transformer_folder(whole.parent) == whole else folder
+
+
+def _module_type(module: Mapping[str, Any]) -> str:
+    return str(module.get("type", "")).rpartition(".")[2]
+
+
+def _module_folder(module: Mapping[str, Any]) -> str:
+    return Path(str(module.get("path", ""))).name
 
 
 def sentence_files(folder: Path) -> list[str]:
     """Return the names of a folder's files that only sentence-transformers reads."""
     paths = [path for pattern in POOLING_FILES for path in folder.glob(pattern)]
     return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
+
+
+def flat_modules(root: Path) -> str:
+    """Return the contents of modules.json for a folder that has the network in itself."""
+    modules = read_json_list(root / MODULES)
+    is_network = [_module_type(module) == _TRANSFORMER for module in modules]
+    pairs = zip(modules, is_network, strict=True)
+    return to_json([{**m, "path": ""} if is_inner else m for m, is_inner in pairs])
 
 
 def _read_pooling(path: Path) -> dict[str, Any]:
