@@ -32,7 +32,7 @@ class TrainingOptions:
     normalization: str = "nfc"
     lowercase: bool = False
     min_frequency: int = 2
-    byte_fallback: bool | None = None  # bpe spells unknown characters in bytes; None: by its size
+    byte_fallback: bool | None = None  # unknown characters are spelled in bytes; None: by the size
     special: tuple[str, ...] = field(default=())  # further tokens, recognized in texts
     max_bytes: int = 2_000_000_000  # text beyond is not read: pairs are counted in 32 bits
 
@@ -40,7 +40,7 @@ class TrainingOptions:
     def has_bytes(self) -> bool:
         """True if 256 tokens of the vocabulary are bytes, in which unknown text is spelled."""
         if self.byte_fallback is None:
-            return self.kind == "bpe" and self.vocab_size >= MIN_BYTE_FALLBACK
+            return TOKENIZERS[self.kind].byte_fallback and self.vocab_size >= MIN_BYTE_FALLBACK
         return self.byte_fallback
 
 
@@ -57,6 +57,7 @@ class TokenizerKind:
     pre_tokenizer: Callable[[], pre_tokenizers.PreTokenizer]
     decoder: Callable[[], decoders.Decoder]
     min_alphabet: int = 1  # the fewest tokens that its model can have
+    byte_fallback: bool = False  # True: it can spell unknown characters in bytes
     max_run: int | None = None  # the characters of a word that are counted; None: all
     finish: Callable[[tokenizers.Tokenizer, TrainingOptions], tokenizers.Tokenizer] = _unchanged
 
@@ -187,6 +188,7 @@ TOKENIZERS: dict[str, TokenizerKind] = {
         trainer=_bpe_trainer,
         pre_tokenizer=_word_splitter,
         decoder=decoders.Metaspace,
+        byte_fallback=True,
         finish=_add_bytes,
     ),
     "byte-bpe": TokenizerKind(  # GPT-2's: no text is unknown, and decoding is exact

@@ -10,6 +10,8 @@ import msgspec
 import tokenizers
 from tokenizers import Regex, normalizers
 
+from .backend_errors import file_errors
+
 MAX_VALUES = 3_000_000  # in a tokenizer.json; 260,000 tokens and their merges take half
 MAX_GROWTH = 1000  # factor by which normalizing or decoding may lengthen a text
 MAX_STEPS = 100  # of a normalizer, a decoder or a post-processor
@@ -33,6 +35,13 @@ class _Parts(msgspec.Struct):
     decoder: msgspec.Raw = _NULL
     post_processor: msgspec.Raw = _NULL
     added_tokens: list[_AddedContent] | None = None
+
+
+def parse_json(text: str, *, name: str) -> tokenizers.Tokenizer:
+    """Return the library's object for a tokenizer.json's contents. Raises TokenizerError."""
+    with file_errors(name):
+        check_contents(text)
+        return tokenizers.Tokenizer.from_str(text)
 
 
 def check_contents(text: str) -> None:

@@ -13,9 +13,9 @@ from tokenizers import models
 from tokenizers.decoders import DecodeStream
 from tokenizers.processors import TemplateProcessing
 
-from .backend_errors import backend_errors, discard_stderr, file_errors, stderr_lock
+from .backend_errors import backend_errors, discard_stderr, stderr_lock
 from .errors import TokenizerError
-from .limits import check_contents, has_nested_quantifiers
+from .limits import has_nested_quantifiers, parse_json
 from .special import OUT_OF_VOCABULARY, ROLES
 from .special_encoding import SpecialTokenEncoder
 from .unknown import UnknownCharacters, unknown_token_id
@@ -262,13 +262,6 @@ class Tokenizer:
         if kind == "BPE" and not data["model"]["merges"]:  # as `tokenizer train --kind char` makes
             kind = "char"
         return {"kind": kind, "vocabulary": self.vocab_size, "special": special}
-
-
-def parse_json(text: str, *, name: str) -> tokenizers.Tokenizer:
-    """Return the library's object for a tokenizer.json's contents. Raises TokenizerError."""
-    with file_errors(name):
-        check_contents(text)
-        return tokenizers.Tokenizer.from_str(text)
 
 
 def _switch_off_dropout(backend: tokenizers.Tokenizer) -> float | None:

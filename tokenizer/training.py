@@ -58,6 +58,11 @@ def train_tokenizer(
         ) from None
     if not limited.has_text:
         raise CorpusError("there is no text to train a tokenizer on: every line is empty")
+    if backend.get_vocab_size() == len(BASIC):
+        raise CorpusError(
+            f"nothing of the text is left to train a tokenizer on: the normalization "
+            f"{options.normalization} takes all of it away"
+        )
     if limited.long_words and notice is not None:
         notice(limited.describe_cuts())
     backend = kind.finish(backend, options)
@@ -69,9 +74,11 @@ def check_options(options: TrainingOptions) -> TokenizerKind:
     """Return the kind of tokenizer. Raises TokenizerOptionError for impossible options."""
     kind = _look_up("tokenizer kind", options.kind, TOKENIZERS)
     _look_up("normalization", options.normalization, NORMALIZATIONS)
-    if options.byte_fallback and options.kind != "bpe":
+    if options.byte_fallback and not kind.byte_fallback:
+        names = ", ".join(name for name, other in TOKENIZERS.items() if other.byte_fallback)
         raise TokenizerOptionError(
-            f"byte fallback is for bpe, not {options.kind}: of the others, byte-bpe knows all bytes"
+            f"byte fallback is for {names}, not {options.kind}: of the others, byte-bpe knows all "
+            "bytes"
         )
     min_vocab_size = kind.min_alphabet + len(BASIC) + len(options.special)
     min_vocab_size += 256 * options.has_bytes

@@ -178,8 +178,8 @@ def average(
 ) -> None:
     """Average the weights of several checkpoints of one model (arXiv 1706.03762 §6.1).
 
-    The new model has their format, and the first one's other files, as far as they belong to a
-    model: the rest are named.
+    The new model has their format, and those of the first one's other files that
+    belong to a model; the rest are named.
     """
     from transformer.export import average_models
 

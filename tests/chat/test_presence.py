@@ -1,9 +1,12 @@
 """What was said comes up in the prompt: as a text, as parts, or not at all, which is an error."""
 
+import time
+
 import pytest
 
 from tests.chat.test_template import ours, template
 from transformer.chat.encoding import ChatPrompt, encode_chat
+from transformer.chat.presence import words_left_out
 from transformer.chat.template import Message
 from transformer.errors import ConfigError
 
@@ -106,6 +109,29 @@ def test_words_that_a_template_leaves_out_are_named() -> None:
     said = [Message("user", "a wooden boat"), Message("assistant", "oh"), Message("user", "green")]
     text = OVER.replace("BODY", "{{ m.content | replace('wooden', '') }}")
     assert prompt(text, said)[1].left_out == {0: ["wooden"]}
+
+
+@pytest.mark.parametrize("word", ["a", "oat", "wood", "boatman"])
+def test_a_word_inside_of_another_does_not_stand_for_it(word: str) -> None:
+    said = [Message("user", f"one wooden boat {word} here")]
+    text = OVER.replace("BODY", f"{{{{ m.content | replace(' {word} ', ' ') }}}}")
+    assert prompt(text, said)[1].left_out == {0: [word]}
+
+
+@pytest.mark.parametrize("body", ["user{{ m.content }}end", "{{ (m.content ~ 'end') | tojson }}"])
+def test_words_without_a_space_around_them_are_there(body: str) -> None:
+    for said in ("a wooden\nboat", "a", "a boat"):
+        assert not prompt(OVER.replace("BODY", body), [Message("user", said)])[1].left_out
+
+
+def test_many_words_take_no_time_for_each_other() -> None:
+    """All pairs of these would take seconds."""
+    words = " ".join(f"w{number}" for number in range(40_000))
+    said = [Message("user", f"zero {words} end")]
+    start = time.process_time()
+    left_out = words_left_out(f"<s>zero {words}", said)
+    assert left_out == {0: ["end"]}
+    assert time.process_time() - start < 0.5
 
 
 def test_a_prompt_of_nothing_is_an_error() -> None:

@@ -8,6 +8,7 @@ from tokenizers import normalizers
 from tokenizer import (
     TOKENIZERS,
     CorpusCounts,
+    CorpusError,
     TextFile,
     Tokenizer,
     TokenizerOptionError,
@@ -203,6 +204,20 @@ def test_a_character_that_wordpiece_does_not_know_costs_itself():
     assert trained.unknown_characters(["caξt 日 sat"]) == ["ξ日"]
     assert unknown not in trained.encode("catQ theQ9 the")
     assert unknown not in trained.encode("cat" * 5_000)
+
+
+@pytest.mark.parametrize("text", ["ab ab", "aab ab b", "字", "a.b"])
+def test_wordpiece_may_know_no_character_that_begins_a_word(text):
+    smallest = len(BASIC) + TOKENIZERS["wordpiece"].min_alphabet
+    for size in range(smallest, smallest + 3):
+        trained = train([text] * 3, kind="wordpiece", vocab_size=size)
+        assert trained.encode("字 z") == [trained.unknown_id] * 2 or text == "字"
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS.keys() - {"byte-bpe"})
+def test_a_text_of_which_normalization_leaves_nothing_is_told(kind):
+    with pytest.raises(CorpusError, match=r"nothing of the text is left .* strip-accents takes"):
+        train(["\u0301\u0300"] * 3, kind=kind, vocab_size=300, normalization="strip-accents")
 
 
 def test_wordpiece_splits_chinese_as_bert_does():

@@ -100,6 +100,8 @@ def charsmap_steps(
         table = normalizers.Precompiled(charsmap)
         return [*_steps(table, _plan(charsmap), [*dict.fromkeys(kept)], known)]
     except Exception as error:
+        if not isinstance(error, ValueError) and type(error) is not Exception:
+            raise  # the library raises bare Exceptions
         raise TokenizerError(f"{name} has a damaged normalizer: {error}") from None
 
 

@@ -8,8 +8,9 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from ..backend_errors import file_errors
+from ..limits import parse_json
 from ..special import OUT_OF_VOCABULARY
-from ..tokenizer import Tokenizer, parse_json
+from ..tokenizer import Tokenizer
 from .added import (
     LANGUAGE_AFFIXES,
     add_tokens,

@@ -14,7 +14,7 @@ from .template import Message
 Render = Callable[[Sequence[str], Collection[int]], str]
 
 _PART = re.compile("""['"]type['"]: ?['"]text""")
-_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # what `tojson(ensure_ascii=true)` makes of a letter
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrtfb])")  # as `tojson` writes letters and space
 
 
 def choose_parts(render: Render, messages: Sequence[Message], folder: Path) -> frozenset[int]:
@@ -23,30 +23,29 @@ def choose_parts(render: Render, messages: Sequence[Message], folder: Path) -> f
     Templates of models that also see pictures go over parts, and find none in a text. Raises
     ConfigError where a message does not come up either way, and CheckpointError.
     """
-    try:
-        missing = _missing(render, messages, ())
-    except (CheckpointError, ConfigError):  # the template cannot take text; it may want parts
-        everything = frozenset(range(len(messages)))
-        try:
-            still_missing = _missing(render, messages, everything)
-        except (CheckpointError, ConfigError):
-            still_missing = everything
-        if still_missing:
-            raise
-        return everything
+    missing, refusal = _try_missing(render, messages, ())  # a refused text may have to be parts
     if not missing:
         return missing
+    still_missing, _ = _try_missing(render, messages, missing)
+    if not still_missing:
+        return missing
+    if refusal is not None:
+        raise refusal
+    roles = ", ".join(dict.fromkeys(messages[index].role for index in sorted(still_missing)))
+    raise ConfigError(
+        f"{folder}: its chat template leaves out what was said (role: {roles}): the model "
+        "would not see it; leave that message out, or --chat"
+    )
+
+
+def _try_missing(
+    render: Render, messages: Sequence[Message], parts: Collection[int]
+) -> tuple[frozenset[int], CheckpointError | ConfigError | None]:
+    """Return the indices of messages that do not come up: all where the template refuses them."""
     try:
-        still_missing = _missing(render, messages, missing)
-    except (CheckpointError, ConfigError):
-        still_missing = missing
-    if still_missing:
-        roles = ", ".join(dict.fromkeys(messages[index].role for index in sorted(still_missing)))
-        raise ConfigError(
-            f"{folder}: its chat template leaves out what was said (role: {roles}): the model "
-            "would not see it; leave that message out, or --chat"
-        )
-    return missing
+        return _missing(render, messages, parts), None
+    except (CheckpointError, ConfigError) as error:
+        return frozenset(range(len(messages))), error
 
 
 def _missing(render: Render, messages: Sequence[Message], parts: Collection[int]) -> frozenset[int]:
@@ -79,15 +78,30 @@ def words_left_out(text: str, messages: Sequence[Message]) -> dict[int, list[str
 
     Answers of the model are excepted: templates leave out what it thought before it answered.
     """
-    plain = _words(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), text))
-    left_out = {
-        index: [
-            word for word in dict.fromkeys(_words(message.content).split()) if word not in plain
-        ]
-        for index, message in enumerate(messages)
-        if message.role != "assistant"
-    }
-    return {index: words for index, words in left_out.items() if words}
+    plain = _words(_ESCAPED.sub(_unescape, text))
+    present = {*plain.split(), *_words(text).split()}
+    left_out: dict[int, list[str]] = {}
+    for index, message in enumerate(messages):
+        words = [] if message.role == "assistant" else _words(message.content).split()
+        absent = [word for word in dict.fromkeys(words) if word not in present]
+        # A template may write the first and the last without a space around them.
+        ends = {*words[:1], *words[-1:]}
+        absent = [w for w in absent if w not in ends or not _is_glued(w, words, present)]
+        if absent:
+            left_out[index] = absent
+    return left_out
+
+
+def _is_glued(word: str, words: Sequence[str], present: Collection[str]) -> bool:
+    """Return True if the first or last of some words is part of a word on the side of its end."""
+    if len(words) == 1:
+        return any(word in other for other in present)
+    starts = word == words[0] and any(other.endswith(word) for other in present)
+    return starts or (word == words[-1] and any(other.startswith(word) for other in present))
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16)) if match[1] else " "
 
 
 def _words(text: str) -> str:

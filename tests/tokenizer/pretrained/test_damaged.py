@@ -10,7 +10,7 @@ import pytest
 
 from tests.tokenizer.pretrained.folders import LLAMA, TEXTS, sentencepiece_model, sentences, write
 from tokenizer import TokenizerError, TrainingOptions, read_tokenizers, train_tokenizer
-from tokenizer.pretrained import files
+from tokenizer.pretrained import charsmap, files
 from tokenizer.pretrained.charsmap import charsmap_steps
 from tokenizer.pretrained.sentencepiece_model import PieceType, read_sentencepiece
 
@@ -274,6 +274,16 @@ def test_a_damaged_table_of_characters_is_refused(damage):
     assert charsmap_steps(table, name="model")
     with pytest.raises(TokenizerError, match="model has a damaged normalizer"):
         charsmap_steps(damage(table), name="model")
+
+
+@pytest.mark.parametrize("mistake", [KeyError, TypeError, AttributeError, IndexError])
+def test_a_mistake_of_ours_is_not_called_damage(mistake, monkeypatch):
+    def fail(*_):
+        raise mistake("x")
+
+    monkeypatch.setattr(charsmap, "_plan", fail)
+    with pytest.raises(mistake):
+        charsmap_steps(read_sentencepiece(UNIGRAM, name="model").charsmap, name="model")
 
 
 def test_a_damaged_table_in_a_tokenizer_json_is_refused(tmp_path):
