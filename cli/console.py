@@ -1,4 +1,8 @@
-"""Notices to the user on stderr."""
+"""Notices to the user on stderr.
+
+With -q a command shows no progress and no summary. What was lost, changed or ignored is told all
+the same, as are errors: whoever wants none of it has `2>/dev/null`.
+"""
 
 import os
 import sys

@@ -154,8 +154,8 @@ def convert(
     family = convert_model(model, out, to=to, notices=notices)
     if not quiet:
         print_notice(f"{out}: a {family} model")
-        for notice in notices:
-            print_notice(notice)
+    for notice in notices:
+        print_notice(notice)
 
 
 @app.command()
@@ -188,5 +188,5 @@ def average(
     folders = average_models(models, out, last=last, notices=notices)
     if not quiet:
         print_notice(f"{out}: the mean of {', '.join(folder.name for folder in folders)}")
-        for notice in notices:
-            print_notice(notice)
+    for notice in notices:
+        print_notice(notice)

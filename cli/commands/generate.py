@@ -54,7 +54,7 @@ def generate(
     reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
     session = open_session(model, line_io, speculation, arguments, reading=reading)
     counts = Counter[str]()
-    if not (line_io.quiet or arguments.requested_search):
+    if not arguments.requested_search:
         _report_settings_left(session.lead)
     show = AnswerFormatter(
         session.lead,
@@ -80,7 +80,7 @@ def generate(
         run_chat(session, text, arguments, counts, system=prompts.system, out=line_io.out)
     else:
         if arguments.max_tokens is not None and arguments.overflow == "error":
-            _report_remaining_context(session.lead, text, arguments.max_tokens, quiet=line_io.quiet)
+            _report_remaining_context(session.lead, text, arguments.max_tokens)
         _continue_prompt(session, text, arguments, counts, show, out=line_io.out)
         if arguments.grammar is None:
             del counts["unfinished"]  # a continuation ends somewhere; no promise is broken
@@ -98,14 +98,12 @@ def _report_settings_left(loaded: "LoadedModel") -> None:
         print_notice(f"the model's own {listed}: left to options such as -t and --top-p")
 
 
-def _report_remaining_context(
-    loaded: "LoadedModel", text: str, max_tokens: int, *, quiet: bool
-) -> None:
+def _report_remaining_context(loaded: "LoadedModel", text: str, max_tokens: int) -> None:
     """Say where the context has room for fewer tokens than --max-tokens."""
     from transformer.pipelines.generation import encode_prompt
 
     room = loaded.config.max_positions - len(encode_prompt(loaded, text))
-    if not quiet and max_tokens > room > 0:
+    if max_tokens > room > 0:
         print_notice(
             f"the model's context leaves room for {room:,} tokens of the {max_tokens:,} asked for"
         )

@@ -41,7 +41,7 @@ def filter_lines(
     reader = LineReader(names, read, column=column, as_json=options.json_input)
     with output(options.out, reading=names) as writer, ReadAhead(reader) as source:
         for answer in run(source, counts):
-            if answer.error is not None and not options.quiet and not reported:
+            if answer.error is not None and not reported:
                 reported = True
                 print_notice(f"line {answer.line.number + 1:,}: {answer.error}")
             for line in format_answer(answer):
@@ -58,12 +58,14 @@ def report(
 ) -> None:
     """Report what happened to files that were read, and the number of lines for each notice.
 
-    With `strict`, exit with code 4 if any has no answer, or one that breaks a promise.
+    `quiet` leaves out how many drafts were accepted, by which nothing is lost. With `strict`, exit
+    with code 4 if any line has no answer, or one that breaks a promise.
     """
     from transformer.pipelines.notices import BROKEN, count_lines, draft_notices
 
     files = [] if read is None else read.notices
-    for notice in [] if quiet else [*files, *count_lines(counts), *draft_notices(counts)]:
+    summary = [] if quiet else draft_notices(counts)
+    for notice in [*files, *count_lines(counts), *summary]:
         print_notice(notice)
     if strict and any(counts[name] for name in BROKEN):
         raise typer.Exit(BAD_DATA)

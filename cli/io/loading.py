@@ -41,6 +41,6 @@ def open_session(
     device, dtype, quiet = options.device, options.dtype, options.quiet
     loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
     session = Session(loaded, speculation)
-    for warning in [] if quiet or arguments is None else session.warnings(arguments):
+    for warning in [] if arguments is None else session.warnings(arguments):
         print_notice(warning)
     return session

@@ -69,7 +69,12 @@ Strict = Annotated[
     ),
 ]
 Quiet = Annotated[
-    bool, option("-q --quiet", "Write no progress and no notices to stderr, only a fatal error.")
+    bool,
+    option(
+        "-q --quiet",
+        "Write no progress and no summary to stderr, only errors, and what was lost, changed or "
+        "ignored.",
+    ),
 ]
 Output = Annotated[
     Path | None,

@@ -1,6 +1,6 @@
 """The text of a run, and what was left out of it, as a few lines."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from transformer.training.data_report import BLANK, TOO_LONG, UNREADABLE, PartReport
 from transformer.training.events import DataPrepared
@@ -15,24 +15,50 @@ _REASONS = {
 
 def data_lines(event: DataPrepared) -> list[str]:
     """Return lines about the training and the validation text."""
+    return _lines_of_parts(event, _part_lines)
+
+
+def loss_lines(event: DataPrepared) -> list[str]:
+    """Return those of the lines that tell what is lost, or may be read otherwise than is meant."""
+    return _lines_of_parts(event, _part_losses)
+
+
+def _lines_of_parts(
+    event: DataPrepared, describe: Callable[[PartReport], Iterable[str]]
+) -> list[str]:
     parts = {"training": event.training, "validation": event.validation}
     return [
         f"{name}: {line}"
         for name, part in parts.items()
         if part is not None
-        for line in _part_lines(part)
+        for line in describe(part)
     ]
 
 
 def _part_lines(part: PartReport) -> Iterator[str]:
-    names = [file.name for file in part.files[:_MAX_FILES]]
-    if len(part.files) > _MAX_FILES:
-        names.append(f"{len(part.files) - _MAX_FILES:,} more files")
-    yield f"{part.kept:,} {part.unit} of {', '.join(names)}{_left_out(part)}"
+    yield _size(part)
     facts = [f"{part.tokens:,} tokens, at most {part.longest:,} on a side", *_repeats(part)]
     if part.unit == "documents":
         facts[0] = f"{part.tokens:,} tokens"
-    yield "; ".join([*facts, *_unknown(part)])
+    yield "; ".join([*facts, *(_unknown(part) or ["no unknown characters"])])
+    yield from _suspicions(part)
+
+
+def _part_losses(part: PartReport) -> Iterator[str]:
+    if part.left_out:
+        yield _size(part)
+    yield from _unknown(part)
+    yield from _suspicions(part)
+
+
+def _size(part: PartReport) -> str:
+    names = [file.name for file in part.files[:_MAX_FILES]]
+    if len(part.files) > _MAX_FILES:
+        names.append(f"{len(part.files) - _MAX_FILES:,} more files")
+    return f"{part.kept:,} {part.unit} of {', '.join(names)}{_left_out(part)}"
+
+
+def _suspicions(part: PartReport) -> Iterator[str]:
     for header in part.headers:
         yield f"the first row looks like names of columns: {header}"
     for mark, count in part.end_marks.items():
@@ -64,13 +90,10 @@ def _repeats(part: PartReport) -> Iterator[str]:
         yield f"{part.in_training:,} {unit} are in training too"
 
 
-def _unknown(part: PartReport) -> Iterator[str]:
-    if not any(text.unknown for text in part.unknown.values()):
-        yield "no unknown characters"
-    for side, text in part.unknown.items():
-        if text.unknown:
-            characters = " ".join(text.most_frequent)
-            yield (
-                f"{text.unknown:,} characters of the {side} ({text.share:.2%}) are unknown to the "
-                f"tokenizer, most often {characters}"
-            )
+def _unknown(part: PartReport) -> list[str]:
+    return [
+        f"{text.unknown:,} characters of the {side} ({text.share:.2%}) are unknown to the "
+        f"tokenizer, most often {' '.join(text.most_frequent)}"
+        for side, text in part.unknown.items()
+        if text.unknown
+    ]

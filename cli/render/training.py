@@ -16,12 +16,13 @@ from transformer.training.events import (
     Notice,
     RunFinished,
     RunStarted,
+    Stage,
     Validated,
 )
 from transformer.training.trainer import SkippedStep, StepReport
 
 from ..console import is_terminal, print_notice
-from .data_report import data_lines
+from .data_report import data_lines, loss_lines
 
 _LINE_EVERY = 100  # steps between two lines where there is no terminal
 _SMOOTHING = 0.95  # of the moving averages of loss and speed
@@ -109,7 +110,8 @@ def format_validation(validation: Validated) -> str:
 def follow_run(events: Iterator[Event], *, quiet: bool, on_start: Callable[[], None]) -> bool:
     """Run training to its end and show it; return True if it was interrupted.
 
-    `on_start` is called once the run has started.
+    `on_start` is called once the run has started. `quiet` shows only what was lost, changed or
+    ignored.
     """
     view, interrupted = ProgressView(), False
     live = is_terminal() and not quiet
@@ -118,7 +120,7 @@ def follow_run(events: Iterator[Event], *, quiet: bool, on_start: Callable[[], N
             view.update(event)
             if isinstance(event, RunStarted):
                 on_start()
-            for text in [] if quiet else _event_lines(event, view, live):
+            for text in _losses(event) if quiet else _event_lines(event, view, live):
                 print_line(text)
             interrupted = interrupted or (isinstance(event, RunFinished) and event.interrupted)
     return interrupted
@@ -153,6 +155,13 @@ def _event_lines(event: Event, view: ProgressView, live: bool) -> list[str]:
     return [] if line is None else [line(event)]
 
 
+def _losses(event: Event) -> list[str]:
+    """Return the lines about what was lost, changed or ignored."""
+    if isinstance(event, DataPrepared):
+        return loss_lines(event)
+    return [_LINES[type(event)](event)] if isinstance(event, Notice | SkippedStep) else []
+
+
 def _step_line(event: StepReport, view: ProgressView) -> str:
     return (
         f"step {event.step:,}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
@@ -180,6 +189,7 @@ def _finished_line(event: RunFinished) -> str:
 
 
 _LINES: dict[type[Event], Callable[[Any], str]] = {
+    Stage: lambda event: event.text,
     Notice: lambda event: event.text,
     RunStarted: _started_line,
     SkippedStep: _skipped_line,

@@ -48,6 +48,8 @@ def test_no_file_of_a_run_or_a_model_is_replaced(request, tmp_path, kind):
     assert len(files) > 5
     assert [str(name) for name in files if not refused(folder / name)] == []
     assert [str(name) for name in files if not refused(tmp_path / "link" / name)] == []
+    (tmp_path / "out.txt").symlink_to(folder / files[0])
+    assert refused(tmp_path / "out.txt")
 
 
 def test_a_new_file_that_a_model_would_be_read_from_is_refused_too(published):

@@ -8,8 +8,14 @@ from .data_report import PartReport
 from .trainer import SkippedStep, StepReport
 
 
+class Stage(NamedTuple):
+    """A part of the work that begins, in one line."""
+
+    text: str
+
+
 class Notice(NamedTuple):
-    """A message to the user, in one line."""
+    """A message about what was lost, changed or ignored, in one line."""
 
     text: str
 
@@ -60,5 +66,13 @@ class RunFinished(NamedTuple):
 
 
 Event = (
-    Notice | DataPrepared | RunStarted | StepReport | SkippedStep | Validated | Saved | RunFinished
+    Stage
+    | Notice
+    | DataPrepared
+    | RunStarted
+    | StepReport
+    | SkippedStep
+    | Validated
+    | Saved
+    | RunFinished
 )

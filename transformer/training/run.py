@@ -14,7 +14,7 @@ from ..loading import choose_device, is_run
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
-from .events import Event, Notice, RunFinished, RunStarted, Saved, Validated
+from .events import Event, Notice, RunFinished, RunStarted, Saved, Stage, Validated
 from .initial_model import load_initial_model
 from .metrics import logged
 from .objectives import TRAIN, VALID
@@ -86,7 +86,7 @@ class Run:
         state = None
         if resuming:
             check_unchanged(self.folder, self.recipe)
-            yield Notice(f"checking the files of {self.folder}")
+            yield Stage(f"checking the files of {self.folder}")
             state = find_state(self.folder)
             yield from map(Notice, self._restore_files(state))
         initial = None if self.init is None else self.init.tokenizer
@@ -96,7 +96,7 @@ class Run:
 
     def _train(self, preparation: Preparation, state: SavedState | None) -> Iterator[Event]:
         write_run_recipe(self.folder, absolute_paths(self.recipe))
-        yield Notice("preparing the data")
+        yield Stage("preparing the data")
         with preparation.spool:
             tokenizer = preparation.tokenizer()
             yield from preparation.events(tokenizer)
@@ -108,7 +108,7 @@ class Run:
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
         if valid is None:
-            yield Notice("no validation text: the last checkpoint counts as the best")
+            yield Stage("no validation text: the last checkpoint counts as the best")
         trainer = Trainer(self._model(tokenizer, state), train, self.recipe)
         if state is not None:
             yield from map(Notice, self._restore(trainer, tokenizer, state))
