@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .errors import TokenizerOptionError
 from .tokenizer import Tokenizer
@@ -43,7 +44,21 @@ def is_local(tokenizer: Tokenizer) -> bool:
     return kinds <= _LOCAL_STEPS and all(map(_is_local_step, steps))
 
 
+_known: "WeakKeyDictionary[Tokenizer, dict[int, TokenBytes]]" = WeakKeyDictionary()
+
+
 def token_bytes(tokenizer: Tokenizer, size: int) -> TokenBytes:
+    """Return the bytes of the first `size` tokens, found out once.
+
+    Raises TokenizerOptionError if a token's text depends on the tokens beside it.
+    """
+    by_size = _known.setdefault(tokenizer, {})
+    if size not in by_size:
+        by_size[size] = _decode_each(tokenizer, size)
+    return by_size[size]
+
+
+def _decode_each(tokenizer: Tokenizer, size: int) -> TokenBytes:
     """Return the bytes of all tokens, by decoding each alone and between others.
 
     Raises TokenizerOptionError if a token's text depends on the tokens beside it.

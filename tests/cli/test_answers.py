@@ -7,6 +7,9 @@ import re
 import pytest
 
 import transduce as door
+from tests.models import tiny_model
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.export import save_model
 
 pytestmark = pytest.mark.integration
 
@@ -197,3 +200,61 @@ def fits(text: str, options) -> bool:
             return False
         return isinstance(value, list) and all(item in ("one", "two") for item in value)
     return True
+
+
+UNWRITABLE = [("--choice", "狗"), ("--regex", "one|狗"), ("--regex", "one( 狗)?")]
+
+
+@pytest.mark.parametrize("option", UNWRITABLE, ids=str)
+def test_an_answer_that_the_model_cannot_write_is_no_choice(transduce, translator, option) -> None:
+    choices = ("--choice", "one") if option[0] == "--choice" else ()
+    ended = transduce("translate", "-m", translator, *option, *choices, stdin=b"one two\n")
+    assert (ended.code, ended.out) == (2, b"")
+    assert "the model cannot write '狗'" in ended.err.decode().replace(" 狗'", "狗'")
+
+
+def test_what_a_model_that_knows_no_capitals_cannot_write(transduce, lower_case) -> None:
+    """It reads them, so that they are no unknown characters."""
+    given = ("translate", "-m", lower_case, "--device", "cpu")
+    ended = transduce(*given, "--choice", "One", "--choice", "two", stdin=b"one\n")
+    assert (ended.code, ended.out) == (2, b"") and b"cannot write 'One'" in ended.err
+    ended = transduce(*given, "--stop", "T", "--bad-word", "Three", stdin=b"one\n")
+    assert b"transduce: --stop 'T' has no effect: the model cannot write 'T'\n" in ended.err
+    assert b"--bad-word" not in ended.err
+    assert b"three" not in transduce(*given, "--bad-word", "Three", stdin=b"three\n").out
+    ended = transduce(*given, "--regex", "[a-zT ]+", stdin=b"one\n")
+    assert b"transduce: the regular expression '[a-zT ]+': the model cannot write 'T'" in ended.err
+    ended = transduce(*given, "--prefix", "Two One", "--json", stdin=b"one\n")
+    assert json.loads(ended.out)["notices"]["prefix_changed"] == "two one"
+    assert b"answers that begin otherwise than their prefix, which the model" in ended.err
+
+
+@pytest.fixture(scope="module")
+def lower_case(tmp_path_factory):
+    """A translator whose tokenizer reads capitals as small letters."""
+    options = TrainingOptions(kind="bpe", vocab_size=60, lowercase=True)
+    tokenizer = train_tokenizer([" ".join(WORDS[:4])] * 9, options)
+    model = tiny_model("encoder-decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
+    folder = tmp_path_factory.mktemp("lower")
+    save_model(folder, model.config, model.state_dict(), tokenizer, card={})
+    return folder
+
+
+def test_a_seed_without_effect_is_told_once(transduce, writer, translator) -> None:
+    told = b"transduce: --seed 7 has no effect: greedy search draws nothing\n"
+    given = ("--seed", "7", "-n", "3", "--device", "cpu")
+    for search in (("-t", "0"), ("--beam", "1")):
+        ended = transduce("generate", "one", "-m", writer, *given, *search)
+        assert (ended.code, ended.err) == (0, told)
+        ended = transduce("translate", "-m", translator, *given, *search, stdin=b"one\ntwo\n")
+        assert ended.err.count(told) == 1
+    assert told not in transduce("generate", "one", "-m", writer, *given).err
+    quiet = transduce("generate", "one", "-m", writer, *given, "-t", "0", "-q")
+    assert (quiet.code, quiet.err) == (0, b"")
+
+
+def test_more_answers_than_beams_are_refused(transduce, translator) -> None:
+    given = ("translate", "-m", translator, "--beam", "2", "--n-best", "3")
+    ended = transduce(*given, stdin=b"one\n")
+    assert (ended.code, ended.out) == (2, b"")
+    assert b"--beam 2 has 2 answers at most; --n-best 3 needs --beam 3 or more" in ended.err

@@ -27,7 +27,7 @@ from .overflow import OVERFLOWS, truncate_left
 from .records import MAX_CHARACTERS, NO_VALID_TOKEN, Line, LineTask, Output, Revision
 from .search_settings import breaks_grammar, grammar_constraint
 from .terms import TermWriter
-from .unknown import prefix_ids, unknown_read, unknown_written
+from .unknown import changed_prefix, prefix_ids, unknown_read, unknown_written
 
 
 def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
@@ -83,6 +83,8 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             )
         self.stop_strings = arguments.stop or []  # a text ends before these
         self._constraint, self._stop = cache(self._build_constraint), cache(self._build_stop)
+        if not allow_empty:
+            self._constraint(True)  # raises what is wrong with it before a line is read
 
     def _build_constraint(self, continuing: bool) -> Constraint | None:
         """Return the constraint of texts that follow a prompt's or not."""
@@ -240,7 +242,9 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             outputs = [outputs[index] for index in order]
         outputs, fewer = distinct_answers(outputs, self._arguments.n_best)
         best = [output.hypothesis for output in outputs[: self._arguments.n_best]]
-        return outputs, {**self.notices(line.text, request, best), **fewer}
+        begins = changed_prefix(self._loaded.tokenizer, line.prefix, _first_prefix(request))
+        changed = that_happened(prefix_changed=begins)
+        return outputs, {**self.notices(line.text, request, best), **changed, **fewer}
 
     def notices(self, text: str, request: Request, hypotheses: Sequence[Hypothesis]) -> Notices:
         """Return what happened to a prompt and to the whole texts that were generated after it."""

@@ -36,6 +36,10 @@ NOTICES: Registry[LineNotice] = Registry(
         "unknown_read": LineNotice(
             "lines with characters that the model does not know", "list of characters"
         ),
+        "prefix_changed": LineNotice(
+            "answers that begin otherwise than their prefix, which the model cannot write as it is",
+            "their beginning",
+        ),
         "unknown_written": LineNotice(
             "answers with unknown characters, which are left out of the text", "their number"
         ),

@@ -15,6 +15,7 @@ from ..decoding import (
     SearchParameters,
     decode_all,
 )
+from ..decoding.constraints.bad_words import word_forms
 from ..decoding.search.speculative import SpeculativeSearch
 from ..decoding.steppers import EnsembleStepper
 from ..errors import ConfigError
@@ -88,8 +89,17 @@ class Session:
 
     def warnings(self, arguments: SearchArguments) -> list[str]:
         """Return a sentence for each argument that has no effect on what this model writes."""
-        texts = {"--stop": arguments.stop or [], "--bad-word": arguments.bad_word or []}
-        return unwritable(self.lead.target_tokenizer, texts)
+        tokenizer, size = self.lead.target_tokenizer, self.lead.config.vocab_size
+        words = [word_forms(word, tokenizer) for word in arguments.bad_word or []]
+        texts = {"--stop": [[text] for text in arguments.stop or []], "--bad-word": words}
+        sentences = unwritable(tokenizer, size, texts)
+        grammar = arguments.grammar
+        if grammar and (unused := grammar.unused_characters(tokenizer, size)):
+            sentences.append(f"{grammar.name}: the model cannot write {unused[:60]!r}")
+        search = arguments.requested_search or arguments.default_search
+        if arguments.seed and (search or beam_or_greedy(default_beams(self.lead))) == "greedy":
+            sentences.append(f"--seed {arguments.seed} has no effect: greedy search draws nothing")
+        return sentences
 
     def translate(
         self, source: LineSource, arguments: TranslateArguments, counts: Counter[str]

@@ -36,7 +36,7 @@ from .segments import (
     segment_of,
 )
 from .terms import TermWriter
-from .unknown import check_prefix, prefix_ids, unknown_read, unknown_written
+from .unknown import changed_prefix, check_prefix, prefix_ids, unknown_read, unknown_written
 
 _DEFAULT_RATIO = 2.0  # of target to source tokens
 
@@ -122,7 +122,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         """Build the request of one segment of a line; the prefix belongs to the first with text."""
         prompt, arguments = self._prompt, self._arguments
         source = self._with_affixes(encoded[index].ids)
-        text = (line.prefix or arguments.prefix) if index == first else ""
+        text = self._prefix(line) if index == first else ""
         prefix = prefix_ids(self._loaded.target_tokenizer, text)
         forced = len(prefix) + (prompt.forced_first is not None)
         min_new_tokens = max(arguments.min_tokens, int(arguments.min_ratio * len(source)))
@@ -142,6 +142,10 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             seed=arguments.seed,
             stop=self._stop(forced if prefix else 0),
         )
+
+    def _prefix(self, line: Line) -> str:
+        """Return the text with which a line's translation begins."""
+        return line.prefix or self._arguments.prefix
 
     def _with_affixes(self, ids: list[int]) -> list[int]:
         return [*self._prompt.source_prefix, *ids, *self._prompt.source_suffix]
@@ -206,14 +210,16 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         parts = [self._until_stop(row) for row in zip(*ranked, strict=False)]
         joined = [self._join(row) for row in parts] if self._arguments.split else ranked[0]
         outputs, fewer = distinct_answers(joined, n_best)
-        return outputs, {**self._notices(requests, parts), **fewer}
+        return outputs, {**self._notices(line, requests, parts), **fewer}
 
     def _until_stop(self, parts: Sequence[Output]) -> Sequence[Output]:
         """Return the parts of an answer up to one that a stop string of the user's ended."""
         ended = (n for n, part in enumerate(parts, 1) if part.hypothesis.finish_reason == "stop")
         return parts[: next(ended, None)] if self._arguments.stop else parts
 
-    def _notices(self, requests: Sequence[Request], answers: Sequence[Sequence[Output]]) -> Notices:
+    def _notices(
+        self, line: Line, requests: Sequence[Request], answers: Sequence[Sequence[Output]]
+    ) -> Notices:
         """Return what happened to a line, from the parts of each of its answers, best first."""
         shown = [part for parts in answers[: self._arguments.n_best] for part in parts]
         hypotheses, grammar = [part.hypothesis for part in shown], self._arguments.grammar
@@ -222,6 +228,9 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
                 self._loaded.tokenizer,
                 [segment_of(request).text for request in requests],
                 [request.source for request in requests],
+            ),
+            prefix_changed=changed_prefix(
+                self._loaded.target_tokenizer, self._prefix(line), requests[0].prefix
             ),
             unknown_written=unknown_written(self._loaded.target_tokenizer, hypotheses),
             repaired=any(request.no_repeat_ngram_size for request in requests),

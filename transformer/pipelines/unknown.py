@@ -1,9 +1,11 @@
 """Characters that a model does not know: in what it reads, in what it writes, in constraints."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tokenizer import Tokenizer
 
+from ..decoding.constraints.spelling import spelling_of
 from ..decoding.request import Hypothesis
 from ..errors import ConfigError, LineError
 
@@ -37,6 +39,19 @@ def prefix_ids(tokenizer: Tokenizer, prefix: str) -> list[int]:
     return ids
 
 
+def changed_prefix(tokenizer: Tokenizer, prefix: str, ids: Sequence[int]) -> str:
+    """Return the text of a prefix's ids where it differs from the prefix, else nothing.
+
+    White space does not count, nor do forms of a character that Unicode calls equal.
+    """
+    written = tokenizer.decode(ids)
+    return "" if _comparable(written) == _comparable(prefix) else written
+
+
+def _comparable(text: str) -> str:
+    return unicodedata.normalize("NFC", "".join(text.split()))
+
+
 def check_prefix(tokenizer: Tokenizer, prefix: str) -> None:
     """Raise ConfigError for --prefix with characters that the model cannot write."""
     try:
@@ -45,12 +60,24 @@ def check_prefix(tokenizer: Tokenizer, prefix: str) -> None:
         raise ConfigError(f"--prefix: {error}") from None
 
 
-def unwritable(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a sentence for each text, by its option, that the model cannot write anyway."""
+def unwritable(
+    tokenizer: Tokenizer, size: int, texts: Mapping[str, Sequence[Sequence[str]]]
+) -> list[str]:
+    """Return a sentence for each text, by its option, that the model cannot write anyway.
+
+    A text is given in all of its forms, the user's first. `size`: the tokens of the model.
+    """
     sentences = []
+    spelling = spelling_of(tokenizer, size) if any(texts.values()) else None
     for option, values in texts.items():
-        for value, unknown in zip(values, tokenizer.unknown_characters(values), strict=True):
+        for forms in values:
+            if spelling is None:
+                unknown = tokenizer.unknown_characters(forms[:1])[0]
+            elif any(map(spelling.holds, forms)):
+                continue
+            else:
+                unknown = spelling.unwritable(forms[0]) or forms[0]
             if unknown:
                 words = f"the model cannot write {unknown[:60]!r}"
-                sentences.append(f"{option} {value[:60]!r} has no effect: {words}")
+                sentences.append(f"{option} {forms[0][:60]!r} has no effect: {words}")
     return sentences

@@ -7,9 +7,10 @@ end with it either.
 """
 
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
-from threading import Lock
+from functools import lru_cache
 from typing import NamedTuple
 
 from tokenizer import Tokenizer
@@ -41,22 +42,26 @@ class BadWords:
         for word in words:
             if not word.strip():
                 raise ConfigError(f"--bad-word {word!r} is not a word")
-        forms = (form for word in words for form in _forms(word.strip(), tokenizer))
-        self._words = [form.encode() for form in dict.fromkeys(forms)]
-        self._longest = max(map(len, self._words))
+        forms = (form for word in words for form in word_forms(word.strip(), tokenizer))
+        encoded = [form.encode() for form in dict.fromkeys(forms)]
+        self._longest = max(map(len, encoded))
+        self._by_beginning: dict[bytes, list[bytes]] = defaultdict(list)
+        for word_bytes in encoded:
+            for end in range(1, len(word_bytes)):
+                self._by_beginning[word_bytes[:end]].append(word_bytes)
         known = token_bytes(tokenizer, vocab_size)
-        self._initial, self._inner = known.initial, known.inner
+        self._inner = known.inner
         self._sorted = {
-            first: sorted(_Token(text, i) for i, text in enumerate(texts) if text)
-            for first, texts in ((True, known.initial), (False, known.inner))
+            is_first: sorted(_Token(text, i) for i, text in enumerate(texts) if text)
+            for is_first, texts in ((True, known.initial), (False, known.inner))
         }
         self._holders = {
-            (first, word): [token for token in tokens if word in token.text]
-            for first, tokens in self._sorted.items()
-            for word in self._words
+            is_first: _holders(tokens, encoded) for is_first, tokens in self._sorted.items()
         }
-        self._cache: dict[tuple[bytes, bool], list[int]] = {}
-        self._lock = Lock()  # engines of several threads share it
+        # Engines of several threads share these; two may compute the same one at once.
+        self._completing = lru_cache(_MAX_CACHE)(self._find_completing)
+        self._beginning_with = lru_cache(_MAX_CACHE)(self._find_beginning_with)
+        self._holding = lru_cache(_MAX_CACHE)(self._find_holding)
 
     @staticmethod
     def supports(tokenizer: Tokenizer) -> bool:
@@ -65,15 +70,7 @@ class BadWords:
 
     def __call__(self, row: SequenceState) -> list[int]:
         """Return the tokens that would complete a word."""
-        tail, is_first = self._tail(row)
-        key = tail, is_first
-        with self._lock:
-            forbidden = self._cache.get(key)
-            if forbidden is None:
-                if len(self._cache) >= _MAX_CACHE:
-                    self._cache.clear()
-                forbidden = self._cache[key] = sorted(self._completing(tail, is_first))
-        return forbidden
+        return self._completing(*self._tail(row))
 
     def _tail(self, row: SequenceState) -> tuple[bytes, bool]:
         """Return the end of a row's text, and whether nothing is written yet."""
@@ -87,49 +84,66 @@ class BadWords:
                 return tail[-needed:], False
         return tail.lstrip(b" "), not tail
 
-    def _completing(self, tail: bytes, is_first: bool) -> set[int]:
+    def _find_completing(self, tail: bytes, is_first: bool) -> list[int]:
         """Return the tokens with which a text that ends with `tail` would have a word."""
-        tokens, forbidden = self._sorted[is_first], set[int]()
-        for word in self._words:
-            starts = range(max(0, len(tail) - len(word) + 1), len(tail))
-            for start in starts:  # the word begins in the text
-                written = tail[start:]
-                if word.startswith(written) and _is_free(tail[:start], word, before=True):
-                    forbidden |= _beginning_with(tokens, word[len(written) :], word)
-            holders = self._holders[is_first, word]
-            forbidden |= {token.id for token in holders if _holds(tail, token, word)}
-        return forbidden
+        forbidden = set(self._holding(tail[-_MAX_CHARACTER:], is_first))
+        for start in range(max(0, len(tail) - self._longest + 1), len(tail)):
+            for word in self._by_beginning.get(tail[start:], ()):  # the word begins in the text
+                if _is_free(tail[:start], word, before=True):
+                    forbidden |= self._beginning_with(word[len(tail) - start :], word, is_first)
+        return sorted(forbidden)
+
+    def _find_beginning_with(self, rest: bytes, word: bytes, is_first: bool) -> set[int]:
+        """Return the tokens that begin with the rest of a word, which ends there."""
+        tokens, matching = self._sorted[is_first], set[int]()
+        for index in range(bisect_left(tokens, _Token(rest, -1)), len(tokens)):
+            token = tokens[index]
+            if not token.text.startswith(rest):
+                break
+            if _is_free(token.text[len(rest) :], word, before=False):
+                matching.add(token.id)
+        return matching
+
+    def _find_holding(self, before: bytes, is_first: bool) -> set[int]:
+        """Return the tokens that hold a whole word, after a text that ends so."""
+        holders = self._holders[is_first]
+        return holders.always | {
+            token
+            for start, word, token in holders.by_text_before
+            if _is_free(before + start, word, before=True)
+        }
 
 
-def _forms(word: str, tokenizer: Tokenizer) -> list[str]:
+class _Holders(NamedTuple):
+    """The tokens that hold a whole word."""
+
+    always: set[int]
+    by_text_before: list[tuple[bytes, bytes, int]]  # what precedes the word in the token; word; id
+
+
+def _holders(tokens: Sequence[_Token], words: Sequence[bytes]) -> _Holders:
+    """Find the tokens that hold one of the words, whole so far as the tokens themselves tell."""
+    holders = _Holders(set(), [])
+    known, lengths = set(words), sorted({len(word) for word in words})
+    for text, token in tokens:
+        for length in lengths[: bisect_right(lengths, len(text))]:
+            for start in range(len(text) - length + 1):
+                word = text[start : start + length]
+                if word not in known or not _is_free(text[start + length :], word, before=False):
+                    continue
+                if all(byte & 0xC0 == 0x80 for byte in text[:start]):  # no character's first byte
+                    holders.by_text_before.append((text[:start], word, token))
+                elif _is_free(text[:start], word, before=True):
+                    holders.always.add(token)
+    return holders
+
+
+def word_forms(word: str, tokenizer: Tokenizer) -> list[str]:
     """Return a word as texts may have it: also as the tokenizer gives it back, say with spaces."""
     ids = tokenizer.encode(word)
     restored = "" if tokenizer.unknown_id in ids else tokenizer.decode(ids).strip()
     normal = [unicodedata.normalize(form, word) for form in ("NFC", "NFD")]
     return [word, *normal, *([restored] if restored else [])]
-
-
-def _beginning_with(tokens: Sequence[_Token], rest: bytes, word: bytes) -> set[int]:
-    """Return the tokens that begin with the rest of a word, which ends there."""
-    found = set()
-    for token in tokens[bisect_left(tokens, _Token(rest, -1)) :]:
-        if not token.text.startswith(rest):
-            break
-        if _is_free(token.text[len(rest) :], word, before=False):
-            found.add(token.id)
-    return found
-
-
-def _holds(tail: bytes, token: _Token, word: bytes) -> bool:
-    """Return True if a token holds a whole word, after such a text."""
-    start = token.text.find(word)
-    while start >= 0:
-        end = start + len(word)
-        before, after = tail + token.text[:start], token.text[end:]
-        if _is_free(before, word, before=True) and _is_free(after, word, before=False):
-            return True
-        start = token.text.find(word, start + 1)
-    return False
 
 
 def _is_free(beside: bytes, word: bytes, *, before: bool) -> bool:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -19,6 +19,8 @@ from ...errors import ConfigError
 from ...registry import Registry
 from ..request import Constraint
 from .json_schema import prepare_schema
+from .literals import Literal, pattern_literals, schema_literals
+from .spelling import spelling_of
 from .vocabulary import Vocabulary, config_errors, error_line, llguidance_module, vocabulary_of
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Grammar:
 
     name: str  # for messages
     source: str  # in llguidance's own syntax
+    literals: tuple[Literal, ...] = ()  # the texts that it names
 
     def __call__(
         self,
@@ -52,8 +55,11 @@ class Grammar:
 
         `end_ids`: the ids that end a text. `forced_first`: a special token that comes before it.
         `continuing`: what is written follows a prompt's text, rather than begins one. Raises
-        ConfigError where the tokens cannot write any such text.
+        ConfigError where the tokens cannot write any such text, or not all that it names.
         """
+        for literal in self._unwritten(tokenizer, vocab_size, continuing=continuing):
+            if literal.is_needed:
+                raise ConfigError(f"{self.name}: the model cannot write {literal.text[:60]!r}")
         vocabulary = vocabulary_of(tokenizer, vocab_size)
         constraint = _GrammarConstraint(
             vocabulary,
@@ -65,6 +71,20 @@ class Grammar:
         if not len(constraint([])):
             raise ConfigError(f"{self.name}: no token of the model begins such a text")
         return constraint
+
+    def unused_characters(self, tokenizer: Tokenizer, vocab_size: int) -> str:
+        """Return the characters that the grammar allows among others and no token can write."""
+        unwritten = self._unwritten(tokenizer, vocab_size)
+        return "".join(literal.text for literal in unwritten if not literal.is_needed)
+
+    def _unwritten(
+        self, tokenizer: Tokenizer, vocab_size: int, *, continuing: bool = False
+    ) -> Iterator[Literal]:
+        """Yield the literals that tokens cannot write; none where that is not known."""
+        spelling = spelling_of(tokenizer, vocab_size)
+        for literal in self.literals:
+            if spelling and not literal.is_written_by(spelling, continuing=continuing):
+                yield literal
 
     def accepts(self, text: str) -> bool:
         """Return True for a text of this language, whatever tokens spell it."""
@@ -92,7 +112,7 @@ def regular_expression(pattern: str) -> Grammar:
     name = f"the regular expression {_short(pattern)}"
     with config_errors(name):
         source = f"start: /{llguidance_module().regex_to_lark(pattern, '')}/"
-    return _validated(Grammar(name, source))
+    return _validated(Grammar(name, source, _distinct(pattern_literals(pattern))))
 
 
 def choices(texts: Sequence[str]) -> Grammar:
@@ -104,7 +124,8 @@ def choices(texts: Sequence[str]) -> Grammar:
     )
     alternatives = llguidance_module().regex_to_lark("|".join(escaped), "")
     name = f"the choices {_short(', '.join(texts))}"
-    return _validated(Grammar(name, f"start: /{alternatives}/"))
+    literals = _distinct(Literal(text, is_whole=True) for text in texts)
+    return _validated(Grammar(name, f"start: /{alternatives}/", literals))
 
 
 def json_schema(schema: Any) -> Grammar:
@@ -121,7 +142,8 @@ def json_schema(schema: Any) -> Grammar:
     except (ValueError, TypeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigError(f"the JSON schema: {' '.join(reason.splitlines())}") from None
-    return _validated(Grammar("the JSON schema", f"start: %json {text}"))
+    literals = _distinct(schema_literals(values))
+    return _validated(Grammar("the JSON schema", f"start: %json {text}", literals))
 
 
 GRAMMARS: Registry[Callable[[Any], Grammar]] = Registry(
@@ -146,6 +168,10 @@ def _validated(grammar: Grammar) -> Grammar:
     if matcher.is_error():
         raise ConfigError(f"{grammar.name}: no text satisfies it")
     return grammar
+
+
+def _distinct(literals: Iterable[Literal]) -> tuple[Literal, ...]:
+    return tuple(dict.fromkeys(literals))
 
 
 def _short(text: str) -> str:

@@ -204,10 +204,12 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
                     "--contrastive goes with --top-k, but not with --beam, --n-best or other "
                     f"sampling options; got {names or '--beam or --n-best'}"
                 )
-        elif self.beam == 1 and self.num_hypotheses > 1 and not self.sampling:
+        elif self.beam is not None and self.beam < self.num_hypotheses and not self.sampling:
+            few = "is greedy search, which has one answer"
+            few = few if self.beam == 1 else f"has {self.beam} answers at most"
             raise ConfigError(
-                f"--beam 1 is greedy search, which has one answer; --n-best {self.n_best} needs "
-                f"--beam {self.n_best} or more, or sampling (--temperature)"
+                f"--beam {self.beam} {few}; --n-best {self.n_best} needs --beam {self.n_best} or "
+                "more, or sampling (--temperature)"
             )
         elif self.sampling and beams > 1:
             raise ConfigError(f"{names}: for sampling; cannot go with --beam above 1")
