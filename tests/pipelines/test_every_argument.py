@@ -122,6 +122,7 @@ def test_arguments_of_scoring_and_embedding_are_few() -> None:
 BOTH = [
     (TranslateArguments, {"beam": 1, "n_best": 3}, "--beam 1 .*--n-best 3"),
     (GenerateArguments, {"beam": 1, "n_best": 3}, "--beam 1 .*--n-best 3"),
+    (TranslateArguments, {"beam": 2, "n_best": 3}, "--beam 2 .*--n-best 3"),
     (TranslateArguments, {"beam": 4, "seed": 3}, "--seed .*'beam'"),
     (GenerateArguments, {"beam": 4, "seed": 3}, "--seed .*'beam'"),
     (GenerateArguments, {"contrastive": 0.5, "seed": 3}, "--seed .*'contrastive'"),

@@ -47,7 +47,7 @@ SHARED: list[tuple[Asked, type, Asked]] = [
     ({"beam": 1}, GreedyParameters, {"processors": {}, "length_penalty": 1.0}),
     ({"temperature": 0.0}, GreedyParameters, {"processors": {}}),
     ({"beam": 3}, BeamParameters, {"beam": 3, "n_best": 1, "groups": 1, "early_stopping": False}),
-    ({"beam": 2, "n_best": 3}, BeamParameters, {"beam": 3, "n_best": 3}),
+    ({"beam": 3, "n_best": 2}, BeamParameters, {"beam": 3, "n_best": 2}),
     ({"beam": 4, "beam_groups": 2}, BeamParameters, {"groups": 2, "diversity": 0.5}),
     ({"beam": 4, "beam_groups": 2, "diversity": 0.0}, BeamParameters, {"diversity": 0.0}),
     ({"beam": 2, "early_stopping": "yes"}, BeamParameters, {"early_stopping": True}),

@@ -19,9 +19,8 @@ def test_no_more_hypotheses_than_beams_can_be_wanted(beam: int) -> None:
         parameters("beam", beam=beam, n_best=3)
 
 
-@pytest.mark.parametrize("beam", [None, 2])
-def test_there_are_as_many_beams_as_texts_that_are_asked_for(beam: int | None) -> None:
-    arguments = TranslateArguments(beam=beam, n_best=3)
+def test_there_are_as_many_beams_as_texts_that_are_asked_for() -> None:
+    arguments = TranslateArguments(n_best=3)
     chosen = search_parameters(translator("one"), arguments, default="beam")
     assert (chosen.name, chosen.beam, chosen.n_best) == ("beam", 3, 3)
 
