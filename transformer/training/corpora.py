@@ -67,14 +67,14 @@ class PairCorpus:
     def training(self) -> Iterator[PairGroup]:
         """Yield the training pairs."""
         for name, pairs in self._all():
-            yield PairGroup(name, self._drawn(pairs, validation=False) if self._splits else pairs)
+            yield PairGroup(name, self._drawn(pairs, validation=False) if self.draws else pairs)
 
     def validation(self) -> Iterator[PairGroup]:
         """Yield the validation pairs; none if the recipe has no validation data."""
         recipe = self.recipe
         if self._has_files:
             yield from self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
-        elif self._splits:
+        elif self.draws:
             for name, pairs in replace(self, counts=CorpusCounts())._all():
                 yield PairGroup(name, self._drawn(pairs, validation=True))
 
@@ -91,7 +91,8 @@ class PairCorpus:
         return bool(self.recipe.valid_pairs or self.recipe.valid_source or self.recipe.valid_target)
 
     @property
-    def _splits(self) -> bool:
+    def draws(self) -> bool:
+        """True if pairs are drawn for validation."""
         return bool(self.recipe.valid_fraction) and not self._has_files
 
     def _drawn(self, pairs: Iterator[Pair], *, validation: bool) -> Iterator[Pair]:

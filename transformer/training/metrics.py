@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -81,6 +82,15 @@ def cut_log(path: Path, step: int, *, anew: bool = False) -> int:
     if len(kept) < len(lines) or rest:
         write_file(path, b"".join(line + b"\n" for line in kept).decode())
     return steps.count(None)
+
+
+def read_validation(run: Path, step: int) -> dict[str, Any]:
+    """Return the record of a step's validation in a run's log; an empty one if it has none."""
+    with suppress(OSError):
+        for line in (run / METRICS).read_bytes().split(b"\n"):
+            if _step_of(line) == step and (record := json.loads(line)).get("event") == "validation":
+                return dict(record)
+    return {}
 
 
 def _step_of(line: bytes) -> int | None:

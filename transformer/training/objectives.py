@@ -53,6 +53,10 @@ class Objective(Protocol):
         """Yield the text to train a tokenizer on."""
         ...
 
+    def draws_validation(self, recipe: Recipe) -> bool:
+        """Return True if the recipe's seed decides which text is for validation."""
+        ...
+
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
     ) -> DataReport:
@@ -107,6 +111,10 @@ class Translation:
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """Implement Objective.lines."""
         return PairCorpus(recipe.data, counts, recipe.seed).lines()
+
+    def draws_validation(self, recipe: Recipe) -> bool:
+        """Implement Objective.draws_validation."""
+        return PairCorpus(recipe.data, CorpusCounts(), recipe.seed).draws
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
@@ -192,6 +200,11 @@ class LanguageModel:
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """Implement Objective.lines."""
         return RunningCorpus(recipe.data, counts).lines()
+
+    def draws_validation(self, recipe: Recipe) -> bool:
+        """Implement Objective.draws_validation: it is the end of the text."""
+        del recipe
+        return False
 
     def prepare(
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts

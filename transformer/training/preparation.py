@@ -52,6 +52,7 @@ class Preparation:
     ) -> None:
         self.recipe, self.run, self.resuming, self.initial = recipe, run, resuming, initial
         self.objective = OBJECTIVES[recipe.objective]
+        self._draws = self.objective.draws_validation(recipe)
         self.counts = CorpusCounts()
         self.spool = Spool(run)
         self._notices: list[str] = []  # of training the tokenizer
@@ -160,7 +161,7 @@ class Preparation:
         data = self.run / DATA
         if self._contents is None and not has_earlier_version(data):
             return f"{data} is missing"
-        drawn = ", which drew other validation pairs" if self.recipe.data.valid_fraction else ""
+        drawn = ", which drew other validation pairs" if self._draws else ""
         return f"the ids in {data} are of an earlier version{drawn}"
 
     def _write(self, tokenizer: Tokenizer) -> DataReport:
@@ -188,7 +189,7 @@ class Preparation:
     def _settings(self) -> dict[str, Any]:
         """Return all settings that the ids depend on, as they read back from JSON."""
         settings = {"objective": self.recipe.objective, **data_settings(self.recipe.data)}
-        if self.recipe.data.valid_fraction:
+        if self._draws:
             settings["seed"] = self.recipe.seed
         return settings
 

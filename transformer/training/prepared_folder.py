@@ -4,10 +4,11 @@ It is written whole, with a manifest; `prepared.json` says what its contents wer
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,14 @@ def write_contents(folder: Path, fill: Callable[[Path], Contents]) -> Contents:
 
     write_folder(folder, write)
     return contents[0]
+
+
+def part_identity(folder: Path, part: str, settings: Mapping[str, Any]) -> str:
+    """Return a sum of the files of one part of prepared text, and of settings that go with it."""
+    sums = {
+        name: e["sha256"] for name, e in _manifest(folder).items() if Path(name).parts[0] == part
+    }
+    return _sum(json.dumps([sums, settings], sort_keys=True).encode())
 
 
 def read_tokenizer(run: Path) -> str:

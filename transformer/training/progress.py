@@ -20,6 +20,29 @@ class Progress(msgspec.Struct):
     announced: list[str] = []  # metrics that were said to decide in place of the recipe's
     skipped: int = 0  # steps in all
     skipped_in_a_row: int = 0
+    measure: str | None = None  # identity of what validations measure; None: of an older version
+
+    @property
+    def is_of_older_version(self) -> bool:
+        """True if the best validation has no rank, nor is it known what it measured."""
+        return self.best_step is not None and self.best_key is None and self.measure is None
+
+    def forget_best(self) -> None:
+        """Begin a comparison of validations in which the next is the best."""
+        self.best_step = self.best_key = None
+        self.without_improvement = 0
+
+    def set_measure(self, measure: str, *, may_differ: bool) -> bool:
+        """Note what validations measure; return True if the best one measured something else.
+
+        Then the next counts as the best. `may_differ`: so it is if that is not known.
+        """
+        differs = may_differ if self.measure is None else self.measure != measure
+        self.measure = measure
+        if not differs or self.best_step is None:
+            return False
+        self.best_key, self.without_improvement = None, 0
+        return True
 
     def validation_due(self, *, every: int, steps: int) -> bool:
         """Return True if the current step is one to validate at and has not been validated."""

@@ -17,7 +17,7 @@ from ..parameters import count_parameters
 from .events import Event, Notice, RunFinished, RunStarted, Saved, Stage, Validated
 from .initial_model import load_initial_model
 from .metrics import logged
-from .objectives import TRAIN, VALID
+from .objectives import OBJECTIVES, TRAIN, VALID
 from .preparation import Preparation
 from .prepared_folder import TOKENIZER
 from .progress import Progress
@@ -107,11 +107,13 @@ class Run:
         train, valid = (preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
-        if valid is None:
-            yield Stage("no validation text: the last checkpoint counts as the best")
         trainer = Trainer(self._model(tokenizer, state), train, self.recipe)
         if state is not None:
             yield from map(Notice, self._restore(trainer, tokenizer, state))
+        validation = None
+        if valid is not None:
+            validation = Validation(self.recipe, self.folder, tokenizer, valid, self.stop)
+        yield from self._compare(validation)
         yield RunStarted(
             count_parameters(trainer.model.config),
             str(self.device),
@@ -119,12 +121,20 @@ class Run:
             trainer.steps_done,
             train.batches_per_epoch,
         )
-        validation = (
-            None
-            if valid is None
-            else Validation(self.recipe, self.folder, tokenizer, valid, self.stop)
-        )
         yield from self._steps(trainer, tokenizer, validation)
+
+    def _compare(self, validation: Validation | None) -> Iterator[Event]:
+        """Note what validations measure, for the best one; tell where that is not what it was."""
+        if validation is None:
+            self.progress.forget_best()
+            yield Stage("no validation text: the last checkpoint counts as the best")
+            return
+        drawn = OBJECTIVES[self.recipe.objective].draws_validation(self.recipe)
+        if self.progress.set_measure(validation.measure(), may_differ=drawn):
+            yield Notice(
+                "the validation text, or how it is scored, is not what it was: scores of before do "
+                "not compare, and the next validation counts as the best"
+            )
 
     def _check_recipe(self, *, resuming: bool) -> None:
         config = None if self.init is None else self.init.config
@@ -240,7 +250,8 @@ class Run:
         self.progress = state.progress
         trainer.restore(state.folder, state.progress.step)
         write_model = partial(self._write_model, trainer, tokenizer)
-        yield from mend(self.folder, state, write_model)
+        metric = self.recipe.validation.metric
+        yield from mend(self.folder, state, write_model, metric=metric)
         self._saved = deepcopy(self.progress)
 
     def _model(self, tokenizer: Tokenizer, state: SavedState | None) -> Transformer:

@@ -62,8 +62,9 @@ def save_checkpoint(
 
     def write_progress(folder: Path) -> None:
         write_state(folder)
-        (folder / CONFIG).write_text(to_json(config_to_fields(config)))
-        (folder / STATE).write_text(to_json(msgspec.to_builtins(progress)))
+        texts = {CONFIG: config_to_fields(config), STATE: msgspec.to_builtins(progress)}
+        for name, fields in texts.items():
+            (folder / name).write_text(to_json(fields), encoding="utf-8")
 
     write_folder(state, write_progress)
     write_folder(checkpoint_folder(run, progress.step), write_model)
@@ -89,11 +90,8 @@ def pointers_of(progress: Progress) -> RunPointers:
 
 def read_progress(state: Path) -> Progress:
     """Return the progress that a state holds. Raises CheckpointError."""
-    fields = read_json(state / STATE)
-    if "best_value" in fields and "best_key" not in fields:  # of an older version
-        fields["best_step"] = None
     try:
-        return msgspec.convert(fields, Progress)
+        return msgspec.convert(read_json(state / STATE), Progress)
     except msgspec.ValidationError as error:
         raise CheckpointError(f"{state / STATE} is damaged: {error}") from None
 

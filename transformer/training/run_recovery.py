@@ -13,6 +13,7 @@ from checkpoints import (
 )
 
 from ..loading import CHECKPOINTS, RunPointers, read_pointers
+from .metrics import METRICS, read_validation
 from .progress import Progress
 from .run_folder import (
     checkpoint_folder,
@@ -23,6 +24,7 @@ from .run_folder import (
     remove_newer,
     state_folders,
 )
+from .selection import logged_key
 
 
 class SavedState(NamedTuple):
@@ -39,11 +41,11 @@ def find_state(run: Path) -> SavedState:
 
     Raises CheckpointError, with a way to go on, if there is none.
     """
-    states, pointers, notices = state_folders(run), None, []
+    states, pointers, problems = state_folders(run), None, []
     try:
         pointers = read_pointers(run)
     except CheckpointError as error:
-        notices.append(f"{error}: going on from the newest state")
+        problems.append(str(error))
     if pointers is not None and pointers.state is not None:
         named = run / pointers.state  # newer ones are of a save that was cut short
         older = [state for state in states if state.name < named.name]
@@ -51,20 +53,22 @@ def find_state(run: Path) -> SavedState:
     for state in states:
         try:
             _verify(state)
-            return SavedState(state, read_progress(state), pointers, notices)
+            progress = read_progress(state)
         except CheckpointError as error:
-            notices.append(f"{error}: going on from the state before it")
-    raise CheckpointError(_hopeless(run, notices))
-
-
-def _hopeless(run: Path, notices: list[str]) -> str:
-    problem = notices[-1].rpartition(": ")[0] if notices else f"{run} has none"
-    checkpoints = sorted((run / CHECKPOINTS).glob("step-*"))
-    weights = checkpoints[-1] if checkpoints else "MODEL"
-    return (
+            problems.append(str(error))
+            continue
+        notices = [f"{problem}: going on from step {progress.step:,}" for problem in problems]
+        return SavedState(state, progress, pointers, notices)
+    problem = problems[-1] if problems else f"{run} has none"
+    raise CheckpointError(
         f"there is no whole state to resume from ({problem}); begin another run, from these "
-        f"weights with --init {weights}"
+        f"weights with --init {_newest_checkpoint(run)}"
     )
+
+
+def _newest_checkpoint(run: Path) -> str:
+    checkpoints = sorted((run / CHECKPOINTS).glob("step-*"))
+    return str(checkpoints[-1]) if checkpoints else "MODEL"
 
 
 def restore_file(state: Path, path: Path) -> str | None:
@@ -76,28 +80,43 @@ def restore_file(state: Path, path: Path) -> str | None:
     return f"{path} was missing, changed or damaged: it is written again as it was saved"
 
 
-def mend(run: Path, state: SavedState, write_model: Callable[[Path], None]) -> Iterator[str]:
+def mend(
+    run: Path, state: SavedState, write_model: Callable[[Path], None], *, metric: str
+) -> Iterator[str]:
     """Make the run's checkpoints and pointers those of a state, and remove what is newer.
 
-    `write_model` writes the model of the state. Yields notices.
+    `write_model` writes the model of the state; `metric` decides which checkpoint is best. Yields
+    notices.
     """
     progress, step = state.progress, state.progress.step
     if problem := _problem(checkpoint_folder(run, step)):
         remove(checkpoint_folder(run, step))
         write_folder(checkpoint_folder(run, step), write_model)
         yield f"{problem}: it is written again from the state"
-    had_best = progress.best_step is not None or (state.pointers and state.pointers.best)
-    if progress.best_step not in {None, step}:
-        problem = _problem(checkpoint_folder(run, progress.best_step or 0))
-        if problem:
-            yield problem
-            progress.best_step = None
-    if had_best and progress.best_step is None:
-        progress.best_key, progress.without_improvement = None, 0
-        yield "the best checkpoint is not known any more: the next validation counts as the best"
+    if problem := _mend_best(run, progress, metric):
+        progress.forget_best()
+        yield (
+            f"{problem}: the best checkpoint is not known any more, and the next validation counts "
+            "as the best"
+        )
     if state.pointers != pointers_of(progress):
         point_to(run, progress)
     remove_newer(run, step)
+
+
+def _mend_best(run: Path, progress: Progress, metric: str) -> str | None:
+    """Give the best checkpoint of an older version its rank; return why it cannot be kept."""
+    best = progress.best_step
+    if best is None:
+        return None
+    folder = checkpoint_folder(run, best)
+    if best != progress.step and (problem := _problem(folder)):
+        return problem
+    if progress.is_of_older_version:
+        progress.best_key = logged_key(metric, read_validation(run, best))
+        if progress.best_key is None:
+            return f"{run / METRICS} has no scores of {folder}"
+    return None
 
 
 def _verify(folder: Path) -> None:

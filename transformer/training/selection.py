@@ -1,6 +1,7 @@
 """The choice of the best checkpoint: an order of validations, in which the largest is the best."""
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -9,6 +10,7 @@ from ..evaluation import Score
 LOSS = "loss"
 # The metrics that decide instead of one that carries no information, in turn; then the loss.
 _SCORES = {"bleu": ("bleu", "chrf"), "chrf": ("chrf",), LOSS: ()}
+_SURE = {"bleu": 10.0, "chrf": 40.0}  # far above chance in any language
 
 
 class SelectionKey(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -33,6 +35,31 @@ def selection_key(
         if scores[name].informative:
             return name, SelectionKey(len(names) - index, round(scores[name].value, 2), -loss)
     return LOSS, SelectionKey(0, 0.0, -loss)
+
+
+def logged_key(metric: str, record: Mapping[str, Any]) -> SelectionKey | None:
+    """Return the key of a validation from its record in a run's log; None for a damaged record.
+
+    It says no more than the values of its scores: only high ones are sure to carry information.
+    """
+    try:
+        validation = msgspec.convert(record, _LoggedValidation)
+    except msgspec.ValidationError:
+        return None
+    values: dict[str, float] = {name: score.value for name, score in validation.scores.items()}
+    if not values.keys() >= {*_SCORES[metric]}:
+        return None
+    scores = {n: Score(n, value, "", "", value >= _SURE[n]) for n, value in values.items()}
+    return selection_key(metric, validation.loss, scores)[1]
+
+
+class _LoggedScore(msgspec.Struct):
+    value: float
+
+
+class _LoggedValidation(msgspec.Struct):
+    loss: float
+    scores: dict[Literal["bleu", "chrf"], _LoggedScore]
 
 
 def fallback_notice(metric: str, decides: str) -> str:

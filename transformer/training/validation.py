@@ -6,17 +6,21 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from tokenizer import Tokenizer
 
 from ..data import Data
 from ..errors import DivergedError
 from ..evaluation import Likelihood, Score, likelihood
 from ..loading import LoadedModel, default_generation_config
-from .objectives import OBJECTIVES
-from .prepared_folder import DATA
+from .objectives import OBJECTIVES, VALID
+from .prepared_folder import DATA, part_identity
 from .progress import REMEDY
 from .recipe import Recipe
 from .trainer import Trainer
+
+_DECIDING = ("metric", "beam", "max_lines", "tokenize")  # settings that scores depend on
 
 
 class ValidationResult(NamedTuple):
@@ -41,6 +45,12 @@ class Validation:
         self.recipe, self.run, self.tokenizer = recipe, run, tokenizer
         self.data, self.stop = data, stop
         self.objective = OBJECTIVES[recipe.objective]
+
+    def measure(self) -> str:
+        """Return an identity of what is measured: of the text, and of how it is scored."""
+        settings = msgspec.to_builtins(self.recipe.validation)
+        deciding = {name: settings[name] for name in _DECIDING}
+        return part_identity(self.run / DATA, VALID, deciding)
 
     def compute(self, trainer: Trainer) -> ValidationResult | None:
         """Compute loss, scores and a sample; return None if `stop()` is True before the end.
