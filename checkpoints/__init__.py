@@ -2,6 +2,7 @@
 
 from .atomic_folder import MANIFEST, remove_leftovers, verify_checksums, write_file, write_folder
 from .average import average_weights
+from .checksum_cache import MIN_AGE_NS
 from .errors import CheckpointError, ForeignFolderError
 from .json_io import read_json, read_json_list, to_json
 from .links import is_inside, refuse_external_links
@@ -11,6 +12,7 @@ from .weights import WEIGHT_FILES, Tensors, Weights
 
 __all__ = [
     "MANIFEST",
+    "MIN_AGE_NS",
     "WEIGHTS",
     "WEIGHT_FILES",
     "CheckpointError",

@@ -118,6 +118,16 @@ def test_a_damaged_log_ranks_nothing(stopped, damage: bytes) -> None:
     assert any("the next validation counts as the best" in text for text in told)
 
 
+def test_the_tokenizer_of_an_older_version_is_restored_from_its_checkpoint(stopped) -> None:
+    stopped.age()
+    path = stopped.run / "tokenizer.json"
+    before = path.read_text()
+    path.write_text(before.replace("three", "eerht").replace("t", "u", 9))
+    _, told = stopped.resume()
+    assert path.read_text() == before
+    assert f"{path} was missing, changed or damaged" in told[0]
+
+
 def test_an_older_version_drew_other_pairs_to_validate_on(tmp_path: Path) -> None:
     drawn = Stopped.train(toy_recipe(tmp_path), tmp_path / "run").age()
     drawn.log_scores(bleu=99.0, chrf=99.0)

@@ -1,7 +1,7 @@
 """The training and validation text that a recipe names, as pairs or as running text."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -24,6 +24,10 @@ Pair = tuple[str, str]
 _DRAWS = 1 << 64  # different numbers that a pair can draw
 
 
+def _is_visible(pair: Pair) -> bool:
+    return not (is_blank(pair[0]) or is_blank(pair[1]))
+
+
 class PairGroup(NamedTuple):
     """The pairs of one file, or of files that are read in parallel."""
 
@@ -39,17 +43,36 @@ class TextGroup(NamedTuple):
 
 
 @dataclass
+class _Range:
+    """The lowest and the highest of some numbers."""
+
+    lowest: int = _DRAWS
+    highest: int = -1
+
+    def add(self, number: int) -> None:
+        self.lowest, self.highest = min(self.lowest, number), max(self.highest, number)
+
+    def __contains__(self, number: int) -> bool:
+        return self.lowest <= number <= self.highest
+
+    def bound(self) -> int:
+        """Return the number that has the lowest alone below it, 0 if there is but one."""
+        return self.lowest + 1 if self.lowest < self.highest else 0
+
+
+@dataclass
 class PairCorpus:
     """Pairs of source and target lines.
 
     Without validation files, pairs are drawn for validation: about `valid_fraction` of them, at
-    least one. The seed and the source's text alone decide, so pairs of equal source stay together
-    and the order of the lines does not matter.
+    least one that `can_read` keeps. The seed and the source's text alone decide, so pairs of equal
+    source stay together and the order of the lines does not matter.
     """
 
     recipe: DataRecipe
     counts: CorpusCounts
     seed: int
+    can_read: Callable[[Pair], bool] = _is_visible
 
     def check(self) -> None:
         """Raise ConfigError if the recipe names no pairs, or one side without the other."""
@@ -82,7 +105,7 @@ class PairCorpus:
         """Yield both sides of training pairs without a blank one, to train a vocabulary on."""
         for group in self.training():
             for source, target in group.pairs:
-                if not (is_blank(source) or is_blank(target)):
+                if _is_visible((source, target)):
                     yield source
                     yield target
 
@@ -108,19 +131,21 @@ class PairCorpus:
     def _bound(self) -> int:
         """The number below which pairs are for validation; of few pairs, the lowest are.
 
-        Reading ends at the first pair that is.
+        It is higher where `can_read` keeps none of them, so that a tokenizer trained before on the
+        lines of training has seen all training pairs. Reading ends at the first pair that is for
+        validation and kept.
         """
         bound = int(self.recipe.valid_fraction * _DRAWS)
-        lowest, highest = _DRAWS, -1
+        visible, kept = _Range(), _Range()
         for group in replace(self, counts=CorpusCounts())._all():
-            for pair in group.pairs:
-                if is_blank(pair[0]) or is_blank(pair[1]):
-                    continue
+            for pair in filter(_is_visible, group.pairs):
                 draw = self._draw(pair)
-                if draw < bound:
-                    return bound
-                lowest, highest = min(lowest, draw), max(highest, draw)
-        return lowest + 1 if lowest < highest else 0
+                visible.add(draw)
+                if draw not in kept and self.can_read(pair):
+                    if draw < bound:
+                        return bound
+                    kept.add(draw)
+        return max(bound if visible.lowest < bound else visible.bound(), kept.bound())
 
     def _all(self) -> Iterator[PairGroup]:
         return self._read(self.recipe.pairs, self.recipe.source, self.recipe.target)

@@ -4,6 +4,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ TOO_LONG = "too long"  # for data.max_tokens
 UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
 LEFT_OUT = (BLANK, TOO_LONG, UNREADABLE)
 
-_MAX_HASHES = 20_000_000  # 160 MB; what comes after is not compared
+MAX_HASHES = 20_000_000  # 160 MB; what comes after is not compared
 _NAMED_CHARACTERS = 8  # unknown ones shown
 
 
@@ -41,21 +42,20 @@ class FileReport(msgspec.Struct, frozen=True):
 
 
 class PartReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of the training or the validation text. Examples are pairs or documents."""
+    """Counts of the training or the validation text; examples are pairs or documents."""
 
-    unit: str  # "pairs" or "documents"
+    unit: ClassVar[str]  # of examples
+    compared: ClassVar[str]  # with one another and with training, in the plural
+
     files: list[FileReport]
     left_out: dict[str, int]  # examples, by reason
     kept: int  # examples
-    tokens: int  # of the examples kept, both sides
+    tokens: int  # of the examples kept
     longest: int  # tokens on a side, of all examples
-    limit: int = 0  # tokens on a side from which pairs are too long
-    repeats: int  # kept pairs, or longer lines of documents, that are equal to an earlier one
-    in_training: int = 0  # validation: pairs, or longer lines, that training has too
-    sources_in_training: int = 0  # validation: kept pairs whose source training has too
+    repeats: int  # of what is compared: equal to an earlier one
+    in_training: int = 0  # validation: of what is compared, in training too
+    not_compared: int = 0  # pairs, or longer lines, after as many as are compared
     unknown: dict[str, UnknownText] = {}  # by side
-    headers: list[str] = []  # first rows that look like the names of columns
-    end_marks: dict[str, int] = {}  # in running text: what looks like the end of a document
 
     @property
     def examples(self) -> int:
@@ -63,23 +63,49 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.kept + sum(self.left_out.values())
 
 
+class PairReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="pairs"):
+    """Counts of pairs."""
+
+    unit = "pairs"
+    compared = "pairs"
+
+    limit: int  # tokens on a side from which pairs are too long
+    sources_in_training: int = 0  # validation: kept pairs whose source training has too
+    headers: list[str] = []  # first rows that look like the names of columns
+
+
+class TextReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="documents"):
+    """Counts of running text."""
+
+    unit = "documents"
+    compared = "longer lines"
+
+    end_marks: dict[str, int] = {}  # what looks like the end of a document
+
+
 class DataReport(msgspec.Struct, frozen=True):
     """The reports on both parts of a run's text; validation is None where there is none."""
 
-    training: PartReport
-    validation: PartReport | None = None
+    training: PairReport | TextReport
+    validation: PairReport | TextReport | None = None
 
 
 class Fingerprints:
-    """Hashes of examples, to count repeats: 8 bytes each, of this process only."""
+    """Hashes of examples, to count repeats: 8 bytes each, of this process only.
+
+    The first MAX_HASHES are compared, and `not_compared` is the number of the others.
+    """
 
     def __init__(self) -> None:
         self._hashes = array("q")
+        self.not_compared = 0
 
     def add(self, example: Hashable) -> None:
         """Remember an example."""
-        if len(self._hashes) < _MAX_HASHES:
+        if len(self._hashes) < MAX_HASHES:
             self._hashes.append(hash(example))
+        else:
+            self.not_compared += 1
 
     def repeats(self) -> int:
         """Count the examples that are equal to an earlier one."""
@@ -126,10 +152,10 @@ _NAMES = re.compile(
 )
 
 
-def looks_like_header(cells: Sequence[str]) -> bool:
+def is_header(cells: Sequence[str]) -> bool:
     """Return True if each cell of a first row is a usual name of a column.
 
-    >>> looks_like_header(["source", "target"]), looks_like_header(["English", "A dog."])
+    >>> is_header(["source", "target"]), is_header(["English", "A dog."])
     (True, False)
     """
     return all(_NAMES.fullmatch(cell.strip().strip("\"'").lower()) for cell in cells)

@@ -18,9 +18,10 @@ from .data_report import (
     UNREADABLE,
     FileReport,
     Fingerprints,
-    PartReport,
+    PairReport,
+    TextReport,
     UnknownCounter,
-    looks_like_header,
+    is_header,
 )
 from .separators import count_end_marks
 
@@ -63,7 +64,7 @@ class PairEncoder:
         *,
         keep_texts: bool = False,
         training: "PairEncoder | None" = None,
-    ) -> PartReport:
+    ) -> PairReport:
         """Write pairs below a folder, and their texts if asked for; return the report on them.
 
         `training` is the encoder of the pairs to look for these in.
@@ -77,7 +78,7 @@ class PairEncoder:
             for group in groups:
                 count = 0
                 while batch := list(islice(group.pairs, _BATCH)):
-                    if count == 0 and looks_like_header(batch[0]):
+                    if count == 0 and is_header(batch[0]):
                         headers.append(f"{group.name}: {' | '.join(batch[0])}")
                     count += len(batch)
                     kept, sides = self._encode(batch)
@@ -87,6 +88,11 @@ class PairEncoder:
                         texts.writelines(json.dumps(pair) + "\n" for pair in kept)
                 files.append(FileReport(group.name, count))
         return self._report(files, headers, training)
+
+    def can_read(self, pair: Pair) -> bool:
+        """Return True for a pair that is kept."""
+        visible = not (is_blank(pair[0]) or is_blank(pair[1]))
+        return visible and not self._reason(pair, [self._tokenizer.encode(side) for side in pair])
 
     def _encode(self, batch: Sequence[Pair]) -> tuple[list[Pair], tuple[list[list[int]], ...]]:
         """Return the pairs that are kept and the ids of their sides."""
@@ -101,6 +107,7 @@ class PairEncoder:
         for name, side, ids in zip(SIDES, texts, rows, strict=True):
             self._unknown[name].add(side, ids)
         for pair, *row in zip(visible, *rows, strict=True):
+            self._longest = max(self._longest, *map(len, row))
             if reason := self._reason(pair, row):
                 self._left_out[reason] += 1
                 continue
@@ -115,9 +122,7 @@ class PairEncoder:
 
     def _reason(self, pair: Pair, row: Sequence[Sequence[int]]) -> str | None:
         """Return the reason why a model cannot read a pair, None if it can."""
-        longest = max(map(len, row))
-        self._longest = max(self._longest, longest)
-        if longest >= self._max_tokens or len(pair[0]) > MAX_CHARACTERS:
+        if max(map(len, row)) >= self._max_tokens or len(pair[0]) > MAX_CHARACTERS:
             return TOO_LONG
         unknown = self._tokenizer.unknown_id
         if any(not ids or (ids[0] == unknown and set(ids) == {unknown}) for ids in row):
@@ -126,9 +131,8 @@ class PairEncoder:
 
     def _report(
         self, files: list[FileReport], headers: list[str], training: "PairEncoder | None"
-    ) -> PartReport:
-        return PartReport(
-            unit="pairs",
+    ) -> PairReport:
+        return PairReport(
             files=files,
             left_out={reason: count for reason, count in self._left_out.items() if count},
             kept=self._kept,
@@ -136,6 +140,7 @@ class PairEncoder:
             longest=self._longest,
             limit=self._max_tokens,
             repeats=self._pairs.repeats(),
+            not_compared=self._pairs.not_compared,
             in_training=self._pairs.count_in(training._pairs) if training else 0,
             sources_in_training=self._sources.count_in(training._sources) if training else 0,
             unknown={side: counter.report() for side, counter in self._unknown.items()},
@@ -166,7 +171,7 @@ class TextEncoder:
         folder: Path,
         *,
         training: "TextEncoder | None" = None,
-    ) -> PartReport:
+    ) -> TextReport:
         """Write documents below a folder; return the report on them.
 
         `training` is the encoder of the text to look for these lines in.
@@ -180,14 +185,14 @@ class TextEncoder:
                 if self._current:  # the rest of its document is for validation
                     self._end_document()
                 files.append(FileReport(group.name, self._documents + self._blank - before))
-        return PartReport(
-            unit="documents",
+        return TextReport(
             files=files,
             left_out={BLANK: self._blank} if self._blank else {},
             kept=self._documents,
             tokens=self._tokens,
             longest=self._longest,
             repeats=self._lines.repeats(),
+            not_compared=self._lines.not_compared,
             in_training=self._lines.count_in(training._lines) if training else 0,
             unknown={TEXT: self._unknown.report()},
             end_marks=dict(self._end_marks),

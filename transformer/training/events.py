@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..evaluation import Score
-from .data_report import PartReport
+from .data_report import PairReport, TextReport
 from .trainer import SkippedStep, StepReport
 
 
@@ -23,8 +23,8 @@ class Notice(NamedTuple):
 class DataPrepared(NamedTuple):
     """The text as ids: what was read and what was left out of it."""
 
-    training: PartReport
-    validation: PartReport | None
+    training: PairReport | TextReport
+    validation: PairReport | TextReport | None
 
 
 class RunStarted(NamedTuple):

@@ -120,8 +120,8 @@ class Translation:
         self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
     ) -> DataReport:
         """Implement Objective.prepare."""
-        corpus = PairCorpus(recipe.data, counts, recipe.seed)
         train, valid = (PairEncoder(tokenizer, max_tokens=recipe.data.max_tokens) for _ in range(2))
+        corpus = PairCorpus(recipe.data, counts, recipe.seed, valid.can_read)
         training = train.write(corpus.training(), folder / TRAIN)
         validation = valid.write(
             corpus.validation(), folder / VALID, keep_texts=True, training=train

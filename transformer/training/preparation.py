@@ -20,7 +20,6 @@ from .prepared_folder import (
     Contents,
     has_earlier_version,
     read_contents,
-    read_tokenizer,
     recorded_texts,
     write_contents,
 )
@@ -29,7 +28,7 @@ from .recipe_resolution import data_paths, read_run_recipe, tokenizer_options, w
 from .text_identity import (
     TextChanges,
     absolute_path,
-    can_be_read_again,
+    can_reread,
     compare_texts,
     file_states,
     identify_texts,
@@ -82,7 +81,7 @@ class Preparation:
             )
         path = self.recipe.tokenizer.path
         moved = absolute_path(path) != absolute_path(started.tokenizer.path)
-        if moved and Tokenizer.load(Path(path)).to_json() != read_tokenizer(self.run):
+        if moved and Tokenizer.load(Path(path)).to_json() != self._own_tokenizer().to_json():
             raise ConfigError(
                 f"{self.run} was started with another tokenizer than {path}; that cannot change "
                 "on resuming: start a new run"
@@ -92,9 +91,7 @@ class Preparation:
         """Return the run's own tokenizer, the initial model's, the recipe's, or train one."""
         path = self.run / TOKENIZER
         if self.resuming:
-            text = read_tokenizer(self.run)
-            write_file(path, text)
-            return Tokenizer.from_json(text, name=str(path))
+            return self._own_tokenizer()
         if self.initial is not None:
             tokenizer = self.initial
         elif self.recipe.tokenizer.path:
@@ -106,28 +103,26 @@ class Preparation:
         write_file(path, tokenizer.to_json())
         return Tokenizer.load(path)
 
+    def _own_tokenizer(self) -> Tokenizer:
+        path = self.run / TOKENIZER
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing: the run cannot go on")
+        return Tokenizer.load(path)
+
     def events(self, tokenizer: Tokenizer) -> Iterator[Event]:
         """Write the ids of the text, unless those of the same text and tokenizer exist.
 
         Raises CorpusError for text that is missing, changes meanwhile, or is mostly unknown.
         """
-        paths = data_paths(self.recipe)
-        reason = self._reason_to_write()
-        if reason is None and self._contents is not None:
-            unread = [path for path in paths if not can_be_read_again(path)]
-            if unread:
-                yield Notice(
-                    f"{_names(unread)} cannot be read again: going on with the ids of it in "
-                    f"{self.run / DATA}"
-                )
-            if not self.resuming:
-                yield DataPrepared(self._contents.report.training, self._contents.report.validation)
+        contents, reason = self._contents, self._reason_to_write()
+        if contents is not None and not reason:
+            yield from self._kept(contents.report)
             return
         if self.resuming:
-            missing = [path for path in paths if is_missing(path)]
+            missing = [path for path in data_paths(self.recipe) if is_missing(path)]
             if missing:
                 raise CorpusError(f"{reason}; that needs {_names(missing)}, which is missing")
-            yield Notice(f"{reason}")
+            yield Notice(reason)
         report = self._write(tokenizer)
         yield DataPrepared(report.training, report.validation)
         if self.counts.replaced:
@@ -135,12 +130,23 @@ class Preparation:
         for notice in [*self._notices, *self.counts.notices]:
             yield Notice(notice)
 
+    def _kept(self, report: DataReport) -> Iterator[Event]:
+        """Tell of ids that are kept."""
+        unread = [path for path in data_paths(self.recipe) if not can_reread(path)]
+        if unread:
+            yield Notice(
+                f"{_names(unread)} cannot be read again: going on with the ids of it in "
+                f"{self.run / DATA}"
+            )
+        if not self.resuming:
+            yield DataPrepared(report.training, report.validation)
+
     def open(self, tokenizer: Tokenizer, part: str) -> Data | None:
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
         return self.objective.open(self.recipe, tokenizer, self.run / DATA, part)
 
-    def _reason_to_write(self) -> str | None:
-        """Return the reason why ids must be written, None if those that lie there can be used."""
+    def _reason_to_write(self) -> str:
+        """Return the reason why ids must be written, "" if those that lie there can be used."""
         contents, data = self._contents, self.run / DATA
         if changed := self._changes.changed + self._changes.other:
             return (
@@ -152,9 +158,9 @@ class Preparation:
         settings = (contents.settings, contents.tokenizer)
         if settings != (self._settings(), self._tokenizer_sum()):
             return f"the ids in {data} belong to other settings: the text is prepared anew"
-        if not self.resuming and not all(map(can_be_read_again, data_paths(self.recipe))):
+        if not self.resuming and not all(map(can_reread, data_paths(self.recipe))):
             return "text that can be read only once may have changed"
-        return None
+        return ""
 
     def _lack(self) -> str:
         """Name the lack of ids of this version."""
@@ -175,7 +181,6 @@ class Preparation:
             for path, state in file_states(recipe.data).items():
                 if state != states[path]:
                     raise CorpusError(f"{path} changed while it was read: start again")
-            (folder / TOKENIZER).write_bytes((self.run / TOKENIZER).read_bytes())
             return Contents(
                 version=VERSION,
                 settings=self._settings(),

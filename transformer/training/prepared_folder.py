@@ -1,4 +1,4 @@
-"""The folder of prepared text in a run: ids, the tokenizer that made them, and sums of all files.
+"""The folder of prepared text in a run: ids, and sums of all files.
 
 It is written whole, with a manifest; `prepared.json` says what its contents were made of.
 """
@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from .data_report import DataReport
 from .text_identity import Texts
 
 DATA = "data"  # in a run's folder
-TOKENIZER = "tokenizer.json"  # in the run's folder, and a copy with the ids
+TOKENIZER = "tokenizer.json"  # in the run's folder; earlier, a copy with the ids
 VERSION = 2  # of the rules by which text becomes ids
 _CONTENTS = "prepared.json"
 _EARLIER = "done.json"  # of earlier versions, which wrote no sums
@@ -109,36 +108,7 @@ def part_identity(folder: Path, part: str, settings: Mapping[str, Any]) -> str:
     sums = {
         name: e["sha256"] for name, e in _manifest(folder).items() if Path(name).parts[0] == part
     }
-    return _sum(json.dumps([sums, settings], sort_keys=True).encode())
-
-
-def read_tokenizer(run: Path) -> str:
-    """Return a run's tokenizer.json as it was written.
-
-    There are two copies of it and a sum: of these, two that agree are believed, or the only one.
-    Raises CheckpointError if there are none.
-    """
-    copies = [_read(run / TOKENIZER), _read(run / DATA / TOKENIZER)]
-    texts = {_sum(copy): copy for copy in copies if copy is not None}
-    sums = [*(_sum(copy) for copy in copies if copy is not None), *_tokenizer_sum(run / DATA)]
-    if not texts:
-        raise CheckpointError(f"{run / TOKENIZER} is missing: the run cannot go on")
-    expected, votes = Counter(sums).most_common(1)[0]
-    if votes == 1 < len(sums):
-        raise CheckpointError(
-            f"{run / TOKENIZER} is damaged, and so is its copy in {DATA}: put the tokenizer.json "
-            "of the run's last checkpoint in its place, and remove the folder data"
-        )
-    try:
-        return texts[expected].decode("utf-8")
-    except UnicodeDecodeError:
-        raise CheckpointError(f"{run / TOKENIZER} is damaged: it is not UTF-8") from None
-
-
-def _tokenizer_sum(folder: Path) -> list[str]:
-    """Return the sum that the manifest has of the tokenizer, if it can be read."""
-    entry = _manifest(folder).get(TOKENIZER)
-    return [str(entry.get("sha256"))] if isinstance(entry, dict) else []
+    return hashlib.sha256(json.dumps([sums, settings], sort_keys=True).encode()).hexdigest()
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -146,17 +116,6 @@ def _manifest(folder: Path) -> dict[str, Any]:
         return read_json(folder / MANIFEST)
     except (OSError, CheckpointError):
         return {}
-
-
-def _sum(contents: bytes) -> str:
-    return hashlib.sha256(contents).hexdigest()
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def _files(folder: Path) -> set[Path]:

@@ -52,6 +52,11 @@ def text_paths(data: DataRecipe) -> dict[str, list[str]]:
     return {key: getattr(data, key) for key in _TEXT_KEYS}
 
 
+def has_validation(data: DataRecipe) -> bool:
+    """Return True if a recipe names text to validate on, or a share of the training text."""
+    return any(getattr(data, key) for key in data.__struct_fields__ if key.startswith("valid_"))
+
+
 def data_settings(data: DataRecipe) -> dict[str, Any]:
     """Return the keys that decide how the files become ids."""
     without = {*_TEXT_KEYS, "max_unknown"}

@@ -21,12 +21,12 @@ from .objectives import OBJECTIVES, TRAIN, VALID
 from .preparation import Preparation
 from .prepared_folder import TOKENIZER
 from .progress import Progress
-from .recipe import Recipe
+from .recipe import Recipe, has_validation
 from .recipe_resolution import check_recipe, check_unchanged, model_config
 from .run_folder import create_run_folder, read_state_config, save_checkpoint
 from .run_lock import RunLock
 from .run_recipe import RECIPE, recipe_notice, sealed_recipe, write_run_recipe
-from .run_recovery import SavedState, find_state, mend, restore_file
+from .run_recovery import SavedState, find_state, mend, restore_file, tokenizer_copy
 from .selection import fallback_notice, selection_key
 from .text_identity import absolute_paths
 from .trainer import Trainer
@@ -127,7 +127,13 @@ class Run:
         """Note what validations measure, for the best one; tell where that is not what it was."""
         if validation is None:
             self.progress.forget_best()
-            yield Stage("no validation text: the last checkpoint counts as the best")
+            if has_validation(self.recipe.data):
+                yield Notice(
+                    "nothing of the validation text can be read: the last checkpoint counts as the "
+                    "best"
+                )
+            else:
+                yield Stage("no validation text: the last checkpoint counts as the best")
             return
         drawn = OBJECTIVES[self.recipe.objective].draws_validation(self.recipe)
         if self.progress.set_measure(validation.measure(), may_differ=drawn):
@@ -242,7 +248,7 @@ class Run:
         yield from state.notices
         if notice := recipe_notice(self.folder):
             yield notice
-        if notice := restore_file(state.folder, self.folder / TOKENIZER):
+        if notice := restore_file(tokenizer_copy(self.folder, state), self.folder / TOKENIZER):
             yield notice
 
     def _restore(self, trainer: Trainer, tokenizer: Tokenizer, state: SavedState) -> Iterator[str]:

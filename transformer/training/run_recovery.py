@@ -14,6 +14,7 @@ from checkpoints import (
 
 from ..loading import CHECKPOINTS, RunPointers, read_pointers
 from .metrics import METRICS, read_validation
+from .prepared_folder import TOKENIZER
 from .progress import Progress
 from .run_folder import (
     checkpoint_folder,
@@ -71,10 +72,22 @@ def _newest_checkpoint(run: Path) -> str:
     return str(checkpoints[-1]) if checkpoints else "MODEL"
 
 
-def restore_file(state: Path, path: Path) -> str | None:
-    """Write a file of the run again if it is not the one in the state; return a notice if so."""
-    saved = state / path.name
-    if not saved.is_file() or (path.is_file() and path.read_bytes() == saved.read_bytes()):
+def tokenizer_copy(run: Path, state: SavedState) -> Path | None:
+    """Return the file with a copy of the run's tokenizer: the state's, or its checkpoint's.
+
+    A state of an older version has none; None if its checkpoint is damaged, too.
+    """
+    if (state.folder / TOKENIZER).is_file():
+        return state.folder / TOKENIZER
+    checkpoint = checkpoint_folder(run, state.progress.step)
+    return None if _problem(checkpoint) else checkpoint / TOKENIZER
+
+
+def restore_file(saved: Path | None, path: Path) -> str | None:
+    """Write a file of the run again if it is not as saved; return a notice if so."""
+    if saved is None or not saved.is_file():
+        return None
+    if path.is_file() and path.read_bytes() == saved.read_bytes():
         return None
     write_file(path, saved.read_text(encoding="utf-8"))
     return f"{path} was missing, changed or damaged: it is written again as it was saved"

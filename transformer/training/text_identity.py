@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from checkpoints.checksum_cache import MIN_AGE_NS
-from tokenizer import STDIN, is_rereadable, open_text
-from tokenizer.text import SpooledPath
+from checkpoints import MIN_AGE_NS
+from tokenizer import STDIN, SpooledPath, is_rereadable, open_text
 
 from .recipe import DataRecipe, Recipe, text_paths
 
@@ -59,7 +58,7 @@ def compare_texts(data: DataRecipe, texts: Texts, *, names: Collection[str]) -> 
         changes.other.extend(paths[len(before) :])
         changes.changed.extend(identity.path for identity in before[len(paths) :])
         for path, identity in zip(paths, before, strict=False):
-            if can_be_read_again(path) and not identity.is_unchanged(path):
+            if can_reread(path) and not identity.is_unchanged(path):
                 same_name = absolute_path(path) in names
                 (changes.changed if same_name else changes.other).append(path)
     return changes
@@ -93,7 +92,7 @@ def _identify(path: str) -> TextIdentity:
 
 def _state(path: str) -> list[int]:
     """Return the state of a regular file; nothing for what was read only once, into a copy."""
-    if not can_be_read_again(path) or isinstance(path, SpooledPath):
+    if not can_reread(path) or isinstance(path, SpooledPath):
         return []
     status = Path(path).stat()
     times = [status.st_mtime_ns, status.st_ctime_ns]
@@ -108,7 +107,7 @@ def _text_sum(path: str) -> str:
     return total.hexdigest()
 
 
-def can_be_read_again(path: str) -> bool:
+def can_reread(path: str) -> bool:
     """Return True for a regular file that may be read: pipes give their text only once."""
     try:
         return is_rereadable(path) and os.access(path, os.R_OK)
