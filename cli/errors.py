@@ -79,10 +79,8 @@ def _report_error(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         print_notice(f"no space left to write to{f': {error.filename}' if error.filename else ''}")
         return FAILURE
-    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
-        print_notice(
-            _single_line(f"a name is not UTF-8: {error.object!r}; rename it, or link to it")
-        )
+    if isinstance(error, UnicodeEncodeError) and (name := _undecodable_argument(error.object)):
+        print_notice(_single_line(f"a name is not UTF-8: {name!r}; rename it, or link to it"))
         return UNLOADABLE
     code = exit_code(error)
     if isinstance(error, OSError) and error.filename is not None:
@@ -93,6 +91,19 @@ def _report_error(error: Exception) -> int:
         text = _single_line(str(error))[:300]
         print_notice(f"unexpected {type(error).__name__}: {text} (--debug shows where)")
     return FAILURE if code is None else code
+
+
+def _undecodable_argument(text: str) -> str | None:
+    """Return the argument of the program that is not UTF-8 and comes up in a text, if any.
+
+    Names of files may be of any bytes, but not where they are written as text.
+    """
+    for argument in sys.argv[1:]:
+        name = argument.rpartition("=")[2]
+        is_undecodable = any("\udc80" <= character <= "\udcff" for character in name)
+        if is_undecodable and (name in text or text in name):
+            return name
+    return None
 
 
 def _single_line(text: str) -> str:

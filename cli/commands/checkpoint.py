@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import print_notice
+from ..io.filter import reading_counts, report
 from ..io.output_checks import check_folder
 from ..io.outputs import output
-from ..io.streams import input_lines
 from ..options.common import Device, Quiet
 from ..options.groups import option
 
@@ -88,14 +88,16 @@ def verify(
     `embed` has it), and the line; the largest comes first. Files are first
     compared with the SHA-256 sums in manifest.json, where there is one.
     """
-    from tokenizer import CorpusCounts
+    from tokenizer import CorpusCounts, CorpusError, TextFile, read_lines
     from transformer.pipelines.comparison import compare_models, compare_pooling
 
     from ..io.loading import load_with_notice
 
-    lines = SAMPLES
+    lines, read = SAMPLES, CorpusCounts()
     if text is not None:
-        lines = [*islice(input_lines([str(text)], CorpusCounts()), MAX_LINES)]
+        lines = [*islice(read_lines(TextFile(str(text)), read), MAX_LINES)]
+        if not lines:
+            raise CorpusError(f"{text} is empty: there is nothing to compare on")
     one, other = (
         load_with_notice(path, device=device, dtype="float32", quiet=True, trust_cache=False)
         for path in (first, second)
@@ -104,6 +106,7 @@ def verify(
     with output(None) as writer:
         for difference in differences:
             writer.line(f"{difference.max_logit_diff:.2e}\t{_same(difference, tolerance)}")
+    report(reading_counts(read), quiet=False, read=read)
     largest = max(difference.max_logit_diff for difference in differences)
     changed = sum(_same(difference, tolerance).startswith("other") for difference in differences)
     pooling = compare_pooling(one, other)

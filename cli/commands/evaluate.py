@@ -1,87 +1,48 @@
 """`transduce evaluate`: scores of a model on a text."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from transformer.pipelines.arguments.languages import LanguageArguments
 
 from ..io.filter import reading_counts, report
+from ..io.output_checks import check_files
 from ..io.outputs import output
 from ..options import common as opt
+from ..options.evaluation import RunningTextOptions, TranslationScoreOptions, check_door
 from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
+    from tokenizer import CorpusCounts
     from transformer.loading import LoadedModel
     from transformer.pipelines.arguments import TranslateArguments
 
-Row = tuple[str, str, str]
-BATCH_TOKENS, TOKENIZE = 4096, "auto"  # by default
+
+class _Evaluation(NamedTuple):
+    """The scores of a text, and what happened to it."""
+
+    rows: list[tuple[str, str, str]]  # names, values and remarks
+    record: dict[str, Any]
+    counts: Counter[str]
+    read: "CorpusCounts"
 
 
 @grouped
 def evaluate(
     *,
     model: opt.Model,
-    source: Annotated[
-        str | None,
-        option(
-            "--source FILE", "File of lines to translate and score; needs --reference. - is stdin."
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        option("--reference FILE", "File of reference translations, a line for each of --source."),
-    ] = None,
-    text: Annotated[
-        str | None,
-        option(
-            "--text FILE", "File of running text for a decoder-only model to predict. - is stdin."
-        ),
-    ] = None,
-    tokenize: Annotated[
-        str,
-        option(
-            "--tokenize NAME",
-            "With --source, sacreBLEU's tokenization for BLEU. auto: by the script of "
-            "--reference, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
-            "flores101, flores200, spBLEU-1K, none (text is tokenized).",
-        ),
-    ] = TOKENIZE,
-    beam: Annotated[
-        int | None,
-        option(
-            "--beam N",
-            "With --source, number of beams (up to 1000); 1: greedy search. Default: the "
-            "model's own, or 5.",
-            min=1,
-        ),
-    ] = None,
+    translations: TranslationScoreOptions,
     languages: LanguageArguments,
-    length_penalty: Annotated[
-        float | None,
+    running_text: RunningTextOptions,
+    as_json: Annotated[
+        bool,
         option(
-            "--length-penalty A",
-            "With --source, exponent in score = log p / length^A, from -10 to 10: the larger, the "
-            "longer the translations that win. Default: the model's own, or 1.",
+            "--json",
+            "Write one JSON object: bleu and chrf with their signatures, or loss, perplexity and "
+            "bits_per_byte; the numbers behind them; notices, where something happened to lines.",
         ),
-    ] = None,
-    batch_tokens: Annotated[
-        int,
-        option(
-            "--batch-tokens N",
-            "With --source, most source tokens of a batch, counted for each beam, with "
-            "padding; each CPU core has a batch.",
-            min=1,
-        ),
-    ] = BATCH_TOKENS,
-    column: Annotated[
-        str | None,
-        option(
-            "--column NAME",
-            "With --text, the column of a table: a field of JSON (default: text), or a number, "
-            "from 1, or a name in the first line, in TSV and CSV (default: the first).",
-        ),
-    ] = None,
+    ] = False,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     quiet: opt.Quiet = False,
@@ -89,104 +50,96 @@ def evaluate(
     """Measure a model: BLEU and chrF of translations, or perplexity on running text.
 
     Give --source and --reference, or --text. BLEU and chrF come with their
-    signatures and need the extra "eval" (sacreBLEU); --text also gives the loss
-    in nats a token and bits per byte.
+    signatures and need the extra "eval" (sacreBLEU); they are of all lines, as
+    sacreBLEU counts, blank ones too, whose number is told. --text also gives
+    the loss in nats a token and bits per byte.
     """
-    from transformer.errors import ConfigError
     from transformer.evaluation import check_tokenization
     from transformer.pipelines.arguments import TranslateArguments
 
     from ..io.loading import load_with_notice
 
-    if (source is None) != (reference is None) or (source is None) == (text is None):
-        raise ConfigError("give --source and --reference, or --text")
-    if source is not None:
-        check_tokenization(tokenize)
-        _refuse_others("--source", "--text", {"--column": (column, None)})
-    else:
-        of_translations = {
-            "--beam": (beam, None),
-            "--length-penalty": (length_penalty, None),
-            "--from": (languages.source_language, None),
-            "--to": (languages.target_language, None),
-            "--batch-tokens": (batch_tokens, BATCH_TOKENS),
-            "--tokenize": (tokenize, TOKENIZE),
-        }
-        _refuse_others("--text", "--source", of_translations)
+    check_door(translations, running_text, languages)
+    files = (translations.source, translations.reference, running_text.text)
+    check_files(None, [name for name in files if name is not None])
+    if running_text.text is None:
+        check_tokenization(translations.tokenize)
     arguments = TranslateArguments(
-        beam=beam,
-        length_penalty=length_penalty,
-        batch_tokens=batch_tokens,
+        beam=translations.beam,
+        length_penalty=translations.length_penalty,
+        batch_tokens=translations.batch_tokens,
         no_guard=True,  # the model is measured, not its repairs
         **vars(languages),
     )
     loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
-    if source is not None and reference is not None:
-        rows = _translation(
-            loaded, source, reference, arguments=arguments, tokenize=tokenize, quiet=quiet
-        )
+    if running_text.text is None:
+        result = _translation(loaded, translations, arguments)
     else:
-        rows = _running_text(loaded, str(text), column, quiet=quiet)
+        result = _running_text(loaded, running_text.text, running_text.column)
+    report(result.counts, quiet=quiet, read=result.read)
     with output(None) as writer:
-        for name, value, note in rows:
-            writer.line(f"{name}\t{value}\t{note}")
+        if as_json:
+            writer.line(json.dumps({**result.record, **_notices(result)}, ensure_ascii=False))
+            return
+        for row in result.rows:
+            writer.line("\t".join(row))
 
 
-def _refuse_others(door: str, other: str, options: Mapping[str, tuple[object, object]]) -> None:
-    """Raise ConfigError for an option that goes with another door than the chosen one.
-
-    Options are their values and their defaults, by name.
-    """
-    from transformer.errors import ConfigError
-
-    refused = [name for name, (value, default) in options.items() if value != default]
-    if refused:
-        raise ConfigError(f"{', '.join(refused)}: with {other}, not with {door}")
+def _notices(result: _Evaluation) -> dict[str, Any]:
+    """Return the JSON field with the number of lines for each notice, and with those of files."""
+    noted: dict[str, Any] = {name: count for name, count in result.counts.items() if count}
+    if result.read.notices:
+        noted["files"] = result.read.notices
+    return {"notices": noted} if noted else {}
 
 
 def _translation(
-    loaded: "LoadedModel",
-    source: str,
-    reference: str,
-    *,
-    arguments: "TranslateArguments",
-    tokenize: str,
-    quiet: bool,
-) -> list[Row]:
-    from collections import Counter
-
-    from tokenizer import CorpusCounts, CorpusError, TextFile, read_pairs
+    loaded: "LoadedModel", options: TranslationScoreOptions, arguments: "TranslateArguments"
+) -> _Evaluation:
+    from tokenizer import CorpusCounts, CorpusError, TextFile, is_blank, read_pairs
     from transformer.evaluation import translation_scores
     from transformer.pipelines.records import IterableSource
     from transformer.pipelines.session import Session
 
     read, counts = CorpusCounts(), Counter[str]()
-    pairs = list(
-        read_pairs([TextFile(source, plain=True)], [TextFile(reference, plain=True)], read)
-    )
+    sources, references = (TextFile(str(name)) for name in (options.source, options.reference))
+    pairs = list(read_pairs([sources], [references], read))
     if not pairs:
-        raise CorpusError(f"{source} is empty: there is nothing to evaluate on")
-    sources = IterableSource(source for source, _ in pairs)
-    answers = Session([loaded]).translate(sources, arguments, counts)
+        raise CorpusError(f"{options.source} is empty: there is nothing to evaluate on")
+    lines = IterableSource(source for source, _ in pairs)
+    answers = Session([loaded]).translate(lines, arguments, counts)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
-    scores = translation_scores(texts, [t for _, t in pairs], tokenize=tokenize)
-    report(reading_counts(read) + counts, quiet=quiet, read=read)
-    return [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()]
+    scores = translation_scores(texts, [t for _, t in pairs], tokenize=options.tokenize)
+    counts["blank"] = 0  # told with all blank sources
+    counts["blank_source"] = sum(is_blank(source) for source, _ in pairs)
+    counts["blank_reference"] = sum(is_blank(reference) for _, reference in pairs)
+    return _Evaluation(
+        [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()],
+        {s.name: {"score": s.value, "signature": s.signature} for s in scores.values()}
+        | {"lines": len(pairs)},
+        reading_counts(read) + counts,
+        read,
+    )
 
 
-def _running_text(
-    loaded: "LoadedModel", path: str, column: str | None, *, quiet: bool
-) -> list[Row]:
+def _running_text(loaded: "LoadedModel", path: str, column: str | None) -> _Evaluation:
     from tokenizer import CorpusCounts, TextFile, read_documents
     from transformer.evaluation import text_likelihood
 
-    counts = CorpusCounts()
-    chunks = read_documents(TextFile(path, column), counts)
-    likelihood, size = text_likelihood(loaded, chunks)
-    report(reading_counts(counts), quiet=quiet, read=counts)
+    read = CorpusCounts()
+    found = text_likelihood(loaded, read_documents(TextFile(path, column), read))
+    likelihood, size = found.likelihood, found.num_bytes
+    figures = {
+        "loss": likelihood.loss,
+        "perplexity": likelihood.perplexity,
+        "bits_per_byte": likelihood.bits_per_byte(size),
+    }
     tokens = f"{likelihood.tokens:,} tokens"
-    return [
-        ("loss", f"{likelihood.loss:.4f}", f"nats a token, {tokens}"),
-        ("perplexity", f"{likelihood.perplexity:.3f}", tokens),
-        ("bits-per-byte", f"{likelihood.bits_per_byte(size):.4f}", f"{size:,} bytes"),
+    rows = [
+        ("loss", f"{figures['loss']:.4f}", f"nats a token, {tokens}"),
+        ("perplexity", f"{figures['perplexity']:.3f}", tokens),
+        ("bits-per-byte", f"{figures['bits_per_byte']:.4f}", f"{size:,} bytes"),
     ]
+    counts = reading_counts(read) + Counter(unknown_read=found.unknown_lines)
+    record = {**figures, "tokens": likelihood.tokens, "bytes": size}
+    return _Evaluation(rows, record, counts, read)

@@ -1,5 +1,6 @@
 """`transduce generate`: prompts in, their continuations out."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from ..options.groups import grouped
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
+    from transformer.pipelines.records import Line
     from transformer.pipelines.session import Session
 
     from ..render.answers import AnswerFormatter
@@ -50,7 +52,7 @@ def generate(
     from ..render.answers import AnswerFormatter
 
     prompts.check(prompt, arguments, line_io)
-    text = "" if prompts.lines else _prompt_text(prompt, prompts.prompt_file)
+    line = None if prompts.lines else _prompt_line(prompt, prompts.prompt_file)
     reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
     session = open_session(model, line_io, speculation, arguments, reading=reading)
     counts = Counter[str]()
@@ -66,7 +68,7 @@ def generate(
         with_prompt=not (prompts.no_prompt or prompts.lines),
         single_line=prompts.lines,
     )
-    if prompts.lines:
+    if line is None:
         filter_lines(
             reading,
             line_io,
@@ -77,11 +79,11 @@ def generate(
     if prompts.chat:
         from ..io.conversation import run_chat
 
-        run_chat(session, text, arguments, counts, system=prompts.system, out=line_io.out)
+        run_chat(session, line, arguments, counts, system=prompts.system, out=line_io.out)
     else:
         if arguments.max_tokens is not None and arguments.overflow == "error":
-            _report_remaining_context(session.lead, text, arguments.max_tokens)
-        _continue_prompt(session, text, arguments, counts, show, out=line_io.out)
+            _report_remaining_context(session.lead, line.text, arguments.max_tokens)
+        _continue_prompt(session, line, arguments, counts, show, out=line_io.out)
         if arguments.grammar is None:
             del counts["unfinished"]  # a continuation ends somewhere; no promise is broken
     report(counts, quiet=line_io.quiet, strict=line_io.strict)
@@ -111,7 +113,7 @@ def _report_remaining_context(loaded: "LoadedModel", text: str, max_tokens: int)
 
 def _continue_prompt(
     session: "Session",
-    text: str,
+    line: "Line",
     arguments: GenerateArguments,
     counts: Counter[str],
     show: "AnswerFormatter",
@@ -120,37 +122,43 @@ def _continue_prompt(
 ) -> None:
     """Continue one prompt: piece by piece, or at once where only the finished text can be shown."""
     from transformer.errors import PromptError
+    from transformer.pipelines.notices import count_notices
     from transformer.pipelines.records import IterableSource
 
     with output(out) as writer:
         if show.needs_finished_answers or not arguments.can_stream:
-            source = IterableSource([text])
+            source = IterableSource([line])
             (answer,) = session.generate(source, arguments, counts, allow_empty=True)
             if answer.error is not None:
                 raise PromptError(answer.error)
-            for line in show(answer):
-                writer.line(line)
+            for text in show(answer):
+                writer.line(text)
             return
-        pieces = session.stream(text, arguments, counts)
+        count_notices(line.notices, counts)
+        pieces = session.stream(line.text, arguments, counts)
         first = next(pieces, "")  # errors come before anything is shown
-        writer.piece(f"{text if show.with_prompt else ''}{first}")
+        writer.piece(f"{line.text if show.with_prompt else ''}{first}")
         for piece in pieces:
             writer.piece(piece)
         writer.line("")
 
 
-def _prompt_text(prompt: str | None, file: Path | None) -> str:
+def _prompt_line(prompt: str | None, file: Path | None) -> "Line":
     """Return the argument, the file's text and piped text, each on a line of its own.
 
     The line ends that `echo` and editors add are left out.
     """
-    from tokenizer import read_text
+    from tokenizer import CorpusCounts, read_text
+    from tokenizer.text.lines import decode_line
+    from transformer.pipelines.notices import that_happened
+    from transformer.pipelines.records import Line
 
-    parts = []
+    parts, read = [], CorpusCounts()
     if prompt is not None:
-        parts.append(prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        parts.append(decode_line(os.fsencode(prompt), read))
     if file is not None:
-        parts.append(read_text(str(file)))
-    if piped := piped_text():
+        parts.append(read_text(str(file), read))
+    if piped := piped_text(read):
         parts.append(piped)
-    return "\n".join(part.removesuffix("\n") for part in parts)
+    text = "\n".join(part.removesuffix("\n") for part in parts)
+    return Line(0, text, notices=that_happened(invalid_utf8=read.replaced > 0))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -214,16 +215,15 @@ def encode(
 
     reading = _inputs(file, tokenizer)
     check_files(out, reading)
-    backend, counts = _load(tokenizer), CorpusCounts()
+    backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
     with output(out, reading=reading) as writer:
         for chunk in _chunks(input_lines([file] if file else None, counts, column)):
-            if pieces:
-                rows = [backend.pieces(line) for line in chunk]
-            else:
-                rows = [[str(i) for i in ids] for ids in backend.encode_batch(chunk)]
-            for row in rows:
-                writer.line(" ".join(row))
-    report(reading_counts(counts), quiet=quiet, read=counts)
+            rows = backend.encode_batch(chunk)
+            unknown = backend.unknown_characters(chunk, rows)
+            noted["unknown_read"] += sum(bool(each.strip("\ufffd")) for each in unknown)
+            for line, ids in zip(chunk, rows, strict=True):
+                writer.line(" ".join(backend.pieces(line) if pieces else map(str, ids)))
+    report(reading_counts(counts) + noted, quiet=quiet, read=counts)
 
 
 @app.command()
@@ -235,11 +235,13 @@ def decode(
 
     reading = _inputs(file, tokenizer)
     check_files(out, reading)
-    backend, counts = _load(tokenizer), CorpusCounts()
+    backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
     with output(out, reading=reading) as writer:
         for number, line in enumerate(input_lines([file] if file else None, counts), 1):
-            writer.line(backend.decode(_ids(line, number, backend.vocab_size)))
-    report(reading_counts(counts), quiet=quiet, read=counts)
+            ids = _ids(line, number, backend.vocab_size)
+            noted["unknown_written"] += backend.unknown_id in ids
+            writer.line(backend.decode(ids))
+    report(reading_counts(counts) + noted, quiet=quiet, read=counts)
 
 
 def _ids(line: str, number: int, vocab_size: int) -> list[int]:

@@ -10,6 +10,7 @@ from transformer.chat.template import Message, read_chat_template
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import GenerateArguments
 from transformer.pipelines.notices import count_notices
+from transformer.pipelines.records import Line
 from transformer.pipelines.session import Session
 
 from ..console import print_notice
@@ -20,7 +21,7 @@ _PROMPT = "> "
 
 def run_chat(
     session: Session,
-    text: str,
+    line: Line,
     arguments: GenerateArguments,
     counts: Counter[str],
     *,
@@ -39,9 +40,10 @@ def run_chat(
             "continues texts"
         )
     initial = [] if system is None else [Message("system", system)]
+    count_notices(line.notices, counts)
     messages, told = initial.copy(), 0
     with output(out) as writer:
-        for message in [text] if text else _typed_messages():
+        for message in [line.text] if line.text else _typed_messages():
             if message == "/clear":
                 messages, told = initial.copy(), 0
                 continue

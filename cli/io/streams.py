@@ -21,10 +21,10 @@ def input_lines(
             yield from read_filter_column(path, column, counts)
 
 
-def piped_text() -> str:
+def piped_text(counts: "CorpusCounts") -> str:
     """Read all of stdin; return "" if it is a terminal or closed. Raises CorpusError."""
     from tokenizer import STDIN, read_text
 
     if sys.stdin is None or sys.stdin.isatty():
         return ""
-    return read_text(STDIN)
+    return read_text(STDIN, counts)

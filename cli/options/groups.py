@@ -22,7 +22,8 @@ def option(names: str, help: str, *, panel: str | None = None, **settings: Any) 
 
 def option_field(default: Any, names: str, help: str, **settings: Any) -> Any:  # noqa: A002
     """Return a dataclass's field that is an option; see `option`."""
-    return dataclasses.field(default=default, metadata={"option": option(names, help, **settings)})
+    metadata = {"option": option(names, help, **settings), "names": names}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,6 +53,17 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         )
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
+
+
+def changed_options(group: Any) -> list[str]:
+    """Return the long names of those options of a group that have not their defaults."""
+    names = []
+    for field in dataclasses.fields(group):
+        if getattr(group, field.name) != field.default:
+            flag = field.metadata.get("flag")  # of an argument of the pipelines
+            words = field.metadata["names"] if flag is None else flag.names
+            names.append(next(word for word in words.split() if word.startswith("--")))
+    return names
 
 
 def _parameter(field: "dataclasses.Field[Any]") -> Parameter:

@@ -219,7 +219,9 @@ def test_a_prompt_comes_from_the_argument_from_the_pipe_or_both(transduce, write
 
 def test_a_prompt_of_invalid_utf8_is_read_with_replacements(transduce, writer):
     """An argument's stray bytes are lone surrogates in Python, which no tokenizer takes."""
-    assert generate(transduce, writer, "one \udcff", "-n", "3").startswith("one \ufffd")
+    ended = transduce("generate", "-m", writer, "one \udcff", "-n", "3", "--device", "cpu")
+    assert ended.out.decode().startswith("one \ufffd")
+    assert ended.err == b"transduce: lines with invalid UTF-8, read as U+FFFD: 1\n"
 
 
 def test_no_prompt_shows_the_continuation_alone(transduce, writer):

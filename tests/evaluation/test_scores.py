@@ -32,7 +32,8 @@ def test_a_texts_likelihood_is_the_sum_over_its_windows(context: int) -> None:
     model = tiny_model("decoder", vocab_size=tokenizer.vocab_size, max_positions=context)
     loaded = LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
     text = "abcacbabcaabbcc"
-    found, size = text_likelihood(loaded, [TextChunk(text[:7], False), TextChunk(text[7:], True)])
+    chunks = [TextChunk(text[:7], False), TextChunk(text[7:], True)]
+    found, size, _ = text_likelihood(loaded, chunks)
     ids = [loaded.generation.end_id, *tokenizer.encode(text)]
     nats = 0.0
     for start in range(0, len(ids) - 1, context):
@@ -41,6 +42,8 @@ def test_a_texts_likelihood_is_the_sum_over_its_windows(context: int) -> None:
         nats -= chances.gather(2, window[:, 1:, None]).sum().item()
     assert (found.tokens, size) == (len(text), len(text))
     assert found.nats == pytest.approx(nats, rel=1e-5)
+    lines = [TextChunk("abc\n犬b\n\ufffda\né", True), TextChunk("c\n", True)]
+    assert text_likelihood(loaded, lines).unknown_lines == 2
     with pytest.raises(CorpusError, match="no text"):
         text_likelihood(loaded, [])
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from ..errors import CorpusError
 from .encodings import find_encoding, is_utf8, transcoded
+from .lines import CorpusCounts, decode_line
 from .packing import CHUNK, buffered, unpacked
 from .signatures import HEAD_BYTES, PACKINGS, find_packing, is_undecided, refuse_binary
 
@@ -135,13 +136,14 @@ def _peek(stream: BinaryIO, enough: int) -> tuple[BinaryIO, bytes]:
     return buffered(stream.read1, head), head  # type: ignore[attr-defined]
 
 
-def read_text(path: str, *, strict: bool = False) -> str:
-    """Return a whole text, such as a prompt; invalid bytes become U+FFFD.
+def read_text(path: str, counts: CorpusCounts | None = None, *, strict: bool = False) -> str:
+    """Return a whole text, such as a prompt; invalid bytes become U+FFFD, and are counted.
 
     Raises OSError, CorpusError, and if `strict` UnicodeDecodeError for invalid bytes.
     """
     with open_text(path) as stream:
-        return stream.read().decode("utf-8", errors="strict" if strict else "replace")
+        raw = stream.read()
+    return raw.decode("utf-8") if strict else decode_line(raw, counts or CorpusCounts())
 
 
 def suffix_of(path: str) -> str:

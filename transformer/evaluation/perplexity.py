@@ -2,13 +2,13 @@
 
 import math
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from tokenizer import CorpusError, TextChunk
+from tokenizer import CorpusError, TextChunk, Tokenizer
 
 from ..batch_loss import batch_loss
 from ..data import Batch, TokenStore, TokenWriter, WindowData
@@ -41,6 +41,14 @@ class Likelihood(NamedTuple):
         return self.nats / math.log(2) / max(1, text_bytes)
 
 
+class TextLikelihood(NamedTuple):
+    """The likelihood of running text, and what it is of."""
+
+    likelihood: Likelihood
+    num_bytes: int
+    unknown_lines: int  # lines with characters that the tokenizer does not know
+
+
 @torch.no_grad()
 def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     """Sum the likelihood over batches; the model must be in eval mode."""
@@ -53,8 +61,8 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     return Likelihood(float(nats), tokens)
 
 
-def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> tuple[Likelihood, int]:
-    """Compute the likelihood of running text; return it with the text's size in bytes.
+def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> TextLikelihood:
+    """Compute the likelihood of running text.
 
     The end token is predicted after each record of a table. The text is cut into windows as long as
     the model's context; its ids are held on disk. Raises CorpusError where there is no text,
@@ -65,7 +73,7 @@ def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> tuple[L
             f"the {loaded.config.shape} model in {loaded.folder} does not predict running text; a "
             "decoder does"
         )
-    text_bytes = 0
+    text_bytes = unknown_lines = 0
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
             end = [loaded.generation.end_id]
@@ -73,7 +81,9 @@ def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> tuple[L
             for text, ends_document, is_record in chunks:
                 text_bytes += len(text.encode("utf-8", errors="replace"))
                 ending = end if ends_document and is_record else []
-                writer.write([loaded.tokenizer.encode(text), ending])
+                encoded = loaded.tokenizer.encode(text)
+                unknown_lines += _unknown_lines(loaded.tokenizer, text, encoded)
+                writer.write([encoded, ending])
         ids = TokenStore(Path(folder)).ids
         if len(ids) < 2:
             raise CorpusError("there is no text to evaluate on")
@@ -82,4 +92,16 @@ def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> tuple[L
         )
         total = likelihood(loaded.model, data.in_order())
         require_finite(torch.tensor(total.nats))
-        return total, text_bytes
+        return TextLikelihood(total, text_bytes, unknown_lines)
+
+
+def _unknown_lines(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> int:
+    """Return the number of lines with characters that a tokenizer does not know.
+
+    U+FFFD stands for invalid UTF-8, which is counted where it is read.
+    """
+    (unknown,) = tokenizer.unknown_characters([text], [ids])
+    if not unknown.strip("\ufffd"):
+        return 0
+    lines = tokenizer.unknown_characters(text.split("\n"))
+    return sum(bool(line.strip("\ufffd")) for line in lines)

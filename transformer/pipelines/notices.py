@@ -33,6 +33,12 @@ NOTICES: Registry[LineNotice] = Registry(
         "invalid_utf8": LineNotice("lines with invalid UTF-8, read as U+FFFD"),
         "shortened": LineNotice("lines that were too long and truncated"),
         "blank": LineNotice("lines of invisible characters alone, left empty"),
+        "blank_source": LineNotice(
+            "pairs with a blank source, which count in the scores; training leaves them out"
+        ),
+        "blank_reference": LineNotice(
+            "pairs with a blank reference, which count in the scores; training leaves them out"
+        ),
         "unknown_read": LineNotice(
             "lines with characters that the model does not know", "list of characters"
         ),
