@@ -35,7 +35,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (b"Haus\t ", "line 2 is "),
         (b"\thouse", "line 2 is "),
         (b"Ha\xffus\thouse", "line 2 is not UTF-8"),
-        (b"hund\thound", "line 2: 'hund' has another translation in line 1; keep one of the two"),
+        (b"Hund\thound", "line 2: 'Hund' has another translation in line 1; keep one of the two"),
     ],
 )
 def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: bytes, reason: str) -> None:
@@ -56,6 +56,9 @@ def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: bytes, reason:
         ("a cat, a cat", ["CAT"]),
         ("a cat-flap; (cat)", ["CAT"]),
         ("cat_flap", []),
+        ("a cat-flap, a tom-cat", []),
+        ("a cat - flap", ["CAT"]),
+        ("a NATO-like cat\u2011flap", ["NATO"]),
         ("in New York City", ["NYC"]),
         ("in New  York\tstate", ["NY"]),
         ("York City Hall Square in New York", ["YCHS", "NY"]),
@@ -92,6 +95,14 @@ def test_capitals_choose_between_entries() -> None:
     assert phrases_for(terms, "the US told us that IT is it") == ["USA", "uns", "EDV", "es"]
 
 
+def test_a_capital_tells_a_name_from_a_word_that_is_in_the_glossary_too() -> None:
+    for entries in ([("may", "darf"), ("May", "Mai")], [("May", "Mai"), ("may", "darf")]):
+        terms = glossary(*entries)
+        assert phrases_for(terms, "it may be in May") == ["darf", "Mai"]
+        assert phrases_for(terms, "MAY it be?") == ["darf"]
+    assert phrases_for(glossary(("May", "Mai")), "it may be, MAY it?") == ["Mai"]
+
+
 def test_ten_thousand_entries_are_not_looked_through() -> None:
     terms = glossary(*((f"w{n} of the w{n + 1}", f"T{n}") for n in range(10_000)))
     text = "of the " * 500 + "w77 of the w78"
@@ -102,11 +113,11 @@ def test_ten_thousand_entries_are_not_looked_through() -> None:
 
 
 def test_a_term_has_the_text_without_what_it_translates() -> None:
-    """By which the model shows where it translates it. Of several the first is left out."""
+    """By which the model shows where it translates it. All of several are left out."""
     terms = glossary(("red", "ROT"), ("big dog", "HUND"), ("日本", "JAPAN"), ("café", "CAFE"))
     assert terms.terms_for("A big dog, a red hat, a red tie") == [
-        Term("HUND", "A , a red hat, a red tie"),
-        Term("ROT", "A big dog, a  hat, a red tie"),
+        Term("HUND", "A , a red hat, a red tie", source_words=2),
+        Term("ROT", "A big dog, a  hat, a  tie", num_places=2),
     ]
-    assert terms.terms_for("日本語") == [Term("JAPAN", "語")]
+    assert terms.terms_for("日本語") == [Term("JAPAN", "語", source_words=2)]
     assert terms.terms_for("the cafe\u0301!") == [Term("CAFE", "the !")]

@@ -5,7 +5,7 @@ import pytest
 from tests.pipelines.term_texts import LINES, SENTENCEPIECE, tokenizer_of
 from tokenizer import TOKENIZERS, TrainingOptions, train_tokenizer
 from transformer.errors import ConfigError
-from transformer.pipelines.phrases import Phrase
+from transformer.pipelines.phrases import Phrase, repeats_words
 
 
 @pytest.fixture(scope="module", params=[*TOKENIZERS, *SENTENCEPIECE])
@@ -94,3 +94,27 @@ def test_texts_that_have_it_not(phrase: str, texts: list[str]) -> None:
 def test_a_phrase_is_looked_for_as_its_tokenizer_writes_it() -> None:
     lower = train_tokenizer(LINES, TrainingOptions(kind="byte-bpe", vocab_size=320, lowercase=True))
     assert Phrase(lower, "The CAT").is_in("so the cat")
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "rest", "repeats"),
+    [
+        ("Ein Köter rennt.", "Ein Hund rennt.", "Ein rennt.", False),
+        ("Ein Köter Hund rennt.", "Ein Hund rennt.", "Ein rennt.", True),
+        ("Ein Köter rennt, ein Hund.", "Ein Hund rennt.", "Ein rennt.", True),
+        ("Zwei Köter und Hunden.", "Zwei Hunde.", "Zwei.", True),  # another ending
+        ("Ein Köter jagt einen Hund.", "Ein Hund jagt einen Hund.", "Ein jagt einen Hund.", False),
+        ("Die Köter, die die Frau.", "Die Hunde, die.", "Die, die.", False),  # short, or new
+        ("Köter Köter", "Hund Köter", "Köter", False),  # the phrase itself
+    ],
+)
+def test_a_text_says_twice_what_it_said_once(
+    text: str, before: str, rest: str, repeats: bool
+) -> None:
+    assert repeats_words(text, before, rest, "Köter") is repeats
+
+
+def test_the_last_word_of_a_phrase_may_have_an_ending_or_not() -> None:
+    phrase = Phrase(BYTES, "big dogg")
+    assert phrase.is_in("a big doggs.") and not phrase.is_in("a big doggs.", inflects=False)
+    assert phrase.is_in("a big dogg.", inflects=False)

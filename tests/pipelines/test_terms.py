@@ -13,11 +13,14 @@ from tests.pipelines.term_texts import LINES as CORPUS
 from tokenizer import TOKENIZERS, TrainingOptions, train_tokenizer
 from transformer.decoding import Hypothesis, Request
 from transformer.loading import LoadedModel, default_generation_config
+from transformer.pipelines import terms as terms_module
 from transformer.pipelines.arguments import GenerateArguments, TranslateArguments
+from transformer.pipelines.glossary import Term
 from transformer.pipelines.phrases import Phrase
 from transformer.pipelines.records import Answer, IterableSource, Line, Output
 from transformer.pipelines.session import Session
-from transformer.pipelines.term_positions import Draft
+from transformer.pipelines.term_positions import Draft, Position
+from transformer.pipelines.terms import TermWriter
 from transformer.pipelines.word_tokens import word_tokens
 
 SOURCES = ["the cat sat", "a bat", "", "on the mat, no! a café", "x the cat", "no bat: a mat"]
@@ -64,7 +67,7 @@ def test_each_text_has_its_terms_as_whole_words(kind: str, tmp_path: Path) -> No
         unused = answer.notices.get("terms_unused", [])
         assert all(has(loaded, answer.outputs[0].text, t) for t in terms if t not in unused)
         assert set(unused) <= set(terms)
-    assert sum("terms_unused" in answer.notices for answer in found) <= 1  # a text without an end
+        assert not unused or answer.notices["unfinished"]  # a text without an end has no room
 
 
 def drafted(kind: str, text: str, phrase: str, **fields: object) -> list[str]:
@@ -133,6 +136,103 @@ def test_the_text_before_a_term_and_its_gap_is_that_of_the_plain_one() -> None:
         for before, after in zip(texts([plain])[0], texts([found])[0], strict=True):
             kept = after.partition("New York")[0].split()[:-2]
             assert before.split()[: len(kept)] == kept
+
+
+def written(
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    instead_of: str,
+    terms: Sequence[Term],
+    log_probs: dict[str, float],
+) -> tuple[str, list[str]]:
+    """The text that terms are written into instead of a word, and the versions that were tried.
+
+    Each version is as its constraint forces it, or ends where all may follow. `log_probs` are those
+    of texts, -50 for others.
+    """
+    loaded = model("char")
+    tokenizer = loaded.tokenizer
+    (end,) = loaded.generation.end_ids
+
+    def rank(_: object, draft: Draft, positions: Sequence[Position], *__: object) -> list[Position]:
+        words = [p for p in (draft.replacing(p, 1) for p in positions) if p is not None]
+        return [word for word in words if draft.replaced(word) == instead_of]
+
+    def decode(request: Request) -> Hypothesis:
+        ids = [*request.prefix]
+        assert request.constraint is not None
+        while (allowed := request.constraint(ids)) is not None and end not in allowed.tolist():
+            ids.append(int(allowed[0]))
+        shown = tokenizer.decode(ids)
+        tried.append(shown)
+        score = log_probs.get(shown, -50.0)
+        return Hypothesis(ids, score, [score] + [0.0] * len(ids), "end", end_id=end)
+
+    monkeypatch.setattr(terms_module, "rank_aligned", rank)
+    tried: list[str] = []
+    writer = TermWriter(
+        loaded,
+        [term.text for term in terms],
+        decode=lambda _, hypothesis: tokenizer.decode(hypothesis.ids),
+        encode_source=tokenizer.encode,
+    )
+    ids = tokenizer.encode(text)
+    request = Request(prompt=[2], source=[5, 6], max_new_tokens=60)
+    plain = Hypothesis(ids, 0.0, [0.0] * (len(ids) + 1), "end", end_id=end)
+    revision = writer.revise(request, [plain], terms)
+    try:
+        following = next(revision)
+        while True:
+            following = revision.send([decode(following)])
+    except StopIteration as finished:
+        return tokenizer.decode(finished.value[0].ids), tried
+
+
+def test_a_term_comes_instead_of_a_word_and_the_rest_stays(monkeypatch) -> None:
+    term = Term("New York", ablated_source="x")
+    text, tried = written(monkeypatch, "the cat sat on a mat.", "cat", [term], {})
+    assert text == "the New York sat on a mat." == tried[0]
+
+
+def test_a_term_comes_in_each_place_that_asks_for_it(monkeypatch) -> None:
+    text = "the cat sat, no cat sat, a cat."
+    once, twice = (Term("bat", ablated_source="x", num_places=n) for n in (1, 2))
+    assert written(monkeypatch, text, "cat", [once], {})[0] == "the bat sat, no cat sat, a cat."
+    assert written(monkeypatch, text, "cat", [twice], {})[0] == "the bat sat, no bat sat, a cat."
+
+
+def test_a_rest_is_free_where_that_of_the_text_gives_none(monkeypatch) -> None:
+    loaded = model("char")
+    phrase = Phrase(loaded.tokenizer, "bat")
+    monkeypatch.setattr(
+        TermWriter, "_write_with_rest", _reject_kept_rests(TermWriter._write_with_rest)
+    )
+    text, _ = written(monkeypatch, "the York.", "York", [Term("bat", ablated_source="x")], {})
+    assert text == "the bat"  # which ends there: the rest is free
+    assert phrase.is_in(text)
+
+
+def _reject_kept_rests(write):
+    """Wrap the writing of versions, so that there are none with the rest of the text."""
+
+    def write_with_rest(self, draft, term, position, rest):
+        versions = yield from write(self, draft, term, position, rest)
+        return [] if rest else versions
+
+    return write_with_rest
+
+
+def test_what_must_be_written_may_have_no_ending(tmp_path: Path) -> None:
+    loaded = model()
+    session = Session([loaded])
+    (plain,) = answers(session, ["the cat sat"])
+    word = max(plain.outputs[0].text.split(), key=len).strip(".,!")
+    part = word[:-1]
+    assert len(part) >= 4, "another model is needed"
+    (of_glossary,) = answers(session, ["the cat sat"], glossary=glossary(tmp_path, cat=part))
+    assert texts([of_glossary]) == texts([plain])
+    (found,) = answers(session, ["the cat sat"], must=[part])
+    assert Phrase(loaded.tokenizer, part).is_in(found.outputs[0].text, inflects=False)
 
 
 def test_n_best_texts_differ_and_all_have_the_term() -> None:

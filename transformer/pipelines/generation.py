@@ -71,7 +71,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         self._loaded, self._arguments = loaded, arguments
         self._parameters, self._allow_empty = parameters, allow_empty
         self._prefix_ids = loaded.tokenizer.special_affixes()[0]
-        self._must = [Term(text) for text in dict.fromkeys(arguments.must or ())]
+        self._must = [Term(text, inflects=False) for text in dict.fromkeys(arguments.must or ())]
         self._terms = TermWriter(
             loaded, [term.text for term in self._must], decode=self._continuation
         )

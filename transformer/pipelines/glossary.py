@@ -1,7 +1,7 @@
 """Glossaries: translations of phrases, and which of them a text asks for."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +11,8 @@ from tokenizer import open_text
 
 from ..errors import ConfigError
 from .word_tokens import character_class
+
+_HYPHENS = ("-", "\u2010", "\u2011")
 
 
 class GlossaryEntry(NamedTuple):
@@ -27,6 +29,9 @@ class Term(NamedTuple):
     text: str
     # The source without what it translates, by which its place is recognised; None: unknown.
     ablated_source: str | None = None
+    source_words: int = 1  # that it translates
+    num_places: int = 1  # of the source that it translates
+    inflects: bool = True  # its last word may have an ending
 
 
 class Word(NamedTuple):
@@ -48,7 +53,7 @@ class Glossary:
     """Glossary entries, indexed by their words."""
 
     def __init__(self, entries: Iterable[GlossaryEntry]) -> None:
-        # By case-folded words, then by the words in the case that a text must have.
+        # By case-folded words, then by the words as they were written.
         self._entries: dict[tuple[str, ...], dict[tuple[str, ...], GlossaryEntry]] = {}
         self._lengths: dict[
             str, list[int]
@@ -80,7 +85,7 @@ class Glossary:
     def _add(self, entry: GlossaryEntry) -> None:
         """Index an entry; raise ConfigError where its phrase has another translation already."""
         source = unicodedata.normalize("NFC", entry.source)
-        words = tuple(_normalize_word(word.text) for word in split_words(source))
+        words = tuple(word.text for word in split_words(source))
         folded = tuple(word.casefold() for word in words)
         forms = self._entries.setdefault(folded, {})
         existing = forms.setdefault(words, entry)
@@ -97,14 +102,13 @@ class Glossary:
     def terms_for(self, text: str) -> list[Term]:
         """Return the translations of the phrases in a text, in the order of the text, each once.
 
-        Phrases match whole words and do not overlap; longer ones take precedence. Case matters only
-        in words with a capital after their first letter.
+        Phrases match whole words and do not overlap; longer ones take precedence. A part of a
+        compound with a hyphen is a word only where it is a name. Case matters in words with a
+        capital after their first letter, and where a glossary has a phrase in several.
         """
         text = unicodedata.normalize("NFC", text)
         words = split_words(text)
-        matches = sorted(
-            self._matches([word.text for word in words]), key=lambda m: (-m.length, m.start)
-        )
+        matches = sorted(self._matches(words, text), key=lambda m: (-m.length, m.start))
         used: set[int] = set()
         chosen: list[_Match] = []
         for match in matches:
@@ -112,23 +116,45 @@ class Glossary:
             if used.isdisjoint(span):
                 used.update(span)
                 chosen.append(match)
-        terms: dict[str, Term] = {}
-        for match in sorted(chosen, key=lambda match: match.start):
-            start, end = words[match.start].start, words[match.start + match.length - 1].end
-            target = match.entry.target
-            terms.setdefault(target, Term(target, text[:start] + text[end:]))
-        return list(terms.values())
+        chosen.sort(key=lambda match: match.start)
+        by_target: dict[str, list[_Match]] = {}
+        for match in chosen:
+            by_target.setdefault(match.entry.target, []).append(match)
+        return [
+            Term(target, _ablate(text, words, found), max(m.length for m in found), len(found))
+            for target, found in by_target.items()
+        ]
 
-    def _matches(self, words: Sequence[str]) -> Iterator[_Match]:
+    def _matches(self, words: Sequence[Word], text: str) -> Iterator[_Match]:
         """Yield all entries in a text, overlapping ones too; of two forms the more capitalized."""
-        folded = [word.casefold() for word in words]
+        folded = [word.text.casefold() for word in words]
         for start, word in enumerate(folded):
             for length in self._lengths.get(word, ()):
                 span = slice(start, start + length)
                 forms = self._entries.get(tuple(folded[span]), {})
-                matching = [form for form in forms if _matches_form(form, words[span])]
-                if matching and start + length <= len(words):
-                    yield _Match(start, length, forms[max(matching, key=_count_cased)])
+                own = [word.text for word in words[span]]
+                matching = [form for form in forms if _matches_form(form, own, forms)]
+                if not matching or start + length > len(words):
+                    continue
+                form = max(matching, key=_count_cased)
+                if _count_cased(form) or not _is_in_compound(text, words[span]):
+                    yield _Match(start, length, forms[form])
+
+
+def _ablate(text: str, words: Sequence[Word], matches: Sequence[_Match]) -> str:
+    """Return a text without the words of some matches, which are in its order."""
+    starts = [0, *(words[match.start + match.length - 1].end for match in matches)]
+    ends = [*(words[match.start].start for match in matches), len(text)]
+    return "".join(text[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def _is_in_compound(text: str, words: Sequence[Word]) -> bool:
+    """Return True if a hyphen joins words to a letter beside them."""
+    start, end = words[0].start, words[-1].end
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    joins_before = before[-1:] in _HYPHENS and before[:-1].isalnum()
+    joins_after = after[:1] in _HYPHENS and after[1:].isalnum()
+    return bool(before and joins_before) or bool(after and joins_after)
 
 
 def _parse_line(line: bytes, line_number: int) -> GlossaryEntry | None:
@@ -170,9 +196,17 @@ def _normalize_word(word: str) -> str:
     return word if any(character.isupper() for character in word[1:]) else word.casefold()
 
 
-def _matches_form(form: Sequence[str], words: Sequence[str]) -> bool:
-    """Return True if each word equals the form's word, or does so case-folded."""
-    return all(f in {word, word.casefold()} for f, word in zip(form, words, strict=True))
+def _matches_form(
+    form: tuple[str, ...], words: Sequence[str], forms: Collection[tuple[str, ...]]
+) -> bool:
+    """Return True if words are those of a form, one of several of a phrase.
+
+    Where there is one in lower case, too, the others must be just as they are.
+    """
+    if tuple(word.casefold() for word in form) in forms and _count_cased(form):
+        return form == tuple(words)
+    normal = map(_normalize_word, form)
+    return all(f in {word, word.casefold()} for f, word in zip(normal, words, strict=True))
 
 
 def _count_cased(form: Sequence[str]) -> int:

@@ -62,24 +62,55 @@ class Phrase:
                 return ids[len(context_ids) :]
         return self.initial
 
-    def is_in(self, text: str) -> bool:
-        """Return True if a text has the phrase as whole words, or its last word inflected.
+    def is_in(self, text: str, *, inflects: bool = True) -> bool:
+        """Return True if a text has the phrase as whole words; its last one may have an ending.
 
-        A capital at the beginning of a sentence makes no difference.
+        Without `inflects` it may not. A capital at the beginning of a sentence makes no difference.
         """
         words = [word.text for word in split_words(text)]
         wanted = [word.text for word in split_words(self.text)]
         starts = range(len(words) - len(wanted) + 1)
-        return any(_matches(words, start, wanted) for start in starts)
+        return any(_matches(words, start, wanted, inflects) for start in starts)
 
 
-def _matches(words: Sequence[str], start: int, wanted: Sequence[str]) -> bool:
+def repeats_words(text: str, before: str, rest: str, phrase: str) -> bool:
+    """Return True if a text with a phrase says something twice that the text before says once.
+
+    `rest` is the text before without what the phrase replaces. Words of few letters may be
+    repeated, and endings make no difference.
+
+    >>> before, rest = "Ein Hund rennt.", "Ein rennt."
+    >>> repeats_words("Ein Köter rennt.", before, rest, "Köter")
+    False
+    >>> repeats_words("Ein Köter Hund rennt.", before, rest, "Köter")
+    True
+    """
+    new, old, kept, own = (
+        [w.text.casefold() for w in split_words(t) if len(w.text) >= _MIN_INFLECTED]
+        for t in (text, before, rest, phrase)
+    )
+    return any(
+        _count(word, old) and _count(word, new) > _count(word, kept) + _count(word, own)
+        for word in new
+    )
+
+
+def _count(word: str, words: Sequence[str]) -> int:
+    return sum(_have_one_stem(word, other) for other in words)
+
+
+def _have_one_stem(word: str, other: str) -> bool:
+    """Return True for two forms of a word."""
+    return word == other or _is_inflected(word, other) or _is_inflected(other, word)
+
+
+def _matches(words: Sequence[str], start: int, wanted: Sequence[str], inflects: bool) -> bool:
     """Return True if a text's words from `start` on are those of a phrase."""
     written, expected = [*words[start : start + len(wanted)]], [*wanted]
     if not start or words[start - 1][-1] in SENTENCE_ENDS:
         written[0], expected[0] = _lower_first(written[0]), _lower_first(expected[0])
     return written[:-1] == expected[:-1] and (
-        written[-1] == expected[-1] or _is_inflected(written[-1], expected[-1])
+        written[-1] == expected[-1] or (inflects and _is_inflected(written[-1], expected[-1]))
     )
 
 

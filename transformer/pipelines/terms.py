@@ -1,9 +1,9 @@
 """Terms put into texts where what they translate is, by decoding again from there.
 
 A text is decoded as it would be without terms. One that has them all is left alone. Else the first
-missing term goes where the model looks at the words that it translates, or would write it: the text
-before is kept, the term is forced, and the rest is free. So are a few words before the term, in
-other versions, for they may have to agree with it. Of these texts the model's own score picks.
+missing term comes instead of what translates the same words, or where the model would write it, and
+the rest of the text stays. In other versions the rest is free, or a few words before the term are,
+for they may have to agree with it: they are preferred where they are much more likely.
 """
 
 from collections import Counter
@@ -16,12 +16,14 @@ from ..decoding.request import Hypothesis, Request
 from ..loading import LoadedModel
 from .glossary import Term
 from .loop_detection import ends_in_loop
-from .phrases import Phrase
-from .term_positions import Draft, Position, rank_positions
+from .phrases import Phrase, repeats_words
+from .term_positions import Draft, Position
+from .term_ranking import rank_aligned, rank_insertions, rank_unaligned
 from .word_tokens import word_tokens
 
 _MAX_GAP = 2  # words before a term that are free
 _MAX_LOSS = 4.0  # nats for which they may be less likely than before: an ending, no other word
+_KEPT_GAP = 2.0  # nats for which the words that stand there are preferred
 _NUM_POSITIONS = 3  # that are tried in turn until there is a text
 _MAX_ATTEMPTS = 2  # of one term, for a text may lose it again
 
@@ -55,9 +57,19 @@ class TermWriter:
         size, end_ids = self._loaded.config.vocab_size, self._loaded.generation.end_ids
         return word_tokens(self._tokenizer, size, end_ids)
 
+    @cached_property
+    def _source_begins(self) -> Sequence[bool]:
+        """True for the tokens with which words of a source begin."""
+        tokenizer = self._loaded.tokenizer
+        return word_tokens(tokenizer, tokenizer.vocab_size, ()).begins
+
     def missing(self, text: str, terms: Sequence[Term]) -> list[Term]:
         """Return the terms that a text lacks."""
-        return [term for term in terms if not self._phrases[term.text].is_in(text)]
+        return [
+            term
+            for term in terms
+            if not self._phrases[term.text].is_in(text, inflects=term.inflects)
+        ]
 
     def revise(self, request: Request, hypotheses: Hypotheses, terms: Sequence[Term]) -> Texts:
         """Write the terms into the first text that lacks one, and return the best texts.
@@ -70,7 +82,7 @@ class TermWriter:
         lacking = [h for h in hypotheses if self._missing(request, h, terms)]
         if not lacking:
             return hypotheses
-        written = yield from self._write_all(request, lacking[0], terms)
+        written = yield from self._write_all(request, lacking[0], terms, len(hypotheses))
         best = written[0] if lacking[0] is hypotheses[0] else hypotheses[0]
         others = {tuple(h.ids): h for h in (*written, *hypotheses) if h.ids != best.ids}
         ranks = {
@@ -84,70 +96,123 @@ class TermWriter:
     ) -> list[Term]:
         return self.missing(self._decode(request, hypothesis), terms)
 
-    def _write_all(self, request: Request, hypothesis: Hypothesis, terms: Sequence[Term]) -> Texts:
-        """Write terms that a text lacks, from left to right."""
+    def _write_all(
+        self, request: Request, hypothesis: Hypothesis, terms: Sequence[Term], count: int
+    ) -> Texts:
+        """Write terms that a text lacks, from left to right.
+
+        A term that the source asks for in several places comes instead of the same word in each.
+        """
         current, attempts = [hypothesis], Counter[str]()
+        again: tuple[Term, str] | None = None  # a term, and the word that it has replaced once
         start = len(request.prefix) + (request.forced_first is not None)
         while True:
-            missing = self._missing(request, current[0], terms)
-            missing = [term for term in missing if attempts[term.text] < _MAX_ATTEMPTS]
-            if not missing:
-                return current
             draft = Draft(request, current[0], start, self._words, self._tokenizer)
-            ranked = [(self._rank(draft, term), term) for term in missing]
-            positions, term = min(
-                ranked, key=lambda entry: [position.start for position in entry[0][:1]]
-            )
+            if again is None:
+                missing = self._missing(request, current[0], terms)
+                missing = [term for term in missing if attempts[term.text] < _MAX_ATTEMPTS]
+                if not missing:
+                    return current
+                ranked = [(self._rank(draft, term), term) for term in missing]
+                positions, term = min(
+                    ranked, key=lambda entry: [position.start for position in entry[0][:1]]
+                )
+            else:
+                term, word = again
+                positions = [p for p in self._rank(draft, term) if draft.replaced(p) == word]
             attempts[term.text] += 1 if positions else _MAX_ATTEMPTS
-            for position in positions[:_NUM_POSITIONS]:
-                if written := (yield from self._write(draft, term, position)):
-                    current = written
-                    index = _find(position.ids, written[0].ids, draft.start)
-                    start = index + len(position.ids)
+            again = None
+            for position in positions:
+                if written := (yield from self._write(draft, term, position, count)):
+                    current, word = written, draft.replaced(position)
+                    if word and attempts[term.text] < term.num_places:
+                        again = term, word
+                    start = _find(position.ids, written[0].ids, draft.start) + len(position.ids)
                     break
 
     def _rank(self, draft: Draft, term: Term) -> list[Position]:
-        """Return the positions for a term in a text, best first."""
-        ablated = None
-        if term.ablated_source is not None and self._encode_source is not None:
-            ablated = self._encode_source(term.ablated_source)
+        """Return the positions for a term in a text that are tried, best first."""
         positions = draft.positions(self._phrases[term.text])
-        return rank_positions(self._loaded, draft.request, draft.hypothesis, positions, ablated)
+        if self._encode_source is None:
+            ranked = rank_insertions(self._loaded, draft, positions)
+        elif term.ablated_source is None:
+            ranked = rank_unaligned(self._loaded, draft, positions, self._source_begins)
+        else:
+            ablated = self._encode_source(term.ablated_source)
+            ranked = rank_aligned(self._loaded, draft, positions, ablated, term.source_words)
+        if term.num_places > 1 and ranked:  # from left to right
+            same = [p for p in ranked if draft.replaced(p) == draft.replaced(ranked[0])]
+            ranked = [*sorted(same), *(p for p in ranked if p not in same)]
+        return ranked[:_NUM_POSITIONS]
 
-    def _write(self, draft: Draft, term: Term, position: Position) -> Texts:
-        """Write a term at a position, with more and more words before it free; best first.
+    def _write(self, draft: Draft, term: Term, position: Position, count: int) -> Texts:
+        """Write a term at a position, in `count` versions or those that there are, best first.
 
-        They are ranked by their whole probability: by its mean, those with more words would win.
+        The rest stays as it was. It is free in a continuation, and where that gives no text or too
+        few.
         """
-        written: dict[tuple[int, ...], Hypothesis] = {}
+        rests: list[Sequence[int]] = [()]
+        if self._encode_source is not None:
+            rests = [draft.hypothesis.tokens[position.end :], ()]
+        versions = dict[tuple[int, ...], Hypothesis]()
+        for rest in rests:
+            found = yield from self._write_with_rest(draft, term, position, rest)
+            versions = {tuple(h.ids): h for h in (*versions.values(), *found)}
+            if len(versions) >= count:
+                break
+        return list(versions.values())
+
+    def _write_with_rest(
+        self, draft: Draft, term: Term, position: Position, rest: Sequence[int]
+    ) -> Texts:
+        """Write a term and a rest, with more and more words before it free; best first."""
+        scores = dict[int, float]()
+        versions: Hypotheses = []
         for gap in range(_MAX_GAP + 1):
             start = draft.gap_start(position, gap)
             if start is None:
                 break
-            constraint = PhraseConstraint(
-                position.ids,
-                self._words,
-                start=start,
-                gap=gap,
-                gap_tokens=2 * (position.start - start) + 4,
-            )
-            request, hypothesis = draft.request, draft.hypothesis
-            hypotheses = yield replace(
-                request,
-                prefix=hypothesis.ids[request.forced_first is not None : start],
-                constraint=both(request.constraint, constraint),
-            )
-            good = (h for h in hypotheses if self._is_usable(draft, h, term))
-            fluent = (h for h in good if _gap_loss(draft, h, position, start) <= _MAX_LOSS)
-            written.update((tuple(h.ids), h) for h in fluent)
-        return sorted(written.values(), key=lambda h: -sum(h.log_probabilities))
+            for hypothesis in (yield self._request(draft, position, gap, start, rest)):
+                is_fluent = _gap_loss(draft, hypothesis, position, start) <= _MAX_LOSS
+                if is_fluent and self._is_usable(draft, hypothesis, term, position):
+                    versions.append(hypothesis)
+                    bonus = 0.0 if gap else _KEPT_GAP
+                    scores[id(hypothesis)] = sum(hypothesis.log_probabilities) + bonus
+        return sorted(versions, key=lambda hypothesis: -scores[id(hypothesis)])
 
-    def _is_usable(self, draft: Draft, hypothesis: Hypothesis, term: Term) -> bool:
-        """Return True for a text that has the term, and is as whole as the one before."""
+    def _request(
+        self, draft: Draft, position: Position, gap: int, start: int, rest: Sequence[int]
+    ) -> Request:
+        """Return the request of a version: `gap` words from `start` on, the term, a rest.
+
+        An empty rest is free.
+        """
+        request = draft.request
+        constraint = PhraseConstraint(
+            [*position.ids, *rest],
+            self._words,
+            start=start,
+            gap=gap,
+            gap_tokens=2 * (position.start - start) + 4,
+        )
+        return replace(
+            request,
+            prefix=draft.hypothesis.ids[request.forced_first is not None : start],
+            constraint=both(request.constraint, constraint),
+        )
+
+    def _is_usable(
+        self, draft: Draft, hypothesis: Hypothesis, term: Term, position: Position
+    ) -> bool:
+        """Return True for a text that has the term, is as whole as before, with nothing twice."""
         before = draft.hypothesis
         is_cut = before.finished and not hypothesis.finished
         loops = ends_in_loop(hypothesis.ids) and not ends_in_loop(before.ids)
-        return not (is_cut or loops or self._missing(draft.request, hypothesis, [term]))
+        if is_cut or loops or self._missing(draft.request, hypothesis, [term]):
+            return False
+        kept = before._replace(ids=[*before.ids[: position.start], *before.ids[position.end :]])
+        old, rest, new = (self._decode(draft.request, h) for h in (before, kept, hypothesis))
+        return not repeats_words(new, old, rest, self._phrases[term.text].text)
 
 
 def _gap_loss(draft: Draft, hypothesis: Hypothesis, position: Position, start: int) -> float:

@@ -193,7 +193,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         """Return the terms that the translation of a text must have, each once."""
         glossary = self._glossary.terms_for(text) if self._glossary else []
         from_glossary = {term.text: term for term in glossary}
-        must = {text: Term(text) for text in self._arguments.must or ()}
+        must = {text: Term(text, inflects=False) for text in self._arguments.must or ()}
         return list({**must, **from_glossary}.values())
 
     def to_outputs(

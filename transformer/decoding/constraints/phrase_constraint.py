@@ -1,6 +1,7 @@
 """Phrases that a text must have at one point, as constraints of any search."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -43,14 +44,18 @@ class PhraseConstraint:
         """Return the ids that may follow; None: all. See Constraint."""
         if len(ids) < self._start:
             return None
-        tail = ids[self._start :]
-        beginnings = [n for n, token in enumerate(tail) if not n or self._words.begins[token]]
+        beginnings = list(islice(self._beginnings(ids), self._gap + 1))
         if len(beginnings) <= self._gap:
-            return self._in_gap(len(tail), len(beginnings))
-        written = len(tail) - beginnings[self._gap]
+            return self._in_gap(len(ids) - self._start, len(beginnings))
+        written = len(ids) - beginnings[self._gap]
         if written < len(self._phrase):
             return self._phrase[written]
         return self._words.closing if written == len(self._phrase) else None
+
+    def _beginnings(self, ids: Sequence[int]) -> Iterator[int]:
+        """Yield the indices with which words begin, from the start of the phrase or its gap on."""
+        numbers = range(self._start, len(ids))
+        return (n for n in numbers if n == self._start or self._words.begins[ids[n]])
 
     def _in_gap(self, tokens: int, words: int) -> Tensor:
         """Return the ids that may follow the gap's first tokens, which are so many words."""
