@@ -34,11 +34,21 @@ class _NullStream(io.BytesIO):
         return len(data)
 
 
+class _ClosedStream(io.BytesIO):
+    """A stdout that the parent process has closed: what is written there would be lost."""
+
+    def write(self, data: Any) -> int:
+        """Raise OSError."""
+        del data
+        raise OSError(errno.EBADF, "is closed; open it, or name a file with -o", "stdout")
+
+
 def guard(program: Callable[[], None]) -> NoReturn:
     """Run the program; turn the exception that ends it into one line and an exit code."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the parent process
-            setattr(sys, name, io.TextIOWrapper(_NullStream(), encoding="utf-8"))
+            stream = _ClosedStream() if name == "stdout" else _NullStream()
+            setattr(sys, name, io.TextIOWrapper(stream, encoding="utf-8"))
     exit_process(_run(program))
 
 
@@ -76,7 +86,7 @@ def _report_error(error: Exception) -> int:
     """Print any other error and return its exit code."""
     if os.environ.get("TRANSDUCE_DEBUG"):
         traceback.print_exc()
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         print_notice(f"no space left to write to{f': {error.filename}' if error.filename else ''}")
         return FAILURE
     if isinstance(error, UnicodeEncodeError) and (name := _undecodable_argument(error.object)):

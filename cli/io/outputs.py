@@ -1,5 +1,6 @@
 """Results to files or stdout: looked at before the work, written where they stand."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .output_checks import STDOUT, check_files, descriptor_of, packing_of, standard_state
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Writer:
@@ -43,7 +46,7 @@ def output(path: Path | None, *, reading: Sequence[str | Path] = ()) -> Iterator
     """
     check_files(path, reading)
     packing = None if path is None else packing_of(path)
-    with _open_output(path) as stream:
+    with _naming_full_disk(path), _open_output(path) as stream:
         if packing is None:
             yield Writer(stream)
             return
@@ -51,6 +54,17 @@ def output(path: Path | None, *, reading: Sequence[str | Path] = ()) -> Iterator
 
         with PACKINGS[packing].create(stream) as packed:
             yield Writer(packed, flush=False)
+
+
+@contextmanager
+def _naming_full_disk(path: Path | None) -> Iterator[None]:
+    """Name the output in an error of a full disk, which knows no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            error.filename = str(path or "stdout")
+        raise
 
 
 @contextmanager

@@ -134,6 +134,17 @@ def test_a_closed_stream_is_an_empty_one(transduce, translator, monkeypatch, clo
     assert (ended.code, ended.out.count(b"\n"), ended.err) == (0, lines, b"")
 
 
+def test_a_closed_stdout_is_an_error_where_it_is_written_to(
+    transduce, translator, monkeypatch, tmp_path
+):
+    """As with `>&-`: answers would be lost without a word."""
+    for options, code in (((), 3), (("-o", tmp_path / "out"), 0)):
+        monkeypatch.setattr(sys, "stdout", None)
+        ended = transduce(*translate(*options), translator, stdin=b"one two\n")
+        assert (ended.code, b"stdout: is closed" in ended.err) == (code, code == 3), ended.err
+    assert (tmp_path / "out").read_bytes().count(b"\n") == 1
+
+
 def test_quiet_says_nothing_where_nothing_is_lost(transduce, translator):
     ended = transduce(*translate("-q"), translator, stdin=b"one two\n\nthree")
     assert (ended.code, ended.err) == (0, b"")
@@ -162,13 +173,13 @@ def test_a_full_disk_behind_stdout_is_one_line_and_a_failure(process, translator
     with Path("/dev/full").open("wb") as full:
         program = process(*translate(), translator, stdout=full)
         _, err = program.communicate(b"one two three\n")
-    assert (program.returncode, err) == (1, b"transduce: no space left to write to\n")
+    assert (program.returncode, err) == (1, b"transduce: no space left to write to: stdout\n")
 
 
 @pytest.mark.parametrize("command", ["generate -m {writer}", "tokenizer decode -t {writer}"])
 def test_a_full_disk_behind_an_output_file_is_one_line_and_a_failure(transduce, writer, command):
     ended = transduce(*command.format(writer=writer).split(), "-o", "/dev/full", stdin=b"5")
-    assert (ended.code, ended.err) == (1, b"transduce: no space left to write to\n")
+    assert (ended.code, ended.err) == (1, b"transduce: no space left to write to: /dev/full\n")
 
 
 @pytest.mark.parametrize("command", ["translate", "train"])
