@@ -49,7 +49,7 @@ def rank_aligned(
     """
     if not positions:
         return []
-    translation = _Translation(loaded, draft, ablated)
+    translation = _TranslatedSpan(loaded, draft, ablated)
     if translation.is_before_start:
         return []
     replacing = translation.positions(positions, source_words)
@@ -117,7 +117,7 @@ def _without_word(source: Sequence[int], index: int, begins: Sequence[bool]) -> 
     return [*source[:start], *source[end:]]
 
 
-class _Translation:
+class _TranslatedSpan:
     """The words of a text that translate a span of its source."""
 
     def __init__(self, loaded: LoadedModel, draft: Draft, ablated: Sequence[int]) -> None:
