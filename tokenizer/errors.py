@@ -2,6 +2,7 @@
 
 ValueError
 ├── CorpusError               4   text that cannot be used
+│   └── RepeatedStreamError   2   two names of one stream, which gives its text only once
 └── TokenizerError            3   a tokenizer that cannot be used
     └── TokenizerOptionError  2   options that no tokenizer can have
 """
@@ -13,6 +14,12 @@ class CorpusError(ValueError):
     """Text that cannot be used: a missing column, or sides of different lengths."""
 
     exit_code: ClassVar[int] = 4
+
+
+class RepeatedStreamError(CorpusError):
+    """Two names of one stream, such as stdin, which gives its text only once."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class TokenizerError(ValueError):

@@ -19,7 +19,8 @@ def embed(
     *,
     model: opt.Model,
     arguments: EmbedArguments,
-    column: opt.PlainColumn = None,
+    column: opt.LineColumn = None,
+    plain: opt.WholeLines = False,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     out: opt.Output = None,
@@ -37,10 +38,11 @@ def embed(
     from ..io.line_reader import numbered_lines
     from ..io.loading import load_with_notice
 
+    opt.refuse_plain(plain, {"--column": column})
     check_files(out, files or ["-"])
     session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
     counts, read = Counter[str](), CorpusCounts()
-    lines = numbered_lines(input_lines(files, read, column), read)
+    lines = numbered_lines(input_lines(files, read, column, plain=plain), read)
     with output(out, reading=files or ["-"]) as writer, ReadAhead(lines) as source:
         for answer in session.embed(source, arguments, counts):
             (embedding,) = answer.outputs

@@ -46,7 +46,11 @@ def score(
     session = open_session([model], line_io, reading=files or ["-"])
     show = _ScoreFormatter(session.lead, as_json=as_json)
     filter_lines(
-        files, line_io, lambda source, counts: session.score(source, arguments, counts), show
+        files,
+        line_io,
+        lambda source, counts: session.score(source, arguments, counts),
+        show,
+        whole_rows=True,
     )
     if not line_io.quiet and show.tokens:
         print_notice(

@@ -15,7 +15,7 @@ from ..io.filter import reading_counts, report
 from ..io.output_checks import check_files
 from ..io.outputs import is_file_name, output
 from ..io.streams import input_lines
-from ..options.common import Output, PlainColumn, Quiet
+from ..options.common import LineColumn, Output, Quiet, WholeLines, refuse_plain
 from ..options.groups import option
 
 if TYPE_CHECKING:
@@ -206,18 +206,20 @@ def encode(
     pieces: Annotated[
         bool, option("--pieces", "Write the names of the tokens instead of their ids.")
     ] = False,
-    column: PlainColumn = None,
+    column: LineColumn = None,
+    plain: WholeLines = False,
     out: Output = None,
     quiet: Quiet = False,
 ) -> None:
     """Encode each line of text as a line of token ids, without special tokens around it."""
     from tokenizer import CorpusCounts
 
+    refuse_plain(plain, {"--column": column})
     reading = _inputs(file, tokenizer)
     check_files(out, reading)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
     with output(out, reading=reading) as writer:
-        for chunk in _chunks(input_lines([file] if file else None, counts, column)):
+        for chunk in _chunks(input_lines([file or "-"], counts, column, plain=plain)):
             rows = backend.encode_batch(chunk)
             unknown = backend.unknown_characters(chunk, rows)
             noted["unknown_read"] += sum(bool(each.strip("\ufffd")) for each in unknown)
@@ -237,7 +239,7 @@ def decode(
     check_files(out, reading)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
     with output(out, reading=reading) as writer:
-        for number, line in enumerate(input_lines([file] if file else None, counts), 1):
+        for number, line in enumerate(input_lines([file or "-"], counts, plain=True), 1):
             ids = _ids(line, number, backend.vocab_size)
             noted["unknown_written"] += backend.unknown_id in ids
             writer.line(backend.decode(ids))

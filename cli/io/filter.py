@@ -25,20 +25,29 @@ def filter_lines(
     options: LineIOOptions,
     run: AnswerLines,
     format_answer: Callable[["Answer[Output]"], Iterable[str]],
+    *,
+    whole_rows: bool = False,
 ) -> None:
     """Answer every line of files or stdin in order, then report repaired and failed lines.
 
     Failed lines are formatted by `format_answer` like the others; with --strict they make the exit
-    code 4.
+    code 4. `whole_rows` says that rows of a TSV are lines unless a column is named.
     """
     from tokenizer import CorpusCounts
     from transformer.pipelines.read_ahead import ReadAhead
 
     from .line_reader import LineReader
 
-    counts, reported, column = Counter[str](), False, options.column
+    counts, reported = Counter[str](), False
     names, read = files or ["-"], CorpusCounts()
-    reader = LineReader(names, read, column=column, as_json=options.json_input)
+    reader = LineReader(
+        names,
+        read,
+        column=options.column,
+        plain=options.plain,
+        as_json=options.json_input,
+        whole_rows=whole_rows,
+    )
     with output(options.out, reading=names) as writer, ReadAhead(reader) as source:
         for answer in run(source, counts):
             if answer.error is not None and not reported:

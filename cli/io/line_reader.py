@@ -1,27 +1,15 @@
 """Lines of text files, tables and JSON."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
-from tokenizer import CorpusCounts, CorpusError
-from tokenizer.text import (
-    cell,
-    field_value,
-    is_json_lines,
-    read_filter_lines,
-    replace_surrogates,
-)
-from transformer.errors import ConfigError
+from tokenizer import CorpusCounts
+from tokenizer.text import Record, replace_surrogates
 from transformer.pipelines.notices import Notices, that_happened
 from transformer.pipelines.records import Line
 
-PREFIX = "prefix"  # the JSON field with which a line's answer begins
+from .streams import input_records
 
-
-def _reject_constant(name: str) -> float:
-    """Refuse NaN and Infinity, which Python's parser would accept."""
-    raise ValueError(f"{name} is not JSON")
+PREFIX = "prefix"  # the field with which a line's answer begins
 
 
 class ReadingNotices:
@@ -47,68 +35,38 @@ def numbered_lines(texts: Iterable[str], counts: CorpusCounts) -> Iterator[Line]
         yield Line(number, text, notices=notices())
 
 
-def _take_field(fields: dict[str, Any], name: str) -> Any:
-    """Return a field, or None; one that is not nested is removed."""
-    try:
-        value = field_value(fields, name)
-    except KeyError:
-        return None
-    fields.pop(name, None)
-    return value
-
-
 class LineReader:
-    """The lines of files, one after another; `-` is stdin.
+    """The lines, or the records, of files: see `input_records`.
 
-    Each line of a JSONL file (of all files, with `as_json`) is an object: its field `column`, or
-    `text`, is the line, and its other fields are repeated with the answer. A line that is no object
-    fails alone. Raises ConfigError for a TSV column that is not a number.
+    The other fields of a record are repeated with the answer; its field `prefix` begins the
+    answer. A record that lacks its text fails alone.
     """
 
     def __init__(
-        self, paths: Sequence[str], counts: CorpusCounts, *, column: str | None, as_json: bool
+        self,
+        paths: Sequence[str],
+        counts: CorpusCounts,
+        *,
+        column: str | None = None,
+        plain: bool = False,
+        as_json: bool = False,
+        whole_rows: bool = False,
     ) -> None:
-        as_records = [as_json or is_json_lines(path) for path in paths]
-        if column is not None and not all(as_records) and not (column.isdecimal() and int(column)):
-            raise ConfigError(
-                f"--column is {column!r}; columns are numbers from 1, but for JSON (--json-input)"
-            )
-        self._texts = list(zip(paths, as_records, strict=True))
-        self._counts, self._column = counts, column
+        self._records = input_records(
+            paths, counts, column=column, plain=plain, as_json=as_json, whole_rows=whole_rows
+        )
+        self._counts = counts
 
     def __iter__(self) -> Iterator[Line]:
-        number, notices = 0, ReadingNotices(self._counts)
-        for path, as_record in self._texts:
-            for line_number, line in enumerate(read_filter_lines(path, self._counts), 1):
-                location = f"{path}, line {line_number}"
-                parsed = self._parse_line(number, line, location, as_record=as_record)
-                yield parsed._replace(notices=notices())
-                number += 1
+        notices = ReadingNotices(self._counts)
+        for number, record in enumerate(self._records):
+            yield self._line(number, record)._replace(notices=notices())
 
-    def _parse_line(self, number: int, line: str, location: str, *, as_record: bool) -> Line:
-        """Parse line `number` of all."""
-        try:
-            if as_record:
-                return self._parse_record(number, line, self._column or "text")
-            if self._column is not None:
-                line = cell(line, self._column, location)
-            return Line(number, line)
-        except CorpusError as error:
-            return Line(number, "", error=str(error))
-
-    def _parse_record(self, number: int, line: str, text_field: str) -> Line:
-        """Parse a JSON object; raise CorpusError where it is none."""
-        if not line.strip():
-            return Line(number, "")
-        try:
-            fields: Any = json.loads(line, parse_constant=_reject_constant)
-        except (ValueError, RecursionError):
-            raise CorpusError("the line is not JSON") from None
-        if not isinstance(fields, dict):
-            raise CorpusError("the line is not a JSON object")
-        text, prefix = _take_field(fields, text_field), fields.pop(PREFIX, "")
-        if not isinstance(text, str) or not isinstance(prefix, str):
-            bad_field = text_field if not isinstance(text, str) else PREFIX
-            return Line(number, "", fields=fields, error=f"the line has no text in {bad_field!r}")
-        text, prefix = (replace_surrogates(value, self._counts) for value in (text, prefix))
-        return Line(number, text, prefix, fields)
+    def _line(self, number: int, record: Record) -> Line:
+        (text,), fields = record.texts, dict(record.fields)
+        prefix = fields.pop(PREFIX, "")
+        if record.error is not None:
+            return Line(number, "", fields=fields, error=str(record.error))
+        if not isinstance(prefix, str):
+            return Line(number, "", fields=fields, error=f"the line has no text in {PREFIX!r}")
+        return Line(number, text, replace_surrogates(prefix, self._counts), fields)

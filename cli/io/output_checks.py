@@ -12,6 +12,7 @@ from pathlib import Path
 from .owned_files import is_model_folder, is_run_folder, owner_of
 
 STDOUT = Path("-")
+_MAX_DESCRIPTOR = (1 << 31) - 1
 _DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
@@ -20,8 +21,12 @@ def check_files(out: Path | None, reading: Sequence[str | Path], *, packed: bool
 
     An output that is one of the inputs, or a file of a run or a model, is refused under any of its
     names, and so is a name that promises another kind of file; without `packed`, a packed one, too.
-    `-` is stdin, or stdout.
+    `-` is stdin, or stdout. Two names of one stream are refused by CorpusError.
     """
+    if len(reading) > 1:
+        from tokenizer.text import refuse_repeated_streams
+
+        refuse_repeated_streams(map(str, reading))
     inputs = [state_of_input(str(name)) for name in reading]
     if out is None or out == STDOUT:
         target = standard_state(1)
@@ -161,7 +166,7 @@ def descriptor_of(path: Path) -> int | None:
         if name in _DESCRIPTORS:
             return _DESCRIPTORS[name]
         if match := re.fullmatch(rf"(?:/dev/fd|/proc/(?:self|{os.getpid()})/fd)/(\d+)", name):
-            return int(match[1])
+            return min(int(match[1][:10]), _MAX_DESCRIPTOR)
         if not Path(name).is_symlink():
             break
         name = os.path.normpath(Path(name).parent / Path(name).readlink())

@@ -6,19 +6,51 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
+    from tokenizer.text import Record
+
+
+def input_records(
+    paths: Sequence[str],
+    counts: "CorpusCounts",
+    *,
+    column: str | None = None,
+    plain: bool = False,
+    as_json: bool = False,
+    whole_rows: bool = False,
+) -> "Iterator[Record]":
+    """Yield the records of files, one after another; `-` is stdin.
+
+    With `plain` they are the lines of all; else see `read_filter_records`.
+    """
+    from dataclasses import replace
+
+    from tokenizer.text import FILTER_COLUMNS, Record, read_filter_lines, read_filter_records
+
+    columns = replace(FILTER_COLUMNS, names=() if column is None else (column,))
+    for path in paths:
+        if plain:
+            yield from (Record((line,)) for line in read_filter_lines(path, counts))
+        else:
+            yield from read_filter_records(
+                path, counts, columns, as_json=as_json, whole_rows=whole_rows
+            )
 
 
 def input_lines(
-    paths: Sequence[str] | None, counts: "CorpusCounts", column: str | None = None
+    paths: Sequence[str] | None,
+    counts: "CorpusCounts",
+    column: str | None = None,
+    *,
+    plain: bool = False,
 ) -> Iterator[str]:
-    """Yield the lines of files, or of stdin without paths or for `-`; only `column`, if given."""
-    from tokenizer.text import read_filter_column, read_filter_lines
+    """Yield the texts of files, or of stdin without paths or for `-`: see `input_records`.
 
-    for path in paths or ["-"]:
-        if column is None:
-            yield from read_filter_lines(path, counts)
-        else:
-            yield from read_filter_column(path, column, counts)
+    Raises OSError, or CorpusError at a record without a text.
+    """
+    for texts, _, error in input_records(paths or ["-"], counts, column=column, plain=plain):
+        if error is not None:
+            raise error
+        yield texts[0]
 
 
 def piped_text(counts: "CorpusCounts") -> str:

@@ -79,6 +79,7 @@ class PromptOptions:
         for_lines = {
             "--json-input": line_io.json_input,
             "--column": line_io.column,
+            "--plain": line_io.plain,
             "--batch-tokens": arguments.batch_tokens != type(arguments).batch_tokens,
         }
         unused = [name for name, value in for_lines.items() if value and not self.lines]

@@ -1,5 +1,6 @@
 """Options that commands share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -55,8 +56,8 @@ JsonLines = Annotated[
     bool,
     option(
         "--json-input",
-        "Read each line as a JSON object, as in .jsonl files. --column names the text's "
-        "field; --json writes the other fields again.",
+        "Read each line as a JSON object, as in .jsonl files, or the items of one array. --column "
+        "names the text's field; --json writes the other fields again.",
     ),
 ]
 Strict = Annotated[
@@ -88,16 +89,16 @@ LineColumn = Annotated[
     str | None,
     option(
         "--column NAME",
-        "Column of the text: a field of JSON (default: text), or the number, from 1, of a "
-        "tab-separated column (default: the whole line).",
+        "Column of the text: a field of JSON, or of TSV and CSV a name in the first row, which "
+        "then has no answer, or a number from 1. Default: text, or the only one.",
     ),
 ]
-PlainColumn = Annotated[
-    str | None,
+WholeLines = Annotated[
+    bool,
     option(
-        "--column NAME",
-        "Column of the text: a field in .jsonl files, else the number, from 1, of a "
-        "tab-separated column. Default: the whole line, also in .jsonl files.",
+        "--plain",
+        "Read every file as plain lines, also a table or JSON: one named .csv, .tsv, .json or "
+        ".jsonl, or text that begins as JSON.",
     ),
 ]
 
@@ -108,8 +109,21 @@ class LineIOOptions:
 
     json_input: JsonLines = False
     column: LineColumn = None
+    plain: WholeLines = False
     strict: Strict = False
     device: Device = "auto"
     dtype: Dtype = "float32"
     out: Output = None
     quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for options of which one takes the other's effect."""
+        refuse_plain(self.plain, {"--column": self.column, "--json-input": self.json_input})
+
+
+def refuse_plain(plain: bool, others: Mapping[str, object]) -> None:
+    """Raise ConfigError for options of records, by name, that go with --plain."""
+    from transformer.errors import ConfigError
+
+    if plain and (named := [name for name, value in others.items() if value]):
+        raise ConfigError(f"--plain reads whole lines; it cannot go with {', '.join(named)}")

@@ -15,8 +15,8 @@ from tokenizer import (
     CorpusError,
     Tokenizer,
 )
+from tokenizer.text import is_header
 from transformer.training import data_report
-from transformer.training.data_report import is_header
 from transformer.training.encoding import read_kept_pairs
 from transformer.training.metrics import metrics_record
 from transformer.training.objectives import OBJECTIVES

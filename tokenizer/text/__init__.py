@@ -4,6 +4,7 @@ Bytes are recognised (`sources`), lines are decoded (`lines`), records are taken
 `corpus` reads texts to train on, `filters` lines that are answered one by one.
 """
 
+from .columns import Columns, Record, field_names, field_value
 from .corpus import (
     TextChunk,
     TextFile,
@@ -13,33 +14,44 @@ from .corpus import (
     read_lines,
     read_pairs,
 )
-from .filters import cell, is_json_lines, read_filter_column, read_filter_lines
-from .formats import field_names, field_value
+from .filters import FILTER_COLUMNS, read_filter_lines, read_filter_records
+from .headers import is_header
 from .lines import CorpusCounts, replace_surrogates
-from .sources import STDIN, SpooledPath, content_hash, is_rereadable, open_text, read_text
+from .names import STDIN
+from .sources import (
+    SpooledPath,
+    content_hash,
+    is_rereadable,
+    open_text,
+    read_text,
+    refuse_repeated_streams,
+)
 from .spool import Spool
 
 __all__ = [
+    "FILTER_COLUMNS",
     "STDIN",
+    "Columns",
     "CorpusCounts",
+    "Record",
     "Spool",
     "SpooledPath",
     "TextChunk",
     "TextFile",
-    "cell",
     "content_hash",
     "field_names",
     "field_value",
-    "is_json_lines",
+    "is_header",
     "is_rereadable",
     "open_text",
     "read_all",
     "read_columns",
     "read_documents",
-    "read_filter_column",
     "read_filter_lines",
+    "read_filter_records",
     "read_lines",
     "read_pairs",
     "read_text",
+    "refuse_repeated_streams",
     "replace_surrogates",
 ]

@@ -7,8 +7,9 @@ from itertools import zip_longest
 from typing import NamedTuple, cast
 
 from ..errors import CorpusError
+from .columns import Columns, RecordFormat, Row, rows
 from .filters import read_filter_lines
-from .formats import Columns, RecordFormat, Row, begins_with_json, find_format
+from .formats import FORMATS, begins_with_json, find_format
 from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines
 from .packing import CHUNK
 from .sources import open_text
@@ -38,9 +39,10 @@ def _open_corpus(
     path: str, columns: Columns, counts: CorpusCounts, *, records: bool = False
 ) -> Iterator[tuple[CorpusLines, RecordFormat | None]]:
     """Open a corpus; give its lines, and its format where it has records."""
-    with open_text(path, corpus=True) as stream:
+    with open_text(path, corpus=True, notice=counts.notice) as stream:
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
-        layout = find_format(path, head, columns, records=records)
+        name = find_format(path, head, columns, counts, records=records)
+        layout = None if name is None else FORMATS[name]
         if layout is None and begins_with_json(head):
             counts.notice(
                 f"{path} begins with JSON, and is read as plain text; name a field of it "
@@ -65,7 +67,7 @@ def read_lines(
         if layout is None:
             yield from lines
         else:
-            for row in layout.rows(lines, columns):
+            for row in rows(layout, lines, columns):
                 yield from row
 
 
@@ -86,10 +88,10 @@ def read_columns(
     Raises OSError or CorpusError.
     """
     counts = counts if counts is not None else CorpusCounts()
-    wanted = Columns(columns, default=2)
+    wanted = Columns(tuple(columns), default=2, is_pair=True)
     with _open_corpus(path, wanted, counts, records=True) as (lines, layout):
         assert layout is not None
-        yield from layout.rows(lines, wanted)
+        yield from rows(layout, lines, wanted)
 
 
 def read_documents(
@@ -104,7 +106,7 @@ def read_documents(
     columns = _columns(text, 1)
     with _open_corpus(text.path, columns, counts) as (lines, layout):
         if layout is not None:
-            for (record,) in layout.rows(lines, columns):
+            for (record,) in rows(layout, lines, columns):
                 yield from _record_chunks(record)
             return
         previous: str | None = None
@@ -142,7 +144,7 @@ def _record_chunks(record: str) -> Iterator[TextChunk]:
 
 
 def _columns(text: TextFile, default: int | None) -> Columns:
-    return Columns(text.column.split(",") if text.column else (), default)
+    return Columns(tuple(text.column.split(",")) if text.column else (), default)
 
 
 def read_pairs(

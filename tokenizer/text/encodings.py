@@ -13,6 +13,7 @@ _WIDE_BOMS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+MARKS = (UTF8_BOM, *_WIDE_BOMS)
 _MARK_INVALID = "tokenizer.text.invalid"  # an invalid unit becomes a byte that UTF-8 never has
 
 # The first that decodes the sample into the most of its own letters is the guess: of encodings for

@@ -1,72 +1,84 @@
-"""Lines for filters: as many as there are bytes 0x0A, whatever is in them."""
+"""Lines for filters: as many as there are bytes 0x0A, whatever is in them, or records."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
+from typing import BinaryIO
 
-from ..errors import CorpusError
-from .formats import field_names, field_value, listed
-from .lines import CorpusCounts, byte_lines, decode_line, replace_surrogates
-from .sources import ends_in_cr, is_rereadable, open_text, suffix_of
+from .columns import Columns, Record
+from .formats import (
+    FORMATS,
+    begins_with_json,
+    find_format,
+    format_of_name,
+    names_of_columns,
+)
+from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines, byte_lines, decode_line
+from .names import display_name
+from .packing import CHUNK
+from .sources import ends_in_cr, is_rereadable, open_text
+
+FILTER_COLUMNS = Columns(
+    answered=True, remedy="name the text's with --column, or read whole lines with --plain"
+)
 
 
 def read_filter_lines(path: str, counts: CorpusCounts) -> Iterator[str]:
     """Yield the lines of a text, those over 1 MiB shortened. Raises OSError or CorpusError."""
     with open_text(path) as stream:
-        if is_rereadable(path) and ends_in_cr(stream.peek()):  # type: ignore[attr-defined]
-            counts.notice(
-                f"{path} ends its lines with CR alone: it is one line here (tr '\\r' '\\n' makes "
-                "lines of it)"
-            )
-        for raw in byte_lines(stream, counts):
-            yield decode_line(raw, counts)
+        yield from _plain_lines(path, stream, counts)
 
 
-def read_filter_column(path: str, column: str, counts: CorpusCounts) -> Iterator[str]:
-    """Yield a column of each line: a field of JSON, else the number of a tab-separated one."""
-    as_json = is_json_lines(path)
-    for number, line in enumerate(read_filter_lines(path, counts), 1):
-        location = f"{path}, line {number}"
+def read_filter_records(
+    path: str,
+    counts: CorpusCounts,
+    columns: Columns = FILTER_COLUMNS,
+    *,
+    as_json: bool = False,
+    whole_rows: bool = False,
+) -> Iterator[Record]:
+    """Yield the records of a text, or the lines of one that has no format of records.
+
+    `as_json` says that it is JSON; with `whole_rows`, the rows of a TSV are lines where no column
+    is named. Raises OSError, or CorpusError where what follows cannot be read.
+    """
+    with open_text(path) as stream:
+        head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         if as_json:
-            yield _field(line, column, location, counts)
+            name: str | None = "json" if head.lstrip().startswith("[") else "jsonl"
+        elif whole_rows and not columns.names and format_of_name(path) == "tsv":
+            name = None
         else:
-            yield cell(line, column, location)
+            name = find_format(path, head, columns, counts)
+        if name is None:
+            if begins := "JSON" if begins_with_json(head) else names_of_columns(head):
+                counts.notice(
+                    f"{display_name(path)} begins with {begins}, and is read as plain text: "
+                    "--column NAME reads a column of it"
+                )
+            yield from (Record((line,)) for line in _plain_lines(path, stream, counts))
+            return
+        if not (as_json or columns.names or format_of_name(path)):
+            counts.notice(
+                f"{display_name(path)} begins with JSON, and its texts are read; --plain reads "
+                "whole lines"
+            )
+        lines = CorpusLines(path, stream, counts, checked=False)
+        for record in FORMATS[name].records(lines, columns):
+            yield _shortened(record, counts)
 
 
-def is_json_lines(path: str) -> bool:
-    """Return True for a name that says that each line is a JSON object."""
-    return suffix_of(path) in {".jsonl", ".ndjson"}
-
-
-def cell(line: str, column: str, location: str) -> str:
-    """Return a tab-separated column. Raises CorpusError if there is none."""
-    if not (column.isdecimal() and int(column)):
-        raise CorpusError(
-            f"{location}: columns are numbers from 1, not {column!r}, but for JSON lines"
+def _plain_lines(path: str, stream: BinaryIO, counts: CorpusCounts) -> Iterator[str]:
+    if is_rereadable(path) and ends_in_cr(stream.peek()):  # type: ignore[attr-defined]
+        counts.notice(
+            f"{path} ends its lines with CR alone: it is one line here (tr '\\r' '\\n' makes "
+            "lines of it)"
         )
-    cells = line.split("\t")
-    if len(cells) < int(column):
-        raise CorpusError(f"{location} has {len(cells)} columns; column {column} was requested")
-    return cells[int(column) - 1]
+    for raw in byte_lines(stream, counts):
+        yield decode_line(raw, counts)
 
 
-def _field(line: str, name: str, location: str, counts: CorpusCounts) -> str:
-    """Return a field of a JSON object, "" for a blank line. Raises CorpusError if there is none."""
-    if not line.strip():
-        return ""
-    try:
-        record: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        raise CorpusError(f"{location} is not JSON") from None
-    try:
-        value = field_value(record, name)
-    except KeyError:
-        raise CorpusError(
-            f"{location} has no field {name!r}; it has {listed(field_names(record))}: name "
-            "another with --column"
-        ) from None
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise CorpusError(f"{location}: field {name!r} is not text")
-    return replace_surrogates(value, counts)
+def _shortened(record: Record, counts: CorpusCounts) -> Record:
+    """Return a record whose texts have no more characters than a line may have bytes."""
+    if all(len(text) <= MAX_LINE_BYTES for text in record.texts):
+        return record
+    counts.shortened += 1
+    return record._replace(texts=tuple(text[:MAX_LINE_BYTES] for text in record.texts))

@@ -1,263 +1,155 @@
-"""Formats of records, as a registry: each yields the columns that are read, row by row."""
+"""Formats of records, as a registry, and the rules by which a text has one of them."""
 
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Protocol
+from collections.abc import Iterator
+from contextlib import suppress
 
 from ..errors import CorpusError
-from .json_records import parse_array, parse_lines
-from .lines import MAX_RECORD_BYTES, CorpusLines, replace_surrogates
-from .sources import suffix_of
-
-TEXT = "text"  # the field, or the column of a header, that is read where none is named
-PAIR = "translation"  # a field that holds both sides of a pair, as in many published data sets
-Row = tuple[str, ...]
-
-
-def _is_number(name: str) -> bool:
-    """Return True for the number of a column, from 1."""
-    return name.isdecimal() and int(name) > 0
-
-
-class Columns:
-    """The columns to read: by name or number, or if none are named the first `default`.
-
-    A default of None reads them all.
-    """
-
-    def __init__(self, names: Sequence[str] = (), default: int | None = 1) -> None:
-        self.names, self.default = tuple(names), default
-
-    @property
-    def by_number(self) -> bool:
-        """True if all columns are numbers from 1."""
-        return all(map(_is_number, self.names))
-
-
-class RecordFormat(Protocol):
-    """A format of records."""
-
-    def rows(self, lines: CorpusLines, columns: Columns) -> Iterator[Row]:
-        """Yield the selected columns of each record; empty texts for a blank line.
-
-        Raises CorpusError, which lists the columns that there are, where one is missing.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Delimited:
-    """Cells with a separator between them.
-
-    Columns are numbers from 1; named ones stand in the first row, which then is no data.
-    """
-
-    split: Callable[[CorpusLines], Iterator[list[str]]]
-    headed: bool  # True if a first row that names a column `text` is a header
-
-    def rows(self, lines: CorpusLines, columns: Columns) -> Iterator[Row]:
-        """See RecordFormat."""
-        rows = self.split(lines)
-        if (first := next(rows, None)) is None:
-            return
-        indexes, is_header = self._select(first, columns, lines)
-        needed = max(indexes) + 1
-        for cells in rows if is_header else chain([first], rows):
-            if len(cells) >= needed:
-                yield tuple(cells[index] for index in indexes)
-            elif not any(cell.strip() for cell in cells):
-                yield ("",) * len(indexes)
-            else:
-                raise CorpusError(
-                    f"{lines.path}, line {lines.number} has {len(cells)} columns; "
-                    f"column {needed} was requested"
-                )
-
-    def _select(
-        self, first: list[str], columns: Columns, lines: CorpusLines
-    ) -> tuple[list[int], bool]:
-        """Return the indexes of the columns, and True if the first row is a header."""
-        header = [cell.strip() for cell in first]
-        names = columns.names
-        if not names and self.headed and columns.default != 2 and TEXT in header:
-            names = (TEXT,)
-        if not names:
-            count = len(first) if columns.default is None else columns.default
-            if len(first) > (columns.default or 1):
-                read = {None: "all are", 1: "the first is"}.get(
-                    columns.default, f"the first {count} are"
-                )
-                lines.counts.notice(f"{lines.path} has {len(first)} columns; {read} read")
-            return list(range(count)), False
-        if all(map(_is_number, names)):
-            return [int(name) - 1 for name in names], False
-        if missing := [name for name in names if name not in header]:
-            raise CorpusError(
-                f"{lines.path} has no column {missing[0]!r}; its first line has {listed(header)}: "
-                "name those, or give numbers from 1"
-            )
-        return [header.index(name) for name in names], True
-
-
-@dataclass(frozen=True)
-class JsonObjects:
-    """JSON objects, whose fields are the columns; dots lead into nested objects."""
-
-    parse: Callable[[CorpusLines], Iterator[tuple[int, Any]]]  # numbered; None: a blank line
-    unit: str  # that is numbered
-
-    def rows(self, lines: CorpusLines, columns: Columns) -> Iterator[Row]:
-        """See RecordFormat."""
-        names = columns.names
-        for number, record in self.parse(lines):
-            if record is None:
-                yield ("",) * max(1, len(names) or columns.default or 1)
-                continue
-            names = names or self._default(record, columns, lines)
-            location = f"{lines.path}, {self.unit} {number}"
-            yield tuple([self._text(record, name, location, lines) for name in names])
-
-    def _default(self, record: Any, columns: Columns, lines: CorpusLines) -> Row:
-        """Return the fields of the first record that are read where none are named."""
-        if columns.default != 2:
-            return (TEXT,)
-        fields = record if isinstance(record, dict) else {}
-        pair = fields.get(PAIR)
-        sides = pair if isinstance(pair, dict) else fields
-        names = [name for name, value in sides.items() if isinstance(value, str)]
-        if len(names) != 2:
-            raise CorpusError(
-                f"{lines.path}: its records have {listed(field_names(record))}: name the two of a "
-                "pair with --columns, source first"
-            )
-        lines.counts.notice(f"{lines.path}: pairs are {names[0]} and {names[1]} (--columns)")
-        return tuple(names)
-
-    def _text(self, record: Any, name: str, location: str, lines: CorpusLines) -> str:
-        try:
-            value = field_value(record, name)
-        except KeyError:
-            raise CorpusError(
-                f"{location} has no field {name!r}; it has "
-                f"{listed(field_names(record))}: name others with --column or --columns"
-            ) from None
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise CorpusError(f"{location}: field {name!r} is not text")
-        return replace_surrogates(value, lines.counts)
-
-
-def field_value(record: Any, name: str) -> Any:
-    """Return a field: by its name, by a path with dots, or out of `translation`.
-
-    Raises KeyError.
-
-    >>> field_value({"translation": {"en": "a"}}, "en")
-    'a'
-    """
-    if not isinstance(record, dict):
-        raise KeyError(name)
-    if name in record:
-        return record[name]
-    first, dot, rest = name.partition(".")
-    if dot and first in record:
-        return field_value(record[first], rest)
-    if isinstance(pair := record.get(PAIR), dict) and name in pair:
-        return pair[name]
-    raise KeyError(name)
-
-
-def field_names(record: Any, prefix: str = "") -> list[str]:
-    """Return the names of all fields, nested ones with dots."""
-    if not isinstance(record, dict):
-        return []
-    names: list[str] = []
-    for key, value in record.items():
-        names += field_names(value, f"{prefix}{key}.") or [f"{prefix}{key}"]
-    return names
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names as text, the first twenty of them."""
-    shown = ", ".join(name[:40] for name in names[:20])
-    return f"{shown or 'none'}{' …' if len(names) > 20 else ''}"
-
-
-def _split_tabs(lines: CorpusLines) -> Iterator[list[str]]:
-    """Yield the cells of lines; quotation marks in them are ordinary text."""
-    return (line.split("\t") for line in lines)
-
-
-def _split_quoted(lines: CorpusLines) -> Iterator[list[str]]:
-    """Yield the cells of CSV (RFC 4180); the first line tells commas, semicolons and tabs."""
-    iterator = iter(lines)
-    first = next(iterator, None)
-    if first is None:
-        return
-    unquoted = re.sub(r'"[^"]*"', "", first)
-    delimiter = max(",;\t", key=unquoted.count)
-    csv.field_size_limit(MAX_RECORD_BYTES)
-    with_ends = (f"{line}\n" for line in chain([first], iterator))
-    try:
-        yield from csv.reader(with_ends, delimiter=delimiter, strict=True)
-    except csv.Error as error:
-        raise CorpusError(f"{lines.path}, line {lines.number} is not CSV: {error}") from None
-
+from .columns import TEXT, Columns, RecordFormat, listed
+from .delimited import Delimited, delimiter_name, find_delimiter, split_quoted, split_tabs
+from .headers import is_header
+from .json_records import JsonObjects, parse_array, parse_lines
+from .lines import CorpusCounts
+from .names import display_name, suffix_of
 
 FORMATS: dict[str, RecordFormat] = {
-    "tsv": Delimited(_split_tabs, headed=False),
-    "csv": Delimited(_split_quoted, headed=True),
+    "tsv": Delimited(split_tabs, headed=False),
+    "csv": Delimited(split_quoted, headed=True),
     "jsonl": JsonObjects(parse_lines, unit="line"),
     "json": JsonObjects(parse_array, unit="item"),
 }
-_TABLES = {".tsv": "tsv", ".tab": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_NAMED = {
+    ".tsv": "tsv", ".tab": "tsv", ".csv": "csv",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+}  # fmt: skip
+_JSON = ("json", "jsonl")
+_REMEDY = "give an array of objects, or an object on each line"
+_ONE_OBJECT, _NO_RECORDS = f"one JSON object: {_REMEDY}", f"no JSON: {_REMEDY}"
 
 
-def find_format(path: str, head: str, columns: Columns, *, records: bool) -> RecordFormat | None:
-    """Return the format of a text by its beginning, or None for lines of plain text.
+def format_of_name(path: str) -> str | None:
+    """Return the name of the format that a file's name says it has, or None."""
+    return _NAMED.get(suffix_of(path))
 
-    Its name counts where the contents could be either: any text is one of commas. `records` says
-    that records are expected under any name, as they are where columns are named.
+
+def find_format(
+    path: str, head: str, columns: Columns, counts: CorpusCounts, *, records: bool = False
+) -> str | None:
+    """Return the name of a text's format by its beginning, or None for lines of plain text.
+
+    The file's name counts where the contents could be either: any text is one of commas. `records`
+    says that records are expected under any name, as they are where columns are named.
     """
-    named, first = _TABLES.get(suffix_of(path)), head.lstrip()
-    records = records or bool(columns.names) or named is not None or suffix_of(path) == ".json"
-    if json_name := _find_json(first):
-        if records or f'"{TEXT}"' in first.partition("\n")[0]:
-            return FORMATS[json_name]
-    elif suffix_of(path) == ".json" and first.startswith("{"):
-        raise CorpusError(
-            f"{path} is one JSON object: give an array of objects, or an object on each line"
-        )
+    named, first = format_of_name(path), head.lstrip()
+    records = records or bool(columns.names) or named is not None
+    json_name = _find_json(first, expected=named in _JSON)
+    if first.startswith("{") and suffix_of(path) == ".json":
+        _refuse_one_object(path, first, columns)
+    evident = json_name == "json" or f'"{TEXT}"' in first.partition("\n")[0]
+    if json_name and (records or evident):
+        return json_name
     if not records:
         return None
-    line = first.partition("\n")[0].rstrip("\r")
-    if named is None or (named != "csv" and not line.startswith(("{", "["))):
-        quoted = next(csv.reader([line]), [])
-        if "\t" in line:
-            named = "tsv"
-        elif len(quoted) > 1 and not columns.by_number and {*columns.names} & {*quoted}:
-            named = "csv"
-    return FORMATS[named or "tsv"]
+    return _find_table(head, named, columns) or _find_unnamed(path, head, named, columns, counts)
+
+
+def _find_table(head: str, named: str | None, columns: Columns) -> str | None:
+    """Return the name of a table's format where its name or its first line says so, or None."""
+    line = _first_line(head)
+    if named == "csv" or line.startswith(("{", "[")):
+        return "csv" if named == "csv" else None
+    if "\t" in line:
+        return "tsv"
+    by_name = not columns.by_number and any({*columns.names} & {*cells} for cells in _cut(line))
+    return "csv" if by_name else None
+
+
+def _find_unnamed(
+    path: str, head: str, named: str | None, columns: Columns, counts: CorpusCounts
+) -> str:
+    """Return the name of a format of records for a text that shows none."""
+    if named == "json" and head.strip():
+        kind = _ONE_OBJECT if head.lstrip().startswith("{") else _NO_RECORDS
+        raise CorpusError(f"{path} is {kind}")
+    if named in _JSON:
+        return "jsonl"
+    if columns.least > 1 and (delimiter := find_delimiter(head, columns.least)):  # tabs give fewer
+        counts.notice(
+            f"{display_name(path)} has no tabs, and is read as CSV: {delimiter_name(delimiter)} "
+            "separate its columns"
+        )
+        return "csv"
+    return "tsv"
+
+
+def _first_line(head: str) -> str:
+    return next(filter(str.strip, head.split("\n")), "").rstrip("\r")
+
+
+def _cut(line: str) -> Iterator[list[str]]:
+    """Yield the cells of a line of CSV by each delimiter that it may have."""
+    for delimiter in ",;":
+        with suppress(csv.Error):
+            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+            if len(cells) > 1:
+                yield cells
 
 
 def begins_with_json(head: str) -> bool:
     """Return True for a text that begins with JSON objects."""
-    return _find_json(head.lstrip()) is not None
+    return _find_json(head.lstrip(), expected=False) is not None
 
 
-def _find_json(first: str) -> str | None:
-    """Return the name of a JSON format whose text begins so, or None."""
-    if re.match(r"\[\s*(\{|\]\s*$)", first):
-        return "json"
-    line, ended, _ = first.partition("\n")
+def names_of_columns(head: str) -> str | None:
+    """Return the first line of a text that looks like the names of a table's columns, or None."""
+    line = _first_line(head)
+    for cells in (line.split("\t"), *_cut(line)):
+        if len(cells) > 1 and is_header(cells):
+            return f"names of columns ({listed(cells)})"
+    return None
+
+
+def _find_json(first: str, *, expected: bool) -> str | None:
+    """Return the name of a JSON format whose text begins so, or None.
+
+    Where JSON is `expected`, an array need not be one of objects.
+    """
+    line, ended, rest = first.partition("\n")
+    if re.match(r"\[" if expected else r'\[\s*(\{\s*("|\}|$)|\]\s*$)', first):
+        alone = not rest.strip() or not _is_json(line, list)
+        return "json" if alone else ("jsonl" if expected else None)
     if not ended:
         return "jsonl" if re.match(r'\{\s*("[^"]*"\s*:|\}\s*$)', line) else None
+    return "jsonl" if _is_json(line, dict) else None
+
+
+def _is_json(line: str, kind: type) -> bool:
+    """Return True for a JSON value of a kind that ends with its line."""
+    if not line.startswith(("{", "[")):
+        return False
     try:
-        return "jsonl" if isinstance(json.loads(line), dict) else None
+        return isinstance(json.loads(line), kind)
     except (ValueError, RecursionError):
-        return None
+        return False
+
+
+def _refuse_one_object(path: str, first: str, columns: Columns) -> None:
+    """Raise CorpusError for a text that is one JSON object with a list of records in it."""
+    line, _, rest = first.partition("\n")
+    if rest.strip() and _is_json(line, dict):
+        return
+    try:
+        fields = json.loads(first)
+    except (ValueError, RecursionError):  # it is longer than its beginning
+        names = re.findall(r'"([^"\\]{1,40})"\s*:\s*\[\s*[{"]', first)
+    else:
+        if TEXT in fields or {*columns.names} & fields.keys():
+            return
+        names = [name for name, value in fields.items() if isinstance(value, list)]
+    if names:
+        raise CorpusError(
+            f"{path} is {_ONE_OBJECT} (jq -c '.[\"{names[0]}\"][]' {path} makes lines of its field "
+            f"{names[0]})"
+        )

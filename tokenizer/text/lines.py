@@ -6,6 +6,7 @@ from typing import BinaryIO, NamedTuple
 
 from ..errors import CorpusError
 from .encodings import guess_encoding
+from .names import display_name
 
 MAX_LINE_BYTES = 1 << 20  # 1 MB takes seconds to encode; a filter shortens longer lines
 MAX_RECORD_BYTES = 1 << 28  # of a line that must be whole in memory, such as a JSON object
@@ -89,15 +90,23 @@ def replace_surrogates(value: str, counts: CorpusCounts) -> str:
 class CorpusLines:
     """The lines of one corpus file, which are not shortened.
 
-    Reading raises CorpusError where more than 1% of them are no UTF-8.
+    Reading raises CorpusError where more than 1% of them are no UTF-8, if that is to be checked.
     """
 
-    def __init__(self, path: str, stream: BinaryIO, counts: CorpusCounts) -> None:
-        self.path, self.counts = path, counts
+    def __init__(
+        self, path: str, stream: BinaryIO, counts: CorpusCounts, *, checked: bool = True
+    ) -> None:
+        self.name = display_name(path)
+        self.counts, self._checked = counts, checked
         self.stream = stream
         self.number = 0  # of the line that was read last, from 1
         self._invalid = self._invalid_characters = self._characters = 0
         self._sample = b""
+
+    @property
+    def location(self) -> str:
+        """The file and the number of the line that was read last."""
+        return f"{self.name}, line {self.number}"
 
     def __iter__(self) -> Iterator[str]:
         """Yield whole lines without their ends."""
@@ -106,9 +115,7 @@ class CorpusLines:
             self.number += 1
             counts.lines += 1
             if len(raw) == MAX_RECORD_BYTES:
-                raise CorpusError(
-                    f"{self.path}, line {self.number} is longer than {MAX_RECORD_BYTES >> 20} MiB"
-                )
+                raise CorpusError(f"{self.location} is longer than {MAX_RECORD_BYTES >> 20} MiB")
             yield self._decode(_without_end(raw))
         self._check_encoding()
 
@@ -149,11 +156,13 @@ class CorpusLines:
     def _check_encoding(self) -> None:
         """Raise CorpusError for more invalid UTF-8 than a few stray bytes."""
         few = self._invalid <= _MAX_INVALID * self.number
-        if few or self._invalid_characters <= _MAX_INVALID_CHARACTERS * self._characters:
+        if few or not self._checked:
+            return
+        if self._invalid_characters <= _MAX_INVALID_CHARACTERS * self._characters:
             return
         guess = guess_encoding(self._sample)
         raise CorpusError(
-            f"{self.path} is not UTF-8: {self._invalid:,} of {self.number:,} lines cannot be read "
+            f"{self.name} is not UTF-8: {self._invalid:,} of {self.number:,} lines cannot be read "
             f"as such; it may be {guess} (iconv -f {guess} -t utf-8 converts it)"
         )
 

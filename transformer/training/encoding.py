@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from tokenizer import TextChunk, Tokenizer, is_blank
+from tokenizer.text import is_header
 
 from ..data import TokenWriter
 from ..pipelines.records import MAX_CHARACTERS
@@ -21,7 +22,6 @@ from .data_report import (
     PairReport,
     TextReport,
     UnknownCounter,
-    is_header,
 )
 from .separators import count_end_marks
 

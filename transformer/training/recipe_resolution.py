@@ -8,6 +8,7 @@ import msgspec
 import torch
 
 from tokenizer import STDIN, Spool, TrainingOptions, check_options, is_rereadable, open_text
+from tokenizer.text import refuse_repeated_streams
 
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
@@ -120,6 +121,7 @@ def check_recipe(
         raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
     objective.check(recipe)
     files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
+    refuse_repeated_streams(files)
     for path in files:
         _check_readable(path)
 

@@ -118,7 +118,7 @@ def test_a_column_is_taken_by_number_or_by_field(write, name, content, column, l
         ("t.tsv", "a\tb", "0", ["numbers from 1", "'0'"]),
         ("t.tsv", "a\tb", "de", ["numbers from 1", "'de'", "a, b, c"]),
         ("t.jsonl", '{"de": "a"}', "en", ["line 2", "no field 'en'", "has de", "--column"]),
-        ("t.jsonl", '{"text": 3}', None, ["line 2", "'text' is not text"]),
+        ("t.jsonl", '{"text": 3}', None, ["line 2", "no text in 'text'", "a number"]),
         ("t.jsonl", '["text"]', None, ["line 2", "no field 'text'", "has none"]),
         ("t.jsonl", "{text: a}", None, ["line 2", "not JSON"]),
         pytest.param("t.jsonl", "[" * 100_000, None, ["line 2", "not JSON"], id="deep JSON"),

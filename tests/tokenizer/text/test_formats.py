@@ -1,6 +1,8 @@
 """Records: what their contents say is read, under any name; columns by name or number."""
 
+import csv
 import gzip
+import io
 import json
 from collections import Counter
 
@@ -15,8 +17,10 @@ from tokenizer import (
     read_documents,
     read_lines,
 )
+from tokenizer.text.columns import Columns
 from tokenizer.text.formats import FORMATS
-from tokenizer.text.lines import MAX_LINE_BYTES
+from tokenizer.text.lines import MAX_LINE_BYTES, MAX_RECORD_BYTES, CorpusLines
+from tokenizer.text.sources import decoded
 
 PAIRS = [("a dog", "ein Hund"), ('she said "no', 'sie sagte "nein'), ("", "leer"), ("x, y", "é; z")]
 RECORDS = [{"id": n, "en": en, "de": de} for n, (en, de) in enumerate(PAIRS)]
@@ -189,6 +193,106 @@ def test_damaged_records_are_one_clear_error(write, name, content, words):
     with pytest.raises(CorpusError) as caught:
         list(read_columns(write(content, name), []))
     assert [word for word in [name, *words] if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_a_name_that_two_columns_have_is_refused_if_it_is_asked_for(write, name):
+    separator = "\t" if name == "t.tsv" else ","
+    path = write("en,de,en\na,b,c\n".replace(",", separator), name)
+    with pytest.raises(CorpusError, match=r"2 columns 'en', the numbers 1 and 3: give the number"):
+        list(read_columns(path, ["en", "de"]))
+    assert [*read_lines(TextFile(path, "de"))] == ["b"]
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_pairs_without_tabs_are_csv_under_any_name(write, separator):
+    content = "".join(
+        f"{quoted(one, separator)}{separator}{quoted(other, separator)}\n" for one, other in PAIRS
+    )
+    for name in ("t", "t.txt", "t.tsv", "t.csv"):
+        counts = CorpusCounts()
+        assert [*read_columns(write(content, name), [], counts)] == PAIRS
+        assert [*read_columns(write(content, name), ["2", "1"])] == [pair[::-1] for pair in PAIRS]
+        said = [] if name == "t.csv" else [f"{'commas' if separator == ',' else 'semicolons'}"]
+        assert [word for word in said if word not in " ".join(counts.notices)] == []
+        assert len(counts.notices) == len(said)
+
+
+@pytest.mark.parametrize("content", ["one, two\nthree\n", "one\ntwo\n", "a, b\nc, d, e\n"])
+def test_prose_is_no_csv_of_pairs(write, content):
+    with pytest.raises(CorpusError, match=r"line 1 has 1 columns; .* commas do in files named"):
+        list(read_columns(write(content, "t.txt"), []))
+
+
+@pytest.mark.parametrize(
+    "content", ["a;b, c, d\ne;f\n", "sep=;\na;b, c, d\ne;f\n", 'a;"b, c, d"\n"e";f\n']
+)
+def test_the_delimiter_is_the_one_of_all_rows(write, content):
+    assert [*read_columns(write(content, "t.csv"), [])] == [("a", "b, c, d"), ("e", "f")]
+
+
+def test_an_array_of_texts_is_read_in_a_file_of_json(write):
+    path = write('["a", "b\\nc", ""]', "t.json")
+    assert [*read_lines(TextFile(path))] == ["a", "b\nc", ""]
+
+
+def test_a_row_of_names_alone_is_said(write):
+    counts = CorpusCounts()
+    assert [*read_lines(TextFile(write("id,text\n", "t.csv"), "text"), counts)] == []
+    assert "has a row of names (id, text), and no other" in counts.notices[0]
+
+
+def test_columns_beyond_those_of_the_first_row_are_not_dropped_without_a_word(write):
+    counts = CorpusCounts()
+    assert [*read_lines(TextFile(write("a\nb\tc\nd\t\n", "t.tsv")), counts)] == ["a", "b", "d"]
+    assert "line 2 has 2 columns, the first line 1" in counts.notices[0]
+    assert len(counts.notices) == 1
+
+
+@pytest.mark.parametrize("damage", ["'x'", "nul", "{'a': 1}", '{"a" 1}', '{"a": "b\nc"}'])
+def test_what_is_no_json_is_seen_where_it_stands(write, damage):
+    """And not after the rest was read into memory."""
+    read = 0
+
+    class Counting(io.BytesIO):
+        def read1(self, size=-1):
+            nonlocal read
+            chunk = super().read1(size)
+            read += len(chunk)
+            return chunk
+
+    items = ", ".join(json.dumps({"text": "x" * 100}) for _ in range(100_000))
+    raw = f'[{{"text": "a"}}, {damage}, {items}]'.encode()
+    lines = CorpusLines("t", decoded("t", Counting(raw), corpus=True), CorpusCounts())
+    with pytest.raises(CorpusError, match="after 1 items, one is not JSON"):
+        list(FORMATS["json"].records(lines, Columns()))
+    assert read < 3 * MAX_LINE_BYTES
+
+
+def test_an_item_without_an_end_is_given_up_at_the_limit(write, monkeypatch):
+    monkeypatch.setattr("tokenizer.text.json_records.MAX_RECORD_BYTES", 1 << 16)
+    with pytest.raises(CorpusError, match="after 1 items, one is longer than"):
+        list(read_lines(TextFile(write('[{"text": "a"}, {"text": "' + "x\\n" * (1 << 20), "t"))))
+
+
+def test_the_names_of_a_deep_record_are_listed(write):
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    with pytest.raises(CorpusError, match=r"no field 'text'; it has a\.a\.a"):
+        list(read_lines(TextFile(write(deep + "\n", "t.jsonl"))))
+
+
+def test_reading_csv_leaves_what_other_readers_of_the_process_are_allowed(write):
+    limit = csv.field_size_limit()
+    list(read_columns(write("a,b\n", "t.csv"), []))
+    assert csv.field_size_limit() == limit >= MAX_RECORD_BYTES
+    big = "x" * 300_000
+    assert [*read_columns(write(f"a,{big}\n", "t.csv"), [])] == [("a", big)]
+    csv.field_size_limit(limit + 1)
+    try:
+        list(read_columns(write("a,b\n", "t.csv"), []))
+        assert csv.field_size_limit() == limit + 1
+    finally:
+        csv.field_size_limit(limit)
 
 
 def test_a_record_longer_than_a_line_of_a_filter_is_whole(write):

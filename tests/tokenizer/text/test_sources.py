@@ -144,6 +144,19 @@ BINARY = {
     "a NumPy array": b"\x93NUMPY\x01\x00",
     "an SQLite database": b"SQLite format 3\0",
     "an image": b"\x89PNG\r\n\x1a\n",
+    "a cabinet archive": b"MSCF" + bytes(8),
+    "a package": b"!<arch>\ndebian-binary   ",
+    "an lzip file": b"LZIP\x01\x0c",
+    "an lz4 file": b"\x04\x22\x4d\x18\x64",
+    "a GGUF file": b"GGUF\x03\x00\x00\x00",
+    "an Avro file": b"Obj\x01\x04\x16avro.schema",
+    "an HDF5 file": b"\x89HDF\r\n\x1a\n\0",
+    "a MATLAB file": b"MATLAB 5.0 MAT-file, Platform: GLNXA64",
+    "a SentencePiece model": b"\n\x0e\n\x05<unk>\x15\0\0\0\0",
+    "a fastText model": b"\xba\x16\x4f\x2f\x0c\0\0\0",
+    "a KenLM model": b"mmap lm http://kheafield.com/code format version 5\n\0",
+    "a sound or a film": b"OggS\x00\x02" + bytes(8),
+    "a film": b"\x1aE\xdf\xa3\x01\0\0\0",
     "a program": b"\x7fELF\x02\x01\x01",
 }
 
@@ -221,6 +234,80 @@ def test_a_stray_byte_in_a_book_on_one_line_is_counted(tmp_path):
 def test_a_corpus_may_end_its_lines_in_cr_alone(tmp_path, ending):
     (tmp_path / "t").write_text("one\rtwo\r\rthree" + ending, newline="")
     assert lines_of(tmp_path / "t", plain=False) == (["one", "two", "", "three"], 0)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("size", "tail"), [(0, 5), (40_000, 40_000), (70_000, 1), (65_535, 0)])
+def test_a_cr_within_a_line_ends_none_where_lines_end_in_crlf(tmp_path, size, tail, packed):
+    raw = b"x" * size + b"\r" + b"y" * tail + b"\r\none\r\ntwo\r\n"
+    (tmp_path / "t").write_bytes(gzip.compress(raw) if packed else raw)
+    first = "x" * size + "\r" + "y" * tail
+    assert lines_of(tmp_path / "t", plain=False) == ([first, "one", "two"], 0)
+
+
+@pytest.mark.parametrize("size", [0, 65_535 - 4, 65_535 - 3, 65_535 - 2, 200_000])
+def test_crlf_is_one_line_end_also_where_others_are_cr_alone(tmp_path, monkeypatch, size):
+    """Wherever the bytes of a chunk end."""
+    monkeypatch.setattr("tokenizer.text.sources._MAX_FIRST_LINE", 1 << 16)
+    raw = b"a\rb\r" + b"x" * (1 << 17) + b"\r" + b"y" * size + b"\r\nz\r\n\r\n"
+    (tmp_path / "t").write_bytes(raw)
+    counts = CorpusCounts()
+    found = [*read_lines(TextFile(str(tmp_path / "t")), counts)]
+    assert found == ["a", "b", "x" * (1 << 17), "y" * size, "z", ""]
+    assert counts.notices == [
+        f"{tmp_path / 't'} ends its lines with CR alone, as on old Macs: they are read so"
+    ]
+
+
+def test_lines_by_cr_and_lines_by_lf_are_not_one_text(tmp_path, monkeypatch):
+    monkeypatch.setattr("tokenizer.text.sources._MAX_FIRST_LINE", 1 << 16)
+    (tmp_path / "t").write_bytes(b"a\r" * (1 << 16) + b"b\nc\n")
+    with pytest.raises(CorpusError, match=r"CR alone, and others in LF alone: convert it"):
+        lines_of(tmp_path / "t", plain=False)
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["filter", "corpus"])
+def test_a_file_that_is_packed_too_often_is_no_text(tmp_path, plain):
+    raw = PLAIN
+    for times in range(1, 6):
+        raw = gzip.compress(raw)
+        (tmp_path / "t").write_bytes(raw)
+        if times <= 3:
+            assert lines_of(tmp_path / "t", plain=plain) == (LINES, 0)
+        else:
+            with pytest.raises(CorpusError, match="packed more than 3 times: unpack it"):
+                lines_of(tmp_path / "t", plain=plain)
+
+
+def test_what_kinds_of_files_begin_with_is_true_of_their_patterns():
+    """A pipe that gives a part of a beginning is waited for, so it must lead to its pattern."""
+    kinds = [*signatures.PACKINGS.values(), *signatures.BINARIES]
+    for kind in kinds:
+        for beginning in kind.beginnings:
+            ways = [beginning + rest for rest in TAILS]
+            assert any(kind.pattern.match(way) for way in ways), beginning
+            assert signatures.is_undecided(beginning[:1])
+    samples = {name: raw for name, raw in BINARY.items() if not raw.startswith(b"PK")}
+    for name, raw in samples.items():
+        kind = next(kind for kind in signatures.BINARIES if kind.pattern.match(raw))
+        assert kind.name == name
+        assert not kind.beginnings or any(map(raw.startswith, kind.beginnings)), name
+
+
+TAILS = [
+    b"",
+    b"&SY",
+    b"8P\x90",
+    bytes(64),
+    b"\x08" + bytes(64),
+    b"\x80" + bytes(64),
+    b"\xff" * 64,
+    b"3",
+    b"\xa1\xb1\x1a\xe1",
+    b"abcdDJV",
+    b".com/code",
+    bytes(40) + b"word/",
+]
 
 
 @pytest.mark.parametrize("end", ["\n", ""])

@@ -1,0 +1,188 @@
+"""Tables: cells with a separator between them, TSV and CSV."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from ..errors import CorpusError
+from .columns import NO_FIELDS, TEXT, Columns, Record, listed
+from .headers import is_header
+from .lines import MAX_RECORD_BYTES, CorpusLines
+from .packing import CHUNK
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SAMPLE = 50  # rows that tell the delimiter
+_EXCEL_MARK = re.compile(r"sep=(.)\r?\n?")  # Excel's first line, which names the delimiter
+
+# Python's limit for a cell, 128 KiB, is one for the whole process: it is raised once, when this
+# is imported, and never lowered.
+csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
+
+
+@dataclass(frozen=True)
+class Delimited:
+    """Cells with a separator between them.
+
+    Columns are numbers from 1; named ones stand in the first row, which then is no data.
+    """
+
+    split: Callable[[CorpusLines], Iterator[list[str]]]
+    headed: bool  # True if a first row that names a column `text` is a header
+
+    def records(self, lines: CorpusLines, columns: Columns) -> Iterator[Record]:
+        """See RecordFormat."""
+        rows = self.split(lines)
+        if (first := next(rows, None)) is None:
+            return
+        indexes, header = self._select(first, columns, lines)
+        names = {n: name for n, name in enumerate(header) if name and n not in indexes}
+        unnamed = not columns.names and not header
+        needed = max(indexes) + 1
+        count = 0
+        for count, cells in enumerate(rows if header else chain([first], rows), start=1):  # noqa: B007
+            if unnamed and len(cells) > len(first) and (error := _wider(cells, first, lines)):
+                if columns.answered:
+                    yield Record(("",) * len(indexes), error=error)
+                    continue
+                lines.counts.notice(f"{error}; columns beyond those of the first row are not read")
+            if len(cells) >= needed:
+                texts = tuple([cells[index] for index in indexes])
+                yield Record(texts, _others(names, cells) if columns.answered else NO_FIELDS)
+            elif not any(cell.strip() for cell in cells):
+                yield Record(("",) * len(indexes))
+            else:
+                yield Record(("",) * len(indexes), error=_narrow(cells, needed, lines))
+        if header and not count:
+            lines.counts.notice(f"{lines.name} has a row of names ({listed(header)}), and no other")
+
+    def _select(
+        self, first: list[str], columns: Columns, lines: CorpusLines
+    ) -> tuple[list[int], list[str]]:
+        """Return the indexes of the columns, and the names in the first row if it is a header."""
+        header = [cell.strip() for cell in first]
+        names = columns.names
+        if not names and self.headed and not columns.is_pair and TEXT in header:
+            names = (TEXT,)
+            if columns.answered:
+                lines.counts.notice(f"{lines.name}: the text is the column {TEXT} (--column)")
+        if not names:
+            return _first_columns(header, columns, lines), []
+        if columns.names and columns.by_number:
+            if columns.answered and len(header) > 1 and is_header(header):
+                lines.counts.notice(
+                    f"{lines.name}: its first row ({listed(header)}) looks like names of columns, "
+                    "and is read as text: --column with a name leaves it out"
+                )
+            return columns.indexes, []
+        if missing := [name for name in names if name not in header]:
+            raise CorpusError(
+                f"{lines.name} has no column {missing[0]!r}; its first line has {listed(header)}: "
+                "name those, or give numbers from 1"
+            )
+        for name in names:
+            _refuse_twice(name, header, lines.name)
+        if columns.answered:
+            lines.counts.notice(f"{lines.name}: its first row names the columns, and has no answer")
+        return [header.index(name) for name in names], header
+
+
+def _first_columns(header: Sequence[str], columns: Columns, lines: CorpusLines) -> list[int]:
+    """Return the indexes of the columns that are read where none is named."""
+    width, default = len(header), columns.default
+    if columns.answered and width > 1:
+        raise CorpusError(
+            f"{lines.name} has {width} columns; its first line has {listed(header)}: "
+            f"{columns.remedy}"
+        )
+    count = width if default is None else default
+    if width > (default or 1):
+        read = {None: "all are", 1: "the first is"}.get(default, f"the first {count} are")
+        lines.counts.notice(f"{lines.name} has {width} columns; {read} read")
+    return list(range(count))
+
+
+def _refuse_twice(name: str, header: Sequence[str], path: str) -> None:
+    """Raise CorpusError for a name that several columns have."""
+    numbers = [str(number) for number, each in enumerate(header, start=1) if each == name]
+    if len(numbers) > 1:
+        raise CorpusError(
+            f"{path} has {len(numbers)} columns {name!r}, the numbers {' and '.join(numbers)}: "
+            "give the number of the one to read, and leave out the row of names, which is text then"
+        )
+
+
+def _others(names: dict[int, str], cells: Sequence[str]) -> dict[str, str]:
+    return {name: cells[index] for index, name in names.items() if index < len(cells)}
+
+
+def _wider(cells: Sequence[str], first: Sequence[str], lines: CorpusLines) -> CorpusError | None:
+    """Return an error for a row with more columns than the first; None where they are empty."""
+    if not any(cell.strip() for cell in cells[len(first) :]):
+        return None
+    return CorpusError(
+        f"{lines.location} has {len(cells)} columns, the first line {len(first)}: "
+        "a text with the separator in it needs quotation marks in CSV"
+    )
+
+
+def _narrow(cells: Sequence[str], needed: int, lines: CorpusLines) -> CorpusError:
+    hint = "" if len(cells) > 1 else " (tabs separate columns; commas do in files named .csv)"
+    return CorpusError(
+        f"{lines.location} has {len(cells)} columns; column {needed} was requested{hint}"
+    )
+
+
+def split_tabs(lines: CorpusLines) -> Iterator[list[str]]:
+    """Yield the cells of lines; quotation marks in them are ordinary text."""
+    return (line.split("\t") for line in lines)
+
+
+def split_quoted(lines: CorpusLines) -> Iterator[list[str]]:
+    """Yield the cells of CSV (RFC 4180), with the delimiter that its first rows have."""
+    head = lines.stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
+    delimiter = find_delimiter(head) or ","
+    iterator = iter(lines)
+    if _EXCEL_MARK.match(head):
+        next(iterator)
+    try:
+        yield from csv.reader((f"{line}\n" for line in iterator), delimiter=delimiter, strict=True)
+    except csv.Error as error:
+        raise CorpusError(f"{lines.location} is not CSV: {error}") from None
+
+
+def find_delimiter(head: str, least: int = 1) -> str | None:
+    """Return the delimiter of CSV by its beginning, or None if no row has `least` columns.
+
+    Of commas, semicolons and tabs it is the one that gives all rows equally many columns, or else
+    the most frequent in the first row.
+    """
+    if mark := _EXCEL_MARK.match(head):
+        return mark[1]
+    widths = {delimiter: _widths(head, delimiter) for delimiter in _DELIMITERS}
+    even = {d: found[0] for d, found in widths.items() if len({*found}) == 1 and found[0] > 1}
+    candidates = even or (
+        {d: found[0] for d, found in widths.items() if found} if least < 2 else {}
+    )
+    best = max(candidates, key=candidates.__getitem__, default=None)
+    return best if best is not None and candidates[best] >= least else None
+
+
+def delimiter_name(delimiter: str) -> str:
+    """Return the name of a delimiter, in the plural."""
+    return _DELIMITERS.get(delimiter, repr(delimiter))
+
+
+def _widths(head: str, delimiter: str) -> list[int]:
+    """Return the numbers of columns of the first rows that are whole and not blank."""
+    lines = [*io.StringIO(head, newline="\n")]
+    whole = lines if head.endswith("\n") or len(lines) == 1 else lines[:-1]
+    rows = csv.reader(whole, delimiter=delimiter)
+    try:
+        found = [len(cells) for cells in islice(rows, _SAMPLE) if any(map(str.strip, cells))]
+    except csv.Error:
+        return []
+    # A row that was cut, in a quoted cell, counts only if it is alone.
+    return found[:-1] if len(found) > 1 and rows.line_num == len(whole) < len(lines) else found

@@ -1,0 +1,23 @@
+"""First rows that look like the names of columns."""
+
+import re
+from collections.abc import Sequence
+
+_NAMES = re.compile(
+    r"(?:(?:the )?(?:source|target|src|tgt|trg|input|output|text|translation|original|sentence|"
+    r"label|lang(?:uage)?|prompt|completion|question|answer|id|column|english|german|deutsch|french|"
+    r"fran[cç]ais|spanish|espa[nñ]ol|italian|italiano|portuguese|portugu[eê]s|dutch|nederlands|"
+    r"russian|русский|chinese|中文|japanese|日本語|korean|한국어|arabic|العربية|hebrew|עברית|polish|"
+    r"polski|czech|čeština|turkish|türkçe|"
+    r"en|de|fr|es|it|pt|nl|ru|zh|ja|ko|ar|he|pl|cs|tr|sv|da|fi|hu|ro|uk|el|hi|vi|th|id)"
+    r"(?:[ _.-]?(?:\d|text|sentence|lang(?:uage)?|source|target|[a-z]{2}))?)"
+)
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Return True if each cell of a first row is a usual name of a column.
+
+    >>> is_header(["source", "target"]), is_header(["English", "A dog."])
+    (True, False)
+    """
+    return all(_NAMES.fullmatch(cell.strip().strip("\"'").lower()) for cell in cells)
