@@ -138,6 +138,7 @@ def test_stdin_and_stdout_are_files_too(process, tokenizer, tmp_path, out):
         (".", b"is a folder; name a file to write"),
         ("in.txt/x", b"in.txt/x: no such file or directory"),
         ("/dev/fd/99", b"bad file descriptor"),
+        ("/dev/fd/" + "9" * 30, b"bad file descriptor"),
     ],
 )
 @pytest.mark.parametrize(
