@@ -48,7 +48,9 @@ def flags_with_values(arguments: object, *fields: str) -> dict[str, Any]:
 
 
 def files_of(arguments: object) -> list[str]:
-    """Return the names of files among the values of arguments; a value may also be the text itself.
+    """Return the names of files among the values of arguments, streams too.
+
+    A value may also be the text itself.
 
     >>> from .translate import TranslateArguments
     >>> files_of(TranslateArguments(glossary=__file__)) == [__file__]
@@ -57,7 +59,12 @@ def files_of(arguments: object) -> list[str]:
     fields = dataclasses.fields(arguments)  # type: ignore[arg-type]
     named = [f.name for f in fields if f.metadata["flag"].names.endswith(" FILE")]
     values = [str(getattr(arguments, name)) for name in named if getattr(arguments, name)]
-    return [value for value in values if os.path.isfile(value)]  # noqa: PTH113 (of any length)
+    return [value for value in values if value == "-" or _is_file(value)]
+
+
+def _is_file(value: str) -> bool:
+    """Return True for what can be read by a name, and is no folder; a text has any length."""
+    return os.path.exists(value) and not os.path.isdir(value)  # noqa: PTH110, PTH112
 
 
 def check_bounds(arguments: object) -> None:
