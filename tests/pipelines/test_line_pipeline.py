@@ -113,6 +113,26 @@ def test_a_revision_may_keep_the_first_result(tries: int) -> None:
     assert [answer.outputs[0].hypothesis.ids for answer in found] == [[A] * 9, [A] * 5]
 
 
+@pytest.mark.parametrize("tries", [0, 1, 3])
+def test_a_line_is_revised_once_all_its_results_are_there(tries: int) -> None:
+    class Whole(Lengths):
+        def revise_line(self, requests, results):
+            assert [len(result[0].ids) for result in results] == [
+                r.max_new_tokens for r in requests
+            ]
+            return self.longer(requests, results) if len(requests) > 1 else None
+
+        def longer(self, requests, results):
+            for more in range(1, tries + 1):
+                longer = replace(requests[0], max_new_tokens=requests[0].max_new_tokens + more)
+                results = [(yield longer), *results[1:]]
+            return results
+
+    found = decode(IterableSource(["3+2", "4", "1+1+6"]), Whole(), [engine()], budget=8)
+    texts = [answer.outputs[0].text for answer in found]
+    assert texts == [f"{3 + tries}+2", "4", f"{1 + tries}+1+6"]
+
+
 class Watched(TableStepper):
     """A table that notes how large the batch is, in tokens of padded sources, at each step."""
 
@@ -273,7 +293,12 @@ def test_open_lines_are_full_by_lines_or_characters_until_they_are_answered(monk
     request = Request(prompt=[1], max_new_tokens=1)
     lines.add(Line(0, "0123456789"), [request])
     assert lines.full and list(lines.pop_done()) == []
-    assert lines.advance(SimpleNamespace(revise=lambda *result: None), request, "done") is None
+    assert (
+        lines.advance(
+            SimpleNamespace(revise=lambda *_: None, revise_line=lambda *_: None), request, "done"
+        )
+        is None
+    )
     (entry,) = lines.pop_done()
     assert entry.results == {0: "done"}
     assert not lines.full and len(lines) == 0

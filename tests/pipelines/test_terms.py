@@ -1,5 +1,6 @@
 """Terms in the texts of tiny models: where they come, what else changes, and what is told."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -257,6 +258,24 @@ def test_each_sentence_has_its_own_terms(tmp_path: Path) -> None:
     (answer,) = answers(Session([model()]), ["The cat sat. A bat: no!"], **asked)
     text = answer.outputs[0].text
     assert text.index("New York") < text.rindex("mat")
+
+
+@pytest.mark.parametrize("term", ["New York", "mat", "cat"])
+def test_one_of_a_lines_sentences_has_what_the_line_must_have(term: str) -> None:
+    session, lines = Session([model()]), ["The cat sat. A bat: no! On the mat.", "A cat."]
+    plain = answers(session, lines, split=True)
+    found = answers(session, lines, split=True, must=[term])
+    for before, after in zip(plain, found, strict=True):
+        text = after.outputs[0].text
+        if has(model(), before.outputs[0].text, term):
+            assert text == before.outputs[0].text
+        else:
+            assert len(re.findall(rf"\b{term}\b", text)) == 1
+            assert "terms_unused" not in after.notices
+    (unused,) = answers(
+        session, lines[:1], split=True, must=["the cat sat on the mat"], max_tokens=2
+    )
+    assert unused.notices["terms_unused"] == ["the cat sat on the mat"]
 
 
 def test_ensembles_a_constraint_and_a_stop_string_go_with_terms(tmp_path: Path) -> None:

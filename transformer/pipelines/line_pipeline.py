@@ -15,7 +15,17 @@ from ..decoding.scheduler import Scheduler
 from ..errors import LineError
 from .executors import DecodingExecutor, Executor
 from .notices import FAILED, count_notices, that_happened
-from .records import Answer, Line, LineSource, LineTask, OutputT, RequestT, ResultT, Revision
+from .records import (
+    Answer,
+    Line,
+    LineRevision,
+    LineSource,
+    LineTask,
+    OutputT,
+    RequestT,
+    ResultT,
+    Revision,
+)
 
 _FIRST_WINDOW = 16  # lines; each window is twice as large as the last, so output starts early
 _MAX_WINDOW = 1024  # lines that are sorted by length together
@@ -61,11 +71,17 @@ class _OpenLine(Generic[RequestT, ResultT]):
     requests: list[RequestT]
     results: dict[int, ResultT] = field(default_factory=dict)  # by request index
     error: str | None = None
+    revision: LineRevision[RequestT, ResultT] | None = None  # of all results together
+
+    @property
+    def is_complete(self) -> bool:
+        """True once all requests are finished."""
+        return len(self.results) == len(self.requests)
 
     @property
     def done(self) -> bool:
-        """True once all requests are finished, or the line has failed."""
-        return self.error is not None or len(self.results) == len(self.requests)
+        """True once nothing more is asked for, or the line has failed."""
+        return self.error is not None or (self.is_complete and self.revision is None)
 
 
 class OpenLines(Generic[RequestT, ResultT]):
@@ -99,8 +115,15 @@ class OpenLines(Generic[RequestT, ResultT]):
     def advance(
         self, task: LineTask[RequestT, ResultT, Any], request: RequestT, result: ResultT
     ) -> RequestT | None:
-        """Store the result of a request, unless the task revises it: by the request returned."""
-        location, revision = self._locations.pop(request), self._revisions.pop(request, None)
+        """Store the result of a request, unless the task revises it: by the request returned.
+
+        Once a line has all its results, the task may revise these in the same way.
+        """
+        number, index = location = self._locations.pop(request)
+        entry = self._lines[number]
+        if entry.revision is not None:
+            return self._advance_line(entry, location, result)
+        revision = self._revisions.pop(request, None)
         try:
             if revision is None:
                 revision = task.revise(request, result)
@@ -112,10 +135,28 @@ class OpenLines(Generic[RequestT, ResultT]):
         if revision is not None and following is not None:
             self._locations[following], self._revisions[following] = location, revision
             return following
-        number, index = location
-        self._lines[number].requests[index] = request
-        self._lines[number].results[index] = result
-        return None
+        entry.requests[index], entry.results[index] = request, result
+        if not entry.is_complete:
+            return None
+        results = [entry.results[n] for n in range(len(entry.requests))]
+        entry.revision = task.revise_line(entry.requests, results)
+        return None if entry.revision is None else self._advance_line(entry, location, None)
+
+    def _advance_line(
+        self,
+        entry: _OpenLine[RequestT, ResultT],
+        location: tuple[int, int],
+        result: ResultT | None,
+    ) -> RequestT | None:
+        """Send a result to the revision of a line; store what it returns at its end."""
+        assert entry.revision is not None
+        try:
+            following = next(entry.revision) if result is None else entry.revision.send(result)
+        except StopIteration as end:
+            entry.results, entry.revision = dict(enumerate(end.value)), None
+            return None
+        self._locations[following] = location
+        return following
 
     def pop_done(self) -> Iterator[_OpenLine[RequestT, ResultT]]:
         """Yield and remove the next lines, up to the first that is not done."""

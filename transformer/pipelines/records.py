@@ -23,6 +23,7 @@ OutputT = TypeVar("OutputT")
 # It yields further requests, is sent the result of each, and returns the request and the result
 # that are kept.
 Revision = Generator[RequestT, ResultT, tuple[RequestT, ResultT]]
+LineRevision = Generator[RequestT, ResultT, list[ResultT]]  # likewise; returns all of a line's
 
 
 class Line(NamedTuple):
@@ -93,6 +94,13 @@ class LineTask(ABC, Generic[RequestT, ResultT, OutputT]):
     def revise(self, request: RequestT, result: ResultT) -> Revision[RequestT, ResultT] | None:
         """Return a revision of a result; None, as here, to accept it as it is."""
         del request, result
+        return None
+
+    def revise_line(
+        self, requests: Sequence[RequestT], results: Sequence[ResultT]
+    ) -> LineRevision[RequestT, ResultT] | None:
+        """Return a revision of all of a line's results; None, as here, to accept them."""
+        del requests, results
         return None
 
     @abstractmethod

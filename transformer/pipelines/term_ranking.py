@@ -221,14 +221,24 @@ def rank_insertions(
     loaded: LoadedModel, draft: Draft, positions: Sequence[Position]
 ) -> list[Position]:
     """Return the positions by how probable a new phrase is there, the best first."""
-    if not positions:
-        return []
+    log_probs = insertion_log_probs(loaded, draft, positions)
+    order = sorted(range(len(positions)), key=lambda n: -log_probs[n])
+    return [positions[n] for n in order]
+
+
+def insertion_log_probs(
+    loaded: LoadedModel, draft: Draft, positions: Sequence[Position]
+) -> list[float]:
+    """Return the log-probability of a new phrase at each position.
+
+    At all but the best positions, by its first token, the phrase counts as impossible.
+    """
     request, ids = draft.request, draft.hypothesis.ids
     first_tokens = [Query(0, position.start, position.ids[0]) for position in positions]
-    last = max(position.start for position in positions)
-    scores = query_log_probs(loaded, request, [ids[:last]], first_tokens)
-    order = sorted(range(len(positions)), key=lambda n: -scores[n])
-    best, others = order[:_NUM_EXACT], order[_NUM_EXACT:]
+    last = max((position.start for position in positions), default=0)
+    of_first = query_log_probs(loaded, request, [ids[:last]], first_tokens)
+    best = sorted(range(len(positions)), key=lambda n: -of_first[n])[:_NUM_EXACT]
+    scores = [of_first[n] if n in best else -math.inf for n in range(len(positions))]
     rows = [[*ids[: positions[n].start], *positions[n].ids[:-1]] for n in best]
     later_tokens = [
         Query(row, positions[n].start + k, positions[n].ids[k])
@@ -238,5 +248,4 @@ def rank_insertions(
     later_scores = query_log_probs(loaded, request, rows, later_tokens)
     for query, score in zip(later_tokens, later_scores, strict=True):
         scores[best[query.row]] += score
-    best.sort(key=lambda n: -scores[n])
-    return [positions[n] for n in (*best, *others)]
+    return scores

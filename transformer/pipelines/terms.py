@@ -6,6 +6,7 @@ the rest of the text stays. In other versions the rest is free, or a few words b
 for they may have to agree with it: they are preferred where they are much more likely.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -18,7 +19,12 @@ from .glossary import Term
 from .loop_detection import ends_in_loop
 from .phrases import Phrase, repeats_words
 from .term_positions import Draft, Position
-from .term_ranking import rank_aligned, rank_insertions, rank_unaligned
+from .term_ranking import (
+    insertion_log_probs,
+    rank_aligned,
+    rank_insertions,
+    rank_unaligned,
+)
 from .word_tokens import word_tokens
 
 _MAX_GAP = 2  # words before a term that are free
@@ -70,6 +76,13 @@ class TermWriter:
             for term in terms
             if not self._phrases[term.text].is_in(text, inflects=term.inflects)
         ]
+
+    def fit(self, request: Request, hypothesis: Hypothesis, term: Term) -> float:
+        """Return the log-probability of a term at its likeliest position in a text."""
+        start = len(request.prefix) + (request.forced_first is not None)
+        draft = Draft(request, hypothesis, start, self._words, self._tokenizer)
+        positions = draft.positions(self._phrases[term.text])
+        return max(insertion_log_probs(self._loaded, draft, positions), default=-math.inf)
 
     def revise(self, request: Request, hypotheses: Hypotheses, terms: Sequence[Term]) -> Texts:
         """Write the terms into the first text that lacks one, and return the best texts.

@@ -22,6 +22,7 @@ from .records import (
     MAX_CHARACTERS,
     NO_VALID_TOKEN,
     Line,
+    LineRevision,
     LineTask,
     Output,
     Revision,
@@ -57,6 +58,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self._prompt = translation_prompt(
             loaded, arguments.source_language, arguments.target_language
         )
+        self._must = [Term(text, inflects=False) for text in arguments.must or ()]
         targets = self._glossary.targets() if self._glossary else set()
         self._terms = TermWriter(
             loaded,
@@ -179,7 +181,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         is_constrained = request.constraint is not None or bool(request.prefix)
         if hypotheses and not (self._arguments.no_guard or is_constrained):
             request, hypotheses = yield from repair_loop(request, hypotheses, text)
-        hypotheses = yield from self._terms.revise(request, hypotheses, self._terms_for(text))
+        hypotheses = yield from self._terms.revise(request, hypotheses, self._terms_for(request))
         hypotheses = yield from draw_different(
             request,
             hypotheses,
@@ -189,12 +191,33 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         )
         return request, hypotheses
 
-    def _terms_for(self, text: str) -> list[Term]:
-        """Return the terms that the translation of a text must have, each once."""
-        glossary = self._glossary.terms_for(text) if self._glossary else []
-        from_glossary = {term.text: term for term in glossary}
-        must = {text: Term(text, inflects=False) for text in self._arguments.must or ()}
-        return list({**must, **from_glossary}.values())
+    def revise_line(
+        self, requests: Sequence[Request], results: Sequence[list[Hypothesis]]
+    ) -> LineRevision[Request, list[Hypothesis]] | None:
+        """Write what the line must have and no segment has into the likeliest segment."""
+        is_split = any(len(segment_of(request).segments) > 1 for request in requests)
+        if not (self._must and is_split and all(results)):
+            return None
+        return self._write_must(requests, list(results))
+
+    def _write_must(
+        self, requests: Sequence[Request], results: list[list[Hypothesis]]
+    ) -> LineRevision[Request, list[Hypothesis]]:
+        for term in self._must:
+            texts = (self._decode(r, row[0]) for r, row in zip(requests, results, strict=True))
+            if any(not self._terms.missing(text, [term]) for text in texts):
+                continue
+            numbers = range(len(requests))
+            best = max(numbers, key=lambda n: self._terms.fit(requests[n], results[n][0], term))
+            results[best] = yield from self._terms.revise(requests[best], results[best], [term])
+        return results
+
+    def _terms_for(self, request: Request) -> list[Term]:
+        """Return the terms that the translation of a segment must have, each once."""
+        segments = segment_of(request).segments
+        glossary = self._glossary.terms_for(segment_of(request).text) if self._glossary else []
+        must = self._must if len(segments) == 1 else ()  # else any segment may have them
+        return list({term.text: term for term in (*must, *glossary)}.values())
 
     def to_outputs(
         self, line: Line, requests: Sequence[Request], hypotheses: Sequence[Sequence[Hypothesis]]
@@ -236,14 +259,19 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             repaired=any(request.no_repeat_ngram_size for request in requests),
             unfinished=any(hypothesis.finish_reason == "length" for hypothesis in hypotheses),
             incomplete=any(breaks_grammar(grammar, part.text, part.hypothesis) for part in shown),
-            terms_unused=[term for part in answers[0] for term in self._unused_terms(part)],
+            terms_unused=self._unused_terms(answers[0]),
         )
 
-    def _unused_terms(self, part: Output) -> list[str]:
-        """Return the terms that the translation of a segment should have, and has not."""
-        assert part.request is not None
-        terms = self._terms_for(segment_of(part.request).text)
-        return [term.text for term in self._terms.missing(part.text, terms)]
+    def _unused_terms(self, parts: Sequence[Output]) -> list[str]:
+        """Return the terms that the translation of a line should have, and has not."""
+        unused = []
+        for part in parts:
+            assert part.request is not None
+            unused += self._terms.missing(part.text, self._terms_for(part.request))
+        if len(parts) > 1:
+            lacking = [self._terms.missing(part.text, self._must) for part in parts]
+            unused += [term for term in self._must if all(term in row for row in lacking)]
+        return list(dict.fromkeys(term.text for term in unused))
 
     def _decode(self, request: Request, hypothesis: Hypothesis) -> str:
         """Return a translation's text, up to the first stop string."""
