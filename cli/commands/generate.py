@@ -56,8 +56,6 @@ def generate(
     reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
     session = open_session(model, line_io, speculation, arguments, reading=reading)
     counts = Counter[str]()
-    if not arguments.requested_search:
-        _report_settings_left(session.lead)
     show = AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,
@@ -84,20 +82,9 @@ def generate(
         if arguments.max_tokens is not None and arguments.overflow == "error":
             _report_remaining_context(session.lead, line.text, arguments.max_tokens)
         _continue_prompt(session, line, arguments, counts, show, out=line_io.out)
-        if arguments.grammar is None:
+        if arguments.grammar is None and not prompts.as_json:
             del counts["unfinished"]  # a continuation ends somewhere; no promise is broken
     report(counts, quiet=line_io.quiet, strict=line_io.strict)
-
-
-def _report_settings_left(loaded: "LoadedModel") -> None:
-    """Say which of the model's own settings only options set, sampling's above all."""
-    from checkpoints import read_json
-    from transformer.loading import CONFIG, settings_left_to_user
-
-    left = settings_left_to_user(loaded.folder, read_json(loaded.folder / CONFIG))
-    if left:
-        listed = ", ".join(f"{name} {value}" for name, value in left.items())
-        print_notice(f"the model's own {listed}: left to options such as -t and --top-p")
 
 
 def _report_remaining_context(loaded: "LoadedModel", text: str, max_tokens: int) -> None:

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from tokenizer import CorpusCounts
+from tokenizer.text.lines import decode_line
 from transformer.chat.encoding import encode_chat
 from transformer.chat.template import Message, read_chat_template
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import GenerateArguments
-from transformer.pipelines.notices import count_notices
+from transformer.pipelines.notices import count_notices, that_happened
 from transformer.pipelines.records import Line
 from transformer.pipelines.session import Session
 
@@ -62,17 +64,19 @@ def run_chat(
             messages.append(Message("assistant", answer))
 
 
-def _typed_messages() -> Iterator[str]:
-    """Yield the messages typed at the terminal, one on each line."""
+def _typed_messages(counts: Counter[str]) -> Iterator[str]:
+    """Yield the messages typed at the terminal, one on each line; count those not in UTF-8."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError("--chat needs a message: as PROMPT, in a pipe, or typed at a terminal")
     print_notice("type one message on each line; /clear starts over, Ctrl-D quits")
     while True:
         sys.stderr.write(_PROMPT)
         sys.stderr.flush()
-        line = sys.stdin.buffer.readline()
+        line, read = sys.stdin.buffer.readline(), CorpusCounts()
         if not line:
             sys.stderr.write("\n")
             return
-        if message := line.decode("utf-8", "replace").strip():
+        message = decode_line(line, read).strip()
+        count_notices(that_happened(invalid_utf8=read.replaced > 0), counts)
+        if message:
             yield message

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.models import tiny_model
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.export import save_model
 from transformer.loading import find_model
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
@@ -86,6 +89,17 @@ def broken(tmp_path_factory, translator):
         return made[name]
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def lower_case(tmp_path_factory):
+    """A translator whose tokenizer reads capitals as small letters."""
+    options = TrainingOptions(kind="bpe", vocab_size=60, lowercase=True)
+    tokenizer = train_tokenizer([" ".join(WORDS[:4])] * 9, options)
+    model = tiny_model("encoder-decoder", vocab_size=tokenizer.vocab_size, max_positions=64)
+    folder = tmp_path_factory.mktemp("lower")
+    save_model(folder, model.config, model.state_dict(), tokenizer, card={})
+    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What happened to a line: told in its JSON record, and counted on stderr, from one place."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -35,8 +36,10 @@ def told(transduce, translator, writer):
         counts = Counter(name for record in records for name in record.get("notices", {}))
         assert counts.keys() <= NOTICES.keys()
         counts["failed"] = sum("error" in record for record in records)
-        for sentence in count_lines(counts):
-            assert f"transduce: {sentence}\n" in ended.err.decode()
+        sentences = [
+            line for line in ended.err.decode().splitlines() if re.search(r": [\d,]+$", line)
+        ]
+        assert sentences == [f"transduce: {sentence}" for sentence in count_lines(counts)]
         quiet = transduce(command, *options, "-q", stdin=stdin)
         assert (quiet.out, quiet.err) == (ended.out, without_summaries(ended.err))
         return [record.get("notices", {}) for record in records]
@@ -174,20 +177,80 @@ def test_a_model_that_is_trained_here_never_writes_what_it_does_not_know(transla
     assert published.suppress_tokens is None
 
 
-def test_unknown_characters_that_a_published_model_writes_are_counted(told, broken):
-    """As its settings allow them; they are left out of the text."""
+def eager_for(token):
+    """Make a model write nothing but a token."""
 
-    def eager(folder):
+    def change(folder):
         path = folder / "generation_config.json"
         settings = {**json.loads(path.read_text()), "suppress_tokens": []}
-        unknown = load_model(folder, device="cpu").tokenizer.unknown_id
-        settings["sequence_bias"] = [[[unknown], 100.0]]
+        token_id = load_model(folder, device="cpu").tokenizer.token_id(token)
+        settings["sequence_bias"] = [[[token_id], 100.0]]
         path.write_text(json.dumps(settings))
         (folder / MANIFEST).unlink()
 
-    options = ("-n", "3", "-m", broken("eager", eager))
+    return change
+
+
+def test_unknown_characters_that_a_published_model_writes_are_counted(told, broken):
+    """As its settings allow them; they are left out of the text."""
+    options = ("-n", "3", "-m", broken("eager", eager_for("<unk>")))
     (found,) = told("translate", *options, stdin=b"one")
     assert found == {"unknown_written": 3, "unfinished": True}
+
+
+# A line, with options, to which each notice happens. One is of conversations alone: see below.
+HAPPENINGS = {
+    "invalid_utf8": ("translate", (), b"one \xff"),
+    "shortened": ("translate", (), b"one " * 300_000),
+    "blank": ("translate", (), "\u200b".encode()),
+    "unknown_read": ("translate", (), "one €".encode()),
+    "prefix_changed": ("translate", ("--prefix", "Two One", "-m", "lower_case"), b"one"),
+    "unknown_written": ("translate", ("-n", "3", "-m", "<unk>"), b"one"),
+    "fewer_answers": ("translate", ("-t", "0.01", "--n-best", "3"), b"one two three"),
+    "prompt_shortened": ("generate", ("--lines", "--overflow", "left"), b"one two " * 40),
+    "repaired": ("translate", ("-m", "▁one"), b"two three four"),
+    "unfinished": ("translate", ("-n", "1"), b"one two"),
+    "terms_unused": ("translate", ("--must", "seven seven seven", "-n", "2"), b"one two"),
+    "incomplete": ("translate", ("--regex", "one two", "--stop", "two"), b"one two"),
+}
+
+
+@pytest.mark.parametrize("name", HAPPENINGS)
+def test_each_notice_is_in_the_record_of_its_line_and_counted(told, broken, lower_case, name):
+    command, options, line = HAPPENINGS[name]
+    models = {"lower_case": lower_case}
+    models |= {token: broken(f"for {token}", eager_for(token)) for token in ("<unk>", "▁one")}
+    (found,) = told(command, *(models.get(o, o) for o in options), stdin=line)
+    assert found[name] is True or NOTICES[name].detail != "true"
+
+
+def test_no_notice_is_left_out(transduce, writer):
+    """An answer in a conversation, in which words may be left out, has no record."""
+    assert NOTICES.keys() - HAPPENINGS.keys() == {"words_left_out"}
+    ended = transduce("generate", "--chat", "--json", "one", "-m", writer)
+    assert ended.code == 2 and b"it takes no" in ended.err
+
+
+@pytest.mark.parametrize("door", ["argument", "pipe", "file"])
+def test_a_prompt_that_is_no_text_is_told(transduce, writer, tmp_path, door):
+    prompt, path = b"one \xff two", tmp_path / "prompt"
+    path.write_bytes(prompt)
+    given = {
+        "argument": ([prompt.decode("utf-8", "surrogateescape")], b""),
+        "pipe": ([], prompt),
+        "file": (["-f", path], b""),
+    }
+    options, stdin = given[door]
+    told = b"transduce: lines with invalid UTF-8, read as U+FFFD: 1\n"
+    command = ("generate", "-m", writer, "--device", "cpu", "-n", "3")
+    assert transduce(*command, *options, stdin=stdin).err.count(told) == 1
+    ended = transduce(*command, "--json", *options, stdin=stdin)
+    assert json.loads(ended.out)["notices"]["invalid_utf8"] is True
+    assert ended.err.count(told) == 1
+    assert (
+        told not in transduce(*command, *options, stdin=stdin.replace(b"\xff", b"")).err
+        or stdin == b""
+    )
 
 
 def test_no_prompt_leaves_it_out_of_records_too(transduce, writer):

@@ -1,6 +1,7 @@
 """The Python door: one text, many, streams, several threads, and what is told of failures."""
 
 import dataclasses
+import json
 import logging
 import shutil
 import subprocess
@@ -281,3 +282,21 @@ def test_a_script_may_end_before_an_iterator(folders, call: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_models_own_sampling_that_does_not_count_is_told(folders, tmp_path, caplog) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folders["decoder"], folder)
+    settings = json.loads((folder / "generation_config.json").read_text())
+    settings |= {"do_sample": True, "temperature": 0.6}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    model, told = transduce.load(folder, device="cpu"), "do_sample True, temperature 0.6"
+    for options, count in (({}, 1), ({"temperature": 0.6}, 0), ({"beam": 2}, 0)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "transduce"):
+            model.generate("one", max_tokens=2, **options)
+        assert sum(told in message for message in caplog.messages) == count
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "transduce"):
+        list(model.stream("one", max_tokens=2))
+    assert told in caplog.text

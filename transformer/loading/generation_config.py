@@ -184,6 +184,13 @@ def settings_left_to_user(folder: Path, options: dict[str, Any]) -> dict[str, An
     }
 
 
+def settings_notices(folder: Path, options: dict[str, Any]) -> tuple[str, ...]:
+    """Return a sentence about the settings that only a flag sets, if there are any that matter."""
+    left = settings_left_to_user(folder, options)
+    listed = ", ".join(f"{name} {value}" for name, value in left.items())
+    return (f"the model's own {listed}: left to options such as -t and --top-p",) if left else ()
+
+
 def raw_settings(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Return a folder's settings of decoding as they stand in its file, else in config.json.
 

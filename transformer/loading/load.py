@@ -15,7 +15,7 @@ from ..errors import ConfigError, UnknownNameError
 from ..families import MODEL_TYPE, SOURCE_AFFIXES
 from ..model import Transformer
 from ..registry import Registry
-from .generation_config import GenerationConfig, read_generation_config
+from .generation_config import GenerationConfig, read_generation_config, settings_notices
 from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
 
 TOKENIZER = "tokenizer.json"
@@ -33,6 +33,7 @@ class LoadedModel:
     target: Tokenizer | None = None  # of texts that the model writes, if another
     # Around an encoder's text, where the tokenizer adds nothing; None: the end token after it.
     source_affixes: SpecialAffixes | None = None
+    notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
 
     @property
     def config(self) -> TransformerConfig:
@@ -116,7 +117,8 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
                 raise CheckpointError(f"{folder}: {error}") from None
     generation = read_generation_config(folder, contents.options, target, config.vocab_size)
     affixes = _read_source_affixes(contents)
-    loaded = LoadedModel(model, source, generation, folder, target, affixes)
+    notices = settings_notices(folder, contents.options)
+    loaded = LoadedModel(model, source, generation, folder, target, affixes, notices)
     if (
         config.has_encoder
         and config.has_decoder

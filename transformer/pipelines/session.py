@@ -69,7 +69,8 @@ class Session:
         self._models = list(models)
         # The model whose limits apply, with the settings of the first.
         shortest = check_ensemble(models) if len(models) > 1 else models[0]
-        self.lead = replace(shortest, generation=models[0].generation)
+        first = models[0]
+        self.lead = replace(shortest, generation=first.generation, notices=first.notices)
         self._threads, self._stop = torch.get_num_threads(), stop
         engines = self._threads if self.lead.device.type == "cpu" else 1
         self._num_engines = min(engines, max_engines or engines)
@@ -88,14 +89,19 @@ class Session:
         return load_model(folder, device=str(lead.device), dtype=lead.model.dtype)
 
     def warnings(self, arguments: SearchArguments) -> list[str]:
-        """Return a sentence for each argument that has no effect on what this model writes."""
+        """Return a sentence for each argument without effect on what this model writes.
+
+        Before them come those for settings of its own which no argument takes up.
+        """
         tokenizer, size = self.lead.target_tokenizer, self.lead.config.vocab_size
         words = [word_forms(word, tokenizer) for word in arguments.bad_word or []]
         texts = {"--stop": [[text] for text in arguments.stop or []], "--bad-word": words}
-        sentences = unwritable(tokenizer, size, texts)
+        sentences = [] if arguments.requested_search else list(self.lead.notices)
+        sentences += unwritable(tokenizer, size, texts)
         grammar = arguments.grammar
         if grammar and (unused := grammar.unused_characters(tokenizer, size)):
-            sentences.append(f"{grammar.name}: the model cannot write {unused[:60]!r}")
+            reason = f"{unused[:60]!r} has no effect: the model cannot write it"
+            sentences.append(f"{grammar.name}: {reason}")
         search = arguments.requested_search or arguments.default_search
         if arguments.seed and (search or beam_or_greedy(default_beams(self.lead))) == "greedy":
             sentences.append(f"--seed {arguments.seed} has no effect: greedy search draws nothing")
