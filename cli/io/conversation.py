@@ -45,7 +45,7 @@ def run_chat(
     count_notices(line.notices, counts)
     messages, told = initial.copy(), 0
     with output(out) as writer:
-        for message in [line.text] if line.text else _typed_messages():
+        for message in [line.text] if line.text else _typed_messages(counts):
             if message == "/clear":
                 messages, told = initial.copy(), 0
                 continue

@@ -198,7 +198,7 @@ def test_unknown_characters_that_a_published_model_writes_are_counted(told, brok
     assert found == {"unknown_written": 3, "unfinished": True}
 
 
-# A line, with options, to which each notice happens. One is of conversations alone: see below.
+# A line, with options, to which each notice happens.
 HAPPENINGS = {
     "invalid_utf8": ("translate", (), b"one \xff"),
     "shortened": ("translate", (), b"one " * 300_000),
@@ -225,8 +225,9 @@ def test_each_notice_is_in_the_record_of_its_line_and_counted(told, broken, lowe
 
 
 def test_no_notice_is_left_out(transduce, writer):
-    """An answer in a conversation, in which words may be left out, has no record."""
-    assert NOTICES.keys() - HAPPENINGS.keys() == {"words_left_out"}
+    """Answers in a conversation have no records, nor have the pairs that `evaluate` reads."""
+    of_conversations, of_pairs = {"words_left_out"}, {"blank_source", "blank_reference"}
+    assert NOTICES.keys() - HAPPENINGS.keys() == of_conversations | of_pairs
     ended = transduce("generate", "--chat", "--json", "one", "-m", writer)
     assert ended.code == 2 and b"it takes no" in ended.err
 
