@@ -11,7 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.families.random_folders import ENCODERS, Draw, draw, reference, write_folder
+from tests.families.random_folders import (
+    ENCODERS,
+    Draw,
+    draw,
+    reference,
+    wrap_weights,
+    write_folder,
+)
 from tests.families.random_tokenizers import TOKENIZERS
 from transformer.errors import ConfigError
 from transformer.export import convert_model
@@ -44,6 +51,7 @@ def differences(family: str, seed: int, folder: Path) -> Iterator[str]:
     write_folder(drawn, folder / "published")
     theirs = reference(drawn, folder / "published")
     pieces = TOKENIZERS[family].reference(folder / "published")
+    wrap_weights(drawn, folder / "published")
     sides = Sides(load_model(folder / "published", device="cpu"), theirs, pieces)
     yield from _compare(drawn, sides)
     convert_model(folder / "published", folder / "ours", to="transduce")

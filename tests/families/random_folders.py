@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from tests.families.published import FAMILIES, randomize, untie
 from tests.families.random_tokenizers import TOKENIZERS
@@ -105,6 +106,27 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
 }
 
 
+# Changes of config.json as people make them by hand; None takes an option out.
+_ROPE_EDITS = (
+    {"rope_theta": 50.0, "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}},
+    {"rope_theta": 50.0, "rope_parameters": {"rope_type": "linear", "factor": 2.0}},
+    {"rope_parameters": {n: v for n, v in _LLAMA3.items() if not n.startswith("original")}},
+    {"rope_parameters": None, "rope_theta": 700.0, "rope_scaling": {"type": "linear", "factor": 3}},
+    {"is_llama_config": True, "rope_interleaved": False, "unsloth_version": "2024.9"},
+)
+EDITS: dict[str, tuple[dict[str, Any], ...]] = {
+    "llama": _ROPE_EDITS,
+    "mistral": (*_ROPE_EDITS, {"sliding_window": None}, {"attention_bias": False}),
+    "bart": ({"extra_pos_embeddings": 0}, {"author": "A", "kobart_version": 2.0}),
+    "mbart": ({"extra_pos_embeddings": 2, "add_final_layer_norm": True},),
+    "gpt2": ({"n_ctx": 1024, "pruned_heads": {}, "torchscript": False},),
+    "m2m_100": ({"pad_token_id": 0}, {"pad_token_id": 4}),
+    "t5": ({"output_past": True, "n_positions": 512},),
+}
+# What training programs put before the names of tensors.
+WRAPPERS = ("module.", "_orig_mod.", "model.", "module._orig_mod.")
+
+
 def _ids(rng: Rng, number: int) -> list[int]:
     """Return ids that every tokenizer has, and that are not special."""
     return rng.sample(range(6, 90), number)
@@ -116,6 +138,10 @@ SETTINGS: dict[str, Callable[[Rng], Any]] = {
     "length_penalty": lambda rng: rng.choice([0.3, 1.0, 2.0, -1.0]),
     "early_stopping": lambda rng: rng.choice([True, False, "never"]),
     "max_length": lambda rng: rng.choice([12, 16]),
+    "max_new_tokens": lambda rng: rng.choice([4, 8]),
+    "min_new_tokens": lambda rng: rng.choice([2, 6]),
+    "stop_strings": lambda rng: rng.choice([["e"], ["the", "o", " q"], "a"]),
+    "renormalize_logits": lambda rng: True,
     "min_length": lambda rng: rng.choice([0, 5, 9]),
     "no_repeat_ngram_size": lambda rng: rng.choice([0, 1, 2, 3]),
     "encoder_no_repeat_ngram_size": lambda rng: rng.choice([0, 1, 2]),
@@ -151,6 +177,8 @@ class Draw(NamedTuple):
     spare_rows: int  # of the embedding, beyond the tokenizer's ids
     stored: str  # the files of weights
     headed: bool  # False: an encoder without its head
+    edits: dict[str, Any]  # of config.json
+    wrapper: str  # before the names of tensors
 
 
 def draw(family: str, seed: int) -> Draw:
@@ -159,9 +187,12 @@ def draw(family: str, seed: int) -> Draw:
     network = {n: value(rng) for n, value in NETWORKS[family].items() if rng.random() < 0.5}
     tokenizer = TOKENIZERS[family].draw(rng)
     spare = rng.choice([0, 0, 3, 8])
+    if tokenizer.get("additional_special_tokens") and rng.random() < 0.7:
+        spare = -1
     if family == "marian" and tokenizer.get("separate_vocabs"):
         network["share_encoder_decoder_embeddings"] = False
     settings = _draw_settings(family, rng)
+    edits = ({}, *EDITS.get(family, ()), {})
     return Draw(
         family,
         seed,
@@ -172,6 +203,8 @@ def draw(family: str, seed: int) -> Draw:
         spare,
         rng.choice(["safetensors", "safetensors", "shards", "pickle"]),
         family not in ENCODERS or rng.random() < 0.6,
+        edits[seed % len(edits)],
+        rng.choice(WRAPPERS) if rng.random() < 0.2 else "",
     )
 
 
@@ -181,6 +214,8 @@ def _draw_settings(family: str, rng: Rng) -> dict[str, Any]:
     settings = {name: value(rng) for name, value in SETTINGS.items() if rng.random() < 0.3}
     if family in DECODERS:
         settings = {n: value for n, value in settings.items() if n not in _OF_SOURCES}
+    if family in ("mbart", "m2m_100"):  # transformers would end a text with a language's name
+        settings.pop("stop_strings", None)
     if rng.random() < 0.3:
         settings["eos_token_id"] = SEVERAL
     forced = {settings.get("forced_bos_token_id"), settings.get("forced_eos_token_id")}
@@ -210,7 +245,23 @@ def write_folder(drawn: Draw, folder: Path) -> None:
     if drawn.stored == "pickle":
         (folder / "model.safetensors").unlink()
         torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    _edit(folder / "config.json", drawn.edits)
     _write_settings(drawn, folder, ids.generation)
+
+
+def _edit(path: Path, changes: dict[str, Any]) -> None:
+    fields = {**json.loads(path.read_text()), **changes}
+    path.write_text(
+        json.dumps({n: v for n, v in fields.items() if n not in changes or v is not None})
+    )
+
+
+def wrap_weights(drawn: Draw, folder: Path) -> None:
+    """Rename a folder's tensors as programs do that transformers does not know."""
+    if drawn.stored == "safetensors" and drawn.wrapper:
+        tensors = load_file(folder / "model.safetensors")
+        renamed = {f"{drawn.wrapper}{name}": tensor for name, tensor in tensors.items()}
+        save_file(renamed, folder / "model.safetensors")
 
 
 def _write_settings(drawn: Draw, folder: Path, ids: dict[str, Any]) -> None:

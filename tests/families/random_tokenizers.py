@@ -3,6 +3,7 @@
 import functools
 import json
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ from tokenizer.pretrained.sentencepiece_model import read_sentencepiece
 
 Rng = random.Random
 Choices = dict[str, Any]
+FORM = "form"  # the choice of a tokenizer's files, which is no option of it
+GENERIC = ("PreTrainedTokenizerFast",)
+# A special token more than the other files have; the embedding may have no row for it.
+EXTRA: dict[str, tuple[Any, ...]] = {"additional_special_tokens": (None, None, ["<beyond>"])}
 
 
 class Ids(NamedTuple):
@@ -41,9 +46,7 @@ class TokenizerFolder:
     options: dict[str, tuple[Any, ...]]
     files: Callable[[Choices], dict[str, Any]]
     special: dict[str, str]  # names of config.json's ids, and the tokens' own
-    converted: bool = (
-        False  # True: it makes a tokenizer.json of the files, which this program reads
-    )
+    converted: bool = False  # True: always in a tokenizer.json that transformers makes of the files
 
     def draw(self, rng: Rng) -> Choices:
         """Return options of the tokenizer."""
@@ -52,13 +55,14 @@ class TokenizerFolder:
     def write(self, choices: Choices, folder: Path) -> None:
         """Write the tokenizer's files."""
         write(folder, self.files(choices))
-        if self.converted:
+        if self.converted or choices.get(FORM) == "converted":
             self.reference(folder).save_pretrained(folder)
 
     def reference(self, folder: Path) -> Any:
         """Return the tokenizer that transformers reads from the files."""
         name = json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"]
-        return getattr(transformers, name.removesuffix("Fast")).from_pretrained(folder)
+        name = name if name in GENERIC else name.removesuffix("Fast")
+        return getattr(transformers, name).from_pretrained(folder)
 
     def ids(self, folder: Path) -> Ids:
         """Return the ids of a folder's tokenizer."""
@@ -92,7 +96,8 @@ def _pieces(model: bytes) -> list[str]:
 
 
 def _config(family: str, choices: Choices) -> dict[str, Any]:
-    return {"tokenizer_config.json": {"tokenizer_class": family, **choices}}
+    settings = {n: v for n, v in choices.items() if n != FORM and v is not None}
+    return {"tokenizer_config.json": {"tokenizer_class": family, **settings}}
 
 
 def _bytes(family: str, *special: str) -> Callable[[Choices], dict[str, Any]]:
@@ -139,6 +144,31 @@ def _marian(choices: Choices) -> dict[str, Any]:
     return {**files, "vocab.json": vocabulary(*pieces[0], *pieces[1])}
 
 
+def _llama(choices: Choices) -> dict[str, Any]:
+    """SentencePiece's model, a tokenizer.json made of it, or bytes as Llama 3 and Tekken have."""
+    if choices[FORM] != "bytes":
+        return _LLAMA_FILES(choices)
+    options = TrainingOptions(kind="byte-bpe", vocab_size=340, normalization="none")
+    trained = train_tokenizer(sentences(), options)
+    begin = [trained.token_id("<s>")] if choices["add_bos_token"] else []
+    names = {"bos_token": "<s>", "eos_token": "</s>"}
+    extra = {n: choices[n] for n in EXTRA if choices.get(n)}
+    return {
+        "tokenizer.json": trained.to_json(special_affixes=(begin, [])),
+        **_config(GENERIC[0], {**names, **extra}),
+    }
+
+
+def _m2m100_or_nllb(choices: Choices) -> dict[str, Any]:
+    """NLLB's languages have ids of their own in a tokenizer.json alone."""
+    if choices["src_lang"] not in _NLLB_LANGUAGES:
+        return _m2m100(choices)
+    files = _NLLB_FILES(choices)
+    with tempfile.TemporaryDirectory() as folder:
+        source = read_tokenizers(write(Path(folder), files)).source
+    return {"tokenizer.json": source.to_json(), **_config("NllbTokenizerFast", choices)}
+
+
 def _m2m100(choices: Choices) -> dict[str, Any]:
     model = sentencepiece_model("bpe", 200)
     names = ["<s>", "<pad>", "</s>", "<unk>", *_pieces(model)]
@@ -154,21 +184,29 @@ _FAIRSEQ = {"bos_token_id": "<s>", "pad_token_id": "<pad>", "eos_token_id": "</s
 _SEQ2SEQ = {**_FAIRSEQ, "decoder_start_token_id": "</s>"}
 _LLAMA_FILES = _sentencepiece("LlamaTokenizer", "tokenizer.model", "bpe", 340, **LLAMA)
 _XLMR = "sentencepiece.bpe.model"
+_NLLB_FILES = _sentencepiece("NllbTokenizer", _XLMR, "bpe", 300)
+_NLLB_LANGUAGES = ("eng_Latn", "deu_Latn")
+_LLAMA_OPTIONS = {
+    FORM: ("model", "converted", "bytes"),
+    "add_bos_token": (True, False),
+    "legacy": (None, False),
+    **EXTRA,
+}
 
 TOKENIZERS: dict[str, TokenizerFolder] = {
     "gpt2": TokenizerFolder(
-        {"add_prefix_space": (False, True)},
+        {"add_prefix_space": (False, True), **EXTRA},
         _bytes("GPT2Tokenizer", "<|endoftext|>"),
         {"bos_token_id": "<|endoftext|>", "eos_token_id": "<|endoftext|>"},
     ),
     "llama": TokenizerFolder(
-        {"add_bos_token": (True, False)},
-        _LLAMA_FILES,
+        _LLAMA_OPTIONS,
+        _llama,
         {"bos_token_id": "<s>", "eos_token_id": "</s>"},
     ),
     "mistral": TokenizerFolder(
-        {"add_bos_token": (True, False)},
-        _LLAMA_FILES,
+        _LLAMA_OPTIONS,
+        _llama,
         {"bos_token_id": "<s>", "eos_token_id": "</s>"},
     ),
     "bert": TokenizerFolder(
@@ -177,13 +215,13 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         {"pad_token_id": "[PAD]"},
     ),
     "roberta": TokenizerFolder(
-        {"add_prefix_space": (False, True)}, _bytes("RobertaTokenizer", "<mask>"), _FAIRSEQ
+        {"add_prefix_space": (False, True), **EXTRA}, _bytes("RobertaTokenizer", "<mask>"), _FAIRSEQ
     ),
     "xlm-roberta": TokenizerFolder(
         {}, _sentencepiece("XLMRobertaTokenizer", _XLMR, "unigram", 300), _FAIRSEQ
     ),
     "bart": TokenizerFolder(
-        {"add_prefix_space": (False, True)}, _bytes("BartTokenizer", "<mask>"), _SEQ2SEQ
+        {"add_prefix_space": (False, True), **EXTRA}, _bytes("BartTokenizer", "<mask>"), _SEQ2SEQ
     ),
     "mbart": TokenizerFolder(
         {"tokenizer_class": ("MBartTokenizer", "MBart50Tokenizer"), "src_lang": ("en_XX", "de_DE")},
@@ -201,7 +239,9 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         _marian,
         {"pad_token_id": "<pad>", "eos_token_id": "</s>", "decoder_start_token_id": "<pad>"},
     ),
-    "m2m_100": TokenizerFolder({"src_lang": ("en", "fr")}, _m2m100, _SEQ2SEQ),
+    "m2m_100": TokenizerFolder(
+        {"src_lang": ("en", "fr", *_NLLB_LANGUAGES)}, _m2m100_or_nllb, _SEQ2SEQ
+    ),
     "t5": TokenizerFolder(
         {"extra_ids": (0, 10)},
         _sentencepiece("T5Tokenizer", "spiece.model", "unigram", 300, **_T5),

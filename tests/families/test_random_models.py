@@ -5,12 +5,19 @@ from pathlib import Path
 import pytest
 
 from tests.families.parity import differences
-from tests.families.random_folders import NETWORKS, SETTINGS, draw
+from tests.families.random_folders import EDITS, NETWORKS, SETTINGS, WRAPPERS, draw
 from transformer import families
 
-pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{words}")
+    for words in (
+        "Recommended. pip install sacremoses",
+        "Unfeasible length constraints",
+        "Both `min_new_tokens`",
+    )
+]
 
-WIDE = 23  # models of each family in the long run
+WIDE = 30  # models of each family in the long run
 
 
 def test_every_family_is_drawn() -> None:
@@ -22,6 +29,11 @@ def test_every_option_is_drawn_in_the_long_run() -> None:
         drawn = [draw(family, seed) for seed in range(WIDE)]
         assert {name for one in drawn for name in one.network} >= options.keys()
     drawn = [draw(family, seed) for family in NETWORKS for seed in range(WIDE)]
+    for family, edits in EDITS.items():
+        tried = [one.edits for one in drawn if one.family == family]
+        assert all(edit in tried for edit in edits), family
+    assert {one.wrapper for one in drawn if one.stored == "safetensors"} >= {*WRAPPERS}
+    assert any(one.spare_rows < 0 for one in drawn)
     assert {name for one in drawn for name in one.settings} >= SETTINGS.keys()
 
 
