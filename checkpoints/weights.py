@@ -151,7 +151,8 @@ class Weights(Mapping[str, Header]):
         state = unpickle(path)
         self._pickled[path] = state
         for name, tensor in state.items():
-            yield name, Header(path, tuple(tensor.shape), tensor.dtype)
+            dtype = tensor.dtype if tensor.dtype in _DTYPES.values() else None
+            yield name, Header(path, tuple(tensor.shape), dtype)
 
 
 class Tensors(dict[str, Tensor]):

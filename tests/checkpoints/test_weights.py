@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import safetensors
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from checkpoints import (
@@ -103,6 +104,18 @@ def test_too_many_tensors_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     save_tensors(tmp_path / "model.safetensors", {str(n): torch.ones(1) for n in range(4)})
     with pytest.raises(CheckpointError, match="more than 3 tensors"):
         Weights(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.int8])
+def test_weights_of_eight_bits_are_read_from_no_file(
+    tmp_path: Path, dtype: torch.dtype, name: str
+) -> None:
+    """Their scales stand elsewhere, if anywhere."""
+    save = torch.save if name.endswith("bin") else save_file
+    save({"w": torch.ones(2).to(dtype)}, tmp_path / name)
+    with pytest.raises(CheckpointError, match=f"{name}: w is not of float32"):
+        Weights(tmp_path).tensor("w")
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int64, torch.bool])

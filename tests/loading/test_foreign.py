@@ -17,6 +17,8 @@ LLAMA |= {"num_hidden_layers": 1, "vocab_size": 10}
 LORA = {"base_model_name_or_path": "owner/base", "peft_type": "LORA"}
 CT2 = {"add_source_bos": False, "bos_token": "<s>", "unk_token": "<unk>"}
 
+MODULES = [{"type": f"sentence_transformers.{k}"} for k in ("WordEmbeddings", "Pooling")]
+
 # Files by name: JSON, or anything.
 FOLDERS: list[tuple[str, dict[str, Any], str]] = [
     ("adapter", {"adapter_config.json": LORA, "adapter_model.safetensors": ""}, "owner/base"),
@@ -67,6 +69,21 @@ FOLDERS: list[tuple[str, dict[str, Any], str]] = [
     ("SentencePiece", {"spm.model": "", "spm.vocab": ""}, "is a tokenizer without a model"),
     ("no config", {"model.safetensors": ""}, "has weights, but no config.json"),
     ("another name", {"config.json": LLAMA, "model.fp16.safetensors": ""}, "rename it"),
+    (
+        "shards without their index",
+        {"config.json": LLAMA, "model-00001-of-00002.safetensors": ""},
+        r"has parts of weights .* but not their index \(model.safetensors.index.json or",
+    ),
+    (
+        "old shards without their index",
+        {"config.json": LLAMA, "pytorch_model-00001-of-00002.bin": ""},
+        "has parts of weights .* but not their index",
+    ),
+    (
+        "a sentence model of word vectors",
+        {"modules.json": MODULES, "0_WordEmbeddings/config.json": {}},
+        "is a sentence model of WordEmbeddings, Pooling; only those of a Transformer",
+    ),
     ("a folder of models", {"a/config.json": LLAMA, "b/config.json": LLAMA}, "has some: a, b"),
     ("no weights", {"config.json": LLAMA}, "has no weights; looked for"),
     ("empty", {"notes.txt": ""}, "is no model folder: it has no config.json"),

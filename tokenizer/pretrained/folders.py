@@ -66,6 +66,9 @@ FORMATS = (  # the first whose files all exist is used
     Format(("vocab.txt",), WORDPIECE_READERS, default="BertTokenizer"),
 )
 
+# Files of tokenizers that are not read.
+_UNREAD = ("tekken.json", "*.tiktoken", "tokenizer.model.v*", "*.model", "*.spm", "*.codes")
+
 # All files that `read_tokenizers` may read.
 TOKENIZER_FILES: tuple[str, ...] = tuple(
     dict.fromkeys(
@@ -133,7 +136,7 @@ def _find_reader(files: Folder, settings: TokenizerConfig) -> Reader:
     form = next((form for form in FORMATS if all(map(files.has, form.files))), None)
     if form is None:
         raise TokenizerError(
-            f"{files.path} holds no tokenizer; looked for {JSON}, or "
+            f"{files.path} holds no tokenizer{_incomplete(files)}; looked for {JSON}, or "
             f"{'; '.join(' + '.join(form.files) for form in FORMATS)}"
         )
     class_name = (settings.tokenizer_class or "").removesuffix("Fast")
@@ -147,3 +150,17 @@ def _find_reader(files: Folder, settings: TokenizerConfig) -> Reader:
             f"{', '.join(form.readers)}; other tokenizers are read from {JSON} alone"
         )
     return form.readers[class_name]
+
+
+def _incomplete(files: Folder) -> str:
+    """Return an addition to a message: files of another format, or a part of one that is read."""
+    for pattern in _UNREAD:
+        for path in sorted(files.path.glob(pattern)):
+            if path.name not in TOKENIZER_FILES:
+                return f" that is read, but {path.name}"
+    parts = [([*filter(files.has, form.files)], form.files) for form in reversed(FORMATS)]
+    started = [(present, {*names} - {*present}) for present, names in parts if present]
+    if not started:
+        return ""
+    present, lacking = min(started, key=lambda part: (len(part[1]), -len(part[0])))
+    return f" that is whole: there is {', '.join(present)} without {', '.join(sorted(lacking))}"

@@ -5,6 +5,7 @@ message ModelProto { repeated Piece pieces = 1; TrainerSpec trainer_spec = 2;
 """
 
 import math
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -164,6 +165,9 @@ _NORMALIZER: dict[int, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
+_TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n")  # a token in base64, and its rank
+
+
 def _parse(data: bytes) -> SentencePieceModel:
     pieces: list[SentencePiece] = []
     spec: dict[str, Any] = {}
@@ -189,6 +193,11 @@ def _parse(data: bytes) -> SentencePieceModel:
 
 def read_sentencepiece(data: bytes, *, name: str) -> SentencePieceModel:
     """Return the model of a SentencePiece file; `name` is for messages. Raises TokenizerError."""
+    if _TIKTOKEN.match(data):
+        raise TokenizerError(
+            f"{name} is a table of tiktoken, as makers of models publish it, and not of "
+            "SentencePiece; give the tokenizer.json of the same model"
+        )
     try:
         model = _parse(data)
         if len({piece.text for piece in model.pieces}) < len(model.pieces):

@@ -12,6 +12,7 @@ from checkpoints import WEIGHT_FILES, CheckpointError, Weights, read_json
 from tokenizer import TOKENIZER_FILES
 
 from ..families import Family
+from .pooling_config import module_types
 
 ADAPTER_CONFIG, DIFFUSERS_INDEX = "adapter_config.json", "model_index.json"
 _CONFIG = "config.json"
@@ -52,6 +53,7 @@ _FORMATS = (
     _ForeignFormat("*.npz decoder.yml *.decoder.yml", "a model of Marian or MLX in NumPy's format"),
     _ForeignFormat("*.pt *.pth", "a checkpoint of PyTorch (fairseq's, OpenNMT's or the like)"),
 )
+_SHARDS = ("*-of-*.safetensors", "*-of-*.bin")
 _TOKENIZER_ONLY = ("*.model", "*.spm", "vocab.*", *TOKENIZER_FILES)
 
 # Tensors that only models of another kind have, by what these are.
@@ -83,6 +85,12 @@ def describe_foreign(path: Path) -> str | None:
     others = sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
     if not others or _has(path, WEIGHT_FILES):
         return None
+    if _has(path, _SHARDS):
+        return (
+            f"{path} has parts of weights ({others[-1].name}), but not their index "
+            f"({' or '.join(name for name in WEIGHT_FILES if name.endswith('.index.json'))}): "
+            "fetch it too"
+        )
     return (
         f"{path} has no weights under a name that is read ({', '.join(WEIGHT_FILES)}), but "
         f"{others[-1].name}: rename it"
@@ -90,6 +98,12 @@ def describe_foreign(path: Path) -> str | None:
 
 
 def _describe_without_config(path: Path) -> str | None:
+    modules = module_types(path)
+    if modules:
+        return (
+            f"{path} is a sentence model of {', '.join(modules)}; only those of a Transformer, "
+            "in the folder or in one of its own, are read"
+        )
     if _has(path, WEIGHT_FILES):
         return f"{path} has weights, but no {_CONFIG}, which says what network they are of"
     if _has(path, _TOKENIZER_ONLY):

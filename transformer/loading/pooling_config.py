@@ -92,6 +92,15 @@ def read_pooling_config(folder: Path) -> PoolingConfig:
     return PoolingConfig(**settings, dense=tuple(dense))
 
 
+def module_types(root: Path) -> list[str]:
+    """Return the kinds of a sentence model's modules, or none for another folder.
+
+    Raises CheckpointError for a modules.json that cannot be read.
+    """
+    path = root / MODULES
+    return [_module_type(module) for module in read_json_list(path)] if path.is_file() else []
+
+
 def transformer_folder(root: Path) -> Path | None:
     """Return the subfolder in which older sentence models have their network, or None.
 

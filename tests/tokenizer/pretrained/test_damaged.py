@@ -276,6 +276,25 @@ def test_a_damaged_table_of_characters_is_refused(damage):
         charsmap_steps(damage(table), name="model")
 
 
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"tekken.json": "{}"}, "holds no tokenizer that is read, but tekken.json;"),
+        ({"tokenizer.model.v3": ""}, "no tokenizer that is read, but tokenizer.model.v3;"),
+        ({"sp.model": ""}, "no tokenizer that is read, but sp.model;"),
+        ({"vocab.json": "{}"}, "whole: there is vocab.json without merges.txt;"),
+        ({"merges.txt": ""}, "whole: there is merges.txt without vocab.json;"),
+        (
+            {"source.spm": "", "vocab.json": "{}"},
+            "there is source.spm, vocab.json without target.spm;",
+        ),
+        ({"tokenizer.model": "IQ== 0\nIg== 1\n"}, "tokenizer.model is a table of tiktoken"),
+    ],
+)
+def test_files_that_are_not_read_or_not_all_there_are_named(files, words, tmp_path):
+    assert words in message(write(tmp_path, files))
+
+
 @pytest.mark.parametrize("mistake", [KeyError, TypeError, AttributeError, IndexError])
 def test_a_mistake_of_ours_is_not_called_damage(mistake, monkeypatch):
     def fail(*_):
