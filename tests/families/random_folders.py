@@ -192,6 +192,9 @@ def draw(family: str, seed: int) -> Draw:
     if family == "marian" and tokenizer.get("separate_vocabs"):
         network["share_encoder_decoder_embeddings"] = False
     settings = _draw_settings(family, rng)
+    # transformers looks for the strings in names of special tokens too, and in a source's pieces.
+    if family in ("mbart", "m2m_100", "t5") or tokenizer.get("separate_vocabs"):
+        settings.pop("stop_strings", None)
     edits = ({}, *EDITS.get(family, ()), {})
     return Draw(
         family,
@@ -214,8 +217,6 @@ def _draw_settings(family: str, rng: Rng) -> dict[str, Any]:
     settings = {name: value(rng) for name, value in SETTINGS.items() if rng.random() < 0.3}
     if family in DECODERS:
         settings = {n: value for n, value in settings.items() if n not in _OF_SOURCES}
-    if family in ("mbart", "m2m_100"):  # transformers would end a text with a language's name
-        settings.pop("stop_strings", None)
     if rng.random() < 0.3:
         settings["eos_token_id"] = SEVERAL
     forced = {settings.get("forced_bos_token_id"), settings.get("forced_eos_token_id")}

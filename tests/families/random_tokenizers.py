@@ -240,7 +240,7 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         {"pad_token_id": "<pad>", "eos_token_id": "</s>", "decoder_start_token_id": "<pad>"},
     ),
     "m2m_100": TokenizerFolder(
-        {"src_lang": ("en", "fr", *_NLLB_LANGUAGES)}, _m2m100_or_nllb, _SEQ2SEQ
+        {"src_lang": (*_NLLB_LANGUAGES, "en", "fr")}, _m2m100_or_nllb, _SEQ2SEQ
     ),
     "t5": TokenizerFolder(
         {"extra_ids": (0, 10)},
