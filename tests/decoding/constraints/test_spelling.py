@@ -3,8 +3,10 @@
 from itertools import product
 
 import pytest
+import tokenizers
+from tokenizers import decoders, models
 
-from tokenizer import TOKENIZERS, TrainingOptions, train_tokenizer
+from tokenizer import TOKENIZERS, Tokenizer, TrainingOptions, train_tokenizer
 from transformer.decoding.constraints.literals import pattern_literals, schema_literals
 from transformer.decoding.constraints.spelling import Spelling
 from transformer.errors import ConfigError
@@ -33,6 +35,14 @@ def test_what_tokens_spell_is_what_some_of_them_decode_to(tokenizer) -> None:
             continue
         after = tokenizer.decode([*tokenizer.encode("mat"), *tokenizer.encode(text)])
         assert spelling.writes(after.removeprefix("mat"), continuing=True), after
+
+
+def test_a_piece_that_only_goes_on_with_a_word_begins_no_text() -> None:
+    backend = tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1, "##n": 2}))
+    backend.decoder = decoders.WordPiece()
+    spelling = Spelling(Tokenizer(backend), 3)
+    assert spelling.writes("an") and spelling.holds("n") and spelling.writes("n", continuing=True)
+    assert not spelling.writes("n")
 
 
 def test_what_no_tokens_spell_is_told(tokenizer) -> None:
