@@ -122,6 +122,8 @@ def test_influence_counts_up_to_a_limit(monkeypatch) -> None:
 def test_punctuation_after_a_replaced_word_stays(monkeypatch) -> None:
     found = aligned(monkeypatch, TEXT, attention={"mat": 0.9}, influence={"mat": 5.0})
     assert found[0] == "the cat sat on no a bat."
+    found = aligned(monkeypatch, "no cat, no mat.", attention={"cat": 0.9}, influence={"cat": 5.0})
+    assert found[0] == "no a bat, no mat."
 
 
 def test_of_similar_words_the_one_decides_that_leaves_a_better_rest(monkeypatch) -> None:
@@ -135,7 +137,8 @@ def test_two_words_are_replaced_where_both_translate_it_and_the_rest_is_better(m
     looks = {"attention": {"cat": 0.9, "sat": 0.6}, "influence": {"cat": 5.0, "sat": 5.0}}
     whole = {"the a bat on no mat.": 0.0, "the a bat sat on no mat.": -12.0}
     assert aligned(monkeypatch, TEXT, rests=whole, **looks)[0] == "the a bat on no mat."
-    assert aligned(monkeypatch, TEXT, **looks)[0] == "the a bat sat on no mat."
+    little = {"the a bat sat on no mat.": -5.0}
+    assert aligned(monkeypatch, TEXT, rests=little, **looks)[0] == "the a bat sat on no mat."
 
 
 def test_words_before_the_best_are_replaced_for_a_source_of_several_words_alone(

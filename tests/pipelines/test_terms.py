@@ -145,11 +145,13 @@ def written(
     instead_of: str,
     terms: Sequence[Term],
     log_probs: dict[str, float],
+    *,
+    free: str = "",
 ) -> tuple[str, list[str]]:
     """The text that terms are written into instead of a word, and the versions that were tried.
 
-    Each version is as its constraint forces it, or ends where all may follow. `log_probs` are those
-    of texts, -50 for others.
+    Each version is as its constraint forces it, and `free` where all may follow. `log_probs` are
+    those of texts, -50 for others.
     """
     loaded = model("char")
     tokenizer = loaded.tokenizer
@@ -164,6 +166,8 @@ def written(
         assert request.constraint is not None
         while (allowed := request.constraint(ids)) is not None and end not in allowed.tolist():
             ids.append(int(allowed[0]))
+        is_free = not tokenizer.decode(ids).endswith(".")
+        ids += tokenizer.encode(f"x{free}")[1:] if is_free else ()
         shown = tokenizer.decode(ids)
         tried.append(shown)
         score = log_probs.get(shown, -50.0)
@@ -203,14 +207,14 @@ def test_a_term_comes_in_each_place_that_asks_for_it(monkeypatch) -> None:
 
 
 def test_a_rest_is_free_where_that_of_the_text_gives_none(monkeypatch) -> None:
-    loaded = model("char")
-    phrase = Phrase(loaded.tokenizer, "bat")
     monkeypatch.setattr(
         TermWriter, "_write_with_rest", _reject_kept_rests(TermWriter._write_with_rest)
     )
-    text, _ = written(monkeypatch, "the York.", "York", [Term("bat", ablated_source="x")], {})
-    assert text == "the bat"  # which ends there: the rest is free
-    assert phrase.is_in(text)
+    terms = [Term("bat", ablated_source="x")]
+    assert written(monkeypatch, "the York.", "York", terms, {}, free=" sat")[0] == "the bat sat"
+    assert (
+        written(monkeypatch, "the York.", "York", terms, {}, free=" York")[0] == "the York."
+    )  # twice
 
 
 def _reject_kept_rests(write):
@@ -221,6 +225,16 @@ def _reject_kept_rests(write):
         return [] if rest else versions
 
     return write_with_rest
+
+
+def test_what_must_be_written_comes_instead_of_its_other_form(monkeypatch) -> None:
+    (found,) = answers(Session([model()]), ["the cat sat"])
+    word = max(found.outputs[0].text.split(), key=len).strip(".,!:")
+    monkeypatch.setattr(
+        terms_module, "rank_unaligned", lambda _, __, positions, ___: [positions[0]]
+    )
+    (found,) = answers(Session([model()]), ["the cat sat"], must=[word[:-1]])
+    assert word not in found.outputs[0].text.split()
 
 
 def test_what_must_be_written_may_have_no_ending(tmp_path: Path) -> None:

@@ -96,11 +96,15 @@ def repeats_words(text: str, before: str, rest: str, phrase: str) -> bool:
 
 
 def _count(word: str, words: Sequence[str]) -> int:
-    return sum(_have_one_stem(word, other) for other in words)
+    return sum(are_forms_of_one(word, other) for other in words)
 
 
-def _have_one_stem(word: str, other: str) -> bool:
-    """Return True for two forms of a word."""
+def are_forms_of_one(word: str, other: str) -> bool:
+    """Return True for two forms of a word, of which one has an ending more.
+
+    >>> are_forms_of_one("Hunde", "Hund"), are_forms_of_one("Hundert", "Hund")
+    (True, False)
+    """
     return word == other or _is_inflected(word, other) or _is_inflected(other, word)
 
 

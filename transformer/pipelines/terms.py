@@ -17,7 +17,7 @@ from ..decoding.request import Hypothesis, Request
 from ..loading import LoadedModel
 from .glossary import Term
 from .loop_detection import ends_in_loop
-from .phrases import Phrase, repeats_words
+from .phrases import Phrase, are_forms_of_one, repeats_words
 from .term_positions import Draft, Position
 from .term_ranking import (
     insertion_log_probs,
@@ -150,6 +150,9 @@ class TermWriter:
             ranked = rank_insertions(self._loaded, draft, positions)
         elif term.ablated_source is None:
             ranked = rank_unaligned(self._loaded, draft, positions, self._source_begins)
+            words = [p for p in (draft.replacing(position, 1) for position in positions) if p]
+            forms = [p for p in words if are_forms_of_one(draft.replaced(p), term.text)]
+            ranked = [*forms, *ranked]
         else:
             ablated = self._encode_source(term.ablated_source)
             ranked = rank_aligned(self._loaded, draft, positions, ablated, term.source_words)
