@@ -1,6 +1,13 @@
 """Tensors and JSON in folders; independent of any model."""
 
-from .atomic_folder import MANIFEST, remove_leftovers, verify_checksums, write_file, write_folder
+from .atomic_folder import (
+    MANIFEST,
+    errors_of_writing,
+    remove_leftovers,
+    verify_checksums,
+    write_file,
+    write_folder,
+)
 from .average import average_weights
 from .checksum_cache import MIN_AGE_NS
 from .errors import CheckpointError, ForeignFolderError
@@ -20,6 +27,7 @@ __all__ = [
     "Tensors",
     "Weights",
     "average_weights",
+    "errors_of_writing",
     "flatten_optimizer",
     "is_inside",
     "load_tensors",

@@ -1,8 +1,10 @@
 """Atomic folders: written under a temporary name, checksummed, flushed to disk, then renamed."""
 
+import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from .links import is_inside
 
 MANIFEST = "manifest.json"
 _SET_ASIDE = ".old.tmp"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
@@ -30,11 +33,12 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.mkdir()
-        fill(temporary)
-        _write_manifest(temporary)
-        _flush_tree(temporary)
-        _replace(temporary, path)
+        with errors_of_writing(path):
+            temporary.mkdir()
+            fill(temporary)
+            _write_manifest(temporary)
+            _flush_tree(temporary)
+            _replace(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -44,15 +48,27 @@ def write_file(path: Path, text: str) -> None:
     """Write a small text file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        with errors_of_writing(path):
+            with temporary.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _flush_entry(path.parent)
+
+
+@contextmanager
+def errors_of_writing(path: Path) -> Iterator[None]:
+    """Let errors of a full disk name what was to be written, for the system names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.errno in _NO_ROOM:
+            error.filename = str(path)
+        raise
 
 
 def remove_leftovers(folder: Path) -> None:

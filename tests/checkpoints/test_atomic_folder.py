@@ -1,6 +1,7 @@
 """What is found in damaged folders; tensors, averages and optimizer states worked by hand."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,28 @@ def test_an_optimizers_state_keeps_its_numbers_where_some_are_missing() -> None:
 def test_a_name_of_another_form_is_an_error(name):
     with pytest.raises(CheckpointError, match=f"'{name}' is no tensor"):
         unflatten_optimizer({name: torch.ones(1)})
+
+
+def write_tensors(path):
+    write_folder(path, lambda temporary: save_tensors(temporary / WEIGHTS, {"w": torch.ones(9999)}))
+
+
+def write_bytes(path):
+    write_folder(path, lambda temporary: (temporary / "ids").write_bytes(bytes(1 << 17)))
+
+
+WRITERS = [write_tensors, write_bytes, lambda path: write_file(path, "1" * (1 << 17))]
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=["tensors", "bytes", "text"])
+def test_a_disk_without_room_is_told_by_the_name_of_what_was_to_be_written(tmp_path, write):
+    """The system's error names no file, and that of safetensors is no OSError."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as raised:
+            write(tmp_path / "step-1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.filename == str(tmp_path / "step-1")
+    assert list(tmp_path.iterdir()) == []

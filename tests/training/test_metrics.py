@@ -1,10 +1,13 @@
 """The log of a run: each step once, whatever the file has become."""
 
 import json
+import resource
 
 import pytest
 
-from transformer.training.metrics import cut_log, read_validation
+from transformer.training.events import RunStarted
+from transformer.training.metrics import cut_log, logged, read_validation
+from transformer.training.trainer import StepReport
 
 
 def record(step: int, event: str = "step") -> str:
@@ -63,3 +66,16 @@ def test_a_line_of_any_bytes_is_left_out_and_counted(tmp_path, damaged) -> None:
     assert read_validation(tmp_path, 2) == {}
     assert cut_log(path, 5) == 1
     assert path.read_text() == record(1) + record(2)
+
+
+def test_a_log_without_room_is_named(tmp_path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "metrics.jsonl").write_bytes(record(1).encode() * 99)
+    events = logged([RunStarted(1, "cpu", 9, 1, 1), StepReport(2, 1.0, 1.0, 1.0, 1, 1.0)], tmp_path)
+    next(events)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (99, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*metrics\.jsonl"):
+            list(events)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from checkpoints import write_file
+from checkpoints import errors_of_writing, write_file
 
 from .events import DataPrepared, Event, Notice, RunStarted, Validated
 from .trainer import SkippedStep, StepReport
@@ -35,13 +35,15 @@ def logged(events: Iterable[Event], run: Path) -> Iterator[Event]:
             if (record := metrics_record(event)) is not None:
                 records.append(record)
             if records and log is not None:
-                log.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in records)
-                log.flush()
+                with errors_of_writing(run / METRICS):
+                    log.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in records)
+                    log.flush()
                 records.clear()
             yield event
     finally:
         if log is not None:
-            log.close()
+            with errors_of_writing(run / METRICS):
+                log.close()
 
 
 def metrics_record(event: Event) -> dict[str, Any] | None:

@@ -4,9 +4,12 @@ import errno
 import fcntl
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
+
+from checkpoints import errors_of_writing
 
 from ..errors import BusyError
 
@@ -43,9 +46,15 @@ class RunLock:
                 f"{self._run} is being trained by {holder}: wait for its end, stop it, or choose "
                 "another folder with -o"
             ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
-        file.flush()
+        try:
+            with errors_of_writing(self._run / LOCK):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
+                file.flush()
+        except OSError:
+            with suppress(OSError):  # closing writes once more
+                file.close()
+            raise
         self._file = file
         return self
 
