@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from .links import is_inside
 
 MANIFEST = "manifest.json"
 _SET_ASIDE = ".old.tmp"
+# A process writes, sets aside or removes a name; or it has copies of what can be read only once.
+_LEFTOVER = re.compile(r"\.(?:.+\.(?:\d+|\d+\.old|removed)|spool-.+)\.tmp", flags=re.DOTALL)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -72,12 +75,17 @@ def errors_of_writing(path: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of killed writers and restore folders that they had set aside."""
+    """Remove temporary files of killed writers and restore folders that they had set aside.
+
+    Hidden files of others stay, such as those of editors.
+    """
     for replaced in folder.glob(f".*{_SET_ASIDE}"):
         path = folder / replaced.name[1:].removesuffix(_SET_ASIDE).rpartition(".")[0]
         if not path.exists():
             replaced.rename(path)
     for leftover in folder.glob(".*.tmp"):
+        if not _LEFTOVER.fullmatch(leftover.name):
+            continue
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

@@ -238,3 +238,16 @@ def test_sweeping_removes_litter_and_nothing_else(tmp_path):
     (tmp_path / ".run.json.77.tmp").touch()
     remove_leftovers(tmp_path)
     assert {*tmp_path.iterdir()} == kept
+
+
+def test_hidden_files_of_others_are_no_leftovers(tmp_path):
+    """A run may be told to write to a folder that has other things in it."""
+    mine = [tmp_path / name for name in (".draft.tmp", ".cache.tmp", ".tmp", ".a.b.tmp", ".5.tmp")]
+    mine[1].mkdir()
+    for path in mine[:1] + mine[2:]:
+        path.touch()
+    litter = [".run.json.5.tmp", ".step-1.removed.tmp", ".spool-ab.tmp", ".a\n.5.tmp"]
+    for name in litter:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(mine)

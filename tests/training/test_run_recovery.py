@@ -20,6 +20,7 @@ from transformer.training.events import Event, Notice, Saved, Validated
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
+from transformer.training.run_folder import state_folders, step_of
 from transformer.training.run_lock import LOCK, RunLock
 
 pytestmark = pytest.mark.integration
@@ -274,3 +275,21 @@ def test_a_file_system_without_locks_is_told(monkeypatch, recipe, tmp_path: Path
     monkeypatch.setattr(fcntl, "flock", refuse)
     event = next(Run(recipe, tmp_path / "run", device="cpu").events())
     assert "cannot be locked" in event.text
+
+
+def test_copies_that_a_user_made_beside_the_checkpoints_stay(recipe, run) -> None:
+    """A run tidies what it wrote, by its names for steps; not all that begins with "step-"."""
+    names = ("step-00000004-good", "step-best", "step-4", "step-00000004.bak", "step-٣")
+    for name in names:
+        for part in ("checkpoints", "training"):
+            shutil.copytree(run / part / state(run, 4).name, run / part / name)
+    train(recipe, run, resume=True)
+    for name in names:
+        assert (checkpoint(run, 6).parent / name / "manifest.json").is_file()
+        assert (state(run, 6).parent / name / "manifest.json").is_file()
+
+
+def test_steps_are_ordered_by_number(tmp_path: Path) -> None:
+    for step in (99_999_999, 100_000_000):
+        (tmp_path / "training" / f"step-{step:08d}").mkdir(parents=True)
+    assert [step_of(path) for path in state_folders(tmp_path)] == [100_000_000, 99_999_999]

@@ -18,7 +18,6 @@ from ..loading import CHECKPOINTS, CONFIG, STATES, RunPointers, read_config, wri
 from .progress import Progress
 
 STATE = "state.json"  # in a state's folder: the Progress
-_STEPS = "step-*"
 
 
 def create_run_folder(run: Path) -> None:
@@ -35,13 +34,14 @@ def checkpoint_folder(run: Path, step: int) -> Path:
 
 def state_folders(run: Path) -> list[Path]:
     """Return the folders of the run's states, the newest first."""
-    return sorted((run / STATES).glob(_STEPS), reverse=True)
+    return _steps(run / STATES)[::-1]
 
 
 def step_of(folder: Path) -> int:
     """Return the step of a checkpoint or a state; -1 for a folder with another name."""
     number = folder.name.partition("-")[2]
-    return int(number) if number.isdecimal() else -1
+    step = int(number) if number.isascii() and number.isdecimal() else -1
+    return step if folder.name == _step_name(step) else -1
 
 
 def save_checkpoint(
@@ -106,7 +106,7 @@ def read_state_config(run: Path, state: Path, last: str | None) -> TransformerCo
 def remove_newer(run: Path, step: int) -> None:
     """Remove checkpoints and states that are newer than a step."""
     for folder in (run / CHECKPOINTS, run / STATES):
-        for path in folder.glob(_STEPS):
+        for path in _steps(folder):
             if step_of(path) > step:
                 remove(path)
 
@@ -121,7 +121,7 @@ def _tidy(run: Path, progress: Progress, keep: int) -> None:
         except CheckpointError:
             states.remove(state)  # nothing could resume from it
     names = {_step_name(step) for step in bests if step is not None}
-    checkpoints = sorted(path.name for path in (run / CHECKPOINTS).glob(_STEPS))
+    checkpoints = [path.name for path in _steps(run / CHECKPOINTS)]
     _remove_others(run / CHECKPOINTS, {*checkpoints[-keep:], *names})
     _remove_others(run / STATES, {state.name for state in states})
 
@@ -135,12 +135,17 @@ def remove(folder: Path) -> None:
         shutil.rmtree(leftover)
 
 
+def _steps(folder: Path) -> list[Path]:
+    """Return the folders of steps, the oldest first; not a user's copies by other names."""
+    return sorted((path for path in folder.glob("step-*") if step_of(path) >= 0), key=step_of)
+
+
 def _step_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
 def _remove_others(folder: Path, names: set[str]) -> None:
     """Remove the steps that are not named."""
-    for path in folder.glob(_STEPS):
+    for path in _steps(folder):
         if path.name not in names:
             remove(path)

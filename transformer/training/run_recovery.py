@@ -24,6 +24,7 @@ from .run_folder import (
     remove,
     remove_newer,
     state_folders,
+    step_of,
 )
 from .selection import logged_key
 
@@ -49,8 +50,8 @@ def find_state(run: Path) -> SavedState:
         problems.append(str(error))
     if pointers is not None and pointers.state is not None:
         named = run / pointers.state  # newer ones are of a save that was cut short
-        older = [state for state in states if state.name < named.name]
-        states = [named, *older, *(state for state in states if state.name > named.name)]
+        older = [state for state in states if step_of(state) < step_of(named)]
+        states = [named, *older, *(state for state in states if step_of(state) > step_of(named))]
     for state in states:
         try:
             _verify(state)
