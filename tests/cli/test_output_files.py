@@ -202,7 +202,7 @@ def test_a_tokenizer_is_written_whole_or_not_at_all(transduce, tmp_path):
     (tmp_path / "link.json").symlink_to("old.json")
     words = ("tokenizer", "train", "--vocab-size", "40", tmp_path / "in.txt", "-q", "-o")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         ended = transduce(*words, tmp_path / "link.json")
     finally:
