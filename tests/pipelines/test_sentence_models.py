@@ -226,6 +226,8 @@ def test_a_network_in_a_folder_of_its_own_is_read_and_all_of_it_travels(tmp_path
         made = load_model(tmp_path / name, device="cpu")
         assert torch.equal(vectors(made), vectors(plain)), name
         assert compare_pooling(plain, made) == []
+        modules = json.loads((tmp_path / name / "modules.json").read_text())
+        assert [module["path"] for module in modules][:2] == ["", "1_Pooling"]
         card = tmp_path / name / ("published" if name == "ours" else "") / "README.md"
         assert card.read_text() == (old / "README.md").read_text()
     assert torch.equal(vectors(load_model(tmp_path / "mean", device="cpu")), vectors(plain))
