@@ -46,6 +46,12 @@ def check(ended: Ended, folder: Path) -> None:
     assert not Path(CANARY).exists()
 
 
+def assert_runs(ended: Ended) -> None:
+    """It runs, and tells at most of `<unk>`, which the text of a random model may have."""
+    assert ended.code == 0, ended.err
+    assert ended.err in {"", "transduce: lines with characters that the model does not know: 1\n"}
+
+
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_hostile_folder_is_one_line(good: Path, forks: Forks, tmp_path: Path, name: str) -> None:
     hostile = CORPUS[name]
@@ -55,7 +61,7 @@ def test_a_hostile_folder_is_one_line(good: Path, forks: Forks, tmp_path: Path, 
     ended = forks.run(*command(hostile.base, folder))
     shutil.rmtree(tmp_path)
     if name in HARMLESS:
-        assert (ended.code, ended.err) == (0, "")
+        assert_runs(ended)
         return
     check(ended, folder)
     assert [word for word in hostile.words if word not in ended.err] == [], ended.err
@@ -84,7 +90,7 @@ def check_mutated(good: Path, forks: Forks, place: Path, seeds: range) -> None:
         try:
             if ended.code:
                 check(ended, folder)
-            assert (ended.code, ended.err) == (0, "") or ended.code
+            assert_runs(ended) or ended.code
             assert ended.seconds < SECONDS
             assert ended.mebibytes < MEBIBYTES
         except AssertionError as error:
@@ -117,7 +123,7 @@ def test_all_mutated_files_load_or_are_one_line(good: Path, forks: Forks, tmp_pa
 )
 def test_the_good_folders_run(good: Path, forks: Forks, base: str) -> None:
     ended = forks.run(*command(base, good / base))
-    assert (ended.code, ended.err) == (0, "")
+    assert_runs(ended)
     assert ended.mebibytes < MEBIBYTES
 
 
@@ -133,4 +139,4 @@ def test_a_hub_cache_and_a_link_to_a_folder_run(good: Path, forks: Forks, tmp_pa
     assert (snapshot / WEIGHTS).is_symlink()
     for folder in (snapshot, tmp_path / "linked"):
         ended = forks.run(*command("gpt2", folder))
-        assert (ended.code, ended.err) == (0, "")
+        assert_runs(ended)
