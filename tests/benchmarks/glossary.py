@@ -3,10 +3,10 @@
     python -m tests.benchmarks.glossary -m MODEL SOURCE REFERENCE [--align SOURCE TARGET]
 
 Of lines that are drawn by a seed, each gets a glossary of one entry: a word of its reference that
-the plain translation lacks, and the word of the source that it is aligned to. Alignments are those
-of IBM model 1, both ways, over the pairs given and those of --align, which should be the training
-data. All other lines are translated with the whole glossary at once: those that have no entry, or
-whose plain translation has the term already, must not change.
+the plain translation lacks in any form, and the word of the source that it is aligned to.
+Alignments are those of IBM model 1, both ways, over the pairs given and those of --align, which
+should be the training data. All other lines are translated with the whole glossary at once: those
+that have no entry, or whose plain translation has the term already, must not change.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from transformer.evaluation import translation_scores
 from transformer.loading import load_model
 from transformer.pipelines.arguments import TranslateArguments
 from transformer.pipelines.glossary import split_words
-from transformer.pipelines.phrases import Phrase
+from transformer.pipelines.phrases import Phrase, are_forms_of_one
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
 
@@ -83,7 +83,8 @@ def draw_terms(
                 continue
             is_known = forward[lower, best] > MIN_PROBABILITY and folded.count(best) == 1
             is_content = len(word) >= MIN_LETTERS and frequency[lower] < MAX_FREQUENCY * len(pairs)
-            if is_known and is_content and lower not in written:
+            is_new = not any(w == lower or are_forms_of_one(w, lower) for w in written)
+            if is_known and is_content and is_new:
                 form = words(source)[folded.index(best)]
                 by_line.setdefault(number, []).append(Term(number, form, word))
     chance = random.Random(1)

@@ -1,5 +1,6 @@
 """Phrases that a text must have: their ids, and whether a text has them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -85,18 +86,33 @@ def repeats_words(text: str, before: str, rest: str, phrase: str) -> bool:
     >>> repeats_words("Ein Köter Hund rennt.", before, rest, "Köter")
     True
     """
-    new, old, kept, own = (
-        [w.text.casefold() for w in split_words(t) if len(w.text) >= _MIN_INFLECTED]
-        for t in (text, before, rest, phrase)
-    )
+    new, old, kept, own = map(_FormCounts, (text, before, rest, phrase))
     return any(
-        _count(word, old) and _count(word, new) > _count(word, kept) + _count(word, own)
-        for word in new
+        old.count(word) and new.count(word) > kept.count(word) + own.count(word)
+        for word in new.words
     )
 
 
-def _count(word: str, words: Sequence[str]) -> int:
-    return sum(are_forms_of_one(word, other) for other in words)
+class _FormCounts:
+    """How often a text has words of several letters, in any of their forms."""
+
+    def __init__(self, text: str) -> None:
+        words = (word.text.casefold() for word in split_words(text))
+        self.words = Counter(word for word in words if len(word) >= _MIN_INFLECTED)
+        self._stems = Counter[str]()  # of words with an ending
+        for word, number in self.words.items():
+            self._stems.update(dict.fromkeys(_stems(word), number))
+
+    def count(self, word: str) -> int:
+        """Count a word and its other forms."""
+        shorter = sum(self.words[stem] for stem in _stems(word))
+        return self.words[word] + shorter + self._stems[word]
+
+
+def _stems(word: str) -> list[str]:
+    """Return the words of which a word may be a form, with an ending."""
+    lengths = range(max(_MIN_INFLECTED, len(word) - _MAX_SUFFIX), len(word))
+    return [word[:length] for length in lengths if are_forms_of_one(word, word[:length])]
 
 
 def are_forms_of_one(word: str, other: str) -> bool:

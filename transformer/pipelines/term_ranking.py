@@ -212,9 +212,16 @@ def _changed_indices(source: Sequence[int], ablated: Sequence[int]) -> list[int]
     >>> _changed_indices([1, 2, 3, 4, 2, 3], [1, 4])
     [1, 2, 4, 5]
     """
-    kept = SequenceMatcher(None, source, ablated, autojunk=False).get_matching_blocks()
-    same = {index for block in kept for index in range(block.a, block.a + block.size)}
-    return [index for index in range(len(source)) if index not in same]
+    shorter = min(len(source), len(ablated))
+    start = next((n for n in range(shorter) if source[n] != ablated[n]), shorter)
+    ends = range(shorter - start)
+    end = next((n for n in ends if source[-1 - n] != ablated[-1 - n]), len(ends))
+    changed, left = source[start : len(source) - end], ablated[start : len(ablated) - end]
+    blocks = (
+        SequenceMatcher(None, changed, left, autojunk=False).get_matching_blocks() if left else []
+    )
+    kept = {index for block in blocks for index in range(block.a, block.a + block.size)}
+    return [start + index for index in range(len(changed)) if index not in kept]
 
 
 def rank_insertions(
