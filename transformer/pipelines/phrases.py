@@ -94,7 +94,7 @@ def repeats_words(text: str, before: str, rest: str, phrase: str) -> bool:
 
 
 class _FormCounts:
-    """How often a text has words of several letters, in any of their forms."""
+    """The words of several letters in a text, and how often it has them, in any form."""
 
     def __init__(self, text: str) -> None:
         words = (word.text.casefold() for word in split_words(text))
