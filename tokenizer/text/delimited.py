@@ -40,21 +40,22 @@ class Delimited:
         indexes, header = self._select(first, columns, lines)
         names = {n: name for n, name in enumerate(header) if name and n not in indexes}
         unnamed = not columns.names and not header
+        wider = _WiderRows(first, lines)
         needed = max(indexes) + 1
         count = 0
-        for count, cells in enumerate(rows if header else chain([first], rows), start=1):  # noqa: B007
-            if unnamed and len(cells) > len(first) and (error := _wider(cells, first, lines)):
-                if columns.answered:
+        try:
+            for count, cells in enumerate(rows if header else chain([first], rows), start=1):  # noqa: B007
+                if unnamed and len(cells) > len(first) and (error := wider.add(cells, columns)):
                     yield Record(("",) * len(indexes), error=error)
-                    continue
-                lines.counts.notice(f"{error}; columns beyond those of the first row are not read")
-            if len(cells) >= needed:
-                texts = tuple([cells[index] for index in indexes])
-                yield Record(texts, _others(names, cells) if columns.answered else NO_FIELDS)
-            elif not any(cell.strip() for cell in cells):
-                yield Record(("",) * len(indexes))
-            else:
-                yield Record(("",) * len(indexes), error=_narrow(cells, needed, lines))
+                elif len(cells) >= needed:
+                    texts = tuple([cells[index] for index in indexes])
+                    yield Record(texts, _others(names, cells) if columns.answered else NO_FIELDS)
+                elif not any(cell.strip() for cell in cells):
+                    yield Record(("",) * len(indexes))
+                else:
+                    yield Record(("",) * len(indexes), error=_narrow(cells, needed, lines))
+        finally:
+            wider.notice()
         if header and not count:
             lines.counts.notice(f"{lines.name} has a row of names ({listed(header)}), and no other")
 
@@ -118,14 +119,37 @@ def _others(names: dict[int, str], cells: Sequence[str]) -> dict[str, str]:
     return {name: cells[index] for index, name in names.items() if index < len(cells)}
 
 
-def _wider(cells: Sequence[str], first: Sequence[str], lines: CorpusLines) -> CorpusError | None:
-    """Return an error for a row with more columns than the first; None where they are empty."""
-    if not any(cell.strip() for cell in cells[len(first) :]):
+class _WiderRows:
+    """Rows with more columns than the first: an error each, or all of them one notice."""
+
+    def __init__(self, first: Sequence[str], lines: CorpusLines) -> None:
+        self._width, self._lines = len(first), lines
+        self._count, self._example = 0, ""
+
+    def add(self, cells: Sequence[str], columns: Columns) -> CorpusError | None:
+        """Return an error if each record is answered; count the row otherwise.
+
+        A row whose other columns are empty is none.
+        """
+        if not any(cell.strip() for cell in cells[self._width :]):
+            return None
+        if columns.answered or not self._count:
+            self._example = (
+                f"{self._lines.location} has {len(cells)} columns, the first line {self._width}: "
+                "a text with the separator in it needs quotation marks in CSV"
+            )
+        if columns.answered:
+            return CorpusError(self._example)
+        self._count += 1
         return None
-    return CorpusError(
-        f"{lines.location} has {len(cells)} columns, the first line {len(first)}: "
-        "a text with the separator in it needs quotation marks in CSV"
-    )
+
+    def notice(self) -> None:
+        """Tell of the rows that were counted."""
+        if self._count:
+            rows = "1 row" if self._count == 1 else f"{self._count:,} rows"
+            self._lines.counts.notice(
+                f"{self._example}; columns beyond those of the first line are not read in {rows}"
+            )
 
 
 def _narrow(cells: Sequence[str], needed: int, lines: CorpusLines) -> CorpusError:
@@ -144,11 +168,11 @@ def split_quoted(lines: CorpusLines) -> Iterator[list[str]]:
     """Yield the cells of CSV (RFC 4180), with the delimiter that its first rows have."""
     head = lines.stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
     delimiter = find_delimiter(head) or ","
-    iterator = iter(lines)
+    iterator = lines.with_ends()  # which a quoted cell keeps as they are
     if _EXCEL_MARK.match(head):
         next(iterator)
     try:
-        yield from csv.reader((f"{line}\n" for line in iterator), delimiter=delimiter, strict=True)
+        yield from csv.reader(iterator, delimiter=delimiter, strict=True)
     except csv.Error as error:
         raise CorpusError(f"{lines.location} is not CSV: {error}") from None
 

@@ -1,6 +1,7 @@
 """Lines for filters: as many as there are bytes 0x0A, whatever is in them, or records."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 from .columns import Columns, Record
@@ -9,6 +10,7 @@ from .formats import (
     begins_with_json,
     find_format,
     format_of_name,
+    is_open,
     names_of_columns,
 )
 from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines, byte_lines, decode_line
@@ -40,7 +42,8 @@ def read_filter_records(
     `as_json` says that it is JSON; with `whole_rows`, the rows of a TSV are lines where no column
     is named. Raises OSError, or CorpusError where what follows cannot be read.
     """
-    with open_text(path) as stream:
+    expected = as_json or bool(columns.names) or format_of_name(path) is not None
+    with open_text(path, is_open=partial(_is_open, records=expected)) as stream:
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         if as_json:
             name: str | None = "json" if head.lstrip().startswith("[") else "jsonl"
@@ -64,6 +67,10 @@ def read_filter_records(
         lines = CorpusLines(path, stream, counts, checked=False)
         for record in FORMATS[name].records(lines, columns):
             yield _shortened(record, counts)
+
+
+def _is_open(head: bytes, *, records: bool) -> bool:
+    return is_open(head.decode("utf-8", "replace"), records=records)
 
 
 def _plain_lines(path: str, stream: BinaryIO, counts: CorpusCounts) -> Iterator[str]:

@@ -25,6 +25,11 @@ _NAMED = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
 }  # fmt: skip
 _JSON = ("json", "jsonl")
+# An array of objects, of which the end of a beginning may cut off anything; an empty array; and an
+# array whose next characters tell whether it is one of objects.
+_OBJECTS = re.compile(r'\[\s*\{\s*(\}|"([^"\\]|\\.)*("\s*(:|\Z)|\\?\Z)|\Z)', re.DOTALL)
+_EMPTY = re.compile(r"\[\s*\]\s*\Z")
+_OPEN_ARRAY = re.compile(r'\[\s*(\{\s*("([^"\\]|\\.)*("\s*|\\)?)?)?', re.DOTALL)
 _REMEDY = "give an array of objects, or an object on each line"
 _ONE_OBJECT, _NO_RECORDS = f"one JSON object: {_REMEDY}", f"no JSON: {_REMEDY}"
 
@@ -47,7 +52,9 @@ def find_format(
     json_name = _find_json(first, expected=named in _JSON)
     if first.startswith("{") and suffix_of(path) == ".json":
         _refuse_one_object(path, first, columns)
-    evident = json_name == "json" or f'"{TEXT}"' in first.partition("\n")[0]
+    if columns.answered and not (records or head.partition("\n")[0].strip()):
+        return None  # a line without letters is answered before anyone knows the next
+    evident = _OBJECTS.match(first) or f'"{TEXT}"' in first.partition("\n")[0]
     if json_name and (records or evident):
         return json_name
     if not records:
@@ -99,7 +106,24 @@ def _cut(line: str) -> Iterator[list[str]]:
 
 def begins_with_json(head: str) -> bool:
     """Return True for a text that begins with JSON objects."""
-    return _find_json(head.lstrip(), expected=False) is not None
+    first = head.lstrip()
+    return not _EMPTY.match(first) and _find_json(first, expected=False) is not None
+
+
+def is_open(head: str, *, records: bool) -> bool:
+    """Return True for the beginning of a text whose format depends on what follows.
+
+    That is a first line without its end, blank ones before it where `records` are expected, and an
+    array of objects that has not begun with one, or that is a line: another could follow it.
+    """
+    first = head.lstrip() if records else head.lstrip(" \t\r")
+    line, ended, rest = first.partition("\n")
+    if not ended:
+        return True
+    if _OPEN_ARRAY.fullmatch(first):
+        return True
+    array = records or _OBJECTS.match(line)
+    return bool(array) and not rest.strip() and _is_json(line, list)
 
 
 def names_of_columns(head: str) -> str | None:
@@ -117,7 +141,7 @@ def _find_json(first: str, *, expected: bool) -> str | None:
     Where JSON is `expected`, an array need not be one of objects.
     """
     line, ended, rest = first.partition("\n")
-    if re.match(r"\[" if expected else r'\[\s*(\{\s*("|\}|$)|\]\s*$)', first):
+    if first.startswith("[") if expected else (_OBJECTS.match(first) or _EMPTY.match(first)):
         alone = not rest.strip() or not _is_json(line, list)
         return "json" if alone else ("jsonl" if expected else None)
     if not ended:

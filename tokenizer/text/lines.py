@@ -110,13 +110,20 @@ class CorpusLines:
 
     def __iter__(self) -> Iterator[str]:
         """Yield whole lines without their ends."""
+        return (self._decode(_without_end(raw)) for raw in self._whole())
+
+    def with_ends(self) -> Iterator[str]:
+        """Yield whole lines with their ends."""
+        return map(self._decode, self._whole())
+
+    def _whole(self) -> Iterator[bytes]:
         readline, counts = self.stream.readline, self.counts
         while raw := readline(MAX_RECORD_BYTES):
             self.number += 1
             counts.lines += 1
             if len(raw) == MAX_RECORD_BYTES:
                 raise CorpusError(f"{self.location} is longer than {MAX_RECORD_BYTES >> 20} MiB")
-            yield self._decode(_without_end(raw))
+            yield raw
         self._check_encoding()
 
     def pieces(self) -> Iterator[LinePiece]:

@@ -8,6 +8,7 @@ from typing import BinaryIO, NamedTuple
 from ..errors import CorpusError
 from .encodings import MARKS
 from .packing import (
+    CHUNK,
     create_bzip2,
     create_gzip,
     create_lzma,
@@ -188,8 +189,6 @@ _BEGINNINGS = [
     *(beginning for kind in BINARIES for beginning in kind.beginnings),
     *MARKS,
 ]
-# JSON that could yet be an array of objects, or an object: a line, or a line with a bracket.
-_OPEN_JSON = re.compile(rb'\s*(\[\s*\{?\s*|\{[ \t]*)("[^"\n]{0,200}"?[ \t]*)?')
 
 
 def find_packing(head: bytes) -> str | None:
@@ -205,7 +204,9 @@ def refuse_binary(head: bytes, path: str) -> None:
 
 
 def is_undecided(head: bytes) -> bool:
-    """Return True if more bytes are needed to tell what a text is."""
+    """Return True if more bytes are needed to tell what a text is: its first line, or 64 KiB."""
     if any(len(head) < len(first) and first.startswith(head) for first in _BEGINNINGS):
         return True
-    return len(head) < HEAD_BYTES and _OPEN_JSON.fullmatch(head) is not None
+    if b"\n" in head or len(head) >= CHUNK or find_packing(head) is not None:
+        return False
+    return not any(kind.pattern.match(head[:HEAD_BYTES]) for kind in BINARIES)

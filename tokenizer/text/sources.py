@@ -100,16 +100,22 @@ def open_raw(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_text(
-    path: str, *, corpus: bool = False, notice: Callable[[str], None] | None = None
+    path: str,
+    *,
+    corpus: bool = False,
+    notice: Callable[[str], None] | None = None,
+    is_open: Callable[[bytes], bool] | None = None,
 ) -> Iterator[BinaryIO]:
     """Open a text as UTF-8, unpacked, and without a byte order mark.
 
     Compressions and UTF-16 are read, other binary files refused by CorpusError. In a corpus, which
     is read from its beginning to its end, lines may end in CR alone, of which `notice` is told, and
-    a text full of zero bytes is refused; a filter's line may hold any byte.
+    a text full of zero bytes is refused; a filter's line may hold any byte. Beginnings that
+    `is_open` returns True for are waited for to go on, up to 64 KiB.
     """
     with open_raw(path) as raw:
-        yield decoded(display_name(path), raw, corpus=corpus, notice=notice)
+        text = decoded(display_name(path), raw, corpus=corpus, notice=notice)
+        yield text if is_open is None else _peek(text, 0, is_open)[0]
 
 
 def decoded(
@@ -196,14 +202,15 @@ class _CrLines:
         return b""
 
 
-def _peek(stream: BinaryIO, enough: int) -> tuple[BinaryIO, bytes]:
+def _peek(
+    stream: BinaryIO, enough: int, is_open: Callable[[bytes], bool] = is_undecided
+) -> tuple[BinaryIO, bytes]:
     """Return a stream and its first bytes, which it will give again.
 
-    Without `enough` bytes it waits for no more than tell a binary file from text: someone may be
-    typing.
+    Without `enough` bytes it waits for no more than tell what the text is: someone may be typing.
     """
     head = b""
-    while not head or len(head) < enough or is_undecided(head):
+    while not head or len(head) < enough or (len(head) < CHUNK and is_open(head)):
         more: bytes = stream.read1(CHUNK)  # type: ignore[attr-defined]
         if not more:
             return buffered(lambda _: b"", head), head

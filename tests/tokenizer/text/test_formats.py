@@ -236,6 +236,14 @@ def test_an_array_of_texts_is_read_in_a_file_of_json(write):
     assert [*read_lines(TextFile(path))] == ["a", "b\nc", ""]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("inner", ["\n", "\r\n", "\r", "\r\r\n", "\n\r\n"])
+def test_line_ends_within_a_cell_are_kept(write, end, inner):
+    for last in (end, ""):
+        path = write(f'a,"b{inner}c"{end}d,"{inner}"{end}e,f{last}', "t.csv")
+        assert [*read_columns(path, [])] == [("a", f"b{inner}c"), ("d", inner), ("e", "f")]
+
+
 def test_a_row_of_names_alone_is_said(write):
     counts = CorpusCounts()
     assert [*read_lines(TextFile(write("id,text\n", "t.csv"), "text"), counts)] == []
@@ -246,7 +254,24 @@ def test_columns_beyond_those_of_the_first_row_are_not_dropped_without_a_word(wr
     counts = CorpusCounts()
     assert [*read_lines(TextFile(write("a\nb\tc\nd\t\n", "t.tsv")), counts)] == ["a", "b", "d"]
     assert "line 2 has 2 columns, the first line 1" in counts.notices[0]
+    assert "not read in 1 row" in counts.notices[0]
     assert len(counts.notices) == 1
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_wider_rows_are_one_notice_with_their_number(write, name):
+    rows = "a,b\n" + "c,d,\n" + "e,f,g\n" * 2000 + "h,i\n"
+    path = write(rows.replace(",", "\t") if name == "t.tsv" else rows, name)
+    counts = CorpusCounts()
+    assert len([*read_columns(path, [], counts)]) == 2003
+    assert len(counts.notices) == 1
+    assert "line 3 has 3 columns" in counts.notices[0]
+    assert "not read in 2,000 rows" in counts.notices[0]
+    counts = CorpusCounts()
+    reader = read_columns(path, [], counts)
+    assert [next(reader) for _ in range(4)][3] == ("e", "f")
+    reader.close()
+    assert "not read in 2 rows" in counts.notices[0]
 
 
 @pytest.mark.parametrize("damage", ["'x'", "nul", "{'a': 1}", '{"a" 1}', '{"a": "b\nc"}'])
