@@ -99,8 +99,10 @@ class Session:
         sentences = [] if arguments.requested_search else list(self.lead.notices)
         sentences += unwritable(tokenizer, size, texts)
         grammar = arguments.grammar
-        if grammar and (unused := grammar.unused_characters(tokenizer, size)):
-            reason = f"{unused[:60]!r} has no effect: the model cannot write it"
+        if grammar and (unused := grammar.unused_texts(tokenizer, size)):
+            shown = ", ".join(repr(text[:60]) for text in unused[:5])
+            others = f" (and {len(unused) - 5:,} more)" if len(unused) > 5 else ""
+            reason = f"{shown}{others} has no effect: the model cannot write it"
             sentences.append(f"{grammar.name}: {reason}")
         search = arguments.requested_search or arguments.default_search
         if arguments.seed and (search or beam_or_greedy(default_beams(self.lead))) == "greedy":

@@ -3,9 +3,9 @@
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +19,7 @@ from ...errors import ConfigError
 from ...registry import Registry
 from ..request import Constraint
 from .json_schema import prepare_schema
-from .literals import Literal, pattern_literals, schema_literals
+from .literals import Literal, Parts, first_missing, literals_of, pattern_parts, schema_parts
 from .spelling import spelling_of
 from .vocabulary import Vocabulary, config_errors, error_line, llguidance_module, vocabulary_of
 
@@ -40,7 +40,8 @@ class Grammar:
 
     name: str  # for messages
     source: str  # in llguidance's own syntax
-    literals: tuple[Literal, ...] = ()  # the texts that it names
+    parts: Parts = ()  # the texts that it names
+    can_exclude: bool = False  # the source ends in a regular expression
 
     def __call__(
         self,
@@ -55,15 +56,15 @@ class Grammar:
 
         `end_ids`: the ids that end a text. `forced_first`: a special token that comes before it.
         `continuing`: what is written follows a prompt's text, rather than begins one. Raises
-        ConfigError where the tokens cannot write any such text, or not all that it names.
+        ConfigError where the tokens cannot write any such text, or not each of the choices.
         """
-        for literal in self._unwritten(tokenizer, vocab_size, continuing=continuing):
-            if literal.is_needed:
-                raise ConfigError(f"{self.name}: the model cannot write {literal.text[:60]!r}")
+        is_written = _writer(tokenizer, vocab_size, continuing=continuing)
+        if missing := first_missing(self.parts, is_written):
+            raise ConfigError(f"{self.name}: the model cannot write {missing.text[:60]!r}")
         vocabulary = vocabulary_of(tokenizer, vocab_size)
         constraint = _GrammarConstraint(
             vocabulary,
-            self.matcher(vocabulary.library),
+            self.matcher(vocabulary.library, without=self.unused_texts(tokenizer, vocab_size)),
             end_ids=[i for i in sorted(end_ids) if i < vocab_size],
             has_text=continuing,
             forced=forced_first if forced_first in vocabulary.skipped_ids else None,
@@ -72,19 +73,13 @@ class Grammar:
             raise ConfigError(f"{self.name}: no token of the model begins such a text")
         return constraint
 
-    def unused_characters(self, tokenizer: Tokenizer, vocab_size: int) -> str:
-        """Return the characters that the grammar allows among others and no token can write."""
-        unwritten = self._unwritten(tokenizer, vocab_size)
-        return "".join(literal.text for literal in unwritten if not literal.is_needed)
-
-    def _unwritten(
-        self, tokenizer: Tokenizer, vocab_size: int, *, continuing: bool = False
-    ) -> Iterator[Literal]:
-        """Yield the literals that tokens cannot write; none where that is not known."""
-        spelling = spelling_of(tokenizer, vocab_size)
-        for literal in self.literals:
-            if spelling and not literal.is_written_by(spelling, continuing=continuing):
-                yield literal
+    def unused_texts(self, tokenizer: Tokenizer, vocab_size: int) -> list[str]:
+        """Return the texts that the grammar names beside others and no tokens can write."""
+        is_written = _writer(tokenizer, vocab_size)
+        if first_missing(self.parts, is_written):
+            return []
+        literals = dict.fromkeys(literals_of(self.parts))
+        return [literal.text for literal in literals if not is_written(literal)]
 
     def accepts(self, text: str) -> bool:
         """Return True for a text of this language, whatever tokens spell it."""
@@ -92,13 +87,20 @@ class Grammar:
         matcher, tokens = self.matcher(library), library.tokenize_bytes(text.encode())
         return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
 
-    def matcher(self, library: "LLTokenizer") -> "LLMatcher":
-        """Return a matcher at the start of a text. Raises ConfigError for what is not supported."""
+    def matcher(self, library: "LLTokenizer", without: Sequence[str] = ()) -> "LLMatcher":
+        """Return a matcher at the start of a text. Raises ConfigError for what is not supported.
+
+        No text holds those of `without`, where the grammar can exclude them. A part of one that
+        could be written would else lead to where nothing follows.
+        """
         from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415
 
+        source = self.source
+        if without and self.can_exclude:
+            source += rf" & ~/(.|\n)*({_pattern_of(without)})(.|\n)*/"
         with config_errors(self.name):
             limits = LLParserLimits(verbose_errors=False)
-            matcher = LLMatcher(library, _OPTIONS + self.source, log_level=0, limits=limits)
+            matcher = LLMatcher(library, _OPTIONS + source, log_level=0, limits=limits)
         if matcher.is_error():
             raise ConfigError(f"{self.name}: {error_line(matcher.get_error())}")
         return matcher
@@ -111,21 +113,36 @@ def regular_expression(pattern: str) -> Grammar:
     """
     name = f"the regular expression {_short(pattern)}"
     with config_errors(name):
-        source = f"start: /{llguidance_module().regex_to_lark(pattern, '')}/"
-    return _validated(Grammar(name, source, _distinct(pattern_literals(pattern))))
+        source = f"start: TEXT\nTEXT: /{llguidance_module().regex_to_lark(pattern, '')}/"
+    return _validated(Grammar(name, source, pattern_parts(pattern), can_exclude=True))
 
 
 def choices(texts: Sequence[str]) -> Grammar:
     """Return the grammar of these texts. Raises ConfigError for none, and for an empty one."""
     if not texts or not all(texts):
         raise ConfigError("choices need at least one text, and none may be empty")
+    name = f"the choices {_short(', '.join(texts))}"
+    literals = tuple(Literal(text, is_whole=True) for text in dict.fromkeys(texts))
+    return _validated(Grammar(name, f"start: /{_pattern_of(texts)}/", literals))
+
+
+def _pattern_of(texts: Sequence[str]) -> str:
+    """Return the regular expression, in llguidance's own syntax, of one of these texts."""
     escaped = (
         re.sub(r"[^\w ]", lambda m: rf"\x{{{ord(m[0]):x}}}", text, flags=re.ASCII) for text in texts
     )
-    alternatives = llguidance_module().regex_to_lark("|".join(escaped), "")
-    name = f"the choices {_short(', '.join(texts))}"
-    literals = _distinct(Literal(text, is_whole=True) for text in texts)
-    return _validated(Grammar(name, f"start: /{alternatives}/", literals))
+    pattern: str = llguidance_module().regex_to_lark("|".join(escaped), "")
+    return pattern
+
+
+def _writer(
+    tokenizer: Tokenizer, vocab_size: int, *, continuing: bool = False
+) -> Callable[[Literal], bool]:
+    """Return a function that tells if tokens write a literal: True, where that is not known."""
+    spelling = spelling_of(tokenizer, vocab_size)
+    if spelling is None:
+        return lambda literal: True
+    return cache(partial(Literal.is_written_by, spelling=spelling, continuing=continuing))
 
 
 def json_schema(schema: Any) -> Grammar:
@@ -139,11 +156,11 @@ def json_schema(schema: Any) -> Grammar:
         prepared = prepare_schema(values)
         rules = prepared if isinstance(prepared, dict) else {"allOf": [prepared]}
         text = json.dumps({"x-guidance": _JSON, **rules}, allow_nan=False)
+        parts = schema_parts(values)
     except (ValueError, TypeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigError(f"the JSON schema: {' '.join(reason.splitlines())}") from None
-    literals = _distinct(schema_literals(values))
-    return _validated(Grammar("the JSON schema", f"start: %json {text}", literals))
+    return _validated(Grammar("the JSON schema", f"start: %json {text}", parts))
 
 
 GRAMMARS: Registry[Callable[[Any], Grammar]] = Registry(
@@ -168,10 +185,6 @@ def _validated(grammar: Grammar) -> Grammar:
     if matcher.is_error():
         raise ConfigError(f"{grammar.name}: no text satisfies it")
     return grammar
-
-
-def _distinct(literals: Iterable[Literal]) -> tuple[Literal, ...]:
-    return tuple(dict.fromkeys(literals))
 
 
 def _short(text: str) -> str:

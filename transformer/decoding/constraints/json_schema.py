@@ -5,7 +5,6 @@ cannot keep, it refuses itself.
 """
 
 import re
-from collections.abc import Iterator
 from itertools import repeat
 from math import copysign, inf
 from typing import Annotated, Any, Literal
@@ -125,18 +124,6 @@ def _prepare(schema: _Schema, pointer: str, schemas: dict[str, _Schema]) -> _Sch
         raise ConfigError(f"{pointer}: minProperties is more than 1 above the names in required")
     _correct(prepared)
     return prepared
-
-
-def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yield a schema and all those in it that have keywords."""
-    if not isinstance(schema, dict):
-        return
-    yield schema
-    for keyword, value in schema.items():
-        kind = KEYWORDS.get(keyword)
-        inner = {_Schema: [value], _Schemas: value}.get(kind, ())
-        for part in value.values() if kind is _NamedSchemas else inner:
-            yield from subschemas(part)
 
 
 def _check(keyword: str, value: Any, pointer: str) -> None:

@@ -24,7 +24,9 @@ class Spelling:
         self._initial = {initial for initial, _ in pairs if initial}
         self._inner = {inner for _, inner in pairs if inner}
         self._drops_space = any(inner and not initial for initial, inner in pairs)
-        self._longest = max(map(len, self._initial | self._inner), default=0)
+        tokens = self._initial | self._inner
+        self._longest = max(map(len, tokens), default=0)
+        self._joined = b"\xff".join(tokens)  # which no text has in UTF-8
         self._spells_bytes = all(bytes([byte]) in self._inner for byte in range(256))
 
     @cached_property
@@ -53,7 +55,7 @@ class Spelling:
     def holds(self, text: str) -> bool:
         """Return True for a text that may come up in one that tokens spell."""
         part = text.encode()
-        if self._spells_bytes or any(part in token for token in self._initial | self._inner):
+        if self._spells_bytes or (len(part) <= self._longest and part in self._joined):
             return True
         begun = [end for end in range(1, len(part)) if _begins(self._ends, part[:end][::-1])]
         return any(
