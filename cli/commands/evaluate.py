@@ -102,7 +102,8 @@ def _translation(
     from transformer.pipelines.session import Session
 
     read, counts = CorpusCounts(), Counter[str]()
-    sources, references = (TextFile(str(name)) for name in (options.source, options.reference))
+    names = (options.source, options.reference)
+    sources, references = (TextFile(str(name), sole=True) for name in names)
     pairs = list(read_pairs([sources], [references], read))
     if not pairs:
         raise CorpusError(f"{options.source} is empty: there is nothing to evaluate on")

@@ -97,7 +97,7 @@ def _not_compared(part: _Part, training: _Part) -> Iterator[str]:
 def _suspicions(part: _Part) -> Iterator[str]:
     if isinstance(part, PairReport):
         for header in part.headers:
-            yield f"the first row looks like names of columns: {header}"
+            yield f"{header}, which are a pair like any other"
         return
     for mark, count in part.end_marks.items():
         yield (

@@ -45,7 +45,7 @@ def test_training(transduce, tmp_path):
     ends(
         transduce(*command, *TRAIN),
         "left out: 1 blank",
-        "looks like names of columns",
+        "begins with names of columns",
         "invalid UTF-8",
     )
     (tmp_path / "run" / "run.json").unlink()

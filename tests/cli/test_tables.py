@@ -168,7 +168,11 @@ def test_what_was_assumed_of_a_first_row_is_said(answer, tmp_path, options):
     (tmp_path / "t.csv").write_text("id,text\n1,one\n")
     ended = answer("translate", *options, file=tmp_path / "t.csv")
     assert ended.out.count(b"\n") == (2 if "2" in options else 1)
-    said = "its first row (id, text) looks like" if "2" in options else "first row names the"
+    said = (
+        "begins with names of columns (id, text), which are"
+        if "2" in options
+        else "first row names the"
+    )
     assert said in ended.err.decode()
 
 
@@ -200,6 +204,11 @@ def test_evaluate_reads_the_texts_of_tables(transduce, translator, tmp_path):
         return transduce("evaluate", "-m", translator, *files)
 
     assert evaluate("s.csv", "t.json").out == evaluate("s.txt", "t.txt").out != b""
+    (tmp_path / "t.tsv").write_text("1\tthree two one\n2\tfive, four\n")
+    for names in (("t.tsv", "t.txt"), ("s.txt", "t.tsv")):
+        ended = evaluate(*names)
+        assert (ended.code, ended.out) == (4, b"")
+        assert b"t.tsv has 2 columns; its first line has 1, three two one: give a" in ended.err
 
 
 @pytest.mark.parametrize(

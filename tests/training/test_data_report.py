@@ -15,7 +15,7 @@ from tokenizer import (
     CorpusError,
     Tokenizer,
 )
-from tokenizer.text import is_header
+from tokenizer.text.headers import is_header
 from transformer.training import data_report
 from transformer.training.encoding import read_kept_pairs
 from transformer.training.metrics import metrics_record
@@ -84,7 +84,7 @@ def test_repeats_overlap_headers_and_files_are_counted(tmp_path: Path) -> None:
     assert (training.kept, training.repeats, training.in_training) == (6, 2, 0)
     assert (validation.repeats, validation.in_training, validation.sources_in_training) == (1, 2, 4)
     name = f"{tmp_path}/source.txt and {tmp_path}/target.txt"
-    assert training.headers == [f"{name}: Source | target"]
+    assert training.headers == [f"{name} begins with names of columns (Source, target)"]
     assert validation.headers == []
     assert [(file.name, file.examples) for file in training.files] == [(name, 6)]
 
@@ -109,7 +109,7 @@ def test_tables_are_counted_file_by_file(tmp_path: Path) -> None:
     assert [(file.name, file.examples) for file in training.files] == list(
         zip(files, [2, 1], strict=True)
     )
-    assert training.headers == [f"{files[0]}: en | de"]
+    assert training.headers == [f"{files[0]} begins with names of columns (en, de)"]
 
 
 # ── the validation part of pairs ────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from .corpus import (
     read_pairs,
 )
 from .filters import FILTER_COLUMNS, read_filter_lines, read_filter_records
-from .headers import is_header
+from .headers import begins_with_names
 from .lines import CorpusCounts, replace_surrogates
 from .names import STDIN
 from .sources import (
@@ -38,10 +38,10 @@ __all__ = [
     "SpooledPath",
     "TextChunk",
     "TextFile",
+    "begins_with_names",
     "content_hash",
     "field_names",
     "field_value",
-    "is_header",
     "is_rereadable",
     "open_text",
     "read_all",

@@ -27,7 +27,9 @@ class Columns:
     default: int | None = 1
     is_pair: bool = False  # the two sides of a pair
     answered: bool = False  # each record is answered: nothing is left out, other fields are kept
+    sole: bool = False  # a text that is one of several columns must be named
     remedy: str = "name others with --column or --columns"
+    choice: str = "name a field of it as the column to read that instead"
 
     @property
     def by_number(self) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 from ..errors import CorpusError
 from .columns import Columns, RecordFormat, Row, rows
 from .filters import read_filter_lines
-from .formats import FORMATS, begins_with_json, find_format
+from .formats import FORMATS, find_format, notice_plain_text
 from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines
 from .packing import CHUNK
 from .sources import open_text
@@ -24,6 +24,7 @@ class TextFile:
     path: str
     column: str | None = None  # TSV, CSV: a number from 1, or a name in the header; JSON: a field
     plain: bool = False  # whole lines, whatever is in them
+    sole: bool = False  # a table of several columns is refused where none is named
 
 
 class TextChunk(NamedTuple):
@@ -43,11 +44,8 @@ def _open_corpus(
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         name = find_format(path, head, columns, counts, records=records)
         layout = None if name is None else FORMATS[name]
-        if layout is None and begins_with_json(head):
-            counts.notice(
-                f"{path} begins with JSON, and is read as plain text; name a field of it "
-                "as the column to read that instead"
-            )
+        if layout is None:
+            notice_plain_text(path, head, columns, counts)
         yield CorpusLines(path, stream, counts), layout
 
 
@@ -144,7 +142,11 @@ def _record_chunks(record: str) -> Iterator[TextChunk]:
 
 
 def _columns(text: TextFile, default: int | None) -> Columns:
-    return Columns(tuple(text.column.split(",")) if text.column else (), default)
+    names = tuple(text.column.split(",")) if text.column else ()
+    if text.sole:
+        remedy = "give a file of the text alone, or name its column text, in CSV or JSON"
+        return Columns(names, default, sole=True, remedy=remedy)
+    return Columns(names, default)
 
 
 def read_pairs(

@@ -9,7 +9,7 @@ from itertools import chain, islice
 
 from ..errors import CorpusError
 from .columns import NO_FIELDS, TEXT, Columns, Record, listed
-from .headers import is_header
+from .headers import begins_with_names
 from .lines import MAX_RECORD_BYTES, CorpusLines
 from .packing import CHUNK
 
@@ -72,10 +72,9 @@ class Delimited:
         if not names:
             return _first_columns(header, columns, lines), []
         if columns.names and columns.by_number:
-            if columns.answered and len(header) > 1 and is_header(header):
+            if columns.answered and (suspicion := begins_with_names(lines.name, header)):
                 lines.counts.notice(
-                    f"{lines.name}: its first row ({listed(header)}) looks like names of columns, "
-                    "and is read as text: --column with a name leaves it out"
+                    f"{suspicion}, which are read as text: --column with a name leaves them out"
                 )
             return columns.indexes, []
         if missing := [name for name in names if name not in header]:
@@ -93,7 +92,7 @@ class Delimited:
 def _first_columns(header: Sequence[str], columns: Columns, lines: CorpusLines) -> list[int]:
     """Return the indexes of the columns that are read where none is named."""
     width, default = len(header), columns.default
-    if columns.answered and width > 1:
+    if columns.sole and width > 1:
         raise CorpusError(
             f"{lines.name} has {width} columns; its first line has {listed(header)}: "
             f"{columns.remedy}"

@@ -7,11 +7,10 @@ from typing import BinaryIO
 from .columns import Columns, Record
 from .formats import (
     FORMATS,
-    begins_with_json,
     find_format,
     format_of_name,
     is_open,
-    names_of_columns,
+    notice_plain_text,
 )
 from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines, byte_lines, decode_line
 from .names import display_name
@@ -19,7 +18,10 @@ from .packing import CHUNK
 from .sources import ends_in_cr, is_rereadable, open_text
 
 FILTER_COLUMNS = Columns(
-    answered=True, remedy="name the text's with --column, or read whole lines with --plain"
+    answered=True,
+    sole=True,
+    remedy="name the text's with --column, or read whole lines with --plain",
+    choice="--column NAME reads a column of it",
 )
 
 
@@ -52,11 +54,7 @@ def read_filter_records(
         else:
             name = find_format(path, head, columns, counts)
         if name is None:
-            if begins := "JSON" if begins_with_json(head) else names_of_columns(head):
-                counts.notice(
-                    f"{display_name(path)} begins with {begins}, and is read as plain text: "
-                    "--column NAME reads a column of it"
-                )
+            notice_plain_text(path, head, columns, counts)
             yield from (Record((line,)) for line in _plain_lines(path, stream, counts))
             return
         if not (as_json or columns.names or format_of_name(path)):

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from ..errors import CorpusError
-from .columns import TEXT, Columns, RecordFormat, listed
+from .columns import TEXT, Columns, RecordFormat
 from .delimited import Delimited, delimiter_name, find_delimiter, split_quoted, split_tabs
-from .headers import is_header
+from .headers import begins_with_names
 from .json_records import JsonObjects, parse_array, parse_lines
 from .lines import CorpusCounts
 from .names import display_name, suffix_of
@@ -104,10 +104,16 @@ def _cut(line: str) -> Iterator[list[str]]:
                 yield cells
 
 
-def begins_with_json(head: str) -> bool:
-    """Return True for a text that begins with JSON objects."""
-    first = head.lstrip()
-    return not _EMPTY.match(first) and _find_json(first, expected=False) is not None
+def notice_plain_text(path: str, head: str, columns: Columns, counts: CorpusCounts) -> None:
+    """Give notice of plain text that begins like JSON objects or, for filters, like a table."""
+    name, first = display_name(path), head.lstrip()
+    suspicion = None
+    if not _EMPTY.match(first) and _find_json(first, expected=False) is not None:
+        suspicion = f"{name} begins with JSON"
+    elif columns.answered:
+        suspicion = _suspect_names(name, head)
+    if suspicion:
+        counts.notice(f"{suspicion}, and is read as plain text: {columns.choice}")
 
 
 def is_open(head: str, *, records: bool) -> bool:
@@ -126,13 +132,10 @@ def is_open(head: str, *, records: bool) -> bool:
     return bool(array) and not rest.strip() and _is_json(line, list)
 
 
-def names_of_columns(head: str) -> str | None:
-    """Return the first line of a text that looks like the names of a table's columns, or None."""
+def _suspect_names(name: str, head: str) -> str | None:
     line = _first_line(head)
-    for cells in (line.split("\t"), *_cut(line)):
-        if len(cells) > 1 and is_header(cells):
-            return f"names of columns ({listed(cells)})"
-    return None
+    rows = (line.split("\t"), *_cut(line))
+    return next(filter(None, (begins_with_names(name, cells) for cells in rows)), None)
 
 
 def _find_json(first: str, *, expected: bool) -> str | None:

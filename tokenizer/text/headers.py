@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from .columns import listed
+
 _NAMES = re.compile(
     r"(?:(?:the )?(?:source|target|src|tgt|trg|input|output|text|translation|original|sentence|"
     r"label|lang(?:uage)?|prompt|completion|question|answer|id|column|english|german|deutsch|french|"
@@ -14,10 +16,17 @@ _NAMES = re.compile(
 )
 
 
-def is_header(cells: Sequence[str]) -> bool:
-    """Return True if each cell of a first row is a usual name of a column.
+def begins_with_names(name: str, cells: Sequence[str]) -> str | None:
+    """Return the suspicion that a text's first row is one of names of columns, or None."""
+    return f"{name} begins with names of columns ({listed(cells)})" if is_header(cells) else None
 
-    >>> is_header(["source", "target"]), is_header(["English", "A dog."])
-    (True, False)
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Return True if each cell of a first row, of several, is a usual name of a column.
+
+    >>> is_header(["source", "target"]), is_header(["English", "A dog."]), is_header(["text"])
+    (True, False, False)
     """
-    return all(_NAMES.fullmatch(cell.strip().strip("\"'").lower()) for cell in cells)
+    return len(cells) > 1 and all(
+        _NAMES.fullmatch(cell.strip().strip("\"'").lower()) for cell in cells
+    )

@@ -70,7 +70,7 @@ class PairReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="p
 
     limit: int  # tokens on a side from which pairs are too long
     sources_in_training: int = 0  # validation: kept pairs whose source training has too
-    headers: list[str] = []  # first rows that look like the names of columns
+    headers: list[str] = []  # files whose first rows look like the names of columns
 
 
 class TextReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="documents"):

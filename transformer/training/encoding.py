@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from tokenizer import TextChunk, Tokenizer, is_blank
-from tokenizer.text import is_header
+from tokenizer.text import begins_with_names
 
 from ..data import TokenWriter
 from ..pipelines.records import MAX_CHARACTERS
@@ -78,8 +78,8 @@ class PairEncoder:
             for group in groups:
                 count = 0
                 while batch := list(islice(group.pairs, _BATCH)):
-                    if count == 0 and is_header(batch[0]):
-                        headers.append(f"{group.name}: {' | '.join(batch[0])}")
+                    if count == 0 and (header := begins_with_names(group.name, batch[0])):
+                        headers.append(header)
                     count += len(batch)
                     kept, sides = self._encode(batch)
                     source.write(sides[0])

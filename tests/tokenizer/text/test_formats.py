@@ -158,6 +158,13 @@ def test_what_is_not_read_is_noticed_once(write, name, content, words):
     assert [word for word in words if word not in counts.notices[0]] == []
 
 
+def test_a_notice_names_stdin(monkeypatch):
+    counts = CorpusCounts()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"no": "a"}\n')))
+    list(read_lines(TextFile("-"), counts))
+    assert counts.notices[0].startswith("stdin begins with JSON, and is read as plain text")
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
