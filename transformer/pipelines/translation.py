@@ -5,17 +5,15 @@ from functools import cache
 
 from tokenizer import is_blank
 
-from ..decoding.constraints.stop_strings import stop_condition, truncate_at_stop
+from ..decoding.constraints.stop_strings import stop_condition
 from ..decoding.request import Hypothesis, Request, SequenceState
 from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError, LineError
 from ..loading import LoadedModel
-from .alignment import attention_weights, coverage_score
 from .arguments import TranslateArguments
 from .glossary import Term
 from .languages import translation_prompt
 from .loop_detection import repair_loop
-from .mbr import rank_by_mbr
 from .n_best import distinct_answers, draw_different
 from .notices import Notices, that_happened
 from .records import (
@@ -28,12 +26,12 @@ from .records import (
     Revision,
 )
 from .search_settings import breaks_grammar, grammar_constraint
+from .segment_outputs import SegmentOutputs
 from .segments import (
     EncodedSegment,
     SegmentRequest,
     encode_lines,
     encode_sentences,
-    join_segments,
     segment_of,
 )
 from .terms import TermWriter
@@ -58,12 +56,13 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self._prompt = translation_prompt(
             loaded, arguments.source_language, arguments.target_language
         )
+        self._outputs = SegmentOutputs(loaded, arguments, parameters)
         self._must = [Term(text, inflects=False) for text in arguments.must or ()]
         targets = self._glossary.targets() if self._glossary else set()
         self._terms = TermWriter(
             loaded,
             [*targets, *(arguments.must or ())],
-            decode=self._decode,
+            decode=self._outputs.decode,
             encode_source=self._encode_source,
         )
         self._constraint = grammar_constraint(arguments.grammar, loaded)
@@ -187,7 +186,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             hypotheses,
             self._parameters,
             n_best=self._arguments.n_best,
-            decode=self._decode,
+            decode=self._outputs.decode,
         )
         return request, hypotheses
 
@@ -204,7 +203,9 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self, requests: Sequence[Request], results: list[list[Hypothesis]]
     ) -> LineRevision[Request, list[Hypothesis]]:
         for term in self._must:
-            texts = (self._decode(r, row[0]) for r, row in zip(requests, results, strict=True))
+            texts = (
+                self._outputs.decode(r, row[0]) for r, row in zip(requests, results, strict=True)
+            )
             if any(not self._terms.missing(text, [term]) for text in texts):
                 continue
             numbers = range(len(requests))
@@ -225,20 +226,15 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         """See LineTask. The n-th output joins the n-th best of all segments."""
         n_best = self._arguments.n_best
         ranked = [
-            distinct_answers(self._rank(request, candidates), n_best)[0]
+            distinct_answers(self._outputs.rank(request, candidates), n_best)[0]
             for request, candidates in zip(requests, hypotheses, strict=True)
         ]
         if not all(ranked):
             raise LineError(NO_VALID_TOKEN)
-        parts = [self._until_stop(row) for row in zip(*ranked, strict=False)]
-        joined = [self._join(row) for row in parts] if self._arguments.split else ranked[0]
+        parts = [self._outputs.until_stop(row) for row in zip(*ranked, strict=False)]
+        joined = [self._outputs.join(row) for row in parts] if self._arguments.split else ranked[0]
         outputs, fewer = distinct_answers(joined, n_best)
         return outputs, {**self._notices(line, requests, parts), **fewer}
-
-    def _until_stop(self, parts: Sequence[Output]) -> Sequence[Output]:
-        """Return the parts of an answer up to one that a stop string of the user's ended."""
-        ended = (n for n, part in enumerate(parts, 1) if part.hypothesis.finish_reason == "stop")
-        return parts[: next(ended, None)] if self._arguments.stop else parts
 
     def _notices(
         self, line: Line, requests: Sequence[Request], answers: Sequence[Sequence[Output]]
@@ -272,48 +268,3 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             lacking = [self._terms.missing(part.text, self._must) for part in parts]
             unused += [term for term in self._must if all(term in row for row in lacking)]
         return list(dict.fromkeys(term.text for term in unused))
-
-    def _decode(self, request: Request, hypothesis: Hypothesis) -> str:
-        """Return a translation's text, up to the first stop string."""
-        (text,) = self._decode_all(request, [hypothesis])
-        return text
-
-    def _decode_all(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[str]:
-        """Return the texts of hypotheses, each up to the first stop string after its prefix."""
-        tokenizer, stop = self._loaded.target_tokenizer, self._arguments.stop
-        texts = tokenizer.decode_batch([hypothesis.ids for hypothesis in hypotheses])
-        if not stop:
-            return texts
-        start = len(tokenizer.decode(request.prefix))
-        return [truncate_at_stop(text, stop, start) for text in texts]
-
-    def _rank(self, request: Request, hypotheses: Sequence[Hypothesis]) -> list[Output]:
-        """Rank the outputs of one request, best first."""
-        beta, texts = self._arguments.coverage_penalty, self._decode_all(request, hypotheses)
-        outputs = [Output(text, h, request) for text, h in zip(texts, hypotheses, strict=True)]
-        if self._arguments.mbr and hypotheses:
-            log_probs = [sum(h.log_probabilities) for h in hypotheses]
-            outputs = [outputs[index] for index in rank_by_mbr(texts, log_probs)]
-        if beta and hypotheses:
-            weights = attention_weights(self._loaded, request, hypotheses)
-            outputs = [
-                output.with_score(output.hypothesis.score + beta * coverage_score(weights_TS))
-                for output, weights_TS in zip(outputs, weights, strict=True)
-            ]
-            outputs.sort(key=lambda output: -output.hypothesis.score)
-        return outputs
-
-    def _join(self, parts: Sequence[Output]) -> Output:
-        """Join the translations of a line's segments with the white space between the sources."""
-        requests = [segment_of(part.request) for part in parts if part.request is not None]
-        texts = {request.index: part.text for request, part in zip(requests, parts, strict=True)}
-        hypothesis = self._parameters.concatenate([part.hypothesis for part in parts])
-        text = join_segments(requests[0].segments, texts)
-        if stop := self._arguments.stop:  # one may also begin in a sentence and end in the next
-            is_cut = parts[-1].hypothesis.finish_reason == "stop"
-            text = join_segments(requests[0].segments, texts, is_cut=is_cut)
-            start = len(self._loaded.target_tokenizer.decode(requests[0].prefix))
-            whole, text = text, truncate_at_stop(text, stop, start)
-            is_cut |= text != whole
-            hypothesis = hypothesis._replace(finish_reason="stop") if is_cut else hypothesis
-        return Output(text, hypothesis)
