@@ -9,6 +9,7 @@ import pytest
 from tests.pipelines.test_models import tiny_translator, tiny_writer
 from transformer.decoding.request import Hypothesis
 from transformer.decoding.search import (
+    SEARCHES,
     BeamParameters,
     ContrastiveParameters,
     GreedyParameters,
@@ -17,7 +18,7 @@ from transformer.decoding.search import (
 from transformer.errors import ConfigError
 from transformer.loading import LoadedModel
 from transformer.pipelines.arguments import GenerateArguments, TranslateArguments
-from transformer.pipelines.search_settings import breaks_grammar
+from transformer.pipelines.search_settings import _OWN_SETTINGS, breaks_grammar
 from transformer.pipelines.session import Session
 
 Asked = dict[str, Any]
@@ -74,6 +75,14 @@ def test_a_search_is_given_its_own(translator, writer, asked, kind, wanted) -> N
     assert_given(found, kind, wanted)
     found = Session([writer]).generation_parameters(GenerateArguments(**asked))
     assert_given(found, kind, wanted)
+
+
+def test_every_search_takes_its_own_settings_from_arguments(writer) -> None:
+    session = Session([writer])
+    asked = [GenerateArguments(**options) for options in ({"beam": 1}, *(o for o, _, _ in SHARED))]
+    built = {type(session.generation_parameters(arguments)) for arguments in asked}
+    assert built == {*SEARCHES.values()}
+    assert {*_OWN_SETTINGS} == {*SEARCHES}
 
 
 def test_there_are_no_more_candidates_than_tokens(writer) -> None:

@@ -1,18 +1,13 @@
 """Parameters of searches: what is asked for, then the model's generation_config.json."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..decoding.constraints.bad_words import BadWords
 from ..decoding.constraints.grammar import Grammar
 from ..decoding.logits.penalties import token_bias
 from ..decoding.request import Constraint, Hypothesis
-from ..decoding.search import (
-    BeamParameters,
-    ContrastiveParameters,
-    GreedyParameters,
-    SamplingParameters,
-)
+from ..decoding.search import SEARCHES, GreedyParameters
 from ..decoding.search.parameters import SearchParameters
 from ..errors import ConfigError
 from ..loading import GenerationConfig, LoadedModel
@@ -86,28 +81,51 @@ def search_parameters(
         processors.setdefault("temperature", temperature)
     common = _common_parameters(loaded, arguments)
     common["processors"] |= processors
+    own = _OWN_SETTINGS[search](loaded, arguments, beams=beams, keep_all=keep_all)
+    return SEARCHES[search](**common, **own)
+
+
+def _no_settings(loaded: LoadedModel, arguments: SearchArguments, **_: Any) -> dict[str, Any]:
+    return {}
+
+
+def _sample_settings(loaded: LoadedModel, arguments: SearchArguments, **_: Any) -> dict[str, Any]:
+    return {"samples": arguments.num_hypotheses}
+
+
+def _contrastive_settings(
+    loaded: LoadedModel, arguments: SearchArguments, **_: Any
+) -> dict[str, Any]:
+    return {
+        "penalty": arguments.contrastive or 0.0,
+        "candidates": min(arguments.top_k or 4, loaded.config.vocab_size),
+    }
+
+
+def _beam_settings(
+    loaded: LoadedModel, arguments: SearchArguments, *, beams: int, keep_all: bool
+) -> dict[str, Any]:
     number = arguments.num_hypotheses
-    match search:
-        case "greedy":
-            return GreedyParameters(**common)
-        case "sample":
-            return SamplingParameters(**common, samples=number)
-        case "contrastive":
-            return ContrastiveParameters(
-                **common,
-                penalty=arguments.contrastive or 0.0,
-                candidates=min(arguments.top_k or 4, loaded.config.vocab_size),
-            )
-        case _:
-            width = max(arguments.beam or beams, number)
-            return BeamParameters(
-                **common,
-                beam=width,
-                n_best=width if keep_all else number,
-                groups=arguments.beam_groups,
-                diversity=0.5 if arguments.diversity is None else arguments.diversity,
-                early_stopping=_early_stopping(loaded.generation, arguments.early_stopping),
-            )
+    width = max(arguments.beam or beams, number)
+    return {
+        "beam": width,
+        "n_best": width if keep_all else number,
+        "groups": arguments.beam_groups,
+        "diversity": 0.5 if arguments.diversity is None else arguments.diversity,
+        "early_stopping": _early_stopping(loaded.generation, arguments.early_stopping),
+    }
+
+
+# The fields that a search has beside those of all, by the search's name in SEARCHES.
+_OWN_SETTINGS: Registry[Callable[..., dict[str, Any]]] = Registry(
+    "search",
+    {
+        "greedy": _no_settings,
+        "sample": _sample_settings,
+        "contrastive": _contrastive_settings,
+        "beam": _beam_settings,
+    },
+)
 
 
 def scoring_parameters(loaded: LoadedModel, arguments: ScoreArguments) -> SearchParameters:
