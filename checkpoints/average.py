@@ -14,7 +14,8 @@ def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
     """Return the mean of the folders' weights, summed in float64, one folder in memory at a time.
 
     Tensors of whole numbers, such as positions, are the first folder's. Raises CheckpointError if
-    a tensor has another name or shape than in the first folder, or holds other whole numbers.
+    a tensor is missing or has another name, kind or shape than in the first folder, or holds other
+    whole numbers.
     """
     if not folders:
         raise CheckpointError("there is nothing to average")
@@ -24,11 +25,11 @@ def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
     total = {name: first.tensor(name, to_copy=True).to(torch.float64) for name in names}
     for folder in folders[1:]:
         weights = Weights(folder)
-        differing = _averaged(weights) ^ names
+        differing = (weights.keys() ^ first.keys()) | (_averaged(weights) ^ names)
         differing |= {n for n in names - differing if weights[n].shape != first[n].shape}
         differing |= {
             n
-            for n in weights.keys() & integers.keys() - differing
+            for n in integers.keys() - differing
             if not torch.equal(weights.integers(n), integers[n])
         }
         if differing:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .owned_files import is_model_folder, is_run_folder, owner_of
+from transformer.folder_layout import is_run
+
+from .owned_files import is_model_folder, owner_of, run_of
 
 STDOUT = Path("-")
 _MAX_DESCRIPTOR = (1 << 31) - 1
@@ -50,8 +52,7 @@ def check_files(out: Path | None, reading: Sequence[str | Path], *, packed: bool
 def check_folder(out: Path, reading: Sequence[Path] = ()) -> None:
     """Raise OSError or ConfigError for a name that no new folder can have.
 
-    It is none of stdout or of a file, and neither replaces the models that are read nor a part of
-    a run.
+    It is none of stdout or of a file, replaces no model that is read, and is no part of a run.
     """
     if out == STDOUT or descriptor_of(out) is not None:
         reason = "is stdout, which cannot hold a folder; name a folder"
@@ -71,15 +72,14 @@ def check_folder(out: Path, reading: Sequence[Path] = ()) -> None:
             raise ConfigError(
                 f"-o {out} would replace {read}, which is read; choose another folder"
             )
-    part_of = next((run for run in path.parents[1:2] if is_run_folder(run)), None)
-    if part_of is not None and path.exists():
-        raise ConfigError(f"-o {out} is a part of the run {part_of}; choose another folder")
+    if (run := run_of(out)) is not None:
+        raise ConfigError(f"-o {out} is a part of the run {run}; choose another folder")
 
 
 def check_run_folder(out: Path) -> None:
     """Raise ConfigError for the folder of a model, in which a run would replace files."""
     check_folder(out)
-    if is_model_folder(out) and not is_run_folder(out):
+    if is_model_folder(out) and not is_run(out):
         from transformer.errors import ConfigError
 
         raise ConfigError(f"-o {out} holds a model; choose another folder for the run")
@@ -141,7 +141,7 @@ def _check_owner(path: Path) -> None:
     if (owner := owner_of(path)) is not None:
         from transformer.errors import ConfigError
 
-        raise ConfigError(f"-o {path} is a file of {owner}; choose another name or folder")
+        raise ConfigError(f"-o {path} is a part of {owner}; choose another name or folder")
 
 
 def _state_of_output(path: Path) -> os.stat_result | None:

@@ -229,12 +229,18 @@ def test_an_average_keeps_whole_numbers_which_have_no_mean(tmp_path, dtype):
         {"v": torch.ones(2), "u": torch.ones(1)},
         {"w": torch.ones(2), "v": torch.ones(1), "u": torch.ones(1)},
         {"w": torch.ones(2)},
+        {"w": torch.ones(2).long(), "u": torch.ones(1)},
+        {"w": torch.ones(2), "u": torch.ones(1), "v": torch.arange(2)},
+        {"w": torch.ones(2), "u": torch.ones(1), "i": None},
+        {"w": torch.ones(2), "u": torch.ones(1), "i": torch.ones(2)},
     ],
 )
 def test_an_average_of_different_models_is_an_error(tmp_path, other):
-    one = weights_folder(tmp_path / "one", {"w": torch.ones(2), "u": torch.ones(1)})
+    whole = {"i": torch.arange(2)}
+    other = {name: t for name, t in (whole | other).items() if t is not None}
+    one = weights_folder(tmp_path / "one", {"w": torch.ones(2), "u": torch.ones(1)} | whole)
     two = weights_folder(tmp_path / "two", other)
-    with pytest.raises(CheckpointError, match=r"two is another model than .*one: [uvw] differs"):
+    with pytest.raises(CheckpointError, match=r"two is another model than .*one: [iuvw] differs"):
         average_weights([one, two])
 
 

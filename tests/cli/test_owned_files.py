@@ -59,7 +59,8 @@ def test_a_new_file_that_a_model_would_be_read_from_is_refused_too(published):
 
 
 def test_a_users_own_files_beside_them_are_written(run, published, tmp_path):
-    for folder in (run, run / "data", published):
+    (run / "export").mkdir()
+    for folder in (run, run / "export", published):
         for name in ("hyp.txt", "hyp.jsonl.gz", "scores", "test.de", "data.tsv"):
             assert not refused(folder / name), name
     (tmp_path / "manifest.json").write_text('{"name": "a web page", "icons": {}}')
@@ -76,7 +77,7 @@ def test_the_commands_obey(transduce, run, published, tmp_path):
         assert (b"the run " if run in out.parents else b"the model ") in ended.err
     assert (run / "tokenizer.json").read_bytes() == tokenizer
     ended = transduce("translate", "-m", run, "-o", run / "run.json", stdin=b"one two\n")
-    assert (ended.code, b"is a file of the run" in ended.err) == (2, True)
+    assert (ended.code, b"is a part of the run" in ended.err) == (2, True)
     (tmp_path / "terms.tsv").write_text("one\tseven\n")
     (tmp_path / "link.tsv").hardlink_to(tmp_path / "terms.tsv")
     terms = ("--glossary", tmp_path / "terms.tsv", "-o", tmp_path / "link.tsv")
@@ -94,8 +95,6 @@ def test_a_folder_replaces_neither_its_input_nor_a_part_of_a_run(run, published,
     for out in (run, model, tmp_path / "link"):
         with pytest.raises(ConfigError, match=r"would replace .* read"):
             check_folder(out, [model])
-    with pytest.raises(ConfigError, match="a part of the run"):
-        check_folder(model, [published])
     check_folder(run / "averaged", [run])
     for name in ("m.onnx", "m.GGUF", "m.gz"):
         with pytest.raises(ConfigError, match="writes a folder"):
@@ -104,3 +103,55 @@ def test_a_folder_replaces_neither_its_input_nor_a_part_of_a_run(run, published,
     with pytest.raises(ConfigError, match="holds a model"):
         check_run_folder(published)
     check_run_folder(run)
+
+
+PARTS = ("data", "data/train", "checkpoints", "checkpoints/step-99999999", "training/step-00000001",
+         "data/a/b/c/d/e", "checkpoints/step-mean")  # fmt: skip
+
+
+def refused_by(check, *arguments) -> bool:
+    try:
+        check(*arguments)
+    except ConfigError as error:
+        return "a part of the run" in str(error)
+    except OSError:
+        return False
+    return False
+
+
+@pytest.mark.parametrize("mark", ["run.lock", "run.json", "checkpoints/step-00000007"])
+def test_nothing_is_written_below_what_a_run_keeps_for_itself(tmp_path, mark):
+    """A run removes and reads there by name: a model that is named like a step vanished."""
+    run, disk, link = tmp_path / "run", tmp_path / "disk", tmp_path / "link"
+    for folder in (run / "data" / "train", run / "training", run / "export", disk):
+        folder.mkdir(parents=True)
+    (run / "checkpoints").symlink_to(disk)
+    (run / mark).mkdir()
+    link.symlink_to(run)
+    (tmp_path / "new").symlink_to(run / "data" / "new")
+    (tmp_path / "step").symlink_to(link / "checkpoints" / "step-00000009")
+    paths = [base / part for base in (run, link, run / "export" / "..") for part in PARTS]
+    for path in [*paths, tmp_path / "new", tmp_path / "step"]:
+        assert refused_by(check_folder, path), path
+        assert refused_by(check_run_folder, path / "run"), path
+        if not path.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            assert refused(path), path
+        assert not path.is_dir() or refused(path / "hyp.txt"), path
+    for path in (run / "export" / "data", run / "mean", tmp_path / "data", disk / "x"):
+        assert not refused_by(check_folder, path), path
+    assert not refused(run / "export" / "hyp.txt")
+
+
+def test_the_commands_write_no_model_into_a_run(transduce, run, published):
+    before = sorted(run.rglob("*"))
+    for part in ("data", "checkpoints/step-99999999", "training/step-99999999"):
+        for words in (
+            ["checkpoint", "average", published, published],
+            ["checkpoint", "convert", published],
+            ["train", "--text", run / "recipe.toml", "--objective", "language-model"],
+        ):
+            ended = transduce(*words, "-o", run / part)
+            assert (ended.code, ended.err.count(b"\n")) == (2, 1), ended.err
+            assert b"is a part of the run" in ended.err
+    assert sorted(run.rglob("*")) == before

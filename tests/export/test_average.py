@@ -81,3 +81,16 @@ def test_other_tokenizers_are_refused_and_other_settings_named(
     )
     with pytest.raises(CheckpointError, match="is another model than"):
         average_models([tmp_path / "one", tmp_path / "two"], tmp_path / "mean")
+
+
+def test_the_mean_of_a_run_is_of_its_checkpoints_alone(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """A user's own models beside them, such as a mean of before, are not the run's."""
+    saved = tmp_path / "run" / "checkpoints"
+    for name in ("step-00000002", "step-00000004", "step-mean", "step-00000004.bak", "step-9"):
+        own(saved / name, small("write-tiny"), tokenizer)
+    steps = [saved / "step-00000002", saved / "step-00000004"]
+    assert average_models([tmp_path / "run"], tmp_path / "mean") == steps
+    assert average_models([tmp_path / "run"], tmp_path / "mean", last=1) == steps[1:]
+    assert average_models([saved / "step-mean"], tmp_path / "mean") == [saved / "step-mean"]

@@ -9,9 +9,10 @@ from tokenizer import (
     train_tokenizer,
 )
 from transformer.data import TokenStore
+from transformer.folder_layout import DATA
 from transformer.training.events import DataPrepared, Notice
 from transformer.training.preparation import Preparation
-from transformer.training.prepared_folder import DATA, TOKENIZER
+from transformer.training.prepared_folder import TOKENIZER
 from transformer.training.recipe import Recipe, TokenizerRecipe, recipe_to_toml
 from transformer.training.recipe_resolution import check_unchanged, resolve_recipe
 from transformer.training.run_recipe import RECIPE

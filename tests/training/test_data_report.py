@@ -16,11 +16,12 @@ from tokenizer import (
     Tokenizer,
 )
 from tokenizer.text.headers import is_header
+from transformer.folder_layout import DATA
 from transformer.training import data_report
 from transformer.training.encoding import read_kept_pairs
 from transformer.training.metrics import metrics_record
 from transformer.training.objectives import OBJECTIVES
-from transformer.training.prepared_folder import DATA, TOKENIZER
+from transformer.training.prepared_folder import TOKENIZER
 from transformer.training.recipe import TokenizerRecipe
 from transformer.training.recipe_resolution import resolve_recipe
 

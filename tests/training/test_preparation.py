@@ -19,9 +19,9 @@ from tokenizer import (
     train_tokenizer,
 )
 from transformer.errors import ConfigError
+from transformer.folder_layout import DATA
 from transformer.training import text_identity
 from transformer.training.objectives import OBJECTIVES
-from transformer.training.prepared_folder import DATA
 from transformer.training.recipe import Recipe, TokenizerRecipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run_recipe import RECIPE

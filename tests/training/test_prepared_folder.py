@@ -17,8 +17,9 @@ from tokenizer import (
     Spool,
     TokenizerError,
 )
+from transformer.folder_layout import DATA
 from transformer.training.objectives import OBJECTIVES
-from transformer.training.prepared_folder import DATA, TOKENIZER
+from transformer.training.prepared_folder import TOKENIZER
 from transformer.training.recipe import Recipe
 from transformer.training.run_folder import create_run_folder
 

@@ -15,13 +15,14 @@ from checkpoints import CheckpointError, load_tensors
 from tests.training.test_run import changed
 from tests.training.toys import toy_recipe, train
 from transformer.errors import BusyError, ConfigError
+from transformer.folder_layout import LOCK, step_of
 from transformer.loading import find_model, load_model, read_pointers
 from transformer.training.events import Event, Notice, Saved, Validated
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
-from transformer.training.run_folder import state_folders, step_of
-from transformer.training.run_lock import LOCK, RunLock
+from transformer.training.run_folder import state_folders
+from transformer.training.run_lock import RunLock
 
 pytestmark = pytest.mark.integration
 
@@ -287,6 +288,16 @@ def test_copies_that_a_user_made_beside_the_checkpoints_stay(recipe, run) -> Non
     for name in names:
         assert (checkpoint(run, 6).parent / name / "manifest.json").is_file()
         assert (state(run, 6).parent / name / "manifest.json").is_file()
+
+
+def test_a_users_copies_are_proposed_by_no_message(recipe, run) -> None:
+    shutil.copytree(checkpoint(run, 6), run / "checkpoints" / "step-mean")
+    (run / "run.json").unlink()
+    with pytest.raises(CheckpointError, match=r"-m .*step-00000006$"):
+        find_model(run)
+    shutil.rmtree(run / "training")
+    with pytest.raises(CheckpointError, match=r"--init .*step-00000006$"):
+        train(recipe, run, resume=True)
 
 
 def test_steps_are_ordered_by_number(tmp_path: Path) -> None:

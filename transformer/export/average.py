@@ -13,6 +13,7 @@ from checkpoints import (
 )
 from tokenizer import TOKENIZER_FILES
 
+from ..folder_layout import checkpoint_folders
 from ..loading.generation_config import GENERATION
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
 from .save import CARD, model_card
@@ -34,7 +35,7 @@ def average_models(
     """
     folders: list[Path] = []
     for path in paths:
-        saved = sorted((path / "checkpoints").glob("step-*"))
+        saved = checkpoint_folders(path)
         folders += saved[-last:] if saved and last else saved or [find_model(path)]
     for folder in folders:
         verify_checksums(folder)

@@ -9,23 +9,13 @@ from .generation_config import (
 from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
 from .model_folder import CONFIG, FolderContents, find_model, inspect_folder, read_config
 from .pooling_config import DenseLayer, PoolingConfig, read_pooling_config
-from .run_pointers import (
-    CHECKPOINTS,
-    STATES,
-    RunPointers,
-    find_checkpoint,
-    is_run,
-    read_pointers,
-    write_pointers,
-)
+from .run_pointers import RunPointers, find_checkpoint, read_pointers, write_pointers
 from .summary import summarize_model
 
 __all__ = [
-    "CHECKPOINTS",
     "CONFIG",
     "DTYPES",
     "GENERATION",
-    "STATES",
     "DenseLayer",
     "FolderContents",
     "GenerationConfig",
@@ -39,7 +29,6 @@ __all__ = [
     "find_checkpoint",
     "find_model",
     "inspect_folder",
-    "is_run",
     "load_model",
     "read_config",
     "read_pointers",

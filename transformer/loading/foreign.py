@@ -12,6 +12,7 @@ from checkpoints import WEIGHT_FILES, CheckpointError, Weights, read_json
 from tokenizer import TOKENIZER_FILES
 
 from ..families import Family
+from ..folder_layout import has_any
 from .pooling_config import module_types
 
 ADAPTER_CONFIG, DIFFUSERS_INDEX = "adapter_config.json", "model_index.json"
@@ -77,15 +78,15 @@ def describe_foreign(path: Path) -> str | None:
     """Return a message about a path without a model that holds something known, or None."""
     if path.is_file():
         return _describe_file(path)
-    found = next((form for form in _FORMATS if _has(path, form.patterns.split())), None)
+    found = next((form for form in _FORMATS if has_any(path, form.patterns.split())), None)
     if found is not None:
         return _describe_format(path, found)
     if not (path / _CONFIG).is_file():
         return _describe_without_config(path)
     others = sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
-    if not others or _has(path, WEIGHT_FILES):
+    if not others or has_any(path, WEIGHT_FILES):
         return None
-    if _has(path, _SHARDS):
+    if has_any(path, _SHARDS):
         return (
             f"{path} has parts of weights ({others[-1].name}), but not their index "
             f"({' or '.join(name for name in WEIGHT_FILES if name.endswith('.index.json'))}): "
@@ -104,9 +105,9 @@ def _describe_without_config(path: Path) -> str | None:
             f"{path} is a sentence model of {', '.join(modules)}; only those of a Transformer, "
             "in the folder or in one of its own, are read"
         )
-    if _has(path, WEIGHT_FILES):
+    if has_any(path, WEIGHT_FILES):
         return f"{path} has weights, but no {_CONFIG}, which says what network they are of"
-    if _has(path, _TOKENIZER_ONLY):
+    if has_any(path, _TOKENIZER_ONLY):
         return f"{path} is a tokenizer without a model: it has no {_CONFIG} and no weights"
     folders = sorted(p.parent.name for p in path.glob(f"*/{_CONFIG}"))
     return f"{path} is no model folder, but has some: {', '.join(folders[:5])}" if folders else None
@@ -124,7 +125,7 @@ def _describe_file(path: Path) -> str:
 
 def require_weights(folder: Path) -> None:
     """Raise CheckpointError for a folder whose weights are in another program's format."""
-    if not _has(folder, WEIGHT_FILES):
+    if not has_any(folder, WEIGHT_FILES):
         message = describe_foreign(folder)
         if message is not None:
             raise CheckpointError(message)
@@ -133,7 +134,7 @@ def require_weights(folder: Path) -> None:
 def refuse_foreign_config(folder: Path, options: Mapping[str, Any]) -> None:
     """Raise CheckpointError for a folder of another program, and for a network of another kind."""
     source = folder / _CONFIG
-    if _has(folder, _ADAPTER_WEIGHTS.split()):  # the configuration alone stays behind in merging
+    if has_any(folder, _ADAPTER_WEIGHTS.split()):  # the configuration alone stays behind in merging
         raise CheckpointError(_describe_format(folder, _FORMATS[0]))
     for name in ("quantization_config", "quantization", "compression_config"):
         if options.get(name):
@@ -183,10 +184,6 @@ def refuse_partial_model(weights: Weights, family: Family, options: Mapping[str,
 
 def _describe_format(path: Path, form: _ForeignFormat) -> str:
     return f"{path} is {form.what}{_base_model(path)}, which is not read: {form.advice}"
-
-
-def _has(folder: Path, patterns: Iterable[str]) -> bool:
-    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

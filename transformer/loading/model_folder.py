@@ -10,6 +10,7 @@ from ..chat.template import CHAT_FILES
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..families import ConfigReader, Family, family_of
+from ..folder_layout import has_saves
 from ..parameters import count_parameters
 from .foreign import (
     describe_foreign,
@@ -19,7 +20,7 @@ from .foreign import (
 )
 from .hub import fetch_model, is_hub_name
 from .pooling_config import transformer_folder
-from .run_pointers import find_checkpoint, is_run
+from .run_pointers import find_checkpoint
 
 CONFIG = "config.json"
 
@@ -46,7 +47,7 @@ def find_model(path: Path) -> Path:
     if inner is not None and (inner / CONFIG).is_file():
         refuse_external_links(path, [inner.name])
         return inner
-    if is_run(path):
+    if has_saves(path):
         return find_checkpoint(path)
     if not path.exists():
         if is_hub_name(path):

@@ -10,8 +10,8 @@ import msgspec
 
 from checkpoints import CheckpointError, is_inside, read_json, to_json, write_file
 
-RUN = "run.json"
-CHECKPOINTS, STATES = "checkpoints", "training"  # in a run's folder
+from ..folder_layout import RUN, checkpoint_folders
+
 _SUM = "sha256"
 
 
@@ -21,12 +21,6 @@ class RunPointers(msgspec.Struct, frozen=True):
     best: str | None = None  # None: no validation
     last: str | None = None
     state: str | None = None  # what training resumes from
-
-
-def is_run(folder: Path) -> bool:
-    """Return True for a folder with anything that a run has saved."""
-    parts = (folder / CHECKPOINTS, folder / STATES)
-    return (folder / RUN).exists() or any(next(part.glob("step-*"), None) for part in parts)
 
 
 def read_pointers(run: Path) -> RunPointers:
@@ -71,8 +65,8 @@ def find_checkpoint(run: Path) -> Path:
 
 
 def _remedy(run: Path) -> str:
-    names = sorted(path.name for path in (run / CHECKPOINTS).glob("step-*"))
-    named = f", or name a checkpoint: -m {run / CHECKPOINTS / names[-1]}" if names else ""
+    checkpoints = checkpoint_folders(run)
+    named = f", or name a checkpoint: -m {checkpoints[-1]}" if checkpoints else ""
     return f"mend the run with transduce train --resume -o {run}{named}"
 
 

@@ -10,11 +10,11 @@ from tokenizer import CorpusCounts, CorpusError, Spool, Tokenizer, train_tokeniz
 
 from ..data import Data
 from ..errors import ConfigError
+from ..folder_layout import DATA
 from .data_report import DataReport, UnknownText
 from .events import DataPrepared, Event, Notice
 from .objectives import OBJECTIVES
 from .prepared_folder import (
-    DATA,
     TOKENIZER,
     VERSION,
     Contents,

@@ -26,7 +26,6 @@ from checkpoints import (
 from .data_report import DataReport
 from .text_identity import Texts
 
-DATA = "data"  # in a run's folder
 TOKENIZER = "tokenizer.json"  # in the run's folder; earlier, a copy with the ids
 VERSION = 2  # of the rules by which text becomes ids
 _CONTENTS = "prepared.json"

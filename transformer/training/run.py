@@ -9,8 +9,9 @@ from tokenizer import CorpusError, Tokenizer
 
 from ..errors import ConfigError, DivergedError
 from ..export import save_model
+from ..folder_layout import has_saves
 from ..initialization import initialize
-from ..loading import choose_device, is_run
+from ..loading import choose_device
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
@@ -58,7 +59,7 @@ class Run:
         self.progress = Progress()
         self._saved: Progress | None = None  # as it was last saved
         self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
-        if not is_run(folder):  # before there is a folder
+        if not has_saves(folder):  # before there is a folder
             self._check_recipe(resuming=False)
 
     def events(self) -> Iterator[Event]:
@@ -75,7 +76,7 @@ class Run:
             yield from logged(self._events(), self.folder)
 
     def _events(self) -> Iterator[Event]:
-        resuming = is_run(self.folder)
+        resuming = has_saves(self.folder)
         if resuming and not self.resume:
             raise ConfigError(
                 f"{self.folder} holds a run already: continue it with --resume, or choose another "

@@ -14,7 +14,15 @@ import msgspec
 from checkpoints import CheckpointError, read_json, remove_leftovers, to_json, write_folder
 
 from ..config import TransformerConfig, config_from_fields, config_to_fields
-from ..loading import CHECKPOINTS, CONFIG, STATES, RunPointers, read_config, write_pointers
+from ..folder_layout import (
+    CHECKPOINTS,
+    STATES,
+    checkpoint_folders,
+    step_folders,
+    step_name,
+    step_of,
+)
+from ..loading import CONFIG, RunPointers, read_config, write_pointers
 from .progress import Progress
 
 STATE = "state.json"  # in a state's folder: the Progress
@@ -29,19 +37,12 @@ def create_run_folder(run: Path) -> None:
 
 def checkpoint_folder(run: Path, step: int) -> Path:
     """Return the folder of a step's checkpoint."""
-    return run / CHECKPOINTS / _step_name(step)
+    return run / CHECKPOINTS / step_name(step)
 
 
 def state_folders(run: Path) -> list[Path]:
     """Return the folders of the run's states, the newest first."""
-    return _steps(run / STATES)[::-1]
-
-
-def step_of(folder: Path) -> int:
-    """Return the step of a checkpoint or a state; -1 for a folder with another name."""
-    number = folder.name.partition("-")[2]
-    step = int(number) if number.isascii() and number.isdecimal() else -1
-    return step if folder.name == _step_name(step) else -1
+    return step_folders(run / STATES)[::-1]
 
 
 def save_checkpoint(
@@ -58,7 +59,7 @@ def save_checkpoint(
     The state before it remains too. Of older checkpoints, the last `keep` remain, and the best of
     both states.
     """
-    state = run / STATES / _step_name(progress.step)
+    state = run / STATES / step_name(progress.step)
 
     def write_progress(folder: Path) -> None:
         write_state(folder)
@@ -80,9 +81,9 @@ def point_to(run: Path, progress: Progress) -> None:
 
 def pointers_of(progress: Progress) -> RunPointers:
     """Return the pointers that belong to a progress."""
-    name, best = _step_name(progress.step), progress.best_step
+    name, best = step_name(progress.step), progress.best_step
     return RunPointers(
-        best=None if best is None else f"{CHECKPOINTS}/{_step_name(best)}",
+        best=None if best is None else f"{CHECKPOINTS}/{step_name(best)}",
         last=f"{CHECKPOINTS}/{name}",
         state=f"{STATES}/{name}",
     )
@@ -106,7 +107,7 @@ def read_state_config(run: Path, state: Path, last: str | None) -> TransformerCo
 def remove_newer(run: Path, step: int) -> None:
     """Remove checkpoints and states that are newer than a step."""
     for folder in (run / CHECKPOINTS, run / STATES):
-        for path in _steps(folder):
+        for path in step_folders(folder):
             if step_of(path) > step:
                 remove(path)
 
@@ -120,8 +121,8 @@ def _tidy(run: Path, progress: Progress, keep: int) -> None:
             bests.add(read_progress(state).best_step)
         except CheckpointError:
             states.remove(state)  # nothing could resume from it
-    names = {_step_name(step) for step in bests if step is not None}
-    checkpoints = [path.name for path in _steps(run / CHECKPOINTS)]
+    names = {step_name(step) for step in bests if step is not None}
+    checkpoints = [path.name for path in checkpoint_folders(run)]
     _remove_others(run / CHECKPOINTS, {*checkpoints[-keep:], *names})
     _remove_others(run / STATES, {state.name for state in states})
 
@@ -135,17 +136,8 @@ def remove(folder: Path) -> None:
         shutil.rmtree(leftover)
 
 
-def _steps(folder: Path) -> list[Path]:
-    """Return the folders of steps, the oldest first; not a user's copies by other names."""
-    return sorted((path for path in folder.glob("step-*") if step_of(path) >= 0), key=step_of)
-
-
-def _step_name(step: int) -> str:
-    return f"step-{step:08d}"
-
-
 def _remove_others(folder: Path, names: set[str]) -> None:
     """Remove the steps that are not named."""
-    for path in _steps(folder):
+    for path in step_folders(folder):
         if path.name not in names:
             remove(path)

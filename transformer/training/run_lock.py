@@ -12,8 +12,8 @@ from typing import TextIO
 from checkpoints import errors_of_writing
 
 from ..errors import BusyError
+from ..folder_layout import LOCK
 
-LOCK = "run.lock"  # in a run's folder; the file stays, its lock ends with the process
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 

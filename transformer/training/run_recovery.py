@@ -12,7 +12,8 @@ from checkpoints import (
     write_folder,
 )
 
-from ..loading import CHECKPOINTS, RunPointers, read_pointers
+from ..folder_layout import checkpoint_folders, step_of
+from ..loading import RunPointers, read_pointers
 from .metrics import METRICS, read_validation
 from .prepared_folder import TOKENIZER
 from .progress import Progress
@@ -24,7 +25,6 @@ from .run_folder import (
     remove,
     remove_newer,
     state_folders,
-    step_of,
 )
 from .selection import logged_key
 
@@ -69,7 +69,7 @@ def find_state(run: Path) -> SavedState:
 
 
 def _newest_checkpoint(run: Path) -> str:
-    checkpoints = sorted((run / CHECKPOINTS).glob("step-*"))
+    checkpoints = checkpoint_folders(run)
     return str(checkpoints[-1]) if checkpoints else "MODEL"
 
 

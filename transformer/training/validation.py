@@ -13,9 +13,10 @@ from tokenizer import Tokenizer
 from ..data import Data
 from ..errors import DivergedError
 from ..evaluation import Likelihood, Score, likelihood
+from ..folder_layout import DATA
 from ..loading import LoadedModel, default_generation_config
 from .objectives import OBJECTIVES, VALID
-from .prepared_folder import DATA, part_identity
+from .prepared_folder import part_identity
 from .progress import REMEDY
 from .recipe import Recipe
 from .trainer import Trainer
