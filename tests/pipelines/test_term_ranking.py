@@ -150,6 +150,8 @@ def test_words_before_the_best_are_replaced_for_a_source_of_several_words_alone(
     assert one[0] == "the a bat sat on no mat."
     two = aligned(monkeypatch, TEXT, rests=rests, source_words=2, **looks)
     assert two[0] == "a bat sat on no mat."
+    even = aligned(monkeypatch, TEXT, source_words=2, **looks)
+    assert even[0] == "a bat sat on no mat."  # two words are expected
 
 
 def test_nothing_is_replaced_where_the_text_does_not_translate_the_span(monkeypatch) -> None:

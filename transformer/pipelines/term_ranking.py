@@ -29,7 +29,8 @@ _MIN_ATTENTION = 0.1  # to a span by the words that translate it
 _REST_WEIGHT = 0.1  # of the probability of all but the phrase, among a few positions
 _NUM_WORDS = 3  # among which that decides
 _MAX_REPLACED = 3  # words instead of which a phrase may come
-_WORD_COST, _MAX_COST = 8.0, 12.0  # nats, of each replaced word but the best one; of all of them
+_WORD_COST, _MAX_COST = 8.0, 12.0  # nats, of each word more than the source has; of all of them
+_WORD_GAIN = 3.0  # nats, of each other word: of 108 phrases of two words, 99 were replaced whole
 _NUM_EXACT = 8  # positions at which a new phrase of several tokens is scored whole
 _MIN_INFLUENCE = 2.0  # nats, of a word of the source on the one that translates it
 _MIN_MARGIN = 4.0  # nats by which a word to be replaced must be the best, if it is not known
@@ -174,9 +175,10 @@ class _TranslatedSpan:
                 others = [n for n in range(first, min(end, len(self._words))) if n != best]
                 replacing = start and self._draft.replacing(start, end - first)
                 if replacing:
-                    costs[replacing] = sum(
-                        _WORD_COST + score - self._score(self._words[n]) for n in others
-                    )
+                    extra = max(0, len(others) - source_words + 1)
+                    worse = sum(score - self._score(self._words[n]) for n in others)
+                    expected = len(others) - extra
+                    costs[replacing] = worse + _WORD_COST * extra - _WORD_GAIN * expected
         options = [option for option, cost in costs.items() if cost <= _MAX_COST]
         if len(options) == 1:
             return options[0]

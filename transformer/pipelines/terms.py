@@ -151,7 +151,8 @@ class TermWriter:
         elif term.ablated_source is None:
             ranked = rank_unaligned(self._loaded, draft, positions, self._source_begins)
             words = [p for p in (draft.replacing(position, 1) for position in positions) if p]
-            forms = [p for p in words if are_forms_of_one(draft.replaced(p), term.text)]
+            last = term.text.split()[-1]
+            forms = [p for p in words if are_forms_of_one(draft.replaced(p), last)]
             ranked = [*forms, *ranked]
         else:
             ablated = self._encode_source(term.ablated_source)
