@@ -43,7 +43,7 @@ def _open_corpus(
     with open_text(path, corpus=True, notice=counts.notice) as stream:
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         name = find_format(path, head, columns, counts, records=records)
-        layout = None if name is None else FORMATS[name]
+        layout = None if name is None else FORMATS[name].layout
         if layout is None:
             notice_plain_text(path, head, columns, counts)
         yield CorpusLines(path, stream, counts), layout

@@ -9,9 +9,9 @@ from .formats import (
     FORMATS,
     find_format,
     format_of_name,
-    is_open,
     notice_plain_text,
 )
+from .json_beginnings import find_json, is_open
 from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines, byte_lines, decode_line
 from .names import display_name
 from .packing import CHUNK
@@ -44,12 +44,13 @@ def read_filter_records(
     `as_json` says that it is JSON; with `whole_rows`, the rows of a TSV are lines where no column
     is named. Raises OSError, or CorpusError where what follows cannot be read.
     """
-    expected = as_json or bool(columns.names) or format_of_name(path) is not None
+    named = format_of_name(path)
+    expected = as_json or bool(columns.names) or named is not None
     with open_text(path, is_open=partial(_is_open, records=expected)) as stream:
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         if as_json:
-            name: str | None = "json" if head.lstrip().startswith("[") else "jsonl"
-        elif whole_rows and not columns.names and format_of_name(path) == "tsv":
+            name: str | None = find_json(head.lstrip(), expected=True) or "jsonl"
+        elif whole_rows and not columns.names and named and FORMATS[named].rows_are_lines:
             name = None
         else:
             name = find_format(path, head, columns, counts)
@@ -57,13 +58,13 @@ def read_filter_records(
             notice_plain_text(path, head, columns, counts)
             yield from (Record((line,)) for line in _plain_lines(path, stream, counts))
             return
-        if not (as_json or columns.names or format_of_name(path)):
+        if not expected:
             counts.notice(
                 f"{display_name(path)} begins with JSON, and its texts are read; --plain reads "
                 "whole lines"
             )
         lines = CorpusLines(path, stream, counts, checked=False)
-        for record in FORMATS[name].records(lines, columns):
+        for record in FORMATS[name].layout.records(lines, columns):
             yield _shortened(record, counts)
 
 

@@ -1,94 +1,53 @@
 """Formats of records, as a registry, and the rules by which a text has one of them."""
 
 import csv
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
-from ..errors import CorpusError
 from .columns import TEXT, Columns, RecordFormat
 from .delimited import Delimited, delimiter_name, find_delimiter, split_quoted, split_tabs
 from .headers import begins_with_names
+from .json_beginnings import (
+    ARRAY_OF_OBJECTS,
+    EMPTY_ARRAY,
+    find_json,
+    refuse_no_records,
+    refuse_one_object,
+)
 from .json_records import JsonObjects, parse_array, parse_lines
 from .lines import CorpusCounts
 from .names import display_name, suffix_of
 
-FORMATS: dict[str, RecordFormat] = {
-    "tsv": Delimited(split_tabs, headed=False),
-    "csv": Delimited(split_quoted, headed=True),
-    "jsonl": JsonObjects(parse_lines, unit="line"),
-    "json": JsonObjects(parse_array, unit="item"),
-}
-_NAMED = {
-    ".tsv": "tsv", ".tab": "tsv", ".csv": "csv",
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
-}  # fmt: skip
-_JSON = ("json", "jsonl")
-# An array of objects, of which the end of a beginning may cut off anything; an empty array; and an
-# array whose next characters tell whether it is one of objects.
-_OBJECTS = re.compile(r'\[\s*\{\s*(\}|"([^"\\]|\\.)*("\s*(:|\Z)|\\?\Z)|\Z)', re.DOTALL)
-_EMPTY = re.compile(r"\[\s*\]\s*\Z")
-_OPEN_ARRAY = re.compile(r'\[\s*(\{\s*("([^"\\]|\\.)*("\s*|\\)?)?)?', re.DOTALL)
-_REMEDY = "give an array of objects, or an object on each line"
-_ONE_OBJECT, _NO_RECORDS = f"one JSON object: {_REMEDY}", f"no JSON: {_REMEDY}"
+
+class Beginning(NamedTuple):
+    """The beginning of a text, and what is known of its format."""
+
+    path: str
+    head: str
+    columns: Columns
+    named: str | None  # the format that the file's name says it has
+    records: bool  # True if records are expected
+
+    @property
+    def line(self) -> str:
+        """The first line that is not blank."""
+        return _first_line(self.head)
+
+    def find_json(self) -> str | None:
+        """Return the name of the JSON format that this is one of, or None."""
+        return find_json(self.head.lstrip(), expected=self.named in _JSON)
 
 
-def format_of_name(path: str) -> str | None:
-    """Return the name of the format that a file's name says it has, or None."""
-    return _NAMED.get(suffix_of(path))
+class TextFormat(NamedTuple):
+    """A format of records, and the signs of it."""
 
-
-def find_format(
-    path: str, head: str, columns: Columns, counts: CorpusCounts, *, records: bool = False
-) -> str | None:
-    """Return the name of a text's format by its beginning, or None for lines of plain text.
-
-    The file's name counts where the contents could be either: any text is one of commas. `records`
-    says that records are expected under any name, as they are where columns are named.
-    """
-    named, first = format_of_name(path), head.lstrip()
-    records = records or bool(columns.names) or named is not None
-    json_name = _find_json(first, expected=named in _JSON)
-    if first.startswith("{") and suffix_of(path) == ".json":
-        _refuse_one_object(path, first, columns)
-    if columns.answered and not (records or head.partition("\n")[0].strip()):
-        return None  # a line without letters is answered before anyone knows the next
-    evident = _OBJECTS.match(first) or f'"{TEXT}"' in first.partition("\n")[0]
-    if json_name and (records or evident):
-        return json_name
-    if not records:
-        return None
-    return _find_table(head, named, columns) or _find_unnamed(path, head, named, columns, counts)
-
-
-def _find_table(head: str, named: str | None, columns: Columns) -> str | None:
-    """Return the name of a table's format where its name or its first line says so, or None."""
-    line = _first_line(head)
-    if named == "csv" or line.startswith(("{", "[")):
-        return "csv" if named == "csv" else None
-    if "\t" in line:
-        return "tsv"
-    by_name = not columns.by_number and any({*columns.names} & {*cells} for cells in _cut(line))
-    return "csv" if by_name else None
-
-
-def _find_unnamed(
-    path: str, head: str, named: str | None, columns: Columns, counts: CorpusCounts
-) -> str:
-    """Return the name of a format of records for a text that shows none."""
-    if named == "json" and head.strip():
-        kind = _ONE_OBJECT if head.lstrip().startswith("{") else _NO_RECORDS
-        raise CorpusError(f"{path} is {kind}")
-    if named in _JSON:
-        return "jsonl"
-    if columns.least > 1 and (delimiter := find_delimiter(head, columns.least)):  # tabs give fewer
-        counts.notice(
-            f"{display_name(path)} has no tabs, and is read as CSV: {delimiter_name(delimiter)} "
-            "separate its columns"
-        )
-        return "csv"
-    return "tsv"
+    layout: RecordFormat
+    suffixes: tuple[str, ...]
+    begins: Callable[[Beginning], bool]  # True for a text that shows the format
+    # True for one that shows none, where records are expected; it may raise CorpusError.
+    is_default: Callable[[Beginning, CorpusCounts], bool]
+    rows_are_lines: bool = False  # for a filter that reads whole rows
 
 
 def _first_line(head: str) -> str:
@@ -104,11 +63,106 @@ def _cut(line: str) -> Iterator[list[str]]:
                 yield cells
 
 
+def _begins_array(text: Beginning) -> bool:
+    first = text.head.lstrip()
+    if first.startswith("{") and text.named == "json":
+        refuse_one_object(text.path, first, text.columns)
+    evident = text.records or ARRAY_OF_OBJECTS.match(first)
+    return bool(evident) and text.find_json() == "json"
+
+
+def _is_no_array(text: Beginning, _counts: CorpusCounts) -> bool:
+    if text.named == "json" and (first := text.head.lstrip()):
+        refuse_no_records(text.path, first)
+    return False
+
+
+def _begins_lines(text: Beginning) -> bool:
+    return (text.records or f'"{TEXT}"' in text.line) and text.find_json() == "jsonl"
+
+
+def _begins_csv(text: Beginning) -> bool:
+    if text.named == "csv":  # any text is one of commas: the name decides
+        return True
+    if not text.records or text.columns.by_number or text.line.startswith(_BRACKETS):
+        return False
+    names = {*text.columns.names}
+    return "\t" not in text.line and any(names & {*cells} for cells in _cut(text.line))
+
+
+def _is_csv_by_default(text: Beginning, counts: CorpusCounts) -> bool:
+    least = text.columns.least
+    if least < 2 or not (delimiter := find_delimiter(text.head, least)):  # tabs give fewer
+        return False
+    counts.notice(
+        f"{display_name(text.path)} has no tabs, and is read as CSV: {delimiter_name(delimiter)} "
+        "separate its columns"
+    )
+    return True
+
+
+def _begins_tsv(text: Beginning) -> bool:
+    return text.records and "\t" in text.line and not text.line.startswith(_BRACKETS)
+
+
+_JSON = ("json", "jsonl")
+_BRACKETS = ("{", "[")
+# The first that a text shows is its format, or else the first by default.
+FORMATS: dict[str, TextFormat] = {
+    "json": TextFormat(
+        JsonObjects(parse_array, unit="item"), (".json",), _begins_array, _is_no_array
+    ),
+    "jsonl": TextFormat(
+        JsonObjects(parse_lines, unit="line"),
+        (".jsonl", ".ndjson"),
+        _begins_lines,
+        lambda text, _: text.named in _JSON,
+    ),
+    "csv": TextFormat(
+        Delimited(split_quoted, headed=True), (".csv",), _begins_csv, _is_csv_by_default
+    ),
+    "tsv": TextFormat(
+        Delimited(split_tabs, headed=False),
+        (".tsv", ".tab"),
+        _begins_tsv,
+        lambda _, __: True,
+        rows_are_lines=True,
+    ),
+}
+
+
+def format_of_name(path: str) -> str | None:
+    """Return the name of the format that a file's name says it has, or None."""
+    suffix = suffix_of(path)
+    return next((name for name, each in FORMATS.items() if suffix in each.suffixes), None)
+
+
+def find_format(
+    path: str, head: str, columns: Columns, counts: CorpusCounts, *, records: bool = False
+) -> str | None:
+    """Return the name of a text's format by its beginning, or None for lines of plain text.
+
+    The file's name counts where the contents could be either. `records` says that records are
+    expected under any name, as they are where columns are named.
+    """
+    named = format_of_name(path)
+    records = records or bool(columns.names) or named is not None
+    if columns.answered and not (records or head.partition("\n")[0].strip()):
+        return None  # a line without letters is answered before anyone knows the next
+    text = Beginning(path, head, columns, named, records)
+    for name, each in FORMATS.items():
+        if each.begins(text):
+            return name
+    if not records:
+        return None
+    return next(name for name, each in FORMATS.items() if each.is_default(text, counts))
+
+
 def notice_plain_text(path: str, head: str, columns: Columns, counts: CorpusCounts) -> None:
     """Give notice of plain text that begins like JSON objects or, for filters, like a table."""
     name, first = display_name(path), head.lstrip()
     suspicion = None
-    if not _EMPTY.match(first) and _find_json(first, expected=False) is not None:
+    if not EMPTY_ARRAY.match(first) and find_json(first, expected=False) is not None:
         suspicion = f"{name} begins with JSON"
     elif columns.answered:
         suspicion = _suspect_names(name, head)
@@ -116,67 +170,7 @@ def notice_plain_text(path: str, head: str, columns: Columns, counts: CorpusCoun
         counts.notice(f"{suspicion}, and is read as plain text: {columns.choice}")
 
 
-def is_open(head: str, *, records: bool) -> bool:
-    """Return True for the beginning of a text whose format depends on what follows.
-
-    That is a first line without its end, blank ones before it where `records` are expected, and an
-    array of objects that has not begun with one, or that is a line: another could follow it.
-    """
-    first = head.lstrip() if records else head.lstrip(" \t\r")
-    line, ended, rest = first.partition("\n")
-    if not ended:
-        return True
-    if _OPEN_ARRAY.fullmatch(first):
-        return True
-    array = records or _OBJECTS.match(line)
-    return bool(array) and not rest.strip() and _is_json(line, list)
-
-
 def _suspect_names(name: str, head: str) -> str | None:
     line = _first_line(head)
     rows = (line.split("\t"), *_cut(line))
     return next(filter(None, (begins_with_names(name, cells) for cells in rows)), None)
-
-
-def _find_json(first: str, *, expected: bool) -> str | None:
-    """Return the name of a JSON format whose text begins so, or None.
-
-    Where JSON is `expected`, an array need not be one of objects.
-    """
-    line, ended, rest = first.partition("\n")
-    if first.startswith("[") if expected else (_OBJECTS.match(first) or _EMPTY.match(first)):
-        alone = not rest.strip() or not _is_json(line, list)
-        return "json" if alone else ("jsonl" if expected else None)
-    if not ended:
-        return "jsonl" if re.match(r'\{\s*("[^"]*"\s*:|\}\s*$)', line) else None
-    return "jsonl" if _is_json(line, dict) else None
-
-
-def _is_json(line: str, kind: type) -> bool:
-    """Return True for a JSON value of a kind that ends with its line."""
-    if not line.startswith(("{", "[")):
-        return False
-    try:
-        return isinstance(json.loads(line), kind)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _refuse_one_object(path: str, first: str, columns: Columns) -> None:
-    """Raise CorpusError for a text that is one JSON object with a list of records in it."""
-    line, _, rest = first.partition("\n")
-    if rest.strip() and _is_json(line, dict):
-        return
-    try:
-        fields = json.loads(first)
-    except (ValueError, RecursionError):  # it is longer than its beginning
-        names = re.findall(r'"([^"\\]{1,40})"\s*:\s*\[\s*[{"]', first)
-    else:
-        if TEXT in fields or {*columns.names} & fields.keys():
-            return
-        names = [name for name, value in fields.items() if isinstance(value, list)]
-    if names:
-        raise CorpusError(
-            f"{path} is {_ONE_OBJECT} (jq -c '.[\"{names[0]}\"][]' {path} makes lines of its field "
-            f"{names[0]})"
-        )

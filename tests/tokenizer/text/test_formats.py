@@ -297,7 +297,7 @@ def test_what_is_no_json_is_seen_where_it_stands(write, damage):
     raw = f'[{{"text": "a"}}, {damage}, {items}]'.encode()
     lines = CorpusLines("t", decoded("t", Counting(raw), corpus=True), CorpusCounts())
     with pytest.raises(CorpusError, match="after 1 items, one is not JSON"):
-        list(FORMATS["json"].records(lines, Columns()))
+        list(FORMATS["json"].layout.records(lines, Columns()))
     assert read < 3 * MAX_LINE_BYTES
 
 
