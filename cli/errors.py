@@ -59,8 +59,8 @@ def _run(program: Callable[[], None]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has closed the pipe, as in `| head`
         return 0
-    except KeyboardInterrupt:
-        print_notice("interrupted")
+    except KeyboardInterrupt as error:
+        print_notice(_with_notes("interrupted", error))
         return INTERRUPTED
     except typer.Exit as stop:
         return stop.exit_code
@@ -87,20 +87,29 @@ def _report_error(error: Exception) -> int:
     if os.environ.get("TRANSDUCE_DEBUG"):
         traceback.print_exc()
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        print_notice(f"no space left to write to{f': {error.filename}' if error.filename else ''}")
+        text = f"no space left to write to{f': {error.filename}' if error.filename else ''}"
+        print_notice(_with_notes(text, error))
         return FAILURE
     if isinstance(error, UnicodeEncodeError) and (name := _undecodable_argument(error.object)):
-        print_notice(_single_line(f"a name is not UTF-8: {name!r}; rename it, or link to it"))
+        print_notice(_with_notes(f"a name is not UTF-8: {name!r}; rename it, or link to it", error))
         return UNLOADABLE
     code = exit_code(error)
     if isinstance(error, OSError) and error.filename is not None:
-        print_notice(_single_line(f"{error.filename}: {(error.strerror or str(error)).lower()}"))
+        print_notice(
+            _with_notes(f"{error.filename}: {(error.strerror or str(error)).lower()}", error)
+        )
     elif code is not None:
-        print_notice(_single_line(str(error)))
+        print_notice(_with_notes(str(error), error))
     else:
         text = _single_line(str(error))[:300]
-        print_notice(f"unexpected {type(error).__name__}: {text} (--debug shows where)")
+        text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+        print_notice(_with_notes(text, error))
     return FAILURE if code is None else code
+
+
+def _with_notes(message: str, error: BaseException) -> str:
+    """Return a message as one line, with the notes of its error, such as an incomplete output."""
+    return "; ".join(_single_line(text) for text in [message, *getattr(error, "__notes__", ())])
 
 
 def _undecodable_argument(text: str) -> str | None:

@@ -5,6 +5,7 @@ msgspec itself checks them only where it converts, and its message does not say 
 
 import math
 import operator
+import re
 from collections.abc import Mapping
 from functools import cache
 from types import UnionType
@@ -16,6 +17,7 @@ from msgspec import Meta
 from .errors import ConfigError, UnknownNameError
 
 Kind = TypeVar("Kind")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check_number(name: str, value: float, bounds: Meta) -> None:
@@ -36,6 +38,18 @@ def check_number(name: str, value: float, bounds: Meta) -> None:
     allowed += [f"{words[key]}{limit:,.16g}" for key, limit in limits.items()]
     hint = f" ({bounds.description})" if bounds.description else ""
     raise ConfigError(f"{name} is {value}; it must be {' and '.join(allowed)}{hint}")
+
+
+def check_text(name: str, value: object) -> None:
+    """Raise ConfigError for a text, or one of a list, that no encoding has.
+
+    The command line's arguments may be of any bytes; those that are not UTF-8 come as lone
+    surrogates, which no tokenizer, grammar or file takes.
+    """
+    for text in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(text, str) and _SURROGATE.search(text):
+            shown = repr(text[:60]) + "…" * (len(text) > 60)
+            raise ConfigError(f"{name} is {shown}, which is not UTF-8; give it as UTF-8 text")
 
 
 def check_bounds(fields: object, kind: type | None = None) -> None:

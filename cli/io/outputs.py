@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from .output_checks import STDOUT, check_files, descriptor_of, packing_of, standard_state
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Writer:
@@ -42,11 +42,12 @@ def output(path: Path | None, *, reading: Sequence[str | Path] = ()) -> Iterator
     """Open the file for results, or stdout; raise what `check_files` does.
 
     What is open already, such as /dev/stdout or the file that stdout goes to, is written where it
-    stands. Where the name ends as that of a packed file, it is packed.
+    stands. Where the name ends as that of a packed file, it is packed. An error that ends the work
+    says that the file is incomplete.
     """
     check_files(path, reading)
     packing = None if path is None else packing_of(path)
-    with _naming_full_disk(path), _open_output(path) as stream:
+    with _naming_file(path), _open_output(path) as stream:
         if packing is None:
             yield Writer(stream)
             return
@@ -57,13 +58,15 @@ def output(path: Path | None, *, reading: Sequence[str | Path] = ()) -> Iterator
 
 
 @contextmanager
-def _naming_full_disk(path: Path | None) -> Iterator[None]:
-    """Name the output in an error of a full disk, which knows no name."""
+def _naming_file(path: Path | None) -> Iterator[None]:
+    """Add to an error that the file is incomplete; name it in that of a full disk."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _FULL and error.filename is None:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
             error.filename = str(path or "stdout")
+        if path is not None and is_file_name(path) and path.exists():
+            error.add_note(f"{path} is incomplete")
         raise
 
 

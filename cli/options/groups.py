@@ -9,15 +9,28 @@ from typing import Annotated, Any
 
 import typer
 
+_PATHS = ("FILE", "FOLDER", "MODEL", "PATH")  # of any bytes
+
 
 def option(names: str, help: str, *, panel: str | None = None, **settings: Any) -> Any:  # noqa: A002
     """Return an option, such as "-n --max-tokens N", with its help.
 
-    A last word without a dash is shown for the value. `panel` is a part of the help page.
+    A last word without a dash is shown for the value. `panel` is a part of the help page. A value
+    that is no name of a file or a folder must be UTF-8.
     """
     words = names.split()
     metavar = None if words[-1].startswith("-") else words.pop()
+    if metavar not in {None, *_PATHS}:
+        settings.setdefault("callback", _checked_text)
     return typer.Option(*words, metavar=metavar, help=help, rich_help_panel=panel, **settings)
+
+
+def _checked_text(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Return an option's value. Raises ConfigError for a text that is not UTF-8."""
+    from transformer.bounds import check_text
+
+    check_text(max(parameter.opts, key=len), value)
+    return value
 
 
 def option_field(default: Any, names: str, help: str, **settings: Any) -> Any:  # noqa: A002

@@ -219,3 +219,33 @@ def test_training_a_tokenizer_says_that_words_were_cut(transduce, tmp_path):
     (tmp_path / "in.txt").write_bytes(b"acgt" * 500 + b"\n" + TEXT)
     words = ("tokenizer", "train", "--vocab-size", "60", tmp_path / "in.txt", "-o", tmp_path / "t")
     assert b"words of more than 1,024 characters were cut into parts" in transduce(*words).err
+
+
+@pytest.mark.parametrize("name", ["x", "x.gz"])
+def test_an_error_tells_that_an_output_is_incomplete(transduce, tokenizer, tmp_path, name):
+    out = tmp_path / name
+    words = ("tokenizer", "decode", "-t", tokenizer)
+    ended = transduce(*words, "-o", out, stdin=b"5\nfive\n")
+    assert ended.code == 4
+    assert (
+        ended.err == f"transduce: line 2 is no list of ids: 'five'; {out} is incomplete\n".encode()
+    )
+    assert b"incomplete" not in transduce(*words, stdin=b"5\nfive\n").err
+    assert b"incomplete" not in transduce(*words, "-o", out, stdin=b"5\n").err
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), RuntimeError("a bug"), OSError(28, "full"), OSError(27, "large")]
+)
+def test_whatever_ends_the_work_tells_it(capsys, monkeypatch, tmp_path, error):
+    from cli import errors
+    from cli.io.outputs import output
+
+    def program():
+        with output(tmp_path / "x") as writer:
+            writer.line("one")
+            raise error
+
+    assert errors._run(program) != 0
+    err = capsys.readouterr().err
+    assert (err.count("\n"), err.endswith(f"; {tmp_path / 'x'} is incomplete\n")) == (1, True)

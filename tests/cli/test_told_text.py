@@ -133,3 +133,26 @@ def test_an_error_in_encoding_text_is_no_name(monkeypatch, capsys):
     assert "unexpected UnicodeEncodeError" in capsys.readouterr().err
     assert errors._run(fail("folder/t\udcff.json")) == 3
     assert "a name is not UTF-8" in capsys.readouterr().err
+
+
+def test_an_option_that_is_not_utf8_is_named(transduce, translator, writer):
+    """The tokenizer, the grammar or a file's name was blamed, or nothing at all."""
+    bad = b"a\xff".decode("utf-8", "surrogateescape")
+    options = ("--must", "--bad-word", "--prefix", "--choice", "--stop", "--regex", "--suppress",
+               "--from", "--to", "--column", "--device", "--length-penalty-kind")  # fmt: skip
+    commands = [("translate", "-m", translator, name, bad) for name in options]
+    commands += [
+        ("translate", "-m", translator, "--bias", f"{bad}=1"),
+        ("translate", "-m", translator, "--json-schema", f'{{"const": "{bad}"}}'),
+        ("generate", "-m", writer, "--chat", "--system", bad),
+        ("generate", "-m", writer, "--overflow", bad, "one"),
+        ("embed", "-m", translator, "--prompt", bad),
+        ("tokenizer", "train", "--special", bad),
+        ("checkpoint", "convert", translator, "-o", "nowhere", "--to", bad),
+    ]
+    for words in commands:
+        ended = transduce(*words, stdin=b"one\n")
+        name = next(word for word in reversed(words) if str(word).startswith("--"))
+        assert (ended.code, ended.out, ended.err.count(b"\n")) == (2, b"", 1), words
+        assert ended.err.startswith(f"transduce: {name} is ".encode()), ended.err
+        assert ended.err.endswith(b", which is not UTF-8; give it as UTF-8 text\n")

@@ -156,3 +156,19 @@ def test_a_glossary_and_a_schema_are_read_at_once(tmp_path: Path) -> None:
         GenerateArguments(json_schema=str(tmp_path / "none.json"))
     (tmp_path / "schema.json").write_text('{"type": "boolean"}')
     assert GenerateArguments(json_schema=str(tmp_path / "schema.json")).grammar is not None
+
+
+@pytest.mark.parametrize("text", ["a\udcff", "\ud800", "half\udc00"])
+def test_a_text_that_no_encoding_has_is_refused_by_name(text):
+    for kind, values, flag in [
+        (TranslateArguments, {"must": ["cat", text]}, "--must"),
+        (TranslateArguments, {"prefix": text}, "--prefix"),
+        (TranslateArguments, {"target_language": text}, "--to"),
+        (TranslateArguments, {"json_schema": f'{{"const": "{text}"}}'}, "--json-schema"),
+        (GenerateArguments, {"stop": [text]}, "--stop"),
+        (ScoreArguments, {"source_language": text}, "--from"),
+        (EmbedArguments, {"prompt": text}, "--prompt"),
+    ]:
+        with pytest.raises(ConfigError, match=f"^{flag} is .*, which is not UTF-8; give it as"):
+            kind(**values)
+    TranslateArguments(prefix="grün 日本 😀")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Meta
 
-from ...bounds import check_number
+from ...bounds import check_number, check_text
 
 
 class Flag(NamedTuple):
@@ -67,10 +67,15 @@ def _is_file(value: str) -> bool:
     return os.path.exists(value) and not os.path.isdir(value)  # noqa: PTH110, PTH112
 
 
-def check_bounds(arguments: object) -> None:
-    """Raise ConfigError for a number outside its bounds, naming the argument."""
+def check_values(arguments: object) -> None:
+    """Raise ConfigError for a number out of bounds and a text not in UTF-8, naming the argument.
+
+    Names of files may be of any bytes.
+    """
     for field in dataclasses.fields(arguments):  # type: ignore[arg-type]
         flag, value = field.metadata["flag"], getattr(arguments, field.name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and not (flag.min is None and flag.max is None):
             check_number(flag.name, value, Meta(ge=flag.min, le=flag.max))
+        if not flag.names.endswith(" FILE"):
+            check_text(flag.name, value)

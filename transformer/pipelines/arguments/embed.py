@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ...errors import ConfigError
-from .argument import argument, check_bounds
+from .argument import argument, check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class EmbedArguments:
         """Raise ConfigError for a number out of bounds, an unknown pooling and two prompts."""
         from ..embedding import POOLINGS
 
-        check_bounds(self)
+        check_values(self)
         if self.prompt is not None and self.prompt_name is not None:
             raise ConfigError("--prompt and --prompt-name both say what to put before each text")
         if self.pooling is not None:

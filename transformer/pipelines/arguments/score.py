@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .argument import argument, check_bounds
+from .argument import argument, check_values
 from .languages import LanguageArguments
 
 
@@ -31,4 +31,4 @@ class ScoreArguments(LanguageArguments):
     )
 
     def __post_init__(self) -> None:
-        check_bounds(self)
+        check_values(self)

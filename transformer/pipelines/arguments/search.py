@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ...errors import ConfigError
-from .argument import argument, check_bounds, flags_with_values
+from .argument import argument, check_values, flags_with_values
 from .text import TextArguments
 
 beam_argument = partial(argument, panel="Beam search")
@@ -137,7 +137,7 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         """Raise ConfigError for arguments that contradict each other or would have no effect."""
         from ...decoding.logits.processors import LogitsProcessorList
 
-        check_bounds(self)
+        check_values(self)
         LogitsProcessorList(self.processors)  # raises ConfigError for values out of range
         self._check_conflicts()
         if self.max_tokens is not None and self.min_tokens > self.max_tokens:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import ConfigError
-from .argument import argument, check_bounds
+from .argument import argument, check_values
 
 _argument = partial(argument, panel="Speculative decoding")
 
@@ -35,7 +35,7 @@ class SpeculationArguments:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for arguments that contradict each other or would have no effect."""
-        check_bounds(self)
+        check_values(self)
         if self.draft is not None and self.lookup:
             raise ConfigError("only one of --draft and --lookup can be given")
         if self.draft_tokens is not None and not self.is_enabled:

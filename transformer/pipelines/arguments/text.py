@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from ...bounds import check_text
 from ...errors import ConfigError
 from .argument import argument
 
@@ -115,6 +116,7 @@ class TextArguments:
 def _read_schema(schema: Any) -> Any:
     """Return a JSON schema: the value itself, or the contents of a file."""
     if not isinstance(schema, str) or schema.lstrip().startswith(("{", "true", "false")):
+        check_text("--json-schema", schema)
         return schema
     from tokenizer import read_text
 
