@@ -198,6 +198,29 @@ def test_nothing_leads_to_an_alternative_that_cannot_be_written() -> None:
     assert constraint(tokenizer.encode("ant")).tolist() == [3]
 
 
+@pytest.mark.parametrize(
+    ("begun", "schema"),
+    [
+        ('"an', {"enum": ["ann", "ant狗", ["ant", "狗"]]}),
+        ('"an', {"anyOf": [{"const": "ann"}, {"const": "ant狗"}, {"enum": ["an狗"]}]}),
+        ('["an', {"type": "array", "items": {"enum": ["ann", "ant狗"]}, "minItems": 1}),
+        (
+            '{"an',
+            {
+                "type": "object",
+                "properties": {"ann": True, "ant狗": True},
+                "additionalProperties": False,
+            },
+        ),
+    ],
+    ids=str,
+)
+def test_nothing_leads_to_a_value_that_cannot_be_written(begun, schema) -> None:
+    tokenizer, grammar = letters_only({"json_schema": schema})
+    constraint = grammar(tokenizer, tokenizer.vocab_size, end_ids=[3])
+    assert [tokenizer.decode([i]) for i in constraint(tokenizer.encode(begun)).tolist()] == ["n"]
+
+
 def test_a_long_list_is_looked_up_in_no_time() -> None:
     """The tokens are joined once, not gone through for each text."""
     backend = tokenizers.Tokenizer(models.WordLevel({f"w{n}": n for n in range(20_000)}, "w0"))

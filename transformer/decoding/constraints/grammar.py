@@ -18,7 +18,7 @@ from tokenizer import Tokenizer
 from ...errors import ConfigError
 from ...registry import Registry
 from ..request import Constraint
-from .json_schema import prepare_schema
+from .json_schema import prepare_schema, without_texts
 from .literals import Literal, Parts, first_missing, literals_of, pattern_parts, schema_parts
 from .spelling import spelling_of
 from .vocabulary import Vocabulary, config_errors, error_line, llguidance_module, vocabulary_of
@@ -41,7 +41,7 @@ class Grammar:
     name: str  # for messages
     source: str  # in llguidance's own syntax
     parts: Parts = ()  # the texts that it names
-    can_exclude: bool = False  # the source ends in a regular expression
+    source_without: Callable[[Sequence[str]], str] | None = None  # of no text that holds these
 
     def __call__(
         self,
@@ -96,8 +96,8 @@ class Grammar:
         from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415
 
         source = self.source
-        if without and self.can_exclude:
-            source += rf" & ~/(.|\n)*({_pattern_of(without)})(.|\n)*/"
+        if without and self.source_without is not None:
+            source = self.source_without(without)
         with config_errors(self.name):
             limits = LLParserLimits(verbose_errors=False)
             matcher = LLMatcher(library, _OPTIONS + source, log_level=0, limits=limits)
@@ -114,7 +114,11 @@ def regular_expression(pattern: str) -> Grammar:
     name = f"the regular expression {_short(pattern)}"
     with config_errors(name):
         source = f"start: TEXT\nTEXT: /{llguidance_module().regex_to_lark(pattern, '')}/"
-    return _validated(Grammar(name, source, pattern_parts(pattern), can_exclude=True))
+
+    def without(texts: Sequence[str]) -> str:
+        return rf"{source} & ~/(.|\n)*({_pattern_of(texts)})(.|\n)*/"
+
+    return _validated(Grammar(name, source, pattern_parts(pattern), without))
 
 
 def choices(texts: Sequence[str]) -> Grammar:
@@ -154,13 +158,22 @@ def json_schema(schema: Any) -> Grammar:
     try:
         values = json.loads(schema) if isinstance(schema, str | bytes) else schema
         prepared = prepare_schema(values)
-        rules = prepared if isinstance(prepared, dict) else {"allOf": [prepared]}
-        text = json.dumps({"x-guidance": _JSON, **rules}, allow_nan=False)
+        source = _json_source(prepared)
         parts = schema_parts(values)
     except (ValueError, TypeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigError(f"the JSON schema: {' '.join(reason.splitlines())}") from None
-    return _validated(Grammar("the JSON schema", f"start: %json {text}", parts))
+
+    def without(texts: Sequence[str]) -> str:
+        return _json_source(without_texts(prepared, texts))
+
+    return _validated(Grammar("the JSON schema", source, parts, without))
+
+
+def _json_source(schema: Any) -> str:
+    """Return the source, in llguidance's own syntax, of a schema that was prepared."""
+    rules = schema if isinstance(schema, dict) else {"allOf": [schema]}
+    return f"start: %json {json.dumps({'x-guidance': _JSON, **rules}, allow_nan=False)}"
 
 
 GRAMMARS: Registry[Callable[[Any], Grammar]] = Registry(

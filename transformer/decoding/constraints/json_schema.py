@@ -5,6 +5,7 @@ cannot keep, it refuses itself.
 """
 
 import re
+from collections.abc import Sequence
 from itertools import repeat
 from math import copysign, inf
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from msgspec import Meta
 
 from ...errors import ConfigError
 from ...registry import suggest
+from .literals import literals_of, value_literals
 
 # llguidance has a February 29 in every year, a second 60 in every minute, and names of any length.
 _DATE = (
@@ -124,6 +126,37 @@ def _prepare(schema: _Schema, pointer: str, schemas: dict[str, _Schema]) -> _Sch
         raise ConfigError(f"{pointer}: minProperties is more than 1 above the names in required")
     _correct(prepared)
     return prepared
+
+
+def without_texts(schema: _Schema, texts: Sequence[str]) -> _Schema:
+    """Return a schema without the values and names that hold one of these texts, as JSON has them.
+
+    What its patterns ask for is kept.
+    """
+
+    def is_kept(value: Any) -> bool:
+        return not any(
+            text in own.text for own in literals_of(value_literals(value)) for text in texts
+        )
+
+    if isinstance(schema, bool) or not is_kept(schema.get("const")):
+        return schema if isinstance(schema, bool) else False
+    kept = dict(schema)
+    for keyword, value in schema.items():
+        kind = KEYWORDS.get(keyword)
+        if keyword == "enum":
+            kept[keyword] = [*filter(is_kept, value)]
+        elif kind is _Schema:
+            kept[keyword] = without_texts(value, texts)
+        elif kind is _Schemas:
+            kept[keyword] = [without_texts(inner, texts) for inner in value]
+        elif kind is _NamedSchemas:
+            are_names = keyword == "properties"
+            kept[keyword] = {
+                name: (is_kept(name) or not are_names) and without_texts(inner, texts)
+                for name, inner in value.items()
+            }
+    return kept if kept.get("enum", [0]) else False
 
 
 def _check(keyword: str, value: Any, pointer: str) -> None:

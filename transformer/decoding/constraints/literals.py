@@ -181,8 +181,12 @@ def schema_parts(schema: Any) -> Parts:
     """Return the strings and names of properties that a JSON schema names, as JSON has them."""
     if not isinstance(schema, dict):
         return ()
-    parts = [*_literals(schema.get("const"))]
-    for keyword, read in (("enum", _literals), ("anyOf", schema_parts), ("oneOf", schema_parts)):
+    parts = [*value_literals(schema.get("const"))]
+    for keyword, read in (
+        ("enum", value_literals),
+        ("anyOf", schema_parts),
+        ("oneOf", schema_parts),
+    ):
         if keyword in schema:
             parts += (Alternatives(tuple(map(read, schema[keyword]))),)
     for inner in schema.get("allOf", ()):
@@ -214,7 +218,7 @@ def _object(schema: dict[str, Any]) -> Parts:
     required, properties = schema.get("required", ()), schema.get("properties", {})
     parts: list[Literal | Alternatives] = []
     for name in dict.fromkeys([*required, *properties]):
-        named = (*_literals(name), *schema_parts(properties.get(name)))
+        named = (*value_literals(name), *schema_parts(properties.get(name)))
         parts += named if name in required else _optional(named)
     for pattern, inner in schema.get("patternProperties", {}).items():
         parts += _optional((*_escaped(pattern_parts(pattern)), *schema_parts(inner)))
@@ -225,7 +229,8 @@ def _optional(parts: Parts) -> Parts:
     return (Alternatives((parts, ())),) if parts else ()
 
 
-def _literals(value: Any) -> Parts:
+def value_literals(value: Any) -> Parts:
+    """Return all strings of a JSON value, as JSON has them."""
     return tuple(Literal(_in_json(text)) for text in _strings(value) if text)
 
 
