@@ -92,3 +92,12 @@ def test_a_whole_line_is_no_json_to_wait_for(monkeypatch):
     pipe = io.BufferedReader(Parts(b'[{"a": 1}]\n', ends=False))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
     assert next(read_filter_lines("-", CorpusCounts())) == '[{"a": 1}]'
+
+
+def test_utf16_without_a_mark_is_seen_wherever_a_pipe_cuts_it(monkeypatch):
+    """By the zeros of a whole line: a few bytes have too few."""
+    raw = "a plain text\nof words\n".encode("utf-16-le")
+    for at in range(1, len(raw)):
+        pipe = io.BufferedReader(Parts(raw[:at], raw[at:]), 1 << 16)
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
+        assert [*read_filter_lines("-", CorpusCounts())] == ["a plain text", "of words"], at
