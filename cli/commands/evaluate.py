@@ -103,10 +103,11 @@ def _translation(
 
     read, counts = CorpusCounts(), Counter[str]()
     names = (options.source, options.reference)
-    sources, references = (TextFile(str(name), sole=True) for name in names)
+    sources, references = (TextFile(str(name)) for name in names)
     pairs = list(read_pairs([sources], [references], read))
     if not pairs:
         raise CorpusError(f"{options.source} is empty: there is nothing to evaluate on")
+    _refuse_names(names, pairs[0], read)
     lines = IterableSource(source for source, _ in pairs)
     answers = Session([loaded]).translate(lines, arguments, counts)
     texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
@@ -123,12 +124,30 @@ def _translation(
     )
 
 
+def _refuse_names(
+    files: tuple[str | None, ...], first: tuple[str, str], read: "CorpusCounts"
+) -> None:
+    """Raise CorpusError for a first pair of names of columns in tables; tell of it in others."""
+    from tokenizer import CorpusError
+    from tokenizer.text import begins_with_names, format_of_name
+
+    named = [str(name) for name in files]
+    if (suspicion := begins_with_names(" and ".join(named), first)) is None:
+        return
+    if any(map(format_of_name, named)):
+        raise CorpusError(
+            f"{suspicion}: leave that row out of both (tail -n +2), or name the files .txt if it "
+            "is a pair"
+        )
+    read.notice(f"{suspicion}, which are scored as a pair")
+
+
 def _running_text(loaded: "LoadedModel", path: str, column: str | None) -> _Evaluation:
     from tokenizer import CorpusCounts, TextFile, read_documents
     from transformer.evaluation import text_likelihood
 
     read = CorpusCounts()
-    found = text_likelihood(loaded, read_documents(TextFile(path, column), read))
+    found = text_likelihood(loaded, read_documents(TextFile(path, column, option="--column"), read))
     likelihood, size = found.likelihood, found.num_bytes
     figures = {
         "loss": likelihood.loss,

@@ -63,15 +63,24 @@ class _ScoreFormatter:
     """Formatter of each line's figures, which it also sums over all lines."""
 
     def __init__(self, loaded: "LoadedModel", *, as_json: bool) -> None:
+        from ..render.input_fields import InputFields
+
         self._loaded, self._as_json = loaded, as_json
         self.nats, self.tokens, self.size = 0.0, 0, 0
+        names = ["text", "score", "tokens", "token_scores", "perplexity", "bits_per_byte"]
+        self._fields = InputFields(names)
+
+    def notices(self) -> list[str]:
+        """Return the notices of all lines that were formatted."""
+        return self._fields.notices() if self._as_json else []
 
     def __call__(self, answer: "Answer[Output]") -> Iterator[str]:
         """Yield the output line of one answer."""
         from transformer.pipelines.notices import notice_field, split_notices
         from transformer.pipelines.scoring import text_score
 
-        fields, earlier = split_notices(answer.line.fields)
+        _, earlier = split_notices(answer.line.fields)
+        fields = self._fields(answer.line.fields)
         notices = notice_field(earlier, answer.notices)
         if not answer.outputs:
             record = {"error": answer.error} if answer.error is not None else {"text": ""}

@@ -173,7 +173,9 @@ def train(
     )
     names = files or ["-"]
     check_files(out, names, packed=False)
-    lines = read_all([TextFile(path, column) for path in names], counts, all_columns=True)
+    lines = read_all(
+        [TextFile(path, column, option="--column") for path in names], counts, all_columns=True
+    )
     trained = train_tokenizer(
         _with_progress(lines, quiet),
         options,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -20,11 +20,23 @@ if TYPE_CHECKING:
 AnswerLines = Callable[["LineSource", Counter[str]], Iterator["Answer[Output]"]]
 
 
+class AnswerFormat(Protocol):
+    """A formatter of answers, with notices of what it left out."""
+
+    def __call__(self, answer: "Answer[Output]") -> Iterable[str]:
+        """Return the output lines of one answer."""
+        ...
+
+    def notices(self) -> list[str]:
+        """Return the notices of all lines that were formatted."""
+        ...
+
+
 def filter_lines(
     files: Sequence[str] | None,
     options: LineIOOptions,
     run: AnswerLines,
-    format_answer: Callable[["Answer[Output]"], Iterable[str]],
+    format_answer: AnswerFormat,
     *,
     whole_rows: bool = False,
 ) -> None:
@@ -55,6 +67,8 @@ def filter_lines(
                 print_notice(f"line {answer.line.number + 1:,}: {answer.error}")
             for line in format_answer(answer):
                 writer.line(line)
+    for notice in format_answer.notices():
+        read.notice(notice)
     report(counts, quiet=options.quiet, strict=options.strict, read=read)
 
 

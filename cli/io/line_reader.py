@@ -38,8 +38,8 @@ def numbered_lines(texts: Iterable[str], counts: CorpusCounts) -> Iterator[Line]
 class LineReader:
     """The lines, or the records, of files: see `input_records`.
 
-    The other fields of a record are repeated with the answer; its field `prefix` begins the
-    answer. A record that lacks its text fails alone.
+    The other fields of a record are repeated with the answer; the field `prefix` of JSON begins
+    the answer. A record that lacks its text fails alone.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class LineReader:
 
     def _line(self, number: int, record: Record) -> Line:
         (text,), fields = record.texts, dict(record.fields)
-        prefix = fields.pop(PREFIX, "")
+        prefix = fields.pop(PREFIX, "") if record.is_json else ""
         if record.error is not None:
             return Line(number, "", fields=fields, error=str(record.error))
         if not isinstance(prefix, str):

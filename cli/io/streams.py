@@ -47,7 +47,7 @@ def input_lines(
 
     Raises OSError, or CorpusError at a record without a text.
     """
-    for texts, _, error in input_records(paths or ["-"], counts, column=column, plain=plain):
+    for texts, _, error, _ in input_records(paths or ["-"], counts, column=column, plain=plain):
         if error is not None:
             raise error
         yield texts[0]

@@ -6,8 +6,10 @@ from typing import Any
 
 from transformer.loading import LoadedModel
 from transformer.pipelines.alignment import Pair, align_words, attention_weights, word_ids
-from transformer.pipelines.notices import notice_field, split_notices
+from transformer.pipelines.notices import notice_field
 from transformer.pipelines.records import Answer, Output
+
+from .input_fields import ANSWER_FIELDS, InputFields
 
 
 class AnswerFormatter:
@@ -34,12 +36,18 @@ class AnswerFormatter:
         self.with_prompt, self._single_line = with_prompt, single_line
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
         self._with_text_field = with_text_field
+        own = {text_field} if with_text_field else set()
+        self._fields = InputFields(ANSWER_FIELDS | own | {"n_best", "alignments"})
         self._special_ids = frozenset(loaded.tokenizer.special_tokens().values())
 
     @property
     def needs_finished_answers(self) -> bool:
         """True if answers cannot be streamed: they are formatted once they are finished."""
         return self._as_json or self._scores or self._n_best > 1
+
+    def notices(self) -> list[str]:
+        """Return the notices of all lines that were formatted."""
+        return self._fields.notices()
 
     def __call__(self, answer: Answer[Output]) -> Iterator[str]:
         """Yield the output lines for one input line."""
@@ -61,8 +69,7 @@ class AnswerFormatter:
 
     def _record(self, answer: Answer[Output]) -> dict[str, Any]:
         """Return the JSON record of a line, after the other fields of its input."""
-        fields, _ = split_notices(answer.line.fields)
-        record: dict[str, Any] = fields
+        record = self._fields(answer.line.fields)
         if self._with_text_field:
             record[self._text_field] = answer.line.text
         notices = notice_field(answer.notices)

@@ -15,6 +15,7 @@ from .corpus import (
     read_pairs,
 )
 from .filters import FILTER_COLUMNS, read_filter_lines, read_filter_records
+from .formats import format_of_name
 from .headers import begins_with_names
 from .lines import CorpusCounts, replace_surrogates
 from .names import STDIN
@@ -42,6 +43,7 @@ __all__ = [
     "content_hash",
     "field_names",
     "field_value",
+    "format_of_name",
     "is_rereadable",
     "open_text",
     "read_all",

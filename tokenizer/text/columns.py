@@ -58,6 +58,7 @@ class Record(NamedTuple):
     texts: Row
     fields: Mapping[str, Any] = NO_FIELDS  # the others, by name, where they are kept
     error: CorpusError | None = None
+    is_json: bool = False
 
 
 class RecordFormat(Protocol):
@@ -74,7 +75,7 @@ class RecordFormat(Protocol):
 
 def rows(layout: RecordFormat, lines: CorpusLines, columns: Columns) -> Iterator[Row]:
     """Yield the columns of each record. Raises CorpusError at the first that has an error."""
-    for texts, _, error in layout.records(lines, columns):
+    for texts, _, error, _ in layout.records(lines, columns):
         if error is not None:
             raise error
         yield texts

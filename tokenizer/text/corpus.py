@@ -24,7 +24,7 @@ class TextFile:
     path: str
     column: str | None = None  # TSV, CSV: a number from 1, or a name in the header; JSON: a field
     plain: bool = False  # whole lines, whatever is in them
-    sole: bool = False  # a table of several columns is refused where none is named
+    option: str | None = None  # that names the column, for errors
 
 
 class TextChunk(NamedTuple):
@@ -54,7 +54,7 @@ def read_lines(
 ) -> Iterator[str]:
     """Yield the lines of a file, or of its columns. Raises OSError or CorpusError.
 
-    Without a column, tables give their field `text`, or their first column, or `all_columns`.
+    Without a column, tables give their column `text`, or their only one, or `all_columns`.
     """
     counts = counts if counts is not None else CorpusCounts()
     if text.plain:
@@ -143,10 +143,10 @@ def _record_chunks(record: str) -> Iterator[TextChunk]:
 
 def _columns(text: TextFile, default: int | None) -> Columns:
     names = tuple(text.column.split(",")) if text.column else ()
-    if text.sole:
-        remedy = "give a file of the text alone, or name its column text, in CSV or JSON"
-        return Columns(names, default, sole=True, remedy=remedy)
-    return Columns(names, default)
+    remedy = "give a file of the text alone, or name its column text"
+    if text.option:
+        remedy = f"name the text's with {text.option}"
+    return Columns(names, default, sole=default is not None, remedy=remedy)
 
 
 def read_pairs(

@@ -14,6 +14,7 @@ from .lines import MAX_RECORD_BYTES, CorpusLines
 from .packing import CHUNK
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_UNQUOTED = "a text with the separator in it needs quotation marks in CSV"
 _SAMPLE = 50  # rows that tell the delimiter
 _EXCEL_MARK = re.compile(r"sep=(.)\r?\n?")  # Excel's first line, which names the delimiter
 
@@ -30,22 +31,26 @@ class Delimited:
     """
 
     split: Callable[[CorpusLines], Iterator[list[str]]]
-    headed: bool  # True if a first row that names a column `text` is a header
+    quoted: bool  # True if a text with the separator in it stands in quotation marks
 
     def records(self, lines: CorpusLines, columns: Columns) -> Iterator[Record]:
         """See RecordFormat."""
+        head = lines.stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         rows = self.split(lines)
         if (first := next(rows, None)) is None:
             return
         indexes, header = self._select(first, columns, lines)
         names = {n: name for n, name in enumerate(header) if name and n not in indexes}
-        unnamed = not columns.names and not header
-        wider = _WiderRows(first, lines)
+        refused = self.quoted and not columns.names and not header  # any text may have commas
+        if refused:
+            _refuse_uneven(head, columns, lines)
+        checked = self.quoted or bool(header) or not columns.names
+        wider = _WiderRows(first, columns, lines, refused=refused)
         needed = max(indexes) + 1
         count = 0
         try:
             for count, cells in enumerate(rows if header else chain([first], rows), start=1):  # noqa: B007
-                if unnamed and len(cells) > len(first) and (error := wider.add(cells, columns)):
+                if checked and len(cells) > len(first) and (error := wider.add(cells)):
                     yield Record(("",) * len(indexes), error=error)
                 elif len(cells) >= needed:
                     texts = tuple([cells[index] for index in indexes])
@@ -65,7 +70,7 @@ class Delimited:
         """Return the indexes of the columns, and the names in the first row if it is a header."""
         header = [cell.strip() for cell in first]
         names = columns.names
-        if not names and self.headed and not columns.is_pair and TEXT in header:
+        if not names and not columns.is_pair and TEXT in header:
             names = (TEXT,)
             if columns.answered:
                 lines.counts.notice(f"{lines.name}: the text is the column {TEXT} (--column)")
@@ -121,23 +126,27 @@ def _others(names: dict[int, str], cells: Sequence[str]) -> dict[str, str]:
 class _WiderRows:
     """Rows with more columns than the first: an error each, or all of them one notice."""
 
-    def __init__(self, first: Sequence[str], lines: CorpusLines) -> None:
+    def __init__(
+        self, first: Sequence[str], columns: Columns, lines: CorpusLines, *, refused: bool
+    ) -> None:
         self._width, self._lines = len(first), lines
         self._count, self._example = 0, ""
+        self._refused = refused or columns.answered
+        self._hint = f"{_UNQUOTED}; {_whole_lines(columns)}" if refused else _UNQUOTED
 
-    def add(self, cells: Sequence[str], columns: Columns) -> CorpusError | None:
-        """Return an error if each record is answered; count the row otherwise.
+    def add(self, cells: Sequence[str]) -> CorpusError | None:
+        """Return an error if such rows are refused, or records answered; count it otherwise.
 
         A row whose other columns are empty is none.
         """
         if not any(cell.strip() for cell in cells[self._width :]):
             return None
-        if columns.answered or not self._count:
+        if self._refused or not self._count:
             self._example = (
                 f"{self._lines.location} has {len(cells)} columns, the first line {self._width}: "
-                "a text with the separator in it needs quotation marks in CSV"
+                f"{self._hint}"
             )
-        if columns.answered:
+        if self._refused:
             return CorpusError(self._example)
         self._count += 1
         return None
@@ -149,6 +158,24 @@ class _WiderRows:
             self._lines.counts.notice(
                 f"{self._example}; columns beyond those of the first line are not read in {rows}"
             )
+
+
+def _refuse_uneven(head: str, columns: Columns, lines: CorpusLines) -> None:
+    """Raise CorpusError for CSV without names of which a row has more columns than the first."""
+    first, *others = _sample(head, find_delimiter(head) or ",") or [[]]
+    width = len(first)
+    if wider := [len(row) for row in others if any(map(str.strip, row[width:]))]:
+        raise CorpusError(
+            f"{lines.name} has rows of {width} to {max(wider)} columns, and no row of names: "
+            f"{_UNQUOTED}; {_whole_lines(columns)}"
+        )
+
+
+def _whole_lines(columns: Columns) -> str:
+    """Return the way to read whole lines, or that there is none to read pairs."""
+    if columns.is_pair:
+        return "pairs need two columns in each row"
+    return "--plain reads whole lines" if columns.answered else "a file named .txt has whole lines"
 
 
 def _narrow(cells: Sequence[str], needed: int, lines: CorpusLines) -> CorpusError:
@@ -199,12 +226,16 @@ def delimiter_name(delimiter: str) -> str:
 
 
 def _widths(head: str, delimiter: str) -> list[int]:
-    """Return the numbers of columns of the first rows that are whole and not blank."""
+    return [len(row) for row in _sample(head, delimiter)]
+
+
+def _sample(head: str, delimiter: str) -> list[list[str]]:
+    """Return the first rows that are whole and not blank."""
     lines = [*io.StringIO(head, newline="\n")]
     whole = lines if head.endswith("\n") or len(lines) == 1 else lines[:-1]
     rows = csv.reader(whole, delimiter=delimiter)
     try:
-        found = [len(cells) for cells in islice(rows, _SAMPLE) if any(map(str.strip, cells))]
+        found = [cells for cells in islice(rows, _SAMPLE) if any(map(str.strip, cells))]
     except csv.Error:
         return []
     # A row that was cut, in a quoted cell, counts only if it is alone.

@@ -119,10 +119,10 @@ FORMATS: dict[str, TextFormat] = {
         lambda text, _: text.named in _JSON,
     ),
     "csv": TextFormat(
-        Delimited(split_quoted, headed=True), (".csv",), _begins_csv, _is_csv_by_default
+        Delimited(split_quoted, quoted=True), (".csv",), _begins_csv, _is_csv_by_default
     ),
     "tsv": TextFormat(
-        Delimited(split_tabs, headed=False),
+        Delimited(split_tabs, quoted=False),
         (".tsv", ".tab"),
         _begins_tsv,
         lambda _, __: True,

@@ -76,8 +76,8 @@ class JsonObjects:
         except TypeError as error:
             reason = f"{location}: there is no text in {error.args[0]!r}, but {error.args[1]}"
         else:
-            return Record(texts, fields)
-        return Record(("",) * len(names), fields, CorpusError(reason))
+            return Record(texts, fields, is_json=True)
+        return Record(("",) * len(names), fields, CorpusError(reason), is_json=True)
 
 
 def _text_field(fields: dict[str, Any], columns: Columns, lines: CorpusLines) -> Row:

@@ -198,7 +198,7 @@ class RunningCorpus:
         column = self.recipe.columns[0] if self.recipe.columns else None
         separators = self.recipe.document_separators
         for path in paths:
-            chunks = read_documents(TextFile(path, column), self.counts)
+            chunks = read_documents(TextFile(path, column, option="--columns"), self.counts)
             yield TextGroup(
                 str(path), split_documents(chunks, separators) if separators else chunks
             )

@@ -97,7 +97,7 @@ def test_a_damaged_gzip_file_is_a_corpus_error_that_names_it(write, damage):
 @pytest.mark.parametrize(
     ("name", "content", "column", "lines"),
     [
-        ("t.tsv", "a\tb\r\nc\td\n", None, ["a", "c"]),
+        ("t.tsv", "text\tb\r\nc\td\n", None, ["c"]),
         ("t.tsv", "a\tb\r\nc\td\n", "2", ["b", "d"]),
         ("t.tsv", "a\t\tc\n", "2", [""]),
         ("t.txt", "a\tb\n", "2", ["b"]),
