@@ -90,7 +90,7 @@ def train(
             "--columns NAMES",
             "Columns of tables, two for --pairs and one for --text, such as 1,2 or en,de: numbers, "
             "or names, which are fields of JSON, or stand in a first line of TSV or CSV that is no "
-            "data. Default: the first two; text, or the first.",
+            "data. Default: the first two; text, or the only one.",
         ),
     ] = None,
     tokenizer: Annotated[

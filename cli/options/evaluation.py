@@ -56,8 +56,8 @@ class RunningTextOptions:
     column: str | None = option_field(
         None,
         "--column NAME",
-        "With --text, the column of a table: a field of JSON (default: text), or a number, "
-        "from 1, or a name in the first line, in TSV and CSV (default: the first).",
+        "With --text, the column of a table: a field of JSON, or of TSV and CSV a name in "
+        "the first line or a number from 1. Default: text, or the only one.",
     )
 
 

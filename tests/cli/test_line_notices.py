@@ -72,10 +72,13 @@ def test_score_repeats_the_notices_of_the_answers_it_reads(transduce, translator
     assert told("translate", "--json-input", stdin=answers) == [{}, {}]
 
 
-def test_fields_of_a_user_that_are_called_notices_come_through(transduce, translator):
+def test_fields_of_a_user_that_are_called_notices_are_not_taken_for_the_answers(
+    transduce, translator
+):
     stdin = b'{"text": "one two", "notices": {"by": "me"}}\n'
     ended = transduce("translate", "--json", "--json-input", "-m", translator, stdin=stdin)
-    assert json.loads(ended.out)["notices"] == {"by": "me"}
+    assert "notices" not in json.loads(ended.out)
+    assert b"give way to the answer's own of the same name: notices (1)" in ended.err
 
 
 CUT = b"transduce: answers cut off at the limit of new tokens (--max-tokens): 1\n"

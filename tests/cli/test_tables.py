@@ -39,7 +39,7 @@ TABLES = {
     "t.ndjson": "".join(json.dumps(record) + "\n\n"[:1] for record in RECORDS).encode(),
     "array.jsonl": json.dumps(RECORDS).encode(),
 }
-EVIDENT = [name for name in TABLES if name not in {"t.tsv", "windows.tsv", "t.txt"}]
+EVIDENT = [name for name in TABLES if name != "t.txt"]
 COMMANDS = {
     "translate": ["translate", "-m", "{translator}", "--beam", "1", "--device", "cpu"],
     "generate": ["generate", "-m", "{writer}", "--lines", "-n", "3", "-t", "0", "--device", "cpu"],
@@ -151,16 +151,19 @@ def test_a_bad_record_fails_alone(answer, tmp_path):
         (tmp_path / name).write_text(content)
         ended = answer("translate", "--column", "text", file=tmp_path / name)
         lines = ended.out.decode().split("\n")[:-1]
-        assert [bool(line) for line in lines] == [True, name == "one.csv", True], name
+        assert [bool(line) for line in lines] == [True, False, True], name
     ended = answer("translate", file=tmp_path / "one.csv")
-    assert [bool(line) for line in ended.out.decode().split("\n")[:-1]] == [True, True, True]
-
-
-def test_a_row_with_more_columns_than_the_first_is_no_half_text(answer, tmp_path):
-    (tmp_path / "t.csv").write_text("one two\nthree, four\nfive\n")
-    ended = answer("translate", file=tmp_path / "t.csv")
     assert [bool(line) for line in ended.out.decode().split("\n")[:-1]] == [True, False, True]
-    assert b"line 2 has 2 columns, the first line 1" in ended.err
+    assert b"line 3 has 2 columns, the first line 1" in ended.err
+
+
+def test_rows_of_unequal_width_without_names_are_refused(answer, tmp_path):
+    (tmp_path / "t.csv").write_text("one two\nthree, four\nfive\n")
+    for command in COMMANDS:
+        ended = answer(command, file=tmp_path / "t.csv")
+        assert (ended.code, ended.out, ended.err.count(b"\n")) == (4, b"", 1), ended.err
+        assert b"rows of 1 to 2 columns" in ended.err
+        assert b"--plain reads whole lines" in ended.err
 
 
 @pytest.mark.parametrize("options", [("--column", "2"), ("--column", "text"), ()])
@@ -209,6 +212,15 @@ def test_evaluate_reads_the_texts_of_tables(transduce, translator, tmp_path):
         ended = evaluate(*names)
         assert (ended.code, ended.out) == (4, b"")
         assert b"t.tsv has 2 columns; its first line has 1, three two one: give a" in ended.err
+    (tmp_path / "en.csv").write_text("en\none two\n")
+    for name in ("de.csv", "de.txt"):
+        (tmp_path / name).write_text("de\ntwo one\n")
+        ended = evaluate("en.csv", name)
+        assert (ended.code, b"names of columns (en, de): leave" in ended.err) == (4, True)
+    (tmp_path / "en.txt").write_text("en\none two\n")
+    ended = evaluate("en.txt", "de.txt")
+    assert ended.code == 0
+    assert b"names of columns (en, de), which are scored as a pair" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,8 @@ def _record_chunks(record: str) -> Iterator[TextChunk]:
 def _columns(text: TextFile, default: int | None) -> Columns:
     names = tuple(text.column.split(",")) if text.column else ()
     remedy = "give a file of the text alone, or name its column text"
-    if text.option:
-        remedy = f"name the text's with {text.option}"
+    if text.option or names:
+        remedy = f"name the text's with {text.option or '--column or --columns'}"
     return Columns(names, default, sole=default is not None, remedy=remedy)
 
 

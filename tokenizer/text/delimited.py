@@ -190,6 +190,11 @@ def split_tabs(lines: CorpusLines) -> Iterator[list[str]]:
     return (line.split("\t") for line in lines)
 
 
+def first_cells(head: str) -> list[str]:
+    """Return the cells of the first line of a TSV, by its beginning."""
+    return [cell.strip() for cell in head.partition("\n")[0].split("\t")]
+
+
 def split_quoted(lines: CorpusLines) -> Iterator[list[str]]:
     """Yield the cells of CSV (RFC 4180), with the delimiter that its first rows have."""
     head = lines.stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
-from .columns import Columns, Record
+from .columns import TEXT, Columns, Record
+from .delimited import first_cells
 from .formats import (
     FORMATS,
     find_format,
@@ -42,7 +43,8 @@ def read_filter_records(
     """Yield the records of a text, or the lines of one that has no format of records.
 
     `as_json` says that it is JSON; with `whole_rows`, the rows of a TSV are lines where no column
-    is named. Raises OSError, or CorpusError where what follows cannot be read.
+    is named, and none has the name `text`. Raises OSError, or CorpusError where what follows
+    cannot be read.
     """
     named = format_of_name(path)
     expected = as_json or bool(columns.names) or named is not None
@@ -50,7 +52,7 @@ def read_filter_records(
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         if as_json:
             name: str | None = find_json(head.lstrip(), expected=True) or "jsonl"
-        elif whole_rows and not columns.names and named and FORMATS[named].rows_are_lines:
+        elif whole_rows and not columns.names and _rows_are_lines(named, head):
             name = None
         else:
             name = find_format(path, head, columns, counts)
@@ -66,6 +68,10 @@ def read_filter_records(
         lines = CorpusLines(path, stream, counts, checked=False)
         for record in FORMATS[name].layout.records(lines, columns):
             yield _shortened(record, counts)
+
+
+def _rows_are_lines(named: str | None, head: str) -> bool:
+    return bool(named and FORMATS[named].rows_are_lines) and TEXT not in first_cells(head)
 
 
 def _is_open(head: bytes, *, records: bool) -> bool:

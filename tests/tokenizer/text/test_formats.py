@@ -123,12 +123,14 @@ def test_more_than_two_texts_need_names(write):
 @pytest.mark.parametrize(
     ("name", "content", "all_columns", "lines"),
     [
-        ("t.tsv", "a\tb\nc\td\n", False, ["a", "c"]),
+        ("t.tsv", "a\nc\n", False, ["a", "c"]),
+        ("t.tsv", "id\ttext\n7\ta\n", False, ["a"]),
+        ("t.tsv", "id\ttext\n7\ta\n", True, ["a"]),
         ("t.tsv", "a\tb\nc\td\n", True, ["a", "b", "c", "d"]),
         ("t.txt", "a\tb\n", True, ["a\tb"]),
         ("t.csv", "id,text\n7,a\n", False, ["a"]),
         ("t.csv", "id,text\n7,a\n", True, ["a"]),
-        ("t.csv", "a,b\n", False, ["a"]),
+        ("t.csv", "a,b\n", True, ["a", "b"]),
         ("t.txt", '{"text": "a"}\n', True, ["a"]),
         ("t.txt", '[{"text": "a"}, {"text": "b"}]\n', False, ["a", "b"]),
         ("t.txt", '{"no": "a"}\n', False, ['{"no": "a"}']),
@@ -139,14 +141,14 @@ def test_more_than_two_texts_need_names(write):
         ("t.csv", "", False, []),
     ],
 )
-def test_text_without_a_column_is_the_first_or_named_text(write, name, content, all_columns, lines):
+def test_text_without_a_column_is_the_only_or_named_text(write, name, content, all_columns, lines):
     assert [*read_all([TextFile(write(content, name))], all_columns=all_columns)] == lines
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("t.tsv", "a\tb\n", ["2 columns", "first is read"]),
+        ("t.csv", "text,n\na, b,1\n", ["3 columns", "not read in 1 row"]),
         ("t.txt", '{"no": "a"}\n', ["begins with JSON", "column"]),
     ],
 )
