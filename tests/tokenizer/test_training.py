@@ -110,7 +110,7 @@ def test_a_table_can_be_read_as_whole_lines(tmp_path):
     path.write_text("a\tb\nc\td\n")
     counts = CorpusCounts()
     assert [*read_lines(TextFile(str(path), plain=True), counts)] == ["a\tb", "c\td"]
-    assert [*read_lines(TextFile(str(path)), counts)] == ["a", "c"]
+    assert [*read_lines(TextFile(str(path), "1"), counts)] == ["a", "c"]
     assert counts.lines == 4
 
 
