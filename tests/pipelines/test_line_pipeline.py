@@ -15,7 +15,7 @@ from transformer.decoding.request import Hypothesis, Request
 from transformer.decoding.search import SEARCHES, GreedyParameters
 from transformer.errors import LineError
 from transformer.pipelines.executors import DecodingExecutor, ForwardExecutor
-from transformer.pipelines.line_pipeline import OpenLines, WindowReader, decode_lines
+from transformer.pipelines.line_pipeline import OpenLines, WindowReader, answer_lines, decode_lines
 from transformer.pipelines.notices import that_happened
 from transformer.pipelines.read_ahead import ReadAhead
 from transformer.pipelines.records import (
@@ -131,6 +131,20 @@ def test_a_line_is_revised_once_all_its_results_are_there(tries: int) -> None:
     found = decode(IterableSource(["3+2", "4", "1+1+6"]), Whole(), [engine()], budget=8)
     texts = [answer.outputs[0].text for answer in found]
     assert texts == [f"{3 + tries}+2", "4", f"{1 + tries}+1+6"]
+
+
+def test_answers_end_early_while_a_text_is_written() -> None:
+    """Whoever waits for results looks up, however long one text takes."""
+    waits: list[float | None] = []
+    executor = SimpleNamespace(
+        wants_requests=True,
+        submit=lambda _: setattr(executor, "wants_requests", False),
+        results=lambda timeout: waits.append(timeout) or [],
+    )
+    stops = iter([False, False, False, True])
+    source = IterableSource(["5"])
+    assert list(answer_lines(source, Lengths(), executor, Counter(), lambda: next(stops))) == []
+    assert waits[1:] and all(wait and wait <= 0.1 for wait in waits)
 
 
 class Watched(TableStepper):
