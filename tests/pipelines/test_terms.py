@@ -158,7 +158,7 @@ def written(
     (end,) = loaded.generation.end_ids
 
     def rank(_: object, draft: Draft, positions: Sequence[Position], *__: object) -> list[Position]:
-        words = [p for p in (draft.replacing(p, 1) for p in positions) if p is not None]
+        words = draft.instead_of_words(positions)
         return [word for word in words if draft.replaced(word) == instead_of]
 
     def decode(request: Request) -> Hypothesis:

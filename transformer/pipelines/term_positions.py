@@ -70,6 +70,11 @@ class Draft:
         has_end = any(c in SENTENCE_ENDS for c in self._between(position.start, end))
         return None if end == position.start or has_end else position._replace(end=end)
 
+    def instead_of_words(self, positions: Sequence[Position]) -> list[Position]:
+        """Return the positions with one word replaced, without those that can replace none."""
+        replacing = (self.replacing(position, 1) for position in positions)
+        return [position for position in replacing if position is not None]
+
     def replaced(self, position: Position) -> str:
         """Return the text that a phrase at a position comes instead of."""
         return self._between(position.start, position.end).strip()

@@ -69,7 +69,7 @@ def rank_unaligned(
     words that the model had never seen, 93% then replaced the right one. `source_begins` is True
     for each token with which a word of a source begins.
     """
-    words = [p for p in (draft.replacing(position, 1) for position in positions) if p is not None]
+    words = draft.instead_of_words(positions)
     scores = _instead_scores(loaded, draft, words, source_begins)
     ranked = sorted(scores, key=scores.__getitem__, reverse=True)
     margins = [scores[ranked[0]] - scores[second] for second in ranked[1:2]]

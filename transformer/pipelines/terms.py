@@ -79,8 +79,7 @@ class TermWriter:
 
     def fit(self, request: Request, hypothesis: Hypothesis, term: Term) -> float:
         """Return the log-probability of a term at its likeliest position in a text."""
-        start = len(request.prefix) + (request.forced_first is not None)
-        draft = Draft(request, hypothesis, start, self._words, self._tokenizer)
+        draft = Draft(request, hypothesis, _start(request), self._words, self._tokenizer)
         positions = draft.positions(self._phrases[term.text])
         return max(insertion_log_probs(self._loaded, draft, positions), default=-math.inf)
 
@@ -118,7 +117,7 @@ class TermWriter:
         """
         current, attempts = [hypothesis], Counter[str]()
         again: tuple[Term, str] | None = None  # a term, and the word that it has replaced once
-        start = len(request.prefix) + (request.forced_first is not None)
+        start = _start(request)
         while True:
             draft = Draft(request, current[0], start, self._words, self._tokenizer)
             if again is None:
@@ -150,8 +149,7 @@ class TermWriter:
             ranked = rank_insertions(self._loaded, draft, positions)
         elif term.ablated_source is None:
             ranked = rank_unaligned(self._loaded, draft, positions, self._source_begins)
-            words = [p for p in (draft.replacing(position, 1) for position in positions) if p]
-            last = term.text.split()[-1]
+            words, last = draft.instead_of_words(positions), term.text.split()[-1]
             forms = [p for p in words if are_forms_of_one(draft.replaced(p), last)]
             ranked = [*forms, *ranked]
         else:
@@ -230,6 +228,11 @@ class TermWriter:
         kept = before._replace(ids=[*before.ids[: position.start], *before.ids[position.end :]])
         old, rest, new = (self._decode(draft.request, h) for h in (before, kept, hypothesis))
         return not repeats_words(new, old, rest, self._phrases[term.text].text)
+
+
+def _start(request: Request) -> int:
+    """Return the index of the first token of a text that is not forced."""
+    return len(request.prefix) + (request.forced_first is not None)
 
 
 def _gap_loss(draft: Draft, hypothesis: Hypothesis, position: Position, start: int) -> float:
