@@ -2,6 +2,7 @@
 and the memory that they are for."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -39,6 +40,22 @@ for step in range(60):
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         print(pages * 4096 >> 20, torch.numel(ids_BT))
 """
+# Pages that the kernel gives for 20 times four tensors of 12 MB.
+PAGES = """
+import resource
+import torch
+from transformer.memory import keep_freed_memory
+if {kept}:
+    keep_freed_memory()
+def touch():
+    first, second, third, fourth = (torch.ones(3_000_000) for _ in range(4))
+for _ in range(5):
+    touch()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    touch()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 
 
 def run(program: str, **environment: str) -> list[str]:
@@ -72,3 +89,16 @@ def test_memory_does_not_grow_with_every_new_shape() -> None:
     kept, without = run(SHAPES, **dict.fromkeys(NAMES, "1024")), run(SHAPES)
     grown, flat = (int(some[2]) - int(some[0]) for some in (kept, without))
     assert flat < grown / 3
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other rules")
+def test_a_freed_tensors_pages_serve_the_next_one() -> None:
+    (new,), (kept,) = (run(PAGES.format(kept=kept)) for kept in (False, True))
+    assert int(kept) * 10 < int(new)
+
+
+def test_the_program_keeps_freed_memory() -> None:
+    told = "transformer.memory.keep_freed_memory = lambda: print('kept')"
+    program = f"import sys, transformer.memory; {told}; sys.argv[1:] = ['--version']; {{}}"
+    start = "from cli.app import main; main()"
+    assert run(program.format(start))[0] == "kept"
