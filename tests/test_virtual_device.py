@@ -112,9 +112,10 @@ def test_results_stay_where_their_inputs_are() -> None:
         assert (here + here).device.type == torch.ones(1).device.type == "cpu"
 
 
-def test_a_module_moves_and_its_gradients_are_where_it_is() -> None:
+@pytest.mark.parametrize("where", ["cuda", torch.device("cuda")], ids=["name", "device"])
+def test_a_module_moves_and_its_gradients_are_where_it_is(where: str | torch.device) -> None:
     with virtual_device() as device:
-        module = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)).to("cuda")
+        module = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)).to(where)
         optimizer = torch.optim.AdamW(module.parameters(), fused=True)
         device.uploads.clear()
         with torch.autocast("cuda", dtype=torch.bfloat16):

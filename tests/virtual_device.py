@@ -109,6 +109,8 @@ def _target(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> str | Non
     """The kind of device that is asked for, if any is."""
     if name == "cuda":
         return name
+    if name == "_parse_to":  # a module's, which then moves its tensors
+        return None
     asked = [kwargs.get("device"), *(each for each in args if isinstance(each, torch.device))]
     if name == "to":
         asked += [each for each in args[1:] if isinstance(each, str)]

@@ -203,6 +203,7 @@ def test_the_host_waits_for_no_more_than_the_virtual_device_says(
             return virtual.reads.total() + virtual.uploads.total() - before
 
         allowed = waited(moved(model, torch.device("cuda")), name, some, counted)
+    assert all(allowed)  # each step tells the host its tokens
     there = moved(model, device)
     waited(there, name, some, real)  # makes what is kept
     found = waited(there, name, some, real)
