@@ -20,6 +20,22 @@ Kind = TypeVar("Kind")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+def says(text: str) -> Meta:
+    """Return the description of a field, to stand last in its annotation."""
+    return Meta(description=text)
+
+
+def descriptions(kind: type) -> dict[str, str]:
+    """Return what the fields of a struct say, by name; see `says`."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: str(_own_description(hint)) for name, hint in hints.items()}
+
+
+def _own_description(hint: Any) -> str:
+    last = get_args(hint)[-1] if get_origin(hint) is Annotated else None
+    return (isinstance(last, Meta) and last.description) or ""
+
+
 def check_number(name: str, value: float, bounds: Meta) -> None:
     """Raise ConfigError unless a number is finite and within its bounds.
 
@@ -80,6 +96,7 @@ def _check(value: Any, hint: Any, name: str) -> None:
     """Check a value, and all within it, against the bounds in its annotation."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
+        _check(value, args[0], name)
         for bounds in args[1:] if isinstance(value, int | float) else ():
             check_number(name, value, bounds)
     elif origin in (Union, UnionType):

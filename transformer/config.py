@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .bounds import check_bounds, convert
+from .bounds import check_bounds, convert, says
 from .errors import ConfigError
 from .registry import suggest
 
@@ -49,53 +49,90 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     Numbers are checked here: raises ConfigError.
     """
 
-    shape: Shape
-    vocab_size: Size
-    d_model: Size = 512
-    d_ff: Size = 2048
-    encoder_layers: Count = 0
-    decoder_layers: Count = 0
-    heads: Size = 8
-    kv_heads: Size | None = None  # fewer than heads: grouped-query (1: multi-query) attention
-    d_head: Size | None = None  # None: d_model / heads
+    shape: Annotated[Shape, says("encoder, decoder or encoder-decoder")]
+    vocab_size: Annotated[Size, says("tokens of the vocabulary; in recipes, the tokenizer's")]
+    d_model: Annotated[Size, says("width of the residual stream")] = 512
+    d_ff: Annotated[Size, says("width inside the feed-forward")] = 2048
+    encoder_layers: Annotated[Count, says("layers of the encoder")] = 0
+    decoder_layers: Annotated[Count, says("layers of the decoder")] = 0
+    heads: Annotated[Size, says("heads of attention")] = 8
+    kv_heads: Annotated[
+        Size | None, says("fewer than heads: grouped-query (1: multi-query) attention")
+    ] = None
+    d_head: Annotated[Size | None, says("width of a head; unset: d_model / heads")] = None
 
-    positions: str = "sinusoidal"
-    max_positions: Size = 1024  # the longest sequence, in tokens
-    position_offset: Count = 0  # learned, sinusoidal: the row of position 0 in the table
-    rotary_base: Annotated[float, Meta(gt=1), _LIMIT] = 10_000.0
-    rotary_scaling: RotaryScaling | None = None
-    relative_buckets: Annotated[int, Meta(ge=4), _LIMIT] = 32
-    relative_max_distance: Size = 128
+    positions: Annotated[
+        str,
+        says(
+            "none, sinusoidal, sinusoidal-halves, sinusoidal-tensor2tensor, learned, rotary, "
+            "relative or alibi"
+        ),
+    ] = "sinusoidal"
+    max_positions: Annotated[Size, says("the longest sequence, in tokens")] = 1024
+    position_offset: Annotated[
+        Count, says("of learned and sinusoidal positions: the row of position 0 in the table")
+    ] = 0
+    rotary_base: Annotated[
+        float, Meta(gt=1), _LIMIT, says("base of the wavelengths of rotary positions")
+    ] = 10_000.0
+    rotary_scaling: Annotated[
+        RotaryScaling | None, says("of rotary positions beyond the trained context: kind, factor …")
+    ] = None
+    relative_buckets: Annotated[int, Meta(ge=4), _LIMIT, says("buckets of relative positions")] = 32
+    relative_max_distance: Annotated[
+        Size, says("relative positions from here on share a bucket")
+    ] = 128
 
-    attention: str = "full"
-    window: Size = 256  # sliding: a position sees those less than `window` away
-    global_tokens: Count = 0  # sliding: the first positions, which see all and are seen by all
-    attention_scale: Number | None = None  # None: 1/√d_head
+    attention: Annotated[str, says("full or sliding")] = "full"
+    window: Annotated[
+        Size, says("of sliding attention: a position sees those less than this away")
+    ] = 256
+    global_tokens: Annotated[
+        Count, says("of sliding attention: the first positions, which see all and are seen by all")
+    ] = 0
+    attention_scale: Annotated[
+        Number | None, says("factor of query-key products; unset: 1/√d_head")
+    ] = None
 
-    feedforward: str = "relu"
-    norm: str = "layernorm"
-    norm_eps: Positive = 1e-5
-    norm_placement: str = "post"
-    final_norm: bool = False  # a norm after the last layer of each stack
-    bias: bool = True  # in the linear maps of the feed-forward, and of attention
-    attention_bias: bool | None = None  # in those of attention; None: as `bias`
+    feedforward: Annotated[
+        str,
+        says("relu, gelu, gelu-tanh, gelu-sigmoid, silu, reglu, geglu, geglu-tanh or swiglu"),
+    ] = "relu"
+    norm: Annotated[str, says("layernorm or rmsnorm")] = "layernorm"
+    norm_eps: Annotated[Positive, says("added to the variance in a norm")] = 1e-5
+    norm_placement: Annotated[str, says("norms before sublayers (pre) or after them (post)")] = (
+        "post"
+    )
+    final_norm: Annotated[bool, says("a norm after the last layer of each stack")] = False
+    bias: Annotated[
+        bool, says("biases in the linear maps of the feed-forward, and of attention")
+    ] = True
+    attention_bias: Annotated[
+        bool | None, says("biases in those of attention; unset: as `bias`")
+    ] = None
 
-    embedding_scale: bool = True  # multiply token embeddings by √d_model
-    embedding_norm: bool = False
-    token_types: Count = 0  # BERT's segment embeddings
-    share_embeddings: bool = True  # one matrix for source and target
-    source_vocab_size: Size | None = None  # of the source, where not shared; None: vocab_size
-    tie_output: bool = True  # the output projection is the (target) embedding
-    output_scale: Number = 1.0  # multiplies the features before the projection (T5: d_model^-½)
-    output_bias: bool = False
-    head: str = "linear"
+    embedding_scale: Annotated[bool, says("multiply token embeddings by √d_model")] = True
+    embedding_norm: Annotated[bool, says("a norm after the embeddings")] = False
+    token_types: Annotated[Count, says("BERT's segment embeddings")] = 0
+    share_embeddings: Annotated[bool, says("one matrix for source and target")] = True
+    source_vocab_size: Annotated[
+        Size | None, says("tokens of the source, where not shared; unset: vocab_size")
+    ] = None
+    tie_output: Annotated[bool, says("the output projection is the (target) embedding")] = True
+    output_scale: Annotated[
+        Number, says("multiplies the features before the projection (T5: d_model^-½)")
+    ] = 1.0
+    output_bias: Annotated[bool, says("a bias in the output projection")] = False
+    head: Annotated[str, says("linear, masked or none")] = "linear"
 
-    dropout: Rate = 0.1  # of embeddings and of each sublayer's output
-    attention_dropout: Rate = 0.0  # of attention weights
-    activation_dropout: Rate = 0.0  # inside the feed-forward
+    dropout: Annotated[Rate, says("of embeddings and of each sublayer's output")] = 0.1
+    attention_dropout: Annotated[Rate, says("of attention weights")] = 0.0
+    activation_dropout: Annotated[Rate, says("inside the feed-forward")] = 0.0
 
-    initialization: str = "xavier"
-    initialization_std: Number = 0.02
+    initialization: Annotated[str, says("of the weights: xavier, normal, gpt2 or t5")] = "xavier"
+    initialization_std: Annotated[
+        Number, says("standard deviation of the first weights, where the kind has one")
+    ] = 0.02
 
     def __post_init__(self) -> None:
         check_bounds(self)

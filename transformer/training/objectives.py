@@ -22,6 +22,7 @@ from ..pipelines.session import Session
 from ..registry import Registry
 from .corpora import PairCorpus, RunningCorpus
 from .data_report import DataReport
+from .defaults import DEFAULTS
 from .encoding import SIDES, TEXT, PairEncoder, TextEncoder, read_kept_pairs
 from .recipe import Recipe
 
@@ -85,11 +86,7 @@ class Translation:
 
     shape: ClassVar[str] = "encoder-decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss", "bleu", "chrf")
-    defaults: ClassVar[dict[str, Any]] = {
-        "model": {"preset": "translate-small"},
-        "training": {"label_smoothing": 0.1},
-        "validation": {"metric": "bleu"},
-    }
+    defaults: ClassVar[dict[str, Any]] = DEFAULTS["translation"]
 
     def check(self, recipe: Recipe) -> None:
         """Implement Objective.check."""
@@ -183,11 +180,7 @@ class LanguageModel:
 
     shape: ClassVar[str] = "decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
-    defaults: ClassVar[dict[str, Any]] = {
-        "model": {"preset": "write-small"},
-        "tokenizer": {"kind": "byte-bpe"},
-        "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
-    }
+    defaults: ClassVar[dict[str, Any]] = DEFAULTS["language-model"]
 
     def check(self, recipe: Recipe) -> None:
         """Implement Objective.check."""

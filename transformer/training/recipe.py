@@ -3,16 +3,17 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from tokenizer import read_text
 
-from ..bounds import check_bounds, convert
+from ..bounds import check_bounds, convert, says
 from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
+from .recipe_keys import check_keys
 
 Size = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -23,28 +24,37 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A section of a recipe: immutable, keyword-only, and strict about its keys."""
+    """A section of a recipe: immutable, keyword-only, and strict about its keys.
+
+    Each key has a description, which `train --keys` and the comments of recipes show.
+    """
 
 
 class DataRecipe(_Section, frozen=True, kw_only=True):
-    """The files to train and validate on.
+    """The files to train and validate on."""
 
-    `columns` names the columns of TSV or JSONL files: one for text, two for pairs.
-    """
-
-    source: list[str] = []
-    target: list[str] = []
-    pairs: list[str] = []  # files with source and target as columns
-    text: list[str] = []
-    valid_source: list[str] = []
-    valid_target: list[str] = []
-    valid_pairs: list[str] = []
-    valid_text: list[str] = []
-    columns: list[str] = []
-    document_separators: list[str] = []  # in running text, such as <|endoftext|>
-    valid_fraction: Fraction = 0.0  # without validation files: drawn pairs, or the end of a text
-    max_tokens: Size = 256  # longer pairs are left out, and counted
-    max_unknown: Share = 0.5  # of a side's characters that the tokenizer may not know
+    source: Annotated[list[str], says("files of source lines; need `target`")] = []
+    target: Annotated[list[str], says("their translations, line for line")] = []
+    pairs: Annotated[list[str], says("tables or JSON with source and translation as columns")] = []
+    text: Annotated[list[str], says("files of running text, for a language model")] = []
+    valid_source: Annotated[list[str], says("like `source`, to validate on")] = []
+    valid_target: Annotated[list[str], says("like `target`, to validate on")] = []
+    valid_pairs: Annotated[list[str], says("like `pairs`, to validate on")] = []
+    valid_text: Annotated[list[str], says("like `text`, to validate on")] = []
+    columns: Annotated[
+        list[str], says("names or numbers of the columns of tables: two for pairs, one for text")
+    ] = []
+    document_separators: Annotated[
+        list[str], says("marks between documents in running text, such as <|endoftext|>")
+    ] = []
+    valid_fraction: Annotated[
+        Fraction,
+        says("without validation files, the share held out: drawn pairs, or the end of a text"),
+    ] = 0.0
+    max_tokens: Annotated[Size, says("longer pairs are left out, and counted")] = 256
+    max_unknown: Annotated[
+        Share, says("the largest share of characters that the tokenizer may not know")
+    ] = 0.5
 
 
 def text_paths(data: DataRecipe) -> dict[str, list[str]]:
@@ -72,49 +82,71 @@ _TEXT_KEYS = (
 class TokenizerRecipe(_Section, frozen=True, kw_only=True):
     """The tokenizer: an existing one, or how to train one on the training text."""
 
-    path: str = ""
-    kind: str = "bpe"
-    vocab_size: Size = 8000
-    normalization: str = "nfc"
-    lowercase: bool = False
-    min_frequency: int = 2
-    byte_fallback: bool | None = None  # of bpe; None: for 2,000 tokens and more
-    special: list[str] = []
+    path: Annotated[str, says("an existing tokenizer.json; empty: one is trained")] = ""
+    kind: Annotated[str, says("bpe, byte-bpe, unigram, wordpiece or char")] = "bpe"
+    vocab_size: Annotated[Size, says("the most tokens, special ones included")] = 8000
+    normalization: Annotated[
+        str, says("Unicode normalization: none, nfc, nfkc or strip-accents")
+    ] = "nfc"
+    lowercase: Annotated[bool, says("turn all text to lower case")] = False
+    min_frequency: Annotated[
+        int, says("merge only pairs of tokens seen at least this often (bpe, byte-bpe, wordpiece)")
+    ] = 2
+    byte_fallback: Annotated[
+        bool | None,
+        says("of bpe: spell unknown characters in bytes; unset: for 2,000 tokens and more"),
+    ] = None
+    special: Annotated[list[str], says("tokens kept whole wherever a text has them")] = []
 
 
 class TrainingRecipe(_Section, frozen=True, kw_only=True):
     """Hyperparameters of training."""
 
-    steps: Size = 10_000
-    batch_tokens: Size = 4096  # per micro-batch: rows × the longest side, padding included
-    accumulate: Size = 1  # micro-batches per step
-    context: Size = 256  # of language models, in tokens
-    optimizer: str = "adamw"
-    learning_rate: Positive = 1e-3  # the peak
-    schedule: str = "inverse-sqrt"
-    warmup: Count = 1000
-    weight_decay: NonNegative = 0.0
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.98
-    adam_eps: Positive = 1e-9
-    clip: NonNegative = 1.0  # the largest gradient norm; 0: no clipping
-    label_smoothing: Fraction = 0.0
-    ema: Fraction = 0.0  # decay of the exponential moving average of weights; 0: none
-    precision: str = "auto"  # of matrix products; see PRECISION_NAMES
-    max_skipped: Size = 10  # steps in a row without a finite loss and gradient that end the run
-    compile: bool = False
+    steps: Annotated[Size, says("updates of the weights in all")] = 10_000
+    batch_tokens: Annotated[
+        Size, says("the most tokens of a micro-batch: rows × the longest side, padding included")
+    ] = 4096
+    accumulate: Annotated[Size, says("micro-batches of a step")] = 1
+    context: Annotated[Size, says("tokens of each window of a language model")] = 256
+    optimizer: Annotated[str, says("adamw or sgd")] = "adamw"
+    learning_rate: Annotated[Positive, says("the peak, after the warm-up")] = 1e-3
+    schedule: Annotated[
+        str,
+        says("the rate after the warm-up: constant, inverse-sqrt (noam), cosine, linear or wsd"),
+    ] = "inverse-sqrt"
+    warmup: Annotated[Count, says("steps in which the rate rises to its peak")] = 1000
+    weight_decay: Annotated[NonNegative, says("of matrices; none of norms and biases")] = 0.0
+    beta1: Annotated[Fraction, says("decay of AdamW's first moment; of sgd, the momentum")] = 0.9
+    beta2: Annotated[Fraction, says("decay of AdamW's second moment")] = 0.98
+    adam_eps: Annotated[Positive, says("added to the root of AdamW's second moment")] = 1e-9
+    clip: Annotated[NonNegative, says("the largest norm of a gradient; 0: no clipping")] = 1.0
+    label_smoothing: Annotated[Fraction, says("share of the target spread over all tokens")] = 0.0
+    ema: Annotated[
+        Fraction, says("decay of the moving average of weights, which is kept; 0: none")
+    ] = 0.0
+    precision: Annotated[str, says("of matrix products: auto, float32, tf32 or bfloat16")] = "auto"
+    max_skipped: Annotated[
+        Size, says("steps in a row without a finite loss and gradient that end the run")
+    ] = 10
+    compile: Annotated[bool, says("compile the model by torch.compile")] = False
 
 
 class ValidationRecipe(_Section, frozen=True, kw_only=True):
     """Validation: how often, by which metric, and when to stop early."""
 
-    every: Size = 500  # steps
-    metric: str = "loss"  # decides which checkpoint is the best: loss, bleu, chrf (SelectionKey)
-    patience: Count = 0  # validations without improvement that end the run; 0: no early stopping
-    keep: Size = 1  # most recent checkpoints to keep besides the best
-    beam: Size = 1
-    max_lines: Size = 2000  # validation lines to translate for BLEU and chrF
-    tokenize: str = "auto"  # sacreBLEU's tokenization; auto: by the script of the references
+    every: Annotated[Size, says("steps between validations")] = 500
+    metric: Annotated[str, says("decides which checkpoint is the best: loss, bleu or chrf")] = (
+        "loss"
+    )
+    patience: Annotated[
+        Count, says("validations without improvement that end the run; 0: never")
+    ] = 0
+    keep: Annotated[Size, says("latest checkpoints to keep besides the best")] = 1
+    beam: Annotated[Size, says("beams of the translations that are scored")] = 1
+    max_lines: Annotated[Size, says("validation lines to translate for BLEU and chrF")] = 2000
+    tokenize: Annotated[
+        str, says("sacreBLEU's tokenization; auto: by the script of the references")
+    ] = "auto"
 
 
 PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
@@ -123,8 +155,10 @@ PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
 class Recipe(_Section, frozen=True, kw_only=True):
     """All of a recipe. `model` has a preset's name and any fields of TransformerConfig."""
 
-    objective: str = "translation"
-    seed: Annotated[int, Meta(ge=0, lt=1 << 31)] = 1
+    objective: Annotated[str, says("translation or language-model")] = "translation"
+    seed: Annotated[
+        int, Meta(ge=0, lt=1 << 31), says("of the first weights, the order of the data and dropout")
+    ] = 1
     data: DataRecipe = DataRecipe()
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     model: dict[str, Any] = {}
@@ -192,23 +226,8 @@ def recipe_from_fields(fields: Mapping[str, Any]) -> Recipe:
     Raises UnknownNameError for a key that does not exist, naming the nearest, and ConfigError for
     a value that does not fit.
     """
-    _check_keys(fields, Recipe, "")
+    check_keys(fields, Recipe)
     return convert(fields, Recipe, prefix="recipe: ")
-
-
-def _check_keys(fields: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:
-    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for key, value in fields.items():
-        if key not in known:
-            names = [prefix + name for name in known]
-            raise UnknownNameError(
-                f"unknown recipe key {prefix + key}; {suggest(prefix + key, names)}"
-            )
-        section = known[key]
-        if not get_args(section) and issubclass(section, _Section):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"recipe: {key} is a section, not a value; set {key}.… instead")
-            _check_keys(value, section, f"{key}.")
 
 
 def recipe_to_toml(recipe: Recipe) -> str:

@@ -1,0 +1,16 @@
+"""Defaults of the recipes of each objective, the lowest layer, as data. Imports no torch."""
+
+from typing import Any
+
+DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "translation": {
+        "model": {"preset": "translate-small"},
+        "training": {"label_smoothing": 0.1},
+        "validation": {"metric": "bleu"},
+    },
+    "language-model": {
+        "model": {"preset": "write-small"},
+        "tokenizer": {"kind": "byte-bpe"},
+        "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
+    },
+}
