@@ -19,6 +19,7 @@ from .events import Event, Notice, RunFinished, RunStarted, Saved, Stage, Valida
 from .initial_model import load_initial_model
 from .metrics import logged
 from .objectives import OBJECTIVES, TRAIN, VALID
+from .planning.memory import check_memory
 from .preparation import Preparation
 from .prepared_folder import TOKENIZER
 from .progress import Progress
@@ -146,6 +147,11 @@ class Run:
     def _check_recipe(self, *, resuming: bool) -> None:
         config = None if self.init is None else self.init.config
         check_recipe(self.recipe, config, resuming=resuming)
+        if config is None:
+            size = (
+                self.recipe.model.get("vocab_size") or 1
+            )  # of a tokenizer to be trained: at least
+            check_memory(model_config(self.recipe, size), self.recipe.training, self.device)
 
     def _steps(
         self, trainer: Trainer, tokenizer: Tokenizer, validation: Validation | None

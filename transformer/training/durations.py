@@ -1,0 +1,25 @@
+"""Durations as people write them: 90s, 20m, 1h30m."""
+
+import re
+
+from ..errors import ConfigError
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile("".join(rf"(?:([0-9.]+){unit})?" for unit in _UNITS))
+
+
+def parse_duration(name: str, text: str) -> float:
+    """Return the seconds of a duration. Raises ConfigError, which calls it `name`.
+
+    >>> parse_duration("--time", "1h30m"), parse_duration("--time", "90s")
+    (5400.0, 90.0)
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    try:
+        parts = [float(part or 0) for part in match.groups()] if match else []
+    except ValueError:  # 1.2.3
+        parts = []
+    seconds = sum(part * size for part, size in zip(parts, _UNITS.values(), strict=False))
+    if not seconds > 0:
+        raise ConfigError(f"{name} is {text!r}; it must be a duration such as 90s, 20m or 1h30m")
+    return seconds

@@ -1,0 +1,113 @@
+"""Memory that training takes, and that there is, so that a model too large is refused at once."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ...config import TransformerConfig
+from ...errors import ConfigError
+from ...parameters import count_parameters
+from ..recipe import TrainingRecipe
+
+_FLOAT = 4  # bytes; weights, gradients and moments are float32 in every precision
+_MOMENTS = {"adamw": 2, "sgd": 1}  # of the optimizer, each as large as the weights
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+# A container's limit, what it uses, and what of that is cache of files: version 2, and version 1
+_CGROUPS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        *("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+        "total_inactive_file",
+    ),
+)
+
+
+class TrainingMemory(NamedTuple):
+    """Bytes that training takes, of each kind."""
+
+    weights: int
+    training: int  # gradients, the optimizer's moments, the average of the weights
+    activations: int  # of a batch, kept for the backward pass
+
+    @property
+    def total(self) -> int:
+        """All bytes together."""
+        return sum(self)
+
+
+def training_memory(config: TransformerConfig, training: TrainingRecipe) -> TrainingMemory:
+    """Estimate the memory that training takes, kernels and the program itself left out."""
+    weights = _FLOAT * count_parameters(config)
+    # an average is kept, and weights are set aside while it validates
+    copies = 1 + _MOMENTS.get(training.optimizer, 2) + 2 * bool(training.ema)
+    return TrainingMemory(weights, copies * weights, _activations(config, training.batch_tokens))
+
+
+def _activations(config: TransformerConfig, batch_tokens: int) -> int:
+    """Estimate what a batch keeps: about 16 vectors of d_model and 3 of d_ff a layer and token."""
+    layers = config.encoder_layers + 1.5 * config.decoder_layers
+    numbers = layers * (16 * config.d_model + 3 * config.d_ff)
+    return int(batch_tokens * _FLOAT * numbers)
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Return the bytes that are free on a device; None where that is not known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = [_system_memory(), *(_container_memory(*names) for names in _CGROUPS)]
+    return min((size for size in free if size is not None), default=None)
+
+
+def _system_memory() -> int | None:
+    with suppress(OSError, ValueError, KeyError):
+        return _read_table(_MEMINFO)["MemAvailable:"] << 10
+    with suppress(OSError, ValueError, AttributeError):  # no Linux: all that there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def _container_memory(limit: str, usage: str, table: str, cache: str) -> int | None:
+    """Return what a container's limit leaves; None without a limit."""
+    with suppress(OSError, ValueError, KeyError):  # "max" is no number
+        used = int((_CGROUP / usage).read_text()) - _read_table(_CGROUP / table)[cache]
+        return max(0, int((_CGROUP / limit).read_text()) - used)
+    return None
+
+
+def _read_table(path: Path) -> dict[str, int]:
+    """Return the numbers of a table of the kernel by their names."""
+    rows = (line.split() for line in path.read_text().splitlines())
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def check_memory(config: TransformerConfig, training: TrainingRecipe, device: torch.device) -> None:
+    """Raise ConfigError if weights and the optimizer's state cannot fit into free memory."""
+    needed = training_memory(config, training)
+    wanted = {device: needed.weights + needed.training + needed.activations}
+    if device.type != "cpu":  # weights get their first values on the CPU
+        wanted[torch.device("cpu")] = needed.weights
+    for place, size in wanted.items():
+        free = available_memory(place)
+        if free is not None and size > free:
+            raise ConfigError(
+                f"a model of {count_parameters(config):,} weights takes {format_size(size)} of "
+                f"memory to train on {place.type}, and {format_size(free)} are free: choose a "
+                "smaller preset, or lower training.batch_tokens"
+            )
+
+
+def format_size(size: int) -> str:
+    """Format bytes with a unit.
+
+    >>> format_size(2_800_000_000_000), format_size(5_300_000)
+    ('2,800 GB', '5 MB')
+    """
+    return (
+        f"{size / 1e9:,.0f} GB"
+        if size >= 10**10
+        else (f"{size / 1e9:.1f} GB" if size >= 10**9 else f"{size / 1e6:.0f} MB")
+    )
