@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from transformer.training.events import (
@@ -23,134 +22,104 @@ from transformer.training.trainer import SkippedStep, StepReport
 
 from ..console import is_terminal, print_notice
 from .data_report import data_lines, loss_lines
+from .progress_view import ProgressView, format_validation, printable
 
-_LINE_EVERY = 100  # steps between two lines where there is no terminal
-_SMOOTHING = 0.95  # of the moving averages of loss and speed
-
-
-class ProgressView:
-    """The state of a run from its events, drawn by rich."""
-
-    def __init__(self) -> None:
-        self.started: RunStarted | None = None
-        self.step: StepReport | None = None
-        self.validated: Validated | None = None
-        self.best: Validated | None = None
-        self.skipped = 0
-        self.loss = 0.0
-        self.tokens_per_second = 0.0
-        self.started_at = time.monotonic()
-
-    def update(self, event: Event) -> None:
-        """Update the state from an event."""
-        if isinstance(event, RunStarted):
-            self.started, self.started_at = event, time.monotonic()
-        elif isinstance(event, StepReport):
-            old = 0.0 if self.step is None else _SMOOTHING
-            rate = event.tokens / event.seconds
-            self.loss = old * self.loss + (1 - old) * event.loss
-            self.tokens_per_second = old * self.tokens_per_second + (1 - old) * rate
-            self.step = event
-        elif isinstance(event, SkippedStep):
-            self.skipped += 1
-        elif isinstance(event, Validated):
-            self.validated = event
-            self.best = event if event.best else self.best
-
-    def seconds_left(self) -> float | None:
-        """Estimate the remaining time from the pace so far, validations included."""
-        if self.started is None or self.step is None:
-            return None
-        done = self.step.step - self.started.steps_done
-        return (time.monotonic() - self.started_at) / done * (self.started.steps - self.step.step)
-
-    def __rich__(self) -> RenderableType:
-        if self.started is None or self.step is None:
-            return Text("preparing …")
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold")
-        grid.add_column(overflow="fold")
-        steps = f"{self.step.step:,} of {self.started.steps:,}"
-        grid.add_row("step", f"{steps}, {format_duration(self.seconds_left())} left")
-        if self.skipped:
-            grid.add_row("skipped", f"{self.skipped:,} steps without finite numbers")
-        grid.add_row("loss", f"{self.loss:.3f}")
-        grid.add_row("tokens/s", f"{self.tokens_per_second:,.0f}")
-        grid.add_row("learning rate", f"{self.step.learning_rate:.2e}")
-        if self.validated is not None:
-            grid.add_row("validation", format_validation(self.validated))
-        if self.best is not None and self.best is not self.validated:
-            grid.add_row("best", format_validation(self.best))
-        for label, text in self.validated.sample if self.validated is not None else []:
-            grid.add_row(label, Text(text[:400]))
-        bar = ProgressBar(total=self.started.steps, completed=self.step.step)
-        return Group(bar, grid)
+_FIRST_LINE, _MAX_INTERVAL = 10.0, 600.0  # seconds between lines where there is no terminal
 
 
-def format_duration(seconds: float | None) -> str:
-    """Format seconds as [hours:]minutes:seconds.
-
-    >>> format_duration(3725)
-    '1:02:05'
-    """
-    if seconds is None:
-        return "?"
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-def format_validation(validation: Validated) -> str:
-    """Format a validation as one line."""
-    scores = "".join(f", {s.name} {s.value:.2f}" for s in validation.scores.values())
-    loss = f"loss {validation.loss:.4f}, perplexity {validation.perplexity:.2f}"
-    return f"step {validation.step:,}: {loss}{scores}"
-
-
-def follow_run(events: Iterator[Event], *, quiet: bool, on_start: Callable[[], None]) -> bool:
+def follow_run(
+    events: Iterator[Event],
+    *,
+    quiet: bool,
+    on_start: Callable[[], None],
+    console: Console | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
     """Run training to its end and show it; return True if it was interrupted.
 
     `on_start` is called once the run has started. `quiet` shows only what was lost, changed or
-    ignored.
+    ignored. The view is drawn on `console`; None: on stderr, if it is a terminal.
     """
-    view, interrupted = ProgressView(), False
-    live = is_terminal() and not quiet
-    with _Screen(view, live) as print_line:
+    view, timer, interrupted = ProgressView(clock), LineTimer(clock), False
+    if console is None and is_terminal():
+        console = Console(stderr=True)
+    with _Screen(view, None if quiet else console) as screen:
         for event in events:
             view.update(event)
             if isinstance(event, RunStarted):
                 on_start()
-            for text in _losses(event) if quiet else _event_lines(event, view, live):
-                print_line(text)
-            interrupted = interrupted or (isinstance(event, RunFinished) and event.interrupted)
+            if isinstance(event, RunFinished):
+                screen.close()
+                interrupted = event.interrupted
+            for text in _losses(event) if quiet else _event_lines(event, live=screen.is_live):
+                screen.print_line(text)
+            if isinstance(event, StepReport) and not (quiet or screen.is_live) and timer.is_due():
+                screen.print_line(_step_line(view))
     return interrupted
 
 
+class LineTimer:
+    """A timer of progress in lines: a first one soon, then each after twice the time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began, self._next = clock(), _FIRST_LINE
+
+    def is_due(self) -> bool:
+        """Return True if a line is due; the next then is after twice the time, or 10 minutes."""
+        elapsed = self._clock() - self._began
+        if elapsed < self._next:
+            return False
+        self._next = elapsed + min(elapsed, _MAX_INTERVAL)
+        return True
+
+
 class _Screen:
-    """A context manager that draws the view, and gives a function to print lines above it."""
+    """The view on a console, with lines that stay above it; without a console, lines alone."""
 
-    def __init__(self, view: ProgressView, live: bool) -> None:
-        console = Console(stderr=True)
-        self._live = Live(view, console=console, refresh_per_second=4) if live else None
+    def __init__(self, view: ProgressView, console: Console | None) -> None:
         self._console = console
+        self._live = None
+        if console is not None:
+            self._live = Live(view, console=console, refresh_per_second=4)
 
-    def __enter__(self) -> Callable[[str], None]:
-        if self._live is None:
-            return print_notice
-        self._live.start()
-        return lambda text: self._console.print(text, markup=False, highlight=False)
+    @property
+    def is_live(self) -> bool:
+        """True if the view is drawn, or was."""
+        return self._live is not None
 
-    def __exit__(self, *reason: object) -> None:
+    def print_line(self, text: str) -> None:
+        """Print a line above the view; below it, once it is closed."""
+        if self._console is None:
+            print_notice(text)
+        else:
+            self._console.print(Text(printable(text)), highlight=False)
+
+    def close(self) -> None:
+        """Draw the view for the last time; it stays."""
         if self._live is not None:
             self._live.stop()
 
+    def __enter__(self) -> "_Screen":
+        if self._live is not None:
+            self._live.start(refresh=True)
+        return self
 
-def _event_lines(event: Event, view: ProgressView, live: bool) -> list[str]:
-    """Return an event's lines for the user."""
-    if isinstance(event, StepReport):
-        return [] if live or event.step % _LINE_EVERY else [_step_line(event, view)]
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _event_lines(event: Event, *, live: bool) -> list[str]:
+    """Return an event's lines for the user, less those that the view has."""
     if isinstance(event, DataPrepared):
         return data_lines(event)
+    if live and isinstance(event, Stage) and event.lines_read is not None:
+        return []
     line = _LINES.get(type(event))
     return [] if line is None else [line(event)]
 
@@ -162,11 +131,13 @@ def _losses(event: Event) -> list[str]:
     return [_LINES[type(event)](event)] if isinstance(event, Notice | SkippedStep) else []
 
 
-def _step_line(event: StepReport, view: ProgressView) -> str:
-    return (
-        f"step {event.step:,}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
-        f"learning rate {event.learning_rate:.2e}, {format_duration(view.seconds_left())} left"
+def _step_line(view: ProgressView) -> str:
+    assert view.report is not None
+    figures = (
+        f"loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
+        f"learning rate {view.report.learning_rate:.2e}"
     )
+    return f"{', '.join(view.status())}: {figures}"
 
 
 def _started_line(event: RunStarted) -> str:

@@ -18,6 +18,8 @@ from transformer.loading import find_model
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
+from .terminals import Program
+
 torch.set_num_threads(1)  # two on a busy machine wait for each other: 1,100 ms a step, not 8
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "größer", "日本"]
@@ -148,3 +150,18 @@ def process():
         timer.cancel()
         program.kill()
         program.communicate()
+
+
+@pytest.fixture
+def in_terminal():
+    """Start the program in a terminal of its own; a Program."""
+    started = []
+
+    def start(*arguments, **options):
+        started.append(Program(arguments, **options))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.process.kill()
+        program.process.wait()

@@ -72,7 +72,7 @@ def resume(recipe: Recipe, run: Path, whole: Path) -> list[str]:
 
 
 def notices(events: list[Event]) -> list[str]:
-    skipped = ("checking the files", "preparing the data", "BLEU", "no validation")
+    skipped = ("checking the files", "preparing the", "BLEU", "no validation")
     texts = [event.text for event in events if isinstance(event, Notice)]
     return [text for text in texts if not text.startswith(skipped)]
 

@@ -1,5 +1,6 @@
 """Events of a training run, which a run yields as it goes."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,9 +10,10 @@ from .trainer import SkippedStep, StepReport
 
 
 class Stage(NamedTuple):
-    """A part of the work that begins, in one line."""
+    """A part of the work that begins, in one line, and a count of the lines it has read so far."""
 
     text: str
+    lines_read: Callable[[], int] | None = None
 
 
 class Notice(NamedTuple):
@@ -35,6 +37,14 @@ class RunStarted(NamedTuple):
     steps: int
     steps_done: int
     batches_per_epoch: int
+    batches_per_step: int = 1
+    validate_every: int = 0  # steps; 0: there is nothing to validate on
+
+
+class Validating(NamedTuple):
+    """A validation that begins."""
+
+    step: int
 
 
 class Validated(NamedTuple):
@@ -72,6 +82,7 @@ Event = (
     | RunStarted
     | StepReport
     | SkippedStep
+    | Validating
     | Validated
     | Saved
     | RunFinished

@@ -103,6 +103,10 @@ class Preparation:
         write_file(path, tokenizer.to_json())
         return Tokenizer.load(path)
 
+    def lines_read(self) -> int:
+        """Return the number of lines read so far for the tokenizer, or for the ids."""
+        return self.counts.lines
+
     def _own_tokenizer(self) -> Tokenizer:
         path = self.run / TOKENIZER
         if not path.is_file():

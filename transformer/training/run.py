@@ -15,7 +15,7 @@ from ..loading import choose_device
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
-from .events import Event, Notice, RunFinished, RunStarted, Saved, Stage, Validated
+from .events import Event, Notice, RunFinished, RunStarted, Saved, Stage, Validated, Validating
 from .initial_model import load_initial_model
 from .metrics import logged
 from .objectives import OBJECTIVES, TRAIN, VALID
@@ -98,9 +98,10 @@ class Run:
 
     def _train(self, preparation: Preparation, state: SavedState | None) -> Iterator[Event]:
         write_run_recipe(self.folder, absolute_paths(self.recipe))
-        yield Stage("preparing the data")
         with preparation.spool:
+            yield Stage("preparing the tokenizer", preparation.lines_read)
             tokenizer = preparation.tokenizer()
+            yield Stage("preparing the data", preparation.lines_read)
             yield from preparation.events(tokenizer)
         self._saved_files = {
             RECIPE: sealed_recipe(absolute_paths(self.recipe)).encode(),
@@ -122,6 +123,8 @@ class Run:
             self.recipe.training.steps,
             trainer.steps_done,
             train.batches_per_epoch,
+            self.recipe.training.accumulate,
+            0 if validation is None else self.recipe.validation.every,
         )
         yield from self._steps(trainer, tokenizer, validation)
 
@@ -201,6 +204,7 @@ class Run:
         On an unexpected error, the steps before it are saved first.
         """
         if validation is not None:
+            yield Validating(self.progress.step)
             try:
                 result = validation.compute(trainer)
             except DivergedError:
