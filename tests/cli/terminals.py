@@ -110,14 +110,14 @@ class Program:
         """Type on the terminal's keyboard."""
         os.write(self._master, keys.encode())
 
-    def wait_for(self, shown: Callable[[Terminal], bool], *, seconds: float = 60) -> None:
+    def wait_for(self, shown: Callable[[Terminal], bool], *, seconds: float = 300) -> None:
         """Read what is written until the terminal shows something."""
         end = time.monotonic() + seconds
         while not shown(self.terminal):
             assert self._read(end - time.monotonic()), f"ended early: {self.terminal.lines}"
             assert time.monotonic() < end, f"not shown: {self.terminal.lines}"
 
-    def wait(self, *, seconds: float = 60) -> int:
+    def wait(self, *, seconds: float = 300) -> int:
         """Read all that is written to the end; return the exit code."""
         end = time.monotonic() + seconds
         while self._read(end - time.monotonic()):
