@@ -20,7 +20,7 @@ class SearchKeywords(TypedDict, total=False):
     min_p: float | None
     typical: float | None
     top_n_sigma: float | None
-    seed: int
+    seed: int | None
     contrastive: float | None
     mbr: int | None
     max_tokens: int | None

@@ -152,7 +152,7 @@ class Model:
         result: Text | Iterator[Text] = answer(
             text,
             lambda source, counts: session.generate(source, checked, counts, allow_empty=True),
-            lambda found: to_text(session, found),
+            lambda found: to_text(session, found, seed=checked.drawn_seed),
         )
         return result
 

@@ -28,6 +28,7 @@ class Text(str):
     tokens: list[str | None]
     token_scores: list[float]  # log-probability of each token
     finish_reason: str | None  # end, length or stop
+    seed: int | None  # by which `generate` drew it, with its number; None: nothing was drawn
     error: str | None  # the reason why there is no answer
     others: "list[Text]"  # the other hypotheses, best first
     notices: Notices  # what happened to the line, such as {"unfinished": True}
@@ -46,8 +47,8 @@ class Text(str):
         return [self, *self.others]
 
 
-def to_text(session: Session, found: Answer[Output]) -> Text:
-    """Return the text of an answer; an empty one where there is none."""
+def to_text(session: Session, found: Answer[Output], *, seed: int | None = None) -> Text:
+    """Return the text of an answer, drawn by a seed or not; an empty one where there is none."""
     tokenizer = session.lead.target_tokenizer
     texts = [
         Text(
@@ -56,6 +57,7 @@ def to_text(session: Session, found: Answer[Output]) -> Text:
             tokens=[tokenizer.token(token) for token in output.hypothesis.tokens],
             token_scores=output.hypothesis.log_probabilities,
             finish_reason=output.hypothesis.finish_reason,
+            seed=seed,
         )
         for output in found.outputs
     ]

@@ -2,30 +2,35 @@
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from transformer.pipelines.arguments.languages import LanguageArguments
 
+from ..console import print_notice
 from ..io.filter import reading_counts, report
-from ..io.output_checks import check_files
 from ..io.outputs import output
 from ..options import common as opt
-from ..options.evaluation import RunningTextOptions, TranslationScoreOptions, check_door
+from ..options.evaluation import (
+    RunningTextOptions,
+    TranslationScoreOptions,
+    check_door,
+    refuse_translation_options,
+)
 from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tokenizer import CorpusCounts
     from transformer.loading import LoadedModel
     from transformer.pipelines.arguments import TranslateArguments
 
+    from ..io.evaluation_text import Pair
+    from ..render.evaluation import Evaluation
 
-class _Evaluation(NamedTuple):
-    """The scores of a text, and what happened to it."""
-
-    rows: list[tuple[str, str, str]]  # names, values and remarks
-    record: dict[str, Any]
-    counts: Counter[str]
-    read: "CorpusCounts"
+    Load = Callable[[Path], LoadedModel]
 
 
 @grouped
@@ -40,7 +45,8 @@ def evaluate(
         option(
             "--json",
             "Write one JSON object: bleu and chrf with their signatures, or loss, perplexity and "
-            "bits_per_byte; the numbers behind them; notices, where something happened to lines.",
+            "bits_per_byte; the numbers behind them; versus, with --versus; notices, where "
+            "something happened to lines.",
         ),
     ] = False,
     device: opt.Device = "auto",
@@ -49,21 +55,23 @@ def evaluate(
 ) -> None:
     """Measure a model: BLEU and chrF of translations, or perplexity on running text.
 
-    Give --source and --reference, or --text. BLEU and chrF come with their
+    Give --pairs, or --source and --reference, or --text. Without any of them, a
+    run is measured on its own validation text. BLEU and chrF come with their
     signatures and need the extra "eval" (sacreBLEU); they are of all lines, as
     sacreBLEU counts, blank ones too, whose number is told. --text also gives
     the loss in nats a token and bits per byte.
     """
-    from transformer.evaluation import check_tokenization
     from transformer.pipelines.arguments import TranslateArguments
 
+    from ..io.evaluation_text import check_evaluation_files
     from ..io.loading import load_with_notice
 
-    check_door(translations, running_text, languages)
-    files = (translations.source, translations.reference, running_text.text)
-    check_files(None, [name for name in files if name is not None])
-    if running_text.text is None:
-        check_tokenization(translations.tokenize)
+    door = check_door(translations, running_text, languages)
+    check_evaluation_files(translations, running_text.text)
+
+    def load(folder: Path) -> "LoadedModel":
+        return load_with_notice(folder, device=device, dtype=dtype, quiet=quiet)
+
     arguments = TranslateArguments(
         beam=translations.beam,
         length_penalty=translations.length_penalty,
@@ -71,95 +79,133 @@ def evaluate(
         no_guard=True,  # the model is measured, not its repairs
         **vars(languages),
     )
-    loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet)
-    if running_text.text is None:
-        result = _translation(loaded, translations, arguments)
+    translator = _Translations(model, translations, arguments, load)
+    if door == "--text":
+        result = _running_text(load(model), str(running_text.text), running_text.column)
+    elif door is None:
+        result = _validation(translator, languages, quiet=quiet)
     else:
-        result = _running_text(loaded, running_text.text, running_text.column)
+        result = translator.of_files()
     report(result.counts, quiet=quiet, read=result.read)
     with output(None) as writer:
         if as_json:
-            writer.line(json.dumps({**result.record, **_notices(result)}, ensure_ascii=False))
+            writer.line(json.dumps(result.json_record(), ensure_ascii=False))
             return
         for row in result.rows:
             writer.line("\t".join(row))
 
 
-def _notices(result: _Evaluation) -> dict[str, Any]:
-    """Return the JSON field with the number of lines for each notice, and with those of files."""
-    noted: dict[str, Any] = {name: count for name, count in result.counts.items() if count}
-    if result.read.notices:
-        noted["files"] = result.read.notices
-    return {"notices": noted} if noted else {}
+def _validation(
+    translator: "_Translations", languages: LanguageArguments, *, quiet: bool
+) -> "Evaluation":
+    """Evaluate a run's model on the run's own validation text."""
+    from tokenizer import CorpusCounts
+    from transformer.evaluation import stored_likelihood
+    from transformer.training.validation_text import run_of_model, validation_text
+
+    from ..render.evaluation import Evaluation
+
+    run = run_of_model(translator.model)
+    text = validation_text(run)
+    is_pairs = isinstance(text, list)
+    if not is_pairs:
+        reason = f"and {run} validates on running text"
+        refuse_translation_options(reason, translator.options, languages)
+    if not quiet:
+        size = f"{len(text):,} {'pairs' if is_pairs else 'tokens'}"
+        print_notice(f"the validation text of {run}: {size}")
+    if isinstance(text, list):
+        result = translator.of_pairs(text, CorpusCounts())
+    else:
+        result = Evaluation(CorpusCounts(), Counter())
+        result.add_likelihood(stored_likelihood(translator.load(translator.model), text))
+    result.record["validation_of"] = str(run)
+    return result
 
 
-def _translation(
-    loaded: "LoadedModel", options: TranslationScoreOptions, arguments: "TranslateArguments"
-) -> _Evaluation:
-    from tokenizer import CorpusCounts, CorpusError, TextFile, is_blank, read_pairs
-    from transformer.evaluation import translation_scores
-    from transformer.pipelines.records import IterableSource
-    from transformer.pipelines.session import Session
+class _Translations(NamedTuple):
+    """An evaluation of translations, of one model or of two."""
 
-    read, counts = CorpusCounts(), Counter[str]()
-    names = (options.source, options.reference)
-    sources, references = (TextFile(str(name)) for name in names)
-    pairs = list(read_pairs([sources], [references], read))
-    if not pairs:
-        raise CorpusError(f"{options.source} is empty: there is nothing to evaluate on")
-    _refuse_names(names, pairs[0], read)
-    lines = IterableSource(source for source, _ in pairs)
-    answers = Session([loaded]).translate(lines, arguments, counts)
-    texts = [answer.outputs[0].text if answer.outputs else "" for answer in answers]
-    scores = translation_scores(texts, [t for _, t in pairs], tokenize=options.tokenize)
-    counts["blank"] = 0  # told with all blank sources
-    counts["blank_source"] = sum(is_blank(source) for source, _ in pairs)
-    counts["blank_reference"] = sum(is_blank(reference) for _, reference in pairs)
-    return _Evaluation(
-        [(s.name, f"{s.value:.2f}", f"{s.details} | {s.signature}") for s in scores.values()],
-        {s.name: {"score": s.value, "signature": s.signature} for s in scores.values()}
-        | {"lines": len(pairs)},
-        reading_counts(read) + counts,
-        read,
-    )
+    model: Path
+    options: TranslationScoreOptions
+    arguments: "TranslateArguments"
+    load: "Load"
 
+    def of_files(self) -> "Evaluation":
+        """Evaluate on the pairs of files."""
+        from tokenizer import CorpusCounts
+        from transformer.evaluation import check_tokenization
 
-def _refuse_names(
-    files: tuple[str | None, ...], first: tuple[str, str], read: "CorpusCounts"
-) -> None:
-    """Raise CorpusError for a first pair of names of columns in tables; tell of it in others."""
-    from tokenizer import CorpusError
-    from tokenizer.text import begins_with_names, format_of_name
+        from ..io.evaluation_text import read_evaluation_pairs
 
-    named = [str(name) for name in files]
-    if (suspicion := begins_with_names(" and ".join(named), first)) is None:
-        return
-    if any(map(format_of_name, named)):
-        raise CorpusError(
-            f"{suspicion}: leave that row out of both (tail -n +2), or name the files .txt if it "
-            "is a pair"
+        check_tokenization(self.options.tokenize)
+        read = CorpusCounts()
+        return self.of_pairs(read_evaluation_pairs(self.options, read), read)
+
+    def of_pairs(self, pairs: "Sequence[Pair]", read: "CorpusCounts") -> "Evaluation":
+        """Translate the sources of pairs, and score the result."""
+        from tokenizer import is_blank
+        from transformer.evaluation import (
+            check_comparable,
+            check_tokenization,
+            compare_translations,
+            translation_scores,
         )
-    read.notice(f"{suspicion}, which are scored as a pair")
+
+        from ..render.evaluation import Evaluation
+
+        versus, tokenize = self.options.versus, self.options.tokenize
+        check_tokenization(tokenize)
+        if versus is not None:
+            check_comparable(len(pairs))
+        sources, references = map(list, zip(*pairs, strict=True))
+        counts = Counter[str]()
+        loaded, other = self.load(self.model), None if versus is None else self.load(versus)
+        texts = self._translate(loaded, sources, counts, out=self.options.save_outputs)
+        counts["blank"] = 0  # told with all blank sources
+        counts["blank_source"] = sum(map(is_blank, sources))
+        counts["blank_reference"] = sum(map(is_blank, references))
+        result = Evaluation(read, reading_counts(read) + counts)
+        result.add_scores(translation_scores(texts, references, tokenize=tokenize), len(pairs))
+        if other is not None:
+            others = self._translate(other, sources, Counter(), out=None)
+            result.add_comparison(
+                str(versus),
+                translation_scores(others, references, tokenize=tokenize),
+                compare_translations(texts, others, references, tokenize=tokenize),
+            )
+        return result
+
+    def _translate(
+        self,
+        loaded: "LoadedModel",
+        sources: "Sequence[str]",
+        counts: Counter[str],
+        *,
+        out: Path | None,
+    ) -> list[str]:
+        """Translate lines; write them to a file, if one is named, as they come."""
+        from transformer.pipelines.records import IterableSource
+        from transformer.pipelines.session import Session
+
+        texts, source = [], IterableSource(sources)
+        with nullcontext() if out is None else output(out) as writer:
+            for answer in Session([loaded]).translate(source, self.arguments, counts):
+                texts.append(answer.outputs[0].text if answer.outputs else "")
+                if writer is not None:
+                    writer.line(" ".join(texts[-1].split("\n")))
+        return texts
 
 
-def _running_text(loaded: "LoadedModel", path: str, column: str | None) -> _Evaluation:
+def _running_text(loaded: "LoadedModel", path: str, column: str | None) -> "Evaluation":
     from tokenizer import CorpusCounts, TextFile, read_documents
     from transformer.evaluation import text_likelihood
 
+    from ..render.evaluation import Evaluation
+
     read = CorpusCounts()
     found = text_likelihood(loaded, read_documents(TextFile(path, column, option="--column"), read))
-    likelihood, size = found.likelihood, found.num_bytes
-    figures = {
-        "loss": likelihood.loss,
-        "perplexity": likelihood.perplexity,
-        "bits_per_byte": likelihood.bits_per_byte(size),
-    }
-    tokens = f"{likelihood.tokens:,} tokens"
-    rows = [
-        ("loss", f"{figures['loss']:.4f}", f"nats a token, {tokens}"),
-        ("perplexity", f"{figures['perplexity']:.3f}", tokens),
-        ("bits-per-byte", f"{figures['bits_per_byte']:.4f}", f"{size:,} bytes"),
-    ]
     counts = reading_counts(read) + Counter(unknown_read=found.unknown_lines)
-    record = {**figures, "tokens": likelihood.tokens, "bytes": size}
-    return _Evaluation(rows, record, counts, read)
+    result = Evaluation(read, counts)
+    result.add_likelihood(found)
+    return result

@@ -65,6 +65,7 @@ def generate(
         with_text_field=not prompts.no_prompt,
         with_prompt=not (prompts.no_prompt or prompts.lines),
         single_line=prompts.lines,
+        seed=arguments.drawn_seed,
     )
     if line is None:
         filter_lines(
@@ -80,21 +81,29 @@ def generate(
         run_chat(session, line, arguments, counts, system=prompts.system, out=line_io.out)
     else:
         if arguments.max_tokens is not None and arguments.overflow == "error":
-            _report_remaining_context(session.lead, line.text, arguments.max_tokens)
+            _report_remaining_context(session.lead, line.text, arguments)
         _continue_prompt(session, line, arguments, counts, show, out=line_io.out)
         if arguments.grammar is None and not prompts.as_json:
-            del counts["unfinished"]  # a continuation ends somewhere; no promise is broken
+            del (
+                counts["unfinished"],
+                counts["context_full"],
+            )  # a continuation ends somewhere; no promise is broken
     report(counts, quiet=line_io.quiet, strict=line_io.strict)
 
 
-def _report_remaining_context(loaded: "LoadedModel", text: str, max_tokens: int) -> None:
-    """Say where the context has room for fewer tokens than --max-tokens."""
+def _report_remaining_context(
+    loaded: "LoadedModel", text: str, arguments: GenerateArguments
+) -> None:
+    """Say where the context has room for fewer tokens than --max-tokens, and what helps."""
     from transformer.pipelines.generation import encode_prompt
 
     room = loaded.config.max_positions - len(encode_prompt(loaded, text))
+    max_tokens = arguments.max_tokens or 0
     if max_tokens > room > 0:
+        more = ": --overflow slide writes on beyond it" if arguments.can_stream else ""
         print_notice(
-            f"the model's context leaves room for {room:,} tokens of the {max_tokens:,} asked for"
+            f"the model's context leaves room for {room:,} tokens of the {max_tokens:,} asked "
+            f"for{more}"
         )
 
 

@@ -38,8 +38,8 @@ def run_chat(
     template = read_chat_template(loaded.folder, loaded.tokenizer)
     if template is None:
         raise ConfigError(
-            f"{loaded.folder} has no chat template: leave out --chat, and `transduce generate` "
-            "continues texts"
+            f"{loaded.folder} has no chat template: leave out --chat, and it continues texts: "
+            f"transduce generate -m {loaded.folder}"
         )
     initial = [] if system is None else [Message("system", system)]
     count_notices(line.notices, counts)

@@ -18,12 +18,15 @@ _MAX_DESCRIPTOR = (1 << 31) - 1
 _DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
-def check_files(out: Path | None, reading: Sequence[str | Path], *, packed: bool = True) -> None:
+def check_files(
+    out: Path | None, reading: Sequence[str | Path], *, packed: bool = True, option: str = "-o"
+) -> None:
     """Raise OSError or ConfigError for files that cannot be read or written.
 
     An output that is one of the inputs, or a file of a run or a model, is refused under any of its
     names, and so is a name that promises another kind of file; without `packed`, a packed one, too.
-    `-` is stdin, or stdout. Two names of one stream are refused by CorpusError.
+    `-` is stdin, or stdout. Two names of one stream are refused by CorpusError. `option` is the one
+    that names the output.
     """
     if len(reading) > 1:
         from tokenizer.text import refuse_repeated_streams
@@ -39,8 +42,8 @@ def check_files(out: Path | None, reading: Sequence[str | Path], *, packed: bool
             raise OSError(error.errno, error.strerror, str(out)) from None
     else:
         target = _state_of_output(out)
-        _check_owner(out)
-        _check_name(out, packed=packed)
+        _check_owner(out, option)
+        _check_name(out, packed=packed, option=option)
     if target is None or not stat.S_ISREG(target.st_mode):
         return
     if any(each is not None and os.path.samestat(each, target) for each in inputs):
@@ -113,7 +116,7 @@ def packing_of(path: Path) -> str | None:
     return find_output_packing(path.name) or find_output_packing(os.path.realpath(path))
 
 
-def _check_name(path: Path, *, packed: bool) -> None:
+def _check_name(path: Path, *, packed: bool, option: str) -> None:
     """Raise ConfigError for a name that promises what is not written."""
     from tokenizer import CorpusError
     from tokenizer.text.output_names import PACKED_ENDINGS, binary_kind
@@ -128,20 +131,22 @@ def _check_name(path: Path, *, packed: bool) -> None:
     if packing is not None and not packed:
         kind = f"a file packed by {packing}"
     if kind is not None:
-        raise ConfigError(f"-o {path} is the name of {kind}; this command writes text, {allowed}")
+        raise ConfigError(
+            f"{option} {path} is the name of {kind}; this command writes text, {allowed}"
+        )
     if packing is not None:
         try:
             PACKINGS[packing].check()
         except CorpusError as error:
-            raise ConfigError(f"-o {path}: {error}") from None
+            raise ConfigError(f"{option} {path}: {error}") from None
 
 
-def _check_owner(path: Path) -> None:
+def _check_owner(path: Path, option: str) -> None:
     """Raise ConfigError for a file that belongs to a run or a model."""
     if (owner := owner_of(path)) is not None:
         from transformer.errors import ConfigError
 
-        raise ConfigError(f"-o {path} is a part of {owner}; choose another name or folder")
+        raise ConfigError(f"{option} {path} is a part of {owner}; choose another name or folder")
 
 
 def _state_of_output(path: Path) -> os.stat_result | None:

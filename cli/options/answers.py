@@ -63,7 +63,8 @@ class PromptOptions:
         False,
         "--json",
         "Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
-        "finish_reason and, with --n-best, n_best; notices, where something happened to it.",
+        "finish_reason, the seed of sampling and, with --n-best, n_best; notices, where something "
+        "happened to it.",
     )
 
     def check(

@@ -1,6 +1,7 @@
 """The options of the two doors of `evaluate`: translations, and running text."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from .groups import changed_options, option_field
 
@@ -15,34 +16,58 @@ class TranslationScoreOptions:
         "File of lines to translate and score; needs --reference. - is stdin.",
     )
     reference: str | None = option_field(
-        None, "--reference FILE", "File of reference translations, a line for each of --source."
+        None,
+        "--reference --target FILE",
+        "File of reference translations, a line for each of --source.",
+    )
+    pairs: str | None = option_field(
+        None,
+        "--pairs FILE",
+        "TSV, CSV, JSONL or JSON file with source and reference as columns; see --columns.",
+    )
+    columns: str | None = option_field(
+        None,
+        "--columns NAMES",
+        "With --pairs, its two columns, such as 1,2 or en,de: numbers, or names, which are fields "
+        "of JSON, or stand in the first line of a table. Default: the first two.",
     )
     tokenize: str = option_field(
         "auto",
         "--tokenize NAME",
-        "With --source, sacreBLEU's tokenization for BLEU. auto: by the script of "
-        "--reference, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
+        "Of translations, sacreBLEU's tokenization for BLEU. auto: by the script of "
+        "the references, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
         "flores101, flores200, spBLEU-1K, none (text is tokenized).",
     )
     beam: int | None = option_field(
         None,
         "--beam N",
-        "With --source, number of beams (up to 1000); 1: greedy search. Default: the "
+        "Of translations, number of beams (up to 1000); 1: greedy search. Default: the "
         "model's own, or 5.",
         min=1,
     )
     length_penalty: float | None = option_field(
         None,
         "--length-penalty A",
-        "With --source, exponent in score = log p / length^A, from -10 to 10: the larger, the "
+        "Of translations, exponent in score = log p / length^A, from -10 to 10: the larger, the "
         "longer the translations that win. Default: the model's own, or 1.",
     )
     batch_tokens: int = option_field(
         4096,
         "--batch-tokens N",
-        "With --source, most source tokens of a batch, counted for each beam, with "
+        "Of translations, most source tokens of a batch, counted for each beam, with "
         "padding; each CPU core has a batch.",
         min=1,
+    )
+    versus: Path | None = option_field(
+        None,
+        "--versus MODEL",
+        "Translate with this model, too, and say if the difference is significant, by sacreBLEU's "
+        "paired bootstrap of 1,000 samples.",
+    )
+    save_outputs: Path | None = option_field(
+        None,
+        "--save-outputs FILE",
+        "Write the translations that are scored to this file, a line for each source.",
     )
 
 
@@ -63,17 +88,33 @@ class RunningTextOptions:
 
 def check_door(
     translations: TranslationScoreOptions, running_text: RunningTextOptions, *others: object
-) -> None:
-    """Raise ConfigError unless the options are of one door; `others` go with translations, too."""
+) -> str | None:
+    """Return the option that names the text to evaluate on; None for a run's own validation text.
+
+    `others` go with translations, too. Raises ConfigError unless all options are of one door.
+    """
     from transformer.errors import ConfigError
 
-    source, text = translations.source, running_text.text
-    if (source is None) != (translations.reference is None) or (source is None) == (text is None):
-        raise ConfigError("give --source and --reference, or --text")
-    if text is None:
-        refused, door, chosen = changed_options(running_text), "--text", "--source"
-    else:
-        refused = [name for group in (translations, *others) for name in changed_options(group)]
-        door, chosen = "--source", "--text"
-    if refused:
-        raise ConfigError(f"{', '.join(refused)}: with {door}, not with {chosen}")
+    source, pairs, text = translations.source, translations.pairs, running_text.text
+    if (source is None) != (translations.reference is None):
+        raise ConfigError("--source and --reference go together, line for line")
+    doors = {"--source": source, "--pairs": pairs, "--text": text}
+    named = [name for name, value in doors.items() if value is not None]
+    if len(named) > 1:
+        raise ConfigError(f"{' and '.join(named)}: give one text to evaluate on")
+    if pairs is None and translations.columns is not None:
+        raise ConfigError("--columns names the columns of --pairs, which is missing")
+    if running_text.column is not None and text is None:
+        other = f"not with {named[0]}" if named else "which is missing"
+        raise ConfigError(f"--column: with --text, {other}")
+    if text is not None:
+        refuse_translation_options("not with --text", translations, *others)
+    return named[0] if named else None
+
+
+def refuse_translation_options(reason: str, *groups: object) -> None:
+    """Raise ConfigError for options that are of translations alone, with the reason."""
+    from transformer.errors import ConfigError
+
+    if refused := [name for group in groups for name in changed_options(group)]:
+        raise ConfigError(f"{', '.join(refused)}: with --source or --pairs, {reason}")

@@ -15,8 +15,9 @@ from .input_fields import ANSWER_FIELDS, InputFields
 class AnswerFormatter:
     """Formatter of a line's answers: `n_best` lines of text, or one of JSON.
 
+    Several answers that may have several lines each stand below a heading.
     `text_field` is the field of the JSON record that repeats the input line. With `single_line`,
-    line breaks in an answer become spaces.
+    line breaks in an answer become spaces. `seed` is that of sampling, which JSON repeats.
     """
 
     def __init__(
@@ -31,13 +32,15 @@ class AnswerFormatter:
         with_text_field: bool = True,
         with_prompt: bool = False,
         single_line: bool = True,
+        seed: int | None = None,
     ) -> None:
         self._loaded, self._n_best, self._text_field = loaded, n_best, text_field
         self.with_prompt, self._single_line = with_prompt, single_line
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
         self._with_text_field = with_text_field
         own = {text_field} if with_text_field else set()
-        self._fields = InputFields(ANSWER_FIELDS | own | {"n_best", "alignments"})
+        self._seed: dict[str, Any] = {} if seed is None else {"seed": seed}
+        self._fields = InputFields(ANSWER_FIELDS | own | {"n_best", "alignments", *self._seed})
         self._special_ids = frozenset(loaded.tokenizer.special_tokens().values())
 
     @property
@@ -54,8 +57,12 @@ class AnswerFormatter:
         if self._as_json:
             yield json.dumps(self._record(answer), ensure_ascii=False)
             return
-        missing: list[Output | None] = [None] * self._n_best
-        for output in [*answer.outputs, *missing][: self._n_best]:
+        outputs: list[Output | None] = [*answer.outputs[: self._n_best]]
+        least = self._n_best if self._single_line else 1  # as many lines for each line
+        outputs += [None] * (least - len(outputs))
+        for number, output in enumerate(outputs, 1):
+            if self._n_best > 1 and not self._single_line:
+                yield f"--- {number} of {len(outputs)} ---"
             text = "" if output is None else output.text
             text = answer.line.text + text if self.with_prompt else text
             text = " ".join(text.split("\n")) if self._single_line else text
@@ -79,7 +86,7 @@ class AnswerFormatter:
             return {**record, "text": "", **notices}
         outputs = [self._output_record(output) for output in answer.outputs[: self._n_best]]
         n_best = {"n_best": outputs} if self._n_best > 1 else {}
-        return {**record, **outputs[0], **n_best, **notices}
+        return {**record, **outputs[0], **self._seed, **n_best, **notices}
 
     def _output_record(self, output: Output) -> dict[str, Any]:
         """Return the JSON fields of one output."""

@@ -213,6 +213,7 @@ HAPPENINGS = {
     "prompt_shortened": ("generate", ("--lines", "--overflow", "left"), b"one two " * 40),
     "repaired": ("translate", ("-m", "▁one"), b"two three four"),
     "unfinished": ("translate", ("-n", "1"), b"one two"),
+    "context_full": ("generate", ("--lines", "-t", "0", "--suppress", "</s>"), b"one two"),
     "terms_unused": ("translate", ("--must", "seven seven seven", "-n", "2"), b"one two"),
     "incomplete": ("translate", ("--regex", "one two", "--stop", "two"), b"one two"),
 }

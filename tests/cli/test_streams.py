@@ -206,7 +206,9 @@ def generate(transduce, writer, *options, stdin=b""):
     return ended.out.decode()
 
 
-@pytest.mark.parametrize("options", [(), ("-t", "0"), ("--beam", "3"), ("--top-p", "0.9")], ids=str)
+@pytest.mark.parametrize(
+    "options", [("--seed", "3"), ("-t", "0"), ("--beam", "3"), ("--top-p", "0.9", "--seed", "3")]
+)
 def test_generating_twice_with_a_seed_gives_the_same_text(transduce, writer, options):
     texts = [generate(transduce, writer, "one two", *options) for _ in range(2)]
     assert texts[0] == texts[1]

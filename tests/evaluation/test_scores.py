@@ -4,6 +4,7 @@ import builtins
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sacrebleu
 import torch
@@ -11,7 +12,14 @@ import torch
 from tests.models import tiny_model
 from tokenizer import CorpusError, TextChunk, TrainingOptions, train_tokenizer
 from transformer.errors import ConfigError, MissingExtraError
-from transformer.evaluation import Likelihood, text_likelihood, translation_scores
+from transformer.evaluation import (
+    Likelihood,
+    check_comparable,
+    compare_translations,
+    stored_likelihood,
+    text_likelihood,
+    translation_scores,
+)
 from transformer.loading import LoadedModel, default_generation_config
 
 HYPOTHESES = ["the cat sat on the mat .", "a dog runs", "nothing to see here"]
@@ -80,3 +88,46 @@ def test_without_sacrebleu_one_line_names_the_extra(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"pip install 'transduce\[eval\]'"):
         translation_scores(HYPOTHESES, REFERENCES)
+
+
+def test_two_systems_are_compared_by_sacrebleus_paired_bootstrap() -> None:
+    """The better one's difference is positive, with sacreBLEU's own p-value and signature."""
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.significance import PairedTest
+
+    hypotheses, others = HYPOTHESES * 9, ["the mat sat", "a run dogs", "nothing here"] * 9
+    references = REFERENCES * 9
+    compared = compare_translations(hypotheses, others, references)
+    scores = [translation_scores(texts, references) for texts in (hypotheses, others)]
+    for name, found in compared.items():
+        assert found.difference == pytest.approx(scores[0][name].value - scores[1][name].value)
+        assert found.difference > 0
+        assert found.is_significant
+        assert "bs:1000|seed:12345" in found.signature
+    test = PairedTest(
+        [("b", others), ("a", hypotheses)], {"chrf": CHRF()}, [references], test_type="bs"
+    )
+    assert compared["chrf"].p_value == test()[1]["chrF2"][1].p_value
+    same = compare_translations(hypotheses, hypotheses, references)["bleu"]
+    assert (same.difference, same.is_significant) == (0, False)
+
+
+def test_too_many_lines_to_compare_are_refused_before_the_work() -> None:
+    check_comparable(20_000)
+    with pytest.raises(ConfigError, match=r"at most 20,000 lines.* these are 20,001"):
+        check_comparable(20_001)
+
+
+def test_the_likelihood_of_stored_ids_is_that_of_their_text() -> None:
+    tokenizer = train_tokenizer(["abcabc"] * 5, TrainingOptions(kind="char", vocab_size=20))
+    model = tiny_model("decoder", vocab_size=tokenizer.vocab_size, max_positions=8)
+    loaded = LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
+    chunks = [TextChunk("abcab", True, is_record=True), TextChunk("cé", True, is_record=True)]
+    end = loaded.generation.end_id
+    ids = [end, *tokenizer.encode("abcab"), end, *tokenizer.encode("cé"), end]
+    stored = stored_likelihood(loaded, np.array(ids, np.uint16))
+    read = text_likelihood(loaded, chunks)
+    assert stored.likelihood == read.likelihood
+    assert stored.num_bytes == len(tokenizer.decode(ids).encode()) < read.num_bytes  # no é is known
+    with pytest.raises(CorpusError, match="no text"):
+        stored_likelihood(loaded, np.array([end], np.uint16))

@@ -2,13 +2,14 @@
 
 from .batches import IGNORE, Batch, Data, PairData, WindowData, pad, pad_rows
 from .loader import BatchLoader, pins_memory
-from .store import TokenStore, TokenWriter
+from .store import Ids, TokenStore, TokenWriter
 
 __all__ = [
     "IGNORE",
     "Batch",
     "BatchLoader",
     "Data",
+    "Ids",
     "PairData",
     "TokenStore",
     "TokenWriter",

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from tokenizer import CorpusError, TextChunk, Tokenizer
 
+from ..abilities import require_ability
 from ..batch_loss import batch_loss
-from ..data import Batch, TokenStore, TokenWriter, WindowData
-from ..errors import ConfigError
+from ..data import Batch, Ids, TokenStore, TokenWriter, WindowData
 from ..finite import require_finite
 from ..loading import LoadedModel
 from ..model import Transformer
@@ -68,11 +69,7 @@ def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> TextLik
     the model's context; its ids are held on disk. Raises CorpusError where there is no text,
     ConfigError for a model that is not a decoder.
     """
-    if loaded.config.shape != "decoder":
-        raise ConfigError(
-            f"the {loaded.config.shape} model in {loaded.folder} does not predict running text; a "
-            "decoder does"
-        )
+    require_ability(loaded.config, "evaluate --text", loaded.folder)
     text_bytes = unknown_lines = 0
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
@@ -84,15 +81,30 @@ def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> TextLik
                 encoded = loaded.tokenizer.encode(text)
                 unknown_lines += _unknown_lines(loaded.tokenizer, text, encoded)
                 writer.write([encoded, ending])
-        ids = TokenStore(Path(folder)).ids
-        if len(ids) < 2:
-            raise CorpusError("there is no text to evaluate on")
-        data = WindowData(
-            ids, context=loaded.config.max_positions, max_tokens=_BATCH_TOKENS, seed=0
-        )
-        total = likelihood(loaded.model, data.in_order())
-        require_finite(torch.tensor(total.nats))
+        total = _likelihood_of_ids(loaded, TokenStore(Path(folder)).ids)
         return TextLikelihood(total, text_bytes, unknown_lines)
+
+
+def stored_likelihood(loaded: LoadedModel, ids: Ids) -> TextLikelihood:
+    """Compute the likelihood of running text that is stored as ids of the model's own tokens.
+
+    The end token is predicted after each document. Raises what `text_likelihood` does.
+    """
+    require_ability(loaded.config, "evaluate --text", loaded.folder)
+    ends = np.flatnonzero(ids == loaded.generation.end_id)
+    documents = np.split(ids, ends)
+    texts = (loaded.tokenizer.decode(document.tolist()) for document in documents)
+    text_bytes = sum(len(text.encode("utf-8", errors="replace")) for text in texts)
+    return TextLikelihood(_likelihood_of_ids(loaded, ids), text_bytes, 0)
+
+
+def _likelihood_of_ids(loaded: LoadedModel, ids: Ids) -> Likelihood:
+    if len(ids) < 2:
+        raise CorpusError("there is no text to evaluate on")
+    data = WindowData(ids, context=loaded.config.max_positions, max_tokens=_BATCH_TOKENS, seed=0)
+    total = likelihood(loaded.model, data.in_order())
+    require_finite(torch.tensor(total.nats))
+    return total
 
 
 def _unknown_lines(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tokenizer import SpecialAffixes, Tokenizer
 
+from ..abilities import require_ability
 from ..attention import ATTENTION
 from ..errors import ConfigError
 from ..loading import LoadedModel
@@ -20,7 +21,7 @@ def check_ensemble(models: Sequence[LoadedModel]) -> LoadedModel:
         raise ConfigError("an ensemble needs at least one model")
     first, *others = models
     if not first.config.has_decoder:
-        raise ConfigError(f"{first.folder} is an encoder, which cannot generate text")
+        require_ability(first.config, "generate", first.folder)
     for other in others:
         check_same_tokens(first, other, "be averaged")
     return min(models, key=lambda model: model.config.max_positions)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..abilities import require_ability
 from ..data import pad_rows
 from ..errors import ConfigError
 from ..finite import require_finite
@@ -98,11 +99,7 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     """Vectors of lines; arXiv 1908.10084 §3."""
 
     def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, *, prompt: str = "") -> None:
-        if not loaded.config.has_encoder:
-            raise ConfigError(
-                f"the {loaded.config.shape} model in {loaded.folder} cannot embed, which needs an "
-                "encoder"
-            )
+        require_ability(loaded.config, "embed", loaded.folder)
         check_pooling(loaded, pooling)
         self._loaded, self._pooling = loaded, pooling
         self._prefix_ids, self._suffix_ids = loaded.special_affixes

@@ -6,6 +6,7 @@ from functools import cache
 
 from tokenizer import is_blank
 
+from ..abilities import require_ability
 from ..decoding.constraints.stop_strings import stop_condition, truncate_at_stop
 from ..decoding.request import (
     Constraint,
@@ -43,12 +44,7 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
 
 def check_decoder(loaded: LoadedModel) -> None:
     """Raise ConfigError unless the model is a decoder."""
-    if loaded.config.has_encoder or not loaded.config.has_decoder:
-        raise ConfigError(
-            f"the {loaded.config.shape} model in {loaded.folder} cannot generate text, which "
-            "needs a decoder-only model: an encoder-decoder can `transduce translate`, an encoder "
-            "`transduce embed`"
-        )
+    require_ability(loaded.config, "generate", loaded.folder)
 
 
 class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
@@ -66,7 +62,8 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         self._overflow = OVERFLOWS[arguments.overflow]
         if self._overflow.slides and not parameters.can_stream:
             raise ConfigError(
-                "--overflow slide continues one text; it cannot be combined with beams or samples"
+                "--overflow slide continues one text; it cannot be combined with beams or "
+                "samples: leave out --beam, --n-best and --mbr, or say --overflow left"
             )
         self._loaded, self._arguments = loaded, arguments
         self._parameters, self._allow_empty = parameters, allow_empty
@@ -155,7 +152,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             min_new_tokens=min(min_new_tokens, max_tokens - 1),
             prefix=prefix,
             constraint=self._constraint(continuing),
-            seed=arguments.seed,
+            seed=arguments.seed or 0,
             stop=self._stop(continuing, len(prefix)),
             stream=stream,
         )
@@ -173,8 +170,13 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         raise PromptError(
             f"the prompt has {len(ids):,} tokens; the model's context is {context:,}, and one must "
             "be left to generate: shorten the prompt, or have its beginning dropped "
-            "(--overflow left)"
+            f"(--overflow left{self._slide_offer})"
         )
+
+    @property
+    def _slide_offer(self) -> str:
+        """The other remedy for a short context, for a search that has it."""
+        return ", or slide to write on beyond the context" if self._parameters.can_stream else ""
 
     def revise(
         self, request: Request, hypotheses: list[Hypothesis]
@@ -250,17 +252,26 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
         """Return what happened to a prompt and to the whole texts that were generated after it."""
         prompt, grammar = _first_prompt(request), self._arguments.grammar
         written = [self._continuation(request, hypothesis) for hypothesis in hypotheses]
+        cut = [hypothesis for hypothesis in hypotheses if hypothesis.finish_reason == "length"]
+        full = [hypothesis for hypothesis in cut if self._fills_context(prompt, hypothesis)]
         unused = self._terms.missing(written[0], self._must)
         return that_happened(
             unknown_read=unknown_read(self._loaded.tokenizer, [text], [prompt]) if text else [],
             unknown_written=unknown_written(self._loaded.target_tokenizer, hypotheses),
             prompt_shortened=request.is_cut,
-            unfinished=any(hypothesis.finish_reason == "length" for hypothesis in hypotheses),
+            unfinished=len(cut) > len(full),
+            context_full=bool(full),
             incomplete=any(
                 breaks_grammar(grammar, *answer) for answer in zip(written, hypotheses, strict=True)
             ),
             terms_unused=[term.text for term in unused],
         )
+
+    def _fills_context(self, prompt: Sequence[int], hypothesis: Hypothesis) -> bool:
+        """Return True for a text that ended where the context did, before --max-tokens."""
+        length = len(hypothesis.ids)
+        is_full = len(prompt) + length >= self._loaded.config.max_positions
+        return is_full and length < self._max_tokens
 
     def _continuation(self, request: Request, hypothesis: Hypothesis) -> str:
         """Decode the text after the prompt, up to the first stop string after its prefix."""

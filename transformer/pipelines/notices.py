@@ -60,6 +60,9 @@ NOTICES: Registry[LineNotice] = Registry(
         ),
         "repaired": LineNotice("answers that ran into a loop and were generated again"),
         "unfinished": LineNotice("answers cut off at the limit of new tokens (--max-tokens)"),
+        "context_full": LineNotice(
+            "answers cut off where the model's context was full (--overflow slide writes on)"
+        ),
         "terms_unused": LineNotice(
             "answers without a term of --glossary or --must, for which there was no place",
             "the terms",

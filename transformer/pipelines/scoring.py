@@ -14,6 +14,7 @@ import torch
 
 from tokenizer import is_blank
 
+from ..abilities import require_ability
 from ..data import pad, pad_rows
 from ..decoding.request import FinishReason, Hypothesis, Request
 from ..decoding.search.parameters import SearchParameters
@@ -217,6 +218,7 @@ def score_lines(
 
     `counts`: see `answer_lines`. Raises ConfigError for a model without a decoder.
     """
+    require_ability(loaded.config, "score", loaded.folder)
     named = flags_with_values(arguments, "source_language", "target_language")
     if named and loaded.config.shape != "encoder-decoder":
         raise ConfigError(f"{' and '.join(named)}: only for models that translate")

@@ -24,7 +24,8 @@ def speculative_search(
     if not isinstance(parameters, TokenwiseParameters):
         raise ConfigError(
             "speculative decoding (--draft, --lookup) is greedy or samples; the search that the "
-            f"options ask for is {parameters.name!r}"
+            f"options ask for is {parameters.name!r}: leave those out, or say --beam 1 or "
+            "--temperature X"
         )
     check_rewinding(loaded)
     if draft is not None:

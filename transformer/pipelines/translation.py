@@ -5,10 +5,11 @@ from functools import cache
 
 from tokenizer import is_blank
 
+from ..abilities import require_ability
 from ..decoding.constraints.stop_strings import stop_condition
 from ..decoding.request import Hypothesis, Request, SequenceState
 from ..decoding.search.parameters import SearchParameters
-from ..errors import ConfigError, LineError
+from ..errors import LineError
 from ..loading import LoadedModel
 from .arguments import TranslateArguments
 from .glossary import Term
@@ -46,11 +47,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
     def __init__(
         self, loaded: LoadedModel, arguments: TranslateArguments, parameters: SearchParameters
     ) -> None:
-        if not (loaded.config.has_encoder and loaded.config.has_decoder):
-            raise ConfigError(
-                f"the {loaded.config.shape} model in {loaded.folder} cannot translate, which needs "
-                "an encoder-decoder; a decoder can `transduce generate`"
-            )
+        require_ability(loaded.config, "translate", loaded.folder)
         self._loaded, self._arguments = loaded, arguments
         self._parameters, self._glossary = parameters, arguments.phrases
         self._prompt = translation_prompt(
@@ -140,7 +137,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             forced_first=prompt.forced_first,
             prefix=prefix,
             constraint=self._constraint,
-            seed=arguments.seed,
+            seed=arguments.seed or 0,
             stop=self._stop(forced if prefix else 0),
         )
 

@@ -31,8 +31,8 @@ _BATCH = 1000  # texts that are tokenized together
 _MIN_LINE = 40  # characters; shorter lines of running text repeat by their nature
 
 
-def read_kept_pairs(folder: Path, limit: int) -> list[Pair]:
-    """Return the texts of the first pairs that a PairEncoder wrote below a folder."""
+def read_kept_pairs(folder: Path, limit: int | None) -> list[Pair]:
+    """Return the texts of the first pairs, or of all, that a PairEncoder wrote below a folder."""
     with (folder / _PAIRS).open(encoding="utf-8") as lines:
         pairs = [json.loads(line) for line in islice(lines, limit)]
     return [(source, target) for source, target in pairs]

@@ -239,7 +239,7 @@ class LanguageModel:
         prompt = loaded.tokenizer.decode(first)
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, of which U+FFFD takes more tokens
-        arguments = GenerateArguments(temperature=0.8, top_p=0.95, max_tokens=60)
+        arguments = GenerateArguments(temperature=0.8, top_p=0.95, max_tokens=60, seed=0)
         pieces = _session(loaded, stop).stream(prompt, arguments, Counter())
         shown = "".join(takewhile(lambda _: not stop(), pieces))
         return [("sample", prompt + shown)]

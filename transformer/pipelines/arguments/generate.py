@@ -1,14 +1,20 @@
 """Arguments of generating."""
 
+import secrets
 from dataclasses import dataclass
 from typing import ClassVar
 
 from .argument import argument
-from .search import SearchArguments, beam_argument, sampling_argument
+from .search import MAX_SEED, SEED, SearchArguments, beam_argument, sampling_argument
 from .text import text_argument
 
 MAX_TOKENS = 256  # by default
 TEMPERATURE = 0.8  # by default, where neither beams nor contrastive search are asked for
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody chose, of few enough digits to type."""
+    return secrets.randbelow(1 << 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +22,13 @@ class GenerateArguments(SearchArguments):
     """Arguments of continuing prompts."""
 
     default_search: ClassVar[str] = "sample"
+
+    def __post_init__(self) -> None:
+        """Raise what SearchArguments does; draw a seed where none is named and one is needed."""
+        super().__post_init__()
+        search = self.requested_search or self.default_search
+        if self.seed is None and search == "sample":
+            object.__setattr__(self, "seed", fresh_seed())
 
     @property
     def can_stream(self) -> bool:
@@ -43,6 +56,13 @@ class GenerateArguments(SearchArguments):
         "of sampling is given. Default: sampling.",
         min=1,
         max=1000,
+    )
+    seed: int | None = sampling_argument(
+        None,
+        "--seed N",
+        f"{SEED} Default: a fresh one at each call, which --json writes.",
+        min=0,
+        max=MAX_SEED,
     )
     temperature: float | None = sampling_argument(
         None,

@@ -11,6 +11,9 @@ from .text import TextArguments
 beam_argument = partial(argument, panel="Beam search")
 sampling_argument = partial(argument, panel="Sampling")
 
+MAX_SEED = 2**64 - 1  # a larger one would be another's alias
+SEED = "Seed of sampling (0 to 2^64 - 1): the same seed and input give the same text."
+
 # Processors that sampling asks for, and others that need no tokenizer; by name in PROCESSORS when
 # underscores become hyphens.
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical", "top_n_sigma")
@@ -18,7 +21,6 @@ _PENALTIES = (
     "repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram",
 )  # fmt: skip
 _WITHOUT_SEED = ("beam", "contrastive")  # greedy search is sampling with a temperature of 0
-MAX_SEED = 2**64 - 1  # a larger one would be another's alias
 _BEAMS_ONLY = ("early_stopping", "diversity", "must")
 
 
@@ -102,13 +104,7 @@ class SamplingArguments:
         "Sample from tokens whose logits are within X standard deviations of the largest "
         "(above 0).",
     )
-    seed: int = sampling_argument(
-        0,
-        "--seed N",
-        "Seed of sampling (0 to 2^64 - 1): the same seed and input give the same text.",
-        min=0,
-        max=MAX_SEED,
-    )
+    seed: int | None  # likewise
     contrastive: float | None = sampling_argument(
         None,
         "--contrastive X",
@@ -150,6 +146,12 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         if self.diversity is not None and self.beam_groups == 1:
             raise ConfigError("--diversity needs two or more groups of beams (--beam-groups)")
         self.grammar  # noqa: B018 (raises what is wrong with it)
+
+    @property
+    def drawn_seed(self) -> int | None:
+        """The seed that texts are drawn by; None for a search that draws nothing."""
+        search = self.requested_search or self.default_search
+        return self.seed if search == "sample" else None
 
     @property
     def is_greedy(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...errors import ConfigError
 from .argument import argument
 from .languages import LanguageArguments
-from .search import SearchArguments, beam_argument, sampling_argument
+from .search import MAX_SEED, SEED, SearchArguments, beam_argument, sampling_argument
 from .text import text_argument
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         min=1,
         max=1000,
     )
+    seed: int | None = sampling_argument(0, "--seed N", f"{SEED} Default: 0.", min=0, max=MAX_SEED)
     temperature: float | None = sampling_argument(
         None,
         "-t --temperature X",

@@ -1,0 +1,154 @@
+"""`evaluate`: pairs of one file, a run's own validation text, two models, translations kept."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import PAIRS, SCHEDULE, SIZE, train
+from transformer.loading import find_model
+
+pytestmark = pytest.mark.integration
+
+HELD_OUT = {"valid_fraction": 0.05, "max_tokens": 64}
+RUN = {
+    "tokenizer": {"vocab_size": 100},
+    "model": {"preset": "translate-tiny", "encoder_layers": 1, **SIZE},
+}
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory, pairs):
+    """A run of a translator that drew its validation pairs."""
+    return train(
+        tmp_path_factory.mktemp("held-out"),
+        data={"pairs": [str(pairs)], **HELD_OUT},
+        training={"steps": 20, **SCHEDULE},
+        validation={"every": 10, "max_lines": 10},
+        **RUN,
+    )
+
+
+@pytest.fixture(scope="module")
+def prose(tmp_path_factory, text):
+    """A run of a language model with validation text."""
+    return train(
+        tmp_path_factory.mktemp("prose"),
+        objective="language-model",
+        data={"text": [str(text)], "valid_fraction": 0.1},
+        tokenizer={"vocab_size": 300},
+        model={"preset": "write-tiny", **SIZE},
+        training={"steps": 4, "context": 32, **SCHEDULE},
+        validation={"every": 4},
+    )
+
+
+def scores(ended):
+    assert ended.code == 0, ended.err
+    return json.loads(ended.out)
+
+
+def test_pairs_of_one_file_are_those_of_two(transduce, translator, tmp_path):
+    lines = PAIRS[:9]
+    (tmp_path / "s").write_text("".join(f"{source}\n" for source, _ in lines))
+    (tmp_path / "t").write_text("".join(f"{target}\n" for _, target in lines))
+    table = "".join(f"{n}\t{target}\t{source}\n" for n, (source, target) in enumerate(lines))
+    (tmp_path / "p.tsv").write_text(f"id\tde\ten\n{table}")
+    command = ("evaluate", "-m", translator, "--beam", "1", "--json")
+    two = transduce(*command, "--source", tmp_path / "s", "--target", tmp_path / "t")
+    one = transduce(*command, "--pairs", tmp_path / "p.tsv", "--columns", "en,de")
+    assert scores(one) == scores(two)
+    (tmp_path / "names.tsv").write_text("source\ttarget\na\tb\n")
+    ended = transduce(*command, "--pairs", tmp_path / "names.tsv")
+    assert ended.code == 4
+    assert b"(source, target): name the columns with --columns" in ended.err
+
+
+def test_outputs_are_kept_as_they_are_scored(transduce, translator, tmp_path):
+    pairs, out = tmp_path / "p.tsv", tmp_path / "out.txt.gz"
+    pairs.write_text("one two three\tthree two one\n\u200b\tx\nfour five six\tsix five four\n")
+    command = ("evaluate", "-m", translator, "--beam", "1", "--pairs", pairs)
+    ended = transduce(*command, "--save-outputs", out)
+    assert ended.code == 0, ended.err
+    sources = "one two three\n\u200b\nfour five six\n".encode()
+    wanted = transduce("translate", "-m", translator, "--beam", "1", "--no-guard", stdin=sources)
+    import gzip
+
+    assert gzip.decompress(out.read_bytes()) == wanted.out
+    assert wanted.out.count(b"\n") == 3
+
+
+def test_a_run_is_measured_on_its_own_validation_pairs(transduce, held_out, tmp_path):
+    """By the run, by a checkpoint of it and by its text as a file: the same scores."""
+    kept = (held_out / "data" / "valid" / "pairs.jsonl").read_text().splitlines()
+    (tmp_path / "p.tsv").write_text("".join("\t".join(json.loads(line)) + "\n" for line in kept))
+    by_file = transduce("evaluate", "-m", held_out, "--pairs", tmp_path / "p.tsv", "--json")
+    by_run = transduce("evaluate", "-m", held_out, "--json")
+    assert scores(by_run) == {**scores(by_file), "validation_of": str(held_out)}
+    assert scores(by_run)["lines"] == len(kept) > 10  # all of them, not those of `max_lines` alone
+    assert f"validation text of {held_out}: {len(kept)} pairs".encode() in by_run.err
+    by_checkpoint = transduce("evaluate", "-q", "-m", find_model(held_out), "--json")
+    assert scores(by_checkpoint) == scores(by_run)
+    assert b"validation text" not in by_checkpoint.err
+
+
+def test_a_language_model_is_measured_on_its_validation_text(transduce, prose):
+    """The loss is that of the run's log."""
+    log = [json.loads(line) for line in (prose / "metrics.jsonl").read_text().splitlines()]
+    validation = next(each for each in log if each["event"] == "validation")
+    found = scores(transduce("evaluate", "-m", prose, "--json"))
+    assert found["loss"] == pytest.approx(validation["loss"], rel=1e-2)  # it may be in bfloat16
+    assert found["bits_per_byte"] * found["bytes"] > 0
+    ended = transduce("evaluate", "-m", prose, "--beam", "2")
+    assert ended.code == 2
+    assert b"--beam: with --source or --pairs, and" in ended.err
+    assert b"validates on running text" in ended.err
+
+
+def test_an_older_runs_validation_files_are_read_by_their_names(held_out, translator, tmp_path):
+    """Ids of an older version have no texts; pairs that it drew are not known."""
+    import shutil
+
+    from transformer.errors import ConfigError
+    from transformer.training.validation_text import run_of_model, validation_text
+
+    for run, named in ((held_out, False), (tmp_path / "named", True)):
+        if named:
+            (tmp_path / "v.tsv").write_text("one\tone\n")
+            shutil.copytree(translator, run)
+            recipe = (run / "recipe.toml").read_text().rpartition("#")[0]
+            files = f'valid_pairs = ["{tmp_path / "v.tsv"}"]'
+            (run / "recipe.toml").write_text(recipe.replace("valid_pairs = []", files))
+            shutil.rmtree(run / "training")
+        else:
+            run = shutil.copytree(held_out, tmp_path / "drawn")  # noqa: PLW2901
+        shutil.rmtree(run / "data")
+        if named:
+            assert validation_text(run_of_model(run)) == [("one", "one")]
+        else:
+            with pytest.raises(ConfigError, match="has no validation text"):
+                validation_text(run)
+
+
+def test_a_model_of_no_run_needs_a_text(transduce, broken):
+    folder = broken("alone", lambda folder: None)
+    ended = transduce("evaluate", "-m", folder)
+    assert (ended.code, ended.out) == (2, b"")
+    assert b"is no training run, which has validation text of its own: give --pairs" in ended.err
+
+
+def test_two_models_are_compared_on_the_same_lines(transduce, translator, held_out):
+    """The better one by far, and a model against itself."""
+    command = ("evaluate", "-m", held_out, "--beam", "1")
+    found = scores(transduce(*command, "--versus", translator, "--json"))
+    versus = found.pop("versus")
+    assert versus["model"] == str(translator)
+    gap = found["chrf"]["score"] - versus["chrf"]["score"]
+    assert versus["chrf"]["difference"] == pytest.approx(gap)
+    assert abs(gap) > 1
+    assert versus["chrf"]["p_value"] < 0.05
+    ended = transduce(*command, "--versus", held_out)
+    rows = [line.split("\t") for line in ended.out.decode().splitlines()]
+    same = [f"bleu of {held_out}", f"chrf of {held_out}", "bleu difference", "chrf difference"]
+    assert [row[0] for row in rows] == ["bleu", "chrf", *same]
+    assert rows[4][1] == "+0.00"
+    assert rows[4][2].startswith("no difference | nrefs:1|bs:1000|seed:12345")

@@ -1,0 +1,30 @@
+"""Abilities: what a model of each shape can do, which each refusal names."""
+
+import itertools
+
+import pytest
+
+from transformer.abilities import ABILITIES, COMMANDS, commands_of, require_ability
+from transformer.errors import ConfigError
+from transformer.presets import preset_config
+
+SHAPES = {"write-tiny": "decoder", "translate-tiny": "encoder-decoder", "bert-base": "encoder"}
+
+
+@pytest.mark.parametrize(("preset", "ability"), [*itertools.product(SHAPES, ABILITIES)])
+def test_what_a_model_cannot_do_names_what_it_can(preset, ability):
+    config = preset_config(preset, vocab_size=100)
+    assert config.shape == SHAPES[preset]
+    able = commands_of(config)
+    assert able
+    if config.shape in ABILITIES[ability].shapes:
+        require_ability(config, ability, "runs/x")
+        assert any(command.startswith(ability) for command in able)
+        return
+    with pytest.raises(ConfigError) as refused:
+        require_ability(config, ability, "runs/x")
+    message = str(refused.value)
+    assert message.startswith(f"the {config.shape} model in runs/x cannot ")
+    assert f"transduce {able[0]} -m runs/x" in message
+    assert all(command in message for command in able)
+    assert not any(f"transduce {name}" in message for name in COMMANDS if name not in able[0])

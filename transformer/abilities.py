@@ -1,0 +1,61 @@
+"""Abilities of models by their shape: the commands that each can do, for errors and summaries."""
+
+from typing import NamedTuple
+
+from .config import TransformerConfig
+from .errors import ConfigError
+from .registry import Registry
+
+
+class Ability(NamedTuple):
+    """A command, and the shapes of models that can do it."""
+
+    does: str  # completes "cannot"
+    shapes: dict[str, str]  # to what follows the command for a model of that shape
+    needs: str
+
+
+ABILITIES: Registry[Ability] = Registry(
+    "ability",
+    {
+        "translate": Ability("translate", {"encoder-decoder": ""}, "an encoder-decoder"),
+        "generate": Ability("generate text", {"decoder": ""}, "a decoder-only model"),
+        "score": Ability("score texts", {"decoder": "", "encoder-decoder": ""}, "a decoder"),
+        "embed": Ability("embed", {"encoder": "", "encoder-decoder": ""}, "an encoder"),
+        "evaluate": Ability(
+            "be evaluated",
+            {"decoder": " --text FILE", "encoder-decoder": " --pairs FILE"},
+            "a decoder",
+        ),
+        "evaluate --text": Ability("predict running text", {"decoder": ""}, "a decoder-only model"),
+    },
+)
+COMMANDS = ("translate", "generate", "score", "embed", "evaluate")
+
+
+def commands_of(config: TransformerConfig) -> list[str]:
+    """Return what a model can do, as commands without the model's name, the first one first.
+
+    >>> from .presets import preset_config
+    >>> commands_of(preset_config("write-tiny", vocab_size=100))
+    ['generate', 'score', 'evaluate --text FILE']
+    """
+    abilities = {name: ABILITIES[name].shapes for name in COMMANDS}
+    return [
+        f"{name}{shapes[config.shape]}"
+        for name, shapes in abilities.items()
+        if config.shape in shapes
+    ]
+
+
+def require_ability(config: TransformerConfig, name: str, folder: object) -> None:
+    """Raise ConfigError, naming what the model can do, unless its shape has an ability."""
+    ability = ABILITIES[name]
+    if config.shape in ability.shapes:
+        return
+    first, *others = commands_of(config)
+    also = f" (also {', '.join(others)})" if others else ""
+    raise ConfigError(
+        f"the {config.shape} model in {folder} cannot {ability.does}, which needs {ability.needs}; "
+        f"it can do this: transduce {first} -m {folder}{also}"
+    )

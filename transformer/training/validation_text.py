@@ -1,0 +1,60 @@
+"""The validation text of a finished run: what its models were measured on while it trained."""
+
+from pathlib import Path
+
+from checkpoints import verify_checksums
+from tokenizer import CorpusCounts
+
+from ..data import Ids, TokenStore
+from ..errors import ConfigError
+from ..folder_layout import CHECKPOINTS, DATA, has_saves, is_run
+from .corpora import Pair, PairCorpus
+from .encoding import TEXT, read_kept_pairs
+from .objectives import VALID
+from .recipe import has_validation
+from .recipe_resolution import read_run_recipe
+
+_REMEDY = "give --pairs, --source and --target, or --text"
+
+
+def run_of_model(path: Path) -> Path:
+    """Return the run that a model belongs to: its folder, or that of one of its checkpoints.
+
+    Raises ConfigError for another model.
+    """
+    if has_saves(path):
+        return path
+    folder = path.absolute()
+    if folder.parent.name == CHECKPOINTS and is_run(folder.parents[1]):
+        return path.parents[1] if len(path.parents) > 1 else folder.parents[1]
+    raise ConfigError(f"{path} is no training run, which has validation text of its own: {_REMEDY}")
+
+
+def validation_text(run: Path) -> list[Pair] | Ids:
+    """Return the pairs that a run of a translator validates on, or the ids of another's text.
+
+    Raises ConfigError for a run without such text, CheckpointError where it is damaged.
+    """
+    folder = run / DATA / VALID
+    if (folder / TEXT).is_dir():
+        verify_checksums(run / DATA, trust_cache=True)
+        if len(ids := TokenStore(folder / TEXT).ids):
+            return ids
+    elif pairs := _pairs(run):
+        return pairs
+    raise ConfigError(f"the run {run} has no validation text: {_REMEDY}")
+
+
+def _pairs(run: Path) -> list[Pair]:
+    """Return the pairs as the run wrote them, or as an older run's recipe names their files."""
+    folder = run / DATA / VALID
+    try:
+        verify_checksums(run / DATA, trust_cache=True)
+        return read_kept_pairs(folder, None)
+    except FileNotFoundError:
+        pass
+    recipe = read_run_recipe(run)
+    corpus = PairCorpus(recipe.data, CorpusCounts(), recipe.seed)
+    if corpus.draws or not has_validation(recipe.data):  # another version drew other pairs
+        return []
+    return [pair for group in corpus.validation() for pair in group.pairs]
