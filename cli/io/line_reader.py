@@ -28,11 +28,16 @@ class ReadingNotices:
         )
 
 
-def numbered_lines(texts: Iterable[str], counts: CorpusCounts) -> Iterator[Line]:
-    """Yield texts as lines, with notices from `counts`, which their reader increments."""
+def whole_records(records: Iterable[Record], counts: CorpusCounts) -> Iterator[Line]:
+    """Yield records as lines, with all their other fields, and with notices from `counts`.
+
+    Raises the CorpusError of a record without a text.
+    """
     notices = ReadingNotices(counts)
-    for number, text in enumerate(texts):
-        yield Line(number, text, notices=notices())
+    for number, record in enumerate(records):
+        if record.error is not None:
+            raise record.error
+        yield Line(number, record.texts[0], fields=record.fields, notices=notices())
 
 
 class LineReader:

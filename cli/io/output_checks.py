@@ -19,14 +19,19 @@ _DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def check_files(
-    out: Path | None, reading: Sequence[str | Path], *, packed: bool = True, option: str = "-o"
+    out: Path | None,
+    reading: Sequence[str | Path],
+    *,
+    packed: bool = True,
+    arrays: bool = False,
+    option: str = "-o",
 ) -> None:
     """Raise OSError or ConfigError for files that cannot be read or written.
 
     An output that is one of the inputs, or a file of a run or a model, is refused under any of its
     names, and so is a name that promises another kind of file; without `packed`, a packed one, too.
-    `-` is stdin, or stdout. Two names of one stream are refused by CorpusError. `option` is the one
-    that names the output.
+    With `arrays`, the name of a NumPy array is none of these. `-` is stdin, or stdout. Two names of
+    one stream are refused by CorpusError. `option` is the one that names the output.
     """
     if len(reading) > 1:
         from tokenizer.text import refuse_repeated_streams
@@ -43,7 +48,8 @@ def check_files(
     else:
         target = _state_of_output(out)
         _check_owner(out, option)
-        _check_name(out, packed=packed, option=option)
+        if not (arrays and is_array_name(out)):
+            _check_name(out, packed=packed, arrays=arrays, option=option)
     if target is None or not stat.S_ISREG(target.st_mode):
         return
     if any(each is not None and os.path.samestat(each, target) for each in inputs):
@@ -116,7 +122,12 @@ def packing_of(path: Path) -> str | None:
     return find_output_packing(path.name) or find_output_packing(os.path.realpath(path))
 
 
-def _check_name(path: Path, *, packed: bool, option: str) -> None:
+def is_array_name(path: Path) -> bool:
+    """Return True for the name of a NumPy array, by its ending, in capitals or not."""
+    return path.suffix.lower() == ".npy"
+
+
+def _check_name(path: Path, *, packed: bool, arrays: bool, option: str) -> None:
     """Raise ConfigError for a name that promises what is not written."""
     from tokenizer import CorpusError
     from tokenizer.text.output_names import PACKED_ENDINGS, binary_kind
@@ -126,6 +137,8 @@ def _check_name(path: Path, *, packed: bool, option: str) -> None:
     allowed = (
         f"plain, or packed in a file named {PACKED_ENDINGS}" if packed else "plain, not packed"
     )
+    if arrays:
+        allowed += ", or an array in a file named .npy"
     packing = packing_of(path)
     kind = binary_kind(path.name) or binary_kind(os.path.realpath(path))
     if packing is not None and not packed:

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from .output_checks import STDOUT, check_files, descriptor_of, packing_of, standard_state
+
+if TYPE_CHECKING:
+    from .arrays import ArrayWriter
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -55,6 +58,25 @@ def output(path: Path | None, *, reading: Sequence[str | Path] = ()) -> Iterator
 
         with PACKINGS[packing].create(stream) as packed:
             yield Writer(packed, flush=False)
+
+
+@contextmanager
+def array_output(
+    path: Path, *, width: int, reading: Sequence[str | Path] = ()
+) -> Iterator["ArrayWriter"]:
+    """Open a .npy file for rows of a matrix; raise what `check_files` does.
+
+    However the work ends, the file is an array of the rows that were written.
+    """
+    from .arrays import ArrayWriter
+
+    check_files(path, reading, arrays=True)
+    with _naming_file(path), path.open("wb") as stream:
+        writer = ArrayWriter(stream, width)
+        try:
+            yield writer
+        finally:
+            writer.finish()
 
 
 @contextmanager

@@ -99,7 +99,6 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     """Vectors of lines; arXiv 1908.10084 §3."""
 
     def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, *, prompt: str = "") -> None:
-        require_ability(loaded.config, "embed", loaded.folder)
         check_pooling(loaded, pooling)
         self._loaded, self._pooling = loaded, pooling
         self._prefix_ids, self._suffix_ids = loaded.special_affixes
@@ -187,6 +186,7 @@ def choose_prompt(pooling: PoolingConfig, prompt: str | None, name: str | None) 
 
 def check_pooling(loaded: LoadedModel, pooling: PoolingConfig) -> int:
     """Return the size of the vectors; raise an error for a pooling that cannot be computed."""
+    require_ability(loaded.config, "embed", loaded.folder)
     POOLINGS.check(pooling.kind)
     width = loaded.config.d_model
     for number, layer in enumerate(pooling.dense, 1):
