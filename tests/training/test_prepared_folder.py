@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,21 @@ def test_each_file_damaged_in_each_way_is_prepared_again(tmp_path, objective) ->
     check_damages(
         tmp_path, objective, lambda _: DAMAGES + [(flip, chance.random()) for _ in range(20)]
     )
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_damaged_record_of_the_text_does_not_take_it_for_another(tmp_path, objective) -> None:
+    recipe, run = toy_recipe(tmp_path, objective), tmp_path / "run"
+    prepare(recipe, run)
+    record, before = run / DATA / "prepared.json", ids(run)
+    whole = record.read_bytes()
+    for name in (b'"source"', b'"text"', b'"texts"', b'"sha256"', b'"path"'):
+        for at in (place.start() + 2 for place in re.finditer(name, whole)):
+            record.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            told = notices(prepare(recipe, run, resume=True))
+            assert "prepared anew" in told
+            assert "changed" not in told
+            assert ids(run) == before
 
 
 def test_damaged_ids_without_their_text_are_one_clear_error(recipe, run) -> None:

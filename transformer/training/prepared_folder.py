@@ -70,10 +70,13 @@ def has_earlier_version(folder: Path) -> bool:
 
 
 def recorded_texts(folder: Path) -> Texts | None:
-    """Return the texts that ids were made of, where a damaged folder still says so."""
+    """Return the texts that ids were made of; None where the record of them may be damaged."""
     try:
-        return msgspec.convert(read_json(folder / _CONTENTS), Contents).texts
-    except (CheckpointError, msgspec.ValidationError):
+        written = (folder / _CONTENTS).read_bytes()
+        if hashlib.sha256(written).hexdigest() != _manifest(folder)[_CONTENTS]["sha256"]:
+            return None
+        return msgspec.json.decode(written, type=Contents).texts
+    except (OSError, LookupError, TypeError, msgspec.ValidationError):
         return None
 
 
