@@ -107,9 +107,19 @@ def _echo(arguments: Sequence[str], data: bytes) -> bytes:
 
 
 def _head(arguments: Sequence[str], data: bytes) -> bytes:
+    count, lines = _counted_lines(arguments, data)
+    return b"".join(lines[:count])
+
+
+def _tail(arguments: Sequence[str], data: bytes) -> bytes:
+    count, lines = _counted_lines(arguments, data)
+    return b"".join(lines[-count:])
+
+
+def _counted_lines(arguments: Sequence[str], data: bytes) -> tuple[int, list[bytes]]:
     count = next((int(word) for word in arguments if word.isdecimal()), 10)
     names = [word for word in arguments if Path(word).is_file()]
-    return b"".join(_cat(names, data).splitlines(keepends=True)[:count])
+    return count, _cat(names, data).splitlines(keepends=True)
 
 
 def _export(arguments: Sequence[str], data: bytes) -> bytes:
@@ -122,6 +132,7 @@ _PROGRAMS: dict[str, Callable[[Sequence[str], bytes], bytes]] = {
     "cat": _cat,
     "echo": _echo,
     "head": _head,
+    "tail": _tail,
     "export": _export,
     "python": _python,
     "transduce": _transduce,
