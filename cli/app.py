@@ -9,7 +9,17 @@ import typer
 
 from transformer.memory import keep_freed_memory
 
-from .commands import checkpoint, embed, evaluate, generate, score, tokenizer, train, translate
+from .commands import (
+    checkpoint,
+    embed,
+    evaluate,
+    generate,
+    runs,
+    score,
+    tokenizer,
+    train,
+    translate,
+)
 from .errors import guard
 
 app = typer.Typer(
@@ -28,6 +38,7 @@ app.command("score")(score.score)
 app.command("embed")(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(runs.app, name="runs")
 
 
 def _show_version(enabled: bool) -> None:

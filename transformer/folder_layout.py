@@ -43,6 +43,16 @@ def is_run(folder: Path) -> bool:
     return has_any(folder, [LOCK]) or has_saves(folder)
 
 
+def run_of_model(path: Path) -> Path | None:
+    """Return the run that a model belongs to: its folder, or that of one of its checkpoints."""
+    if has_saves(path):
+        return path
+    folder = path.absolute()
+    if folder.parent.name == CHECKPOINTS and is_run(folder.parents[1]):
+        return path.parents[1] if len(path.parents) > 1 else folder.parents[1]
+    return None
+
+
 def has_any(folder: Path, patterns: Iterable[str]) -> bool:
     """Return True for a folder with a file by one of the patterns, as far as it can be read."""
     return any(next(folder.glob(pattern), None) is not None for pattern in patterns)

@@ -1,5 +1,6 @@
-"""`transduce checkpoint`: show, compare, convert and average models."""
+"""`transduce checkpoint`: show, list, compare, convert and average models."""
 
+import json
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from ..io.output_checks import check_folder
 from ..io.outputs import output
 from ..options.common import Device, Quiet
 from ..options.groups import option
+from .runs import AsJson, FolderArgument, check_is_folder
 
 if TYPE_CHECKING:
     from transformer.pipelines.comparison import Difference
@@ -25,7 +27,7 @@ SAMPLES = [
     "Hello",
 ]
 
-app = typer.Typer(help="Show, compare, convert and average models.", no_args_is_help=True)
+app = typer.Typer(help="Show, list, compare, convert and average models.", no_args_is_help=True)
 _MODEL = "Model: a folder, a training run's folder, or a name on the Hugging Face hub."
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL)]
 OutputFolder = Annotated[
@@ -40,17 +42,43 @@ OutputFolder = Annotated[
 
 @app.callback()
 def group() -> None:
-    """Show, compare, convert and average models."""
+    """Show, list, compare, convert and average models."""
 
 
 @app.command()
 def show(model: ModelArgument) -> None:
-    """Show a model's architecture, size and settings, without reading its weights."""
-    from transformer.loading import summarize_model
+    """Show what a model can do, its architecture, size, settings and origin.
 
+    Its weights are not read.
+    """
+    from transformer.loading import find_model, summarize_model
+    from transformer.training.run_summary import run_facts
+
+    facts = [*summarize_model(model), *run_facts(find_model(model))]
     with output(None) as writer:
-        for name, value in summarize_model(model):
+        for name, value in facts:
             writer.line(f"{name:<13} {value}")
+
+
+@app.command("list")
+def list_checkpoints(folder: FolderArgument = Path(), *, as_json: AsJson = False) -> None:
+    """List the models in a folder and in the Hugging Face hub's cache, by the names -m takes.
+
+    Each checkpoint of a run is one. Folders below it are looked into, four
+    levels deep, but hidden ones.
+    """
+    from transformer.training.model_list import list_models
+
+    from ..render.listing import model_record, model_rows, table
+
+    check_is_folder(folder)
+    models = list_models(folder)
+    with output(None) as writer:
+        records = (json.dumps(model_record(model)) for model in models)
+        for line in records if as_json else table(model_rows(models)):
+            writer.line(line)
+    if not models:
+        print_notice(f"no models in {folder.absolute()}, and none in the hub's cache")
 
 
 @app.command()

@@ -101,11 +101,11 @@ def _validation(
     """Evaluate a run's model on the run's own validation text."""
     from tokenizer import CorpusCounts
     from transformer.evaluation import stored_likelihood
-    from transformer.training.validation_text import run_of_model, validation_text
+    from transformer.training.validation_text import run_with_validation, validation_text
 
     from ..render.evaluation import Evaluation
 
-    run = run_of_model(translator.model)
+    run = run_with_validation(translator.model)
     text = validation_text(run)
     is_pairs = isinstance(text, list)
     if not is_pairs:

@@ -109,7 +109,7 @@ def test_an_older_runs_validation_files_are_read_by_their_names(held_out, transl
     import shutil
 
     from transformer.errors import ConfigError
-    from transformer.training.validation_text import run_of_model, validation_text
+    from transformer.training.validation_text import run_with_validation, validation_text
 
     for run, named in ((held_out, False), (tmp_path / "named", True)):
         if named:
@@ -123,7 +123,7 @@ def test_an_older_runs_validation_files_are_read_by_their_names(held_out, transl
             run = shutil.copytree(held_out, tmp_path / "drawn")  # noqa: PLW2901
         shutil.rmtree(run / "data")
         if named:
-            assert validation_text(run_of_model(run)) == [("one", "one")]
+            assert validation_text(run_with_validation(run)) == [("one", "one")]
         else:
             with pytest.raises(ConfigError, match="has no validation text"):
                 validation_text(run)

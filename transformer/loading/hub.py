@@ -7,6 +7,7 @@ is run.
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
@@ -51,6 +52,48 @@ def fetch_model(name: str) -> Path:
     raise CheckpointError(
         f"{name} on the hub has no weights that this program reads{f': {what}' if what else ''}"
     )
+
+
+class CachedModel(NamedTuple):
+    """A model in the hub's cache."""
+
+    name: str  # owner/name
+    snapshots: list[Path]  # the newest first
+    num_bytes: int
+    changed: float  # seconds since 1970
+
+
+def cached_models() -> list[CachedModel]:
+    """Return the models that were downloaded, by name; none without a cache."""
+    from huggingface_hub import scan_cache_dir  # noqa: PLC0415  (a second of imports)
+    from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
+
+    try:
+        repos = [repo for repo in scan_cache_dir().repos if repo.repo_type == "model"]
+    except (CacheNotFound, OSError, ValueError):  # ValueError: the cache is a file
+        return []
+    return sorted(
+        CachedModel(
+            repo.repo_id,
+            [r.snapshot_path for r in sorted(repo.revisions, key=lambda r: -r.last_modified)],
+            repo.size_on_disk,
+            repo.last_modified,
+        )
+        for repo in repos
+    )
+
+
+def hub_name(folder: Path) -> str | None:
+    """Return the name and the revision of a model folder in the hub's cache; None for others.
+
+    >>> hub_name(Path("hub/models--owner--name/snapshots/c0ffee"))
+    'owner/name, revision c0ffee'
+    """
+    for path in (folder, folder.parent):  # or its subfolder with the network
+        repo = path.parent.parent.name
+        if path.parent.name == "snapshots" and repo.startswith("models--"):
+            return f"{repo.removeprefix('models--').replace('--', '/', 1)}, revision {path.name}"
+    return None
 
 
 def _snapshot(name: str, revision: str | None, files: Sequence[str]) -> Path:

@@ -5,17 +5,25 @@ No weights are read, so models of any size are summarized at once.
 
 import math
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
-from tokenizer import TOKENIZER_FILES
+from checkpoints import CheckpointError
+from tokenizer import TOKENIZER_FILES, TokenizerError, read_tokenizers
 
+from ..abilities import commands_of
+from ..chat.template import chat_template_text
 from ..config import TransformerConfig
 from ..families import MODEL_TYPE
 from ..parameters import parameters_by_part
 from .generation_config import GENERATION, raw_settings, settings_left_to_user
+from .hub import hub_name
+from .language_tokens import language_names
 from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from .pooling_config import read_pooling_config
 
 Fact = tuple[str, str]
+_MAX_NAMES = 20  # of languages
 
 
 def summarize_model(path: Path) -> list[Fact]:
@@ -26,17 +34,56 @@ def summarize_model(path: Path) -> list[Fact]:
     return [
         ("folder", str(contents.folder)),
         ("family", str(contents.options["model_type"])),
+        ("commands", _commands(contents)),
+        *_languages(contents),
         ("architecture", _architecture(config)),
         ("layers", _layers(config)),
         ("parameters", f"{sum(parts.values()):,}"),
         *((f"  {part}", f"{count:,}") for part, count in parts.items()),
         ("vocabulary", _vocabulary(config)),
         ("context", f"{config.max_positions:,} tokens"),
+        *_pooling(contents),
         ("weights", _weights(contents)),
         *_files(contents),
         *_provenance(contents),
         *_decoding(contents),
     ]
+
+
+def _commands(contents: FolderContents) -> str:
+    """Return the commands that can use the model."""
+    commands = commands_of(contents.config)
+    with suppress(CheckpointError, OSError):
+        if "generate" in commands and chat_template_text(contents.folder) is not None:
+            commands.insert(1, "generate --chat")
+    return ", ".join(commands)
+
+
+def _languages(contents: FolderContents) -> list[Fact]:
+    """Return the languages that --from and --to take, if there are any."""
+    try:
+        source, target = read_tokenizers(contents.folder)
+    except (TokenizerError, OSError):  # which loading the model will tell
+        return []
+    tokens = {**source.special_tokens(), **target.special_tokens()}
+    names = language_names(tokens) if contents.config.has_encoder else []
+    more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    return [("languages", f"{', '.join(names[:_MAX_NAMES])}{more}")] if names else []
+
+
+def _pooling(contents: FolderContents) -> list[Fact]:
+    """Return how an encoder's states become a vector."""
+    if not contents.config.has_encoder:
+        return []
+    pooling = read_pooling_config(contents.folder)
+    parts = [pooling.kind, "scaled to length 1" if pooling.normalize else "not scaled"]
+    if pooling.dense:
+        parts.append(f"{len(pooling.dense)} Dense")
+    if pooling.max_tokens is not None:
+        parts.append(f"at most {pooling.max_tokens:,} tokens")
+    if pooling.prompts:
+        parts.append(f"prompts {', '.join(sorted(pooling.prompts))}")
+    return [("pooling", "; ".join(parts))]
 
 
 def _architecture(config: TransformerConfig) -> str:
@@ -84,12 +131,13 @@ def _files(contents: FolderContents) -> list[Fact]:
 
 
 def _provenance(contents: FolderContents) -> list[Fact]:
-    options = contents.options
+    options, hub = contents.options, hub_name(contents.folder)
+    origin = [("from the hub", hub)] if hub else []
     if options["model_type"] == MODEL_TYPE:
-        return [("written by", f"transduce, format {options['format_version']}")]
+        return [*origin, ("written by", f"transduce, format {options['format_version']}")]
     version, name = options.get("transformers_version"), options.get("_name_or_path")
     known = [("written by", f"transformers {version}")] if version else []
-    return [*known, *([("name", str(name))] if name else [])]
+    return [*origin, *known, *([("name", str(name))] if name else [])]
 
 
 def _decoding(contents: FolderContents) -> list[Fact]:

@@ -1,16 +1,11 @@
 """Language tokens of multilingual models: in the source, or as the first target token."""
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import ConfigError
 from ..loading import LoadedModel
-
-# Formats of language tokens, and whether the token stands before the source. The others begin the
-# target: as a forced first token, or as the decoder's start token.
-_TOKEN_FORMATS = (("<2{}>", True), (">>{}<<", True), ("__{}__", False), ("{}", False))
-_LANGUAGE_TOKEN = re.compile(r"__[a-z]{2,3}__|[a-z]{2,3}_[A-Za-z]{2,4}")
+from ..loading.language_tokens import LANGUAGE_TOKEN, TOKEN_FORMATS, language_names
 
 
 class TranslationPrompt(NamedTuple):
@@ -65,14 +60,14 @@ def _starts_with_a_language(loaded: LoadedModel, start_id: int) -> bool:
 def _target_languages(loaded: LoadedModel) -> list[str]:
     """Return the special tokens of languages that begin a target text."""
     tokens = loaded.target_tokenizer.special_tokens()
-    return [token for token in tokens if _LANGUAGE_TOKEN.fullmatch(token)]
+    return [token for token in tokens if LANGUAGE_TOKEN.fullmatch(token)]
 
 
 def _language_token(loaded: LoadedModel, name: str) -> tuple[int, bool]:
     """Return a language's token, and whether it stands before the source."""
-    for pattern, before_source in _TOKEN_FORMATS:
+    for pattern, before_source in TOKEN_FORMATS:
         token = loaded.tokenizer.token_id(pattern.format(name))
-        if token is not None and (pattern != "{}" or _LANGUAGE_TOKEN.fullmatch(name)):
+        if token is not None and (pattern != "{}" or LANGUAGE_TOKEN.fullmatch(name)):
             return token, before_source
     tokens = loaded.tokenizer.special_tokens()
     regional = [(token, i) for token, i in tokens.items() if token.startswith(f"{name}_")]
@@ -85,16 +80,11 @@ def _language_token(loaded: LoadedModel, name: str) -> tuple[int, bool]:
 
 def _language_names(tokens: Iterable[str]) -> str:
     """List the languages among the special tokens, by the names that a user gives."""
-    patterns = [re.escape(s).replace(r"\{\}", r"(\w+)") for s, _ in _TOKEN_FORMATS[:-1]]
-    names = [m[1] for token in tokens for p in patterns if (m := re.fullmatch(p, token))]
-    names += [
-        token for token in tokens if _LANGUAGE_TOKEN.fullmatch(token) and not token.startswith("__")
-    ]
-    return ", ".join(sorted(names)) or "none"
+    return ", ".join(language_names(tokens)) or "none"
 
 
 def _is_language_token(loaded: LoadedModel, token: int) -> bool:
-    return bool(_LANGUAGE_TOKEN.fullmatch(loaded.tokenizer.token(token) or ""))
+    return bool(LANGUAGE_TOKEN.fullmatch(loaded.tokenizer.token(token) or ""))
 
 
 def _replace_language(loaded: LoadedModel, ids: list[int], token: int) -> list[int]:

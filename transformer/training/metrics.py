@@ -90,6 +90,8 @@ def read_validation(run: Path, step: int) -> dict[str, Any]:
     """Return the record of a step's validation in a run's log; an empty one if it has none."""
     with suppress(OSError):
         for line in (run / METRICS).read_bytes().split(b"\n"):
+            if b'"validation"' not in line:  # most are steps
+                continue
             if _step_of(line) == step and (record := json.loads(line)).get("event") == "validation":
                 return dict(record)
     return {}

@@ -20,6 +20,7 @@ class Progress(msgspec.Struct):
     announced: list[str] = []  # metrics that were said to decide in place of the recipe's
     skipped: int = 0  # steps in all
     skipped_in_a_row: int = 0
+    init: str | None = None  # the model that training started from, with --init
     measure: str | None = None  # identity of what validations measure; None: of an older version
 
     @property

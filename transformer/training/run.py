@@ -57,7 +57,7 @@ class Run:
         self.recipe, self.folder, self.resume, self.stop = recipe, folder, resume, stop
         self.device = choose_device(device)
         self.init = None if init is None else load_initial_model(init)
-        self.progress = Progress()
+        self.progress = Progress(init=None if init is None else str(init))
         self._saved: Progress | None = None  # as it was last saved
         self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
         if not has_saves(folder):  # before there is a folder
@@ -246,6 +246,8 @@ class Run:
 
     def _write_model(self, trainer: Trainer, tokenizer: Tokenizer, folder: Path) -> None:
         card = {"objective": self.recipe.objective, "steps": trainer.steps_done}
+        if self.progress.init is not None:
+            card["started from"] = self.progress.init
         with trainer.evaluating() as model:
             save_model(folder, model.config, model.state_dict(), tokenizer, card=card)
 

@@ -7,7 +7,7 @@ from tokenizer import CorpusCounts
 
 from ..data import Ids, TokenStore
 from ..errors import ConfigError
-from ..folder_layout import CHECKPOINTS, DATA, has_saves, is_run
+from ..folder_layout import DATA, run_of_model
 from .corpora import Pair, PairCorpus
 from .encoding import TEXT, read_kept_pairs
 from .objectives import VALID
@@ -17,17 +17,13 @@ from .recipe_resolution import read_run_recipe
 _REMEDY = "give --pairs, --source and --target, or --text"
 
 
-def run_of_model(path: Path) -> Path:
-    """Return the run that a model belongs to: its folder, or that of one of its checkpoints.
-
-    Raises ConfigError for another model.
-    """
-    if has_saves(path):
-        return path
-    folder = path.absolute()
-    if folder.parent.name == CHECKPOINTS and is_run(folder.parents[1]):
-        return path.parents[1] if len(path.parents) > 1 else folder.parents[1]
-    raise ConfigError(f"{path} is no training run, which has validation text of its own: {_REMEDY}")
+def run_with_validation(path: Path) -> Path:
+    """Return the run that a model belongs to. Raises ConfigError for another model."""
+    if (run := run_of_model(path)) is None:
+        raise ConfigError(
+            f"{path} is no training run, which has validation text of its own: {_REMEDY}"
+        )
+    return run
 
 
 def validation_text(run: Path) -> list[Pair] | Ids:

@@ -1,0 +1,58 @@
+"""`transduce runs`: the training runs in a folder."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import print_notice
+from ..io.outputs import output
+from ..options.groups import option
+
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[FOLDER]", help="Folder to look into, and below it. Default: the present one."
+    ),
+]
+AsJson = Annotated[bool, option("--json", "Write a JSON object for each, with all that is known.")]
+
+app = typer.Typer(help="List training runs.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """List training runs."""
+
+
+@app.command("list")
+def list_runs(folder: FolderArgument = Path(), *, as_json: AsJson = False) -> None:
+    """List the training runs in a folder: how far they are, best score, size and date.
+
+    Folders below it are looked into, four levels deep, but hidden ones.
+    """
+    from transformer.training.run_summary import find_runs, summarize_run
+
+    from ..render.listing import run_record, run_rows, table
+
+    check_is_folder(folder)
+    runs = [summarize_run(run) for run in find_runs(folder)]
+    with output(None) as writer:
+        lines = (json.dumps(run_record(run)) for run in runs) if as_json else table(run_rows(runs))
+        for line in lines:
+            writer.line(line)
+    for run in runs:
+        if run.problem:
+            print_notice(run.problem)
+    if not runs:
+        print_notice(
+            f"no training runs in {folder.absolute()}: transduce train -o runs/NAME makes one"
+        )
+
+
+def check_is_folder(folder: Path) -> None:
+    """Raise OSError for what is no folder to look into."""
+    if not folder.is_dir():
+        reason = "is no folder" if folder.exists() else "there is no such folder"
+        raise NotADirectoryError(20, reason, str(folder))

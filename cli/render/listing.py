@@ -1,0 +1,92 @@
+"""Lists of runs and of models, as columns of text and as JSON."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from transformer.training.model_list import ListedModel
+from transformer.training.run_summary import RunSummary
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_RIGHT = {"SIZE", "STEP"}  # columns of numbers
+
+
+def run_rows(runs: Sequence[RunSummary]) -> list[dict[str, str]]:
+    """Return what a list shows of each run, by column."""
+    return [
+        {
+            "RUN": str(run.folder),
+            "MODEL": run.preset or run.objective or "?",
+            "STEP": f"{run.step:,}/{'?' if run.steps is None else f'{run.steps:,}'}",
+            "BEST": run.best or "-",
+            "SIZE": format_bytes(run.num_bytes),
+            "CHANGED": _day(run.changed),
+            "": "training now" if run.is_training else run.problem and "damaged",
+        }
+        for run in runs
+    ]
+
+
+def run_record(run: RunSummary) -> dict[str, Any]:
+    """Return the JSON record of a run."""
+    record = {**run._asdict(), "folder": str(run.folder), "changed": _time(run.changed)}
+    return {name: value for name, value in record.items() if value not in (None, "")}
+
+
+def model_rows(models: Sequence[ListedModel]) -> list[dict[str, str]]:
+    """Return what a list shows of each model, by column."""
+    return [
+        {
+            "MODEL": model.name,
+            "KIND": model.kind,
+            "SIZE": format_bytes(model.num_bytes),
+            "CHANGED": _day(model.changed),
+            "": "in the hub's cache" if model.place == "hub" else model.note,
+        }
+        for model in models
+    ]
+
+
+def model_record(model: ListedModel) -> dict[str, Any]:
+    """Return the JSON record of a model."""
+    return {
+        **model._asdict(),
+        "changed": _time(model.changed),
+        "marks": list(model.marks),
+        "scores": dict(model.scores),
+    }
+
+
+def table(rows: Sequence[dict[str, str]]) -> Iterator[str]:
+    """Yield the lines of a table: the names of columns, then the rows; nothing without rows."""
+    if not rows:
+        return
+    lines = [{name: name for name in rows[0]}, *rows]
+    widths = {name: max(len(line[name]) for line in lines) for name in rows[0]}
+    for line in lines:
+        cells = (
+            cell.rjust(widths[name]) if name in _RIGHT else cell.ljust(widths[name])
+            for name, cell in line.items()
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def format_bytes(size: int) -> str:
+    """Return a number of bytes with a unit.
+
+    >>> format_bytes(999), format_bytes(12_345), format_bytes(1_234_567_890)
+    ('999 B', '12 kB', '1.2 GB')
+    """
+    number, unit = float(size), 0
+    while number >= 999.5 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    digits = 1 if unit and number < 9.95 else 0
+    return f"{number:.{digits}f} {_UNITS[unit]}"
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

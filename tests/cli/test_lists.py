@@ -1,0 +1,157 @@
+"""`runs list`, `checkpoint list` and `checkpoint show`: what there is, and what it can do."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import SCHEDULE, SIZE, train
+from tests.models import tiny_model
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.export import save_model
+from transformer.loading import find_model
+from transformer.training.recipe_resolution import resolve_recipe
+from transformer.training.run import Run
+from transformer.training.run_lock import RunLock
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, pairs):
+    """A folder with a run of a translator that validates, and one that started from it."""
+    folder = tmp_path_factory.mktemp("listed")
+    recipe = {
+        "data": {"pairs": [str(pairs)], "valid_fraction": 0.01, "max_tokens": 64},
+        "tokenizer": {"vocab_size": 100},
+        "model": {"preset": "translate-tiny", "encoder_layers": 1, **SIZE},
+        "training": {"steps": 4, **SCHEDULE},
+        "validation": {"every": 2, "metric": "chrf", "max_lines": 5},
+    }
+    first = train(folder / "runs" / "first", **recipe)
+    again = {**recipe, "data": {**recipe["data"], "valid_fraction": 0.0}, "model": {}}
+    second = Run(
+        resolve_recipe(None, {**again, "tokenizer": {}}, []),
+        folder / "runs" / "deep" / "second",
+        device="cpu",
+        init=Path(first),
+    )
+    list(second.events())
+    options = TrainingOptions(kind="char", vocab_size=30)
+    tokenizer = train_tokenizer(["one two"] * 9, options)
+    model = tiny_model("decoder", vocab_size=tokenizer.vocab_size)
+    (folder / "exported").mkdir()
+    save_model(folder / "exported", model.config, model.state_dict(), tokenizer, card={})
+    return folder
+
+
+def scores_of(run):
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return {each["step"]: each for each in lines if each["event"] == "validation"}
+
+
+def records(ended):
+    assert (ended.code, ended.err) == (0, b"")
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+def test_runs_are_listed_with_their_steps_and_best_scores(transduce, runs):
+    second, first = records(transduce("runs", "list", runs, "--json"))
+    assert [first["folder"], second["folder"]] == [
+        str(runs / "runs" / "first"),
+        str(runs / "runs" / "deep" / "second"),
+    ]
+    log = scores_of(runs / "runs" / "first")
+    best = log[first["best_step"]]
+    assert first["scores"]["chrf"] == best["scores"]["chrf"]["value"]
+    assert first["scores"]["loss"] == best["loss"]
+    assert first["decided_by"] == best["decided_by"]
+    assert (first["step"], first["steps"], first["is_training"]) == (4, 4, False)
+    files = [p for p in (runs / "runs" / "first").rglob("*") if p.is_file()]
+    assert first["num_bytes"] == sum(p.stat().st_size for p in files)
+    assert "best_step" not in second
+    assert second["init"] == str(runs / "runs" / "first")
+    heads, *rows = transduce("runs", "list", runs).out.decode().splitlines()
+    assert heads.split() == ["RUN", "MODEL", "STEP", "BEST", "SIZE", "CHANGED"]
+    assert rows[1].split()[:3] == [first["folder"], "translate-tiny", "4/4"]
+    assert f" {first['decided_by']} " in rows[1]
+
+
+def test_a_run_in_training_and_a_damaged_one_are_told(transduce, runs, tmp_path):
+    run = shutil.copytree(runs / "runs" / "first", tmp_path / "run")
+    with RunLock(run):
+        with (run / "metrics.jsonl").open("a") as log:
+            log.write('{"event": "step", "step": 77}\n{"event": "st')
+        (record,) = records(transduce("runs", "list", tmp_path, "--json"))
+        assert (record["is_training"], record["step"]) == (True, 77)
+        assert b"training now" in transduce("runs", "list", tmp_path).out
+    with RunLock(run):  # which listing does not keep
+        pass
+    (run / "run.json").unlink()
+    ended = transduce("runs", "list", tmp_path)
+    assert (ended.code, b"damaged" in ended.out) == (0, True)
+    assert b"has lost its run.json" in ended.err
+    empty = transduce("runs", "list", runs / "exported")
+    assert (empty.code, empty.out) == (0, b"")
+    assert b"no training runs in" in empty.err
+    assert transduce("runs", "list", tmp_path / "nowhere").code == 3
+
+
+def test_models_are_listed_by_the_names_that_m_takes(transduce, runs, monkeypatch, tmp_path):
+    monkeypatch.setattr("transformer.training.model_list.cached_models", list)
+    listed = records(transduce("checkpoint", "list", runs, "--json"))
+    by_name = {record["name"]: record for record in listed}
+    log = scores_of(runs / "runs" / "first")
+    (best,) = [r for r in listed if "best" in r["marks"]]
+    assert best["name"] == str(find_model(runs / "runs" / "first"))
+    assert best["scores"]["loss"] == log[int(best["name"][-8:])]["loss"]
+    exported = by_name[str(runs / "exported")]
+    assert (exported["kind"], exported["place"], exported["marks"]) == ("decoder", "folder", [])
+    folders = [*runs.glob("runs/**/checkpoints/step-*"), runs / "exported"]
+    assert by_name.keys() == {*map(str, folders)}
+    for record in listed:
+        assert transduce("checkpoint", "show", record["name"]).code == 0
+    assert b"best, " in transduce("checkpoint", "list", runs).out
+    nothing = transduce("checkpoint", "list", tmp_path)
+    assert b"no models in" in nothing.err
+
+
+def test_models_of_the_hubs_cache_are_listed(process, monkeypatch, tmp_path):
+    """With their names, once, and none of what is no model."""
+    cache = tmp_path / "hub"
+    for name, file in (("models--owner--name", "config.json"), ("models--owner--other", "x.txt")):
+        snapshot = cache / name / "snapshots" / "c0ffee"
+        snapshot.mkdir(parents=True)
+        (cache / name / "refs").mkdir()
+        (cache / name / "refs" / "main").write_text("c0ffee")
+        (snapshot / file).write_text(json.dumps({"model_type": "marian"}))
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    out, err = process("checkpoint", "list", tmp_path, "--json").communicate()
+    (record,) = map(json.loads, out.splitlines())
+    assert (record["name"], record["kind"], record["place"]) == ("owner/name", "marian", "hub")
+    assert err == b""
+
+
+def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs):
+    def show(path):
+        ended = transduce("checkpoint", "show", path)
+        assert ended.code == 0, ended.err
+        return {line[:13].strip(): line[14:] for line in ended.out.decode().splitlines()}
+
+    first, second = runs / "runs" / "first", runs / "runs" / "deep" / "second"
+    facts = show(first)
+    assert facts["commands"] == "translate, score, embed, evaluate --pairs FILE"
+    assert facts["pooling"] == "mean; scaled to length 1"
+    assert facts["context"] == "64 tokens"
+    assert facts["run"].startswith(f"{first}, step ")
+    assert facts["run"].endswith("of 4, the best")
+    assert "chrf " in facts["validation"] and "loss " in facts["validation"]
+    assert show(second)["started from"] == str(first)
+    assert "| started from |" in (find_model(second) / "README.md").read_text()
+    decoder = show(runs / "exported")
+    assert decoder["commands"] == "generate, score, evaluate --text FILE"
+    assert not {"run", "pooling", "languages"} & decoder.keys()
+    (runs / "exported" / "chat_template.jinja").write_text("{{ messages }}")
+    assert "generate --chat" in show(runs / "exported")["commands"]
+    (runs / "exported" / "chat_template.jinja").unlink()

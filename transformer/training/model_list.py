@@ -1,0 +1,84 @@
+"""Lists of models on this machine: checkpoints of runs, other model folders, the hub's cache."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from checkpoints import CheckpointError
+
+from ..families import MODEL_TYPE
+from ..folder_layout import checkpoint_folders, is_run, step_of
+from ..loading import CONFIG, RunPointers, read_pointers
+from ..loading.hub import cached_models, hub_name
+from .run_summary import folder_size, folders_below, format_score, validation_scores
+
+
+class ListedModel(NamedTuple):
+    """A model by the name that `-m` takes."""
+
+    name: str
+    kind: str  # a shape, or the family of a published model
+    num_bytes: int
+    changed: float  # seconds since 1970
+    place: str  # run, folder or hub
+    marks: tuple[str, ...] = ()  # best, last
+    scores: tuple[tuple[str, float], ...] = ()  # of its validation, with the loss
+
+    @property
+    def note(self) -> str:
+        """Its marks and scores, as text."""
+        scores = [f"{name} {format_score(name, value)}" for name, value in self.scores]
+        return ", ".join([*self.marks, *scores])
+
+
+def list_models(folder: Path) -> list[ListedModel]:
+    """Return the models in a folder and below it, then those of the hub's cache."""
+    listed: list[ListedModel] = []
+    for path in folders_below(folder):
+        if is_run(path):
+            listed += _of_run(path)
+        elif hub_name(path) is None and (path / CONFIG).is_file() and (kind := _kind(path)):
+            size, changed = folder_size(path)
+            listed.append(ListedModel(str(path), kind, size, changed, "folder"))
+    return [*listed, *_of_hub()]
+
+
+def _of_run(run: Path) -> Iterator[ListedModel]:
+    """Yield the checkpoints of a run, the oldest first."""
+    try:
+        pointers = read_pointers(run)
+    except (CheckpointError, OSError):
+        pointers = RunPointers()
+    for path in checkpoint_folders(run):
+        name = path.relative_to(run).as_posix()
+        marks = {"best": pointers.best, "last": pointers.last}
+        size, changed = folder_size(path)
+        yield ListedModel(
+            str(path),
+            _kind(path) or "damaged",
+            size,
+            changed,
+            "run",
+            tuple(mark for mark, named in marks.items() if named == name),
+            tuple(validation_scores(run, step_of(path)).items()),
+        )
+
+
+def _of_hub() -> Iterator[ListedModel]:
+    for model in cached_models():
+        kind = next(filter(None, map(_kind, model.snapshots)), "")
+        if kind:  # a data set's or a part of a model is none
+            yield ListedModel(model.name, kind, model.num_bytes, model.changed, "hub")
+
+
+def _kind(folder: Path) -> str:
+    """Return the shape of a model of ours, or the family of a published one; "" if it is none."""
+    options: Any = None
+    with suppress(OSError, ValueError, RecursionError):
+        options = json.loads((folder / CONFIG).read_bytes())
+    if not isinstance(options, dict) or not isinstance(options.get("model_type"), str):
+        return ""
+    family = str(options["model_type"])
+    return str(options.get("shape")) if family == MODEL_TYPE else family

@@ -1,0 +1,181 @@
+"""Summaries of runs, from the small files in their folders: no weights and no text are read."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from checkpoints import CheckpointError
+
+from ..errors import ConfigError
+from ..folder_layout import LOCK, is_run, run_of_model, step_of
+from ..loading import RunPointers, read_pointers
+from .metrics import METRICS, read_validation
+from .run_folder import read_progress, state_folders
+from .run_recipe import read_run_fields
+
+_TAIL = 1 << 16  # bytes at the end of a log in which its last step stands
+_LEVELS = 4  # of folders that are looked into
+
+
+class RunSummary(NamedTuple):
+    """A run: what it trains, how far it is, and its best validation."""
+
+    folder: Path
+    objective: str
+    preset: str
+    step: int  # the last one that is saved or, in training, logged
+    steps: int | None  # of the recipe
+    is_training: bool  # a process holds its lock
+    best_step: int | None
+    scores: dict[str, float]  # of its best validation: the loss, bleu and chrf
+    decided_by: str  # the score that made it the best
+    num_bytes: int
+    changed: float  # seconds since 1970
+    init: str | None = None  # the model that training started from
+    problem: str = ""  # the reason why less is known
+
+    @property
+    def best(self) -> str:
+        """The deciding score of the best validation, as text; "" without one."""
+        value = self.scores.get(self.decided_by)
+        return "" if value is None else f"{self.decided_by} {format_score(self.decided_by, value)}"
+
+
+def format_score(name: str, value: float) -> str:
+    """Return a score as text, with as many digits as it has elsewhere."""
+    return f"{value:.4f}" if name == "loss" else f"{value:.2f}"
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Return the runs in a folder, itself or below it, by name; hidden folders are left out."""
+    return [path for path in folders_below(folder) if is_run(path)]
+
+
+def folders_below(folder: Path, levels: int = _LEVELS) -> Iterator[Path]:
+    """Yield a folder and those below it, but not those of a run, by name."""
+    yield folder
+    if levels == 0 or is_run(folder):
+        return
+    with suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+                yield from folders_below(path, levels - 1)
+
+
+def summarize_run(run: Path) -> RunSummary:
+    """Return the summary of a run, as far as its files can be read."""
+    problems: list[str] = []
+    recipe, pointers = _recipe(run, problems), _pointers(run, problems)
+    training = _is_training(run)
+    best_step = None if pointers.best is None else step_of(Path(pointers.best))
+    saved = -1 if pointers.state is None else step_of(Path(pointers.state))
+    logged = _last_logged_step(run) if training else 0
+    validation = {} if best_step is None else read_validation(run, best_step)
+    size, changed = folder_size(run)
+    scores = _scores(validation)
+    metric = validation.get("decided_by") or recipe.get("validation", {}).get("metric", "")
+    return RunSummary(
+        folder=run,
+        objective=recipe.get("objective", ""),
+        preset=str(recipe.get("model", {}).get("preset", "")),
+        step=max(saved, logged, 0),
+        steps=recipe.get("training", {}).get("steps"),
+        is_training=training,
+        best_step=best_step,
+        scores=scores,
+        decided_by=metric if metric in scores else "loss",
+        num_bytes=size,
+        changed=changed,
+        init=_init(run),
+        problem="; ".join(problems),
+    )
+
+
+def run_facts(model: Path) -> list[tuple[str, str]]:
+    """Return what is known of a model folder from the run that it is a checkpoint of, by name."""
+    run = run_of_model(model)
+    if run is None:
+        return []
+    known, step = summarize_run(run), step_of(model)
+    of = "" if known.steps is None else f" of {known.steps:,}"
+    best = ", the best" if step == known.best_step else ""
+    facts = [("run", f"{run}, step {step:,}{of}{best}" if step >= 0 else str(run))]
+    if scores := validation_scores(run, step):
+        named = (f"{name} {format_score(name, value)}" for name, value in scores.items())
+        facts.append(("validation", ", ".join(named)))
+    return facts + ([] if known.init is None else [("started from", known.init)])
+
+
+def validation_scores(run: Path, step: int) -> dict[str, float]:
+    """Return the scores of a step's validation by name, the loss among them."""
+    return _scores(read_validation(run, step))
+
+
+def _scores(validation: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers of a validation's record, as far as they are numbers."""
+    named = validation.get("scores")
+    values = {k: v.get("value") for k, v in named.items()} if isinstance(named, dict) else {}
+    values["loss"] = validation.get("loss")
+    return {name: float(v) for name, v in values.items() if isinstance(v, int | float)}
+
+
+def _recipe(run: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        return read_run_fields(run)
+    except (ConfigError, OSError) as error:
+        problems.append(str(error))
+        return {}
+
+
+def _pointers(run: Path, problems: list[str]) -> RunPointers:
+    try:
+        return read_pointers(run)
+    except (CheckpointError, OSError) as error:
+        if state_folders(run):  # else nothing was saved yet
+            problems.append(str(error))
+        return RunPointers()
+
+
+def _init(run: Path) -> str | None:
+    for state in state_folders(run):
+        with suppress(CheckpointError, OSError):
+            return read_progress(state).init
+    return None
+
+
+def _is_training(run: Path) -> bool:
+    """Return True if a process holds the run's lock, which is tried for a moment."""
+    with suppress(FileNotFoundError, PermissionError), (run / LOCK).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def _last_logged_step(run: Path) -> int:
+    """Return the largest step at the end of a run's log, 0 for none."""
+    steps = [0]
+    with suppress(OSError), (run / METRICS).open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
+        for line in log.read().split(b"\n"):
+            with suppress(ValueError, AttributeError, TypeError):
+                steps.append(int(json.loads(line.decode()).get("step", 0)))
+    return max(steps)
+
+
+def folder_size(folder: Path) -> tuple[int, float]:
+    """Return the bytes of all files of a folder, and when the last of them changed."""
+    size, changed = 0, 0.0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                state = (Path(parent) / name).lstat()
+                size, changed = size + state.st_size, max(changed, state.st_mtime)
+    return size, changed
