@@ -7,15 +7,53 @@ the same, as are errors: whoever wants none of it has `2>/dev/null`.
 import os
 import sys
 from contextlib import suppress
+from threading import RLock
+
+_ERASE = "\r\x1b[K"  # the line on which the cursor is
+_lock = RLock()  # a signal's handler may print while something is printed
+
+
+class _Status:
+    """The line at the bottom that tells how far a job is; it is there until something else is."""
+
+    is_shown = False
 
 
 def print_notice(text: str) -> None:
     """Print one line on stderr; ignore a stderr that cannot be written to."""
+    with _lock:
+        erase_status()
+        _write(f"transduce: {text}\n")
+
+
+def write_status(text: str) -> None:
+    """Show a line at the bottom of the terminal, in the place of the last one."""
+    with _lock:
+        _write(f"{_ERASE}{text}")
+        _Status.is_shown = True
+
+
+def erase_status() -> None:
+    """Erase the line at the bottom, if there is one."""
+    with _lock:
+        if _Status.is_shown:
+            _write(_ERASE)
+            _Status.is_shown = False
+
+
+def _write(text: str) -> None:
     with suppress(OSError):
-        sys.stderr.write(f"transduce: {text}\n")
+        sys.stderr.write(text)
         sys.stderr.flush()
 
 
 def is_terminal() -> bool:
     """Return True if progress can be drawn on stderr."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width() -> int:
+    """Return the number of columns of the terminal that stderr is."""
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    return 80

@@ -66,6 +66,7 @@ def embed(
     from transformer.pipelines.read_ahead import ReadAhead
     from transformer.pipelines.session import Session
 
+    from ..io.line_progress import LineProgress, input_share, shows_progress
     from ..io.line_reader import whole_records
     from ..io.loading import load_with_notice
     from ..io.streams import input_records
@@ -81,11 +82,12 @@ def embed(
     records = input_records(names, read, column=column, plain=plain)
     fields = InputFields({"text", "embedding"}) if as_json else None
     width = session.vector_size(arguments)
-    with (
-        _writing(out, names, width, fields) as write,
-        ReadAhead(whole_records(records, read)) as source,
-    ):
-        for answer in session.embed(source, arguments, counts):
+    progress = LineProgress(
+        enabled=shows_progress(quiet, out, names), share=input_share(names, read)
+    )
+    lines = progress.reading(whole_records(records, read))
+    with _writing(out, names, width, fields) as write, progress, ReadAhead(lines) as source:
+        for answer in progress.counting(session.embed(source, arguments, counts)):
             write(answer)
     for notice in [] if fields is None else fields.notices():
         read.notice(notice)

@@ -1,7 +1,6 @@
 """`transduce tokenizer`: train, show and run tokenizers."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import is_terminal, print_notice
+from ..console import print_notice
 from ..io.filter import reading_counts, report
+from ..io.line_progress import LineProgress, input_share, shows_progress
 from ..io.output_checks import check_files
 from ..io.outputs import is_file_name, output
 from ..io.streams import input_lines
@@ -19,7 +19,7 @@ from ..options.common import LineColumn, Output, Quiet, WholeLines, refuse_plain
 from ..options.groups import option
 
 if TYPE_CHECKING:
-    from tokenizer import Tokenizer
+    from tokenizer import CorpusCounts, Tokenizer
 
 app = typer.Typer(help="Train, show and run tokenizers.", no_args_is_help=True)
 
@@ -48,23 +48,16 @@ def _inputs(file: str | None, tokenizer: Path) -> list[str]:
     return [file or "-", *([str(path)] if path.is_file() else [])]
 
 
+def _progress(
+    file: str | None, counts: "CorpusCounts", *, quiet: bool, out: Path | None
+) -> LineProgress:
+    names = [file or "-"]
+    return LineProgress(enabled=shows_progress(quiet, out, names), share=input_share(names, counts))
+
+
 def _chunks(lines: Iterator[str]) -> Iterator[list[str]]:
     while chunk := list(islice(lines, _CHUNK)):
         yield chunk
-
-
-def _with_progress(lines: Iterator[str], quiet: bool) -> Iterator[str]:
-    """Yield the lines, counting them on stderr at a terminal."""
-    if quiet or not is_terminal():
-        yield from lines
-        return
-    count = 0
-    for count, line in enumerate(lines, 1):
-        if count % 20_000 == 0:
-            sys.stderr.write(f"\rreading: {count:,} lines")
-            sys.stderr.flush()
-        yield line
-    sys.stderr.write(f"\rread {count:,} lines          \n")
 
 
 @app.command()
@@ -173,15 +166,15 @@ def train(
     )
     names = files or ["-"]
     check_files(out, names, packed=False)
-    lines = read_all(
-        [TextFile(path, column, option="--column") for path in names], counts, all_columns=True
+    texts = [TextFile(path, column, option="--column") for path in names]
+    progress = LineProgress(
+        enabled=shows_progress(quiet, out, names), share=input_share(names, counts), sums_up=False
     )
-    trained = train_tokenizer(
-        _with_progress(lines, quiet),
-        options,
-        progress=is_terminal() and not quiet,
-        notice=counts.notice,
-    )
+    with progress:
+        lines = progress.counting(read_all(texts, counts, all_columns=True))
+        trained = train_tokenizer(
+            progress.before(lines, "training on "), options, notice=counts.notice
+        )
     if is_file_name(out):
         write_file(Path(os.path.realpath(out)), trained.to_json())  # whole, or not at all
     else:
@@ -189,7 +182,8 @@ def train(
             writer.line(trained.to_json())
     report(reading_counts(counts), quiet=quiet, read=counts)
     if not quiet:
-        print_notice(f"{out}: {kind}, {trained.vocab_size:,} tokens from {counts.lines:,} lines")
+        size = f"{trained.vocab_size:,} tokens"
+        print_notice(f"{out}: {kind}, {size} from {counts.lines:,} lines{progress.time_taken()}")
 
 
 InputFile = Annotated[
@@ -220,8 +214,10 @@ def encode(
     reading = _inputs(file, tokenizer)
     check_files(out, reading)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
-    with output(out, reading=reading) as writer:
-        for chunk in _chunks(input_lines([file or "-"], counts, column, plain=plain)):
+    progress = _progress(file, counts, quiet=quiet, out=out)
+    with output(out, reading=reading) as writer, progress:
+        lines = progress.counting(input_lines([file or "-"], counts, column, plain=plain))
+        for chunk in _chunks(lines):
             rows = backend.encode_batch(chunk)
             unknown = backend.unknown_characters(chunk, rows)
             noted["unknown_read"] += sum(bool(each.strip("\ufffd")) for each in unknown)
@@ -240,8 +236,10 @@ def decode(
     reading = _inputs(file, tokenizer)
     check_files(out, reading)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
-    with output(out, reading=reading) as writer:
-        for number, line in enumerate(input_lines([file or "-"], counts, plain=True), 1):
+    progress = _progress(file, counts, quiet=quiet, out=out)
+    with output(out, reading=reading) as writer, progress:
+        lines = progress.counting(input_lines([file or "-"], counts, plain=True))
+        for number, line in enumerate(lines, 1):
             ids = _ids(line, number, backend.vocab_size)
             noted["unknown_written"] += backend.unknown_id in ids
             writer.line(backend.decode(ids))

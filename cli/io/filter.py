@@ -48,6 +48,7 @@ def filter_lines(
     from tokenizer import CorpusCounts
     from transformer.pipelines.read_ahead import ReadAhead
 
+    from .line_progress import LineProgress, input_share, shows_progress
     from .line_reader import LineReader
 
     counts, reported = Counter[str](), False
@@ -60,8 +61,15 @@ def filter_lines(
         as_json=options.json_input,
         whole_rows=whole_rows,
     )
-    with output(options.out, reading=names) as writer, ReadAhead(reader) as source:
-        for answer in run(source, counts):
+    progress = LineProgress(
+        enabled=shows_progress(options.quiet, options.out, names), share=input_share(names, read)
+    )
+    with (
+        output(options.out, reading=names) as writer,
+        progress,
+        ReadAhead(progress.reading(reader)) as source,
+    ):
+        for answer in progress.counting(run(source, counts)):
             if answer.error is not None and not reported:
                 reported = True
                 print_notice(f"line {answer.line.number + 1:,}: {answer.error}")

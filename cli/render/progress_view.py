@@ -22,7 +22,7 @@ from transformer.training.events import (
 )
 from transformer.training.trainer import SkippedStep, StepReport
 
-from .durations import format_duration
+from ..durations import format_duration
 from .pace import TrainingPace
 
 _SMOOTHING = 0.95  # of the moving averages of loss and speed

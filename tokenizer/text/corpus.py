@@ -40,7 +40,8 @@ def _open_corpus(
     path: str, columns: Columns, counts: CorpusCounts, *, records: bool = False
 ) -> Iterator[tuple[CorpusLines, RecordFormat | None]]:
     """Open a corpus; give its lines, and its format where it has records."""
-    with open_text(path, corpus=True, notice=counts.notice) as stream:
+    opened = open_text(path, corpus=True, notice=counts.notice, follow=counts.follow)
+    with opened as stream:
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         name = find_format(path, head, columns, counts, records=records)
         layout = None if name is None else FORMATS[name].layout

@@ -28,7 +28,7 @@ FILTER_COLUMNS = Columns(
 
 def read_filter_lines(path: str, counts: CorpusCounts) -> Iterator[str]:
     """Yield the lines of a text, those over 1 MiB shortened. Raises OSError or CorpusError."""
-    with open_text(path) as stream:
+    with open_text(path, follow=counts.follow) as stream:
         yield from _plain_lines(path, stream, counts)
 
 
@@ -48,7 +48,8 @@ def read_filter_records(
     """
     named = format_of_name(path)
     expected = as_json or bool(columns.names) or named is not None
-    with open_text(path, is_open=partial(_is_open, records=expected)) as stream:
+    is_begun = partial(_is_open, records=expected)
+    with open_text(path, is_open=is_begun, follow=counts.follow) as stream:
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
         if as_json:
             name: str | None = find_json(head.lstrip(), expected=True) or "jsonl"

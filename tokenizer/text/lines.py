@@ -24,6 +24,12 @@ class CorpusCounts:
     replaced: int = 0  # lines with invalid UTF-8, shown as U+FFFD
     shortened: int = 0  # lines over MAX_LINE_BYTES
     notices: list[str] = field(default_factory=list)  # what else a user should know, each once
+    stream: BinaryIO | None = None  # of the bytes that are being read, as they are stored
+    streams: int = 0  # that were opened so far
+
+    def follow(self, stream: BinaryIO) -> None:
+        """Note the stream that is read from now on."""
+        self.stream, self.streams = stream, self.streams + 1
 
     def notice(self, text: str) -> None:
         """Add a notice, once."""

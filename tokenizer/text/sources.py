@@ -105,15 +105,19 @@ def open_text(
     corpus: bool = False,
     notice: Callable[[str], None] | None = None,
     is_open: Callable[[bytes], bool] | None = None,
+    follow: Callable[[BinaryIO], None] | None = None,
 ) -> Iterator[BinaryIO]:
     """Open a text as UTF-8, unpacked, and without a byte order mark.
 
     Compressions and UTF-16 are read, other binary files refused by CorpusError. In a corpus, which
     is read from its beginning to its end, lines may end in CR alone, of which `notice` is told, and
     a text full of zero bytes is refused; a filter's line may hold any byte. Beginnings that
-    `is_open` returns True for are waited for to go on, up to 64 KiB.
+    `is_open` returns True for are waited for to go on, up to 64 KiB. `follow` gets the stream of
+    bytes as they are stored.
     """
     with open_raw(path) as raw:
+        if follow is not None:
+            follow(raw)
         text = decoded(display_name(path), raw, corpus=corpus, notice=notice)
         yield text if is_open is None else _peek(text, 0, is_open)[0]
 
