@@ -69,7 +69,7 @@ def embed(
     from ..io.line_progress import LineProgress, input_share, shows_progress
     from ..io.line_reader import whole_records
     from ..io.loading import load_with_notice
-    from ..io.streams import input_records
+    from ..io.streams import check_first_records, input_records
     from ..render.input_fields import InputFields
 
     opt.refuse_plain(plain, {"--column": column})
@@ -77,6 +77,7 @@ def embed(
     check_files(out, names, arrays=True)
     if as_json and out is not None and is_array_name(out):
         raise ConfigError(f"-o {out} is an array of vectors alone; --json writes text beside them")
+    check_first_records(names, column=column, plain=plain)
     session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
     counts, read = Counter[str](), CorpusCounts()
     records = input_records(names, read, column=column, plain=plain)

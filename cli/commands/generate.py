@@ -54,7 +54,9 @@ def generate(
     prompts.check(prompt, arguments, line_io)
     line = None if prompts.lines else _prompt_line(prompt, prompts.prompt_file)
     reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
-    session = open_session(model, line_io, speculation, arguments, reading=reading)
+    session = open_session(
+        model, line_io, speculation, arguments, reading=reading, records=prompts.lines
+    )
     counts = Counter[str]()
     show = AnswerFormatter(
         session.lead,

@@ -43,7 +43,7 @@ def score(
     """
     from ..io.loading import open_session
 
-    session = open_session([model], line_io, reading=files or ["-"])
+    session = open_session([model], line_io, reading=files or ["-"], whole_rows=True)
     show = _ScoreFormatter(session.lead, as_json=as_json)
     filter_lines(
         files,

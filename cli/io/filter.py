@@ -42,8 +42,9 @@ def filter_lines(
 ) -> None:
     """Answer every line of files or stdin in order, then report repaired and failed lines.
 
-    Failed lines are formatted by `format_answer` like the others; with --strict they make the exit
-    code 4. `whole_rows` says that rows of a TSV are lines unless a column is named.
+    Failed lines are formatted by `format_answer` like the others; the exit code is 4 with --strict,
+    and where no line has an answer. `whole_rows` says that rows of a TSV are lines unless a column
+    is named.
     """
     from tokenizer import CorpusCounts
     from transformer.pipelines.read_ahead import ReadAhead
@@ -51,7 +52,7 @@ def filter_lines(
     from .line_progress import LineProgress, input_share, shows_progress
     from .line_reader import LineReader
 
-    counts, reported = Counter[str](), False
+    counts, reported, answered = Counter[str](), False, False
     names, read = files or ["-"], CorpusCounts()
     reader = LineReader(
         names,
@@ -73,11 +74,13 @@ def filter_lines(
             if answer.error is not None and not reported:
                 reported = True
                 print_notice(f"line {answer.line.number + 1:,}: {answer.error}")
+            answered = answered or bool(answer.outputs)
             for line in format_answer(answer):
                 writer.line(line)
     for notice in format_answer.notices():
         read.notice(notice)
-    report(counts, quiet=options.quiet, strict=options.strict, read=read)
+    strict = options.strict or not answered
+    report(counts, quiet=options.quiet, strict=strict, read=read)
 
 
 def report(

@@ -12,6 +12,7 @@ from transformer.pipelines.session import Session
 from ..console import is_terminal, print_notice
 from ..options.common import LineIOOptions
 from .output_checks import check_files
+from .streams import check_first_records
 
 
 def load_with_notice(
@@ -30,14 +31,24 @@ def open_session(
     arguments: SearchArguments | None = None,
     *,
     reading: Sequence[str],
+    records: bool = True,
+    whole_rows: bool = False,
 ) -> Session:
-    """Load the models of a command that answers the lines of `reading`.
+    """Load the models of a command that answers the lines of `reading`, or its records.
 
-    Arguments that have no effect are told. Raises ConfigError, and OSError, before that, for files
-    that cannot be read or written.
+    Arguments that have no effect are told. Raises ConfigError, OSError and CorpusError, before
+    that, for files that cannot be read or written.
     """
     named = [] if arguments is None else files_of(arguments)
     check_files(options.out, [*reading, *named])
+    if records:
+        check_first_records(
+            reading,
+            column=options.column,
+            plain=options.plain,
+            as_json=options.json_input,
+            whole_rows=whole_rows,
+        )
     device, dtype, quiet = options.device, options.dtype, options.quiet
     loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
     session = Session(loaded, speculation)

@@ -36,6 +36,27 @@ def input_records(
             )
 
 
+def check_first_records(
+    paths: Sequence[str],
+    *,
+    column: str | None = None,
+    plain: bool = False,
+    as_json: bool = False,
+    whole_rows: bool = False,
+) -> None:
+    """Raise CorpusError for files whose first record shows that they cannot be read so.
+
+    Such as a column that there is not. What can be read only once is not looked at.
+    """
+    from tokenizer import CorpusCounts
+    from tokenizer.text.sources import is_rereadable
+
+    for path in paths:
+        if is_rereadable(path):
+            options = {"plain": plain, "as_json": as_json, "whole_rows": whole_rows}
+            next(input_records([path], CorpusCounts(), column=column, **options), None)
+
+
 def input_lines(
     paths: Sequence[str] | None,
     counts: "CorpusCounts",

@@ -64,9 +64,9 @@ Strict = Annotated[
     bool,
     option(
         "--strict",
-        "Exit with code 4, after all lines, if any could not be answered, or if an answer "
-        "does not fit --json-schema, --regex or --choice, or lacks a term of --must or "
-        "--glossary.",
+        "Exit with code 4, after all lines, if any could not be answered (else only if none "
+        "could), or if an answer does not fit --json-schema, --regex or --choice, or lacks a "
+        "term of --must or --glossary.",
     ),
 ]
 Quiet = Annotated[

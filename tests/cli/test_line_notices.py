@@ -229,7 +229,8 @@ def test_each_notice_is_in_the_record_of_its_line_and_counted(told, broken, lowe
     command, options, line = HAPPENINGS[name]
     models = {"lower_case": lower_case}
     models |= {token: broken(f"for {token}", eager_for(token)) for token in ("<unk>", "▁one")}
-    (found,) = told(command, *(models.get(o, o) for o in options), stdin=line)
+    code = 4 if name == "shortened" else 0  # the only line, which has no answer
+    (found,) = told(command, *(models.get(o, o) for o in options), stdin=line, code=code)
     assert found[name] is True or NOTICES[name].detail != "true"
 
 

@@ -47,6 +47,8 @@ class Delimited:
         checked = self.quoted or bool(header) or not columns.names
         wider = _WiderRows(first, columns, lines, refused=refused)
         needed = max(indexes) + 1
+        if not header and len(first) < needed and any(cell.strip() for cell in first):
+            raise _narrow(first, needed, lines)
         count = 0
         try:
             for count, cells in enumerate(rows if header else chain([first], rows), start=1):  # noqa: B007

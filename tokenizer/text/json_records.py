@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class JsonObjects:
 
     def records(self, lines: CorpusLines, columns: Columns) -> Iterator[Record]:
         """See RecordFormat."""
-        names = columns.names
+        names, is_first = columns.names, True
         for number, value in self.parse(lines):
             if value is BLANK or (isinstance(value, str) and not columns.names):
                 yield Record(
@@ -42,7 +43,12 @@ class JsonObjects:
                 continue
             names = names or self._default(value, columns, lines)
             location = f"{lines.name}, {self.unit} {number}"
-            yield self._record(value, names or (TEXT,), location, columns, lines)
+            record = self._record(value, names or (TEXT,), location, columns, lines)
+            if is_first and _is_wrong(record, value, columns):
+                assert record.error is not None
+                raise record.error
+            is_first = False
+            yield record
 
     def _default(self, value: Any, columns: Columns, lines: CorpusLines) -> Row:
         """Return the fields that are read where none are named, by a record; none without one."""
@@ -97,6 +103,19 @@ def _text_field(fields: dict[str, Any], columns: Columns, lines: CorpusLines) ->
         )
     lines.counts.notice(f"{lines.name}: the text is the field {names[0]} (--column)")
     return (names[0],)
+
+
+def _is_wrong(record: Record, value: Any, columns: Columns) -> bool:
+    """Return True for a first record that shows the column that was named to be none of text.
+
+    That a text is null, or that a record tells of an error in the place of an answer, shows
+    nothing.
+    """
+    if record.error is None or not columns.names or not isinstance(value, dict):
+        return False
+    with suppress(KeyError):
+        return None not in [field_value(value, name) for name in columns.names]
+    return "error" not in value
 
 
 def _text(record: Any, name: str, columns: Columns, lines: CorpusLines) -> str:

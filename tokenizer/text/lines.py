@@ -24,8 +24,9 @@ class CorpusCounts:
     replaced: int = 0  # lines with invalid UTF-8, shown as U+FFFD
     shortened: int = 0  # lines over MAX_LINE_BYTES
     notices: list[str] = field(default_factory=list)  # what else a user should know, each once
-    stream: BinaryIO | None = None  # of the bytes that are being read, as they are stored
-    streams: int = 0  # that were opened so far
+    # The bytes that are being read, as they are stored, and how many streams of them there were.
+    stream: BinaryIO | None = field(default=None, compare=False, repr=False)
+    streams: int = field(default=0, compare=False, repr=False)
 
     def follow(self, stream: BinaryIO) -> None:
         """Note the stream that is read from now on."""
