@@ -53,7 +53,8 @@ def require_ability(config: TransformerConfig, name: str, folder: object) -> Non
     ability = ABILITIES[name]
     if config.shape in ability.shapes:
         return
-    first, *others = commands_of(config)
+    command = name.split(maxsplit=1)[0]  # another form of it, if there is one, comes first
+    first, *others = sorted(commands_of(config), key=lambda each: each.split()[0] != command)
     also = f" (also {', '.join(others)})" if others else ""
     raise ConfigError(
         f"the {config.shape} model in {folder} cannot {ability.does}, which needs {ability.needs}; "

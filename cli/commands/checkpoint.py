@@ -10,7 +10,7 @@ import typer
 from ..console import print_notice
 from ..io.filter import reading_counts, report
 from ..io.output_checks import check_folder
-from ..io.outputs import output
+from ..io.outputs import output, terminal_width
 from ..options.common import Device, Quiet
 from ..options.groups import option
 from .runs import AsJson, FolderArgument, check_is_folder
@@ -75,7 +75,7 @@ def list_checkpoints(folder: FolderArgument = Path(), *, as_json: AsJson = False
     models = list_models(folder)
     with output(None) as writer:
         records = (json.dumps(model_record(model)) for model in models)
-        for line in records if as_json else table(model_rows(models)):
+        for line in records if as_json else table(model_rows(models), limit=terminal_width()):
             writer.line(line)
     if not models:
         print_notice(f"no models in {folder.absolute()}, and none in the hub's cache")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..console import print_notice
-from ..io.outputs import output
+from ..io.outputs import output, terminal_width
 from ..options.groups import option
 
 FolderArgument = Annotated[
@@ -39,7 +39,11 @@ def list_runs(folder: FolderArgument = Path(), *, as_json: AsJson = False) -> No
     check_is_folder(folder)
     runs = [summarize_run(run) for run in find_runs(folder)]
     with output(None) as writer:
-        lines = (json.dumps(run_record(run)) for run in runs) if as_json else table(run_rows(runs))
+        lines = (
+            (json.dumps(run_record(run)) for run in runs)
+            if as_json
+            else table(run_rows(runs), limit=terminal_width())
+        )
         for line in lines:
             writer.line(line)
     for run in runs:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ class Writer:
         self._stream.write(text.encode("utf-8", errors="replace"))
         if self._flush:
             self._stream.flush()
+
+
+def terminal_width() -> int | None:
+    """Return the number of columns of the terminal that stdout is; None for a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def is_file_name(path: Path) -> bool:

@@ -9,6 +9,7 @@ from transformer.training.run_summary import RunSummary
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _RIGHT = {"SIZE", "STEP"}  # columns of numbers
+_LESS_NEEDED = ("KIND", "CHANGED", "SIZE")
 
 
 def run_rows(runs: Sequence[RunSummary]) -> list[dict[str, str]]:
@@ -57,16 +58,22 @@ def model_record(model: ListedModel) -> dict[str, Any]:
     }
 
 
-def table(rows: Sequence[dict[str, str]]) -> Iterator[str]:
-    """Yield the lines of a table: the names of columns, then the rows; nothing without rows."""
+def table(rows: Sequence[dict[str, str]], *, limit: int | None = None) -> Iterator[str]:
+    """Yield the lines of a table: the names of columns, then the rows; nothing without rows.
+
+    Columns that can be missed are left out until lines have at most `limit` characters.
+    """
     if not rows:
         return
     lines = [{name: name for name in rows[0]}, *rows]
     widths = {name: max(len(line[name]) for line in lines) for name in rows[0]}
+    for name in _LESS_NEEDED if limit is not None else ():
+        if sum(widths.values()) + 2 * (len(widths) - 1) > (limit or 0):
+            widths.pop(name, None)
     for line in lines:
         cells = (
-            cell.rjust(widths[name]) if name in _RIGHT else cell.ljust(widths[name])
-            for name, cell in line.items()
+            line[name].rjust(width) if name in _RIGHT else line[name].ljust(width)
+            for name, width in widths.items()
         )
         yield "  ".join(cells).rstrip()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.render.listing import table
 from tests.cli.conftest import SCHEDULE, SIZE, train
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
@@ -133,6 +134,21 @@ def test_models_of_the_hubs_cache_are_listed(process, monkeypatch, tmp_path):
     assert err == b""
 
 
+def test_a_table_leaves_out_what_can_be_missed_on_a_narrow_terminal():
+    row = {
+        "MODEL": "runs/first",
+        "KIND": "decoder",
+        "SIZE": "1 MB",
+        "CHANGED": "2026-11-27",
+        "": "x",
+    }
+    whole = [*table([row])]
+    assert whole == [*table([row], limit=len(whole[1]))]
+    heads, _ = table([row], limit=len(whole[1]) - 1)
+    assert heads.split() == ["MODEL", "SIZE", "CHANGED"]
+    assert [*table([row], limit=3)] == ["MODEL", "runs/first  x"]
+
+
 def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs):
     def show(path):
         ended = transduce("checkpoint", "show", path)
@@ -148,6 +164,7 @@ def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs):
     assert facts["run"].endswith("of 4, the best")
     assert "chrf " in facts["validation"] and "loss " in facts["validation"]
     assert show(second)["started from"] == str(first)
+    assert facts["trained on"] == "pairs.tsv"
     assert "| started from |" in (find_model(second) / "README.md").read_text()
     decoder = show(runs / "exported")
     assert decoder["commands"] == "generate, score, evaluate --text FILE"

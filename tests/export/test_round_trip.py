@@ -92,7 +92,12 @@ def test_texts_pass_through_transformers_own_loaders(tmp_path: Path, tokenizer: 
     ("to", "changes", "words"),
     [
         ("gpt2", {"positions": "rotary"}, "it supports positions 'learned' here, not 'rotary'"),
-        ("huggingface", {"positions": "alibi"}, "no published family"),
+        ("gpt2", {"positions": "rotary"}, "; it can be --to transduce"),
+        (
+            "huggingface",
+            {"positions": "alibi"},
+            r"no published family.*it is \(--to transduce\)",
+        ),
         ("marian", {}, "encoder_layers is 0; the shape encoder-decoder needs"),
         ("marrian", {}, "did you mean marian"),
     ],
@@ -105,6 +110,18 @@ def test_what_cannot_be_kept_is_named(
     with pytest.raises((ConfigError, ValueError), match=words):
         convert_model(tmp_path / "ours", tmp_path / "theirs", to=to)
     assert not (tmp_path / "theirs").exists()
+
+
+def test_a_refusal_names_the_formats_that_can_express_the_model(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    own(tmp_path / "ours", small("write-tiny"), tokenizer)
+    with pytest.raises(ConfigError) as refused:
+        convert_model(tmp_path / "ours", tmp_path / "theirs", to="gpt2")
+    _, _, named = str(refused.value).rpartition("; it can be --to ")
+    assert "llama" in named
+    for name in named.split(", "):
+        convert_model(tmp_path / "ours", tmp_path / name, to=name)
 
 
 def test_a_new_field_is_part_of_the_network() -> None:

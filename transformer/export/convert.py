@@ -1,6 +1,7 @@
 """Conversion of model folders: to formats of other programs, or to ours."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -128,8 +129,25 @@ def to_published(loaded: LoadedModel, to: str) -> PublishedModel:
             except ConfigError as error:
                 reasons[name] = str(error)
     if to == PUBLISHED:
-        raise ConfigError(f"no published family has networks like that of {loaded.folder}")
-    raise ConfigError(f"{loaded.folder} cannot be a {to} model: {reasons[to]}")
+        raise ConfigError(
+            f"no published family has networks like that of {loaded.folder}; it can stay as it is "
+            f"(--to {MODEL_TYPE})"
+        )
+    able = [name for name in FAMILIES if name != to and _fits(name, loaded)]
+    raise ConfigError(
+        f"{loaded.folder} cannot be a {to} model: {reasons[to]}; it can be --to {', '.join(able)}"
+    )
+
+
+def _fits(name: str, loaded: LoadedModel) -> bool:
+    """Return True if a family can express a model's network; our own always can."""
+    if name == MODEL_TYPE:
+        return True
+    for config, tensors in _equivalents(loaded):
+        with suppress(ConfigError):
+            _as_family(name, config, tensors)
+            return True
+    return False
 
 
 def _equivalents(loaded: LoadedModel) -> Iterator[tuple[TransformerConfig, dict[str, Tensor]]]:

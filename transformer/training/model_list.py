@@ -28,8 +28,8 @@ class ListedModel(NamedTuple):
 
     @property
     def note(self) -> str:
-        """Its marks and scores, as text."""
-        scores = [f"{name} {format_score(name, value)}" for name, value in self.scores]
+        """Its marks and its first score, as text."""
+        scores = [f"{name} {format_score(name, value)}" for name, value in self.scores[:1]]
         return ", ".join([*self.marks, *scores])
 
 

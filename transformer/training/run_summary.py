@@ -17,6 +17,8 @@ from .metrics import METRICS, read_validation
 from .run_folder import read_progress, state_folders
 from .run_recipe import read_run_fields
 
+_TRAINING_FILES = ("source", "target", "pairs", "text")
+_MAX_NAMED = 4  # files
 _TAIL = 1 << 16  # bytes at the end of a log in which its last step stands
 _LEVELS = 4  # of folders that are looked into
 
@@ -107,7 +109,19 @@ def run_facts(model: Path) -> list[tuple[str, str]]:
     if scores := validation_scores(run, step):
         named = (f"{name} {format_score(name, value)}" for name, value in scores.items())
         facts.append(("validation", ", ".join(named)))
+    if texts := _names_of_texts(run):
+        facts.append(("trained on", texts))
     return facts + ([] if known.init is None else [("started from", known.init)])
+
+
+def _names_of_texts(run: Path) -> str:
+    """Return the names of a run's training files and of their columns, which tell languages."""
+    data = _recipe(run, []).get("data", {})
+    paths = [path for key in _TRAINING_FILES for path in data.get(key, [])]
+    names = [Path(path).name for path in paths[:_MAX_NAMED]]
+    more = [f"{len(paths) - _MAX_NAMED:,} more"] if len(paths) > _MAX_NAMED else []
+    columns = [f"columns {', '.join(data['columns'])}"] if data.get("columns") else []
+    return "; ".join([", ".join([*names, *more]), *columns]) if names else ""
 
 
 def validation_scores(run: Path, step: int) -> dict[str, float]:
