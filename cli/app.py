@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-from typing import Annotated
 
 import typer
 
@@ -20,7 +19,9 @@ from .commands import (
     train,
     translate,
 )
-from .errors import guard
+from .errors import exit_process, guard
+from .help.command import add_pages, completion_options
+from .help.completion import SHELL, print_completions
 
 app = typer.Typer(
     name="transduce",
@@ -28,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
 )
 app.add_typer(tokenizer.app, name="tokenizer")
 app.command("train")(train.train)
@@ -39,35 +40,12 @@ app.command("embed")(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(runs.app, name="runs")
-
-
-def _show_version(enabled: bool) -> None:
-    """Print the version and exit."""
-    if enabled:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"transduce {version('transduce')}\n")
-        raise typer.Exit
+add_pages(app)
 
 
 @app.callback()
-def options(
-    *,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-    debug: Annotated[
-        bool,
-        typer.Option("--debug", help="Show a traceback with an error; goes before the command."),
-    ] = False,
-) -> None:
+def options() -> None:
     """Train tokenizers and Transformers; generate and translate text."""
-    del version
-    if debug:
-        os.environ["TRANSDUCE_DEBUG"] = "1"
 
 
 def main() -> None:
@@ -77,6 +55,10 @@ def main() -> None:
     gc.set_threshold(20_000, 10, 10)
     keep_freed_memory()
     command = typer.main.get_command(app)
+    command.params += completion_options()
+    if SHELL in os.environ:
+        print_completions(command)
+        exit_process(0)
 
     def run() -> None:  # not command.main, which has its own exit codes
         with command.make_context("transduce", sys.argv[1:]) as context:

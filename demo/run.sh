@@ -8,7 +8,7 @@ say() { printf "\n${on}%s${off}\n" "$1" >&2; }
 
 say "1. A translator of dates: learn from 40,000 pairs"
 python demo/dates.py "$folder/dates"
-transduce train recipes/dates.toml -o "$folder/runs/dates" \
+transduce train dates -o "$folder/runs/dates" \
     --source "$folder/dates/train.en" --target "$folder/dates/train.iso" \
     --valid-source "$folder/dates/test.en" --valid-target "$folder/dates/test.iso"
 
@@ -22,7 +22,7 @@ paste "$folder/answers" "$folder/dates/test.iso" |
 
 say "2. A language model: learn from the docstrings of this Python"
 python demo/docstrings.py "$folder/docstrings.txt"
-transduce train recipes/docstrings.toml -o "$folder/runs/docstrings" \
+transduce train docstrings -o "$folder/runs/docstrings" \
     --text "$folder/docstrings.txt"
 
 say "   … and continue a prompt from a pipe"

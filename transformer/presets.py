@@ -4,7 +4,7 @@ Sources: original base and big, arXiv 1706.03762 table 3; GPT-2, Radford et al. 
 arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; T5, arXiv 1910.10683; BART, arXiv 1910.13461.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from .config import TransformerConfig, config_from_fields
 from .registry import Registry
@@ -153,6 +153,36 @@ PRESETS: Registry[Fields] = Registry(
         "write-small": _decoder(_LLAMA, 6, 384, 6, d_ff=1024),
     },
 )
+
+
+OPEN_VOCABULARY = 8000  # tokens that a preset of open vocabulary is counted with below
+
+
+class PresetSummary(NamedTuple):
+    """What a preset is for, and its size."""
+
+    weights: int
+    purpose: str
+
+
+# The presets that can be trained.
+SUMMARIES: dict[str, PresetSummary] = {
+    "translate-tiny": PresetSummary(1_687_040, "a translator from up to 50,000 pairs, in minutes"),
+    "translate-small": PresetSummary(7_578_624, "a translator from more pairs, in hours"),
+    "base": PresetSummary(63_082_496, "the first Transformer, base (arXiv 1706.03762); a GPU"),
+    "big": PresetSummary(214_245_376, "the first Transformer, big (arXiv 1706.03762); a GPU"),
+    "t5-base": PresetSummary(222_903_552, "T5's network (arXiv 1910.10683); a GPU"),
+    "bart-base": PresetSummary(139_420_416, "BART's network (arXiv 1910.13461); a GPU"),
+    "write-tiny": PresetSummary(1_877_120, "a language model of a book, in minutes"),
+    "write-small": PresetSummary(13_693_824, "a language model of more text, in hours"),
+    "gpt2": PresetSummary(124_439_808, "GPT-2's network; a GPU"),
+    "gpt2-medium": PresetSummary(354_823_168, "GPT-2's network, medium; a GPU"),
+    "gpt2-large": PresetSummary(774_030_080, "GPT-2's network, large; a GPU"),
+    "gpt2-xl": PresetSummary(1_557_611_200, "GPT-2's network, XL; a large GPU"),
+    "gpt3-175b": PresetSummary(
+        174_604_259_328, "GPT-3's network (arXiv 2005.14165), to be studied"
+    ),
+}
 
 
 def preset_config(name: str, **changes: Any) -> TransformerConfig:

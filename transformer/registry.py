@@ -1,6 +1,5 @@
 """Registries of variants: dictionaries whose missing key is an error of one line."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -16,9 +15,49 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     'did you mean rotary? (allowed: alibi, rotary)'
     """
     names = sorted(allowed)
-    close = difflib.get_close_matches(name[:100], names, n=1)  # slow for megabytes
-    listing = ", ".join(names)
-    return f"did you mean {close[0]}? (allowed: {listing})" if close else f"allowed: {listing}"
+    close, listing = nearest(name, names), ", ".join(names)
+    return f"did you mean {close}? (allowed: {listing})" if close else f"allowed: {listing}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of some names that another most likely means; None if none is likely.
+
+    It differs in a letter of five, in case, or in its hyphens, or is the only one that begins so. A
+    digit for another is no slip: it names something else.
+
+    >>> [nearest(name, ["rotary", "alibi", "t5-base"]) for name in ("rotry", "T5_base", "ali")]
+    ['rotary', 't5-base', 'alibi']
+    >>> nearest("float16", ["float32", "bfloat16"]), nearest("gpt3", ["gpt2"])
+    ('bfloat16', None)
+    """
+    plain = {each: _plain(each) for each in names}
+    wanted = _plain(name[:100])  # a name may be of megabytes
+    limit = max(1, len(wanted) // 5)
+    distances = {each: _slips(wanted, text) for each, text in plain.items()}
+    close = [each for each, distance in distances.items() if distance <= limit]
+    if close:
+        return min(close, key=lambda each: distances[each])
+    beginning = [each for each, text in plain.items() if text.startswith(wanted)]
+    return beginning[0] if len(wanted) > 2 and len(beginning) == 1 else None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-").replace(" ", "-")
+
+
+def _slips(one: str, other: str) -> int:
+    """Return the number of letters left out, added, changed or swapped; a digit changed is two."""
+    before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        earlier, before = before, row
+        row = [i]
+        for j, b in enumerate(other, 1):
+            changed = 0 if a == b else 1 + (a.isdigit() or b.isdigit())
+            least = min(before[j] + 1, row[-1] + 1, before[j - 1] + changed)
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                least = min(least, earlier[j - 2] + 1)
+            row.append(least)
+    return row[-1]
 
 
 class Registry(dict[str, Entry]):

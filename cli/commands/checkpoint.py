@@ -13,6 +13,7 @@ from ..io.output_checks import check_folder
 from ..io.outputs import output, terminal_width
 from ..options.common import Device, Quiet
 from ..options.groups import option
+from ..options.names import MODEL_FORMAT_NAMES
 from .runs import AsJson, FolderArgument, check_is_folder
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ OutputFolder = Annotated[
         "-o --output FOLDER",
         "Folder for the new model. An existing one is replaced if it is empty or this program "
         "wrote it, else refused.",
+        panel="Output",
     ),
 ]
 
@@ -96,6 +98,7 @@ def verify(
         option(
             "--text FILE",
             f"File of lines to compare on, the first {MAX_LINES} of it. Default: a few sentences.",
+            panel="Input",
         ),
     ] = None,
     tolerance: Annotated[
@@ -105,6 +108,7 @@ def verify(
             "Largest difference between logits, or between an encoder's vectors, that is "
             "allowed; beyond it, or if the texts of beam search differ, the exit code is 1.",
             min=0.0,
+            panel="Output",
         ),
     ] = 1e-3,
     device: Device = "auto",
@@ -169,6 +173,8 @@ def convert(
             "transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
             "bert, roberta, xlm-roberta, bart, mbart, pegasus, marian, m2m_100, t5; huggingface is "
             "the first of them that has such a network.",
+            panel="Output",
+            choices=MODEL_FORMAT_NAMES,
         ),
     ] = "huggingface",
     quiet: Quiet = False,
@@ -203,7 +209,12 @@ def average(
     out: OutputFolder,
     last: Annotated[
         int | None,
-        option("--last N", "Of each run, average only the last N checkpoints kept.", min=1),
+        option(
+            "--last N",
+            "Of each run, average only the last N checkpoints kept.",
+            min=1,
+            panel="Input",
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -47,6 +47,7 @@ def evaluate(
             "Write one JSON object: bleu and chrf with their signatures, or loss, perplexity and "
             "bits_per_byte; the numbers behind them; versus, with --versus; notices, where "
             "something happened to lines.",
+            panel="Output",
         ),
     ] = False,
     device: opt.Device = "auto",

@@ -29,6 +29,7 @@ def score(
             "--json",
             "Write a JSON object for each line: text, score, tokens, token_scores, perplexity "
             "and bits_per_byte.",
+            panel="Output",
         ),
     ] = False,
     line_io: opt.LineIOOptions,

@@ -17,6 +17,7 @@ from ..io.outputs import is_file_name, output
 from ..io.streams import input_lines
 from ..options.common import LineColumn, Output, Quiet, WholeLines, refuse_plain
 from ..options.groups import option
+from ..options.names import NORMALIZATION_NAMES, TOKENIZER_NAMES
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts, Tokenizer
@@ -26,7 +27,9 @@ app = typer.Typer(help="Train, show and run tokenizers.", no_args_is_help=True)
 TokenizerPath = Annotated[
     Path,
     option(
-        "-t --tokenizer PATH", "A tokenizer.json, or a folder that holds one, such as a model's."
+        "-t --tokenizer PATH",
+        "A tokenizer.json, or a folder that holds one, such as a model's.",
+        panel="Model",
     ),
 ]
 _CHUNK = 1000  # lines that are encoded together
@@ -71,14 +74,21 @@ def train(
         ),
     ] = None,
     *,
-    out: Annotated[Path, option("-o --output FILE", "File to write the tokenizer to.")] = Path(
-        "tokenizer.json"
-    ),
+    out: Annotated[
+        Path,
+        option(
+            "-o --output FILE",
+            "File to write the tokenizer to.",
+            panel="Output",
+        ),
+    ] = Path("tokenizer.json"),
     kind: Annotated[
         str,
         option(
             "--kind NAME",
             "Kind of tokenizer: bpe, byte-bpe (no text is unknown), unigram, wordpiece or char.",
+            panel="Model",
+            choices=TOKENIZER_NAMES,
         ),
     ] = "bpe",
     vocab_size: Annotated[
@@ -87,14 +97,25 @@ def train(
             "--vocab-size N",
             "Most tokens of the vocabulary, special ones included; byte-bpe needs 260.",
             min=5,
+            panel="Model",
         ),
     ] = 8000,
     lowercase: Annotated[
-        bool, option("--lowercase", "Turn all text to lower case before encoding it.")
+        bool,
+        option(
+            "--lowercase",
+            "Turn all text to lower case before encoding it.",
+            panel="Model",
+        ),
     ] = False,
     normalization: Annotated[
         str,
-        option("--normalization NAME", "Unicode normalization: none, nfc, nfkc or strip-accents."),
+        option(
+            "--normalization NAME",
+            "Unicode normalization: none, nfc, nfkc or strip-accents.",
+            panel="Model",
+            choices=NORMALIZATION_NAMES,
+        ),
     ] = "nfc",
     min_frequency: Annotated[
         int,
@@ -102,6 +123,7 @@ def train(
             "--min-frequency N",
             "Merge only pairs of tokens seen at least N times (bpe, byte-bpe, wordpiece).",
             min=1,
+            panel="Model",
         ),
     ] = 2,
     byte_fallback: Annotated[
@@ -110,6 +132,7 @@ def train(
             "--byte-fallback/--no-byte-fallback",
             "Spell characters that the vocabulary lacks in 256 tokens for bytes, so that no text "
             "is unknown (bpe). Default: on for vocabularies of at least 2,000 tokens.",
+            panel="Model",
         ),
     ] = None,
     special: Annotated[
@@ -117,6 +140,7 @@ def train(
         option(
             "--special TEXT",
             "Add a token that is kept whole wherever a text has it. May be repeated.",
+            panel="Model",
         ),
     ] = None,
     language: Annotated[
@@ -125,6 +149,7 @@ def train(
             "--language NAME",
             "Add the token <2NAME>, which asks a multilingual model for a language: de adds "
             "<2de>. May be repeated.",
+            panel="Model",
         ),
     ] = None,
     column: Annotated[
@@ -133,11 +158,17 @@ def train(
             "--column NAME",
             "Columns of the text, such as 1,2 or en,de: fields of JSON (default: text); names in "
             "the first line, or numbers from 1, in TSV and CSV (default: all columns).",
+            panel="Input",
         ),
     ] = None,
     max_bytes: Annotated[
         int,
-        option("--max-bytes N", "Most bytes of text to train on; what follows is not read.", min=1),
+        option(
+            "--max-bytes N",
+            "Most bytes of text to train on; what follows is not read.",
+            min=1,
+            panel="Input",
+        ),
     ] = 2_000_000_000,
     quiet: Quiet = False,
 ) -> None:
@@ -200,7 +231,12 @@ def encode(
     *,
     tokenizer: TokenizerPath,
     pieces: Annotated[
-        bool, option("--pieces", "Write the names of the tokens instead of their ids.")
+        bool,
+        option(
+            "--pieces",
+            "Write the names of the tokens instead of their ids.",
+            panel="Output",
+        ),
     ] = False,
     column: LineColumn = None,
     plain: WholeLines = False,

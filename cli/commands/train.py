@@ -1,37 +1,77 @@
 """`transduce train`: from raw text to a trained model."""
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+
+from transformer.training.defaults import DEFAULTS
 
 from ..console import is_terminal, print_notice
 from ..errors import INTERRUPTED
 from ..io.output_checks import check_run_folder
+from ..io.outputs import output
 from ..options import common as opt
 from ..options.groups import option
+from ..options.names import TRAINABLE
 
 _Files = list[str] | None
-_pairs_option = partial(option, panel="Translation")
-_text_option = partial(option, panel="Language model")
+_pairs_option = partial(option, panel="Pairs")
+_text_option = partial(option, panel="Running text")
+
+
+def _list_presets(enabled: bool) -> None:
+    """Print the presets of models and exit."""
+    if enabled:
+        from ..render.recipe_tables import preset_lines
+
+        _print_and_exit(preset_lines())
+
+
+def _list_keys(enabled: bool) -> None:
+    """Print the keys of recipes and exit."""
+    if enabled:
+        from ..render.recipe_tables import key_lines
+
+        _print_and_exit(key_lines())
+
+
+def _print_and_exit(lines: Iterable[str]) -> NoReturn:
+    with output(None) as writer:
+        for line in lines:
+            writer.line(line)
+    raise typer.Exit
 
 
 def train(
     recipe: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RECIPE.toml]",
-            help="File of settings. --set wins over it, and the other options win over both.",
+            metavar="[RECIPE]",
+            help="Settings: a TOML file, or a recipe that comes along (dates, docstrings, "
+            "multi30k-en-de, shakespeare-characters, shakespeare-characters-large). --set wins "
+            "over it, and the other options win over both.",
         ),
     ] = None,
     *,
     out: Annotated[
-        Path | None, option("-o --output FOLDER", "Folder of the run; always needed.")
+        Path | None,
+        option(
+            "-o --output FOLDER",
+            "Folder of the run; always needed.",
+            panel="Output",
+        ),
     ] = None,
     objective: Annotated[
         str | None,
-        option("--objective NAME", "translation or language-model. Default: translation."),
+        option(
+            "--objective NAME",
+            "translation or language-model. Default: translation.",
+            panel="Model",
+            choices=DEFAULTS,
+        ),
     ] = None,
     source: Annotated[
         _Files,
@@ -82,6 +122,7 @@ def train(
             "Without validation files, validate on this share of the training text: pairs drawn "
             "by --seed, those of equal source together, or the end of running text (0 to below "
             "1, such as 0.05). Default: 0, no validation.",
+            panel="Input",
         ),
     ] = None,
     columns: Annotated[
@@ -91,12 +132,15 @@ def train(
             "Columns of tables, two for --pairs and one for --text, such as 1,2 or en,de: numbers, "
             "or names, which are fields of JSON, or stand in a first line of TSV or CSV that is no "
             "data. Default: the first two; text, or the only one.",
+            panel="Input",
         ),
     ] = None,
     tokenizer: Annotated[
         str | None,
         option(
-            "--tokenizer FILE", "A tokenizer.json. Default: one is trained on the training text."
+            "--tokenizer FILE",
+            "A tokenizer.json. Default: one is trained on the training text.",
+            panel="Model",
         ),
     ] = None,
     preset: Annotated[
@@ -106,10 +150,17 @@ def train(
             "Size of the model. Translation: translate-small (default), translate-tiny, base, "
             "big, t5-base, bart-base. Language model: write-small (default), write-tiny, gpt2, "
             "gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b.",
+            panel="Model",
+            choices=TRAINABLE,
         ),
     ] = None,
     steps: Annotated[
-        int | None, option("--steps N", "Updates of the weights in all. Default: 10000.")
+        int | None,
+        option(
+            "--steps N",
+            "Updates of the weights in all. Default: 10000.",
+            panel="Training",
+        ),
     ] = None,
     batch_tokens: Annotated[
         int | None,
@@ -117,6 +168,7 @@ def train(
             "--batch-tokens N",
             "Most tokens of a batch, padding counted: its rows times the longest source or "
             "target, or windows times --context. Default: 4096.",
+            panel="Training",
         ),
     ] = None,
     context: Annotated[
@@ -129,7 +181,9 @@ def train(
     learning_rate: Annotated[
         float | None,
         option(
-            "--learning-rate X", "Learning rate at its peak, after the warm-up. Default: 0.001."
+            "--learning-rate X",
+            "Learning rate at its peak, after the warm-up. Default: 0.001.",
+            panel="Training",
         ),
     ] = None,
     seed: Annotated[
@@ -138,6 +192,7 @@ def train(
             "--seed N",
             "Seed of the first weights, the order of the data and dropout (0 to 2147483647). "
             "Default: 1.",
+            panel="Training",
         ),
     ] = None,
     settings: Annotated[
@@ -145,6 +200,7 @@ def train(
         option(
             "--set KEY=VALUE",
             "Set any key of the recipe, such as training.warmup=500. May be repeated.",
+            panel="Training",
         ),
     ] = None,
     init: Annotated[
@@ -153,6 +209,7 @@ def train(
             "--init MODEL",
             "Start from the weights and the tokenizer of this model: a folder, a run's folder "
             "or a name on the Hugging Face hub.",
+            panel="Model",
         ),
     ] = None,
     resume: Annotated[
@@ -161,16 +218,38 @@ def train(
             "--resume",
             "Go on with the run in -o, by its own recipe; begin it if there is none. Its text may "
             "have moved, or be gone; text that changed is prepared anew.",
+            panel="Training",
         ),
     ] = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
+    presets: Annotated[
+        bool,
+        option(
+            "--presets",
+            "List the presets with their sizes and exit.",
+            panel="Help and errors",
+            is_eager=True,
+            callback=_list_presets,
+        ),
+    ] = False,
+    keys: Annotated[
+        bool,
+        option(
+            "--keys",
+            "List the keys of recipes with their defaults and exit.",
+            panel="Help and errors",
+            is_eager=True,
+            callback=_list_keys,
+        ),
+    ] = False,
 ) -> None:
     """Train a Transformer on text, by options, a recipe, or both.
 
     The run's folder gets the checkpoints, the recipe and metrics.jsonl. Ctrl-C
     and SIGTERM finish the step, save and leave; --resume goes on from there.
     """
+    del presets, keys  # which have exited
     flags: dict[str, Any] = {
         "objective": objective,
         "seed": seed,

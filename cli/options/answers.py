@@ -21,12 +21,14 @@ class TranslationOutputOptions:
         "--alignments",
         "Write a tab and word alignments after each translation: i-j for source word i "
         "and word j, from 0. Not with --split.",
+        panel="Output",
     )
     as_json: bool = option_field(
         False,
         "--json",
         "Write a JSON object for each line: source, text, score, tokens, token_scores, "
         "finish_reason and, with --n-best, n_best; notices, where something happened to it.",
+        panel="Output",
     )
 
 
@@ -35,28 +37,37 @@ class PromptOptions:
     """Options of the prompts, and of showing what is generated after them."""
 
     prompt_file: Path | None = option_field(
-        None, "-f --file FILE", "File whose text follows PROMPT; with --lines, the file of prompts."
+        None,
+        "-f --file FILE",
+        "File whose text follows PROMPT; with --lines, the file of prompts.",
+        panel="Input",
     )
     lines: bool = option_field(
         False,
         "--lines",
         "Take each line of --file or stdin for a prompt, and write one line for each: "
         "its continuation alone.",
+        panel="Input",
     )
     chat: bool = option_field(
         False,
         "--chat",
         "Answer the prompt as a message, by the model's chat template; without one, the "
         "messages typed at the terminal.",
+        panel="Input",
     )
     system: str | None = option_field(
-        None, "--system TEXT", "System message before the others; needs --chat."
+        None,
+        "--system TEXT",
+        "System message before the others; needs --chat.",
+        panel="Input",
     )
     no_prompt: bool = option_field(
         False,
         "--no-prompt",
         "Write the continuation without the prompt before it, as --lines and --chat do; with "
         "--json, without the field prompt.",
+        panel="Output",
     )
     scores: Scores = False
     as_json: bool = option_field(
@@ -65,6 +76,7 @@ class PromptOptions:
         "Write a JSON object for each prompt: prompt, text, score, tokens, token_scores, "
         "finish_reason, the seed of sampling and, with --n-best, n_best; notices, where something "
         "happened to it.",
+        panel="Output",
     )
 
     def check(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .groups import option
+from .names import DTYPES
 
 _MODEL = (
     "Model: a folder, a training run's folder (its best checkpoint), or a name on the Hugging "
@@ -20,13 +21,22 @@ InputFiles = Annotated[
         help="Files to read, one after another, packed or not; - is stdin. Default: stdin.",
     ),
 ]
-Model = Annotated[Path, option("-m --model MODEL", _MODEL, envvar="TRANSDUCE_MODEL")]
+Model = Annotated[
+    Path,
+    option(
+        "-m --model MODEL",
+        _MODEL,
+        envvar="TRANSDUCE_MODEL",
+        panel="Model",
+    ),
+]
 Models = Annotated[
     list[Path],
     option(
         "-m --model MODEL",
         f"{_MODEL} Repeat it for models with the same tokens: their probabilities are averaged.",
         envvar="TRANSDUCE_MODEL",
+        panel="Model",
     ),
 ]
 Device = Annotated[
@@ -35,6 +45,7 @@ Device = Annotated[
         "--device NAME",
         "Device to compute on: auto (a GPU if there is one), cpu, cuda or cuda:N.",
         envvar="TRANSDUCE_DEVICE",
+        panel="Running",
     ),
 ]
 Dtype = Annotated[
@@ -42,6 +53,8 @@ Dtype = Annotated[
     option(
         "--dtype NAME",
         "Number type of the weights: float32, or bfloat16 (half the memory, less exact).",
+        panel="Running",
+        choices=DTYPES,
     ),
 ]
 Scores = Annotated[
@@ -50,6 +63,7 @@ Scores = Annotated[
         "--scores",
         "Write each answer's score (log p / length^A) and a tab before it; --json always has "
         "scores.",
+        panel="Output",
     ),
 ]
 JsonLines = Annotated[
@@ -58,6 +72,7 @@ JsonLines = Annotated[
         "--json-input",
         "Read each line as a JSON object, as in .jsonl files, or the items of one array. --column "
         "names the text's field; --json writes the other fields again.",
+        panel="Input",
     ),
 ]
 Strict = Annotated[
@@ -67,6 +82,7 @@ Strict = Annotated[
         "Exit with code 4, after all lines, if any could not be answered (else only if none "
         "could), or if an answer does not fit --json-schema, --regex or --choice, or lacks a "
         "term of --must or --glossary.",
+        panel="Output",
     ),
 ]
 Quiet = Annotated[
@@ -75,6 +91,7 @@ Quiet = Annotated[
         "-q --quiet",
         "Write no progress and no summary to stderr, only errors, and what was lost, changed or "
         "ignored.",
+        panel="Running",
     ),
 ]
 Output = Annotated[
@@ -83,6 +100,7 @@ Output = Annotated[
         "-o --output FILE",
         "Write to this file, replacing it, instead of stdout (-). One named .gz, .bz2, .xz, .lzma "
         "or .zst is packed. No file of a run or a model is replaced.",
+        panel="Output",
     ),
 ]
 LineColumn = Annotated[
@@ -91,6 +109,7 @@ LineColumn = Annotated[
         "--column NAME",
         "Column of the text: a field of JSON, or of TSV and CSV a name in the first row, which "
         "then has no answer, or a number from 1. Default: text, or the only one.",
+        panel="Input",
     ),
 ]
 WholeLines = Annotated[
@@ -99,6 +118,7 @@ WholeLines = Annotated[
         "--plain",
         "Read every file as plain lines, also a table or JSON: one named .csv, .tsv, .json or "
         ".jsonl, or text that begins as JSON.",
+        panel="Input",
     ),
 ]
 

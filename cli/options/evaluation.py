@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .groups import changed_options, option_field
+from .names import TOKENIZATIONS
 
 
 @dataclass(kw_only=True)
@@ -14,22 +15,26 @@ class TranslationScoreOptions:
         None,
         "--source FILE",
         "File of lines to translate and score; needs --reference. - is stdin.",
+        panel="Pairs",
     )
     reference: str | None = option_field(
         None,
         "--reference --target FILE",
         "File of reference translations, a line for each of --source.",
+        panel="Pairs",
     )
     pairs: str | None = option_field(
         None,
         "--pairs FILE",
         "TSV, CSV, JSONL or JSON file with source and reference as columns; see --columns.",
+        panel="Pairs",
     )
     columns: str | None = option_field(
         None,
         "--columns NAMES",
         "With --pairs, its two columns, such as 1,2 or en,de: numbers, or names, which are fields "
         "of JSON, or stand in the first line of a table. Default: the first two.",
+        panel="Pairs",
     )
     tokenize: str = option_field(
         "auto",
@@ -37,6 +42,8 @@ class TranslationScoreOptions:
         "Of translations, sacreBLEU's tokenization for BLEU. auto: by the script of "
         "the references, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
         "flores101, flores200, spBLEU-1K, none (text is tokenized).",
+        panel="Output",
+        choices=TOKENIZATIONS,
     )
     beam: int | None = option_field(
         None,
@@ -44,12 +51,14 @@ class TranslationScoreOptions:
         "Of translations, number of beams (up to 1000); 1: greedy search. Default: the "
         "model's own, or 5.",
         min=1,
+        panel="Beam search",
     )
     length_penalty: float | None = option_field(
         None,
         "--length-penalty A",
         "Of translations, exponent in score = log p / length^A, from -10 to 10: the larger, the "
         "longer the translations that win. Default: the model's own, or 1.",
+        panel="Beam search",
     )
     batch_tokens: int = option_field(
         4096,
@@ -57,17 +66,20 @@ class TranslationScoreOptions:
         "Of translations, most source tokens of a batch, counted for each beam, with "
         "padding; each CPU core has a batch.",
         min=1,
+        panel="Running",
     )
     versus: Path | None = option_field(
         None,
         "--versus MODEL",
         "Translate with this model, too, and say if the difference is significant, by sacreBLEU's "
         "paired bootstrap of 1,000 samples.",
+        panel="Model",
     )
     save_outputs: Path | None = option_field(
         None,
         "--save-outputs FILE",
         "Write the translations that are scored to this file, a line for each source.",
+        panel="Output",
     )
 
 
@@ -76,13 +88,17 @@ class RunningTextOptions:
     """Options of predicting running text."""
 
     text: str | None = option_field(
-        None, "--text FILE", "File of running text for a decoder-only model to predict. - is stdin."
+        None,
+        "--text FILE",
+        "File of running text for a decoder-only model to predict. - is stdin.",
+        panel="Running text",
     )
     column: str | None = option_field(
         None,
         "--column NAME",
         "With --text, the column of a table: a field of JSON, or of TSV and CSV a name in "
         "the first line or a number from 1. Default: text, or the only one.",
+        panel="Running text",
     )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import Parameter
 from typing import Annotated, Any
@@ -10,19 +10,71 @@ from typing import Annotated, Any
 import typer
 
 _PATHS = ("FILE", "FOLDER", "MODEL", "PATH")  # of any bytes
+# The groups of options on help pages, in their order: the `panel` of each option is one of them.
+PANELS = (
+    "Input",
+    "Pairs",
+    "Running text",
+    "Model",
+    "Training",
+    "Output",
+    "Languages",
+    "Length, repetition and content",
+    "Beam search",
+    "Sampling",
+    "Speculative decoding",
+    "Running",
+    "Help and errors",
+)
 
 
-def option(names: str, help: str, *, panel: str | None = None, **settings: Any) -> Any:  # noqa: A002
+class ValueName(str):
+    """The word that stands for an option's value, such as NAME, with the names that it may be."""
+
+    __slots__ = ("choices",)
+    choices: tuple[str, ...]
+
+
+def option(
+    names: str,
+    help: str,  # noqa: A002
+    *,
+    panel: str | None = None,
+    choices: Iterable[str] = (),
+    **settings: Any,
+) -> Any:
     """Return an option, such as "-n --max-tokens N", with its help.
 
-    A last word without a dash is shown for the value. `panel` is a part of the help page. A value
-    that is no name of a file or a folder must be UTF-8.
+    A last word without a dash is shown for the value. `panel` is its group on the help page, one of
+    PANELS. `choices` are the names that it may be: others are refused, and shells complete them. A
+    value that is no name of a file or a folder must be UTF-8.
     """
     words = names.split()
-    metavar = None if words[-1].startswith("-") else words.pop()
-    if metavar not in {None, *_PATHS}:
-        settings.setdefault("callback", _checked_text)
+    metavar = None if words[-1].startswith("-") else ValueName(words.pop())
+    if metavar is not None:
+        metavar.choices = tuple(choices)
+        if metavar.choices:
+            settings.setdefault("callback", _checked_name)
+        elif metavar not in _PATHS:
+            settings.setdefault("callback", _checked_text)
     return typer.Option(*words, metavar=metavar, help=help, rich_help_panel=panel, **settings)
+
+
+def _checked_name(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Return an option's value. Raises UnknownNameError for none of its choices."""
+    from transformer.errors import UnknownNameError
+    from transformer.registry import suggest
+
+    choices = choices_of(parameter)
+    if value is not None and value not in choices:
+        name = max(parameter.opts, key=len)
+        raise UnknownNameError(f"{name} is {str(value)[:100]!r}; {suggest(value, choices)}")
+    return value
+
+
+def choices_of(parameter: Any) -> tuple[str, ...]:
+    """Return the names that a parameter may be; none if it may be anything."""
+    return getattr(parameter.metavar, "choices", ())
 
 
 def _checked_text(parameter: typer.CallbackParam, value: Any) -> Any:
@@ -84,6 +136,6 @@ def _parameter(field: "dataclasses.Field[Any]") -> Parameter:
     if "option" in field.metadata:
         kind = Annotated[kind, field.metadata["option"]]
     if (flag := field.metadata.get("flag")) is not None:  # an argument of the pipelines
-        bounds = {"min": flag.min, "max": flag.max}
-        kind = Annotated[kind, option(flag.names, flag.help, panel=flag.panel, **bounds)]
+        shown = {"panel": flag.panel, "choices": flag.choices, "min": flag.min, "max": flag.max}
+        kind = Annotated[kind, option(flag.names, flag.help, **shown)]
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=kind)

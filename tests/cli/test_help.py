@@ -6,11 +6,12 @@ import pytest
 import typer
 
 from cli.app import app
-from cli.io.loading import DTYPES
+from cli.options.groups import choices_of
 from tokenizer.training import NORMALIZATIONS, TOKENIZERS
 from transformer.decoding.search.parameters import LENGTH_PENALTIES
 from transformer.decoding.search.speculative import DRAFT_TOKENS
 from transformer.export import MODEL_FORMATS
+from transformer.loading import DTYPES
 from transformer.pipelines.embedding import POOLINGS
 from transformer.pipelines.overflow import OVERFLOWS
 from transformer.presets import PRESETS, preset_config
@@ -35,20 +36,18 @@ PARAMETERS = [
     pytest.param(command, parameter, id=f"{name} {parameter.opts[-1]}")
     for name, command in COMMANDS.items()
     for parameter in command.params
-    if parameter.name != "help"
+    if parameter.expose_value
 ]
-TRAINABLE = [
+TRAINABLE = {
     name
     for name in PRESETS
     if preset_config(name, vocab_size=100).shape in {o.shape for o in OBJECTIVES.values()}
-]
-STOPPING = ("yes", "no", "never")
+}
 # The names that an option takes, which its help must list.
 NAMES = {
     ("generate", "--overflow"): OVERFLOWS,
     ("generate", "--dtype"): DTYPES,
-    ("generate", "--early-stopping"): STOPPING,
-    ("translate", "--early-stopping"): STOPPING,
+    ("generate", "--early-stopping"): ("yes", "no", "never"),
     ("translate", "--length-penalty-kind"): LENGTH_PENALTIES,
     ("score", "--length-penalty-kind"): LENGTH_PENALTIES,
     ("embed", "--pooling"): POOLINGS,
@@ -71,9 +70,13 @@ DEFAULTS = {
 }
 
 
-def help_of(command, option):
-    (found,) = [p.help for p in COMMANDS[command].params if option in p.opts]
+def parameter_of(command, option):
+    (found,) = [p for p in COMMANDS[command].params if option in p.opts]
     return found
+
+
+def help_of(command, option):
+    return parameter_of(command, option).help
 
 
 @pytest.mark.parametrize(("command", "parameter"), PARAMETERS)
@@ -100,12 +103,21 @@ def test_lines_of_a_command_s_text_fit_the_terminal(name):
 def test_names_that_an_option_takes_are_listed(command, option):
     words = set(re.findall(r"[\w-]+", help_of(command, option)))
     assert sorted({*NAMES[command, option]} - words) == []
+    assert {*choices_of(parameter_of(command, option))} == {*NAMES[command, option]}
+
+
+@pytest.mark.parametrize(("command", "option"), NAMES, ids=" ".join)
+def test_another_name_is_refused_before_anything_is_loaded(command, option, transduce):
+    done = transduce(*command.split(), option, "foo")
+    assert done.code == 2
+    assert done.err.decode().startswith(f"transduce: {option} is 'foo'; allowed: ")
 
 
 def test_tokenizations_of_bleu_are_listed():
     bleu = pytest.importorskip("sacrebleu.metrics.bleu").BLEU
     words = set(re.findall(r"[\w-]+", help_of("evaluate", "--tokenize")))
     assert sorted({*bleu.TOKENIZERS} - words) == []
+    assert {*choices_of(parameter_of("evaluate", "--tokenize"))} == {"auto", *bleu.TOKENIZERS}
 
 
 @pytest.mark.parametrize(("command", "option"), DEFAULTS, ids=" ".join)

@@ -22,8 +22,7 @@ def filled(tmp_path_factory) -> Path:
 def workplace(filled, tmp_path, monkeypatch) -> Path:
     """A folder with the files and models that pages name, which is the current one."""
     shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
-    for name in ("recipes", "demo"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "demo").symlink_to(ROOT / "demo")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRANSDUCE_DEVICE", "cpu")
     return tmp_path

@@ -12,45 +12,27 @@ import typer
 
 import transduce
 from cli.app import app
+from cli.help.environment import ENVIRONMENT
+from cli.help.render import panel_of, panels_in_order
+from cli.options.groups import choices_of
 from tests.docs.blocks import ROOT
-from tokenizer.training import NORMALIZATIONS, TOKENIZERS
 from transduce import keywords
-from transformer.decoding.search.parameters import LENGTH_PENALTIES
-from transformer.export import MODEL_FORMATS
-from transformer.loading import DTYPES
 from transformer.pipelines import arguments
-from transformer.pipelines.embedding import POOLINGS
 from transformer.pipelines.notices import NOTICES
-from transformer.pipelines.overflow import OVERFLOWS
-from transformer.presets import PRESETS, preset_config
-from transformer.training.objectives import OBJECTIVES
 
 ORDER = ("load", "Model", "Text", "TextScore", "train")  # of the Python reference; then others
 COMMANDS, PYTHON = ROOT / "docs" / "commands.md", ROOT / "docs" / "python.md"
 
-_TRAINABLE = [
-    name
-    for name in PRESETS
-    if preset_config(name, vocab_size=100).shape in {o.shape for o in OBJECTIVES.values()}
-]
-# The names that an option takes, by the command (or "" for all) and the option.
-CHOICES: dict[tuple[str, str], Any] = {
-    ("", "--dtype"): DTYPES,
-    ("", "--early-stopping"): ("yes", "no", "never"),
-    ("", "--length-penalty-kind"): LENGTH_PENALTIES,
-    ("", "--overflow"): OVERFLOWS,
-    ("", "--pooling"): POOLINGS,
-    ("train", "--objective"): OBJECTIVES,
-    ("train", "--preset"): _TRAINABLE,
-    ("tokenizer train", "--kind"): TOKENIZERS,
-    ("tokenizer train", "--normalization"): NORMALIZATIONS,
-    ("checkpoint convert", "--to"): MODEL_FORMATS,
-}
-
 _COMMANDS_START = """\
-`transduce COMMAND --help` shows the same at a terminal. Results go to stdout, all else to stderr; a
-mistake is one line. Before the command stand `--debug`, which shows a traceback with an error, and
-`--version`.
+`transduce COMMAND --help` shows the same at a terminal, `-h` what is used daily. Results go to
+stdout, all else to stderr; a mistake is one line. At any place may stand `-q`, `-V` and `--debug`,
+which shows a traceback with an error. `transduce --install-completion` lets bash, zsh and fish
+complete commands, options, names, files and models.
+"""
+_ENVIRONMENT_START = """\
+## Environment
+
+Variables that are read; an option wins over them.
 """
 _NOTICES_START = """\
 ## Notices
@@ -81,7 +63,9 @@ def commands_page() -> str:
         usage = " ".join([f"transduce {name}", "[OPTIONS]", *(p.metavar for p in positional)])
         paragraphs = [" ".join(text.split()) for text in command.help.split("\n\n")]
         parts.append(f"## transduce {name}\n\n`{usage}`\n\n" + "\n\n".join(paragraphs) + "\n")
-        parts += _tables(name, [p for p in command.params if p.name != "help"])
+        parts += _tables([p for p in command.params if p.expose_value])
+    parts += [_ENVIRONMENT_START, _row("Variable", "Meaning") + _row("---", "---")]
+    parts[-1] += "".join(_row(f"`{name}`", text) for name, text in ENVIRONMENT.items())
     parts += [_NOTICES_START, "".join(_notices_table())]
     return "\n".join(parts)
 
@@ -102,15 +86,14 @@ def commands() -> dict[str, Any]:
     return found
 
 
-def _tables(command: str, parameters: list[Any]) -> Iterator[str]:
-    """Yield a table for each part of the help page."""
+def _tables(parameters: list[Any]) -> Iterator[str]:
+    """Yield a table for each group of the help page."""
     head = _row("Option", "Value", "Default", "Meaning") + _row("---", "---", "---", "---")
-    panels = [getattr(p, "rich_help_panel", None) or "" for p in parameters]
-    for panel in dict.fromkeys(panels):
+    for panel in panels_in_order(parameters):
         rows = [
-            _row(_names(p), _value(command, p), _default(p), _cell(p.help))
-            for p, own in zip(parameters, panels, strict=True)
-            if own == panel
+            _row(_names(p), _value(p), _default(p), _cell(p.help))
+            for p in parameters
+            if panel_of(p) == panel
         ]
         yield (f"**{panel}**\n\n" if panel else "") + head + "".join(rows)
 
@@ -121,12 +104,10 @@ def _names(parameter: Any) -> str:
     return ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
 
 
-def _value(command: str, parameter: Any) -> str:
+def _value(parameter: Any) -> str:
     if getattr(parameter, "is_flag", False) or not parameter.opts[0].startswith("-"):
         return ""
-    option = parameter.opts[-1]
-    names = CHOICES.get((command, option)) or CHOICES.get(("", option))
-    if names is not None:
+    if names := choices_of(parameter):
         return ", ".join(f"`{name}`" for name in names)
     low, high = (getattr(parameter.type, end, None) for end in ("min", "max"))
     bounds = [f"≥ {low:g}"] if low is not None else []

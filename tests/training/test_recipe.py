@@ -7,6 +7,7 @@ import pytest
 
 from transformer.errors import ConfigError, UnknownNameError
 from transformer.training.objectives import OBJECTIVES
+from transformer.training.packaged_recipes import recipe_names
 from transformer.training.recipe import merge, parse_setting, recipe_from_fields, recipe_to_toml
 from transformer.training.recipe_resolution import model_config, resolve_recipe
 from transformer.training.run_recipe import RECIPE
@@ -81,10 +82,31 @@ def test_every_objectives_recipe_reads_back_equal_from_toml(objective: str) -> N
     assert recipe_from_fields(tomllib.loads(recipe_to_toml(recipe))) == recipe
 
 
-@pytest.mark.parametrize("name", sorted(p.name for p in Path("recipes").glob("*.toml")))
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_of_the_project_describes_a_model(name: str) -> None:
-    recipe = resolve_recipe(Path("recipes") / name, {}, [])
+    recipe = resolve_recipe(Path(name), {}, [])
     assert model_config(recipe, 1000).vocab_size == 1000
+
+
+def test_a_file_wins_over_a_recipe_that_comes_along(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve_recipe(Path("dates"), {}, []).training.steps != 3
+    Path("dates").write_text("[training]\nsteps = 3\n")
+    assert resolve_recipe(Path("dates"), {}, []).training.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("date", ConfigError, "no file date, and no recipe.*did you mean dates"),
+        ("book", ConfigError, r"no file book, and no recipe[^?]*allowed: dates"),
+        ("runs/dates", OSError, "runs/dates"),
+        ("other.toml", OSError, "other.toml"),
+    ],
+)
+def test_a_name_that_is_no_recipe_is_refused(name: str, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        resolve_recipe(Path(name), {}, [])
 
 
 def test_a_vocabulary_smaller_than_the_tokenizers_is_refused() -> None:

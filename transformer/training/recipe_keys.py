@@ -1,6 +1,5 @@
 """The keys of a recipe, as `train --keys` lists them, and the key that a mistaken one means."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ import msgspec
 from ..bounds import descriptions
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
+from ..registry import nearest
 
 _MODEL = "model"
 
@@ -97,10 +97,9 @@ def nearest_key(name: str, names: Iterable[str]) -> str | None:
     last = {key: key.rpartition(".")[2] for key in known}
     wanted = name[:100].rpartition(".")[2]
     elsewhere = [key for key in known if last[key] == wanted]
-    close = elsewhere[:1] if wanted == name else []
-    close = close or difflib.get_close_matches(name[:100], elsewhere, n=1, cutoff=0)
-    close = close or difflib.get_close_matches(name[:100], known, n=1, cutoff=0.8)
-    if not close:
-        similar = difflib.get_close_matches(wanted, last.values(), n=1, cutoff=0.75)
-        close = [key for key in known if last[key] in similar][:1]
-    return close[0] if close else None
+    if elsewhere:
+        return elsewhere[0]
+    if (close := nearest(name, known)) is not None:
+        return close
+    similar = nearest(wanted, last.values())
+    return next((key for key in known if last[key] == similar), None)

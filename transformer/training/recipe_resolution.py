@@ -18,6 +18,7 @@ from ..presets import preset_config
 from ..registry import suggest
 from .objectives import OBJECTIVES
 from .optimizers import OPTIMIZERS
+from .packaged_recipes import recipe_file
 from .recipe import (
     DataRecipe,
     Recipe,
@@ -53,7 +54,7 @@ def resolve_recipe(
     Flags win over settings, these over the recipe file, the resumed run's recipe and the defaults.
     """
     resumed_fields = read_run_fields(resumed) if resumed else {}
-    file_fields = read_toml(path) if path is not None else {}
+    file_fields = read_toml(recipe_file(path)) if path is not None else {}
     fields = merge(resumed_fields, file_fields, *map(parse_setting, settings), flags)
     objective = str(fields.get("objective", Recipe().objective))
     if objective not in OBJECTIVES:

@@ -14,9 +14,10 @@ class Flag(NamedTuple):
 
     names: str  # "-n --max-tokens N": a last word without a dash is shown for the value
     help: str
-    panel: str | None = None  # part of the help page
+    panel: str | None = None  # group on the help page: PANELS in cli/options/groups.py
     min: float | None = None
     max: float | None = None
+    choices: tuple[str, ...] = ()  # names that it may be, where these are known without torch
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ...errors import ConfigError
 from .argument import argument, check_values
+from .names import POOLING_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,25 +17,34 @@ class EmbedArguments:
         "Combine the states of a text's tokens: their mean, the first, the last, the max of each "
         "dimension, mean-sqrt (their sum by the root of their number) or weighted-mean (later "
         "tokens count more). Default: the model's own, or mean.",
+        panel="Output",
+        choices=POOLING_NAMES,
     )
     normalize: bool | None = argument(
         None,
         "--normalize/--no-normalize",
         "Scale each vector to length 1, or not. Default: the model's own, or scale.",
+        panel="Output",
     )
     prompt: str | None = argument(
         None,
         "--prompt TEXT",
         "Put TEXT before each text, such as 'query: '. Empty: nothing, not even the model's own. "
         "Default: the model's default prompt, if it has one.",
+        panel="Input",
     )
     prompt_name: str | None = argument(
         None,
         "--prompt-name NAME",
         "Put the model's prompt of this name before each text, such as query or passage.",
+        panel="Input",
     )
     batch_tokens: int = argument(
-        4096, "--batch-tokens N", "Most tokens of a batch: its lines times the longest.", min=1
+        4096,
+        "--batch-tokens N",
+        "Most tokens of a batch: its lines times the longest.",
+        min=1,
+        panel="Running",
     )
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .argument import argument
+from .names import OVERFLOW_NAMES
 from .search import MAX_SEED, SEED, SearchArguments, beam_argument, sampling_argument
 from .text import text_argument
 
@@ -41,6 +42,8 @@ class GenerateArguments(SearchArguments):
         "--overflow NAME",
         "For a prompt longer than the context: refuse it (error), drop its beginning "
         "(left), or do so again whenever the context is full (slide, for one text at a time).",
+        panel="Input",
+        choices=OVERFLOW_NAMES,
     )
     batch_tokens: int = argument(
         4096,
@@ -48,6 +51,7 @@ class GenerateArguments(SearchArguments):
         "With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
         "each beam or sample, with padding.",
         min=1,
+        panel="Running",
     )
     beam: int | None = beam_argument(
         None,

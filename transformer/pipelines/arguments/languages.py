@@ -13,9 +13,11 @@ class LanguageArguments:
         None,
         "--from NAME",
         "Language of the source, such as de or deu_Latn, for models with language tokens.",
+        panel="Languages",
     )
     target_language: str | None = argument(
         None,
         "--to NAME",
         "Language to translate into, such as de or deu_Latn, for multilingual models.",
+        panel="Languages",
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .argument import argument, check_values
 from .languages import LanguageArguments
+from .names import LENGTH_PENALTY_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,17 +18,21 @@ class ScoreArguments(LanguageArguments):
         "end token. Default: the model's own, or 1.",
         min=-10.0,
         max=10.0,
+        panel="Output",
     )
     length_penalty_kind: str = argument(
         "power",
         "--length-penalty-kind NAME",
         "Divisor of log p: length^A (power), or ((5 + length) / 6)^A (gnmt).",
+        panel="Output",
+        choices=LENGTH_PENALTY_NAMES,
     )
     batch_tokens: int = argument(
         4096,
         "--batch-tokens N",
         "Most tokens of a batch: its lines times the longest source or text.",
         min=1,
+        panel="Running",
     )
 
     def __post_init__(self) -> None:

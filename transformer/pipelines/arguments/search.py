@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ...errors import ConfigError
 from .argument import argument, check_values, flags_with_values
+from .names import EARLY_STOPPING_NAMES, LENGTH_PENALTY_NAMES
 from .text import TextArguments
 
 beam_argument = partial(argument, panel="Beam search")
@@ -49,6 +50,7 @@ class BeamArguments:
         "--length-penalty-kind NAME",
         "Divisor of log p: length^A (power), or ((5 + length) / 6)^A (gnmt); length is in "
         "tokens, with the end token.",
+        choices=LENGTH_PENALTY_NAMES,
     )
     early_stopping: str | None = beam_argument(
         None,
@@ -56,6 +58,7 @@ class BeamArguments:
         "Stop once as many texts have ended as there are beams (yes), but not while an "
         "open beam could beat the worst of them by ending now (no) or later (never). Default: "
         "the model's own, or no.",
+        choices=EARLY_STOPPING_NAMES,
     )
     beam_groups: int = beam_argument(
         1,

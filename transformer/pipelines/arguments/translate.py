@@ -25,6 +25,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         "At least X times the source's tokens (up to 1000), or --min-tokens if that is more.",
         min=0.0,
         max=1000.0,
+        panel="Length, repetition and content",
     )
     max_ratio: float | None = argument(
         None,
@@ -33,6 +34,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         "Default: the model's own limit, or 2.",
         min=0.0,
         max=1000.0,
+        panel="Length, repetition and content",
     )
     coverage_penalty: float = argument(
         0.0,
@@ -41,26 +43,33 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         "that leave source words out; needs beam search.",
         min=0.0,
         max=1000.0,
+        panel="Beam search",
     )
     split: bool = argument(
-        False, "--split", "Translate each sentence by itself, keeping what is between sentences."
+        False,
+        "--split",
+        "Translate each sentence by itself, keeping what is between sentences.",
+        panel="Length, repetition and content",
     )
     prefix: str = argument(
         "",
         "--prefix TEXT",
         "Text that each line's translation begins with, unless a JSON line has a field prefix.",
+        panel="Length, repetition and content",
     )
     glossary: Path | None = argument(
         None,
         "--glossary FILE",
         "TSV file of phrases and their translations: where the source has a phrase, its "
         "translation takes the place of what would be written; needs beam search.",
+        panel="Length, repetition and content",
     )
     no_guard: bool = argument(
         False,
         "--no-guard",
         "Keep translations that end in a loop, which otherwise are written again without "
         "repeating any 3 tokens, unless the source repeats itself too.",
+        panel="Length, repetition and content",
     )
     batch_tokens: int = argument(
         4096,
@@ -68,6 +77,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         "Most source tokens of a batch, counted for each beam or sample, with padding; "
         "each CPU core has a batch.",
         min=1,
+        panel="Running",
     )
     beam: int | None = beam_argument(
         None,

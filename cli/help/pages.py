@@ -1,0 +1,212 @@
+"""For each command, two examples and the options that are used daily.
+
+`-h` shows the daily ones and `--help` all, in groups: a group is the `panel` of the option. A new
+option needs nothing here, unless it is used daily: then add its long name.
+"""
+
+from typing import NamedTuple
+
+
+class Page(NamedTuple):
+    """What help says of a command besides its parameters."""
+
+    examples: tuple[str, ...] = ()  # which a test runs
+    daily: tuple[str, ...] = ()  # long names of options, in their order on the page
+
+
+# What -h says of an option whose first sentence is long.
+SHORT = {
+    "[RECIPE]": "Settings: a TOML file, or the name of a recipe that comes along.",
+    "[FILE]...": "Files to read; - is stdin. Default: stdin.",
+    "--model": "Model: a folder, a run's folder, or a name on the Hugging Face hub.",
+    "--device": "Device: auto (a GPU if there is one), cpu, cuda or cuda:N.",
+    "--quiet": "Write no progress and no summary.",
+    "--json": "Write a JSON object for each line.",
+    "--column": "Column or field of the text, by name or number.",
+    "--columns": "Columns of tables, by names or numbers: 1,2 or en,de.",
+    "--glossary": "TSV file of phrases and their translations; needs beam search.",
+    "--scores": "Write each answer's score and a tab before it.",
+    "--text": "File of running text.",
+    "--valid-fraction": "Validate on this share of the training text, such as 0.05.",
+    "--preset": "Size of the model; --presets lists them.",
+    "--init": "Start from the weights and the tokenizer of this model.",
+    "--pairs": "TSV, CSV or JSON file with source and translation as columns.",
+    "--set": "Set any key of the recipe; --keys lists them.",
+    "--json-input": "Read each line as a JSON object, as --json writes them.",
+    "--from": "Language of the source, such as de, for multilingual models.",
+    "--to": "Language to translate into, such as de, for multilingual models.",
+}
+# Options of other programs, and ours for the same thing.
+ELSEWHERE = {
+    "--num-beams": "--beam",
+    "--beam-size": "--beam",
+    "--beams": "--beam",
+    "--nbest": "--n-best",
+    "--num-return-sequences": "--n-best",
+    "--max-new-tokens": "--max-tokens",
+    "--max-length": "--max-tokens",
+    "--max-len": "--max-tokens",
+    "--temp": "--temperature",
+    "--batch-size": "--batch-tokens",
+    "--max-batch-tokens": "--batch-tokens",
+    "--lr": "--learning-rate",
+    "--max-steps": "--steps",
+    "--iters": "--steps",
+    "--src": "--source",
+    "--tgt": "--target",
+    "--ref": "--reference",
+    "--out": "--output",
+    "--output-dir": "--output",
+    "--output-file": "--output",
+    "--input": "--file",
+    "--src-lang": "--from",
+    "--source-lang": "--from",
+    "--tgt-lang": "--to",
+    "--target-lang": "--to",
+    "--block-size": "--context",
+    "--model-name": "--model",
+    "--checkpoint": "--model",
+    "--vocab": "--tokenizer",
+    "--pretrained": "--init",
+    "--config": "--set",
+}
+_LINES = ("--json", "--output", "--quiet")
+
+PAGES: dict[str, Page] = {
+    "": Page(
+        (
+            "transduce train --pairs pairs.tsv -o runs/new",
+            "transduce translate -m runs/en-de < in.txt > out.txt",
+        ),
+        ("--version", "--help"),
+    ),
+    "train": Page(
+        (
+            "transduce train --pairs pairs.tsv -o runs/new --valid-fraction 0.05",
+            "transduce train --objective language-model --text book.txt -o runs/new",
+        ),
+        (
+            *("--output", "--pairs", "--source", "--target", "--text", "--columns"),
+            *("--valid-fraction", "--preset", "--steps", "--learning-rate", "--set"),
+            *("--init", "--resume", "--presets", "--keys"),
+        ),
+    ),
+    "translate": Page(
+        (
+            "transduce translate -m runs/en-de < in.txt > out.txt",
+            "transduce translate -m runs/en-de in.txt --n-best 3 --scores",
+        ),
+        (
+            *("--model", "--from", "--to", "--beam", "--n-best", "--max-tokens", "--split"),
+            *("--glossary", "--column", "--scores", *_LINES, "--device"),
+        ),
+    ),
+    "generate": Page(
+        (
+            'transduce generate -m runs/prose "It was a" -n 40',
+            "transduce generate -m runs/prose --lines -f prompts.txt --json",
+        ),
+        (
+            *("--model", "--file", "--lines", "--chat", "--max-tokens", "--temperature"),
+            *("--top-p", "--seed", "--beam", "--n-best", "--stop", *_LINES, "--device"),
+        ),
+    ),
+    "score": Page(
+        (
+            "transduce score -m runs/prose book.txt > scores.txt",
+            """\
+transduce translate -m runs/en-de in.txt --json |
+    transduce score -m runs/en-de --json-input""",
+        ),
+        (*("--model", "--column", "--json-input"), *_LINES, "--device"),
+    ),
+    "embed": Page(
+        (
+            "transduce embed -m sentence-transformers/all-MiniLM-L6-v2 in.txt > v.jsonl",
+            """\
+echo "A dog runs ." |
+    transduce embed -m sentence-transformers/all-MiniLM-L6-v2 --no-normalize""",
+        ),
+        (
+            *("--model", "--column", "--pooling", "--normalize", "--prompt-name"),
+            "--output",
+            "--quiet",
+            "--device",
+        ),
+    ),
+    "evaluate": Page(
+        (
+            "transduce evaluate -m runs/en-de --source test.en --reference test.de",
+            "transduce evaluate -m runs/prose --text other.txt",
+        ),
+        (
+            *("--model", "--source", "--reference", "--text", "--tokenize", "--beam", "--json"),
+            *("--quiet", "--device"),
+        ),
+    ),
+    "tokenizer": Page(
+        (
+            "transduce tokenizer train book.txt --vocab-size 300 -o tokenizer.json",
+            "transduce tokenizer show runs/en-de",
+        )
+    ),
+    "tokenizer train": Page(
+        (
+            "transduce tokenizer train train.en train.de --vocab-size 300",
+            "transduce tokenizer train book.txt --kind char -o book.json",
+        ),
+        ("--output", "--kind", "--vocab-size", "--lowercase", "--special", "--column", "--quiet"),
+    ),
+    "tokenizer encode": Page(
+        (
+            "transduce tokenizer encode -t runs/en-de in.txt > ids.txt",
+            'echo "A dog runs ." | transduce tokenizer encode -t runs/en-de --pieces',
+        ),
+        ("--tokenizer", "--pieces", "--column", "--output", "--quiet"),
+    ),
+    "tokenizer decode": Page(
+        (
+            'echo "5 6 7" | transduce tokenizer decode -t runs/en-de',
+            """\
+transduce tokenizer encode -t runs/en-de in.txt |
+    transduce tokenizer decode -t runs/en-de""",
+        ),
+        ("--tokenizer", "--output", "--quiet"),
+    ),
+    "tokenizer show": Page(
+        ("transduce tokenizer show tokenizer.json", "transduce tokenizer show runs/en-de")
+    ),
+    "checkpoint": Page(
+        (
+            "transduce checkpoint show runs/en-de",
+            "transduce checkpoint average runs/en-de -o averaged",
+        )
+    ),
+    "checkpoint show": Page(
+        (
+            "transduce checkpoint show runs/en-de",
+            "transduce checkpoint show sentence-transformers/all-MiniLM-L6-v2",
+        )
+    ),
+    "checkpoint verify": Page(
+        (
+            "transduce checkpoint verify runs/en-de path/to/opus-mt-en-de",
+            "transduce checkpoint verify runs/en-de path/to/opus-mt-en-de --text in.txt",
+        ),
+        ("--text", "--tolerance", "--device"),
+    ),
+    "checkpoint convert": Page(
+        (
+            "transduce checkpoint convert runs/en-de -o exported",
+            "transduce checkpoint convert path/to/gpt2 --to transduce -o imported",
+        ),
+        ("--output", "--to", "--quiet"),
+    ),
+    "checkpoint average": Page(
+        (
+            "transduce checkpoint average runs/en-de -o averaged",
+            "transduce checkpoint average runs/en-de --last 2 -o averaged",
+        ),
+        ("--output", "--last", "--quiet"),
+    ),
+}

@@ -1,0 +1,16 @@
+"""The names that options take, as far as their registries import what is slow; a test compares."""
+
+from transformer.presets import PRESETS
+
+DTYPES = ("float32", "bfloat16")
+TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
+NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
+MODEL_FORMAT_NAMES = (
+    *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral", "bert", "roberta"),
+    *("xlm-roberta", "bart", "mbart", "pegasus", "marian", "m2m_100", "t5"),
+)
+TOKENIZATIONS = (
+    *("auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "spm", "flores101"),
+    *("flores200", "spBLEU-1K", "none"),
+)
+TRAINABLE = tuple(name for name, fields in PRESETS.items() if fields["shape"] != "encoder")

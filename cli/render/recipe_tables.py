@@ -1,0 +1,76 @@
+"""The presets of models and the keys of recipes, as `train --presets` and `--keys` list them."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from transformer.presets import OPEN_VOCABULARY, PRESETS, SUMMARIES
+from transformer.training.defaults import DEFAULTS
+from transformer.training.recipe import Recipe
+from transformer.training.recipe_keys import RecipeKey, recipe_keys
+
+_SHAPES = {"encoder-decoder": "Translation (--objective translation)"}
+_OTHERS = "Language models (--objective language-model)"
+
+
+def preset_lines() -> Iterator[str]:
+    """Yield a line for each preset: its name, the number of its weights, and its purpose."""
+    default = {values["model"]["preset"] for values in DEFAULTS.values()}
+    for title in (*_SHAPES.values(), _OTHERS):
+        yield f"{title}:"
+        for name, summary in SUMMARIES.items():
+            if _SHAPES.get(PRESETS[name]["shape"], _OTHERS) == title:
+                mark = " (default)" if name in default else ""
+                yield f"  {name:<16} {_count(summary.weights):>6}  {summary.purpose}{mark}"
+        yield ""
+    yield f"Weights of translate-* and write-* are counted with {OPEN_VOCABULARY:,} tokens."
+    yield "--set model.KEY=VALUE changes any field of a preset; --keys lists them."
+
+
+def _count(weights: int) -> str:
+    for unit, name in ((10**9, "B"), (10**6, "M")):
+        if weights >= unit:
+            return f"{weights / unit:.{1 if weights < 100 * unit else 0}f} {name}"
+    return str(weights)
+
+
+def key_lines() -> Iterator[str]:
+    """Yield lines for each key of a recipe: its name, its default, and what it says."""
+    width = max(40, min(100, shutil.get_terminal_size((80, 24)).columns))
+    section = None
+    for key in recipe_keys(Recipe):
+        before, dot, _ = key.name.partition(".")
+        if dot and before != section:
+            section = before
+            yield ""
+        yield f"{key.name} = {_value(key)}"
+        yield from textwrap.wrap(
+            _description(key), width, initial_indent="    ", subsequent_indent="    "
+        )
+    yield "\nIn a recipe the keys stand in sections, as in [training] steps = 2000; on the"
+    yield "command line it is --set training.steps=2000."
+
+
+def _value(key: RecipeKey) -> str:
+    """Return a key's default as TOML has it; … where a preset or the tokenizer decides."""
+    import msgspec
+
+    if key.default is None:
+        return "…"
+    return msgspec.json.encode(key.default).decode().replace(",", ", ")
+
+
+def _description(key: RecipeKey) -> str:
+    """Return what a key says, and what it is for each objective that changes it."""
+    section, _, name = key.name.rpartition(".")
+    changed = (
+        f"{objective}: {_toml(values[section][name])}"
+        for objective, values in DEFAULTS.items()
+        if name in values.get(section, {})
+    )
+    return "; ".join([key.description, *changed])
+
+
+def _toml(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
