@@ -20,7 +20,7 @@ from .commands import (
     translate,
 )
 from .errors import exit_process, guard
-from .help.command import add_pages, completion_options
+from .help.command import Program, add_pages
 from .help.completion import SHELL, print_completions
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ app.command("embed")(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(runs.app, name="runs")
-add_pages(app)
+add_pages(app, Program)
 
 
 @app.callback()
@@ -55,7 +55,6 @@ def main() -> None:
     gc.set_threshold(20_000, 10, 10)
     keep_freed_memory()
     command = typer.main.get_command(app)
-    command.params += completion_options()
     if SHELL in os.environ:
         print_completions(command)
         exit_process(0)

@@ -159,7 +159,7 @@ OPEN_VOCABULARY = 8000  # tokens that a preset of open vocabulary is counted wit
 
 
 class PresetSummary(NamedTuple):
-    """What a preset is for, and its size."""
+    """The purpose of a preset, and its size."""
 
     weights: int
     purpose: str

@@ -175,6 +175,7 @@ def convert(
             "the first of them that has such a network.",
             panel="Output",
             choices=MODEL_FORMAT_NAMES,
+            callback=None,  # a registry checks it, which may have more
         ),
     ] = "huggingface",
     quiet: Quiet = False,

@@ -17,13 +17,13 @@ from .render import full_page, short_page
 _QUIET = "transduce.quiet"  # in a context's `meta`, which inner commands share
 
 
-def add_pages(app: typer.Typer) -> None:
-    """Give all commands of an app, and of its groups, their help pages and global options."""
-    app.info.cls = HelpGroup
+def add_pages(app: typer.Typer, kind: type["HelpGroup"]) -> None:
+    """Give an app, all its commands and groups their help pages and global options."""
+    app.info.cls = kind
     for group in app.registered_groups:
         group.cls = HelpGroup
         if group.typer_instance is not None:
-            add_pages(group.typer_instance)
+            add_pages(group.typer_instance, HelpGroup)
     for command in app.registered_commands:
         command.cls = HelpCommand
 
@@ -60,18 +60,6 @@ def _set_quiet(context: Any, parameter: Any, value: bool) -> None:
         context.meta[_QUIET] = True
 
 
-def completion_options() -> list[Any]:
-    """Return the options by which shells learn to complete the program."""
-    return [
-        _flag(
-            "--install-completion",
-            install.install,
-            "Install completion for this shell: bash, zsh or fish.",
-        ),
-        _flag("--show-completion", install.show, "Show that script, to install it otherwise."),
-    ]
-
-
 def _flag(names: str, callback: Any, text: str, *, eager: bool = True) -> TyperOption:
     return TyperOption(
         param_decls=names.split(),
@@ -99,7 +87,7 @@ def _global_options(own: list[Any]) -> list[Any]:
 
 
 class _Helpful:
-    """What commands and groups of them share."""
+    """Help and global options, which commands and groups of them share."""
 
     params: list[Any]
 
@@ -152,3 +140,22 @@ class HelpGroup(_Helpful, TyperGroup):
         if args[0] not in self.commands and not args[0].startswith("-"):
             ctx.fail(f"no command is called {args[0][:100]!r}; {suggest(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
+
+
+class Program(HelpGroup):
+    """The whole program, which shells learn to complete."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.params += [
+            _flag(
+                "--install-completion",
+                install.install,
+                "Let this shell complete: bash, zsh or fish.",
+            ),
+            _flag(
+                "--show-completion",
+                install.show,
+                "Show the script for that, to install it otherwise.",
+            ),
+        ]

@@ -19,7 +19,7 @@ _DEVICES = ("auto", "cpu", "cuda")
 
 
 class Item(NamedTuple):
-    """What may stand at the cursor."""
+    """A word that may stand at the cursor."""
 
     kind: str
     value: str = ""
@@ -33,7 +33,7 @@ def print_completions(command: Any) -> None:
         sys.stdout.write("\t".join(" ".join(part.split("\t")) for part in item) + "\n")
 
 
-class _Place(NamedTuple):
+class _Cursor(NamedTuple):
     """The place of the cursor: its command, and what the words before it leave open."""
 
     command: Any
@@ -45,7 +45,7 @@ class _Place(NamedTuple):
 def completions(command: Any, words: list[str]) -> list[Item]:
     """Return what the last of the words after the program's name may be."""
     *before, word = words
-    place = _Place(command)
+    place = _Cursor(command)
     for each in (each for each in before if each != "="):  # bash takes --beam=5 for three words
         place = _after(place, each)
     word = "" if word == "=" else word
@@ -63,7 +63,7 @@ def completions(command: Any, words: list[str]) -> list[Item]:
     return _values(_argument(place.command, place.arguments), word)
 
 
-def _after(place: _Place, word: str) -> _Place:
+def _after(place: _Cursor, word: str) -> _Cursor:
     """Return the place after one more word."""
     if place.option is not None:
         return place._replace(option=None)
@@ -72,7 +72,7 @@ def _after(place: _Place, word: str) -> _Place:
             return place._replace(only_arguments=True)
         return place._replace(option=_option(place.command, word))
     if inner := getattr(place.command, "commands", None):
-        return _Place(inner.get(word))
+        return _Cursor(inner.get(word))
     return place._replace(arguments=place.arguments + 1)
 
 

@@ -10,7 +10,7 @@ import typer
 from transformer.errors import ConfigError
 
 
-class _Place(NamedTuple):
+class _ScriptPlace(NamedTuple):
     """The place of a shell's script below the home folder, and the line that its settings need."""
 
     script: str
@@ -19,13 +19,13 @@ class _Place(NamedTuple):
 
 
 _PLACES = {
-    "bash": _Place(
+    "bash": _ScriptPlace(
         ".bash_completions/transduce.sh", ".bashrc", "source ~/.bash_completions/transduce.sh"
     ),
-    "zsh": _Place(
+    "zsh": _ScriptPlace(
         ".zfunc/_transduce", ".zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
     ),
-    "fish": _Place(".config/fish/completions/transduce.fish"),
+    "fish": _ScriptPlace(".config/fish/completions/transduce.fish"),
 }
 
 

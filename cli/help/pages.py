@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Page(NamedTuple):
-    """What help says of a command besides its parameters."""
+    """The part of a command's help that its parameters do not hold."""
 
     examples: tuple[str, ...] = ()  # which a test runs
     daily: tuple[str, ...] = ()  # long names of options, in their order on the page

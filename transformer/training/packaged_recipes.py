@@ -19,11 +19,11 @@ def recipe_file(recipe: Path) -> Path:
     Raises ConfigError for a name that is neither.
     """
     name = recipe.name.removesuffix(".toml")
-    if recipe.exists():
+    if recipe.exists() and not recipe.is_dir():
         return recipe
     if recipe.parent == Path() and name in recipe_names():
         return _FOLDER / f"{name}.toml"
-    if recipe.parent != Path() or recipe.suffix:
+    if recipe.parent != Path() or recipe.suffix or recipe.exists():
         return recipe  # reading it says what is wrong
     raise ConfigError(
         f"there is no file {recipe}, and no recipe of that name comes along; "
