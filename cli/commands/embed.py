@@ -38,6 +38,7 @@ def embed(
             "--json",
             "Write a JSON object for each line: text, embedding; the other fields of a record; "
             "notices, where something happened to it.",
+            panel="Output",
         ),
     ] = False,
     column: opt.LineColumn = None,

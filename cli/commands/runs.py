@@ -16,7 +16,10 @@ FolderArgument = Annotated[
         metavar="[FOLDER]", help="Folder to look into, and below it. Default: the present one."
     ),
 ]
-AsJson = Annotated[bool, option("--json", "Write a JSON object for each, with all that is known.")]
+AsJson = Annotated[
+    bool,
+    option("--json", "Write a JSON object for each, with all that is known.", panel="Output"),
+]
 
 app = typer.Typer(help="List training runs.", no_args_is_help=True)
 

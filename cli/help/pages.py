@@ -34,6 +34,7 @@ SHORT = {
     "--set": "Set any key of the recipe; --keys lists them.",
     "--json-input": "Read each line as a JSON object, as --json writes them.",
     "--from": "Language of the source, such as de, for multilingual models.",
+    "--tokenize": "sacreBLEU's tokenization; auto: by the script of the references.",
     "--to": "Language to translate into, such as de, for multilingual models.",
 }
 # Options of other programs, and ours for the same thing.
@@ -128,7 +129,7 @@ echo "A dog runs ." |
     transduce embed -m sentence-transformers/all-MiniLM-L6-v2 --no-normalize""",
         ),
         (
-            *("--model", "--column", "--pooling", "--normalize", "--prompt-name"),
+            *("--model", "--column", "--pooling", "--normalize", "--prompt-name", "--json"),
             "--output",
             "--quiet",
             "--device",
@@ -140,8 +141,8 @@ echo "A dog runs ." |
             "transduce evaluate -m runs/prose --text other.txt",
         ),
         (
-            *("--model", "--source", "--reference", "--text", "--tokenize", "--beam", "--json"),
-            *("--quiet", "--device"),
+            *("--model", "--source", "--reference", "--pairs", "--columns", "--text", "--versus"),
+            *("--tokenize", "--beam", "--save-outputs", "--json", "--quiet", "--device"),
         ),
     ),
     "tokenizer": Page(
@@ -209,4 +210,9 @@ transduce tokenizer encode -t runs/en-de in.txt |
         ),
         ("--output", "--last", "--quiet"),
     ),
+    "checkpoint list": Page(
+        ("transduce checkpoint list", "transduce checkpoint list path --json"), ("--json",)
+    ),
+    "runs": Page(("transduce runs list", "transduce runs list runs --json")),
+    "runs list": Page(("transduce runs list", "transduce runs list runs --json"), ("--json",)),
 }
