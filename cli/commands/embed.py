@@ -52,6 +52,7 @@ def embed(
             "Write to this file, replacing it, instead of stdout (-). One named .npy is a NumPy "
             "array (float32), a row for each line. One named .gz, .bz2, .xz, .lzma or .zst is "
             "packed. No file of a run or a model is replaced.",
+            panel="Output",
         ),
     ] = None,
     quiet: opt.Quiet = False,
