@@ -16,6 +16,7 @@ from ..options.evaluation import (
     RunningTextOptions,
     TranslationScoreOptions,
     check_door,
+    one_model,
     refuse_translation_options,
 )
 from ..options.groups import grouped, option
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @grouped
 def evaluate(
     *,
-    model: opt.Model,
+    model: opt.Models,
     translations: TranslationScoreOptions,
     languages: LanguageArguments,
     running_text: RunningTextOptions,
@@ -82,7 +83,8 @@ def evaluate(
     )
     translator = _Translations(model, translations, arguments, load)
     if door == "--text":
-        result = _running_text(load(model), str(running_text.text), running_text.column)
+        loaded = load(one_model(model, "--text"))
+        result = _running_text(loaded, str(running_text.text), running_text.column)
     elif door is None:
         result = _validation(translator, languages, quiet=quiet)
     else:
@@ -106,12 +108,13 @@ def _validation(
 
     from ..render.evaluation import Evaluation
 
-    run = run_with_validation(translator.model)
+    run = run_with_validation(translator.models[0])
     text = validation_text(run)
     is_pairs = isinstance(text, list)
     if not is_pairs:
         reason = f"and {run} validates on running text"
         refuse_translation_options(reason, translator.options, languages)
+        model = one_model(translator.models, f"the running text of {run}")
     if not quiet:
         size = f"{len(text):,} {'pairs' if is_pairs else 'tokens'}"
         print_notice(f"the validation text of {run}: {size}")
@@ -119,7 +122,7 @@ def _validation(
         result = translator.of_pairs(text, CorpusCounts())
     else:
         result = Evaluation(CorpusCounts(), Counter())
-        result.add_likelihood(stored_likelihood(translator.load(translator.model), text))
+        result.add_likelihood(stored_likelihood(translator.load(model), text))
     result.record["validation_of"] = str(run)
     return result
 
@@ -127,7 +130,7 @@ def _validation(
 class _Translations(NamedTuple):
     """An evaluation of translations, of one model or of two."""
 
-    model: Path
+    models: "Sequence[Path]"  # whose probabilities are averaged
     options: TranslationScoreOptions
     arguments: "TranslateArguments"
     load: "Load"
@@ -161,7 +164,8 @@ class _Translations(NamedTuple):
             check_comparable(len(pairs))
         sources, references = map(list, zip(*pairs, strict=True))
         counts = Counter[str]()
-        loaded, other = self.load(self.model), None if versus is None else self.load(versus)
+        loaded = [self.load(model) for model in self.models]
+        other = None if versus is None else [self.load(versus)]
         texts = self._translate(loaded, sources, counts, out=self.options.save_outputs)
         counts["blank"] = 0  # told with all blank sources
         counts["blank_source"] = sum(map(is_blank, sources))
@@ -179,7 +183,7 @@ class _Translations(NamedTuple):
 
     def _translate(
         self,
-        loaded: "LoadedModel",
+        loaded: "Sequence[LoadedModel]",
         sources: "Sequence[str]",
         counts: Counter[str],
         *,
@@ -191,7 +195,7 @@ class _Translations(NamedTuple):
 
         texts, source = [], IterableSource(sources)
         with nullcontext() if out is None else output(out) as writer:
-            for answer in Session([loaded]).translate(source, self.arguments, counts):
+            for answer in Session(loaded).translate(source, self.arguments, counts):
                 texts.append(answer.outputs[0].text if answer.outputs else "")
                 if writer is not None:
                     writer.line(" ".join(texts[-1].split("\n")))

@@ -1,5 +1,6 @@
 """The options of the two doors of `evaluate`: translations, and running text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,8 @@ class TranslationScoreOptions:
     save_outputs: Path | None = option_field(
         None,
         "--save-outputs FILE",
-        "Write the translations that are scored to this file, a line for each source.",
+        "Write the translations that are scored to this file, replacing it, a line for each "
+        "source.",
         panel="Output",
     )
 
@@ -126,6 +128,17 @@ def check_door(
     if text is not None:
         refuse_translation_options("not with --text", translations, *others)
     return named[0] if named else None
+
+
+def one_model(models: Sequence[Path], text: str) -> Path:
+    """Return the only model. Raises ConfigError for several, which only translate together."""
+    from transformer.errors import ConfigError
+
+    if len(models) == 1:
+        return models[0]
+    raise ConfigError(
+        f"-m: several models translate together; the likelihood of {text} is one model's"
+    )
 
 
 def refuse_translation_options(reason: str, *groups: object) -> None:

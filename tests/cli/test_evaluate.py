@@ -129,6 +129,16 @@ def test_an_older_runs_validation_files_are_read_by_their_names(held_out, transl
                 validation_text(run)
 
 
+def test_several_models_are_measured_together(transduce, translator, tmp_path):
+    """As they translate together: a model with itself is that model."""
+    (tmp_path / "p.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS[:9]))
+    command = ("evaluate", "--beam", "1", "--pairs", tmp_path / "p.tsv", "--json", "-m", translator)
+    alone, together = transduce(*command), transduce(*command, "-m", translator)
+    assert scores(together) == scores(alone)
+    ended = transduce("evaluate", "-m", translator, "-m", translator, "--text", tmp_path / "p.tsv")
+    assert (ended.code, b"is one model's" in ended.err) == (2, True)
+
+
 def test_a_model_of_no_run_needs_a_text(transduce, broken):
     folder = broken("alone", lambda folder: None)
     ended = transduce("evaluate", "-m", folder)
