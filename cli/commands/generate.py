@@ -11,7 +11,7 @@ from transformer.pipelines.arguments import GenerateArguments, SpeculationArgume
 
 from ..console import print_notice
 from ..io.filter import filter_lines, report
-from ..io.outputs import output
+from ..io.outputs import is_seen, output
 from ..io.streams import piped_text
 from ..options import common as opt
 from ..options.answers import PromptOptions
@@ -68,6 +68,7 @@ def generate(
         with_prompt=not (prompts.no_prompt or prompts.lines),
         single_line=prompts.lines,
         seed=arguments.drawn_seed,
+        apart=is_seen(line_io.out),
     )
     if line is None:
         filter_lines(

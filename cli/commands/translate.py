@@ -3,6 +3,7 @@
 from transformer.pipelines.arguments import SpeculationArguments, TranslateArguments
 
 from ..io.filter import filter_lines
+from ..io.outputs import is_seen
 from ..options import common as opt
 from ..options.answers import TranslationOutputOptions
 from ..options.groups import grouped
@@ -38,6 +39,7 @@ def translate(
         as_json=shown.as_json,
         scores=shown.scores,
         alignments=shown.alignments,
+        apart=is_seen(line_io.out),
     )
     filter_lines(
         files, line_io, lambda source, counts: session.translate(source, arguments, counts), show

@@ -17,7 +17,8 @@ class AnswerFormatter:
 
     Several answers that may have several lines each stand below a heading.
     `text_field` is the field of the JSON record that repeats the input line. With `single_line`,
-    line breaks in an answer become spaces. `seed` is that of sampling, which JSON repeats.
+    line breaks in an answer become spaces. `seed` is that of sampling, which JSON repeats. With
+    `apart`, for eyes rather than programs, an empty line ends several answers to one line.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class AnswerFormatter:
         with_prompt: bool = False,
         single_line: bool = True,
         seed: int | None = None,
+        apart: bool = False,
     ) -> None:
         self._loaded, self._n_best, self._text_field = loaded, n_best, text_field
         self.with_prompt, self._single_line = with_prompt, single_line
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
         self._with_text_field = with_text_field
+        self._gap = apart and single_line and n_best > 1
         own = {text_field} if with_text_field else set()
         self._seed: dict[str, Any] = {} if seed is None else {"seed": seed}
         self._fields = InputFields(ANSWER_FIELDS | own | {"n_best", "alignments", *self._seed})
@@ -73,6 +76,8 @@ class AnswerFormatter:
                 pairs = [] if output is None else self._alignments_of(output)
                 text += "\t" + " ".join(f"{i}-{j}" for i, j in pairs)
             yield text
+        if self._gap:
+            yield ""
 
     def _record(self, answer: Answer[Output]) -> dict[str, Any]:
         """Return the JSON record of a line, after the other fields of its input."""

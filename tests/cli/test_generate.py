@@ -86,6 +86,21 @@ def test_several_answers_stand_below_headings(run):
     assert alone == "--- 1 of 1 ---\none two\n"
 
 
+@pytest.mark.parametrize("command", ["generate", "translate"])
+def test_a_terminal_shows_several_answers_to_a_line_apart(
+    transduce, writer, translator, monkeypatch, command
+):
+    """An empty line after each group, which a pipe does not get."""
+    model = ("--lines", "-t", "1", "-m", writer) if command == "generate" else ("-m", translator)
+    given = (command, *model, "--n-best", "2", "-n", "5", "--device", "cpu")
+    piped = transduce(*given, stdin=b"one two\nsix\n").out.split(b"\n")
+    monkeypatch.setattr(f"cli.commands.{command}.is_seen", lambda out: out is None)
+    seen = transduce(*given, stdin=b"one two\nsix\n").out.split(b"\n")
+    assert seen == [*piped[:2], b"", *piped[2:4], b"", b""]
+    monkeypatch.setattr(f"cli.commands.{command}.is_seen", lambda _: False)
+    assert transduce(*given, stdin=b"one two\nsix\n").out.split(b"\n") == piped
+
+
 def test_slide_is_offered_where_the_context_is_short(run):
     _, told = run("one", "-n", "80")
     assert "tokens of the 80 asked for: --overflow slide writes on beyond it" in told
