@@ -1,6 +1,7 @@
 """Imports are declared, declared versions pinned, and targets install no more than they need."""
 
 import ast
+import fnmatch
 import functools
 import importlib.metadata
 import re
@@ -147,3 +148,30 @@ def test_a_target_installs_no_more_than_it_needs(
     lines = [line for line in done.stdout.splitlines() if "pip install" in line]
     installed = [line.rpartition(" -c constraints.txt -e ")[2].strip("'") for line in lines]
     assert installed == requirements
+
+
+def test_files_that_packages_read_travel_in_the_wheel() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    include = settings["setuptools"]["packages"]["find"]["include"]
+    patterns = settings["setuptools"]["package-data"]
+    roots = {pattern.rstrip("*") for pattern in include}
+    tracked = subprocess.run(
+        ["git", "ls-files", *sorted(roots)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    data = [Path(name) for name in tracked.stdout.split() if not name.endswith(".py")]
+    if not data:
+        pytest.skip("no git repository")
+    for path in data:
+        package = ".".join(path.parent.parts)
+        inner = [
+            (package, path.name),
+            (".".join(path.parent.parts[:-1]), "/".join(path.parts[-2:])),
+        ]
+        assert any(
+            fnmatch.fnmatch(name, pattern)
+            for key, listed in patterns.items()
+            for pattern in listed
+            for owner, name in inner
+            if key in ("*", owner)
+        ), f"{path}: name it in package-data of pyproject.toml"
+    assert Path("transformer/training/recipes/dates.toml") in data

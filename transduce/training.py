@@ -20,9 +20,9 @@ def train(
 ) -> Path:
     """Train a model by a recipe, and return the run's folder, which `load` takes.
 
-    `recipe` is a TOML file, or the same sections and keys as a mapping; `init`, `resume` and
-    `device` are the options of `transduce train`. `on_event` is called with each step's report,
-    each validation and each notice. Raises ConfigError and OSError.
+    `recipe` is a TOML file, the name of a recipe that comes along, or the same sections and keys as
+    a mapping; `init`, `resume` and `device` are the options of `transduce train`. `on_event` is
+    called with each step's report, each validation and each notice. Raises ConfigError and OSError.
 
     >>> recipe = {"data": {"text": ["book.txt"]}, "objective": "language-model"}
     >>> folder = transduce.train(recipe, "runs/book")  # doctest: +SKIP

@@ -106,6 +106,8 @@ class _Helpful:
         except typer.TyperException as error:
             if hasattr(error, "possibilities"):
                 _name_nearest(error, [name for p in self.params for name in p.opts])
+            elif (needed := _missing(error)) is not None:
+                ctx.fail(needed)
             raise
 
 
@@ -122,6 +124,17 @@ def _name_nearest(error: Exception, names: Iterable[str]) -> None:
     error.possibilities = None  # type: ignore[attr-defined]
 
 
+def _missing(error: Exception) -> str | None:
+    """Return a message for a parameter that is needed and missing, if that is the error."""
+    parameter = getattr(error, "param", None)
+    if type(error).__name__ != "MissingParameter" or parameter is None:
+        return None
+    names = "/".join(parameter.opts) if parameter.param_type_name == "option" else ""
+    variable = getattr(parameter, "envvar", None)
+    text = f"{names} {parameter.metavar} is needed".strip()
+    return f"{text}; the variable {variable} can give it, too" if variable else text
+
+
 class HelpCommand(_Helpful, TyperCommand):
     """A command with two pages of help and the global options."""
 
@@ -134,6 +147,10 @@ class HelpCommand(_Helpful, TyperCommand):
 
 class HelpGroup(_Helpful, TyperGroup):
     """A group of commands with two pages of help and the global options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line, of which `help COMMAND` means `COMMAND --help`."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is named; an unknown one is an error that names the likely."""

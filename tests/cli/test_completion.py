@@ -29,7 +29,7 @@ def values(*words):
 def folders(tmp_path, monkeypatch):
     """A current folder with a run, models, and folders without any."""
     names = "runs/de/run.json deep/models/x/config.json empty/no/notes.txt .hidden/config.json "
-    names += "hub/models--me--tiny/refs/main"
+    names += "hub/models--me--tiny/refs/main far/a/b/c/config.json"
     for name in ["my models/m/config.json", *names.split()]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -181,6 +181,32 @@ def test_an_unknown_name_gets_a_suggestion_where_one_is_likely(words, told, tran
     assert done.err.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "translate",
+            "-m/--model MODEL is needed; the variable TRANSDUCE_MODEL can give it, too (see",
+        ),
+        ("checkpoint average", "MODEL... is needed (see"),
+        ("tokenizer show", "PATH is needed (see"),
+        ("tokenizer encode", "-t/--tokenizer PATH is needed (see"),
+    ],
+)
+def test_what_is_needed_is_named(words, told, transduce, monkeypatch):
+    monkeypatch.delenv("TRANSDUCE_MODEL", raising=False)
+    done = transduce(*words.split())
+    assert done.code == 2
+    assert done.err.decode().startswith(f"transduce: {told}")
+
+
+@pytest.mark.parametrize("words", ["", "translate", "tokenizer train"])
+def test_help_may_be_asked_for_as_a_command(words, transduce):
+    asked = transduce("help", *words.split())
+    assert asked.code == 0
+    assert asked.out == transduce(*words.split(), "--help").out
+
+
 def test_names_of_other_programs_are_not_ours():
     ours = {name for c in COMMANDS.values() for p in c.params for name in p.opts}
     assert not {*ELSEWHERE} & ours, "ELSEWHERE in cli/help/pages.py: these are options now"
