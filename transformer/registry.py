@@ -22,8 +22,8 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the one of some names that another most likely means; None if none is likely.
 
-    It differs in a letter of five, in case, or in its hyphens, or is the only one that begins
-    alike. A digit for another is no slip: it names something else.
+    It differs in a letter of five, in case, or in its hyphens, or is the only one that begins so,
+    or the only one of which two thirds begin so. A digit for another is no slip.
 
     >>> [nearest(name, ["rotary", "alibi", "t5-base"]) for name in ("rotry", "T5_base", "ali")]
     ['rotary', 't5-base', 'alibi']
@@ -37,15 +37,21 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     close = [each for each, distance in distances.items() if distance <= limit]
     if close:
         return min(close, key=lambda each: distances[each])
-    akin = [each for each, text in plain.items() if _begin_alike(wanted, text)]
+    shared = {each: _shared_beginning(wanted, text) for each, text in plain.items()}
+    begun = [each for each in plain if shared[each] == len(wanted) > 2]
+    alike = [
+        each
+        for each, text in plain.items()
+        if shared[each] > 5 and 3 * shared[each] >= 2 * max(len(wanted), len(text))
+    ]
+    akin = begun or alike
     return akin[0] if len(akin) == 1 else None
 
 
-def _begin_alike(one: str, other: str) -> bool:
-    """Return True if one text begins the other, or both begin with two thirds of the longer."""
+def _shared_beginning(one: str, other: str) -> int:
+    """Return the number of letters with which both begin."""
     differing = (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    shared = next(differing, min(len(one), len(other)))
-    return shared == len(one) > 2 or (shared > 5 and 3 * shared >= 2 * max(len(one), len(other)))
+    return next(differing, min(len(one), len(other)))
 
 
 def _plain(name: str) -> str:

@@ -59,6 +59,7 @@ def folders(tmp_path, monkeypatch):
         (["translate", "--beam", "5", "--ear"], ["--early-stopping"]),
         (["translate", "a.txt", ""], ["file"]),
         (["translate", "--", "--dty"], ["file"]),
+        (["translate", "--", "--dtype", "b"], ["file"]),
         (["translate", "--glossary", ""], ["file"]),
         (["train", "-o", ""], ["folder"]),
         (["translate", "--stop", ""], []),

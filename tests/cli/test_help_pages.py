@@ -167,6 +167,7 @@ def test_quiet_goes_anywhere(words, transduce, tmp_path):
         ("translate --beem 3", "no such option: --beem; did you mean --beam?"),
         ("translate --num-beams 3", "no such option: --num-beams; did you mean --beam?"),
         ("train --lr 3", "no such option: --lr; did you mean --learning-rate?"),
+        ("tokenizer show --lr 3", "no such option: --lr (see"),
         ("translate --verbose", "no such option: --verbose (see"),
         ("score --temperature 1", "no such option: --temperature (see"),
         ("trian", "no command is called 'trian'; did you mean train?"),
