@@ -95,9 +95,8 @@ def _report_error(error: Exception) -> int:
         return UNLOADABLE
     code = exit_code(error)
     if isinstance(error, OSError) and error.filename is not None:
-        print_notice(
-            _with_notes(f"{error.filename}: {(error.strerror or str(error)).lower()}", error)
-        )
+        reason = error.strerror or str(error)
+        print_notice(_with_notes(f"{error.filename}: {reason[:1].lower()}{reason[1:]}", error))
     elif code is not None:
         print_notice(_with_notes(str(error), error))
     else:

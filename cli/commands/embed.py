@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from transformer.pipelines.arguments import EmbedArguments
 
-from ..io.filter import report
+from ..io.filter import line_source, report
 from ..io.output_checks import check_files, is_array_name
 from ..io.outputs import array_output, output
+from ..io.text_arguments import named_inputs
 from ..options import common as opt
 from ..options.groups import grouped, option
 
@@ -65,17 +66,17 @@ def embed(
     """
     from tokenizer import CorpusCounts
     from transformer.errors import ConfigError
-    from transformer.pipelines.read_ahead import ReadAhead
     from transformer.pipelines.session import Session
 
     from ..io.line_progress import LineProgress, input_share, shows_progress
     from ..io.line_reader import whole_records
     from ..io.loading import load_with_notice
     from ..io.streams import check_first_records, input_records
+    from ..io.typed_text import is_typed
     from ..render.input_fields import InputFields
 
     opt.refuse_plain(plain, {"--column": column})
-    names = files or ["-"]
+    names = named_inputs(files)
     check_files(out, names, arrays=True)
     if as_json and out is not None and is_array_name(out):
         raise ConfigError(f"-o {out} is an array of vectors alone; --json writes text beside them")
@@ -88,8 +89,13 @@ def embed(
     progress = LineProgress(
         enabled=shows_progress(quiet, out, names), share=input_share(names, read)
     )
-    lines = progress.reading(whole_records(records, read))
-    with _writing(out, names, width, fields) as write, progress, ReadAhead(lines) as source:
+    lines = whole_records(records, read)
+    typed = is_typed(names) and column is None
+    with (
+        _writing(out, names, width, fields) as write,
+        progress,
+        line_source(lines, progress, read, typed=typed, quiet=quiet) as source,
+    ):
         for answer in progress.counting(session.embed(source, arguments, counts)):
             write(answer)
     for notice in [] if fields is None else fields.notices():

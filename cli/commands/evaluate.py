@@ -81,7 +81,7 @@ def evaluate(
         no_guard=True,  # the model is measured, not its repairs
         **vars(languages),
     )
-    translator = _Translations(model, translations, arguments, load)
+    translator = _Translations(model, translations, arguments, load, quiet)
     if door == "--text":
         loaded = load(one_model(model, "--text"))
         result = _running_text(loaded, str(running_text.text), running_text.column)
@@ -134,6 +134,7 @@ class _Translations(NamedTuple):
     options: TranslationScoreOptions
     arguments: "TranslateArguments"
     load: "Load"
+    quiet: bool
 
     def of_files(self) -> "Evaluation":
         """Evaluate on the pairs of files."""
@@ -193,9 +194,13 @@ class _Translations(NamedTuple):
         from transformer.pipelines.records import IterableSource
         from transformer.pipelines.session import Session
 
+        from ..io.line_progress import LineProgress, shows_work
+
         texts, source = [], IterableSource(sources)
-        with nullcontext() if out is None else output(out) as writer:
-            for answer in Session(loaded).translate(source, self.arguments, counts):
+        progress = LineProgress(enabled=shows_work(self.quiet), total=len(sources))
+        with nullcontext() if out is None else output(out) as writer, progress:
+            answers = Session(loaded).translate(source, self.arguments, counts)
+            for answer in progress.counting(answers):
                 texts.append(answer.outputs[0].text if answer.outputs else "")
                 if writer is not None:
                     writer.line(" ".join(texts[-1].split("\n")))

@@ -2,17 +2,22 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transformer.pipelines.arguments import GenerateArguments, SpeculationArguments
+from transformer.pipelines.arguments.search import MAX_SEED
 
 from ..console import print_notice
 from ..io.filter import filter_lines, report
-from ..io.outputs import is_seen, output
+from ..io.outputs import Writer, is_seen, output
 from ..io.streams import piped_text
+from ..io.typed_text import is_typed
 from ..options import common as opt
 from ..options.answers import PromptOptions
 from ..options.groups import grouped
@@ -48,11 +53,17 @@ def generate(
     seed and line number give the same text in any batch; in bfloat16 and on a
     GPU, rounding may decide between two tokens that are almost equally likely.
     """
+    from tokenizer import CorpusCounts
+
+    from ..io.line_reader import typed_lines
     from ..io.loading import open_session
     from ..render.answers import AnswerFormatter
 
     prompts.check(prompt, arguments, line_io)
+    if prompt is not None and os.path.isfile(prompt):  # noqa: PTH113 (of any length)
+        print_notice(f"{prompt} is a file, whose name is the prompt: --file reads its text")
     line = None if prompts.lines else _prompt_line(prompt, prompts.prompt_file)
+    typed = prompt is None and prompts.prompt_file is None and is_typed(["-"])
     reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
     session = open_session(
         model, line_io, speculation, arguments, reading=reading, records=prompts.lines
@@ -83,9 +94,12 @@ def generate(
 
         run_chat(session, line, arguments, counts, system=prompts.system, out=line_io.out)
     else:
-        if arguments.max_tokens is not None and arguments.overflow == "error":
-            _report_remaining_context(session.lead, line.text, arguments)
-        _continue_prompt(session, line, arguments, counts, show, out=line_io.out)
+        hint = None if line_io.quiet else "type prompts; Ctrl-D ends"
+        lines = typed_lines(CorpusCounts(), hint) if typed else iter([line])
+        with output(line_io.out) as writer:
+            for each in lines:
+                with _telling_errors() if typed else nullcontext():
+                    _continue_prompt(session, each, arguments, counts, show=show, writer=writer)
         if arguments.grammar is None and not prompts.as_json:
             del (
                 counts["unfinished"],
@@ -110,36 +124,51 @@ def _report_remaining_context(
         )
 
 
+@contextmanager
+def _telling_errors() -> Iterator[None]:
+    """Print the error of a prompt that cannot be continued; another may be typed."""
+    from transformer.errors import PromptError
+
+    try:
+        yield
+    except PromptError as error:
+        print_notice(str(error))
+
+
 def _continue_prompt(
     session: "Session",
     line: "Line",
     arguments: GenerateArguments,
     counts: Counter[str],
-    show: "AnswerFormatter",
     *,
-    out: Path | None,
+    show: "AnswerFormatter",
+    writer: Writer,
 ) -> None:
     """Continue one prompt: piece by piece, or at once where only the finished text can be shown."""
     from transformer.errors import PromptError
     from transformer.pipelines.notices import count_notices
     from transformer.pipelines.records import IterableSource
 
-    with output(out) as writer:
-        if show.needs_finished_answers or not arguments.can_stream:
-            source = IterableSource([line])
-            (answer,) = session.generate(source, arguments, counts, allow_empty=True)
-            if answer.error is not None:
-                raise PromptError(answer.error)
-            for text in show(answer):
-                writer.line(text)
-            return
-        count_notices(line.notices, counts)
-        pieces = session.stream(line.text, arguments, counts)
-        first = next(pieces, "")  # errors come before anything is shown
-        writer.piece(f"{line.text if show.with_prompt else ''}{first}")
-        for piece in pieces:
-            writer.piece(piece)
-        writer.line("")
+    if arguments.max_tokens is not None and arguments.overflow == "error":
+        _report_remaining_context(session.lead, line.text, arguments)
+    if show.needs_finished_answers or not arguments.can_stream:
+        source = IterableSource([line])
+        (answer,) = session.generate(source, arguments, counts, allow_empty=True)
+        if answer.error is not None:
+            raise PromptError(answer.error)
+        for text in show(answer):
+            writer.line(text)
+        return
+    if line.number and arguments.seed is not None:  # a prompt that is typed again has another text
+        seed = (arguments.seed + line.number) % (MAX_SEED + 1)
+        arguments = replace(arguments, seed=seed)
+    count_notices(line.notices, counts)
+    pieces = session.stream(line.text, arguments, counts)
+    first = next(pieces, "")  # errors come before anything is shown
+    writer.piece(f"{line.text if show.with_prompt else ''}{first}")
+    for piece in pieces:
+        writer.piece(piece)
+    writer.line("")
 
 
 def _prompt_line(prompt: str | None, file: Path | None) -> "Line":

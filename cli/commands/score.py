@@ -9,6 +9,7 @@ from transformer.pipelines.arguments import ScoreArguments
 
 from ..console import print_notice
 from ..io.filter import filter_lines
+from ..io.text_arguments import named_inputs
 from ..options import common as opt
 from ..options.groups import grouped, option
 
@@ -44,10 +45,11 @@ def score(
     """
     from ..io.loading import open_session
 
-    session = open_session([model], line_io, reading=files or ["-"], whole_rows=True)
+    names = named_inputs(files)
+    session = open_session([model], line_io, reading=names, whole_rows=True)
     show = _ScoreFormatter(session.lead, as_json=as_json)
     filter_lines(
-        files,
+        names,
         line_io,
         lambda source, counts: session.score(source, arguments, counts),
         show,

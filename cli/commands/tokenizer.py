@@ -15,6 +15,8 @@ from ..io.line_progress import LineProgress, input_share, shows_progress
 from ..io.output_checks import check_files
 from ..io.outputs import is_file_name, output
 from ..io.streams import input_lines
+from ..io.text_arguments import named_inputs
+from ..io.typed_text import HINT, is_typed, typed_texts
 from ..options.common import LineColumn, Output, Quiet, WholeLines, refuse_plain
 from ..options.groups import option
 from ..options.names import NORMALIZATION_NAMES, TOKENIZER_NAMES
@@ -45,21 +47,32 @@ def _load(path: Path) -> "Tokenizer":
     return Tokenizer.load(_file_of(path))
 
 
-def _inputs(file: str | None, tokenizer: Path) -> list[str]:
-    """Return the names of what a command reads, as far as it is there."""
+def _check_files(out: Path | None, names: list[str], tokenizer: Path) -> list[str]:
+    """Return the names of all that a command reads. Raises what `check_files` does."""
     path = _file_of(tokenizer)
-    return [file or "-", *([str(path)] if path.is_file() else [])]
+    reading = [*names, *([str(path)] if path.is_file() else [])]
+    check_files(out, reading)
+    return reading
 
 
 def _progress(
-    file: str | None, counts: "CorpusCounts", *, quiet: bool, out: Path | None
+    names: list[str], counts: "CorpusCounts", *, quiet: bool, out: Path | None
 ) -> LineProgress:
-    names = [file or "-"]
     return LineProgress(enabled=shows_progress(quiet, out, names), share=input_share(names, counts))
 
 
-def _chunks(lines: Iterator[str]) -> Iterator[list[str]]:
-    while chunk := list(islice(lines, _CHUNK)):
+def _lines(
+    names: list[str], counts: "CorpusCounts", *, column: str | None, plain: bool, quiet: bool
+) -> Iterator[str]:
+    """Yield the lines of a file or of stdin, or those that are typed."""
+    if is_typed(names) and column is None:
+        yield from typed_texts(counts, None if quiet else HINT)
+        return
+    yield from input_lines(names, counts, column, plain=plain)
+
+
+def _chunks(lines: Iterator[str], *, typed: bool) -> Iterator[list[str]]:
+    while chunk := list(islice(lines, 1 if typed else _CHUNK)):
         yield chunk
 
 
@@ -197,6 +210,8 @@ def train(
     )
     names = files or ["-"]
     check_files(out, names, packed=False)
+    if is_typed(names) and not quiet:
+        print_notice("type text; Ctrl-D ends")
     texts = [TextFile(path, column, option="--column") for path in names]
     progress = LineProgress(
         enabled=shows_progress(quiet, out, names), share=input_share(names, counts), sums_up=False
@@ -247,13 +262,13 @@ def encode(
     from tokenizer import CorpusCounts
 
     refuse_plain(plain, {"--column": column})
-    reading = _inputs(file, tokenizer)
-    check_files(out, reading)
+    names = named_inputs(None if file is None else [file])
+    reading = _check_files(out, names, tokenizer)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
-    progress = _progress(file, counts, quiet=quiet, out=out)
+    progress = _progress(names, counts, quiet=quiet, out=out)
     with output(out, reading=reading) as writer, progress:
-        lines = progress.counting(input_lines([file or "-"], counts, column, plain=plain))
-        for chunk in _chunks(lines):
+        lines = _lines(names, counts, column=column, plain=plain, quiet=quiet)
+        for chunk in _chunks(progress.counting(lines), typed=is_typed(names)):
             rows = backend.encode_batch(chunk)
             unknown = backend.unknown_characters(chunk, rows)
             noted["unknown_read"] += sum(bool(each.strip("\ufffd")) for each in unknown)
@@ -269,13 +284,13 @@ def decode(
     """Decode each line of token ids, as encode writes them, as a line of text."""
     from tokenizer import CorpusCounts
 
-    reading = _inputs(file, tokenizer)
-    check_files(out, reading)
+    names = named_inputs(None if file is None else [file])
+    reading = _check_files(out, names, tokenizer)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
-    progress = _progress(file, counts, quiet=quiet, out=out)
+    progress = _progress(names, counts, quiet=quiet, out=out)
     with output(out, reading=reading) as writer, progress:
-        lines = progress.counting(input_lines([file or "-"], counts, plain=True))
-        for number, line in enumerate(lines, 1):
+        lines = _lines(names, counts, column=None, plain=True, quiet=quiet)
+        for number, line in enumerate(progress.counting(lines), 1):
             ids = _ids(line, number, backend.vocab_size)
             noted["unknown_written"] += backend.unknown_id in ids
             writer.line(backend.decode(ids))

@@ -4,6 +4,7 @@ from transformer.pipelines.arguments import SpeculationArguments, TranslateArgum
 
 from ..io.filter import filter_lines
 from ..io.outputs import is_seen
+from ..io.text_arguments import named_inputs
 from ..options import common as opt
 from ..options.answers import TranslationOutputOptions
 from ..options.groups import grouped
@@ -32,7 +33,8 @@ def translate(
 
     if shown.alignments and arguments.split:
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
-    session = open_session(model, line_io, speculation, arguments, reading=files or ["-"])
+    names = named_inputs(files)
+    session = open_session(model, line_io, speculation, arguments, reading=names)
     show = AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,
@@ -42,5 +44,5 @@ def translate(
         apart=is_seen(line_io.out),
     )
     filter_lines(
-        files, line_io, lambda source, counts: session.translate(source, arguments, counts), show
+        names, line_io, lambda source, counts: session.translate(source, arguments, counts), show
     )

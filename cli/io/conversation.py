@@ -1,24 +1,23 @@
 """Chat: one message, or a conversation at a terminal."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from tokenizer import CorpusCounts
-from tokenizer.text.lines import decode_line
 from transformer.chat.encoding import encode_chat
 from transformer.chat.template import Message, read_chat_template
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import GenerateArguments
-from transformer.pipelines.notices import count_notices, that_happened
+from transformer.pipelines.notices import count_notices
 from transformer.pipelines.records import Line
 from transformer.pipelines.session import Session
 
-from ..console import print_notice
+from .line_reader import typed_lines
 from .outputs import output
+from .typed_text import is_typed
 
-_PROMPT = "> "
+_HINT = "type one message on each line; /clear starts over, Ctrl-D quits"
 
 
 def run_chat(
@@ -66,17 +65,9 @@ def run_chat(
 
 def _typed_messages(counts: Counter[str]) -> Iterator[str]:
     """Yield the messages typed at the terminal, one on each line; count those not in UTF-8."""
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not is_typed(["-"]):
         raise ConfigError("--chat needs a message: as PROMPT, in a pipe, or typed at a terminal")
-    print_notice("type one message on each line; /clear starts over, Ctrl-D quits")
-    while True:
-        sys.stderr.write(_PROMPT)
-        sys.stderr.flush()
-        line, read = sys.stdin.buffer.readline(), CorpusCounts()
-        if not line:
-            sys.stderr.write("\n")
-            return
-        message = decode_line(line, read).strip()
-        count_notices(that_happened(invalid_utf8=read.replaced > 0), counts)
-        if message:
+    for line in typed_lines(CorpusCounts(), _HINT):
+        count_notices(line.notices, counts)
+        if message := line.text.strip():
             yield message

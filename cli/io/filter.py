@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import typer
@@ -10,10 +11,13 @@ from ..console import print_notice
 from ..errors import BAD_DATA
 from ..options.common import LineIOOptions
 from .outputs import output
+from .typed_text import HINT, is_typed
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
-    from transformer.pipelines.records import Answer, LineSource, Output
+    from transformer.pipelines.records import Answer, Line, LineSource, Output
+
+    from .line_progress import LineProgress
 
 
 # Answers lines in order, and counts events such as failed lines by name.
@@ -47,14 +51,14 @@ def filter_lines(
     is named.
     """
     from tokenizer import CorpusCounts
-    from transformer.pipelines.read_ahead import ReadAhead
 
     from .line_progress import LineProgress, input_share, shows_progress
     from .line_reader import LineReader
 
     counts, reported, answered = Counter[str](), False, False
     names, read = files or ["-"], CorpusCounts()
-    reader = LineReader(
+    typed = is_typed(names) and not (options.column or options.json_input)
+    reader: Iterable[Line] = LineReader(
         names,
         read,
         column=options.column,
@@ -68,10 +72,10 @@ def filter_lines(
     with (
         output(options.out, reading=names) as writer,
         progress,
-        ReadAhead(progress.reading(reader)) as source,
+        line_source(reader, progress, read, typed=typed, quiet=options.quiet) as source,
     ):
         for answer in progress.counting(run(source, counts)):
-            if answer.error is not None and not reported:
+            if answer.error is not None and (typed or not reported):
                 reported = True
                 print_notice(f"line {answer.line.number + 1:,}: {answer.error}")
             answered = answered or bool(answer.outputs)
@@ -81,6 +85,27 @@ def filter_lines(
         read.notice(notice)
     strict = options.strict or not answered
     report(counts, quiet=options.quiet, strict=strict, read=read)
+
+
+@contextmanager
+def line_source(
+    lines: "Iterable[Line]",
+    progress: "LineProgress",
+    read: "CorpusCounts",
+    *,
+    typed: bool,
+    quiet: bool,
+) -> "Iterator[LineSource]":
+    """Give a source of lines that are read ahead; of `typed` ones, as they are asked for."""
+    from transformer.pipelines.read_ahead import ReadAhead
+
+    from .line_reader import TypedSource, typed_lines
+
+    if typed:
+        yield TypedSource(typed_lines(read, None if quiet else HINT))
+        return
+    with ReadAhead(progress.reading(lines)) as source:
+        yield source
 
 
 def report(

@@ -28,7 +28,8 @@ class LineProgress:
 
     Lines, share, time left and rate are shown after two seconds; a job that ends before is silent.
     `share` returns how much of the input has been read, from 0 to 1, or None where its size is not
-    known. With `sums_up` a line at the end tells the number of lines, the time and the rate.
+    known; `total` is the number of lines, where that is. With `sums_up` a line at the end tells the
+    number of lines, the time and the rate.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class LineProgress:
         *,
         enabled: bool,
         share: Callable[[], float | None] = lambda: None,
+        total: int | None = None,
         sums_up: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._enabled, self._share, self._clock = enabled, share, clock
+        self._total = total
         self._sums_up, self._label = sums_up, ""
         self.lines = 0  # that are done
         self._read = 0  # those that the share is of
@@ -70,6 +73,8 @@ class LineProgress:
 
     def done(self) -> float | None:
         """Return the share of the job that is done; None where it is not known."""
+        if self._total:
+            return min(1.0, self.lines / self._total)
         if (share := self._share()) is None:
             return None
         ahead = max(self._read, self.lines)
@@ -133,9 +138,14 @@ class LineProgress:
             print_notice(self.summary())
 
 
+def shows_work(quiet: bool) -> bool:
+    """Return True if the progress of work may be drawn whose results come at its end."""
+    return is_terminal() and not quiet
+
+
 def shows_progress(quiet: bool, out: Path | None, reading: Sequence[str] = ()) -> bool:
     """Return True if progress may be drawn: at a terminal on which nothing is typed or written."""
-    if quiet or not is_terminal() or _is_terminal_output(out):
+    if not shows_work(quiet) or _is_terminal_output(out):
         return False
     return not ("-" in reading and sys.stdin is not None and sys.stdin.isatty())
 

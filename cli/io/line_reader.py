@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from tokenizer import CorpusCounts
 from tokenizer.text import Record, replace_surrogates
 from transformer.pipelines.notices import Notices, that_happened
-from transformer.pipelines.records import Line
+from transformer.pipelines.records import Line, LineSource
 
 from .streams import input_records
+from .typed_text import typed_texts
 
 PREFIX = "prefix"  # the field with which a line's answer begins
 
@@ -38,6 +39,28 @@ def whole_records(records: Iterable[Record], counts: CorpusCounts) -> Iterator[L
         if record.error is not None:
             raise record.error
         yield Line(number, record.texts[0], fields=record.fields, notices=notices())
+
+
+def typed_lines(counts: CorpusCounts, hint: str | None) -> Iterator[Line]:
+    """Yield the lines typed at the terminal; see `typed_texts`."""
+    notices = ReadingNotices(counts)
+    for number, text in enumerate(typed_texts(counts, hint)):
+        yield Line(number, text, notices=notices())
+
+
+class TypedSource(LineSource):
+    """A source of typed lines: the next is waited for only once the last has its answer."""
+
+    def __init__(self, lines: Iterator[Line]) -> None:
+        self._lines = lines
+
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
+        """See LineSource."""
+        del limit
+        if not wait:
+            return []
+        line = next(self._lines, None)
+        return None if line is None else [line]
 
 
 class LineReader:

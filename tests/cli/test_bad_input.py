@@ -44,6 +44,7 @@ TRAINING_MISTAKES = {
     f"{TEXT} --valid-fraction 0.1 --set validation.metric=bleu": ["metric", "bleu", "loss"],
     f"{TRAIN} {{unknown_key}}": ["training.stepz", "did you mean training.steps?"],
     f"{TRAIN} {{no_toml}}": ["no_toml.toml", "not TOML"],
+    f"{TRAIN} {{text}}": ["text.txt is no recipe", "--text", "--pairs"],
     TRAIN: ["--source", "--target", "--pairs"],
 }
 OTHER_USAGE = {

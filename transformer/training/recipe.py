@@ -183,6 +183,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(str(path), strict=True))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if path.suffix != ".toml":
+            raise ConfigError(
+                f"{path} is no recipe in TOML: to train on it, name it with --text, or with "
+                "--pairs if it has pairs"
+            ) from None
         raise ConfigError(f"{path} is not TOML: {error}") from None
 
 
