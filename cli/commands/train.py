@@ -1,5 +1,6 @@
 """`transduce train`: from raw text to a trained model."""
 
+import sys
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -154,11 +155,30 @@ def train(
             choices=TRAINABLE,
         ),
     ] = None,
+    time: Annotated[
+        str | None,
+        option(
+            "--time TIME",
+            "Train for this time, such as 20m or 2h: the model's size and the steps are chosen for "
+            "it, and the steps corrected on the way. Default without a recipe, --steps and "
+            "--epochs: 20m.",
+            panel="Training",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        option(
+            "--epochs X",
+            "Read the training text so often; with --time, whichever is less.",
+            panel="Training",
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         option(
             "--steps N",
-            "Updates of the weights in all. Default: 10000.",
+            "Updates of the weights in all, in place of --time and --epochs, as a recipe without "
+            "these has it. Default: 10000.",
             panel="Training",
         ),
     ] = None,
@@ -221,6 +241,15 @@ def train(
             panel="Training",
         ),
     ] = False,
+    plan: Annotated[
+        bool,
+        option(
+            "--plan",
+            "Train nothing: print the complete recipe, which is a RECIPE.toml, and how much memory "
+            "and time it takes on this machine, from a few measured steps.",
+            panel="Training",
+        ),
+    ] = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     presets: Annotated[
@@ -246,6 +275,9 @@ def train(
 ) -> None:
     """Train a Transformer on text, by options, a recipe, or both.
 
+    Without a recipe, what is not given is chosen to suit the text, this machine
+    and --time, and told in five lines; --plan shows it without training.
+
     The run's folder gets the checkpoints, the recipe and metrics.jsonl. Ctrl-C
     and SIGTERM finish the step, save and leave; --resume goes on from there.
     """
@@ -268,6 +300,8 @@ def train(
         "tokenizer": {"path": tokenizer},
         "model": {"preset": preset},
         "training": {
+            "time": time,
+            "epochs": epochs,
             "steps": steps,
             "batch_tokens": batch_tokens,
             "context": context,
@@ -282,6 +316,7 @@ def train(
         device=device,
         init=init,
         resume=resume,
+        plan=plan,
         quiet=quiet,
     )
 
@@ -305,23 +340,39 @@ def _run(
     device: str,
     init: Path | None,
     resume: bool,
+    plan: bool,
     quiet: bool,
 ) -> None:
     if is_terminal() and not quiet:
         print_notice("starting")
     from transformer.errors import ConfigError
-    from transformer.training.recipe_resolution import resolve_recipe
+    from transformer.loading import choose_device
+    from transformer.training.planning.plan import make_plan
+    from transformer.training.planning.planner import Planner
+    from transformer.training.recipe_layers import given_fields
+    from transformer.training.recipe_resolution import recipe_of
     from transformer.training.run import Run
 
     from ..render.training import follow_run
     from ..signals import StopRequest
 
-    if out is None:
+    if plan and (resume or init is not None):
+        raise ConfigError("--plan is for a run that begins from nothing: leave --resume and --init")
+    if out is None and not plan:
         raise ConfigError("train needs a folder for the run: -o runs/NAME")
-    check_run_folder(out)
-    resolved = resolve_recipe(recipe, flags, settings, resumed=out if resume else None)
+    if out is not None:
+        check_run_folder(out)
+    given = given_fields(recipe, flags, settings, resumed=out if resume else None)
+    resolved = recipe_of(given)
+    chooses = init is None and (recipe is None or bool(resolved.training.time))
+    planner = Planner(given if chooses else None)
+    if plan or out is None:
+        sys.stdout.write(make_plan(planner, resolved, choose_device(device)).text())
+        return
     with StopRequest() as stop:
-        run = Run(resolved, out, device=device, resume=resume, init=init, stop=stop)
+        run = Run(
+            resolved, out, device=device, resume=resume, init=init, stop=stop, planner=planner
+        )
         interrupted = follow_run(run.events(), quiet=quiet, on_start=stop.defer_signals)
     if interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -83,13 +83,13 @@ PAGES: dict[str, Page] = {
     ),
     "train": Page(
         (
-            "transduce train --pairs pairs.tsv -o runs/new --valid-fraction 0.05",
+            "transduce train --pairs pairs.tsv -o runs/new --time 20m",
             "transduce train --objective language-model --text book.txt -o runs/new",
         ),
         (
             *("--output", "--pairs", "--source", "--target", "--text", "--columns"),
-            *("--valid-fraction", "--preset", "--steps", "--learning-rate", "--set"),
-            *("--init", "--resume", "--presets", "--keys"),
+            *("--valid-fraction", "--preset", "--time", "--epochs", "--steps", "--set"),
+            *("--plan", "--init", "--resume", "--presets", "--keys"),
         ),
     ),
     "translate": Page(

@@ -3,7 +3,14 @@
 import time
 from collections.abc import Callable
 
-from transformer.training.events import Event, RunStarted, Saved, Validated, Validating
+from transformer.training.events import (
+    Event,
+    RunStarted,
+    Saved,
+    StepsChanged,
+    Validated,
+    Validating,
+)
 from transformer.training.trainer import SkippedStep, StepReport
 
 _WINDOW = 200  # steps by which the seconds of a step are averaged
@@ -30,6 +37,10 @@ class TrainingPace:
         if isinstance(event, RunStarted):
             self._started, self._step = event, event.steps_done
             self._due_done = self._due_until(event.steps_done)
+        elif isinstance(event, StepsChanged) and self._started is not None:
+            self._started = self._started._replace(**event._asdict())
+            self._due_done = self._due_until(self._step)
+            return
         elif isinstance(event, StepReport | SkippedStep):
             self._step = event.step
             self._count_step(now - self._mark)

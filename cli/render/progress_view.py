@@ -17,6 +17,7 @@ from transformer.training.events import (
     RunStarted,
     Saved,
     Stage,
+    StepsChanged,
     Validated,
     Validating,
 )
@@ -56,6 +57,8 @@ class ProgressView:
             self.skipped, self.step = self.skipped + 1, event.step
         elif isinstance(event, RunStarted):
             self.started, self.step = event, event.steps_done
+        elif isinstance(event, StepsChanged) and self.started is not None:
+            self.started = self.started._replace(**event._asdict())
         elif isinstance(event, Validated):
             self.validated = event
             self.best = event if event.best else self.best

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from transformer.training.events import (
+    Choice,
     DataPrepared,
     Event,
     Notice,
@@ -162,6 +163,7 @@ def _finished_line(event: RunFinished) -> str:
 _LINES: dict[type[Event], Callable[[Any], str]] = {
     Stage: lambda event: event.text,
     Notice: lambda event: event.text,
+    Choice: lambda event: event.text,
     RunStarted: _started_line,
     SkippedStep: _skipped_line,
     Validated: lambda event: (

@@ -6,7 +6,10 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-TRAIN = ("--preset", "translate-tiny", "--steps", "2", "--set", "tokenizer.vocab_size=60")
+TRAIN = (
+    *("--preset", "translate-tiny", "--steps", "2", "--set", "tokenizer.vocab_size=60"),
+    *("--valid-fraction", "0"),
+)
 
 
 def ends(ended, *words):

@@ -22,6 +22,12 @@ class Notice(NamedTuple):
     text: str
 
 
+class Choice(NamedTuple):
+    """A choice that was made for the run, and its reason, in one line."""
+
+    text: str
+
+
 class DataPrepared(NamedTuple):
     """The text as ids: what was read and what was left out of it."""
 
@@ -45,6 +51,13 @@ class Validating(NamedTuple):
     """A validation that begins."""
 
     step: int
+
+
+class StepsChanged(NamedTuple):
+    """Another number of steps in all, as a run's time allows, and between validations."""
+
+    steps: int
+    validate_every: int
 
 
 class Validated(NamedTuple):
@@ -78,8 +91,10 @@ class RunFinished(NamedTuple):
 Event = (
     Stage
     | Notice
+    | Choice
     | DataPrepared
     | RunStarted
+    | StepsChanged
     | StepReport
     | SkippedStep
     | Validating

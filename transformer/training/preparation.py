@@ -87,6 +87,10 @@ class Preparation:
                 "on resuming: start a new run"
             )
 
+    def readable_recipe(self) -> Recipe:
+        """Return the recipe with texts that can be read again; copies are in `spool`."""
+        return with_copies(self.recipe, self.spool)
+
     def tokenizer(self) -> Tokenizer:
         """Return the run's own tokenizer, the initial model's, the recipe's, or train one."""
         path = self.run / TOKENIZER
@@ -97,7 +101,7 @@ class Preparation:
         elif self.recipe.tokenizer.path:
             tokenizer = Tokenizer.load(Path(self.recipe.tokenizer.path))
         else:
-            lines = self.objective.lines(with_copies(self.recipe, self.spool), self.counts)
+            lines = self.objective.lines(self.readable_recipe(), self.counts)
             options = tokenizer_options(self.recipe)
             tokenizer = train_tokenizer(lines, options, notice=self._notices.append)
         write_file(path, tokenizer.to_json())
@@ -178,7 +182,7 @@ class Preparation:
         self.counts = CorpusCounts()
 
         def fill(folder: Path) -> Contents:
-            recipe = with_copies(self.recipe, self.spool)
+            recipe = self.readable_recipe()
             states, texts = file_states(recipe.data), identify_texts(recipe.data)
             report = self.objective.prepare(recipe, tokenizer, folder, self.counts)
             self._check_known(report)

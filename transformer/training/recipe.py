@@ -13,6 +13,7 @@ from tokenizer import read_text
 from ..bounds import check_bounds, convert, says
 from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
+from .durations import parse_duration
 from .recipe_keys import check_keys
 
 Size = Annotated[int, Meta(ge=1)]
@@ -103,6 +104,13 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
     """Hyperparameters of training."""
 
     steps: Annotated[Size, says("updates of the weights in all")] = 10_000
+    epochs: Annotated[
+        NonNegative,
+        says("readings of the text, in place of steps; 0: steps. A run keeps the steps"),
+    ] = 0.0
+    time: Annotated[
+        str, says("such as 20m: as many steps as fit into it; with epochs, whichever is less")
+    ] = ""
     batch_tokens: Annotated[
         Size, says("the most tokens of a micro-batch: rows × the longest side, padding included")
     ] = 4096
@@ -169,6 +177,8 @@ class Recipe(_Section, frozen=True, kw_only=True):
         check_bounds(self)
         if not isinstance(self.model.get("preset", ""), str):
             raise ConfigError(f"model.preset is {self.model['preset']!r}; it must be a name")
+        if self.training.time:
+            parse_duration("training.time", self.training.time)
         _check_name("training.precision", self.training.precision, PRECISION_NAMES)
         _check_name("validation.metric", self.validation.metric, ("loss", "bleu", "chrf"))
 
@@ -236,8 +246,13 @@ def recipe_from_fields(fields: Mapping[str, Any]) -> Recipe:
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
-    """Return the recipe as TOML that reads back equal."""
+    """Return the recipe as TOML that reads back equal.
+
+    It has no steps where epochs or time decide on them.
+    """
     fields: dict[str, Any] = msgspec.to_builtins(recipe)
+    if recipe.training.epochs or recipe.training.time:
+        del fields["training"]["steps"]
     top = [f"{key} = {_toml(v)}" for key, v in fields.items() if not isinstance(v, dict)]
     for section, values in fields.items():
         if isinstance(values, dict):  # TOML has no null: what is None is left out

@@ -18,17 +18,15 @@ from ..presets import preset_config
 from ..registry import suggest
 from .objectives import OBJECTIVES
 from .optimizers import OPTIMIZERS
-from .packaged_recipes import recipe_file
 from .recipe import (
     DataRecipe,
     Recipe,
     data_settings,
     merge,
-    parse_setting,
-    read_toml,
     recipe_from_fields,
     text_paths,
 )
+from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
 from .schedules import SCHEDULES
 
@@ -53,9 +51,11 @@ def resolve_recipe(
 
     Flags win over settings, these over the recipe file, the resumed run's recipe and the defaults.
     """
-    resumed_fields = read_run_fields(resumed) if resumed else {}
-    file_fields = read_toml(recipe_file(path)) if path is not None else {}
-    fields = merge(resumed_fields, file_fields, *map(parse_setting, settings), flags)
+    return recipe_of(given_fields(path, flags, settings, resumed=resumed))
+
+
+def recipe_of(fields: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of fields that are given, and of its objective's defaults."""
     objective = str(fields.get("objective", Recipe().objective))
     if objective not in OBJECTIVES:
         raise UnknownNameError(f"objective is {objective!r}; {suggest(objective, OBJECTIVES)}")

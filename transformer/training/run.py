@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tokenizer import CorpusError, Tokenizer
 
+from ..config import TransformerConfig
 from ..errors import ConfigError, DivergedError
 from ..export import save_model
 from ..folder_layout import has_saves
@@ -15,11 +16,23 @@ from ..loading import choose_device
 from ..memory import limit_kernel_caches, release_freed_memory
 from ..model import Transformer
 from ..parameters import count_parameters
-from .events import Event, Notice, RunFinished, RunStarted, Saved, Stage, Validated, Validating
+from .events import (
+    Choice,
+    Event,
+    Notice,
+    RunFinished,
+    RunStarted,
+    Saved,
+    Stage,
+    StepsChanged,
+    Validated,
+    Validating,
+)
 from .initial_model import load_initial_model
 from .metrics import logged
 from .objectives import OBJECTIVES, TRAIN, VALID
 from .planning.memory import check_memory
+from .planning.planner import Planner
 from .preparation import Preparation
 from .prepared_folder import TOKENIZER
 from .progress import Progress
@@ -41,7 +54,8 @@ class Run:
     """A run in its folder; `events` trains.
 
     `resume` continues the run that the folder holds, `init` starts from a model's weights, and
-    training is saved and ends once `stop` returns True. Raises what `check_recipe` raises.
+    training is saved and ends once `stop` returns True. `planner` completes the recipe of a run
+    that begins. Raises what `check_recipe` raises.
     """
 
     def __init__(
@@ -53,7 +67,9 @@ class Run:
         resume: bool = False,
         init: Path | None = None,
         stop: Callable[[], bool] = lambda: False,
+        planner: Planner | None = None,
     ) -> None:
+        self.planner = planner or Planner()
         self.recipe, self.folder, self.resume, self.stop = recipe, folder, resume, stop
         self.device = choose_device(device)
         self.init = None if init is None else load_initial_model(init)
@@ -97,19 +113,25 @@ class Run:
         yield from self._train(preparation, state)
 
     def _train(self, preparation: Preparation, state: SavedState | None) -> Iterator[Event]:
-        write_run_recipe(self.folder, absolute_paths(self.recipe))
         with preparation.spool:
+            if self.planner.chooses and not preparation.resuming:
+                yield Stage("measuring the text and this machine")
+                choices = self.planner.choose(preparation.readable_recipe(), self.device)
+                self.recipe = preparation.recipe = choices.recipe
+                self._check_recipe(resuming=True)  # its files were read
+                yield from map(Choice, choices.lines)
+            write_run_recipe(self.folder, absolute_paths(self.recipe))
             yield Stage("preparing the tokenizer", preparation.lines_read)
             tokenizer = preparation.tokenizer()
             yield Stage("preparing the data", preparation.lines_read)
             yield from preparation.events(tokenizer)
-        self._saved_files = {
-            RECIPE: sealed_recipe(absolute_paths(self.recipe)).encode(),
-            TOKENIZER: (self.folder / TOKENIZER).read_bytes(),
-        }
+        self._saved_files = {TOKENIZER: (self.folder / TOKENIZER).read_bytes()}
         train, valid = (preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
+        config = self._config(tokenizer, state)
+        done = 0 if state is None else state.progress.step
+        self._keep_recipe(self.planner.fit(self.recipe, config, train, self.device, done=done))
         trainer = Trainer(self._model(tokenizer, state), train, self.recipe)
         if state is not None:
             yield from map(Notice, self._restore(trainer, tokenizer, state))
@@ -127,6 +149,12 @@ class Run:
             0 if validation is None else self.recipe.validation.every,
         )
         yield from self._steps(trainer, tokenizer, validation)
+
+    def _keep_recipe(self, recipe: Recipe) -> None:
+        """Go on by a recipe, and keep it in the run's folder and in its states."""
+        self.recipe = recipe
+        write_run_recipe(self.folder, absolute_paths(recipe))
+        self._saved_files[RECIPE] = sealed_recipe(absolute_paths(recipe)).encode()
 
     def _compare(self, validation: Validation | None) -> Iterator[Event]:
         """Note what validations measure, for the best one; tell where that is not what it was."""
@@ -151,20 +179,20 @@ class Run:
         config = None if self.init is None else self.init.config
         check_recipe(self.recipe, config, resuming=resuming)
         if config is None:
-            size = (
-                self.recipe.model.get("vocab_size") or 1
-            )  # of a tokenizer to be trained: at least
-            check_memory(model_config(self.recipe, size), self.recipe.training, self.device)
+            smallest = model_config(self.recipe, self.recipe.model.get("vocab_size") or 1)
+            check_memory(smallest, self.recipe.training, self.device)
 
     def _steps(
         self, trainer: Trainer, tokenizer: Tokenizer, validation: Validation | None
     ) -> Iterator[Event]:
         """Alternate between steps, validations and saving."""
         patience = self.recipe.validation.patience
+        self.planner.deadline.begin(trainer.steps_done)
         while True:
             if self._due() and not self.stop():
                 yield from self._reports(trainer, flush=True)
-                yield from self._validate(trainer, tokenizer, validation)
+                with self.planner.deadline.validating():
+                    yield from self._validate(trainer, tokenizer, validation)
             if self.progress.out_of_patience(patience):
                 yield self._finished(f"no improvement in {patience} validations")
                 return
@@ -182,6 +210,11 @@ class Run:
             trainer.step()
             self.progress.step = trainer.steps_done
             yield from self._reports(trainer)
+            if corrected := self.planner.corrected(self.recipe, trainer.steps_done):
+                self._keep_recipe(corrected)
+                trainer.recipe = corrected
+                every = 0 if validation is None else corrected.validation.every
+                yield StepsChanged(corrected.training.steps, every)
 
     def _reports(self, trainer: Trainer, *, flush: bool = False) -> Iterator[Event]:
         """Yield the results of steps. Raises DivergedError for too many skipped ones in a row."""
@@ -276,11 +309,15 @@ class Run:
     def _model(self, tokenizer: Tokenizer, state: SavedState | None) -> Transformer:
         if self.init is not None:
             return self.init.model.to(self.device).requires_grad_(True)
-        if state is None:
-            config = model_config(self.recipe, tokenizer.vocab_size)
-        else:  # after --init, the configuration is the initial model's
-            last = None if state.pointers is None else state.pointers.last
-            config = read_state_config(self.folder, state.folder, last)
-        model = Transformer(config)
+        model = Transformer(self._config(tokenizer, state))
         initialize(model, seed=self.recipe.seed)
         return model.to(self.device)
+
+    def _config(self, tokenizer: Tokenizer, state: SavedState | None) -> TransformerConfig:
+        if self.init is not None:
+            return self.init.config
+        if state is None:
+            return model_config(self.recipe, tokenizer.vocab_size)
+        # after --init, the configuration is the initial model's
+        last = None if state.pointers is None else state.pointers.last
+        return read_state_config(self.folder, state.folder, last)

@@ -1,0 +1,144 @@
+"""Choices by facts about a text: sensible on little and on much, and never over a given one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+from tests.training.toys import write_pairs, write_text
+from transformer.training.planning import choices
+from transformer.training.planning.facts import TextFacts, measure_text
+from transformer.training.planning.planner import Planner
+from transformer.training.recipe import Recipe
+from transformer.training.recipe_resolution import model_config, recipe_of
+
+CPU = torch.device("cpu")
+SECONDS = 1e-7  # of a step, for each weight of the layers: 0.07 s with translate-tiny
+
+
+@pytest.fixture(autouse=True)
+def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of known speed, twice as fast in bfloat16, with much memory."""
+
+    def step(config: Any, recipe: Recipe, data: object, **options: object) -> float:
+        del data, options
+        weights = choices.layer_weights(config)
+        return SECONDS * weights / (2 if recipe.training.precision == "bfloat16" else 1)
+
+    monkeypatch.setattr(choices, "measure_step", step)
+    monkeypatch.setattr(choices, "available_memory", lambda device: 1 << 40)
+
+
+def text_of(pairs: int, length: int = 40, *, alphabet: int = 80, unspaced: float = 0) -> TextFacts:
+    """Pairs of two sides of `length` characters each."""
+    characters = 2 * pairs * length
+    return TextFacts(2 * pairs, characters, characters, alphabet, unspaced)
+
+
+def choose(facts: TextFacts, given: Mapping[str, Any] | None = None, time: float | None = 1200):
+    """Return the recipe and its lines."""
+    chooser = choices.Chooser(given or {}, facts, CPU, time)
+    return chooser.choose(), chooser
+
+
+LANGUAGE_MODEL = {"objective": "language-model"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "given", "preset", "sizes"),
+    [
+        (text_of(300), {}, "translate-tiny", (300, 600)),
+        (text_of(47_000, 21), {}, "translate-tiny", (3_000, 5_000)),
+        (text_of(2_000_000, 100), {}, "translate-tiny", (16_000, 16_000)),
+        (text_of(50_000, 20, alphabet=3_000, unspaced=0.5), {}, "translate-tiny", (6_500, 8_000)),
+        (TextFacts(9_000, 500_000, 500_000, 63, 0), LANGUAGE_MODEL, "write-tiny", (900, 1_200)),
+        (TextFacts(10**5, 2 * 10**7, 2 * 10**7, 99, 0), LANGUAGE_MODEL, "write-tiny", (6e3, 8e3)),
+        (TextFacts(50, 3_000, 3_000, 40, 0), LANGUAGE_MODEL, "write-tiny", (400, 400)),
+    ],
+)
+def test_sizes_suit_the_text(
+    facts: TextFacts, given: dict, preset: str, sizes: tuple[int, int]
+) -> None:
+    recipe, _ = choose(facts, given)
+    assert recipe.model["preset"] == preset
+    assert sizes[0] <= recipe.tokenizer.vocab_size <= sizes[1]
+    assert model_config(recipe, recipe.tokenizer.vocab_size)
+
+
+def test_more_time_chooses_a_larger_model_and_little_text_never_does() -> None:
+    presets = [
+        [choose(text_of(pairs), time=time)[0].model["preset"] for time in (60, 1200, 48 * 3600)]
+        for pairs in (300, 400_000)
+    ]
+    assert presets[0] == ["translate-tiny"] * 3
+    assert presets[1] == ["translate-tiny", "translate-tiny", "translate-small"]
+
+
+def test_the_less_text_for_each_weight_the_more_dropout() -> None:
+    rates = [choose(text_of(pairs))[0].model["dropout"] for pairs in (300, 6_000, 2_000_000)]
+    assert rates == [0.3, 0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "share"), [(300, 0.1), (5_000, 0.05), (50_000, 0.02), (2_000_000, 0.0005)]
+)
+def test_about_a_thousand_pairs_validate(pairs: int, share: float) -> None:
+    assert choose(text_of(pairs))[0].data.valid_fraction == share
+
+
+def test_bfloat16_is_chosen_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose(text_of(5_000))[0].training.precision == "bfloat16"
+    monkeypatch.setattr(choices, "measure_step", lambda *args, **options: 0.1)
+    assert choose(text_of(5_000))[0].training.precision == "auto"
+
+
+GIVEN: dict[str, Any] = {
+    "data": {"valid_fraction": 0.3},
+    "tokenizer": {"vocab_size": 777},
+    "model": {"preset": "translate-small", "dropout": 0.45},
+    "training": {
+        "batch_tokens": 999, "learning_rate": 0.5, "warmup": 7, "steps": 70, "schedule": "linear",
+        "ema": 0.5, "precision": "float32",
+    },
+    "validation": {"every": 9, "patience": 3, "max_lines": 4},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("section", GIVEN)
+def test_what_is_given_is_never_chosen(section: str) -> None:
+    recipe, _ = choose(text_of(5_000), {section: GIVEN[section]})
+    whole = msgspec.to_builtins(recipe)[section]
+    had = {key: whole[key] for key in GIVEN[section]}
+    assert had == GIVEN[section]
+
+
+def test_with_all_of_it_given_nothing_is_chosen() -> None:
+    assert choose(text_of(5_000), GIVEN)[0] == recipe_of(GIVEN)
+
+
+def test_steps_or_epochs_leave_no_time_to_choose() -> None:
+    for given in ({"steps": 9}, {"epochs": 2.0}):
+        training = choose(text_of(5_000), {"training": given}, None)[0].training
+        assert (training.time, training.epochs) == ("", given.get("epochs", 0))
+    training = choose(text_of(5_000))[0].training
+    assert (training.time, training.epochs) == ("20m", 40)
+
+
+def test_facts_of_a_text() -> None:
+    facts = measure_text(["Hallo Welt", "日本語 日本"])
+    assert facts == TextFacts(2, 16, 10 + 16, 4, 5 / 16)
+    assert (facts.pairs, measure_text([]).unspaced) == (1, 0)
+
+
+@pytest.mark.parametrize("objective", ["translation", "language-model"])
+def test_five_lines_tell_what_and_why(objective: str, tmp_path: Path) -> None:
+    write = write_pairs if objective == "translation" else write_text
+    given = {"objective": objective, "data": write(tmp_path)}
+    lines = Planner(given).choose(recipe_of(given), CPU).lines
+    names = [line.partition(":")[0] for line in lines]
+    assert names == ["tokenizer", "model", "batches", "length", "validation"]
+    assert "2.0 times as fast" in lines[2]
+    assert "20m or" in lines[3]

@@ -1,0 +1,147 @@
+"""Runs that choose, and runs of some epochs or some time: their recipes, and what they keep."""
+
+import os
+import threading
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.toys import write_pairs
+from transformer.errors import ConfigError
+from transformer.training.events import Choice, RunFinished, RunStarted, StepsChanged
+from transformer.training.planning import plan as plans
+from transformer.training.planning import planner as planners
+from transformer.training.planning.plan import make_plan
+from transformer.training.planning.planner import Planner
+from transformer.training.recipe import Recipe, merge, recipe_from_fields
+from transformer.training.recipe_layers import given_fields
+from transformer.training.recipe_resolution import read_run_recipe, recipe_of
+from transformer.training.run import Run
+
+TINY = {
+    "tokenizer": {"kind": "char"},
+    "model": {
+        "preset": "translate-tiny", "d_model": 16, "d_ff": 16, "heads": 2,
+        "encoder_layers": 1, "decoder_layers": 1,
+    },
+    "training": {"batch_tokens": 256, "warmup": 1},
+    "validation": {"metric": "loss", "every": 50},
+}  # fmt: skip
+
+
+def fields_of(folder: Path, **training: Any) -> dict[str, Any]:
+    return merge(TINY, {"data": write_pairs(folder)}, {"training": training})
+
+
+def run(folder: Path, fields: dict[str, Any], *, planner: Planner | None = None, **options: Any):
+    return list(
+        Run(recipe_of(fields), folder / "run", device="cpu", planner=planner, **options).events()
+    )
+
+
+def last(events: list[Any], kind: type) -> Any:
+    return next(event for event in reversed(events) if isinstance(event, kind))
+
+
+def test_epochs_become_steps_which_the_recipe_keeps(tmp_path: Path) -> None:
+    events = run(tmp_path, fields_of(tmp_path, epochs=1.5))
+    started = last(events, RunStarted)
+    steps = -(-3 * started.batches_per_epoch // 2)
+    assert (started.steps, last(events, RunFinished).step) == (steps, steps)
+    kept = read_run_recipe(tmp_path / "run").training
+    assert (kept.steps, kept.epochs) == (steps, 0)
+
+
+def test_a_resumed_run_goes_on_to_more_epochs(tmp_path: Path) -> None:
+    first = run(tmp_path, fields_of(tmp_path, epochs=1))
+    fields = given_fields(None, {"training": {"epochs": 2}}, [], resumed=tmp_path / "run")
+    assert "steps" not in fields["training"]
+    second = run(tmp_path, fields, resume=True)
+    assert last(second, RunFinished).step == 2 * last(first, RunFinished).step
+
+
+def test_a_resumed_run_goes_on_for_some_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, fields_of(tmp_path, steps=4))
+    fields = given_fields(None, {"training": {"time": "2s"}}, [], resumed=tmp_path / "run")
+    monkeypatch.setattr(planners, "measure_step", lambda *args, **options: 1.0)
+    events = run(tmp_path, fields, resume=True)
+    assert last(events, RunStarted).steps == 4 + 1
+    assert last(events, RunFinished).step > 5
+
+
+def test_a_run_of_some_time_ends_in_it(tmp_path: Path) -> None:
+    planner = Planner(None)
+    events = run(tmp_path, fields_of(tmp_path, time="4s"), planner=planner)
+    assert last(events, RunFinished).reason == "all steps done"
+    assert 0 < planner.deadline.seconds_left() + 4 * 0.1 < 4 * 0.5
+    kept = read_run_recipe(tmp_path / "run").training
+    changed = [event.steps for event in events if isinstance(event, StepsChanged)]
+    assert (kept.time, kept.steps) == ("", last(events, RunFinished).step)
+    assert changed and changed[-1] == kept.steps
+
+
+def test_a_time_that_is_over_before_training_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="preparing the text took all of it: give more"):
+        run(tmp_path, fields_of(tmp_path, time="0.01s"))
+
+
+def test_a_run_chooses_before_its_text_is_prepared_and_keeps_it(tmp_path: Path) -> None:
+    fields = {"data": write_pairs(tmp_path), "training": {"steps": 2}}
+    events = run(tmp_path, fields, planner=Planner(fields))
+    assert len([event for event in events if isinstance(event, Choice)]) == 5
+    kept = read_run_recipe(tmp_path / "run")
+    assert (kept.data.valid_fraction, kept.model["preset"]) == (0.1, "translate-tiny")
+    assert kept.tokenizer.vocab_size == 300
+    assert kept.training.steps == 2
+
+
+def test_text_that_can_be_read_once_is_chosen_for_and_trained_on(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    lines = [Path(data[side][0]).read_text().splitlines() for side in ("source", "target")]
+    rows = "".join(f"{a}\t{b}\n" for a, b in zip(*lines, strict=True))
+    threading.Thread(target=pipe.write_text, args=(rows,), daemon=True).start()
+    fields = {"data": {"pairs": [str(pipe)]}, "training": {"steps": 2}}
+    events = run(tmp_path, fields, planner=Planner(fields))
+    assert last(events, RunFinished).step == 2
+    assert read_run_recipe(tmp_path / "run").data.pairs == [str(pipe)]
+
+
+@pytest.mark.parametrize("chooses", [True, False])
+def test_a_plan_is_a_recipe_and_trains_nothing(tmp_path: Path, chooses: bool) -> None:
+    fields = fields_of(tmp_path, steps=30)
+    planner = Planner(fields if chooses else None)
+    plan = make_plan(planner, recipe_of(fields), plans.torch.device("cpu"))
+    text = plan.text()
+    assert recipe_from_fields(tomllib.loads(text)) == plan.choices.recipe
+    assert ("# length: 30 steps, as told" in text) == chooses
+    assert "# time: about 0:0" in text
+    assert "# memory: about " in text
+    assert "steps = 30  # updates of the weights in all" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["toy.src", "toy.trg"]
+
+
+def test_a_plan_of_some_time_can_be_trained_by(tmp_path: Path) -> None:
+    fields = fields_of(tmp_path, time="20m")
+    text = make_plan(Planner(fields), recipe_of(fields), plans.torch.device("cpu")).text()
+    (tmp_path / "plan.toml").write_text(text)
+    again = recipe_of(given_fields(tmp_path / "plan.toml", {}, []))
+    assert (again.training.time, again.training.steps) == ("20m", Recipe().training.steps)
+
+
+@pytest.mark.parametrize("length", [{"epochs": 2}, {"time": "9m"}])
+def test_a_layer_has_one_measure_of_length_and_replaces_that_of_others(
+    tmp_path: Path, length: dict
+) -> None:
+    with pytest.raises(ConfigError, match="both say how long to train"):
+        given_fields(None, {"training": {"steps": 3, **length}}, [])
+    file = tmp_path / "recipe.toml"
+    file.write_text("[training]\nsteps = 5\n")
+    assert given_fields(file, {"training": length}, [])["training"] == length
+    file.write_text("[training]\nepochs = 5\ntime = '3h'\n")
+    assert given_fields(file, {"training": {"steps": 3}}, [])["training"] == {"steps": 3}

@@ -1,0 +1,243 @@
+"""Choices for a run that was told little more than its text, each with its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from ...config import TransformerConfig
+from ...parameters import count_parameters
+from ..recipe import Recipe, has_validation, merge
+from ..recipe_resolution import model_config, recipe_of, tokenizer_options
+from .deadline import steps_in
+from .facts import TextFacts
+from .fitting import EPOCHS, interval_for, most_steps, warmup_for
+from .memory import available_memory, training_memory
+from .sizes import (
+    RULES,
+    ObjectiveRules,
+    characters_per_token,
+    dropout_for,
+    layer_weights,
+    validation_share,
+    vocabulary_size,
+)
+from .speed import RandomBatches, measure_step
+
+DEFAULT_TIME = "20m"  # of a run that is told neither steps nor epochs nor time
+_BATCH_TOKENS = {"cpu": 2048}
+_GPU_BATCH_TOKENS = 16_384
+_UNKNOWN_SIZE = 8000  # tokens of a tokenizer that is not looked into
+_MEASURING = 0.01  # of the time, for each setting that is measured
+_FASTER = 1.15  # times: bfloat16 is chosen from here on
+_NEXT_SIZE = 3.0  # times the weights, about, from one preset to the next
+
+
+@dataclass
+class SizeCandidate:
+    """A size of model, and the time of its step on this machine in its best precision."""
+
+    recipe: Recipe
+    config: TransformerConfig
+    step_seconds: float
+    precision: str
+    gain: float  # float32's time by bfloat16's
+
+    def tokens_read(self, seconds: float, batches_per_epoch: float, epochs: float) -> float:
+        """Return the tokens that are read in a time, and in no more than some epochs."""
+        steps = min(0.9 * seconds / self.step_seconds, epochs * batches_per_epoch)
+        sides = 2 if self.config.has_encoder else 1
+        return steps * self.recipe.training.batch_tokens * sides
+
+
+@dataclass
+class Chooser:
+    """A choice of fields that were not `given`, from facts about the text.
+
+    `seconds` is the time there is, if any. Measures steps on the device, of sizes that may do.
+    """
+
+    given: Mapping[str, Any]
+    facts: TextFacts
+    device: torch.device
+    seconds: float | None
+    chosen: dict[str, Any] = field(default_factory=dict)
+    best: SizeCandidate = field(init=False)
+
+    @cached_property
+    def base(self) -> Recipe:
+        """The recipe without choices."""
+        return self.recipe()
+
+    @property
+    def rules(self) -> ObjectiveRules:
+        """The rules of the recipe's objective."""
+        return RULES[self.base.objective]
+
+    def recipe(self, **candidate: Any) -> Recipe:
+        """Return the recipe of the defaults, the choices so far, a candidate's and the given."""
+        return recipe_of(merge(self.chosen, candidate, self.given))
+
+    def is_given(self, key: str) -> bool:
+        """Return True for a dotted key that was given."""
+        section, _, name = key.partition(".")
+        return name in self.given.get(section, {})
+
+    def choose(self) -> Recipe:
+        """Return the recipe with all choices made."""
+        self.chosen = merge(self.chosen, self._text(), self._training())
+        self.best = self._size()
+        preset = str(self.best.recipe.model["preset"])
+        size = {"model": {"preset": preset}, "training": {"precision": self.best.precision}}
+        self.chosen = merge(self.chosen, size, self._fields_of(preset))
+        steps = self.steps(self.recipe())
+        follow = {
+            "training": {"warmup": warmup_for(steps)},
+            "validation": {"every": interval_for(steps)},
+        }
+        self.chosen = merge(self.chosen, follow)
+        return self.recipe()
+
+    def steps(self, recipe: Recipe) -> int:
+        """Estimate the steps of a recipe, of which epochs and time may decide."""
+        training, limits = recipe.training, []
+        if training.epochs:
+            free = () if self.is_given(EPOCHS) else (EPOCHS,)
+            limits.append(most_steps(training, self.batches_per_epoch(recipe), free=free))
+        if self.seconds is not None and training.time:
+            limits.append(steps_in(self.seconds, self.best.step_seconds))
+        return min(limits, default=training.steps)
+
+    def config(self, recipe: Recipe) -> TransformerConfig:
+        """Return the model of a recipe, with as many tokens as its tokenizer may have."""
+        size = _UNKNOWN_SIZE if recipe.tokenizer.path else recipe.tokenizer.vocab_size
+        return model_config(recipe, recipe.model.get("vocab_size") or size)
+
+    def parameters(self, recipe: Recipe) -> int:
+        """Count the weights of a recipe's model, about."""
+        return count_parameters(self.config(recipe))
+
+    def _text(self) -> dict[str, Any]:
+        """Choose the tokenizer's size, and the part of the text to validate on."""
+        kind = self.base.tokenizer.kind
+        fields: dict[str, Any] = {}
+        if not self.base.tokenizer.path and kind != "char":
+            size = vocabulary_size(self.rules, self.facts, spells_bytes=kind == "byte-bpe")
+            fields["tokenizer"] = {"vocab_size": size}
+        if not has_validation(self.base.data) and not self.is_given("data.valid_fraction"):
+            pairs = self.facts.pairs if self.base.objective == "translation" else None
+            fields["data"] = {"valid_fraction": validation_share(pairs)}
+        return fields
+
+    def _training(self) -> dict[str, Any]:
+        """Choose the batch, the schedule and what ends the run."""
+        training: dict[str, Any] = {
+            "batch_tokens": _BATCH_TOKENS.get(self.device.type, _GPU_BATCH_TOKENS),
+            "schedule": "wsd",
+        }
+        if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs", "time")):
+            training["time"] = DEFAULT_TIME
+        if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs")):
+            training["epochs"] = self.rules.epochs
+        if self.base.objective == "translation":
+            training["ema"] = 0.99
+        return {"training": training, "validation": {"patience": 8, "max_lines": 500}}
+
+    def _fields_of(self, preset: str) -> dict[str, Any]:
+        """Choose what depends on the size of the model."""
+        rules = self.rules
+        trial = self.recipe(model={"preset": preset})
+        weights = layer_weights(model_config(trial, 1))
+        fields: dict[str, Any] = {"model": {"dropout": dropout_for(self.tokens(trial), weights)}}
+        if preset in rules.presets:
+            rate = rules.learning_rates[rules.presets.index(preset)]
+            fields["training"] = {"learning_rate": rate}
+        return fields
+
+    def tokens(self, recipe: Recipe) -> float:
+        """Estimate the tokens of the text, by a tokenizer of the recipe's size."""
+        options = tokenizer_options(recipe)
+        length = characters_per_token(options.kind, options.vocab_size, self.facts)
+        return self.facts.characters / length
+
+    def batches_per_epoch(self, recipe: Recipe) -> float:
+        """Estimate the batches of an epoch, padding counted."""
+        tokens, sides = self.tokens(recipe), 1
+        if recipe.objective == "translation":
+            tokens, sides = 1.15 * (tokens + self.facts.lines), 2
+        return max(1.0, tokens / sides / recipe.training.batch_tokens)
+
+    def _size(self) -> SizeCandidate:
+        """Choose the largest preset that the text and the time are enough for."""
+        if "preset" in self.given.get("model", {}):
+            return self._candidate(str(self.given["model"]["preset"]))
+        best = self._candidate(self.rules.presets[0])
+        for preset in self.rules.presets[1:]:
+            config = model_config(self.recipe(model={"preset": preset}), 1)
+            if not self._may_do(config, best):
+                break
+            candidate = self._candidate(preset)
+            if not self._reads_enough(candidate):
+                break
+            best = candidate
+        return best
+
+    def _may_do(self, config: TransformerConfig, smaller: SizeCandidate) -> bool:
+        """Return False if a size is too large for the text, the memory or, surely, the time."""
+        weights = layer_weights(config)
+        if weights > self.rules.weights * self.tokens(smaller.recipe):
+            return False
+        free = available_memory(self.device)
+        needed = training_memory(config, smaller.recipe.training).total
+        if free is not None and needed > free / 2:
+            return False
+        if self.seconds is None:
+            return weights <= _NEXT_SIZE * 1e7
+        ratio = weights / max(1, layer_weights(smaller.config)) / _NEXT_SIZE
+        read = self._tokens_read(smaller) / max(1.0, ratio)
+        return read >= self.rules.reading * weights
+
+    def _reads_enough(self, candidate: SizeCandidate) -> bool:
+        if self.seconds is None:
+            return True
+        read = self._tokens_read(candidate)
+        return read >= self.rules.reading * layer_weights(candidate.config)
+
+    def _tokens_read(self, candidate: SizeCandidate) -> float:
+        batches = self.batches_per_epoch(candidate.recipe)
+        epochs = candidate.recipe.training.epochs or float("inf")
+        return candidate.tokens_read(self.seconds or 0.0, batches, epochs)
+
+    def _candidate(self, preset: str) -> SizeCandidate:
+        """Measure a size, on a CPU in both precisions."""
+        recipe = self.recipe(model={"preset": preset})
+        config = self.config(recipe)
+        seconds = {name: self._measure(preset, config, name) for name in self._precisions()}
+        slow, fast = max(seconds.values()), min(seconds, key=lambda name: seconds[name])
+        first = next(iter(seconds))
+        precision = fast if seconds[first] > _FASTER * seconds[fast] else first
+        return SizeCandidate(
+            recipe, config, seconds[precision], precision, slow / seconds[precision]
+        )
+
+    def _precisions(self) -> tuple[str, ...]:
+        """Return the precisions to compare; the first is kept if no other is clearly faster."""
+        if self.is_given("training.precision"):
+            return (self.base.training.precision,)
+        return ("auto", "bfloat16") if self.device.type == "cpu" else ("auto",)
+
+    def _measure(self, preset: str, config: TransformerConfig, precision: str) -> float:
+        recipe = self.recipe(model={"preset": preset}, training={"precision": precision})
+        data = RandomBatches(
+            config, length=self._row_length(recipe), max_tokens=recipe.training.batch_tokens
+        )
+        seconds = 3.0 if self.seconds is None else min(3.0, _MEASURING * self.seconds)
+        return measure_step(config, recipe, data, device=self.device, seconds=seconds)
+
+    def _row_length(self, recipe: Recipe) -> int:
+        """Estimate the tokens of a row of a batch."""
+        if recipe.objective != "translation":
+            return recipe.training.context
+        return round(self.tokens(recipe) / max(1, self.facts.lines)) + 2

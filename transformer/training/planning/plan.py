@@ -1,0 +1,94 @@
+"""The plan of a run: its complete recipe, with comments, and what it takes on this machine."""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import torch
+
+from tokenizer import Spool
+
+from ..recipe import Recipe, recipe_to_toml
+from ..recipe_keys import recipe_keys
+from ..recipe_layers import without_empty_lengths
+from ..recipe_resolution import check_recipe, with_copies
+from .memory import available_memory, format_size, training_memory
+from .planner import Choices, Planner
+
+
+class RunPlan(NamedTuple):
+    """A run as it would be."""
+
+    choices: Choices
+    device: torch.device
+    chooses: bool  # False: the recipe was complete
+
+    def text(self) -> str:
+        """Return the recipe as TOML, with comments on its keys and, above it, on the run."""
+        notes = [
+            "A plan of transduce train: nothing was trained. To train by it, save it to a file:",
+            "  transduce train FILE.toml -o runs/NAME",
+            *(self.choices.lines if self.chooses else []),
+            self._weights(),
+            self._memory(),
+            self._time(),
+        ]
+        return "".join(f"# {note}\n" for note in notes) + "\n" + commented(self.choices.recipe)
+
+    def _weights(self) -> str:
+        return f"parameters: {self.choices.parameters:,}, if the tokenizer has all its tokens"
+
+    def _memory(self) -> str:
+        memory = training_memory(self.choices.config, self.choices.recipe.training)
+        free = available_memory(self.device)
+        left = (
+            "" if free is None else f" of {format_size(free)} that are free on {self.device.type}"
+        )
+        return (
+            f"memory: about {format_size(memory.total)}{left} (weights "
+            f"{format_size(memory.weights)}, gradients and optimizer "
+            f"{format_size(memory.training)}, activations {format_size(memory.activations)})"
+        )
+
+    def _time(self) -> str:
+        choices, training = self.choices, self.choices.recipe.training
+        seconds = choices.steps * choices.step_seconds
+        epochs = choices.steps * training.accumulate / choices.batches_per_epoch
+        return (
+            f"time: about {_duration(seconds)} for {choices.steps:,} steps of "
+            f"{choices.step_seconds:.2g} s or {epochs:.2g} epochs, measured just now; validations "
+            "and preparing the text come on top"
+        )
+
+
+def make_plan(planner: Planner, recipe: Recipe, device: torch.device) -> RunPlan:
+    """Return the plan of a run that begins. Raises what `check_recipe` raises.
+
+    Text that can be read only once is read from a temporary copy.
+    """
+    check_recipe(recipe)
+    with tempfile.TemporaryDirectory() as folder, Spool(Path(folder)) as spool:
+        readable = with_copies(recipe, spool)
+        whole = without_empty_lengths(msgspec.to_builtins(recipe))
+        complete = planner if planner.chooses else Planner(whole)
+        return RunPlan(complete.choose(readable, device), device, planner.chooses)
+
+
+def commented(recipe: Recipe) -> str:
+    """Return a recipe as TOML with the description of each key behind it."""
+    says = {key.name: key.description for key in recipe_keys(Recipe)}
+    section, lines = "", []
+    for line in recipe_to_toml(recipe).splitlines():
+        if line.startswith("["):
+            section = f"{line.strip('[]')}."
+        key, equals, _ = line.partition(" = ")
+        comment = says.get(section + key) if equals else None
+        lines.append(f"{line}  # {comment}" if comment else line)
+    return "\n".join(lines) + "\n"
+
+
+def _duration(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,83 @@
+"""Time of a training step on this machine, from a few that are thrown away."""
+
+import statistics
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ...config import TransformerConfig
+from ...data import Batch, Data
+from ...initialization import initialize
+from ...model import Transformer
+from ..recipe import Recipe
+from ..trainer import Trainer
+
+_WARM_UP = 2  # steps, in which kernels are chosen and memory is taken
+_STEPS = 5  # measured, at most
+_MAX_SECONDS = 3.0  # that measuring takes, about
+
+
+class RandomBatches:
+    """Data of one batch again and again: rows of random ids, all of one length."""
+
+    batches_per_epoch = 1
+
+    def __init__(self, config: TransformerConfig, *, length: int, max_tokens: int) -> None:
+        length = max(2, min(length, config.max_positions))
+        shape = (max(1, max_tokens // length), length)
+        generator = torch.Generator().manual_seed(0)
+        ids_BT = torch.randint(config.vocab_size, shape, generator=generator)
+        self._batch = Batch(
+            ids_BT=ids_BT,
+            targets_BT=ids_BT.roll(-1, dims=1),
+            predicted_N=None,
+            target_tokens=ids_BT.numel(),
+            rows=np.arange(len(ids_BT)),
+            source_BS=ids_BT if config.has_encoder else None,
+        )
+
+    def batch(self, number: int) -> Batch:
+        """See Data."""
+        del number
+        return self._batch
+
+    def target_tokens(self, number: int) -> int:
+        """See Data."""
+        del number
+        return self._batch.target_tokens
+
+    def describe(self, number: int) -> str:
+        """See Data."""
+        del number
+        return "random ids"
+
+    def in_order(self) -> Iterator[Batch]:
+        """See Data."""
+        yield self._batch
+
+
+def measure_step(
+    config: TransformerConfig,
+    recipe: Recipe,
+    data: Data,
+    *,
+    device: torch.device,
+    seconds: float = _MAX_SECONDS,
+) -> float:
+    """Return the median time of a few steps on the data's first batches, in about `seconds`."""
+    model = Transformer(config)
+    initialize(model, seed=recipe.seed)
+    trainer = Trainer(model.to(device), data, recipe)
+    measured: list[float] = []
+    started = time.perf_counter()
+    for number in range(_WARM_UP + _STEPS):
+        before = time.perf_counter()
+        trainer.step()
+        trainer.reports(flush=True)  # waits for the device
+        if number >= _WARM_UP or before - started > seconds:
+            measured.append(time.perf_counter() - before)
+        if measured and time.perf_counter() - started > seconds:
+            break
+    return statistics.median(measured)
