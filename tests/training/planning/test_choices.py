@@ -12,6 +12,7 @@ from tests.training.toys import write_pairs, write_text
 from transformer.training.planning import choices
 from transformer.training.planning.facts import TextFacts, measure_text
 from transformer.training.planning.planner import Planner
+from transformer.training.planning.speed import StepTime
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import model_config, recipe_of
 
@@ -23,10 +24,11 @@ SECONDS = 1e-7  # of a step, for each weight of the layers: 0.07 s with translat
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of known speed, twice as fast in bfloat16, with much memory."""
 
-    def step(config: Any, recipe: Recipe, data: object, **options: object) -> float:
+    def step(config: Any, recipe: Recipe, data: object, **options: object) -> StepTime:
         del data, options
-        weights = choices.layer_weights(config)
-        return SECONDS * weights / (2 if recipe.training.precision == "bfloat16" else 1)
+        seconds = SECONDS * choices.layer_weights(config)
+        half = recipe.training.precision == "bfloat16"
+        return StepTime(*[seconds / 2 if half else seconds] * 2)
 
     monkeypatch.setattr(choices, "measure_step", step)
     monkeypatch.setattr(choices, "available_memory", lambda device: 1 << 40)
@@ -91,7 +93,7 @@ def test_about_a_thousand_pairs_validate(pairs: int, share: float) -> None:
 
 def test_bfloat16_is_chosen_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose(text_of(5_000))[0].training.precision == "bfloat16"
-    monkeypatch.setattr(choices, "measure_step", lambda *args, **options: 0.1)
+    monkeypatch.setattr(choices, "measure_step", lambda *args, **options: StepTime(0.1, 0.1))
     assert choose(text_of(5_000))[0].training.precision == "auto"
 
 
@@ -142,3 +144,8 @@ def test_five_lines_tell_what_and_why(objective: str, tmp_path: Path) -> None:
     assert names == ["tokenizer", "model", "batches", "length", "validation"]
     assert "2.0 times as fast" in lines[2]
     assert "20m or" in lines[3]
+
+
+@pytest.mark.parametrize(("pairs", "tokens"), [(300, 256), (2_000, 1024), (2_000_000, 2048)])
+def test_little_text_is_cut_into_small_batches(pairs: int, tokens: int) -> None:
+    assert choose(text_of(pairs))[0].training.batch_tokens == tokens

@@ -15,6 +15,7 @@ from transformer.training.planning import plan as plans
 from transformer.training.planning import planner as planners
 from transformer.training.planning.plan import make_plan
 from transformer.training.planning.planner import Planner
+from transformer.training.planning.speed import StepTime
 from transformer.training.recipe import Recipe, merge, recipe_from_fields
 from transformer.training.recipe_layers import given_fields
 from transformer.training.recipe_resolution import read_run_recipe, recipe_of
@@ -67,7 +68,7 @@ def test_a_resumed_run_goes_on_for_some_time(
 ) -> None:
     run(tmp_path, fields_of(tmp_path, steps=4))
     fields = given_fields(None, {"training": {"time": "2s"}}, [], resumed=tmp_path / "run")
-    monkeypatch.setattr(planners, "measure_step", lambda *args, **options: 1.0)
+    monkeypatch.setattr(planners, "measure_step", lambda *args, **options: StepTime(1.0, 1.0))
     events = run(tmp_path, fields, resume=True)
     assert last(events, RunStarted).steps == 4 + 1
     assert last(events, RunFinished).step > 5

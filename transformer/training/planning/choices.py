@@ -1,5 +1,6 @@
 """Choices for a run that was told little more than its text, each with its reason."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,11 +25,11 @@ from .sizes import (
     validation_share,
     vocabulary_size,
 )
-from .speed import RandomBatches, measure_step
+from .speed import RandomBatches, StepTime, measure_step
 
 DEFAULT_TIME = "20m"  # of a run that is told neither steps nor epochs nor time
-_BATCH_TOKENS = {"cpu": 2048}
-_GPU_BATCH_TOKENS = 16_384
+_BATCH_TOKENS, _GPU_BATCH_TOKENS = {"cpu": 2048}, 16_384
+_MIN_BATCH_TOKENS, _BATCHES_PER_EPOCH = 256, 20  # little text is cut into smaller batches
 _UNKNOWN_SIZE = 8000  # tokens of a tokenizer that is not looked into
 _MEASURING = 0.01  # of the time, for each setting that is measured
 _FASTER = 1.15  # times: bfloat16 is chosen from here on
@@ -87,7 +88,8 @@ class Chooser:
 
     def choose(self) -> Recipe:
         """Return the recipe with all choices made."""
-        self.chosen = merge(self.chosen, self._text(), self._training())
+        self.chosen = merge(self.chosen, self._text())
+        self.chosen = merge(self.chosen, self._training())
         self.best = self._size()
         preset = str(self.best.recipe.model["preset"])
         size = {"model": {"preset": preset}, "training": {"precision": self.best.precision}}
@@ -134,7 +136,7 @@ class Chooser:
     def _training(self) -> dict[str, Any]:
         """Choose the batch, the schedule and what ends the run."""
         training: dict[str, Any] = {
-            "batch_tokens": _BATCH_TOKENS.get(self.device.type, _GPU_BATCH_TOKENS),
+            "batch_tokens": self._batch_tokens(),
             "schedule": "wsd",
         }
         if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs", "time")):
@@ -144,6 +146,13 @@ class Chooser:
         if self.base.objective == "translation":
             training["ema"] = 0.99
         return {"training": training, "validation": {"patience": 8, "max_lines": 500}}
+
+    def _batch_tokens(self) -> int:
+        """Choose the tokens of a batch: a power of two, the device's or less."""
+        tokens = self.tokens(self.recipe()) / (2 if self.base.objective == "translation" else 1)
+        power = 1 << max(0, math.floor(math.log2(max(1.0, tokens / _BATCHES_PER_EPOCH))))
+        most = _BATCH_TOKENS.get(self.device.type, _GPU_BATCH_TOKENS)
+        return min(max(power, _MIN_BATCH_TOKENS), most)
 
     def _fields_of(self, preset: str) -> dict[str, Any]:
         """Choose what depends on the size of the model."""
@@ -214,13 +223,13 @@ class Chooser:
         """Measure a size, on a CPU in both precisions."""
         recipe = self.recipe(model={"preset": preset})
         config = self.config(recipe)
-        seconds = {name: self._measure(preset, config, name) for name in self._precisions()}
-        slow, fast = max(seconds.values()), min(seconds, key=lambda name: seconds[name])
-        first = next(iter(seconds))
-        precision = fast if seconds[first] > _FASTER * seconds[fast] else first
-        return SizeCandidate(
-            recipe, config, seconds[precision], precision, slow / seconds[precision]
-        )
+        times = {name: self._measure(preset, config, name) for name in self._precisions()}
+        first, *others = times
+        precision, gain = first, 1.0
+        for name in others:
+            gain = times[first].fastest / times[name].fastest
+            precision = name if gain > _FASTER else first
+        return SizeCandidate(recipe, config, times[precision].median, precision, gain)
 
     def _precisions(self) -> tuple[str, ...]:
         """Return the precisions to compare; the first is kept if no other is clearly faster."""
@@ -228,7 +237,7 @@ class Chooser:
             return (self.base.training.precision,)
         return ("auto", "bfloat16") if self.device.type == "cpu" else ("auto",)
 
-    def _measure(self, preset: str, config: TransformerConfig, precision: str) -> float:
+    def _measure(self, preset: str, config: TransformerConfig, precision: str) -> StepTime:
         recipe = self.recipe(model={"preset": preset}, training={"precision": precision})
         data = RandomBatches(
             config, length=self._row_length(recipe), max_tokens=recipe.training.batch_tokens

@@ -54,10 +54,8 @@ def _length(recipe: Recipe, chooser: Chooser) -> str:
     about = chooser.steps(recipe)
     per_epoch = chooser.batches_per_epoch(recipe) / training.accumulate
     which = ", whichever is less" if len(limits) > 1 else ""
-    return (
-        f"{' or '.join(limits)}{which}, about {about:,} steps or {about / per_epoch:.2g} epochs; "
-        "--time sets another"
-    )
+    epochs = format_epochs(about / per_epoch)
+    return f"{' or '.join(limits)}{which}, about {about:,} steps or {epochs} epochs; --time sets another"
 
 
 def _validation(recipe: Recipe, chooser: Chooser) -> str:
@@ -70,3 +68,12 @@ def _validation(recipe: Recipe, chooser: Chooser) -> str:
         count = max(1, round(recipe.data.valid_fraction * chooser.facts.pairs))
         return f"by {metric}, on about {count:,} pairs; those of equal source stay together"
     return f"by {metric}, on the last {recipe.data.valid_fraction:.0%} of the text"
+
+
+def format_epochs(epochs: float) -> str:
+    """Format a number of epochs with two digits.
+
+    >>> format_epochs(0.123), format_epochs(270.4)
+    ('0.12', '270')
+    """
+    return f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.2g}"

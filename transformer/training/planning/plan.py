@@ -13,6 +13,7 @@ from ..recipe import Recipe, recipe_to_toml
 from ..recipe_keys import recipe_keys
 from ..recipe_layers import without_empty_lengths
 from ..recipe_resolution import check_recipe, with_copies
+from .describing import format_epochs
 from .memory import available_memory, format_size, training_memory
 from .planner import Choices, Planner
 
@@ -54,10 +55,10 @@ class RunPlan(NamedTuple):
     def _time(self) -> str:
         choices, training = self.choices, self.choices.recipe.training
         seconds = choices.steps * choices.step_seconds
-        epochs = choices.steps * training.accumulate / choices.batches_per_epoch
+        epochs = format_epochs(choices.steps * training.accumulate / choices.batches_per_epoch)
         return (
             f"time: about {_duration(seconds)} for {choices.steps:,} steps of "
-            f"{choices.step_seconds:.2g} s or {epochs:.2g} epochs, measured just now; validations "
+            f"{choices.step_seconds:.2g} s or {epochs} epochs, measured just now; validations "
             "and preparing the text come on top"
         )
 

@@ -100,7 +100,7 @@ class Planner:
     ) -> int:
         told = recipe.training.time
         self.deadline = Deadline(parse_duration("training.time", told), started=self._started)
-        seconds = measure_step(config, recipe, train, device=device)
+        seconds = measure_step(config, recipe, train, device=device).median
         if (left := self.deadline.seconds_left()) <= 0:
             raise ConfigError(
                 f"training.time is {told}, and preparing the text took all of it: give more"

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,13 @@ from ..trainer import Trainer
 _WARM_UP = 2  # steps, in which kernels are chosen and memory is taken
 _STEPS = 5  # measured, at most
 _MAX_SECONDS = 3.0  # that measuring takes, about
+
+
+class StepTime(NamedTuple):
+    """Seconds of a step: of most steps, and of the fastest, which other programs disturb least."""
+
+    median: float
+    fastest: float
 
 
 class RandomBatches:
@@ -65,8 +73,8 @@ def measure_step(
     *,
     device: torch.device,
     seconds: float = _MAX_SECONDS,
-) -> float:
-    """Return the median time of a few steps on the data's first batches, in about `seconds`."""
+) -> StepTime:
+    """Return the time of a step, from a few on the data's first batches, in about `seconds`."""
     model = Transformer(config)
     initialize(model, seed=recipe.seed)
     trainer = Trainer(model.to(device), data, recipe)
@@ -80,4 +88,4 @@ def measure_step(
             measured.append(time.perf_counter() - before)
         if measured and time.perf_counter() - started > seconds:
             break
-    return statistics.median(measured)
+    return StepTime(statistics.median(measured), min(measured))
