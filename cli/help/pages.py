@@ -16,6 +16,8 @@ class Page(NamedTuple):
 
 # What -h says of an option whose first sentence is long.
 SHORT = {
+    "--plan": "Show the complete recipe, the memory and the time; train nothing.",
+    "--time": "Train for this time, such as 2h. Without a recipe: 20m.",
     "[RECIPE]": "Settings: a TOML file, or the name of a recipe that comes along.",
     "[FILE]...": "Files to read; - is stdin. Default: stdin.",
     "--model": "Model: a folder, a run's folder, or a name on the Hugging Face hub.",
@@ -83,12 +85,12 @@ PAGES: dict[str, Page] = {
     ),
     "train": Page(
         (
-            "transduce train --pairs pairs.tsv -o runs/new --time 20m",
+            "transduce train --pairs pairs.tsv -o runs/new",
             "transduce train --objective language-model --text book.txt -o runs/new",
         ),
         (
             *("--output", "--pairs", "--source", "--target", "--text", "--columns"),
-            *("--valid-fraction", "--preset", "--time", "--epochs", "--steps", "--set"),
+            *("--valid-fraction", "--preset", "--time", "--steps", "--set"),
             *("--plan", "--init", "--resume", "--presets", "--keys"),
         ),
     ),

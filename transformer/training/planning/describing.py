@@ -55,7 +55,8 @@ def _length(recipe: Recipe, chooser: Chooser) -> str:
     per_epoch = chooser.batches_per_epoch(recipe) / training.accumulate
     which = ", whichever is less" if len(limits) > 1 else ""
     epochs = format_epochs(about / per_epoch)
-    return f"{' or '.join(limits)}{which}, about {about:,} steps or {epochs} epochs; --time sets another"
+    limit = " or ".join(limits)
+    return f"{limit}{which}, about {about:,} steps or {epochs} epochs; --time sets another"
 
 
 def _validation(recipe: Recipe, chooser: Chooser) -> str:
