@@ -150,6 +150,7 @@ class _Translations(NamedTuple):
     def of_pairs(self, pairs: "Sequence[Pair]", read: "CorpusCounts") -> "Evaluation":
         """Translate the sources of pairs, and score the result."""
         from tokenizer import is_blank
+        from transformer.abilities import require_ability
         from transformer.evaluation import (
             check_comparable,
             check_tokenization,
@@ -167,6 +168,8 @@ class _Translations(NamedTuple):
         counts = Counter[str]()
         loaded = [self.load(model) for model in self.models]
         other = None if versus is None else [self.load(versus)]
+        for each in [*loaded, *(other or [])]:  # before the first of them begins
+            require_ability(each.config, "translate", each.folder)
         texts = self._translate(loaded, sources, counts, out=self.options.save_outputs)
         counts["blank"] = 0  # told with all blank sources
         counts["blank_source"] = sum(map(is_blank, sources))

@@ -129,6 +129,16 @@ def test_an_older_runs_validation_files_are_read_by_their_names(held_out, transl
                 validation_text(run)
 
 
+def test_a_second_model_that_cannot_translate_is_told_before_the_first_begins(
+    transduce, translator, writer, tmp_path
+):
+    (tmp_path / "p.tsv").write_text("one\tone\n")
+    command = ("evaluate", "-m", translator, "--pairs", tmp_path / "p.tsv", "--versus", writer)
+    ended = transduce(*command, "--save-outputs", tmp_path / "out")
+    assert (ended.code, b"cannot translate" in ended.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_several_models_are_measured_together(transduce, translator, tmp_path):
     """As they translate together: a model with itself is that model."""
     (tmp_path / "p.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS[:9]))

@@ -149,7 +149,7 @@ def test_a_table_leaves_out_what_can_be_missed_on_a_narrow_terminal():
     assert [*table([row], limit=3)] == ["MODEL", "runs/first  x"]
 
 
-def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs):
+def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs, monkeypatch):
     def show(path):
         ended = transduce("checkpoint", "show", path)
         assert ended.code == 0, ended.err
@@ -163,6 +163,8 @@ def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs):
     assert facts["run"].startswith(f"{first}, step ")
     assert facts["run"].endswith("of 4, the best")
     assert "chrf " in facts["validation"] and "loss " in facts["validation"]
+    monkeypatch.chdir(find_model(first))
+    assert show(".")["run"] == facts["run"]
     assert show(second)["started from"] == str(first)
     assert facts["trained on"] == "pairs.tsv"
     assert "| started from |" in (find_model(second) / "README.md").read_text()

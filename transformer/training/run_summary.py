@@ -102,7 +102,7 @@ def run_facts(model: Path) -> list[tuple[str, str]]:
     run = run_of_model(model)
     if run is None:
         return []
-    known, step = summarize_run(run), step_of(model)
+    known, step = summarize_run(run), step_of(model.absolute())  # it may be named "."
     of = "" if known.steps is None else f" of {known.steps:,}"
     best = ", the best" if step == known.best_step else ""
     facts = [("run", f"{run}, step {step:,}{of}{best}" if step >= 0 else str(run))]
