@@ -1,6 +1,7 @@
 """`runs list`, `checkpoint list` and `checkpoint show`: what there is, and what it can do."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def test_runs_are_listed_with_their_steps_and_best_scores(transduce, runs):
     assert heads.split() == ["RUN", "MODEL", "STEP", "BEST", "SIZE", "CHANGED"]
     assert rows[1].split()[:3] == [first["folder"], "translate-tiny", "4/4"]
     assert f" {first['decided_by']} " in rows[1]
+
+
+def test_the_score_that_decided_is_the_one_that_is_listed(transduce, runs, tmp_path):
+    run = shutil.copytree(runs / "runs" / "first", tmp_path / "run")
+    log = (run / "metrics.jsonl").read_text()
+    for name, digits in (("chrf", 2), ("loss", 4)):
+        changed = re.sub(r'"decided_by": "\w+"', f'"decided_by": "{name}"', log)
+        (run / "metrics.jsonl").write_text(changed)
+        (record,) = records(transduce("runs", "list", tmp_path, "--json"))
+        assert record["decided_by"] == name
+        best = f"  {name} {record['scores'][name]:.{digits}f}  "
+        assert best in transduce("runs", "list", tmp_path).out.decode()
 
 
 def test_a_run_in_training_and_a_damaged_one_are_told(transduce, runs, tmp_path):
