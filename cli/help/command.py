@@ -2,16 +2,15 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from transformer.registry import nearest, suggest
+from transformer.registry import suggest
 
 from . import install
-from .pages import ELSEWHERE
+from .mistakes import reword
 from .render import full_page, short_page
 
 _QUIET = "transduce.quiet"  # in a context's `meta`, which inner commands share
@@ -32,7 +31,9 @@ def _show_page(context: Any, parameter: Any, value: bool) -> None:
     """Print a page and exit: the short one for -h."""
     if value and not context.resilient_parsing:
         page = short_page if parameter.opts == ["-h"] else full_page
-        sys.stdout.write(f"{page(context)}\n")
+        encoding = sys.stdout.encoding or "utf-8"
+        text = page(context).encode(encoding, "replace").decode(encoding)
+        sys.stdout.write(f"{text}\n")
         raise typer.Exit
 
 
@@ -100,39 +101,14 @@ class _Helpful:
         return full_page(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line; an unknown option is an error that names the likely one."""
+        """Parse the command line; a mistake is told in the program's own words."""
         try:
             return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]
         except typer.TyperException as error:
-            if hasattr(error, "possibilities"):
-                _name_nearest(error, [name for p in self.params for name in p.opts])
-            elif (needed := _missing(error)) is not None:
-                ctx.fail(needed)
-            raise
-
-
-def _name_nearest(error: Exception, names: Iterable[str]) -> None:
-    """Let an error about an unknown option name the one that is likely meant, if any is."""
-    unknown = str(error.option_name)  # type: ignore[attr-defined]
-    meant = ELSEWHERE.get(unknown)
-    known = {name.lstrip("-"): name for name in names if name.startswith("--")}
-    near = nearest(unknown.lstrip("-"), known) if unknown.startswith("--") else None
-    if meant not in known.values():
-        meant = known[near] if near is not None else None
-    error.message = f"no such option: {unknown}"  # type: ignore[attr-defined]
-    error.message += f"; did you mean {meant}?" if meant else ""  # type: ignore[attr-defined]
-    error.possibilities = None  # type: ignore[attr-defined]
-
-
-def _missing(error: Exception) -> str | None:
-    """Return a message for a parameter that is needed and missing, if that is the error."""
-    parameter = getattr(error, "param", None)
-    if type(error).__name__ != "MissingParameter" or parameter is None:
-        return None
-    names = "/".join(parameter.opts) if parameter.param_type_name == "option" else ""
-    variable = getattr(parameter, "envvar", None)
-    text = f"{names} {parameter.metavar} is needed".strip()
-    return f"{text}; the variable {variable} can give it, too" if variable else text
+            if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
+                raise
+            message = reword(error, self)
+        return ctx.fail(message)  # type: ignore[no-any-return]
 
 
 class HelpCommand(_Helpful, TyperCommand):

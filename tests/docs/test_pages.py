@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import transduce
+from cli.help.pages import PAGES as HELP_PAGES
 from tests.docs.blocks import CHANGES, PAGES, ROOT, Block, blocks, prose
 from tests.docs.shell import run_script
 from tests.docs.workplace import SMALL_RECIPE, rewrite
@@ -121,3 +122,16 @@ def test_a_command_that_fails_is_named(workplace) -> None:
     with pytest.raises(AssertionError, match="no program 'rm'"):
         run_script("rm x")
     assert transduce.__version__ in run_script("transduce --version")
+
+
+EXAMPLES = [
+    pytest.param(example, id=f"{path or 'transduce'} {number}")
+    for path, page in HELP_PAGES.items()
+    for number, example in enumerate(page.examples, 1)
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_a_help_page_runs(example, workplace):
+    run_script("transduce tokenizer train -q book.txt --kind char -o tokenizer.json")
+    run_script(example, rewrite)
