@@ -27,9 +27,9 @@ def print_notice(text: str) -> None:
 
 
 def write_status(text: str) -> None:
-    """Show a line at the bottom of the terminal, in the place of the last one."""
+    """Show a line at the bottom of the terminal, in the place of the last one, cut at its width."""
     with _lock:
-        _write(f"{_ERASE}{text}")
+        _write(f"{_ERASE}{text[: terminal_width() - 1]}")
         _Status.is_shown = True
 
 

@@ -89,7 +89,8 @@ def evaluate(
         result = _validation(translator, languages, quiet=quiet)
     else:
         result = translator.of_files()
-    report(result.counts, quiet=quiet, read=result.read)
+    failed = result.counts["failed"] == result.record.get("lines")  # all: there is nothing to score
+    report(result.counts, quiet=quiet, strict=failed, read=result.read)
     with output(None) as writer:
         if as_json:
             writer.line(json.dumps(result.json_record(), ensure_ascii=False))

@@ -10,7 +10,7 @@ import typer
 
 from transformer.training.defaults import DEFAULTS
 
-from ..console import is_terminal, print_notice
+from ..console import is_terminal, write_status
 from ..errors import INTERRUPTED
 from ..io.output_checks import check_run_folder
 from ..io.outputs import output
@@ -344,7 +344,7 @@ def _run(
     quiet: bool,
 ) -> None:
     if is_terminal() and not quiet:
-        print_notice("starting")
+        write_status("starting …")
     from transformer.errors import ConfigError
     from transformer.loading import choose_device
     from transformer.training.planning.plan import make_plan

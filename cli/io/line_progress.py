@@ -83,7 +83,7 @@ class LineProgress:
     def text(self, width: int) -> str:
         """Return what is shown, with as many of its parts as there is room for."""
         elapsed, done = self._clock() - self._began, self.done()
-        parts = [f"{self._label}{self.lines:,} lines"]
+        parts = [f"{self._label}{self._count()}"]
         if done is not None:
             parts.append(f"{done:.0%}")
         if done:
@@ -99,11 +99,14 @@ class LineProgress:
             shown = longer
         return shown[: width - 1]
 
+    def _count(self) -> str:
+        return f"{self.lines:,} {'line' if self.lines == 1 else 'lines'}"
+
     def summary(self) -> str:
         """Return what is told at the end."""
         elapsed = self._clock() - self._began
         rate = format_rate(self.lines / max(elapsed, 1e-9))
-        return f"{self.lines:,} lines in {format_duration(elapsed)}, {rate}"
+        return f"{self._count()} in {format_duration(elapsed)}, {rate}"
 
     def time_taken(self) -> str:
         """Return the time of a job as the end of a sentence; nothing for one of two seconds."""

@@ -9,7 +9,7 @@ from transformer.pipelines.arguments.argument import files_of
 from transformer.pipelines.arguments.search import SearchArguments
 from transformer.pipelines.session import Session
 
-from ..console import is_terminal, print_notice
+from ..console import erase_status, is_terminal, print_notice, write_status
 from ..options.common import LineIOOptions
 from .output_checks import check_files
 from .streams import check_first_records
@@ -18,10 +18,12 @@ from .streams import check_first_records
 def load_with_notice(
     model: Path, *, device: str, dtype: str, quiet: bool, trust_cache: bool = True
 ) -> LoadedModel:
-    """Load a model folder; at a terminal, print a notice first, for it may take long."""
+    """Load a model folder; at a terminal, show that until it is done, for it may take long."""
     if is_terminal() and not quiet:
-        print_notice(f"loading {model}")
-    return load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
+        write_status(f"loading {model} …")
+    loaded = load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
+    erase_status()
+    return loaded
 
 
 def open_session(

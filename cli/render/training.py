@@ -21,7 +21,7 @@ from transformer.training.events import (
 )
 from transformer.training.trainer import SkippedStep, StepReport
 
-from ..console import is_terminal, print_notice
+from ..console import erase_status, is_terminal, print_notice
 from .data_report import data_lines, loss_lines
 from .progress_view import ProgressView, format_validation, printable
 
@@ -102,6 +102,7 @@ class _Screen:
             self._live.stop()
 
     def __enter__(self) -> "_Screen":
+        erase_status()
         if self._live is not None:
             self._live.start(refresh=True)
         return self

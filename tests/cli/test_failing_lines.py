@@ -79,3 +79,12 @@ def test_a_later_record_without_the_field_fails_alone(transduce, translator):
     assert ended.code == 0, ended.err
     assert ended.out.count(b"\n") == 3
     assert b"lines without an answer: 1" in ended.err
+
+
+def test_an_evaluation_of_lines_that_all_fail_has_no_scores(transduce, translator, tmp_path):
+    (tmp_path / "long.txt").write_bytes(LONG)
+    (tmp_path / "short.txt").write_text("one\n")
+    names = ("--source", tmp_path / "long.txt", "--reference", tmp_path / "short.txt")
+    ended = transduce("evaluate", "-m", translator, *names)
+    assert (ended.code, ended.out) == (4, b"")
+    assert b"lines without an answer: 1" in ended.err

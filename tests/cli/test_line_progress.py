@@ -86,6 +86,14 @@ def test_a_notice_takes_the_place_of_what_is_shown(monkeypatch) -> None:
     assert terminal.lines == ["transduce: line 7: is bad"]
 
 
+def test_what_is_shown_is_cut_at_the_width_so_that_it_can_be_erased(monkeypatch) -> None:
+    terminal = at_terminal(monkeypatch)
+    write_status("loading " + 200 * "x")
+    assert [len(line) for line in terminal.lines] == [79]
+    erase_status()
+    assert terminal.lines == []
+
+
 def test_a_long_job_is_summed_up_and_a_short_one_is_silent(monkeypatch) -> None:
     terminal = at_terminal(monkeypatch)
     with LineProgress(enabled=True) as short:
@@ -169,7 +177,7 @@ def test_a_real_filter_shows_how_far_it_is(translator, tmp_path, in_terminal) ->
     )
     os.close(read)
     os.write(write, b"one two three\n")
-    program.wait_for(lambda terminal: "1 lines · " in " ".join(terminal.display))
+    program.wait_for(lambda terminal: "1 line · " in " ".join(terminal.display))
     os.write(write, b"two\n")
     os.close(write)
     assert program.wait() == 0

@@ -139,8 +139,6 @@ def test_a_terminal_says_what_to_type_and_has_editing_and_a_history(
         program.type(pressed)
     assert program.wait() == 0
     assert program.terminal.lines == [
-        f"transduce: loading {translator}"[:80],
-        *[f"transduce: loading {translator}"[80:]] * (len(f"{translator}") > 61),
         "transduce: type lines; Ctrl-D ends",
         *("> one two", first, "> one three", second, "> one two", first, ">"),
     ]
