@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transformer.pipelines.arguments import TranslateArguments
 
     from ..io.evaluation_text import Pair
+    from ..io.line_progress import LineProgress
     from ..render.evaluation import Evaluation
 
     Load = Callable[[Path], LoadedModel]
@@ -84,7 +85,7 @@ def evaluate(
     translator = _Translations(model, translations, arguments, load, quiet)
     if door == "--text":
         loaded = load(one_model(model, "--text"))
-        result = _running_text(loaded, str(running_text.text), running_text.column)
+        result = _running_text(loaded, str(running_text.text), running_text.column, quiet=quiet)
     elif door is None:
         result = _validation(translator, languages, quiet=quiet)
     else:
@@ -123,7 +124,9 @@ def _validation(
         result = translator.of_pairs(text, CorpusCounts())
     else:
         result = Evaluation(CorpusCounts(), Counter())
-        result.add_likelihood(stored_likelihood(translator.load(model), text))
+        with _token_progress(quiet) as progress:
+            found = stored_likelihood(translator.load(model), text, progress.report)
+        result.add_likelihood(found)
     result.record["validation_of"] = str(run)
     return result
 
@@ -211,14 +214,24 @@ class _Translations(NamedTuple):
         return texts
 
 
-def _running_text(loaded: "LoadedModel", path: str, column: str | None) -> "Evaluation":
+def _token_progress(quiet: bool) -> "LineProgress":
+    from ..io.line_progress import LineProgress, shows_work
+
+    return LineProgress(enabled=shows_work(quiet), unit="token")
+
+
+def _running_text(
+    loaded: "LoadedModel", path: str, column: str | None, *, quiet: bool
+) -> "Evaluation":
     from tokenizer import CorpusCounts, TextFile, read_documents
     from transformer.evaluation import text_likelihood
 
     from ..render.evaluation import Evaluation
 
     read = CorpusCounts()
-    found = text_likelihood(loaded, read_documents(TextFile(path, column, option="--column"), read))
+    documents = read_documents(TextFile(path, column, option="--column"), read)
+    with _token_progress(quiet) as progress:
+        found = text_likelihood(loaded, documents, progress.report)
     counts = reading_counts(read) + Counter(unknown_read=found.unknown_lines)
     result = Evaluation(read, counts)
     result.add_likelihood(found)

@@ -38,11 +38,12 @@ class LineProgress:
         enabled: bool,
         share: Callable[[], float | None] = lambda: None,
         total: int | None = None,
+        unit: str = "line",
         sums_up: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._enabled, self._share, self._clock = enabled, share, clock
-        self._total = total
+        self._total, self._unit = total, unit
         self._sums_up, self._label = sums_up, ""
         self.lines = 0  # that are done
         self._read = 0  # those that the share is of
@@ -89,7 +90,7 @@ class LineProgress:
         if done:
             parts.append(f"{format_duration(elapsed / done - elapsed)} left")
         if self.lines and not self._label:
-            parts.append(f"{format_rate(self.lines / max(elapsed, 1e-9))}")
+            parts.append(self._rate(elapsed))
         parts.append(f"{format_duration(elapsed)} elapsed")
         shown = parts[0]
         for part in parts[1:]:
@@ -99,14 +100,20 @@ class LineProgress:
             shown = longer
         return shown[: width - 1]
 
+    def report(self, done: int, total: int) -> None:
+        """Say how many are done, of how many."""
+        self.lines, self._total = done, total
+
+    def _rate(self, elapsed: float) -> str:
+        return f"{format_rate(self.lines / max(elapsed, 1e-9))} {self._unit}s/s"
+
     def _count(self) -> str:
-        return f"{self.lines:,} {'line' if self.lines == 1 else 'lines'}"
+        return f"{self.lines:,} {self._unit}{'' if self.lines == 1 else 's'}"
 
     def summary(self) -> str:
         """Return what is told at the end."""
         elapsed = self._clock() - self._began
-        rate = format_rate(self.lines / max(elapsed, 1e-9))
-        return f"{self._count()} in {format_duration(elapsed)}, {rate}"
+        return f"{self._count()} in {format_duration(elapsed)}, {self._rate(elapsed)}"
 
     def time_taken(self) -> str:
         """Return the time of a job as the end of a sentence; nothing for one of two seconds."""
@@ -188,9 +195,9 @@ def input_share(paths: Sequence[str], counts: "CorpusCounts") -> Callable[[], fl
 
 
 def format_rate(rate: float) -> str:
-    """Format a number of lines a second.
+    """Format a number a second.
 
     >>> format_rate(0.25), format_rate(1234.5)
-    ('0.25 lines/s', '1,234 lines/s')
+    ('0.25', '1,234')
     """
-    return f"{rate:,.0f} lines/s" if rate >= 100 else f"{rate:.3g} lines/s"
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"

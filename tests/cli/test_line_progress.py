@@ -75,6 +75,15 @@ def test_without_a_size_there_is_no_share() -> None:
     assert progress(clock, 0, share=0.0).text(80) == "0 lines · 0% · 0:00 elapsed"
 
 
+def test_tokens_of_a_known_number_have_a_share() -> None:
+    clock = Clock()
+    shown = LineProgress(enabled=True, unit="token", clock=clock)
+    shown.report(1000, 4000)
+    clock.now = 10.0
+    assert shown.text(80) == "1,000 tokens · 25% · 0:30 left · 100 tokens/s · 0:10 elapsed"
+    assert shown.summary() == "1,000 tokens in 0:10, 100 tokens/s"
+
+
 def test_a_notice_takes_the_place_of_what_is_shown(monkeypatch) -> None:
     terminal = at_terminal(monkeypatch)
     write_status("12 lines · 50%")

@@ -41,7 +41,9 @@ def test_a_texts_likelihood_is_the_sum_over_its_windows(context: int) -> None:
     loaded = LoadedModel(model, tokenizer, default_generation_config(tokenizer), Path("nowhere"))
     text = "abcacbabcaabbcc"
     chunks = [TextChunk(text[:7], False), TextChunk(text[7:], True)]
-    found, size, _ = text_likelihood(loaded, chunks)
+    seen: list[tuple[int, int]] = []
+    found, size, _ = text_likelihood(loaded, chunks, lambda *counts: seen.append(counts))
+    assert seen[-1] == (found.tokens, found.tokens)
     ids = [loaded.generation.end_id, *tokenizer.encode(text)]
     nats = 0.0
     for start in range(0, len(ids) - 1, context):

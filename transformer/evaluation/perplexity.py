@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from ..loading import LoadedModel
 from ..model import Transformer
 
 _BATCH_TOKENS = 4096
+Progress = Callable[[int, int], None]  # is called with the tokens done and those in all
 
 
 class Likelihood(NamedTuple):
@@ -62,7 +63,9 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     return Likelihood(float(nats), tokens)
 
 
-def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> TextLikelihood:
+def text_likelihood(
+    loaded: LoadedModel, chunks: Iterable[TextChunk], progress: Progress | None = None
+) -> TextLikelihood:
     """Compute the likelihood of running text.
 
     The end token is predicted after each record of a table. The text is cut into windows as long as
@@ -81,11 +84,13 @@ def text_likelihood(loaded: LoadedModel, chunks: Iterable[TextChunk]) -> TextLik
                 encoded = loaded.tokenizer.encode(text)
                 unknown_lines += _unknown_lines(loaded.tokenizer, text, encoded)
                 writer.write([encoded, ending])
-        total = _likelihood_of_ids(loaded, TokenStore(Path(folder)).ids)
+        total = _likelihood_of_ids(loaded, TokenStore(Path(folder)).ids, progress)
         return TextLikelihood(total, text_bytes, unknown_lines)
 
 
-def stored_likelihood(loaded: LoadedModel, ids: Ids) -> TextLikelihood:
+def stored_likelihood(
+    loaded: LoadedModel, ids: Ids, progress: Progress | None = None
+) -> TextLikelihood:
     """Compute the likelihood of running text that is stored as ids of the model's own tokens.
 
     The end token is predicted after each document. Raises what `text_likelihood` does.
@@ -95,16 +100,28 @@ def stored_likelihood(loaded: LoadedModel, ids: Ids) -> TextLikelihood:
     documents = np.split(ids, ends)
     texts = (loaded.tokenizer.decode(document.tolist()) for document in documents)
     text_bytes = sum(len(text.encode("utf-8", errors="replace")) for text in texts)
-    return TextLikelihood(_likelihood_of_ids(loaded, ids), text_bytes, 0)
+    return TextLikelihood(_likelihood_of_ids(loaded, ids, progress), text_bytes, 0)
 
 
-def _likelihood_of_ids(loaded: LoadedModel, ids: Ids) -> Likelihood:
+def _likelihood_of_ids(loaded: LoadedModel, ids: Ids, progress: Progress | None) -> Likelihood:
     if len(ids) < 2:
         raise CorpusError("there is no text to evaluate on")
     data = WindowData(ids, context=loaded.config.max_positions, max_tokens=_BATCH_TOKENS, seed=0)
-    total = likelihood(loaded.model, data.in_order())
+    batches: Iterable[Batch] = data.in_order()
+    if progress is not None:
+        batches = _reported(batches, len(ids) - 1, progress)
+    total = likelihood(loaded.model, batches)
     require_finite(torch.tensor(total.nats))
     return total
+
+
+def _reported(batches: Iterable[Batch], total: int, progress: Progress) -> Iterator[Batch]:
+    """Yield batches; report the tokens of each once the next one is asked for."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += batch.target_tokens
+        progress(done, total)
 
 
 def _unknown_lines(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> int:
