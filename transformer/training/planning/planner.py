@@ -17,7 +17,7 @@ from .choices import DEFAULT_TIME, Chooser
 from .deadline import Deadline, steps_in
 from .describing import choice_lines
 from .facts import TextFacts, measure_recipe
-from .fitting import EPOCHS, EVERY, WARMUP, interval_for, most_steps, with_steps
+from .fitting import EPOCHS, EVERY, WARMUP, interval_for, most_steps, warmup_for, with_steps
 from .speed import measure_step
 
 _FREE = (WARMUP, EVERY, EPOCHS)  # keys that follow the number of steps
@@ -110,16 +110,18 @@ class Planner:
     def corrected(self, recipe: Recipe, step: int) -> Recipe | None:
         """Return the recipe with the steps that the pace so far allows; None if they are right.
 
-        Validations become rarer if they take more than a tenth of the time, unless their interval
-        was given.
+        Where they were not given, the warm-up follows until it is over, and validations become
+        rarer if they take more than a tenth of the time.
         """
-        before = recipe.training.steps
+        before, free = recipe.training.steps, self._free()
         steps = self.deadline.corrected_steps(step, before)
         steps = min(steps, max(step, self._most)) if self._most else steps
         if steps == before:
             return None
         corrected, every = with_steps(recipe, steps), recipe.validation.every
-        if EVERY in self._free():
+        if WARMUP in free and step < max(recipe.training.warmup, warmup_for(steps)):
+            corrected = with_steps(recipe, steps, free={WARMUP})
+        if EVERY in free:
             every = self.deadline.interval(step, interval_for(steps))
         return msgspec.structs.replace(
             corrected, validation=msgspec.structs.replace(corrected.validation, every=every)
