@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.training.toys import write_pairs
+from tokenizer import CorpusError
 from transformer.errors import ConfigError
 from transformer.training.events import Choice, RunFinished, RunStarted, StepsChanged
-from transformer.training.planning import plan as plans
 from transformer.training.planning import planner as planners
 from transformer.training.planning.plan import make_plan
 from transformer.training.planning.planner import Planner
@@ -21,6 +22,7 @@ from transformer.training.recipe_layers import given_fields
 from transformer.training.recipe_resolution import read_run_recipe, recipe_of
 from transformer.training.run import Run
 
+CPU = torch.device("cpu")
 TINY = {
     "tokenizer": {"kind": "char"},
     "model": {
@@ -76,9 +78,9 @@ def test_a_resumed_run_goes_on_for_some_time(
 
 def test_a_run_of_some_time_ends_in_it(tmp_path: Path) -> None:
     planner = Planner(None)
-    events = run(tmp_path, fields_of(tmp_path, time="4s"), planner=planner)
+    events = run(tmp_path, fields_of(tmp_path, time="2s"), planner=planner)
     assert last(events, RunFinished).reason == "all steps done"
-    assert 0 < planner.deadline.seconds_left() + 4 * 0.1 < 4 * 0.5
+    assert 0 < planner.deadline.seconds_left() + 0.5 < 1.5
     kept = read_run_recipe(tmp_path / "run").training
     changed = [event.steps for event in events if isinstance(event, StepsChanged)]
     assert (kept.time, kept.steps) == ("", last(events, RunFinished).step)
@@ -117,7 +119,7 @@ def test_text_that_can_be_read_once_is_chosen_for_and_trained_on(tmp_path: Path)
 def test_a_plan_is_a_recipe_and_trains_nothing(tmp_path: Path, chooses: bool) -> None:
     fields = fields_of(tmp_path, steps=30)
     planner = Planner(fields if chooses else None)
-    plan = make_plan(planner, recipe_of(fields), plans.torch.device("cpu"))
+    plan = make_plan(planner, recipe_of(fields), CPU)
     text = plan.text()
     assert recipe_from_fields(tomllib.loads(text)) == plan.choices.recipe
     assert ("# length: 30 steps, as told" in text) == chooses
@@ -127,9 +129,23 @@ def test_a_plan_is_a_recipe_and_trains_nothing(tmp_path: Path, chooses: bool) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["toy.src", "toy.trg"]
 
 
+@pytest.mark.parametrize("chooses", [True, False])
+def test_a_plan_of_a_model_that_cannot_fit_allocates_nothing(tmp_path: Path, chooses: bool) -> None:
+    fields = {**fields_of(tmp_path), "model": {"preset": "big", "d_ff": 10**9}}
+    with pytest.raises(ConfigError, match="are free: choose a smaller preset"):
+        make_plan(Planner(fields if chooses else None), recipe_of(fields), CPU)
+
+
+def test_a_plan_for_a_text_without_any_text_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty.tsv").write_text("\n")
+    fields = {"data": {"pairs": [str(tmp_path / "empty.tsv")]}}
+    with pytest.raises(CorpusError, match="the training text is empty"):
+        make_plan(Planner(fields), recipe_of(fields), CPU)
+
+
 def test_a_plan_of_some_time_can_be_trained_by(tmp_path: Path) -> None:
     fields = fields_of(tmp_path, time="20m")
-    text = make_plan(Planner(fields), recipe_of(fields), plans.torch.device("cpu")).text()
+    text = make_plan(Planner(fields), recipe_of(fields), CPU).text()
     (tmp_path / "plan.toml").write_text(text)
     again = recipe_of(given_fields(tmp_path / "plan.toml", {}, []))
     assert (again.training.time, again.training.steps) == ("20m", Recipe().training.steps)

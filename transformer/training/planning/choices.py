@@ -15,7 +15,7 @@ from ..recipe_resolution import model_config, recipe_of, tokenizer_options
 from .deadline import steps_in
 from .facts import TextFacts
 from .fitting import EPOCHS, interval_for, most_steps, warmup_for
-from .memory import available_memory, training_memory
+from .memory import available_memory, check_memory, training_memory
 from .sizes import (
     RULES,
     ObjectiveRules,
@@ -223,6 +223,7 @@ class Chooser:
         """Measure a size, on a CPU in both precisions."""
         recipe = self.recipe(model={"preset": preset})
         config = self.config(recipe)
+        check_memory(config, recipe.training, self.device)
         times = {name: self._measure(preset, config, name) for name in self._precisions()}
         first, *others = times
         precision, gain = first, 1.0

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tokenizer import CorpusCounts
+from tokenizer import CorpusCounts, CorpusError
 from tokenizer.scripts import is_unspaced
 
 from ..objectives import OBJECTIVES
@@ -58,4 +58,7 @@ def measure_recipe(recipe: Recipe) -> TextFacts:
 
     Raises OSError and CorpusError.
     """
-    return measure_text(OBJECTIVES[recipe.objective].lines(recipe, CorpusCounts()))
+    facts = measure_text(OBJECTIVES[recipe.objective].lines(recipe, CorpusCounts()))
+    if not facts.characters:
+        raise CorpusError("the training text is empty: no line has any text")
+    return facts
