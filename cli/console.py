@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from threading import RLock
+from typing import TextIO
 
 _ERASE = "\r\x1b[K"  # the line on which the cursor is
 _lock = RLock()  # a signal's handler may print while something is printed
@@ -45,6 +46,36 @@ def _write(text: str) -> None:
     with suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
+
+
+class LastingStderr:
+    """The stderr of now, for a library to write to: what a closed terminal refuses is dropped.
+
+    Without it, a closed terminal would end the work that the library draws the progress of.
+    """
+
+    def __init__(self) -> None:
+        self._stream: TextIO = sys.stderr
+        self.encoding = self._stream.encoding
+
+    def write(self, text: str) -> int:
+        """Write a text if that is possible."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if that is possible."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Return True for a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._stream.fileno()
 
 
 def is_terminal() -> bool:

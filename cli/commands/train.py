@@ -69,7 +69,7 @@ def train(
         str | None,
         option(
             "--objective NAME",
-            "translation or language-model. Default: translation.",
+            "translation or language-model; if not given, what the texts are for.",
             panel="Model",
             choices=DEFAULTS,
         ),
@@ -206,6 +206,15 @@ def train(
             panel="Training",
         ),
     ] = None,
+    save_every: Annotated[
+        str | None,
+        option(
+            "--save-every TIME",
+            "Save to resume from after this time, such as 10m or 90s, or after a number of steps, "
+            "besides at validations. Default: 10m.",
+            panel="Training",
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         option(
@@ -278,8 +287,9 @@ def train(
     Without a recipe, what is not given is chosen to suit the text, this machine
     and --time, and told in five lines; --plan shows it without training.
 
-    The run's folder gets the checkpoints, the recipe and metrics.jsonl. Ctrl-C
-    and SIGTERM finish the step, save and leave; --resume goes on from there.
+    The run's folder gets the checkpoints, the recipe and metrics.jsonl. Ctrl-C,
+    SIGTERM and closing the terminal finish the step, save and leave; --resume
+    goes on from there.
     """
     del presets, keys  # which have exited
     flags: dict[str, Any] = {
@@ -306,6 +316,7 @@ def train(
             "batch_tokens": batch_tokens,
             "context": context,
             "learning_rate": learning_rate,
+            "save_every": save_every,
         },
     }
     _run(
@@ -353,6 +364,7 @@ def _run(
     from transformer.training.recipe_resolution import recipe_of
     from transformer.training.run import Run
 
+    from ..render.run_end import interruption_note, print_end
     from ..render.training import follow_run
     from ..signals import StopRequest
 
@@ -369,10 +381,17 @@ def _run(
     if plan or out is None:
         sys.stdout.write(make_plan(planner, resolved, choose_device(device)).text())
         return
+    chosen = [] if device == "auto" else ["--device", device]
     with StopRequest() as stop:
-        run = Run(
-            resolved, out, device=device, resume=resume, init=init, stop=stop, planner=planner
-        )
-        interrupted = follow_run(run.events(), quiet=quiet, on_start=stop.defer_signals)
-    if interrupted:
+        try:
+            run = Run(
+                resolved, out, device=device, resume=resume, init=init, stop=stop, planner=planner
+            )
+            finished = follow_run(run.events(), quiet=quiet, on_start=stop.defer_signals)
+        except KeyboardInterrupt as error:
+            error.add_note(interruption_note(out, *chosen))
+            raise
+    if finished is not None and not quiet:
+        print_end(finished, out, *chosen)
+    if finished is not None and finished.interrupted:
         raise typer.Exit(INTERRUPTED)

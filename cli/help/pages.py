@@ -86,7 +86,7 @@ PAGES: dict[str, Page] = {
     "train": Page(
         (
             "transduce train --pairs pairs.tsv -o runs/new",
-            "transduce train --objective language-model --text book.txt -o runs/new",
+            "transduce train --text book.txt -o runs/new",
         ),
         (
             *("--output", "--pairs", "--source", "--target", "--text", "--columns"),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -21,7 +21,8 @@ from transformer.training.events import (
 )
 from transformer.training.trainer import SkippedStep, StepReport
 
-from ..console import erase_status, is_terminal, print_notice
+from ..console import LastingStderr, erase_status, is_terminal, print_notice
+from ..durations import format_duration
 from .data_report import data_lines, loss_lines
 from .progress_view import ProgressView, format_validation, printable
 
@@ -35,15 +36,15 @@ def follow_run(
     on_start: Callable[[], None],
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> bool:
-    """Run training to its end and show it; return True if it was interrupted.
+) -> RunFinished | None:
+    """Run training and show it; return the event that ends it.
 
     `on_start` is called once the run has started. `quiet` shows only what was lost, changed or
     ignored. The view is drawn on `console`; None: on stderr, if it is a terminal.
     """
-    view, timer, interrupted = ProgressView(clock), LineTimer(clock), False
+    view, timer, finished = ProgressView(clock), LineTimer(clock), None
     if console is None and is_terminal():
-        console = Console(stderr=True)
+        console = Console(file=cast("TextIO", LastingStderr()))
     with _Screen(view, None if quiet else console) as screen:
         for event in events:
             view.update(event)
@@ -51,12 +52,12 @@ def follow_run(
                 on_start()
             if isinstance(event, RunFinished):
                 screen.close()
-                interrupted = event.interrupted
+                finished = event
             for text in _losses(event) if quiet else _event_lines(event, live=screen.is_live):
                 screen.print_line(text)
             if isinstance(event, StepReport) and not (quiet or screen.is_live) and timer.is_due():
                 screen.print_line(_step_line(view))
-    return interrupted
+    return finished
 
 
 class LineTimer:
@@ -158,7 +159,9 @@ def _skipped_line(event: SkippedStep) -> str:
 
 def _finished_line(event: RunFinished) -> str:
     skipped = f" (skipped: {event.skipped:,})" if event.skipped else ""
-    return f"{event.reason} at step {event.step:,}{skipped}"
+    since = f" since step {event.resumed_at:,}" if event.resumed_at else ""
+    time_taken = format_duration(event.seconds)
+    return f"{event.reason} at step {event.step:,}{skipped}, in {time_taken}{since}"
 
 
 _LINES: dict[type[Event], Callable[[Any], str]] = {

@@ -67,7 +67,7 @@ DEFAULTS = {
     ("train", "--context"): RECIPE.training.context,
     ("train", "--learning-rate"): RECIPE.training.learning_rate,
     ("train", "--seed"): RECIPE.seed,
-    ("train", "--objective"): RECIPE.objective,
+    ("train", "--save-every"): RECIPE.training.save_every,
 }
 
 

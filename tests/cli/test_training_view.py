@@ -122,7 +122,7 @@ def test_messages_stay_above_the_view(columns, rows) -> None:
         "step 3 was skipped: its loss is nan, the gradient's norm 1.0; it has pairs 1, 2",
         *map(told.format, (4, 6, 8, 10)),
         "step 10/10 · epoch 2.5/2.5",
-        "all steps done at step 10",
+        "all steps done at step 10, in 0:00",
     ]
     places = [text.find(message) for message in wanted]
     assert -1 not in places, text

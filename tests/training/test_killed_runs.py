@@ -16,7 +16,7 @@ from transformer.training.recipe import Recipe, recipe_to_toml
 
 pytestmark = pytest.mark.integration
 
-FAULTS = [signal.SIGKILL, signal.SIGTERM]
+FAULTS = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,7 @@ def write_recipe(folder: Path, steps: int = 10) -> Path:
     recipe = toy_recipe(folder, steps=steps, learning_rate=0.01)
     fields = msgspec.to_builtins(recipe)
     fields["validation"] |= {"every": 3, "patience": 4, "max_lines": 3}
+    fields["training"]["save_every"] = 2
     (folder / "recipe.toml").write_text(recipe_to_toml(msgspec.convert(fields, Recipe)))
     return folder / "recipe.toml"
 

@@ -25,6 +25,7 @@ def record(step: int, event: str = "step") -> str:
             record(2) + record(2, "validation"),
             0,
         ),
+        (record(4) + record(4, "validation"), 4, record(4), 0),  # which was not saved
         (record(1) + record(2)[:-9], 1, record(1), 0),  # half a last line
         (record(1) + record(2)[:-9] + record(3), 3, record(1), 1),
         (record(1), 0, "", 0),  # begun again
@@ -34,16 +35,16 @@ def record(step: int, event: str = "step") -> str:
 def test_a_log_is_cut_back_to_the_restored_step(tmp_path, text, step, kept, damaged) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(text)
-    assert cut_log(path, step) == damaged
+    assert cut_log(path, step, validated=2) == damaged
     assert path.read_text() == kept
 
 
 def test_what_a_log_says_of_the_data_stays_unless_it_is_said_again(tmp_path) -> None:
     path, data = tmp_path / "metrics.jsonl", json.dumps({"event": "data"}) + "\n"
     path.write_text(data + record(1) + record(2))
-    assert cut_log(path, 1) == 0
+    assert cut_log(path, 1, validated=0) == 0
     assert path.read_text() == data + record(1)
-    assert cut_log(path, 0, anew=True) == 0
+    assert cut_log(path, 0, validated=0, anew=True) == 0
     assert path.read_text() == ""
 
 
@@ -64,7 +65,7 @@ def test_a_line_of_any_bytes_is_left_out_and_counted(tmp_path, damaged) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(record(1).encode() + damaged + b"\n" + record(2).encode())
     assert read_validation(tmp_path, 2) == {}
-    assert cut_log(path, 5) == 1
+    assert cut_log(path, 5, validated=0) == 1
     assert path.read_text() == record(1) + record(2)
 
 

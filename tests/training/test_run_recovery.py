@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.training.toys import toy_recipe, train
 from transformer.errors import BusyError, ConfigError
 from transformer.folder_layout import LOCK, step_of
 from transformer.loading import find_model, load_model, read_pointers
-from transformer.training.events import Event, Notice, Saved, Validated
+from transformer.training.events import Event, Notice, RunStarted, Saved, Validated
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
@@ -188,7 +189,7 @@ def test_the_last_checkpoint_is_written_again_from_the_state(made, recipe, run, 
     else:
         shutil.rmtree(checkpoint(run, 6))
     events = Run(recipe, run, device="cpu", resume=True).events()
-    told = [next(events) for _ in range(4)]
+    told = list(takewhile(lambda event: not isinstance(event, RunStarted), events))
     assert any("written again from the state" in getattr(event, "text", "") for event in told)
     assert (checkpoint(run, 6) / "model.safetensors").read_bytes() == before
     events.close()

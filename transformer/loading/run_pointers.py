@@ -58,7 +58,10 @@ def find_checkpoint(run: Path) -> Path:
         raise CheckpointError(f"{error}; {_remedy(run)}") from None
     name = pointers.best or pointers.last
     if name is None:
-        raise CheckpointError(f"the run {run} has no checkpoint yet")
+        raise CheckpointError(
+            f"the run {run} has no checkpoint yet: it writes one at its first validation, and when "
+            "it is stopped"
+        )
     if not (run / name).is_dir():
         raise CheckpointError(f"the run's checkpoint {run / name} is missing; {_remedy(run)}")
     return run / name

@@ -80,7 +80,7 @@ class PairCorpus:
         if not (recipe.pairs or (recipe.source and recipe.target)):
             raise ConfigError(
                 "translation needs pairs of lines: give --source FILE and --target FILE, "
-                "or --pairs FILE with both as columns"
+                "or --pairs FILE with both as columns; a language model needs --text FILE"
             )
         if bool(recipe.valid_source) != bool(recipe.valid_target):
             raise ConfigError("validation needs both --valid-source and --valid-target")

@@ -45,6 +45,7 @@ class RunStarted(NamedTuple):
     batches_per_epoch: int
     batches_per_step: int = 1
     validate_every: int = 0  # steps; 0: there is nothing to validate on
+    validated_step: int = 0  # the last one that is validated
 
 
 class Validating(NamedTuple):
@@ -73,10 +74,20 @@ class Validated(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A checkpoint that has been written."""
+    """A state to resume from that has been written, and a checkpoint unless `folder` is None."""
 
     step: int
-    folder: Path
+    folder: Path | None  # of the checkpoint; None: between validations
+
+
+class RunOutcome(NamedTuple):
+    """A run that has ended, as its best checkpoint shows it."""
+
+    objective: str
+    checkpoint: Path  # the best one; the last one where nothing was validated
+    best_step: int | None  # None: nothing was validated
+    scores: dict[str, float]  # of its validation, by name
+    samples: list[list[tuple[str, str]]]  # labels and texts of each
 
 
 class RunFinished(NamedTuple):
@@ -86,6 +97,9 @@ class RunFinished(NamedTuple):
     reason: str
     interrupted: bool
     skipped: int = 0  # steps skipped in the whole run
+    seconds: float = 0.0  # since the run began, or was resumed
+    resumed_at: int = 0  # the step
+    outcome: RunOutcome | None = None  # None: interrupted
 
 
 Event = (

@@ -14,6 +14,7 @@ from .events import DataPrepared, Event, Notice, RunStarted, Validated
 from .trainer import SkippedStep, StepReport
 
 METRICS = "metrics.jsonl"  # in a run's folder
+_VALIDATION = "validation"
 
 
 def logged(events: Iterable[Event], run: Path) -> Iterator[Event]:
@@ -29,7 +30,9 @@ def logged(events: Iterable[Event], run: Path) -> Iterator[Event]:
             if log is None and isinstance(event, RunStarted):
                 # what was logged of the data is logged again in a run that begins again
                 anew = bool(records) and event.steps_done == 0
-                if damaged := cut_log(run / METRICS, event.steps_done, anew=anew):
+                if damaged := cut_log(
+                    run / METRICS, event.steps_done, validated=event.validated_step, anew=anew
+                ):
                     yield Notice(f"{METRICS}: {damaged:,} damaged lines were left out")
                 log = (run / METRICS).open("a", encoding="utf-8")
             if (record := metrics_record(event)) is not None:
@@ -61,29 +64,30 @@ def metrics_record(event: Event) -> dict[str, Any] | None:
             s.name: {"value": s.value, "signature": s.signature} for s in event.scores.values()
         }
         fields = event._asdict()
-        return {"event": "validation", **fields, "scores": scores, "sample": dict(event.sample)}
+        return {"event": _VALIDATION, **fields, "scores": scores, "sample": dict(event.sample)}
     return None
 
 
-def cut_log(path: Path, step: int, *, anew: bool = False) -> int:
+def cut_log(path: Path, step: int, *, validated: int, anew: bool = False) -> int:
     """Leave the records of steps up to `step` in a log, for what is later is done again.
 
-    Records without a step, as of the data, are left too unless the run begins `anew`. Returns the
-    number of damaged lines left out, not counting a last one that was cut short.
+    So are validations later than `validated`, as of a run that was killed before it had saved the
+    last one. Records without a step, as of the data, are left too unless the run begins `anew`.
+    Returns the number of damaged lines left out, not counting a last one that was cut short.
     """
     if not path.is_file():
         return 0
     *lines, rest = path.read_bytes().split(b"\n")
-    steps = [_step_of(line) for line in lines]
-    first = 1 if anew else 0
+    numbers = [_number_of(line) for line in lines]
+    first, last = 1 if anew else 0, {_VALIDATION: min(step, validated)}
     kept = [
         line
-        for line, at in zip(lines, steps, strict=True)
-        if at is not None and first <= at <= step
+        for line, number in zip(lines, numbers, strict=True)
+        if number is not None and first <= number[1] <= last.get(number[0], step)
     ]
     if len(kept) < len(lines) or rest:
         write_file(path, b"".join(line + b"\n" for line in kept).decode())
-    return steps.count(None)
+    return numbers.count(None)
 
 
 def read_validation(run: Path, step: int) -> dict[str, Any]:
@@ -92,15 +96,16 @@ def read_validation(run: Path, step: int) -> dict[str, Any]:
         for line in (run / METRICS).read_bytes().split(b"\n"):
             if b'"validation"' not in line:  # most are steps
                 continue
-            if _step_of(line) == step and (record := json.loads(line)).get("event") == "validation":
-                return dict(record)
+            if _number_of(line) == (_VALIDATION, step):
+                return dict(json.loads(line))
     return {}
 
 
-def _step_of(line: bytes) -> int | None:
-    """Return the step of a record, 0 if it is of none; None for a damaged one."""
+def _number_of(line: bytes) -> tuple[str, int] | None:
+    """Return the event and the step of a record, 0 if it is of none; None for a damaged one."""
     try:
-        step = json.loads(line.decode()).get("step", 0)  # bytes would be read as UTF-16, too
+        record = json.loads(line.decode())  # bytes would be read as UTF-16, too
+        event, step = record.get("event"), record.get("step", 0)
     except (ValueError, AttributeError, RecursionError):
         return None
-    return step if isinstance(step, int) else None
+    return (str(event), step) if isinstance(step, int) else None

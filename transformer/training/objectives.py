@@ -24,9 +24,10 @@ from .corpora import PairCorpus, RunningCorpus
 from .data_report import DataReport
 from .defaults import DEFAULTS
 from .encoding import SIDES, TEXT, PairEncoder, TextEncoder, read_kept_pairs
-from .recipe import Recipe
+from .recipe import Recipe, has_validation
 
 Stop = Callable[[], bool]  # True once work should end
+Sample = list[tuple[str, str]]  # labels and texts
 
 TRAIN, VALID = "train", "valid"
 _PROMPT_TOKENS = 8  # tokens of the training text that a language model's sample continues
@@ -38,6 +39,7 @@ class Objective(Protocol):
     shape: ClassVar[str]  # of the models that it trains
     defaults: ClassVar[dict[str, Any]]  # the lowest layer of its recipes
     metrics: ClassVar[tuple[str, ...]]  # that can choose the best checkpoint
+    texts: ClassVar[tuple[str, ...]]  # keys of the texts that it reads
 
     def check(self, recipe: Recipe) -> None:
         """Raise ConfigError if the recipe names no text of the kind that is needed.
@@ -74,10 +76,10 @@ class Objective(Protocol):
         """Compute scores on the validation text other than the loss; none once `stop()` is True."""
         ...
 
-    def sample(
-        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
-    ) -> list[tuple[str, str]]:
-        """Return labels and texts that show what the model generates; none after `stop()`."""
+    def samples(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
+    ) -> list[Sample]:
+        """Return up to `limit` samples of what the model generates; none after `stop()`."""
         ...
 
 
@@ -86,17 +88,23 @@ class Translation:
 
     shape: ClassVar[str] = "encoder-decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss", "bleu", "chrf")
+    texts: ClassVar[tuple[str, ...]] = (
+        *("source", "target", "pairs"),
+        *("valid_source", "valid_target", "valid_pairs"),
+    )
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["translation"]
 
     def check(self, recipe: Recipe) -> None:
         """Implement Objective.check."""
         PairCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
+        if not has_validation(recipe.data):
+            return
         if recipe.validation.metric != "loss" and not can_score_translations():
             raise MissingExtraError(
                 f"validation by {recipe.validation.metric}",
                 "sacrebleu",
                 extra="eval",
-                instead="choose --set validation.metric=loss",
+                instead="begin a run with --set validation.metric=loss",
             )
         if can_score_translations():
             check_tokenization(recipe.validation.tokenize)
@@ -157,13 +165,17 @@ class Translation:
             compare_with_chance=recipe.validation.metric != "loss",
         )
 
-    def sample(
-        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
-    ) -> list[tuple[str, str]]:
-        """Return the first validation line, its reference and its translation."""
-        ((source, target),) = read_kept_pairs(folder / VALID, 1)
-        output = " ".join(self._translate(loaded, recipe, [source], stop))
-        return [("source", source), ("reference", target), ("output", output)]
+    def samples(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
+    ) -> list[Sample]:
+        """Return the first validation line and others, with references and translations."""
+        pairs = read_kept_pairs(folder / VALID, 1 if limit == 1 else recipe.validation.max_lines)
+        pairs = [pairs[n] for n in sorted({len(pairs) * n // limit for n in range(limit)})]
+        outputs = self._translate(loaded, recipe, [source for source, _ in pairs], stop)
+        return [
+            [("source", source), ("reference", target), ("output", output)]
+            for (source, target), output in zip(pairs, outputs, strict=False)
+        ]
 
     def _translate(
         self, loaded: LoadedModel, recipe: Recipe, lines: Sequence[str], stop: Stop
@@ -180,6 +192,7 @@ class LanguageModel:
 
     shape: ClassVar[str] = "decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
+    texts: ClassVar[tuple[str, ...]] = ("text", "valid_text")
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["language-model"]
 
     def check(self, recipe: Recipe) -> None:
@@ -229,11 +242,11 @@ class LanguageModel:
         del loaded, recipe, folder, stop
         return {}
 
-    def sample(
-        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
-    ) -> list[tuple[str, str]]:
+    def samples(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
+    ) -> list[Sample]:
         """Return the first words of the training text and the model's continuation."""
-        del recipe
+        del recipe, limit
         length = min(_PROMPT_TOKENS, loaded.config.max_positions // 2)
         first = TokenStore(folder / TRAIN / TEXT).ids[1 : 1 + length].tolist()
         prompt = loaded.tokenizer.decode(first)
@@ -242,7 +255,7 @@ class LanguageModel:
         arguments = GenerateArguments(temperature=0.8, top_p=0.95, max_tokens=60, seed=0)
         pieces = _session(loaded, stop).stream(prompt, arguments, Counter())
         shown = "".join(takewhile(lambda _: not stop(), pieces))
-        return [("sample", prompt + shown)]
+        return [[("sample", prompt + shown)]]
 
 
 def _session(loaded: LoadedModel, stop: Stop) -> Session:

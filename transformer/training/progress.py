@@ -13,6 +13,7 @@ class Progress(msgspec.Struct):
     """State of a run other than tensors, saved with each checkpoint."""
 
     step: int = 0
+    checkpoint_step: int | None = None  # of the last checkpoint
     validated_step: int = 0
     best_step: int | None = None
     best_key: SelectionKey | None = None

@@ -15,6 +15,7 @@ from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
 from .durations import parse_duration
 from .recipe_keys import check_keys
+from .save_interval import parse_save_interval
 
 Size = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -137,6 +138,12 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
         Size, says("steps in a row without a finite loss and gradient that end the run")
     ] = 10
     compile: Annotated[bool, says("compile the model by torch.compile")] = False
+    save_every: Annotated[
+        int | str,
+        says(
+            "time, such as 10m, or steps after which the run is saved between validations; 0: none"
+        ),
+    ] = "10m"
 
 
 class ValidationRecipe(_Section, frozen=True, kw_only=True):
@@ -179,6 +186,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
             raise ConfigError(f"model.preset is {self.model['preset']!r}; it must be a name")
         if self.training.time:
             parse_duration("training.time", self.training.time)
+        parse_save_interval(self.training.save_every)
         _check_name("training.precision", self.training.precision, PRECISION_NAMES)
         _check_name("validation.metric", self.validation.metric, ("loss", "bleu", "chrf"))
 

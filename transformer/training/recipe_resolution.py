@@ -11,11 +11,11 @@ from tokenizer import STDIN, Spool, TrainingOptions, check_options, is_rereadabl
 from tokenizer.text import refuse_repeated_streams
 
 from ..config import TransformerConfig
-from ..errors import ConfigError, UnknownNameError
+from ..errors import ConfigError
 from ..initialization import INITIALIZATIONS
 from ..model import Transformer
 from ..presets import preset_config
-from ..registry import suggest
+from .objective_choice import choose_objective, default_fields
 from .objectives import OBJECTIVES
 from .optimizers import OPTIMIZERS
 from .recipe import (
@@ -30,6 +30,7 @@ from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
 from .schedules import SCHEDULES
 
+_MAX_SHOWN = 60  # characters of a value in a message
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
 # Files are compared by content: see `Preparation.check`.
 _FIXED: dict[str, tuple[str, ...]] = {
@@ -50,16 +51,16 @@ def resolve_recipe(
     """Return the recipe of all its layers, checked.
 
     Flags win over settings, these over the recipe file, the resumed run's recipe and the defaults.
+    The objective follows from the texts, if nothing names it.
     """
     return recipe_of(given_fields(path, flags, settings, resumed=resumed))
 
 
 def recipe_of(fields: Mapping[str, Any]) -> Recipe:
     """Return the recipe of fields that are given, and of its objective's defaults."""
-    objective = str(fields.get("objective", Recipe().objective))
-    if objective not in OBJECTIVES:
-        raise UnknownNameError(f"objective is {objective!r}; {suggest(objective, OBJECTIVES)}")
-    return _with_files(recipe_from_fields(merge(OBJECTIVES[objective].defaults, fields)))
+    objective = choose_objective(fields)
+    layers = (default_fields(objective), fields, {"objective": objective})
+    return _with_files(recipe_from_fields(merge(*layers)))
 
 
 def _with_files(recipe: Recipe) -> Recipe:
@@ -135,6 +136,33 @@ def _check_readable(path: str) -> None:
     if path != STDIN and (is_rereadable(path) or Path(path).is_dir()):
         with open_text(path, corpus=True):
             pass
+
+
+def changed_settings(old: Recipe, new: Recipe) -> list[str]:
+    """Return the keys in which recipes differ, with both values; files count by their content."""
+    files = {"tokenizer.path", *(f"data.{key}" for key in text_paths(new.data))}
+    return [
+        f"{key} {_shown(before)} → {_shown(after)}"
+        for key, (before, after) in _differences(*map(msgspec.to_builtins, (old, new))).items()
+        if key not in files
+    ]
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Return the values that differ in two nested dictionaries, by dotted keys."""
+    differences: dict[str, tuple[Any, Any]] = {}
+    for key in [*old, *(key for key in new if key not in old)]:
+        pair = old.get(key), new.get(key)
+        if all(isinstance(value, dict) for value in pair):
+            differences |= _differences(*pair, f"{prefix}{key}.")
+        elif pair[0] != pair[1]:
+            differences[prefix + key] = pair
+    return differences
+
+
+def _shown(value: Any) -> str:
+    text = "unset" if value is None else msgspec.json.encode(value).decode()
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
 def check_unchanged(folder: Path, recipe: Recipe) -> None:

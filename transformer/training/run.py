@@ -1,7 +1,7 @@
 """A training run: from a recipe to a folder with a trained model, as a stream of events."""
 
+import time
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from tokenizer import CorpusError, Tokenizer
 
 from ..config import TransformerConfig
 from ..errors import ConfigError, DivergedError
-from ..export import save_model
 from ..folder_layout import has_saves
 from ..initialization import initialize
 from ..loading import choose_device
@@ -21,8 +20,8 @@ from .events import (
     Event,
     Notice,
     RunFinished,
+    RunOutcome,
     RunStarted,
-    Saved,
     Stage,
     StepsChanged,
     Validated,
@@ -30,22 +29,30 @@ from .events import (
 )
 from .initial_model import load_initial_model
 from .metrics import logged
-from .objectives import OBJECTIVES, TRAIN, VALID
+from .objectives import TRAIN, VALID
 from .planning.memory import check_memory
 from .planning.planner import Planner
 from .preparation import Preparation
 from .prepared_folder import TOKENIZER
 from .progress import Progress
-from .recipe import Recipe, has_validation
-from .recipe_resolution import check_recipe, check_unchanged, model_config
-from .run_folder import create_run_folder, read_state_config, save_checkpoint
+from .recipe import Recipe
+from .recipe_resolution import (
+    changed_settings,
+    check_recipe,
+    check_unchanged,
+    model_config,
+    read_run_recipe,
+)
+from .run_folder import create_run_folder, read_state_config
 from .run_lock import RunLock
-from .run_recipe import RECIPE, recipe_notice, sealed_recipe, write_run_recipe
-from .run_recovery import SavedState, find_state, mend, restore_file, tokenizer_copy
+from .run_outcome import find_outcome
+from .run_recipe import RECIPE, sealed_recipe, write_run_recipe
+from .run_recovery import SavedState, find_state, mend, restore_files
+from .saves import Saver
 from .selection import fallback_notice, selection_key
 from .text_identity import absolute_paths
 from .trainer import Trainer
-from .validation import Validation, ValidationResult
+from .validation import Validation, ValidationResult, compare_validations
 
 _RELEASE = 20  # steps between releases of freed memory: 1% of the time of the Multi30k recipe
 
@@ -74,7 +81,7 @@ class Run:
         self.device = choose_device(device)
         self.init = None if init is None else load_initial_model(init)
         self.progress = Progress(init=None if init is None else str(init))
-        self._saved: Progress | None = None  # as it was last saved
+        self._began, self._resumed_at = time.monotonic(), 0
         self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
         if not has_saves(folder):  # before there is a folder
             self._check_recipe(resuming=False)
@@ -106,11 +113,20 @@ class Run:
             check_unchanged(self.folder, self.recipe)
             yield Stage(f"checking the files of {self.folder}")
             state = find_state(self.folder)
-            yield from map(Notice, self._restore_files(state))
+            yield from map(Notice, restore_files(self.folder, state))
+            yield from self._tell_resuming(state)
+        elif self.resume:
+            yield Stage(f"nothing is saved in {self.folder}: the run begins")
         initial = None if self.init is None else self.init.tokenizer
         preparation = Preparation(self.recipe, self.folder, resuming=resuming, initial=initial)
         preparation.check()
         yield from self._train(preparation, state)
+
+    def _tell_resuming(self, state: SavedState) -> Iterator[Event]:
+        step, steps = state.progress.step, self.recipe.training.steps
+        yield Stage(f"resuming at step {step:,} of {steps:,}")
+        if changes := changed_settings(read_run_recipe(self.folder), self.recipe):
+            yield Notice(f"changed since the run was saved: {', '.join(changes)}")
 
     def _train(self, preparation: Preparation, state: SavedState | None) -> Iterator[Event]:
         with preparation.spool:
@@ -125,7 +141,7 @@ class Run:
             tokenizer = preparation.tokenizer()
             yield Stage("preparing the data", preparation.lines_read)
             yield from preparation.events(tokenizer)
-        self._saved_files = {TOKENIZER: (self.folder / TOKENIZER).read_bytes()}
+        self._saved_files[TOKENIZER] = (self.folder / TOKENIZER).read_bytes()
         train, valid = (preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
@@ -133,12 +149,13 @@ class Run:
         done = 0 if state is None else state.progress.step
         self._keep_recipe(self.planner.fit(self.recipe, config, train, self.device, done=done))
         trainer = Trainer(self._model(tokenizer, state), train, self.recipe)
+        saver = Saver(self.recipe, self.folder, trainer, tokenizer, self._saved_files)
         if state is not None:
-            yield from map(Notice, self._restore(trainer, tokenizer, state))
+            yield from map(Notice, self._restore(trainer, saver, state))
         validation = None
         if valid is not None:
             validation = Validation(self.recipe, self.folder, tokenizer, valid, self.stop)
-        yield from self._compare(validation)
+        yield from compare_validations(self.recipe, self.progress, validation)
         yield RunStarted(
             count_parameters(trainer.model.config),
             str(self.device),
@@ -147,33 +164,15 @@ class Run:
             train.batches_per_epoch,
             self.recipe.training.accumulate,
             0 if validation is None else self.recipe.validation.every,
+            self.progress.validated_step,
         )
-        yield from self._steps(trainer, tokenizer, validation)
+        yield from self._steps(trainer, saver, validation)
 
     def _keep_recipe(self, recipe: Recipe) -> None:
         """Go on by a recipe, and keep it in the run's folder and in its states."""
         self.recipe = recipe
         write_run_recipe(self.folder, absolute_paths(recipe))
         self._saved_files[RECIPE] = sealed_recipe(absolute_paths(recipe)).encode()
-
-    def _compare(self, validation: Validation | None) -> Iterator[Event]:
-        """Note what validations measure, for the best one; tell where that is not what it was."""
-        if validation is None:
-            self.progress.forget_best()
-            if has_validation(self.recipe.data):
-                yield Notice(
-                    "nothing of the validation text can be read: the last checkpoint counts as the "
-                    "best"
-                )
-            else:
-                yield Stage("no validation text: the last checkpoint counts as the best")
-            return
-        drawn = OBJECTIVES[self.recipe.objective].draws_validation(self.recipe)
-        if self.progress.set_measure(validation.measure(), may_differ=drawn):
-            yield Notice(
-                "the validation text, or how it is scored, is not what it was: scores of before do "
-                "not compare, and the next validation counts as the best"
-            )
 
     def _check_recipe(self, *, resuming: bool) -> None:
         config = None if self.init is None else self.init.config
@@ -183,28 +182,28 @@ class Run:
             check_memory(smallest, self.recipe.training, self.device)
 
     def _steps(
-        self, trainer: Trainer, tokenizer: Tokenizer, validation: Validation | None
+        self, trainer: Trainer, saver: Saver, validation: Validation | None
     ) -> Iterator[Event]:
         """Alternate between steps, validations and saving."""
-        patience = self.recipe.validation.patience
         self.planner.deadline.begin(trainer.steps_done)
         while True:
             if self._due() and not self.stop():
                 yield from self._reports(trainer, flush=True)
                 with self.planner.deadline.validating():
-                    yield from self._validate(trainer, tokenizer, validation)
-            if self.progress.out_of_patience(patience):
-                yield self._finished(f"no improvement in {patience} validations")
-                return
-            if trainer.steps_done >= self.recipe.training.steps and not self._due():
-                yield self._finished("all steps done")
+                    yield from self._validate(trainer, saver, validation)
+            if reason := self._reason_to_end():
+                outcome = find_outcome(self.recipe, self.folder, self.progress, trainer, validation)
+                yield self._finished(reason, outcome)
                 return
             if self.stop():
                 yield from self._reports(trainer, flush=True)
-                if self._saved != self.progress:
-                    yield self._save(trainer, tokenizer)
-                yield self._finished("interrupted and saved", interrupted=True)
+                if not saver.is_saved(self.progress):
+                    yield saver.save(self.progress)
+                yield self._finished("interrupted and saved", None)
                 return
+            if saver.is_due(self.progress):
+                yield from self._reports(trainer, flush=True)
+                yield saver.save(self.progress, checkpoint=False)
             if trainer.steps_done % _RELEASE == 0 and self.device.type == "cpu":
                 release_freed_memory()
             trainer.step()
@@ -222,15 +221,27 @@ class Run:
             yield report
             self.progress.record_step(report, max_skipped=self.recipe.training.max_skipped)
 
-    def _finished(self, reason: str, *, interrupted: bool = False) -> RunFinished:
-        return RunFinished(self.progress.step, reason, interrupted, self.progress.skipped)
+    def _reason_to_end(self) -> str:
+        """Return the reason why the run is at its end, "" if it is not."""
+        patience = self.recipe.validation.patience
+        if self.progress.out_of_patience(patience):
+            return f"no improvement in {patience} validations"
+        is_last = self.progress.step >= self.recipe.training.steps and not self._due()
+        return "all steps done" if is_last else ""
+
+    def _finished(self, reason: str, outcome: RunOutcome | None) -> RunFinished:
+        seconds, progress = time.monotonic() - self._began, self.progress
+        return RunFinished(
+            progress.step, reason, outcome is None, progress.skipped, seconds,
+            self._resumed_at, outcome,
+        )  # fmt: skip
 
     def _due(self) -> bool:
         every, steps = self.recipe.validation.every, self.recipe.training.steps
         return self.progress.validation_due(every=every, steps=steps)
 
     def _validate(
-        self, trainer: Trainer, tokenizer: Tokenizer, validation: Validation | None
+        self, trainer: Trainer, saver: Saver, validation: Validation | None
     ) -> Iterator[Event]:
         """Validate and save. A validation that `stop()` cuts short is repeated on resuming.
 
@@ -243,13 +254,13 @@ class Run:
             except DivergedError:
                 raise
             except Exception:
-                self._save(trainer, tokenizer)
+                saver.save(self.progress)
                 raise
             if result is None:
                 return
             yield from self._record(result)
         self.progress.validated_step = self.progress.step
-        yield self._save(trainer, tokenizer)
+        yield saver.save(self.progress)
 
     def _record(self, result: ValidationResult) -> Iterator[Event]:
         """Count a whole validation and report it, and once if another metric has to decide."""
@@ -264,47 +275,14 @@ class Run:
             progress.step, loss, perplexity, result.scores, result.sample, best, decides
         )
 
-    def _save(self, trainer: Trainer, tokenizer: Tokenizer) -> Saved:
-        """Write a checkpoint and the state to resume from."""
-        checkpoint = save_checkpoint(
-            self.folder,
-            self.progress,
-            keep=self.recipe.validation.keep,
-            config=trainer.model.config,
-            write_model=partial(self._write_model, trainer, tokenizer),
-            write_state=partial(self._write_state, trainer),
-        )
-        self._saved = deepcopy(self.progress)
-        return Saved(trainer.steps_done, checkpoint)
-
-    def _write_model(self, trainer: Trainer, tokenizer: Tokenizer, folder: Path) -> None:
-        card = {"objective": self.recipe.objective, "steps": trainer.steps_done}
-        if self.progress.init is not None:
-            card["started from"] = self.progress.init
-        with trainer.evaluating() as model:
-            save_model(folder, model.config, model.state_dict(), tokenizer, card=card)
-
-    def _write_state(self, trainer: Trainer, folder: Path) -> None:
-        trainer.save(folder)
-        for name, content in self._saved_files.items():
-            (folder / name).write_bytes(content)
-
-    def _restore_files(self, state: SavedState) -> Iterator[str]:
-        """Restore the run's files that its state has too; yield notices."""
-        yield from state.notices
-        if notice := recipe_notice(self.folder):
-            yield notice
-        if notice := restore_file(tokenizer_copy(self.folder, state), self.folder / TOKENIZER):
-            yield notice
-
-    def _restore(self, trainer: Trainer, tokenizer: Tokenizer, state: SavedState) -> Iterator[str]:
+    def _restore(self, trainer: Trainer, saver: Saver, state: SavedState) -> Iterator[str]:
         """Restore the state, and mend the run's folder; yield notices."""
-        self.progress = state.progress
+        self.progress, self._resumed_at = state.progress, state.progress.step
         trainer.restore(state.folder, state.progress.step)
-        write_model = partial(self._write_model, trainer, tokenizer)
+        write_model = partial(saver.write_model, self.progress)
         metric = self.recipe.validation.metric
         yield from mend(self.folder, state, write_model, metric=metric)
-        self._saved = deepcopy(self.progress)
+        saver.mark_saved(self.progress)
 
     def _model(self, tokenizer: Tokenizer, state: SavedState | None) -> Transformer:
         if self.init is not None:

@@ -1,8 +1,8 @@
 """The folder of a run: its checkpoints, the states to resume from, and the pointers to both.
 
-A save writes the state, then the checkpoint, each as a whole folder, and the pointers (`run.json`)
-last; only then are older ones removed. A state holds all that the run cannot go on without, so it
-can make up for any other file that is lost.
+A save writes the state, then the checkpoint if there is to be one, each as a whole folder, and the
+pointers (`run.json`) last; only then are older ones removed. A state holds all that the run cannot
+go on without, so it can make up for any other file that is lost.
 """
 
 import shutil
@@ -45,21 +45,24 @@ def state_folders(run: Path) -> list[Path]:
     return step_folders(run / STATES)[::-1]
 
 
-def save_checkpoint(
+def save_state(
     run: Path,
     progress: Progress,
     *,
     keep: int,
     config: TransformerConfig,
-    write_model: Callable[[Path], None],
     write_state: Callable[[Path], None],
-) -> Path:
-    """Write a checkpoint and the state to resume from; return the checkpoint's folder.
+    write_model: Callable[[Path], None] | None,
+) -> Path | None:
+    """Write the state to resume from, and a checkpoint by `write_model`; return its folder.
 
-    The state before it remains too. Of older checkpoints, the last `keep` remain, and the best of
-    both states.
+    The state before it remains too. Of older checkpoints, the last `keep` remain, and the best and
+    the last of both states.
     """
     state = run / STATES / step_name(progress.step)
+    checkpoint = None if write_model is None else checkpoint_folder(run, progress.step)
+    if checkpoint is not None:
+        progress.checkpoint_step = progress.step
 
     def write_progress(folder: Path) -> None:
         write_state(folder)
@@ -68,10 +71,11 @@ def save_checkpoint(
             (folder / name).write_text(to_json(fields), encoding="utf-8")
 
     write_folder(state, write_progress)
-    write_folder(checkpoint_folder(run, progress.step), write_model)
+    if checkpoint is not None and write_model is not None:
+        write_folder(checkpoint, write_model)
     point_to(run, progress)
     _tidy(run, progress, keep)
-    return checkpoint_folder(run, progress.step)
+    return checkpoint
 
 
 def point_to(run: Path, progress: Progress) -> None:
@@ -81,18 +85,19 @@ def point_to(run: Path, progress: Progress) -> None:
 
 def pointers_of(progress: Progress) -> RunPointers:
     """Return the pointers that belong to a progress."""
-    name, best = step_name(progress.step), progress.best_step
+    last, best = progress.checkpoint_step, progress.best_step
     return RunPointers(
         best=None if best is None else f"{CHECKPOINTS}/{step_name(best)}",
-        last=f"{CHECKPOINTS}/{name}",
-        state=f"{STATES}/{name}",
+        last=None if last is None else f"{CHECKPOINTS}/{step_name(last)}",
+        state=f"{STATES}/{step_name(progress.step)}",
     )
 
 
 def read_progress(state: Path) -> Progress:
     """Return the progress that a state holds. Raises CheckpointError."""
     try:
-        return msgspec.convert(read_json(state / STATE), Progress)
+        fields = read_json(state / STATE)  # one of an older version always has a checkpoint
+        return msgspec.convert({"checkpoint_step": fields.get("step"), **fields}, Progress)
     except msgspec.ValidationError as error:
         raise CheckpointError(f"{state / STATE} is damaged: {error}") from None
 
@@ -115,13 +120,17 @@ def remove_newer(run: Path, step: int) -> None:
 def _tidy(run: Path, progress: Progress, keep: int) -> None:
     """Remove older checkpoints and states than `save_checkpoint` keeps."""
     states = [path for path in state_folders(run) if step_of(path) <= progress.step][:2]
-    bests = {progress.best_step}
+    kept = {progress.best_step, progress.checkpoint_step}
     for state in states[1:]:
         try:
-            bests.add(read_progress(state).best_step)
+            before = read_progress(state)
         except CheckpointError:
             states.remove(state)  # nothing could resume from it
-    names = {step_name(step) for step in bests if step is not None}
+            continue
+        kept.add(before.best_step)
+        if before.checkpoint_step != before.step:  # which could be written again from the state
+            kept.add(before.checkpoint_step)
+    names = {step_name(step) for step in kept if step is not None}
     checkpoints = [path.name for path in checkpoint_folders(run)]
     _remove_others(run / CHECKPOINTS, {*checkpoints[-keep:], *names})
     _remove_others(run / STATES, {state.name for state in states})

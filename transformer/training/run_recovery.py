@@ -26,6 +26,7 @@ from .run_folder import (
     remove_newer,
     state_folders,
 )
+from .run_recipe import recipe_notice
 from .selection import logged_key
 
 
@@ -73,7 +74,16 @@ def _newest_checkpoint(run: Path) -> str:
     return str(checkpoints[-1]) if checkpoints else "MODEL"
 
 
-def tokenizer_copy(run: Path, state: SavedState) -> Path | None:
+def restore_files(run: Path, state: SavedState) -> Iterator[str]:
+    """Restore the run's files that its state has too; yield notices."""
+    yield from state.notices
+    if notice := recipe_notice(run):
+        yield notice
+    if notice := _restore_file(_tokenizer_copy(run, state), run / TOKENIZER):
+        yield notice
+
+
+def _tokenizer_copy(run: Path, state: SavedState) -> Path | None:
     """Return the file with a copy of the run's tokenizer: the state's, or its checkpoint's.
 
     A state of an older version has none; None if its checkpoint is damaged, too.
@@ -84,7 +94,7 @@ def tokenizer_copy(run: Path, state: SavedState) -> Path | None:
     return None if _problem(checkpoint) else checkpoint / TOKENIZER
 
 
-def restore_file(saved: Path | None, path: Path) -> str | None:
+def _restore_file(saved: Path | None, path: Path) -> str | None:
     """Write a file of the run again if it is not as saved; return a notice if so."""
     if saved is None or not saved.is_file():
         return None
@@ -103,10 +113,7 @@ def mend(
     notices.
     """
     progress, step = state.progress, state.progress.step
-    if problem := _problem(checkpoint_folder(run, step)):
-        remove(checkpoint_folder(run, step))
-        write_folder(checkpoint_folder(run, step), write_model)
-        yield f"{problem}: it is written again from the state"
+    yield from _mend_last(run, progress, write_model)
     if problem := _mend_best(run, progress, metric):
         progress.forget_best()
         yield (
@@ -116,6 +123,18 @@ def mend(
     if state.pointers != pointers_of(progress):
         point_to(run, progress)
     remove_newer(run, step)
+
+
+def _mend_last(run: Path, progress: Progress, write_model: Callable[[Path], None]) -> Iterator[str]:
+    """Write the last checkpoint again if it is not whole; yield a notice."""
+    step, last = progress.step, progress.checkpoint_step
+    if last is None or not (problem := _problem(checkpoint_folder(run, last))):
+        return
+    remove(checkpoint_folder(run, last))
+    write_folder(checkpoint_folder(run, step), write_model)
+    progress.checkpoint_step = step
+    again = "it is written again" if last == step else f"that of step {step:,} is written"
+    yield f"{problem}: {again} from the state"
 
 
 def _mend_best(run: Path, progress: Progress, metric: str) -> str | None:

@@ -1,7 +1,7 @@
 """Validation of a model in training: its loss, scores and a sample, whole or not at all."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -12,13 +12,15 @@ from tokenizer import Tokenizer
 
 from ..data import Data
 from ..errors import DivergedError
-from ..evaluation import Likelihood, Score, likelihood
+from ..evaluation import Likelihood, Score, can_score_translations, likelihood
 from ..folder_layout import DATA
 from ..loading import LoadedModel, default_generation_config
-from .objectives import OBJECTIVES, VALID
+from ..model import Transformer
+from .events import Event, Notice, Stage
+from .objectives import OBJECTIVES, VALID, Sample
 from .prepared_folder import part_identity
-from .progress import REMEDY
-from .recipe import Recipe
+from .progress import REMEDY, Progress
+from .recipe import Recipe, has_validation
 from .trainer import Trainer
 
 _DECIDING = ("metric", "beam", "max_lines", "tokenize")  # settings that scores depend on
@@ -29,7 +31,7 @@ class ValidationResult(NamedTuple):
 
     likelihood: Likelihood
     scores: dict[str, Score]
-    sample: list[tuple[str, str]]  # labels and texts
+    sample: Sample
 
 
 class Validation:
@@ -46,6 +48,16 @@ class Validation:
         self.recipe, self.run, self.tokenizer = recipe, run, tokenizer
         self.data, self.stop = data, stop
         self.objective = OBJECTIVES[recipe.objective]
+
+    @property
+    def notice(self) -> str | None:
+        """A notice for a user who expects scores beside the loss; None where there are."""
+        if len(self.objective.metrics) == 1 or can_score_translations():
+            return None
+        return (
+            "sacrebleu is not installed: validation is by the loss alone; for BLEU and chrF: "
+            "pip install 'transduce[eval]'"
+        )
 
     def measure(self) -> str:
         """Return an identity of what is measured: of the text, and of how it is scored."""
@@ -67,10 +79,42 @@ class Validation:
                 return None
             if not math.isfinite(result.loss):
                 raise DivergedError(f"the validation loss is {result.loss}: {REMEDY}")
-            settings = default_generation_config(self.tokenizer)
-            loaded = LoadedModel(model, self.tokenizer, settings, self.run)
-            scores = self.objective.scores(loaded, self.recipe, folder, self.stop)
+            scores = self.objective.scores(self._loaded(model), self.recipe, folder, self.stop)
             if self.stop():
                 return None
-            sample = self.objective.sample(loaded, self.recipe, folder, self.stop)
-        return None if self.stop() else ValidationResult(result, scores, sample)
+            samples = self.samples(model, limit=1)
+        if self.stop():
+            return None
+        return ValidationResult(result, scores, samples[0] if samples else [])
+
+    def samples(self, model: Transformer, *, limit: int) -> list[Sample]:
+        """Return samples of what a model generates; none once `stop()` is True."""
+        loaded, folder = self._loaded(model), self.run / DATA
+        return self.objective.samples(loaded, self.recipe, folder, self.stop, limit=limit)
+
+    def _loaded(self, model: Transformer) -> LoadedModel:
+        settings = default_generation_config(self.tokenizer)
+        return LoadedModel(model, self.tokenizer, settings, self.run)
+
+
+def compare_validations(
+    recipe: Recipe, progress: Progress, validation: Validation | None
+) -> Iterator[Event]:
+    """Note what validations measure, for the best one; tell where that is not what it was."""
+    if validation is None:
+        progress.forget_best()
+        if has_validation(recipe.data):
+            yield Notice(
+                "nothing of the validation text can be read: the last checkpoint counts as the best"
+            )
+        else:
+            yield Stage("no validation text: the last checkpoint counts as the best")
+        return
+    if validation.notice and progress.step == 0:
+        yield Notice(validation.notice)
+    drawn = OBJECTIVES[recipe.objective].draws_validation(recipe)
+    if progress.set_measure(validation.measure(), may_differ=drawn):
+        yield Notice(
+            "the validation text, or how it is scored, is not what it was: scores of before do "
+            "not compare, and the next validation counts as the best"
+        )

@@ -1,0 +1,91 @@
+"""Saves of a run: at validations, between them by time or steps, and at stops."""
+
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+
+from tokenizer import Tokenizer
+
+from ..export import save_model
+from .events import Saved
+from .progress import Progress
+from .recipe import Recipe
+from .run_folder import save_state
+from .save_interval import parse_save_interval
+from .trainer import Trainer
+
+_MAX_SHARE = 0.05  # of the time that saving by time may take, on a slow disk
+
+
+class Saver:
+    """A writer of a run's states and checkpoints, which knows when it last wrote.
+
+    A save between validations is of the state alone: it writes no checkpoint, and so leaves the
+    checkpoints that a run keeps as they are. `files` are those of the run that each state has too.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        trainer: Trainer,
+        tokenizer: Tokenizer,
+        files: Mapping[str, bytes],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._recipe, self._folder, self._files = recipe, folder, files
+        self._trainer, self._tokenizer = trainer, tokenizer
+        self._interval = parse_save_interval(recipe.training.save_every)
+        self._clock, self._saved_at, self._seconds = clock, clock(), 0.0
+        self._saved: Progress | None = None  # as it was last saved
+
+    def mark_saved(self, progress: Progress) -> None:
+        """Note that a progress is what the folder has."""
+        self._saved = deepcopy(progress)
+
+    def is_saved(self, progress: Progress) -> bool:
+        """Return True if the folder has this progress, and a checkpoint of its step."""
+        has_checkpoint = progress.step in {0, progress.checkpoint_step}
+        return self._saved == progress and has_checkpoint
+
+    def is_due(self, progress: Progress) -> bool:
+        """Return True if steps are to be saved that no validation saves."""
+        if self._saved is not None and self._saved.step == progress.step:
+            return False
+        if steps := self._interval.steps:
+            return progress.step > 0 and progress.step % steps == 0
+        pause = max(self._interval.seconds, self._seconds * (1 / _MAX_SHARE - 1))
+        return self._interval.seconds > 0 and self._clock() - self._saved_at >= pause
+
+    def save(self, progress: Progress, *, checkpoint: bool = True) -> Saved:
+        """Write the state to resume from, and a checkpoint unless there is nothing trained yet."""
+        began = self._clock()
+        has_checkpoint = checkpoint and progress.step > 0
+        folder = save_state(
+            self._folder,
+            progress,
+            keep=self._recipe.validation.keep,
+            config=self._trainer.model.config,
+            write_state=self._write_state,
+            write_model=partial(self.write_model, progress) if has_checkpoint else None,
+        )
+        self.mark_saved(progress)
+        self._saved_at = self._clock()
+        self._seconds = self._saved_at - began
+        return Saved(progress.step, folder)
+
+    def write_model(self, progress: Progress, folder: Path) -> None:
+        """Write the model of a progress as a checkpoint."""
+        card = {"objective": self._recipe.objective, "steps": progress.step}
+        if progress.init is not None:
+            card["started from"] = progress.init
+        with self._trainer.evaluating() as model:
+            save_model(folder, model.config, model.state_dict(), self._tokenizer, card=card)
+
+    def _write_state(self, folder: Path) -> None:
+        self._trainer.save(folder)
+        for name, content in self._files.items():
+            (folder / name).write_bytes(content)
