@@ -197,7 +197,8 @@ def test_an_interrupted_program_says_so_in_one_line(
     for module in ("corpus", "filters"):
         monkeypatch.setattr(f"tokenizer.text.{module}.open_text", interrupt)
     ended = transduce(command, *arguments[command])
-    assert (ended.code, ended.err) == (130, b"transduce: interrupted\n")
+    note = {"train": "; nothing was saved yet: the same command begins again"}.get(command, "")
+    assert (ended.code, ended.err.decode()) == (130, f"transduce: interrupted{note}\n")
 
 
 def generate(transduce, writer, *options, stdin=b""):
