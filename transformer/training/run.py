@@ -231,10 +231,8 @@ class Run:
 
     def _finished(self, reason: str, outcome: RunOutcome | None) -> RunFinished:
         seconds, progress = time.monotonic() - self._began, self.progress
-        return RunFinished(
-            progress.step, reason, outcome is None, progress.skipped, seconds,
-            self._resumed_at, outcome,
-        )  # fmt: skip
+        told = (progress.skipped, seconds, self._resumed_at, outcome)
+        return RunFinished(progress.step, reason, outcome is None, *told)
 
     def _due(self) -> bool:
         every, steps = self.recipe.validation.every, self.recipe.training.steps
@@ -280,8 +278,7 @@ class Run:
         self.progress, self._resumed_at = state.progress, state.progress.step
         trainer.restore(state.folder, state.progress.step)
         write_model = partial(saver.write_model, self.progress)
-        metric = self.recipe.validation.metric
-        yield from mend(self.folder, state, write_model, metric=metric)
+        yield from mend(self.folder, state, write_model, metric=self.recipe.validation.metric)
         saver.mark_saved(self.progress)
 
     def _model(self, tokenizer: Tokenizer, state: SavedState | None) -> Transformer:
