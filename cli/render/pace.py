@@ -59,10 +59,7 @@ class TrainingPace:
     def _count_step(self, seconds: float) -> None:
         """Count a step: the first, which prepares kernels, no longer once there is another."""
         self._steps_timed += 1
-        if self._steps_timed <= 2:
-            self._step_seconds = seconds
-            return
-        share = 1 / min(self._steps_timed - 1, _WINDOW)
+        share = 1 / min(max(1, self._steps_timed - 1), _WINDOW)
         self._step_seconds += share * (seconds - self._step_seconds)
 
     def _due_until(self, step: int) -> int:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.table import Table
@@ -116,9 +115,9 @@ class ProgressView:
             for line in join_parts(self.status(), options.max_width)
         ]
         if self.started is not None:
-            bar = ProgressBar(total=self.started.steps, completed=self.step)
-            drawn.append(Padding(bar, 0))  # which ends its line
+            drawn.append(ProgressBar(total=self.started.steps, completed=self.step))
             drawn.append(self._figures())
+        # Each by itself: the bar does not end its line.
         lines = [line for each in drawn for line in console.render_lines(each, options, pad=False)]
         for line in lines[: max(1, options.size.height - 1)]:
             yield from line
