@@ -25,6 +25,15 @@ from transformer.training.recipe import recipe_to_toml
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU]
 
 
+@pytest.fixture(autouse=True)
+def harmless() -> Iterator[None]:
+    """A signal that nobody asks for does not end the tests."""
+    before = {number: signal.signal(number, lambda *_: None) for number in STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_is_a_request_once_there_is_something_to_save(capsys, number: int) -> None:
     with StopRequest() as stop:
@@ -46,7 +55,10 @@ def test_before_that_it_ends_the_work_and_others_do_not_disturb_the_tidying(numb
     with StopRequest():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
-        os.kill(os.getpid(), signal.SIGHUP)
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        except KeyboardInterrupt:
+            pytest.fail("the second signal interrupts, too")
 
 
 def test_a_run_under_nohup_outlives_its_terminal() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from transformer.loading import find_model, load_model, read_pointers
 from transformer.pipelines.arguments import TranslateArguments
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
-from transformer.training.events import Notice, Saved, Validated
+from transformer.training.events import Notice, RunStarted, Saved, Validated
 from transformer.training.progress import Progress
 from transformer.training.recipe import Recipe
 from transformer.training.run import Run
@@ -170,7 +171,11 @@ def test_what_is_lost_of_such_a_run_is_made_up_for(made, tmp_path: Path, lost: s
         "state": run / "training/step-00000006/weights.safetensors",
     }[lost]
     path.write_bytes(b"")
-    events = train(recipe, run, resume=True)
+    resumed = Run(recipe, run, device="cpu", resume=True).events()
+    events = list(takewhile(lambda event: not isinstance(event, RunStarted), resumed))
+    assert (run / (read_pointers(run).last or "lost")).is_dir()
+    resumed.close()
+    train(recipe, run, resume=True)
     told = [event.text for event in events if isinstance(event, Notice)]
     if lost == "checkpoint":
         assert any("that of step 6 is written from the state" in text for text in told)
