@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -56,7 +57,9 @@ def main() -> None:
     keep_freed_memory()
     command = typer.main.get_command(app)
     if SHELL in os.environ:
-        print_completions(command)
+        with suppress(OSError):  # the shell has closed the pipe
+            print_completions(command)
+            sys.stdout.flush()
         exit_process(0)
 
     def run() -> None:  # not command.main, which has its own exit codes

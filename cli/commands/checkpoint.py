@@ -12,7 +12,7 @@ from ..io.filter import reading_counts, report
 from ..io.output_checks import check_folder
 from ..io.outputs import output, terminal_width
 from ..options.common import Device, Quiet
-from ..options.groups import option
+from ..options.groups import checked_text, option
 from ..options.names import MODEL_FORMAT_NAMES
 from .runs import AsJson, FolderArgument, check_is_folder
 
@@ -175,7 +175,7 @@ def convert(
             "the first of them that has such a network.",
             panel="Output",
             choices=MODEL_FORMAT_NAMES,
-            callback=None,  # a registry checks it, which may have more
+            callback=checked_text,  # a registry checks it, which may have more
         ),
     ] = "huggingface",
     quiet: Quiet = False,

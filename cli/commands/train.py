@@ -8,15 +8,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from transformer.training.defaults import DEFAULTS
-
 from ..console import is_terminal, write_status
 from ..errors import INTERRUPTED
 from ..io.output_checks import check_run_folder
 from ..io.outputs import output
 from ..options import common as opt
 from ..options.groups import option
-from ..options.names import TRAINABLE
+from ..options.names import OBJECTIVE_NAMES, TRAINABLE
 
 _Files = list[str] | None
 _pairs_option = partial(option, panel="Pairs")
@@ -71,7 +69,7 @@ def train(
             "--objective NAME",
             "translation or language-model; if not given, what the texts are for.",
             panel="Model",
-            choices=DEFAULTS,
+            choices=OBJECTIVE_NAMES,
         ),
     ] = None,
     source: Annotated[

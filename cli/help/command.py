@@ -126,7 +126,10 @@ class HelpGroup(_Helpful, TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line, of which `help COMMAND` means `COMMAND --help`."""
-        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+        word = next((i for i, word in enumerate(args) if not word.startswith("-")), None)
+        if word is not None and args[word] == "help":  # as in --debug help train
+            args = [*args[:word], *args[word + 1 :], "--help"]
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is named; an unknown one is an error that names the likely."""
@@ -144,7 +147,7 @@ class Program(HelpGroup):
             _flag(
                 "--install-completion",
                 install.install,
-                "Let this shell complete: bash, zsh or fish.",
+                "Let a shell complete: bash, zsh or fish, if named behind it, else this one.",
             ),
             _flag(
                 "--show-completion",
@@ -152,3 +155,18 @@ class Program(HelpGroup):
                 "Show the script for that, to install it otherwise.",
             ),
         ]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line; behind the options of completion a shell may be named."""
+        for i, word in enumerate(args):
+            name, equals, shell = word.partition("=")
+            if name in ("--install-completion", "--show-completion"):
+                after = args[i + 1 :]
+                if not equals and after and not after[0].startswith("-"):
+                    shell, *after = after
+                ctx.meta[install.SHELL_NAME] = shell
+                args = [*args[:i], name, *after]
+                break
+            if not word.startswith("-"):
+                break
+        return super().parse_args(ctx, args)

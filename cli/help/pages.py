@@ -14,30 +14,44 @@ class Page(NamedTuple):
     daily: tuple[str, ...] = ()  # long names of options, in their order on the page
 
 
-# What -h says of an option whose first sentence is long.
+# The text on -h of the options and arguments whose help begins so: commands have options of one name
+# that do different things.
 SHORT = {
-    "--plan": "Show the complete recipe, the memory and the time; train nothing.",
-    "--time": "Train for this time, such as 2h. Without a recipe: 20m.",
-    "[RECIPE]": "Settings: a TOML file, or the name of a recipe that comes along.",
-    "[FILE]...": "Files to read; - is stdin. Default: stdin.",
-    "--model": "Model: a folder, a run's folder, or a name on the Hugging Face hub.",
-    "--device": "Device: auto (a GPU if there is one), cpu, cuda or cuda:N.",
-    "--quiet": "Write no progress and no summary.",
-    "--json": "Write a JSON object for each line.",
-    "--column": "Column or field of the text, by name or number.",
-    "--columns": "Columns of tables, by names or numbers: 1,2 or en,de.",
-    "--glossary": "TSV file of phrases and their translations; needs beam search.",
-    "--scores": "Write each answer's score and a tab before it.",
-    "--text": "File of running text.",
-    "--valid-fraction": "Validate on this share of the training text, such as 0.05.",
-    "--preset": "Size of the model; --presets lists them.",
-    "--init": "Start from the weights and the tokenizer of this model.",
-    "--pairs": "TSV, CSV or JSON file with source and translation as columns.",
-    "--set": "Set any key of the recipe; --keys lists them.",
-    "--json-input": "Read each line as a JSON object, as --json writes them.",
-    "--from": "Language of the source, such as de, for multilingual models.",
-    "--tokenize": "sacreBLEU's tokenization; auto: by the script of the references.",
-    "--to": "Language to translate into, such as de, for multilingual models.",
+    "Train nothing: print the complete": "Show the complete recipe, the memory and the time; train "
+    "nothing.",
+    "Train for this time,": "Train for this time, such as 2h. Without a recipe: 20m.",
+    "Settings: a TOML file,": "Settings: a TOML file, or the name of a recipe that comes along.",
+    "Files to read,": "Files to read; - is stdin. Default: stdin.",
+    "Model: a folder,": "Model: a folder, a run's folder, or a name on the Hugging Face hub.",
+    "Device to compute on:": "Device: auto (a GPU if there is one), cpu, cuda or cuda:N.",
+    "Write no progress and no summary to stderr,": "Write no progress and no summary.",
+    "Write a JSON object for each line:": "Write a JSON object for each line.",
+    "Write a JSON object for each prompt:": "Write a JSON object for each prompt.",
+    "Write one JSON object: bleu": "Write one JSON object.",
+    "Column of the text:": "Column or field of the text, by name or number.",
+    "Columns of the text,": "Columns or fields of the text, by names or numbers.",
+    "Columns of tables,": "Columns of tables, by names or numbers: 1,2 or en,de.",
+    "With --pairs, its two columns,": "Columns of --pairs, by names or numbers: 1,2 or en,de.",
+    "TSV file of phrases": "TSV file of phrases and their translations; needs beam search.",
+    "Write each answer's score": "Write each answer's score and a tab before it.",
+    "File of running text, one document;": "File of running text, one document.",
+    "Without validation files, validate": "Validate on this share of the training text, such as "
+    "0.05.",
+    "Size of the model.": "Size of the model; --presets lists them.",
+    "Start from the weights": "Start from the weights and the tokenizer of this model.",
+    "TSV, CSV, JSONL or JSON file with source and translation": "TSV, CSV or JSON file with source "
+    "and translation as columns.",
+    "TSV, CSV, JSONL or JSON file with source and reference": "TSV, CSV or JSON file with source "
+    "and reference as columns.",
+    "Set any key of the recipe,": "Set any key of the recipe; --keys lists them.",
+    "Read each line as a JSON object,": "Read each line as a JSON object, as --json writes them.",
+    "Language of the source,": "Language of the source, such as de, for multilingual models.",
+    "Language to translate into,": "Language to translate into, such as de, for multilingual "
+    "models.",
+    "Of translations, sacreBLEU's tokenization": "sacreBLEU's tokenization; auto: by the script of "
+    "the references.",
+    "transduce, ctranslate2, or a family": "Format: transduce, ctranslate2, huggingface, or a "
+    "family such as gpt2.",
 }
 # Options of other programs, and ours for the same thing.
 ELSEWHERE = {

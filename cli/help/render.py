@@ -126,11 +126,17 @@ def _number(value: Any) -> str:
 
 def _sentence(parameter: Any) -> str:
     """Return the first sentence of a parameter's help, and its default."""
-    if (text := next(filter(None, map(SHORT.get, _names(parameter))), None)) is None:
+    if (text := short_text(parameter)) is None:
         first, *others = _SENTENCE.split(" ".join((parameter.help or "").split()))
         default = [each for each in others if each.startswith("Default:")]
         text = " ".join([first, *default])
     return _with_facts(text, parameter)
+
+
+def short_text(parameter: Any) -> str | None:
+    """Return the text of -h that stands for a parameter's help, if there is one."""
+    text = " ".join((parameter.help or "").split())
+    return next((short for start, short in SHORT.items() if text.startswith(start)), None)
 
 
 def _names(parameter: Any) -> list[str]:

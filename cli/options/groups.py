@@ -56,18 +56,19 @@ def option(
         if metavar.choices:
             settings.setdefault("callback", _checked_name)
         elif metavar not in _PATHS:
-            settings.setdefault("callback", _checked_text)
+            settings.setdefault("callback", checked_text)
     return typer.Option(*words, metavar=metavar, help=help, rich_help_panel=panel, **settings)
 
 
 def _checked_name(parameter: typer.CallbackParam, value: Any) -> Any:
     """Return an option's value. Raises UnknownNameError for none of its choices."""
+    from transformer.bounds import check_text
     from transformer.errors import UnknownNameError
     from transformer.registry import suggest
 
-    choices = choices_of(parameter)
+    choices, name = choices_of(parameter), max(parameter.opts, key=len)
     if value is not None and value not in choices:
-        name = max(parameter.opts, key=len)
+        check_text(name, value)
         raise UnknownNameError(f"{name} is {str(value)[:100]!r}; {suggest(value, choices)}")
     return value
 
@@ -77,7 +78,7 @@ def choices_of(parameter: Any) -> tuple[str, ...]:
     return getattr(parameter.metavar, "choices", ())
 
 
-def _checked_text(parameter: typer.CallbackParam, value: Any) -> Any:
+def checked_text(parameter: typer.CallbackParam, value: Any) -> Any:
     """Return an option's value. Raises ConfigError for a text that is not UTF-8."""
     from transformer.bounds import check_text
 

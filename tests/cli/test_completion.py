@@ -183,7 +183,9 @@ def test_fish_completes(program, folders):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_installing_twice_changes_nothing_more(shell, tmp_path):
+def test_installing_twice_changes_nothing_more(shell, tmp_path, monkeypatch):
+    monkeypatch.delenv("ZDOTDIR", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     (tmp_path / ".bashrc").write_text("alias ll='ls -l'")
     first = install_completion(shell, tmp_path)
     kept = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
@@ -204,7 +206,36 @@ def test_the_script_is_shown_for_the_shell_that_runs(transduce, monkeypatch):
     monkeypatch.setattr(shellingham, "detect_shell", lambda: ("zsh", "/bin/zsh"))
     done = transduce("--show-completion")
     assert (done.code, done.out.decode()) == (0, completion_script("zsh"))
+    for words in (["--show-completion", "fish"], ["-q", "--show-completion=fish"]):
+        assert transduce(*words).out.decode() == completion_script("fish")
     monkeypatch.setattr(shellingham, "detect_shell", lambda: ("tcsh", "/bin/tcsh"))
-    done = transduce("--install-completion")
-    assert done.code == 2
-    assert b"there for bash, zsh, fish, not for tcsh" in done.err
+    monkeypatch.setenv("SHELL", "/usr/bin/bash")
+    assert transduce("--show-completion").out.decode() == completion_script("bash")
+    monkeypatch.setenv("SHELL", "/usr/bin/tcsh")
+    for words in (["--install-completion"], ["--install-completion", "tcsh"]):
+        done = transduce(*words)
+        assert (done.code, done.err.count(b"\n")) == (2, 1)
+        assert b"there for bash, zsh, fish, not for tcsh" in done.err
+
+
+def test_settings_keep_all_their_bytes_and_lie_where_the_shell_reads_them(tmp_path, monkeypatch):
+    home, other = tmp_path / "home", tmp_path / "other"
+    home.mkdir()
+    (home / ".bashrc").write_bytes(old := b"\n\n# gr\xfc\xdfe\n\n")
+    install_completion("bash", home)
+    assert (home / ".bashrc").read_bytes().startswith(old + b"source ~/")
+    monkeypatch.setenv("ZDOTDIR", str(other))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(other))
+    install_completion("zsh", home)
+    install_completion("fish", home)
+    assert {".zshrc", "fish"} == {path.name for path in other.iterdir()}
+
+
+def test_an_answer_into_a_closed_pipe_is_quiet():
+    environment = {**os.environ, "_TRANSDUCE_COMPLETE": "bash", "_TRANSDUCE_WORDS": "\x1f"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "cli.app"]
+    done = subprocess.run(command, stdout=writing, stderr=-1, env=environment, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -12,7 +12,7 @@ import typer
 from cli.app import app
 from cli.help.environment import ENVIRONMENT
 from cli.help.pages import ELSEWHERE, PAGES, SHORT
-from cli.help.render import is_argument, panel_of
+from cli.help.render import is_argument, panel_of, short_text
 from cli.options.groups import PANELS
 from transformer.parameters import count_parameters
 from transformer.presets import OPEN_VOCABULARY, PRESETS, SUMMARIES, preset_config
@@ -107,8 +107,34 @@ def test_the_whole_page_has_examples_groups_and_defaults(path, page):
 
 
 def test_short_texts_are_of_parameters_that_are_there():
-    names = {n for c in COMMANDS.values() for p in c.params for n in (*p.opts, p.metavar)}
-    assert {*SHORT} <= names
+    assert {short_text(p) for c in COMMANDS.values() for p in c.params} >= {*SHORT.values()}
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("checkpoint convert", "--to NAME Format: transduce"),
+        ("checkpoint verify", "--text FILE File of lines to compare on"),
+        ("evaluate", "--json Write one JSON object."),
+        ("runs list", "--json Write a JSON object for each, with all"),
+        ("checkpoint list", "--json Write a JSON object for each, with all"),
+        ("translate", "--to NAME Language to translate into"),
+    ],
+)
+def test_an_option_is_told_as_its_command_means_it(path, told, page):
+    assert told in " ".join(page(path, "-h").split())
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_short_text_says_nothing_that_the_long_one_does_not(path):
+    """Nearly each word of it is one of the long text's."""
+    for parameter in COMMANDS[path].params:
+        words = set(
+            re.findall(r"\w{4,}", (short_text(parameter) or "").lower().partition("; --")[0])
+        )
+        whole = (parameter.help or "").lower()
+        missing = {word for word in words if word.rstrip("s") not in whole}
+        assert len(missing) <= len(words) // 2, (parameter.opts, missing)
 
 
 def test_groups_list_their_commands_and_how_to_learn_more(page):
@@ -223,9 +249,12 @@ def test_a_mistake_is_told_in_few_words(words, told, transduce, monkeypatch):
     assert done.err.decode().startswith(f"transduce: {told}")
 
 
-@pytest.mark.parametrize("words", ["", "translate", "tokenizer train"])
-def test_help_may_be_asked_for_as_a_command(words, transduce):
-    asked = transduce("help", *words.split())
+@pytest.mark.parametrize("words", ["", "translate", "tokenizer train", "--debug train"])
+def test_help_may_be_asked_for_as_a_command(words, transduce, monkeypatch):
+    monkeypatch.setenv("TRANSDUCE_DEBUG", "")
+    flags = ["--debug"] if words.startswith("--debug") else []
+    words = words.removeprefix("--debug ")
+    asked = transduce(*flags, "help", *words.split())
     assert asked.code == 0
     assert asked.out == transduce(*words.split(), "--help").out
 
