@@ -14,8 +14,8 @@ class Page(NamedTuple):
     daily: tuple[str, ...] = ()  # long names of options, in their order on the page
 
 
-# The text on -h of the options and arguments whose help begins so: commands have options of one name
-# that do different things.
+# The text on -h of the options and arguments whose help begins so: commands have options of one
+# name that do different things.
 SHORT = {
     "Train nothing: print the complete": "Show the complete recipe, the memory and the time; train "
     "nothing.",

@@ -228,6 +228,7 @@ def test_settings_keep_all_their_bytes_and_lie_where_the_shell_reads_them(tmp_pa
     monkeypatch.setenv("XDG_CONFIG_HOME", str(other))
     install_completion("zsh", home)
     install_completion("fish", home)
+    assert (other / ".zshrc").read_bytes().startswith(b"fpath")
     assert {".zshrc", "fish"} == {path.name for path in other.iterdir()}
 
 
