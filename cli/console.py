@@ -10,6 +10,8 @@ from contextlib import suppress
 from threading import RLock
 from typing import TextIO
 
+ARGUMENT_DESCRIPTOR = 97  # of the file with a text that was an argument; shells use 63 and below
+ARGUMENT = f"/dev/fd/{ARGUMENT_DESCRIPTOR}"
 _ERASE = "\r\x1b[K"  # the line on which the cursor is
 _lock = RLock()  # a signal's handler may print while something is printed
 
@@ -22,6 +24,7 @@ class _Status:
 
 def print_notice(text: str) -> None:
     """Print one line on stderr; ignore a stderr that cannot be written to."""
+    text = text.replace(ARGUMENT, "the argument")
     with _lock:
         erase_status()
         _write(f"transduce: {text}\n")

@@ -17,6 +17,15 @@ from msgspec import Meta
 from .errors import ConfigError, UnknownNameError
 
 Kind = TypeVar("Kind")
+_EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]+)`, got `[^`]+` - at `\$\.(?P<name>[^`]+)`")
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "array": "a list",
+    "object": "a table",
+}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -89,7 +98,25 @@ def convert(fields: Mapping[str, Any], kind: type[Kind], *, prefix: str = "") ->
         if isinstance(error.__cause__, ConfigError | UnknownNameError):
             raise error.__cause__ from None
         check_bounds(fields, kind)
-        raise ConfigError(f"{prefix}{error}") from None
+        raise ConfigError(_kind_message(fields, str(error)) or f"{prefix}{error}") from None
+
+
+def _kind_message(fields: Any, message: str) -> str | None:
+    """Return a line for a value of another type: its name, the value and the kind it must be."""
+    match = _EXPECTED.match(message)
+    if match is None:
+        return None
+    value, name = fields, match["name"]
+    try:
+        for key in re.findall(r"[^.\[\]]+", name):
+            value = value[int(key) if isinstance(value, list) else key]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    names = [kind.strip() for kind in match["kinds"].split("|")]
+    kinds = [_KINDS.get(kind, kind) for kind in names if kind != "null"]
+    shown = repr(value)
+    shown = f"{shown[:60]}…" if len(shown) > 60 else shown
+    return f"{name} is {shown}; it must be {' or '.join(kinds)}"
 
 
 def _check(value: Any, hint: Any, name: str) -> None:

@@ -63,7 +63,9 @@ def show(model: ModelArgument) -> None:
 
 
 @app.command("list")
-def list_checkpoints(folder: FolderArgument = Path(), *, as_json: AsJson = False) -> None:
+def list_checkpoints(
+    folder: FolderArgument = Path(), *, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
     """List the models in a folder and in the Hugging Face hub's cache, by the names -m takes.
 
     Each checkpoint of a run is one. Folders below it are looked into, four
@@ -79,7 +81,7 @@ def list_checkpoints(folder: FolderArgument = Path(), *, as_json: AsJson = False
         records = (json.dumps(model_record(model)) for model in models)
         for line in records if as_json else table(model_rows(models), limit=terminal_width()):
             writer.line(line)
-    if not models:
+    if not models and not quiet:
         print_notice(f"no models in {folder.absolute()}, and none in the hub's cache")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from ..console import print_notice
 from ..io.outputs import output, terminal_width
+from ..options.common import Quiet
 from ..options.groups import option
 
 FolderArgument = Annotated[
@@ -30,7 +31,9 @@ def group() -> None:
 
 
 @app.command("list")
-def list_runs(folder: FolderArgument = Path(), *, as_json: AsJson = False) -> None:
+def list_runs(
+    folder: FolderArgument = Path(), *, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
     """List the training runs in a folder: how far they are, best score, size and date.
 
     Folders below it are looked into, four levels deep, but hidden ones.
@@ -52,7 +55,7 @@ def list_runs(folder: FolderArgument = Path(), *, as_json: AsJson = False) -> No
     for run in runs:
         if run.problem:
             print_notice(run.problem)
-    if not runs:
+    if not runs and not quiet:
         print_notice(
             f"no training runs in {folder.absolute()}: transduce train -o runs/NAME makes one"
         )

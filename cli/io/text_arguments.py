@@ -4,19 +4,22 @@ import difflib
 import errno
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-from ..console import print_notice
+from ..console import ARGUMENT, ARGUMENT_DESCRIPTOR, print_notice
 
 _SHOWN = 60  # characters of a text in a notice
 _NEAR = 0.75  # the least likeness of a file's name to one that there is not
-_FILES: list[IO[bytes]] = []  # that stay open
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
-_SUFFIX_AFTER_SPACE = re.compile(
-    r"\.(txt|tsv|csv|json|jsonl|ndjson|gz|bz2|xz|lzma|zst|[a-z]{2})$", re.IGNORECASE
+_ENDS = (*'.!?…。！？।:;"”»)',)  # of sentences
+_WORDS = 3  # words of a name with a slash, at most
+_ENDINGS = re.compile(  # of files' names: kinds, and the languages in which corpora end
+    r"\.(txt|text|tsv|csv|jsonl?|ndjson|gz|bz2|xz|lzma|zst|md|html|xml|toml|parquet|src|tgt|ref|tok"
+    r"|bpe|ids|log|dat|zip|tar|pdf|docx|en|de|fr|es|it|pt|nl|ru|zh|ja|ko|ar|cs|pl|tr|uk|vi|ro|fi|sv"
+    r"|da|hu|hi|el|bg|he|fa)$",
+    re.IGNORECASE,
 )
 
 
@@ -29,7 +32,9 @@ def named_inputs(arguments: Sequence[str] | None) -> list[str]:
     if not arguments:
         return ["-"]
     missing = [name for name in arguments if name != "-" and not os.path.lexists(name)]
-    if len(missing) == len(arguments) and all(map(looks_like_text, arguments)):
+    if len(missing) == len(arguments) and all(
+        looks_like_text(name, words=len(arguments)) for name in arguments
+    ):
         return [_file_with(_lines_of(arguments))]
     for name in missing:
         raise missing_file(name)
@@ -53,27 +58,37 @@ def _lines_of(texts: Sequence[str]) -> list[str]:
 
 
 def _file_with(lines: Sequence[str]) -> str:
-    """Return the name of a file with these lines, which is gone when the program ends."""
-    stream = tempfile.TemporaryFile()  # noqa: SIM115 (it is read later, by its name)
-    stream.write(b"".join(os.fsencode(line) + b"\n" for line in lines))
-    stream.flush()
-    stream.seek(0)
-    _FILES.append(stream)
-    return f"/dev/fd/{stream.fileno()}"
+    """Return the name of a file with these lines, which is gone when the program ends.
+
+    It is read later, by its name, so its descriptor outlives the stream.
+    """
+    with tempfile.TemporaryFile() as stream:
+        stream.write(b"".join(os.fsencode(line) + b"\n" for line in lines))
+        stream.seek(0)
+        os.dup2(stream.fileno(), ARGUMENT_DESCRIPTOR)
+    return ARGUMENT
 
 
-def looks_like_text(name: str) -> bool:
+def looks_like_text(name: str, *, words: int = 1) -> bool:
     """Return True for what is rather a text than the name of a file.
 
-    >>> [looks_like_text(name) for name in ["A dog runs.", "Hund", "data.txt", "texts/a"]]
+    A lone word is one only at a terminal: elsewhere a name of a file is likelier.
+
+    >>> [looks_like_text(name) for name in ["A dog runs.", "I like node.js", "data.txt", "texts/a"]]
     [True, True, False, False]
     """
-    if re.search(r"\s", name):
-        path = name.startswith(("/", "./", "../", "~")) or _SUFFIX_AFTER_SPACE.search(name)
-        return not path
-    if os.sep in name or _SUFFIX.search(name):
+    if name.startswith(("/", "./", "../", "~")) or _ENDINGS.search(name):
         return False
-    return not _near_names(name)
+    if not re.search(r"\s", name):
+        sentence = name.endswith(_ENDS) or any(ord(each) > 0x2E7F for each in name)
+        word = "." not in name and (words > 1 or sys.stdin.isatty()) and not _near_names(name)
+        return os.sep not in name and (sentence or word)
+    return os.sep not in name or _is_sentence(name)
+
+
+def _is_sentence(text: str) -> bool:
+    """Return True for a text of several words in which a slash is one between words or numbers."""
+    return text.rstrip().endswith(_ENDS) or len(text.split()) > _WORDS
 
 
 def missing_file(name: str) -> FileNotFoundError:

@@ -109,6 +109,7 @@ def test_a_run_in_training_and_a_damaged_one_are_told(transduce, runs, tmp_path)
     empty = transduce("runs", "list", runs / "exported")
     assert (empty.code, empty.out) == (0, b"")
     assert b"no training runs in" in empty.err
+    assert transduce("runs", "list", "-q", runs / "exported").err == b""
     assert transduce("runs", "list", tmp_path / "nowhere").code == 3
 
 

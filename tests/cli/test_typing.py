@@ -61,12 +61,36 @@ def test_the_next_line_is_waited_for_once_the_last_has_its_answer(typing) -> Non
     assert source.take(9, wait=True) is None
 
 
-TEXTS = ["A dog runs.", "Hund", "我是学生。", "Ends in a.k.a.", "a/b or c", "Hund.", "1 < 2", "é"]
-FILES = ["data.txt", "texts/a", "a.b", "my file.txt", "/tmp/a b", "./a b", "news.en", "my news.en"]
+TEXTS = [
+    "A dog runs.",
+    "Hund",
+    "我是学生。",
+    "Ends in a.k.a.",
+    "Hund.",
+    "I like node.js",
+    "1 < 2",
+    "é",
+    "Er kam am 3/4 an",
+]
+FILES = [
+    "data.txt",
+    "texts/a",
+    "a.b",
+    "my file.txt",
+    "/tmp/a b",
+    "./a b",
+    "news.en",
+    "my news.en",
+    "My Files/corpus v3",
+    "a/b",
+]
 
 
 def test_texts_are_told_from_names_of_files(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
+    assert not looks_like_text("corpus")  # where nobody is at a terminal
+    assert looks_like_text("corpus", words=2)
+    monkeypatch.setattr("sys.stdin", Keyboard(io.BytesIO()))
     assert [name for name in TEXTS + FILES if looks_like_text(name)] == TEXTS
     (tmp_path / "hunde").touch()
     assert looks_like_text("Katze")
@@ -112,6 +136,9 @@ def test_a_text_as_an_argument_is_answered(transduce, translator, writer, tmp_pa
     assert named.out == piped.out
     named = transduce("tokenizer", "decode", "-t", translator, named.out.decode().strip())
     assert named.out == b"one two\n"
+    named = transduce("translate", "-m", translator, "--json-input", "not json")
+    assert b"the argument" in named.err
+    assert b"/dev/fd" not in named.err
     (tmp_path / "data.txt").write_text("one\n")
     wrong = transduce("translate", "-m", translator, "dat.txt")
     assert (wrong.code, wrong.out) == (3, b"")

@@ -231,9 +231,9 @@ def test_the_limits_of_arguments_are_those_of_arguments_that_exist() -> None:
             {"sequence_bias": [[[3], 1e9], [[4], math.nan]]},
             r"sequence_bias\[1\]\[1\] is nan; it must be a finite number and between -1",
         ),
-        ({"num_beams": "many"}, "settings: Expected `int"),
-        ({"num_beams": True}, "settings: Expected `int"),
-        ({"sequence_bias": [3]}, "settings: Expected `array"),
+        ({"num_beams": "many"}, "num_beams is 'many'; it must be a whole number$"),
+        ({"num_beams": True}, "num_beams is True; it must be a whole number$"),
+        ({"sequence_bias": [3]}, r"sequence_bias\[0\] is 3; it must be a list"),
         ({"eos_token_id": []}, "settings: eos_token_id is empty"),
     ],
 )
@@ -259,3 +259,17 @@ def test_a_message_says_what_is_allowed(bounds: Meta, value: float, allowed: str
     with pytest.raises(ConfigError) as refused:
         check_number("it", value, bounds)
     assert str(refused.value) == f"it is {value}; it must be {allowed}"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("many", "training.warmup is 'many'; it must be a whole number"),
+        ([1], "training.warmup is [1]; it must be a whole number"),
+        (True, "training.warmup is True; it must be a whole number"),
+    ],
+)
+def test_a_value_of_another_type_is_told_with_its_name_and_kind(value, told):
+    with pytest.raises(ConfigError) as error:
+        convert({"training": {"warmup": value}}, recipe.Recipe)
+    assert str(error.value) == told
