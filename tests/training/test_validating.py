@@ -62,6 +62,17 @@ def test_validation_is_due_every_so_many_steps_and_at_the_end(step, validated, d
     assert Progress(step=step, validated_step=validated).validation_due(every=4, steps=10) == due
 
 
+def test_an_interval_that_moves_lets_no_two_validations_come_close() -> None:
+    progress, distances = Progress(validated_step=43, interval_moved=True), []
+    for progress.step in range(44, 200):
+        every = 40 + progress.step % 7
+        if progress.validation_due(every=every, steps=1000):
+            distances.append(progress.step - progress.validated_step - every)
+            progress.validated_step = progress.step
+    assert len(distances) == 3
+    assert min(distances) >= 0
+
+
 def scripted(monkeypatch, losses: list[float]) -> None:
     """Validations give these losses, one after another."""
     rest = iter(losses)

@@ -51,7 +51,6 @@ class Preparation:
     ) -> None:
         self.recipe, self.run, self.resuming, self.initial = recipe, run, resuming, initial
         self.objective = OBJECTIVES[recipe.objective]
-        self._draws = self.objective.draws_validation(recipe)
         self.counts = CorpusCounts()
         self.spool = Spool(run)
         self._notices: list[str] = []  # of training the tokenizer
@@ -86,6 +85,11 @@ class Preparation:
                 f"{self.run} was started with another tokenizer than {path}; that cannot change "
                 "on resuming: start a new run"
             )
+
+    @property
+    def _draws(self) -> bool:
+        """True if the recipe, as it is by now, draws what it validates on from the text."""
+        return self.objective.draws_validation(self.recipe)
 
     def readable_recipe(self) -> Recipe:
         """Return the recipe with texts that can be read again; copies are in `spool`."""

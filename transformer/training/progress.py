@@ -22,6 +22,7 @@ class Progress(msgspec.Struct):
     skipped: int = 0  # steps in all
     skipped_in_a_row: int = 0
     init: str | None = None  # the model that training started from, with --init
+    interval_moved: bool = False  # between validations, as the steps that fit into a time changed
     measure: str | None = None  # identity of what validations measure; None: of an older version
 
     @property
@@ -47,9 +48,16 @@ class Progress(msgspec.Struct):
         return True
 
     def validation_due(self, *, every: int, steps: int) -> bool:
-        """Return True if the current step is one to validate at and has not been validated."""
-        at = self.step > 0 and (self.step % every == 0 or self.step >= steps)
-        return at and self.validated_step != self.step
+        """Return True if the current step is one to validate at and has not been validated.
+
+        Steps are counted from the last validation once the interval has moved: by multiples of it,
+        two could follow each other at once.
+        """
+        at = self.step % every == 0
+        if self.interval_moved:
+            at = self.step - self.validated_step >= every
+        due = self.step > 0 and (at or self.step >= steps)
+        return due and self.validated_step != self.step
 
     def record_step(self, report: StepReport | SkippedStep, *, max_skipped: int) -> None:
         """Count a step. Raises DivergedError at `max_skipped` skipped steps in a row."""

@@ -76,9 +76,8 @@ class Run:
         stop: Callable[[], bool] = lambda: False,
         planner: Planner | None = None,
     ) -> None:
-        self.planner = planner or Planner()
         self.recipe, self.folder, self.resume, self.stop = recipe, folder, resume, stop
-        self.device = choose_device(device)
+        self.planner, self.device = planner or Planner(), choose_device(device)
         self.init = None if init is None else load_initial_model(init)
         self.progress = Progress(init=None if init is None else str(init))
         self._began, self._resumed_at = time.monotonic(), 0
@@ -146,6 +145,7 @@ class Run:
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
         config = self._config(tokenizer, state)
+        check_memory(config, self.recipe.training, self.device)
         done = 0 if state is None else state.progress.step
         self._keep_recipe(self.planner.fit(self.recipe, config, train, self.device, done=done))
         trainer = Trainer(self._model(tokenizer, state), train, self.recipe)
@@ -210,6 +210,7 @@ class Run:
             self.progress.step = trainer.steps_done
             yield from self._reports(trainer)
             if corrected := self.planner.corrected(self.recipe, trainer.steps_done):
+                self.progress.interval_moved |= corrected.validation != self.recipe.validation
                 self._keep_recipe(corrected)
                 trainer.recipe = corrected
                 every = 0 if validation is None else corrected.validation.every

@@ -121,6 +121,11 @@ def test_with_all_of_it_given_nothing_is_chosen() -> None:
     assert choose(text_of(5_000), GIVEN)[0] == recipe_of(GIVEN)
 
 
+def test_a_tokenizer_of_characters_has_as_many_tokens_as_the_text() -> None:
+    recipe, chooser = choose(text_of(5_000), {"tokenizer": {"kind": "char"}})
+    assert chooser.config(recipe).vocab_size == 80 + 4
+
+
 def test_steps_or_epochs_leave_no_time_to_choose() -> None:
     for given in ({"steps": 9}, {"epochs": 2.0}):
         training = choose(text_of(5_000), {"training": given}, None)[0].training

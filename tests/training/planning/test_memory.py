@@ -92,5 +92,14 @@ def test_a_model_that_just_fits_is_trained(machine: Path) -> None:
     (machine / "meminfo").write_text(f"MemAvailable: {needed // 1024 + 1} kB\n")
     memory.check_memory(config, training, CPU)
     (machine / "meminfo").write_text(f"MemAvailable: {needed // 1024 - 1} kB\n")
-    with pytest.raises(ConfigError, match="free"):
+    with pytest.raises(ConfigError, match=r"free: choose a smaller preset$"):
+        memory.check_memory(config, training, CPU)
+
+
+def test_a_batch_that_does_not_fit_is_named(machine: Path) -> None:
+    config, training = (
+        preset_config("write-tiny", vocab_size=100),
+        TrainingRecipe(batch_tokens=10**6),
+    )
+    with pytest.raises(ConfigError, match=r"free: lower training\.batch_tokens: a batch takes"):
         memory.check_memory(config, training, CPU)

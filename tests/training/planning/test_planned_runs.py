@@ -102,6 +102,15 @@ def test_a_run_chooses_before_its_text_is_prepared_and_keeps_it(tmp_path: Path) 
     assert kept.training.steps == 2
 
 
+def test_a_run_that_chose_is_resumed_with_its_text_gone(tmp_path: Path) -> None:
+    fields = {"data": write_pairs(tmp_path), "training": {"steps": 1}}
+    run(tmp_path, fields, planner=Planner(fields))
+    for side in ("source", "target"):
+        Path(fields["data"][side][0]).unlink()
+    more = given_fields(None, {"training": {"steps": 2}}, [], resumed=tmp_path / "run")
+    assert last(run(tmp_path, more, resume=True), RunFinished).step == 2
+
+
 def test_text_that_can_be_read_once_is_chosen_for_and_trained_on(tmp_path: Path) -> None:
     data = write_pairs(tmp_path)
     pipe = tmp_path / "pipe"

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from tokenizer.special import BASIC
+
 from ...config import TransformerConfig
 from ...parameters import count_parameters
 from ..recipe import Recipe, has_validation, merge
@@ -17,6 +19,7 @@ from .facts import TextFacts
 from .fitting import EPOCHS, interval_for, most_steps, warmup_for
 from .memory import available_memory, check_memory, training_memory
 from .sizes import (
+    CHARACTER_TOKENS,
     RULES,
     ObjectiveRules,
     characters_per_token,
@@ -114,8 +117,17 @@ class Chooser:
 
     def config(self, recipe: Recipe) -> TransformerConfig:
         """Return the model of a recipe, with as many tokens as its tokenizer may have."""
-        size = _UNKNOWN_SIZE if recipe.tokenizer.path else recipe.tokenizer.vocab_size
+        size = self._vocabulary(recipe)
         return model_config(recipe, recipe.model.get("vocab_size") or size)
+
+    def _vocabulary(self, recipe: Recipe) -> int:
+        """Return the number of tokens that a recipe's tokenizer has at most."""
+        if recipe.tokenizer.path:
+            return _UNKNOWN_SIZE
+        size, options = recipe.tokenizer.vocab_size, tokenizer_options(recipe)
+        if options.kind in CHARACTER_TOKENS:
+            size = min(size, self.facts.alphabet + len(BASIC) + len(options.special))
+        return size
 
     def parameters(self, recipe: Recipe) -> int:
         """Count the weights of a recipe's model, about."""

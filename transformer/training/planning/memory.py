@@ -95,9 +95,16 @@ def check_memory(config: TransformerConfig, training: TrainingRecipe, device: to
         if free is not None and size > free:
             raise ConfigError(
                 f"a model of {count_parameters(config):,} weights takes {format_size(size)} of "
-                f"memory to train on {place.type}, and {format_size(free)} are free: choose a "
-                "smaller preset, or lower training.batch_tokens"
+                f"memory to train on {place.type}, and {format_size(free)} are free: "
+                f"{_remedy(needed)}"
             )
+
+
+def _remedy(needed: TrainingMemory) -> str:
+    """Name the setting that most of the memory depends on."""
+    if needed.activations > needed.weights + needed.training:
+        return f"lower training.batch_tokens: a batch takes {format_size(needed.activations)}"
+    return "choose a smaller preset"
 
 
 def format_size(size: int) -> str:
