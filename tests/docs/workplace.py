@@ -10,7 +10,7 @@ from tokenizer import TrainingOptions, train_tokenizer
 from transformer.export import save_model
 
 # Training takes a moment: any `transduce train` loses the first and gets the second.
-SIZES = re.compile(r" --(?:steps|preset) \S+| --set (?:training\.steps|model\.\w+)=\S+")
+SIZES = re.compile(r" --(?:steps|preset|time|epochs) \S+| --set (?:training\.steps|model\.\w+)=\S+")
 SMALL = ["training.steps=2", "training.batch_tokens=256", "training.warmup=1"]
 SMALL += ["validation.every=2", "training.precision=float32"]
 SMALL_MODEL = ["tokenizer.vocab_size=300", "model.d_model=16", "model.d_ff=16", "model.heads=2"]
