@@ -1,11 +1,14 @@
 """Shared by all tests: few threads, fixed seeds, a cache folder of their own, and --quick."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 import torch
 
 torch.set_num_threads(1)  # tiny models run fastest on one thread
+# Under nohup it is ignored, which the programs that tests close a terminal on would inherit.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

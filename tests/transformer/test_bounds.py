@@ -43,6 +43,7 @@ ROTARY = {
     "original_context": (1, LARGEST),
 }
 TRAINING = {
+    "epochs": (0.0, float_info.max),
     **dict.fromkeys(("steps", "batch_tokens", "accumulate", "context", "max_skipped"), (1, None)),
     **dict.fromkeys(("learning_rate", "adam_eps"), (ABOVE_0, float_info.max)),
     "warmup": (0, None),
