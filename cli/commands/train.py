@@ -374,7 +374,7 @@ def _run(
         check_run_folder(out)
     given = given_fields(recipe, flags, settings, resumed=out if resume else None)
     resolved = recipe_of(given)
-    chooses = init is None and (recipe is None or bool(resolved.training.time))
+    chooses = recipe is None or bool(resolved.training.time)
     planner = Planner(given if chooses else None)
     if plan or out is None:
         sys.stdout.write(make_plan(planner, resolved, choose_device(device)).text())

@@ -131,7 +131,7 @@ class Run:
         with preparation.spool:
             if self.planner.chooses and not preparation.resuming:
                 yield Stage("measuring the text and this machine")
-                choices = self.planner.choose(preparation.readable_recipe(), self.device)
+                choices = self.planner.choose(preparation.readable_recipe(), self.device, self.init)
                 self.recipe = preparation.recipe = choices.recipe
                 self._check_recipe(resuming=True)  # its files were read
                 yield from map(Choice, choices.lines)

@@ -10,6 +10,7 @@ import torch
 
 from tests.training.toys import write_pairs, write_text
 from transformer.training.planning import choices
+from transformer.training.planning.describing import choice_lines
 from transformer.training.planning.facts import TextFacts, measure_text
 from transformer.training.planning.planner import Planner
 from transformer.training.planning.speed import StepTime
@@ -148,7 +149,19 @@ def test_five_lines_tell_what_and_why(objective: str, tmp_path: Path) -> None:
     names = [line.partition(":")[0] for line in lines]
     assert names == ["tokenizer", "model", "batches", "length", "validation"]
     assert "2.0 times as fast" in lines[2]
-    assert "20m or" in lines[3]
+    assert lines[3].startswith("length: 300 steps, the least, as the text is little: about ")
+
+
+@pytest.mark.parametrize(
+    ("given", "time", "line"),
+    [({}, 20, "length: 20s, about "), ({"epochs": 2.0}, None, "length: 2 epochs, about ")],
+)
+def test_the_bound_that_decides_is_told(given: dict, time: float | None, line: str) -> None:
+    training = {"training": given or {"time": "20s"}}
+    recipe, chooser = choose(text_of(50_000), training, time)
+    lines = choice_lines(recipe, chooser)
+    assert lines[3].startswith(line)
+    assert "whichever" not in lines[3]
 
 
 @pytest.mark.parametrize(("pairs", "tokens"), [(300, 256), (2_000, 1024), (2_000_000, 2048)])

@@ -17,7 +17,7 @@ from transformer.training.planning import planner as planners
 from transformer.training.planning.plan import make_plan
 from transformer.training.planning.planner import Planner
 from transformer.training.planning.speed import StepTime
-from transformer.training.recipe import Recipe, merge, recipe_from_fields
+from transformer.training.recipe import merge, recipe_from_fields
 from transformer.training.recipe_layers import given_fields
 from transformer.training.recipe_resolution import read_run_recipe, recipe_of
 from transformer.training.run import Run
@@ -145,6 +145,18 @@ def test_a_plan_of_a_model_that_cannot_fit_allocates_nothing(tmp_path: Path, cho
         make_plan(Planner(fields if chooses else None), recipe_of(fields), CPU)
 
 
+def test_further_training_chooses_all_but_model_and_tokenizer(tmp_path: Path) -> None:
+    run(tmp_path, fields_of(tmp_path, steps=1))
+    fields = {"data": write_pairs(tmp_path), "training": {"steps": 2}}
+    options = {"device": "cpu", "planner": Planner(fields), "init": tmp_path / "run"}
+    events = list(Run(recipe_of(fields), tmp_path / "more", **options).events())
+    lines = [event.text for event in events if isinstance(event, Choice)]
+    assert lines[1].startswith("model: the initial one")
+    kept = read_run_recipe(tmp_path / "more")
+    assert kept.training.warmup == 1
+    assert (kept.model.keys(), kept.data.valid_fraction) == ({"preset"}, 0.1)
+
+
 def test_a_plan_for_a_text_without_any_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty.tsv").write_text("\n")
     fields = {"data": {"pairs": [str(tmp_path / "empty.tsv")]}}
@@ -154,10 +166,12 @@ def test_a_plan_for_a_text_without_any_text_is_an_error(tmp_path: Path) -> None:
 
 def test_a_plan_of_some_time_can_be_trained_by(tmp_path: Path) -> None:
     fields = fields_of(tmp_path, time="20m")
-    text = make_plan(Planner(fields), recipe_of(fields), CPU).text()
-    (tmp_path / "plan.toml").write_text(text)
+    plan = make_plan(Planner(fields), recipe_of(fields), CPU)
+    (tmp_path / "plan.toml").write_text(plan.text())
     again = recipe_of(given_fields(tmp_path / "plan.toml", {}, []))
-    assert (again.training.time, again.training.steps) == ("20m", Recipe().training.steps)
+    assert again == plan.choices.recipe
+    assert f"for {plan.choices.steps:,} steps of" in plan.text()
+    assert (again.training.time, again.training.steps) == ("", plan.choices.steps)
 
 
 @pytest.mark.parametrize("length", [{"epochs": 2}, {"time": "9m"}])

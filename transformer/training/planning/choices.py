@@ -60,13 +60,15 @@ class SizeCandidate:
 class Chooser:
     """A choice of fields that were not `given`, from facts about the text.
 
-    `seconds` is the time there is, if any. Measures steps on the device, of sizes that may do.
+    `seconds` is the time there is, if any; of a `model` to start from, no size is chosen. Measures
+    steps on the device, of sizes that may do.
     """
 
     given: Mapping[str, Any]
     facts: TextFacts
     device: torch.device
     seconds: float | None
+    model: TransformerConfig | None = None  # that training starts from, tokenizer included
     chosen: dict[str, Any] = field(default_factory=dict)
     best: SizeCandidate = field(init=False)
 
@@ -94,9 +96,11 @@ class Chooser:
         self.chosen = merge(self.chosen, self._text())
         self.chosen = merge(self.chosen, self._training())
         self.best = self._size()
-        preset = str(self.best.recipe.model["preset"])
-        size = {"model": {"preset": preset}, "training": {"precision": self.best.precision}}
-        self.chosen = merge(self.chosen, size, self._fields_of(preset))
+        self.chosen = merge(self.chosen, {"training": {"precision": self.best.precision}})
+        if self.model is None:
+            preset = str(self.best.recipe.model["preset"])
+            size = {"model": {"preset": preset}}
+            self.chosen = merge(self.chosen, size, self._fields_of(preset))
         steps = self.steps(self.recipe())
         follow = {
             "training": {"warmup": warmup_for(steps)},
@@ -107,21 +111,29 @@ class Chooser:
 
     def steps(self, recipe: Recipe) -> int:
         """Estimate the steps of a recipe, of which epochs and time may decide."""
-        training, limits = recipe.training, []
+        return min(self.bounds(recipe).values(), default=recipe.training.steps)
+
+    def bounds(self, recipe: Recipe) -> dict[str, int]:
+        """Return the steps that each measure of length allows, about, by its key."""
+        training, bounds = recipe.training, {}
         if training.epochs:
             free = () if self.is_given(EPOCHS) else (EPOCHS,)
-            limits.append(most_steps(training, self.batches_per_epoch(recipe), free=free))
+            bounds["epochs"] = most_steps(training, self.batches_per_epoch(recipe), free=free)
         if self.seconds is not None and training.time:
-            limits.append(steps_in(self.seconds, self.best.step_seconds))
-        return min(limits, default=training.steps)
+            bounds["time"] = steps_in(self.seconds, self.best.step_seconds)
+        return bounds
 
     def config(self, recipe: Recipe) -> TransformerConfig:
         """Return the model of a recipe, with as many tokens as its tokenizer may have."""
+        if self.model is not None:
+            return self.model
         size = self._vocabulary(recipe)
         return model_config(recipe, recipe.model.get("vocab_size") or size)
 
     def _vocabulary(self, recipe: Recipe) -> int:
         """Return the number of tokens that a recipe's tokenizer has at most."""
+        if self.model is not None:
+            return self.model.vocab_size
         if recipe.tokenizer.path:
             return _UNKNOWN_SIZE
         size, options = recipe.tokenizer.vocab_size, tokenizer_options(recipe)
@@ -137,7 +149,7 @@ class Chooser:
         """Choose the tokenizer's size, and the part of the text to validate on."""
         kind = self.base.tokenizer.kind
         fields: dict[str, Any] = {}
-        if not self.base.tokenizer.path and kind != "char":
+        if self.model is None and not self.base.tokenizer.path and kind != "char":
             size = vocabulary_size(self.rules, self.facts, spells_bytes=kind == "byte-bpe")
             fields["tokenizer"] = {"vocab_size": size}
         if not has_validation(self.base.data) and not self.is_given("data.valid_fraction"):
@@ -180,7 +192,7 @@ class Chooser:
     def tokens(self, recipe: Recipe) -> float:
         """Estimate the tokens of the text, by a tokenizer of the recipe's size."""
         options = tokenizer_options(recipe)
-        length = characters_per_token(options.kind, options.vocab_size, self.facts)
+        length = characters_per_token(options.kind, self._vocabulary(recipe), self.facts)
         return self.facts.characters / length
 
     def batches_per_epoch(self, recipe: Recipe) -> float:
@@ -192,8 +204,8 @@ class Chooser:
 
     def _size(self) -> SizeCandidate:
         """Choose the largest preset that the text and the time are enough for."""
-        if "preset" in self.given.get("model", {}):
-            return self._candidate(str(self.given["model"]["preset"]))
+        if self.model is not None or "preset" in self.given.get("model", {}):
+            return self._candidate(str(self.base.model.get("preset", "")))
         best = self._candidate(self.rules.presets[0])
         for preset in self.rules.presets[1:]:
             config = model_config(self.recipe(model={"preset": preset}), 1)
@@ -233,7 +245,7 @@ class Chooser:
 
     def _candidate(self, preset: str) -> SizeCandidate:
         """Measure a size, on a CPU in both precisions."""
-        recipe = self.recipe(model={"preset": preset})
+        recipe = self.recipe(**_size_fields(preset))
         config = self.config(recipe)
         check_memory(config, recipe.training, self.device)
         times = {name: self._measure(preset, config, name) for name in self._precisions()}
@@ -251,7 +263,7 @@ class Chooser:
         return ("auto", "bfloat16") if self.device.type == "cpu" else ("auto",)
 
     def _measure(self, preset: str, config: TransformerConfig, precision: str) -> StepTime:
-        recipe = self.recipe(model={"preset": preset}, training={"precision": precision})
+        recipe = self.recipe(**_size_fields(preset), training={"precision": precision})
         data = RandomBatches(
             config, length=self._row_length(recipe), max_tokens=recipe.training.batch_tokens
         )
@@ -263,3 +275,8 @@ class Chooser:
         if recipe.objective != "translation":
             return recipe.training.context
         return round(self.tokens(recipe) / max(1, self.facts.lines)) + 2
+
+
+def _size_fields(preset: str) -> dict[str, Any]:
+    """Return the fields of a size; none for "", a model to start from."""
+    return {"model": {"preset": preset}} if preset else {}

@@ -1,7 +1,10 @@
 """Choices in lines for the user: what was chosen, and why."""
 
+import math
+
 from ..recipe import Recipe, has_validation
 from .choices import Chooser
+from .sizes import CHARACTER_TOKENS
 
 
 def choice_lines(recipe: Recipe, chooser: Chooser) -> list[str]:
@@ -19,13 +22,19 @@ def _tokenizer(recipe: Recipe, chooser: Chooser) -> str:
     facts = chooser.facts
     text = f"{facts.characters:,} characters, {facts.alphabet:,} different ones"
     if recipe.objective == "translation":
-        text = f"{facts.pairs:,} pairs of {text}"
+        text = f"{count(facts.pairs, 'pair')} of {text}"
+    if chooser.model is not None:
+        return f"the initial model's, for {text}"
     if recipe.tokenizer.path:
         return f"{recipe.tokenizer.path}, for {text}"
+    if recipe.tokenizer.kind in CHARACTER_TOKENS:
+        return f"{recipe.tokenizer.kind}, for {text}"
     return f"{recipe.tokenizer.kind} of {recipe.tokenizer.vocab_size:,} tokens, for {text}"
 
 
 def _model(recipe: Recipe, chooser: Chooser) -> str:
+    if chooser.model is not None:
+        return f"the initial one, {chooser.parameters(recipe):,} weights"
     size = f"{recipe.model['preset']}, {chooser.parameters(recipe):,} weights"
     if chooser.is_given("model.preset"):
         return f"{size}, as told"
@@ -46,17 +55,19 @@ def _batches(recipe: Recipe, chooser: Chooser) -> str:
 
 def _length(recipe: Recipe, chooser: Chooser) -> str:
     training = recipe.training
-    if not (training.time or training.epochs):
-        return f"{training.steps:,} steps, as told"
-    limits = [training.time] if training.time else []
-    if training.epochs:
-        limits.append(f"{training.epochs:g} epochs")
-    about = chooser.steps(recipe)
+    bounds = chooser.bounds(recipe)
+    if not bounds:
+        return f"{count(training.steps, 'step')}, as told"
+    key = min(bounds, key=lambda key: bounds[key])
+    steps = bounds[key]
     per_epoch = chooser.batches_per_epoch(recipe) / training.accumulate
-    which = ", whichever is less" if len(limits) > 1 else ""
-    epochs = format_epochs(about / per_epoch)
-    limit = " or ".join(limits)
-    return f"{limit}{which}, about {about:,} steps or {epochs} epochs; --time sets another"
+    epochs = format_epochs(steps / per_epoch)
+    if key == "time":
+        return f"{training.time}, about {count(steps, 'step')} or {epochs} epochs"
+    within = f", in less than {training.time}" if training.time else ""
+    if steps > math.ceil(training.epochs * per_epoch):  # of chosen epochs
+        return f"{steps:,} steps, the least, as the text is little: about {epochs} epochs{within}"
+    return f"{training.epochs:g} epochs, about {count(steps, 'step')}{within}"
 
 
 def _validation(recipe: Recipe, chooser: Chooser) -> str:
@@ -66,9 +77,18 @@ def _validation(recipe: Recipe, chooser: Chooser) -> str:
     if not recipe.data.valid_fraction:
         return f"by {metric}, on the text that was named for it"
     if recipe.objective == "translation":
-        count = max(1, round(recipe.data.valid_fraction * chooser.facts.pairs))
-        return f"by {metric}, on about {count:,} pairs; those of equal source stay together"
+        pairs = max(1, round(recipe.data.valid_fraction * chooser.facts.pairs))
+        return f"by {metric}, on about {count(pairs, 'pair')}; those of equal source stay together"
     return f"by {metric}, on the last {recipe.data.valid_fraction:.0%} of the text"
+
+
+def count(number: int, noun: str) -> str:
+    """Format a number with its noun.
+
+    >>> count(1, "pair"), count(2000, "pair")
+    ('1 pair', '2,000 pairs')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def format_epochs(epochs: float) -> str:

@@ -13,7 +13,8 @@ from ..recipe import Recipe, recipe_to_toml
 from ..recipe_keys import recipe_keys
 from ..recipe_layers import without_empty_lengths
 from ..recipe_resolution import check_recipe, with_copies
-from .describing import format_epochs
+from .describing import count, format_epochs
+from .fitting import with_steps
 from .memory import available_memory, format_size, training_memory
 from .planner import Choices, Planner
 
@@ -57,7 +58,7 @@ class RunPlan(NamedTuple):
         seconds = choices.steps * choices.step_seconds
         epochs = format_epochs(choices.steps * training.accumulate / choices.batches_per_epoch)
         return (
-            f"time: about {_duration(seconds)} for {choices.steps:,} steps of "
+            f"time: about {_duration(seconds)} for {count(choices.steps, 'step')} of "
             f"{choices.step_seconds:.2g} s or {epochs} epochs, measured just now; validations "
             "and preparing the text come on top"
         )
@@ -73,7 +74,10 @@ def make_plan(planner: Planner, recipe: Recipe, device: torch.device) -> RunPlan
         readable = with_copies(recipe, spool)
         whole = without_empty_lengths(msgspec.to_builtins(recipe))
         complete = planner if planner.chooses else Planner(whole)
-        return RunPlan(complete.choose(readable, device), device, planner.chooses)
+        choices = complete.choose(readable, device)
+    # the steps that are told, whatever the pace of the run by this recipe
+    fixed = with_steps(choices.recipe, choices.steps)
+    return RunPlan(choices._replace(recipe=fixed), device, planner.chooses)
 
 
 def commented(recipe: Recipe) -> str:

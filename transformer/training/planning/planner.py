@@ -11,6 +11,7 @@ import torch
 from ...config import TransformerConfig
 from ...data import Data
 from ...errors import ConfigError
+from ...loading import LoadedModel
 from ..durations import parse_duration
 from ..recipe import Recipe
 from .choices import DEFAULT_TIME, Chooser
@@ -54,11 +55,17 @@ class Planner:
         """True if something may be chosen."""
         return self.given is not None
 
-    def choose(self, recipe: Recipe, device: torch.device) -> Choices:
-        """Read the text that a recipe names, and choose. Raises OSError and CorpusError."""
+    def choose(
+        self, recipe: Recipe, device: torch.device, init: LoadedModel | None = None
+    ) -> Choices:
+        """Read the text that a recipe names, and choose; training starts from `init`, if any.
+
+        Raises OSError and CorpusError.
+        """
         given = self.given or {}
         facts = measure_recipe(recipe)
-        chooser = Chooser(given, facts, device, _seconds(given))
+        model = None if init is None else init.config
+        chooser = Chooser(given, facts, device, _seconds(given), model)
         chosen = chooser.choose()
         return Choices(
             recipe=chosen,
