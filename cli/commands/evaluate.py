@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenizer import CorpusCounts
+    from transformer.data import Ids
     from transformer.loading import LoadedModel
     from transformer.pipelines.arguments import TranslateArguments
 
@@ -105,10 +107,8 @@ def _validation(
 ) -> "Evaluation":
     """Evaluate a run's model on the run's own validation text."""
     from tokenizer import CorpusCounts
-    from transformer.evaluation import stored_likelihood
+    from transformer.training.recipe_resolution import read_run_recipe
     from transformer.training.validation_text import run_with_validation, validation_text
-
-    from ..render.evaluation import Evaluation
 
     run = run_with_validation(translator.models[0])
     text = validation_text(run)
@@ -121,13 +121,38 @@ def _validation(
         size = f"{len(text):,} {'pairs' if is_pairs else 'tokens'}"
         print_notice(f"the validation text of {run}: {size}")
     if isinstance(text, list):
-        result = translator.of_pairs(text, CorpusCounts())
+        if (options := translator.options).tokenize is None:
+            options = replace(options, tokenize=read_run_recipe(run).validation.tokenize)
+        result = translator._replace(options=options).of_pairs(text, CorpusCounts())
     else:
-        result = Evaluation(CorpusCounts(), Counter())
-        with _token_progress(quiet) as progress:
-            found = stored_likelihood(translator.load(model), text, progress.report)
-        result.add_likelihood(found)
+        result = _stored_text(translator.load(model), text, run, quiet=quiet)
     result.record["validation_of"] = str(run)
+    return result
+
+
+def _stored_text(loaded: "LoadedModel", ids: "Ids", run: Path, *, quiet: bool) -> "Evaluation":
+    """Evaluate a model on the ids of its run's validation text."""
+    from tokenizer import CorpusCounts
+    from transformer.evaluation import stored_likelihood
+    from transformer.training.encoding import TEXT
+    from transformer.training.validation_text import validation_report
+
+    from ..render.data_report import unknown_characters
+    from ..render.evaluation import Evaluation
+
+    known = validation_report(run)
+    text = None if known is None else known.unknown.get(TEXT)
+    num_bytes = None if text is None else text.num_bytes
+    result = Evaluation(CorpusCounts(), Counter())
+    for notice in [] if known is None else unknown_characters(known):
+        result.read.notice(notice)
+    if num_bytes is None:
+        result.read.notice(
+            f"{run} is of an earlier version, which did not count the bytes of its validation "
+            "text: bits per byte are left out; --text FILE measures them"
+        )
+    with _token_progress(quiet) as progress:
+        result.add_likelihood(stored_likelihood(loaded, ids, num_bytes, progress.report))
     return result
 
 
@@ -147,7 +172,7 @@ class _Translations(NamedTuple):
 
         from ..io.evaluation_text import read_evaluation_pairs
 
-        check_tokenization(self.options.tokenize)
+        check_tokenization(self.options.tokenize or "auto")
         read = CorpusCounts()
         return self.of_pairs(read_evaluation_pairs(self.options, read), read)
 
@@ -164,7 +189,7 @@ class _Translations(NamedTuple):
 
         from ..render.evaluation import Evaluation
 
-        versus, tokenize = self.options.versus, self.options.tokenize
+        versus, tokenize = self.options.versus, self.options.tokenize or "auto"
         check_tokenization(tokenize)
         if versus is not None:
             check_comparable(len(pairs))

@@ -51,6 +51,8 @@ def check_files(
         if not (arrays and is_array_name(out)):
             _check_name(out, packed=packed, arrays=arrays, option=option)
     if target is None or not stat.S_ISREG(target.st_mode):
+        if target is not None and arrays and out is not None and is_array_name(out):
+            _refuse_stream(out, option)
         return
     if any(each is not None and os.path.samestat(each, target) for each in inputs):
         raise FileExistsError(
@@ -152,6 +154,16 @@ def _check_name(path: Path, *, packed: bool, arrays: bool, option: str) -> None:
             PACKINGS[packing].check()
         except CorpusError as error:
             raise ConfigError(f"{option} {path}: {error}") from None
+
+
+def _refuse_stream(path: Path, option: str) -> None:
+    """Raise ConfigError for an array's name that is a pipe's or a device's."""
+    from transformer.errors import ConfigError
+
+    raise ConfigError(
+        f"{option} {path} is no regular file: an array's header is written last, at its beginning; "
+        "name a file, or leave out .npy for vectors as text"
+    )
 
 
 def _check_owner(path: Path, option: str) -> None:

@@ -37,12 +37,13 @@ class TranslationScoreOptions:
         "of JSON, or stand in the first line of a table. Default: the first two.",
         panel="Pairs",
     )
-    tokenize: str = option_field(
-        "auto",
+    tokenize: str | None = option_field(
+        None,
         "--tokenize NAME",
         "Of translations, sacreBLEU's tokenization for BLEU. auto: by the script of "
         "the references, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
-        "flores101, flores200, spBLEU-1K, none (text is tokenized).",
+        "flores101, flores200, spBLEU-1K, none (text is tokenized). Default: auto, or for a run's "
+        "own validation text its recipe's validation.tokenize.",
         panel="Output",
         choices=TOKENIZATIONS,
     )

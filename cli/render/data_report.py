@@ -46,7 +46,7 @@ def _lines_of_parts(event: DataPrepared, describe: _Describe) -> list[str]:
 
 def _part_lines(part: _Part, training: _Part) -> Iterator[str]:
     yield _size(part)
-    unknown = _unknown(part) or ["no unknown characters"]
+    unknown = unknown_characters(part) or ["no unknown characters"]
     yield "; ".join([*_facts(part), *_not_compared(part, training), *unknown])
     yield from _suspicions(part)
 
@@ -55,7 +55,7 @@ def _part_losses(part: _Part, training: _Part) -> Iterator[str]:
     del training
     if part.left_out:
         yield _size(part)
-    yield from _unknown(part)
+    yield from unknown_characters(part)
     yield from _suspicions(part)
 
 
@@ -107,7 +107,8 @@ def _suspicions(part: _Part) -> Iterator[str]:
         )
 
 
-def _unknown(part: PartReport) -> list[str]:
+def unknown_characters(part: PartReport) -> list[str]:
+    """Return a line for each side with characters that the tokenizer does not know."""
     return [
         f"{text.unknown:,} characters of the {side} ({text.share:.2%}) are unknown to the "
         f"tokenizer, most often {' '.join(text.most_frequent)}"

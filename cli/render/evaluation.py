@@ -34,27 +34,32 @@ class Evaluation:
             self.rows.append((f"{name} difference", f"{compared.difference:+.2f}", remark))
         fields = _score_fields(scores)
         for name, compared in comparisons.items():
-            test = {"difference": compared.difference, "p_value": compared.p_value}
+            test = {
+                "difference": compared.difference,
+                "p_value": compared.p_value,
+                "significant": compared.is_significant,
+            }
             fields[name] |= {**test, "test": compared.signature}
         self.record["versus"] = {"model": model, **fields}
 
     def add_likelihood(self, found: TextLikelihood) -> None:
         """Add the likelihood of running text."""
         likelihood, size = found.likelihood, found.num_bytes
-        bits = likelihood.bits_per_byte(size)
         tokens = f"{likelihood.tokens:,} tokens"
         self.rows += [
             ("loss", f"{likelihood.loss:.4f}", f"nats a token, {tokens}"),
             ("perplexity", f"{likelihood.perplexity:.3f}", tokens),
-            ("bits-per-byte", f"{bits:.4f}", f"{size:,} bytes"),
         ]
         self.record |= {
             "loss": likelihood.loss,
             "perplexity": likelihood.perplexity,
-            "bits_per_byte": bits,
             "tokens": likelihood.tokens,
-            "bytes": size,
         }
+        if size is None:
+            return
+        bits = likelihood.bits_per_byte(size)
+        self.rows.append(("bits-per-byte", f"{bits:.4f}", f"{size:,} bytes"))
+        self.record |= {"bits_per_byte": bits, "bytes": size}
 
     def json_record(self) -> dict[str, Any]:
         """Return the JSON record, with the number of lines for each notice, and those of files."""

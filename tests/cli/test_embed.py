@@ -75,3 +75,16 @@ def test_what_cannot_be_written_is_told_before_a_file_is_touched(run, transduce,
     assert (tmp_path / "x.npy").read_bytes() == b"mine"
     ended = transduce("translate", "-m", writer, "-o", tmp_path / "y.npy", stdin=b"one\n")
     assert b"plain, or packed" in ended.err and b"file named .npy" not in ended.err
+
+
+def test_a_pipe_is_no_array(tmp_path):
+    import os
+
+    from cli.io.output_checks import check_files
+    from transformer.errors import ConfigError
+
+    os.mkfifo(tmp_path / "p.npy")
+    (tmp_path / "q.npy").symlink_to("/dev/null")
+    for name in ("p.npy", "q.npy"):
+        with pytest.raises(ConfigError, match=rf"{name} is no regular file: an array's header"):
+            check_files(tmp_path / name, [], arrays=True)

@@ -104,6 +104,49 @@ def test_a_language_model_is_measured_on_its_validation_text(transduce, prose):
     assert b"validates on running text" in ended.err
 
 
+def test_bytes_are_those_of_the_text_and_left_out_where_an_older_run_has_none(
+    transduce, tmp_path_factory
+):
+    """The tokenizer lower-cases and does not know one character: its ids do not tell them."""
+    folder = tmp_path_factory.mktemp("loud")
+    (folder / "t.txt").write_text("ONE TWO THREE\n" * 40)
+    (folder / "v.txt").write_text("ONE TWO İÉ€\n" * 9)
+    run = train(
+        folder,
+        objective="language-model",
+        data={
+            "text": [str(folder / "t.txt")],
+            "valid_text": [str(folder / "v.txt")],
+            "max_unknown": 1.0,
+        },
+        tokenizer={"kind": "char", "vocab_size": 40, "lowercase": True},
+        model={"preset": "write-tiny", **SIZE},
+        training={"steps": 1, "context": 16, **SCHEDULE},
+        validation={"every": 1},
+    )
+    ended = transduce("evaluate", "-m", run, "--json")
+    assert scores(ended)["bytes"] == len((folder / "v.txt").read_bytes())
+    assert b"characters of the text" in ended.err
+    assert b"are unknown to the tokenizer, most often" in ended.err
+    (run / "data" / "prepared.json").write_text("{}")
+    (run / "data" / "manifest.json").unlink()
+    older = transduce("evaluate", "-m", run, "--json")
+    assert not scores(older).keys() & {"bytes", "bits_per_byte"}
+    assert b"bits per byte are left out" in older.err
+
+
+def test_a_run_is_scored_by_its_recipes_tokenization(transduce, held_out):
+    import shutil
+
+    run = shutil.copytree(held_out, held_out.parent / "characters")
+    shutil.rmtree(run / "training")  # with the recipe in a state
+    recipe = (run / "recipe.toml").read_text().rpartition("#")[0]
+    (run / "recipe.toml").write_text(recipe.replace('tokenize = "auto"', 'tokenize = "char"'))
+    for options, name in ((), "tok:char"), (("--tokenize", "none"), "tok:none"):
+        found = scores(transduce("evaluate", "-m", run, "--beam", "1", "--json", *options))
+        assert name in found["bleu"]["signature"]
+
+
 def test_an_older_runs_validation_files_are_read_by_their_names(held_out, translator, tmp_path):
     """Ids of an older version have no texts; pairs that it drew are not known."""
     import shutil
@@ -125,7 +168,9 @@ def test_an_older_runs_validation_files_are_read_by_their_names(held_out, transl
         if named:
             assert validation_text(run_with_validation(run)) == [("one", "one")]
         else:
-            with pytest.raises(ConfigError, match="has no validation text"):
+            with pytest.raises(
+                ConfigError, match=r"cannot be drawn again: give --pairs, or --source"
+            ):
                 validation_text(run)
 
 

@@ -10,7 +10,7 @@ import pytest
 from checkpoints.atomic_folder import MANIFEST
 from transformer.loading import find_model, load_model
 from transformer.loading.generation_config import read_generation_config
-from transformer.pipelines.notices import NOTICES, count_lines
+from transformer.pipelines.notices import NOTICES, REMEDIED, count_lines
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +36,7 @@ def told(transduce, translator, writer):
         counts = Counter(name for record in records for name in record.get("notices", {}))
         assert counts.keys() <= NOTICES.keys()
         counts["failed"] = sum("error" in record for record in records)
+        counts[REMEDIED] = command == "generate"
         sentences = [
             line for line in ended.err.decode().splitlines() if re.search(r": [\d,]+$", line)
         ]
@@ -102,6 +103,14 @@ def test_json_that_is_cut_off_is_told_in_every_door(transduce, writer, door, opt
     assert (ended.code, ended.err) == (0, cut + BROKEN + b": 1\n")
     assert transduce(*given, "--strict", stdin=stdin)[::2] == (4, ended.err)
     assert transduce(*given, "--strict", "-q", stdin=stdin)[::2] == (4, ended.err)
+
+
+def test_a_remedy_is_offered_to_searches_that_have_it(transduce, writer):
+    command = ("generate", "--lines", "-m", writer, "--device", "cpu", "--suppress", "</s>")
+    for options, offered in ((), True), (("--beam", "2"), False), (("--n-best", "2"), False):
+        ended = transduce(*command, *options, stdin=b"one\n")
+        assert b"where the model's context was full" in ended.err
+        assert (b"(--overflow slide writes on)" in ended.err) is offered, options
 
 
 def test_a_text_that_fits_where_it_was_cut_keeps_the_promise(transduce, writer):

@@ -188,3 +188,20 @@ def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs, mo
     (runs / "exported" / "chat_template.jinja").write_text("{{ messages }}")
     assert "generate --chat" in show(runs / "exported")["commands"]
     (runs / "exported" / "chat_template.jinja").unlink()
+
+
+def test_links_are_followed_once_and_families_that_cannot_be_loaded_are_marked(tmp_path):
+    from transformer.training.model_list import NOT_SUPPORTED, list_models
+
+    for place, kind in (("elsewhere/a", "whisper"), ("here/b", "gpt2")):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.json").write_text(json.dumps({"model_type": kind}))
+    for name, target in ("c", "../elsewhere"), ("d", "../elsewhere/a"), ("e", "b"), ("f", ".."):
+        (tmp_path / "here" / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to("../here")
+    here = tmp_path / "here"
+    listed = [each for each in list_models(here) if each.place == "folder"]
+    assert [(each.name, each.marks) for each in listed] == [
+        (str(here / "b"), ()),
+        (str(here / "c" / "a"), (NOT_SUPPORTED,)),
+    ]

@@ -305,3 +305,13 @@ def test_steps_are_ordered_by_number(tmp_path: Path) -> None:
     for step in (99_999_999, 100_000_000):
         (tmp_path / "training" / f"step-{step:08d}").mkdir(parents=True)
     assert [step_of(path) for path in state_folders(tmp_path)] == [100_000_000, 99_999_999]
+
+
+def test_a_list_of_runs_that_tries_the_lock_keeps_no_training_from_it(
+    tmp_path: Path,
+) -> None:
+    with (tmp_path / LOCK).open("ab+") as lister:
+        fcntl.flock(lister, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, (lister, fcntl.LOCK_UN)).start()
+        with RunLock(tmp_path):
+            assert "process" in (tmp_path / LOCK).read_text()

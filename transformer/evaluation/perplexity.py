@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from tokenizer import CorpusError, TextChunk, Tokenizer
@@ -47,7 +46,7 @@ class TextLikelihood(NamedTuple):
     """The likelihood of running text, and what it is of."""
 
     likelihood: Likelihood
-    num_bytes: int
+    num_bytes: int | None  # None where it is not known
     unknown_lines: int  # lines with characters that the tokenizer does not know
 
 
@@ -89,18 +88,16 @@ def text_likelihood(
 
 
 def stored_likelihood(
-    loaded: LoadedModel, ids: Ids, progress: Progress | None = None
+    loaded: LoadedModel, ids: Ids, num_bytes: int | None, progress: Progress | None = None
 ) -> TextLikelihood:
     """Compute the likelihood of running text that is stored as ids of the model's own tokens.
 
-    The end token is predicted after each document. Raises what `text_likelihood` does.
+    `num_bytes` is the size of the text that they were made of, if it is known: ids of a tokenizer
+    that lower-cases, or lacks characters, do not tell. The end token is predicted after each
+    document. Raises what `text_likelihood` does.
     """
     require_ability(loaded.config, "evaluate --text", loaded.folder)
-    ends = np.flatnonzero(ids == loaded.generation.end_id)
-    documents = np.split(ids, ends)
-    texts = (loaded.tokenizer.decode(document.tolist()) for document in documents)
-    text_bytes = sum(len(text.encode("utf-8", errors="replace")) for text in texts)
-    return TextLikelihood(_likelihood_of_ids(loaded, ids, progress), text_bytes, 0)
+    return TextLikelihood(_likelihood_of_ids(loaded, ids, progress), num_bytes, 0)
 
 
 def _likelihood_of_ids(loaded: LoadedModel, ids: Ids, progress: Progress | None) -> Likelihood:

@@ -15,7 +15,8 @@ class Comparison(NamedTuple):
     """The difference between two systems in one metric.
 
     `p_value` is the probability of a difference as large if both were equally good: paired
-    bootstrap resampling, Koehn 2004 (W04-3250).
+    bootstrap resampling, Koehn 2004 (W04-3250). It is 1 where there is no difference, for which
+    sacreBLEU's own is small.
     """
 
     difference: float  # the first system's score, less the second's
@@ -24,11 +25,8 @@ class Comparison(NamedTuple):
 
     @property
     def is_significant(self) -> bool:
-        """True if chance alone makes such a difference in less than one of 20 cases.
-
-        sacreBLEU gives a small p to no difference at all, too.
-        """
-        return self.difference != 0 and self.p_value < SIGNIFICANT
+        """True if chance alone makes such a difference in less than one of 20 cases."""
+        return self.p_value < SIGNIFICANT
 
 
 def check_comparable(lines: int) -> None:
@@ -70,5 +68,6 @@ def compare_translations(
         baseline, result = (each for each in results[title] if not isinstance(each, str))
         assert result.p_value is not None
         difference = result.score - baseline.score
-        compared[name] = Comparison(difference, result.p_value, str(signatures[title]))
+        p_value = result.p_value if difference else 1.0
+        compared[name] = Comparison(difference, p_value, str(signatures[title]))
     return compared

@@ -16,6 +16,7 @@ Notices = Mapping[str, Detail]  # by name in NOTICES; only what happened
 
 NO_NOTICES: Notices = MappingProxyType({})
 FIELD = "notices"  # of a JSON record; only where something happened
+REMEDIED = "remedied"  # counted where the search can do what the remedies of notices say
 FAILED = "failed"  # counted for answers with an error, which have it as a field of its own
 BROKEN = (FAILED, "incomplete", "terms_unused")  # answers that are not what was promised
 
@@ -25,6 +26,7 @@ class LineNotice(NamedTuple):
 
     label: str  # before the number of lines, on stderr
     detail: str = "true"  # in JSON, for the documentation
+    remedy: str = ""  # named on stderr where REMEDIED is counted
 
 
 NOTICES: Registry[LineNotice] = Registry(
@@ -61,7 +63,8 @@ NOTICES: Registry[LineNotice] = Registry(
         "repaired": LineNotice("answers that ran into a loop and were generated again"),
         "unfinished": LineNotice("answers cut off at the limit of new tokens (--max-tokens)"),
         "context_full": LineNotice(
-            "answers cut off where the model's context was full (--overflow slide writes on)"
+            "answers cut off where the model's context was full",
+            remedy="--overflow slide writes on",
         ),
         "terms_unused": LineNotice(
             "answers without a term of --glossary or --must, for which there was no place",
@@ -111,6 +114,8 @@ def count_lines(counts: Counter[str]) -> list[str]:
     ['lines without an answer: 1,200']
     """
     labels = {name: notice.label for name, notice in NOTICES.items()}
+    if counts[REMEDIED]:
+        labels |= {n: f"{each.label} ({each.remedy})" for n, each in NOTICES.items() if each.remedy}
     labels[FAILED] = "lines without an answer"
     return [f"{label}: {counts[name]:,}" for name, label in labels.items() if counts[name]]
 

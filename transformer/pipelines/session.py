@@ -34,6 +34,7 @@ from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_line
 from .generation import GenerationTask, encode_prompt
 from .line_pipeline import decode_lines
 from .n_best import with_spare_hypotheses
+from .notices import REMEDIED
 from .records import Answer, LineSource, Output
 from .scoring import score_lines
 from .search_settings import default_beams, scoring_parameters, search_parameters
@@ -131,6 +132,7 @@ class Session:
         An empty prompt is continued with `allow_empty`, else its answer is empty.
         """
         parameters = self.generation_parameters(arguments)
+        counts[REMEDIED] += parameters.can_stream
         task = GenerationTask(self.lead, arguments, parameters, allow_empty=allow_empty)
         engines = self._engines(with_spare_hypotheses(parameters))
         return self._decode(source, task, engines, arguments.batch_tokens, counts)
@@ -159,6 +161,7 @@ class Session:
         task = GenerationTask(self.lead, arguments, parameters, allow_empty=True)
         if not parameters.can_stream:
             raise ConfigError("beam search and several samples cannot be streamed")
+        counts[REMEDIED] += 1
         engine = self._build_engine(parameters)
         pieces = stream_ids(
             self.lead,

@@ -26,6 +26,7 @@ class UnknownText(msgspec.Struct, frozen=True):
     characters: int
     unknown: int
     most_frequent: list[str]
+    num_bytes: int | None = None  # as UTF-8; earlier versions counted none
 
     @property
     def share(self) -> float:
@@ -124,12 +125,13 @@ class UnknownCounter:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._characters = 0
+        self._characters = self._bytes = 0
         self._unknown: Counter[str] = Counter()
 
     def add(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
         """Count the characters of texts, whose ids are `rows`."""
         self._characters += sum(map(len, texts))
+        self._bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
         for unknown in self._tokenizer.unknown_characters(texts, rows):
             if unknown:
                 self._unknown.update(unknown)
@@ -137,4 +139,4 @@ class UnknownCounter:
     def report(self) -> UnknownText:
         """Return the counts."""
         frequent = [character for character, _ in self._unknown.most_common(_NAMED_CHARACTERS)]
-        return UnknownText(self._characters, self._unknown.total(), frequent)
+        return UnknownText(self._characters, self._unknown.total(), frequent, self._bytes)

@@ -4,15 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from checkpoints import CheckpointError
 
-from ..families import MODEL_TYPE
+from ..config import Shape
+from ..families import FAMILIES, MODEL_TYPE
 from ..folder_layout import checkpoint_folders, is_run, step_of
 from ..loading import CONFIG, RunPointers, read_pointers
 from ..loading.hub import cached_models, hub_name
 from .run_summary import folder_size, folders_below, format_score, validation_scores
+
+NOT_SUPPORTED = "not supported"  # a family that -m refuses
 
 
 class ListedModel(NamedTuple):
@@ -23,7 +26,7 @@ class ListedModel(NamedTuple):
     num_bytes: int
     changed: float  # seconds since 1970
     place: str  # run, folder or hub
-    marks: tuple[str, ...] = ()  # best, last
+    marks: tuple[str, ...] = ()  # best, last, NOT_SUPPORTED
     scores: tuple[tuple[str, float], ...] = ()  # of its validation, with the loss
 
     @property
@@ -41,7 +44,7 @@ def list_models(folder: Path) -> list[ListedModel]:
             listed += _of_run(path)
         elif hub_name(path) is None and (path / CONFIG).is_file() and (kind := _kind(path)):
             size, changed = folder_size(path)
-            listed.append(ListedModel(str(path), kind, size, changed, "folder"))
+            listed.append(ListedModel(str(path), kind, size, changed, "folder", _support(kind)))
     return [*listed, *_of_hub()]
 
 
@@ -70,7 +73,14 @@ def _of_hub() -> Iterator[ListedModel]:
     for model in cached_models():
         kind = next(filter(None, map(_kind, model.snapshots)), "")
         if kind:  # a data set's or a part of a model is none
-            yield ListedModel(model.name, kind, model.num_bytes, model.changed, "hub")
+            yield ListedModel(
+                model.name, kind, model.num_bytes, model.changed, "hub", _support(kind)
+            )
+
+
+def _support(kind: str) -> tuple[str, ...]:
+    """Return the mark of a kind that cannot be loaded: neither a shape of ours nor a family."""
+    return () if kind in {*FAMILIES, *get_args(Shape)} else (NOT_SUPPORTED,)
 
 
 def _kind(folder: Path) -> str:

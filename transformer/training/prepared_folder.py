@@ -71,11 +71,21 @@ def has_earlier_version(folder: Path) -> bool:
 
 def recorded_texts(folder: Path) -> Texts | None:
     """Return the texts that ids were made of; None where the record of them may be damaged."""
+    return None if (contents := _recorded(folder)) is None else contents.texts
+
+
+def recorded_report(folder: Path) -> DataReport | None:
+    """Return the report on prepared text; None where an earlier version wrote none."""
+    return None if (contents := _recorded(folder)) is None else contents.report
+
+
+def _recorded(folder: Path) -> Contents | None:
+    """Return the record of prepared text; None where it is missing or may be damaged."""
     try:
         written = (folder / _CONTENTS).read_bytes()
         if hashlib.sha256(written).hexdigest() != _manifest(folder)[_CONTENTS]["sha256"]:
             return None
-        return msgspec.json.decode(written, type=Contents).texts
+        return msgspec.json.decode(written, type=Contents)
     except (OSError, LookupError, TypeError, msgspec.ValidationError):
         return None
 

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..errors import BusyError
 from ..folder_layout import LOCK
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_TRIES, _PAUSE = 5, 0.02  # seconds between tries
 
 
 class RunLock:
@@ -33,7 +35,7 @@ class RunLock:
         self._run.mkdir(parents=True, exist_ok=True)
         file = (self._run / LOCK).open("a+", encoding="utf-8")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
         except OSError as error:
             holder = _read_holder(file)
             file.close()
@@ -61,6 +63,19 @@ class RunLock:
     def __exit__(self, *error: object) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _take(file: TextIO) -> None:
+    """Lock a file, again for a moment: a list of runs tries locks, too. Raises OSError."""
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not left:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            break
 
 
 def _read_holder(file: TextIO) -> str:

@@ -58,14 +58,30 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def folders_below(folder: Path, levels: int = _LEVELS) -> Iterator[Path]:
-    """Yield a folder and those below it, but not those of a run, by name."""
+    """Yield a folder and those below it, but not those of a run, by name.
+
+    Links are followed to folders elsewhere, to each once.
+    """
+    yield from _folders(folder, levels, [folder.resolve()])
+
+
+def _folders(folder: Path, levels: int, entered: list[Path]) -> Iterator[Path]:
+    """Yield the folders; `entered` grows by the folders that links lead to."""
     yield folder
     if levels == 0 or is_run(folder):
         return
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
-            if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
-                yield from folders_below(path, levels - 1)
+            if not path.is_dir() or path.name.startswith("."):
+                continue
+            if path.is_symlink():
+                target = path.resolve()
+                if any(
+                    each.is_relative_to(target) or target.is_relative_to(each) for each in entered
+                ):
+                    continue  # it has its own name in the list, or this one in it
+                entered.append(target)
+            yield from _folders(path, levels - 1, entered)
 
 
 def summarize_run(run: Path) -> RunSummary:

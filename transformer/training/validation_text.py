@@ -9,8 +9,10 @@ from ..data import Ids, TokenStore
 from ..errors import ConfigError
 from ..folder_layout import DATA, run_of_model
 from .corpora import Pair, PairCorpus
+from .data_report import PartReport
 from .encoding import TEXT, read_kept_pairs
 from .objectives import VALID
+from .prepared_folder import recorded_report
 from .recipe import has_validation
 from .recipe_resolution import read_run_recipe
 
@@ -41,6 +43,12 @@ def validation_text(run: Path) -> list[Pair] | Ids:
     raise ConfigError(f"the run {run} has no validation text: {_REMEDY}")
 
 
+def validation_report(run: Path) -> PartReport | None:
+    """Return the report on a run's validation text; None where an earlier version wrote none."""
+    report = recorded_report(run / DATA)
+    return None if report is None else report.validation
+
+
 def _pairs(run: Path) -> list[Pair]:
     """Return the pairs as the run wrote them, or as an older run's recipe names their files."""
     folder = run / DATA / VALID
@@ -51,6 +59,12 @@ def _pairs(run: Path) -> list[Pair]:
         pass
     recipe = read_run_recipe(run)
     corpus = PairCorpus(recipe.data, CorpusCounts(), recipe.seed)
-    if corpus.draws or not has_validation(recipe.data):  # another version drew other pairs
+    if not has_validation(recipe.data):
         return []
+    if corpus.draws:  # another version drew other pairs
+        raise ConfigError(
+            f"the run {run} is of an earlier version, which did not keep the texts of the "
+            "validation pairs that it drew, and they cannot be drawn again: give --pairs, or "
+            "--source and --target"
+        )
     return [pair for group in corpus.validation() for pair in group.pairs]
