@@ -40,10 +40,9 @@ class TranslationScoreOptions:
     tokenize: str | None = option_field(
         None,
         "--tokenize NAME",
-        "Of translations, sacreBLEU's tokenization for BLEU. auto: by the script of "
-        "the references, shown in the signature; or 13a, intl, char, zh, ja-mecab, ko-mecab, spm, "
-        "flores101, flores200, spBLEU-1K, none (text is tokenized). Default: auto, or for a run's "
-        "own validation text its recipe's validation.tokenize.",
+        "Of translations, sacreBLEU's tokenization for BLEU: 13a, intl, char, zh, ja-mecab, "
+        "ko-mecab, spm, flores101, flores200, spBLEU-1K, none (text is tokenized); auto goes by "
+        "the script. Default: a run's own for its own text, else auto.",
         panel="Output",
         choices=TOKENIZATIONS,
     )

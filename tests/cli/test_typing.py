@@ -1,6 +1,7 @@
 """Lines typed at a terminal, and texts as arguments."""
 
 import io
+import time
 
 import pytest
 
@@ -178,6 +179,7 @@ def test_prompts_that_are_typed_are_continued_one_by_one(transduce, writer, in_t
     program = in_terminal(*command)
     for number, pressed in enumerate(["one two\r", "one " * 99 + "\r", "\x03"], 1):
         program.wait_for(lambda terminal, number=number: prompts(terminal) >= number)
+        time.sleep(0.3)  # readline listens a moment after it shows its prompt
         program.type(pressed)
     assert program.wait() == 130
     lines = program.terminal.lines

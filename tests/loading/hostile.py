@@ -78,4 +78,14 @@ def command(base: str, folder: Path) -> list[str]:
         text = folder.parent / "text.txt"
         text.write_text("the fox\n")
         return ["translate", "-q", "-m", str(folder), "-n", "3", str(text)]
-    return ["generate", "-q", "-m", str(folder), "-n", "3", "the quick brown fox jumps over"]
+    return [
+        "generate",
+        "-q",
+        "-m",
+        str(folder),
+        "-n",
+        "3",
+        "--seed",
+        "0",
+        "the quick brown fox jumps over",
+    ]
