@@ -7,8 +7,9 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # tiny models run fastest on one thread
-# Under nohup it is ignored, which the programs that tests close a terminal on would inherit.
+# Under nohup and behind & they are ignored, which the programs of tests would inherit.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
