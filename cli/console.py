@@ -5,6 +5,7 @@ the same, as are errors: whoever wants none of it has `2>/dev/null`.
 """
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from threading import RLock
@@ -91,3 +92,19 @@ def terminal_width() -> int:
     with suppress(OSError, ValueError):
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     return 80
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters, line ends apart, are escaped.
+
+    >>> printable("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def page_width() -> int:
+    """Return the number of columns that a page of text on stdout may take, from 40 to 100."""
+    return max(40, min(100, shutil.get_terminal_size((80, 24)).columns))

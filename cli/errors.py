@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from .console import print_notice
+from .console import print_notice, printable
 
 MAX_MESSAGE_CHARACTERS = 400
 FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
@@ -130,8 +130,7 @@ def _single_line(text: str) -> str:
     Names in files may hold anything.
     """
     words = " ".join(_truncate_middle(text, 10 * MAX_MESSAGE_CHARACTERS).split())
-    plain = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-    return _truncate_middle("".join(plain), MAX_MESSAGE_CHARACTERS)
+    return _truncate_middle(printable(words), MAX_MESSAGE_CHARACTERS)
 
 
 def _truncate_middle(text: str, limit: int) -> str:

@@ -2,17 +2,17 @@
 
 import os
 import re
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..console import page_width
 from ..options.groups import PANELS
 from .environment import ENVIRONMENT
 from .pages import PAGES, SHORT, Page
 
-_WIDEST, _NARROWEST, _HEAD = 100, 40, 28  # columns of a page; those of an option's names
+_HEAD = 28  # columns of an option's names
 _SENTENCE = re.compile(r"(?<=[.)])\s+(?=[A-Z(0-9])")
 
 
@@ -173,11 +173,6 @@ def _first_paragraph(text: str) -> str:
 
 def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(text, page_width(), subsequent_indent=indent, break_on_hyphens=False)
-
-
-def page_width() -> int:
-    """Return the number of columns that text may take."""
-    return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
 
 
 def _bold(text: str) -> str:

@@ -11,8 +11,9 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from transformer.durations import format_duration
+
 from ..console import erase_status, is_terminal, print_notice, terminal_width, write_status
-from ..durations import format_duration
 from .output_checks import STDOUT, descriptor_of, standard_state
 
 if TYPE_CHECKING:

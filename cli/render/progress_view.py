@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from transformer.durations import format_duration
 from transformer.training.events import (
     DataPrepared,
     Event,
@@ -22,7 +23,7 @@ from transformer.training.events import (
 )
 from transformer.training.trainer import SkippedStep, StepReport
 
-from ..durations import format_duration
+from ..console import printable
 from .pace import TrainingPace
 
 _SMOOTHING = 0.95  # of the moving averages of loss and speed
@@ -163,14 +164,3 @@ def join_parts(parts: Sequence[str], width: int, mark: str = " · ") -> Iterator
             joined = part
         line = joined
     yield line
-
-
-def printable(text: str) -> str:
-    """Return a text whose control characters, line ends apart, are escaped.
-
-    >>> printable("a\\x1b[2Jb")
-    'a\\\\x1b[2Jb'
-    """
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
-    )

@@ -1,6 +1,5 @@
 """The presets of models and the keys of recipes, as `train --presets` and `--keys` list them."""
 
-import shutil
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +8,8 @@ from transformer.presets import OPEN_VOCABULARY, PRESETS, SUMMARIES
 from transformer.training.defaults import DEFAULTS
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_keys import RecipeKey, recipe_keys
+
+from ..console import page_width
 
 _SHAPES = {"encoder-decoder": "Translation (--objective translation)"}
 _OTHERS = "Language models (--objective language-model)"
@@ -37,7 +38,6 @@ def _count(weights: int) -> str:
 
 def key_lines() -> Iterator[str]:
     """Yield lines for each key of a recipe: its name, its default, and what it says."""
-    width = max(40, min(100, shutil.get_terminal_size((80, 24)).columns))
     section = None
     for key in recipe_keys(Recipe):
         before, dot, _ = key.name.partition(".")
@@ -46,7 +46,7 @@ def key_lines() -> Iterator[str]:
             yield ""
         yield f"{key.name} = {_value(key)}"
         yield from textwrap.wrap(
-            _description(key), width, initial_indent="    ", subsequent_indent="    "
+            _description(key), page_width(), initial_indent="    ", subsequent_indent="    "
         )
     yield "\nIn a recipe the keys stand in sections, as in [training] steps = 2000; on the"
     yield "command line it is --set training.steps=2000."

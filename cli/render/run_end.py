@@ -16,8 +16,7 @@ from transformer.loading import read_pointers
 from transformer.training.events import RunFinished, RunOutcome
 from transformer.training.run_summary import format_score
 
-from ..console import LastingStderr, is_terminal, print_notice
-from .progress_view import printable
+from ..console import LastingStderr, is_terminal, print_notice, printable
 
 _MAX_SAMPLE = 400  # characters
 _COMMANDS = ("  transduce ", "go on with: ")  # how lines with commands begin

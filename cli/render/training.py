@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from transformer.durations import format_duration
 from transformer.training.events import (
     Choice,
     DataPrepared,
@@ -21,10 +22,9 @@ from transformer.training.events import (
 )
 from transformer.training.trainer import SkippedStep, StepReport
 
-from ..console import LastingStderr, erase_status, is_terminal, print_notice
-from ..durations import format_duration
+from ..console import LastingStderr, erase_status, is_terminal, print_notice, printable
 from .data_report import data_lines, loss_lines
-from .progress_view import ProgressView, format_validation, printable
+from .progress_view import ProgressView, format_validation
 
 _FIRST_LINE, _MAX_INTERVAL = 10.0, 600.0  # seconds between lines where there is no terminal
 

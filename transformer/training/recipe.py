@@ -11,9 +11,9 @@ from msgspec import Meta
 from tokenizer import read_text
 
 from ..bounds import check_bounds, convert, says
+from ..durations import parse_duration
 from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
-from .durations import parse_duration
 from .recipe_keys import check_keys
 from .save_interval import parse_save_interval
 

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from ..durations import parse_duration
 from ..errors import ConfigError
-from .durations import parse_duration
 
 
 class SaveInterval(NamedTuple):

@@ -9,6 +9,7 @@ import torch
 
 from tokenizer import Spool
 
+from ...durations import format_duration
 from ..recipe import Recipe, recipe_to_toml
 from ..recipe_keys import recipe_keys
 from ..recipe_layers import without_empty_lengths
@@ -58,7 +59,7 @@ class RunPlan(NamedTuple):
         seconds = choices.steps * choices.step_seconds
         epochs = format_epochs(choices.steps * training.accumulate / choices.batches_per_epoch)
         return (
-            f"time: about {_duration(seconds)} for {count(choices.steps, 'step')} of "
+            f"time: about {format_duration(seconds)} for {count(choices.steps, 'step')} of "
             f"{choices.step_seconds:.2g} s or {epochs} epochs, measured just now; validations "
             "and preparing the text come on top"
         )
@@ -91,9 +92,3 @@ def commented(recipe: Recipe) -> str:
         comment = says.get(section + key) if equals else None
         lines.append(f"{line}  # {comment}" if comment else line)
     return "\n".join(lines) + "\n"
-
-
-def _duration(seconds: float) -> str:
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -10,9 +10,9 @@ import torch
 
 from ...config import TransformerConfig
 from ...data import Data
+from ...durations import parse_duration
 from ...errors import ConfigError
 from ...loading import LoadedModel
-from ..durations import parse_duration
 from ..recipe import Recipe
 from .choices import DEFAULT_TIME, Chooser
 from .deadline import Deadline, steps_in

@@ -2,8 +2,8 @@
 
 import pytest
 
+from transformer.durations import parse_duration
 from transformer.errors import ConfigError
-from transformer.training.durations import parse_duration
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Durations as people write them: 90s, 20m, 1h30m."""
+"""Durations: as people write them (90s, 20m, 1h30m), and as a clock shows them."""
 
 import re
 
-from ..errors import ConfigError
+from .errors import ConfigError
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile("".join(rf"(?:([0-9.]+){unit})?" for unit in _UNITS))
@@ -23,3 +23,16 @@ def parse_duration(name: str, text: str) -> float:
     if not seconds > 0:
         raise ConfigError(f"{name} is {text!r}; it must be a duration such as 90s, 20m or 1h30m")
     return seconds
+
+
+def format_duration(seconds: float | None) -> str:
+    """Format seconds as [hours:]minutes:seconds.
+
+    >>> format_duration(3725)
+    '1:02:05'
+    """
+    if seconds is None:
+        return "?"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
