@@ -54,20 +54,32 @@ def guard(program: Callable[[], None]) -> NoReturn:
 
 def _run(program: Callable[[], None]) -> int:
     """Run the program and return its exit code, after printing its error."""
+    code = 0
     try:
-        program()
-        sys.stdout.flush()
+        try:
+            program()
+        except typer.Exit as stop:
+            code = stop.exit_code
+        _flush_stdout()
     except BrokenPipeError:  # the reader has closed the pipe, as in `| head`
-        return 0
+        return code
     except KeyboardInterrupt as error:
         print_notice(_with_notes("interrupted", error))
         return INTERRUPTED
-    except typer.Exit as stop:
-        return stop.exit_code
     except Exception as error:
         report = _report_usage_error if hasattr(error, "format_message") else _report_error
         return report(error)
-    return 0
+    return code
+
+
+def _flush_stdout() -> None:
+    """Write what is left; name stdout in an error, as of a full disk."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename is None:
+            error.filename = "stdout"
+        raise
 
 
 def _report_usage_error(error: Exception) -> int:

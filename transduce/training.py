@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from transformer.training.events import Event
-from transformer.training.recipe_resolution import resolve_recipe
+from transformer.training.planning.planner import plan_recipe
 from transformer.training.run import Run
 
 
@@ -21,17 +21,19 @@ def train(
     """Train a model by a recipe, and return the run's folder, which `load` takes.
 
     `recipe` is a TOML file, the name of a recipe that comes along, or the same sections and keys as
-    a mapping; `init`, `resume` and `device` are the options of `transduce train`. `on_event` is
-    called with each step's report, each validation and each notice. Raises ConfigError and OSError.
+    a mapping: what that leaves out is chosen, as for `transduce train` without a recipe. `init`,
+    `resume` and `device` are its options, too. `on_event` is called with each step's report, each
+    choice, validation and notice. Raises ConfigError and OSError.
 
-    >>> recipe = {"data": {"text": ["book.txt"]}, "objective": "language-model"}
+    >>> recipe = {"data": {"text": ["book.txt"]}, "training": {"time": "10m"}}
     >>> folder = transduce.train(recipe, "runs/book")  # doctest: +SKIP
     """
     file, fields = (None, recipe) if isinstance(recipe, Mapping) else (Path(recipe), {})
     out = Path(output)
-    resolved = resolve_recipe(file, fields, [], resumed=out if resume else None)
+    told, planner = plan_recipe(file, fields, [], resumed=out if resume else None)
     source = None if init is None else Path(init)
-    for event in Run(resolved, out, device=device, resume=resume, init=source).events():
+    run = Run(told, out, device=device, resume=resume, init=source, planner=planner)
+    for event in run.events():
         if on_event is not None:
             on_event(event)
     return out

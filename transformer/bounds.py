@@ -29,13 +29,13 @@ _KINDS = {
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def says(text: str) -> Meta:
+def doc(text: str) -> Meta:
     """Return the description of a field, to stand last in its annotation."""
     return Meta(description=text)
 
 
 def descriptions(kind: type) -> dict[str, str]:
-    """Return what the fields of a struct say, by name; see `says`."""
+    """Return the descriptions of a struct's fields by name; see `doc`."""
     hints = get_type_hints(kind, include_extras=True)
     return {name: str(_own_description(hint)) for name, hint in hints.items()}
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .bounds import check_bounds, convert, says
+from .bounds import check_bounds, convert, doc
 from .errors import ConfigError
 from .registry import suggest
 
@@ -49,89 +49,89 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     Numbers are checked here: raises ConfigError.
     """
 
-    shape: Annotated[Shape, says("encoder, decoder or encoder-decoder")]
-    vocab_size: Annotated[Size, says("tokens of the vocabulary; in recipes, the tokenizer's")]
-    d_model: Annotated[Size, says("width of the residual stream")] = 512
-    d_ff: Annotated[Size, says("width inside the feed-forward")] = 2048
-    encoder_layers: Annotated[Count, says("layers of the encoder")] = 0
-    decoder_layers: Annotated[Count, says("layers of the decoder")] = 0
-    heads: Annotated[Size, says("heads of attention")] = 8
+    shape: Annotated[Shape, doc("encoder, decoder or encoder-decoder")]
+    vocab_size: Annotated[Size, doc("tokens of the vocabulary; in recipes, the tokenizer's")]
+    d_model: Annotated[Size, doc("width of the residual stream")] = 512
+    d_ff: Annotated[Size, doc("width inside the feed-forward")] = 2048
+    encoder_layers: Annotated[Count, doc("layers of the encoder")] = 0
+    decoder_layers: Annotated[Count, doc("layers of the decoder")] = 0
+    heads: Annotated[Size, doc("heads of attention")] = 8
     kv_heads: Annotated[
-        Size | None, says("fewer than heads: grouped-query (1: multi-query) attention")
+        Size | None, doc("fewer than heads: grouped-query (1: multi-query) attention")
     ] = None
-    d_head: Annotated[Size | None, says("width of a head; unset: d_model / heads")] = None
+    d_head: Annotated[Size | None, doc("width of a head; unset: d_model / heads")] = None
 
     positions: Annotated[
         str,
-        says(
+        doc(
             "none, sinusoidal, sinusoidal-halves, sinusoidal-tensor2tensor, learned, rotary, "
             "relative or alibi"
         ),
     ] = "sinusoidal"
-    max_positions: Annotated[Size, says("the longest sequence, in tokens")] = 1024
+    max_positions: Annotated[Size, doc("the longest sequence, in tokens")] = 1024
     position_offset: Annotated[
-        Count, says("of learned and sinusoidal positions: the row of position 0 in the table")
+        Count, doc("of learned and sinusoidal positions: the row of position 0 in the table")
     ] = 0
     rotary_base: Annotated[
-        float, Meta(gt=1), _LIMIT, says("base of the wavelengths of rotary positions")
+        float, Meta(gt=1), _LIMIT, doc("base of the wavelengths of rotary positions")
     ] = 10_000.0
     rotary_scaling: Annotated[
-        RotaryScaling | None, says("of rotary positions beyond the trained context: kind, factor …")
+        RotaryScaling | None, doc("of rotary positions beyond the trained context: kind, factor …")
     ] = None
-    relative_buckets: Annotated[int, Meta(ge=4), _LIMIT, says("buckets of relative positions")] = 32
+    relative_buckets: Annotated[int, Meta(ge=4), _LIMIT, doc("buckets of relative positions")] = 32
     relative_max_distance: Annotated[
-        Size, says("relative positions from here on share a bucket")
+        Size, doc("relative positions from here on share a bucket")
     ] = 128
 
-    attention: Annotated[str, says("full or sliding")] = "full"
+    attention: Annotated[str, doc("full or sliding")] = "full"
     window: Annotated[
-        Size, says("of sliding attention: a position sees those less than this away")
+        Size, doc("of sliding attention: a position sees those less than this away")
     ] = 256
     global_tokens: Annotated[
-        Count, says("of sliding attention: the first positions, which see all and are seen by all")
+        Count, doc("of sliding attention: the first positions, which see all and are seen by all")
     ] = 0
     attention_scale: Annotated[
-        Number | None, says("factor of query-key products; unset: 1/√d_head")
+        Number | None, doc("factor of query-key products; unset: 1/√d_head")
     ] = None
 
     feedforward: Annotated[
         str,
-        says("relu, gelu, gelu-tanh, gelu-sigmoid, silu, reglu, geglu, geglu-tanh or swiglu"),
+        doc("relu, gelu, gelu-tanh, gelu-sigmoid, silu, reglu, geglu, geglu-tanh or swiglu"),
     ] = "relu"
-    norm: Annotated[str, says("layernorm or rmsnorm")] = "layernorm"
-    norm_eps: Annotated[Positive, says("added to the variance in a norm")] = 1e-5
-    norm_placement: Annotated[str, says("norms before sublayers (pre) or after them (post)")] = (
+    norm: Annotated[str, doc("layernorm or rmsnorm")] = "layernorm"
+    norm_eps: Annotated[Positive, doc("added to the variance in a norm")] = 1e-5
+    norm_placement: Annotated[str, doc("norms before sublayers (pre) or after them (post)")] = (
         "post"
     )
-    final_norm: Annotated[bool, says("a norm after the last layer of each stack")] = False
+    final_norm: Annotated[bool, doc("a norm after the last layer of each stack")] = False
     bias: Annotated[
-        bool, says("biases in the linear maps of the feed-forward, and of attention")
+        bool, doc("biases in the linear maps of the feed-forward, and of attention")
     ] = True
     attention_bias: Annotated[
-        bool | None, says("biases in those of attention; unset: as `bias`")
+        bool | None, doc("biases in those of attention; unset: as `bias`")
     ] = None
 
-    embedding_scale: Annotated[bool, says("multiply token embeddings by √d_model")] = True
-    embedding_norm: Annotated[bool, says("a norm after the embeddings")] = False
-    token_types: Annotated[Count, says("BERT's segment embeddings")] = 0
-    share_embeddings: Annotated[bool, says("one matrix for source and target")] = True
+    embedding_scale: Annotated[bool, doc("multiply token embeddings by √d_model")] = True
+    embedding_norm: Annotated[bool, doc("a norm after the embeddings")] = False
+    token_types: Annotated[Count, doc("BERT's segment embeddings")] = 0
+    share_embeddings: Annotated[bool, doc("one matrix for source and target")] = True
     source_vocab_size: Annotated[
-        Size | None, says("tokens of the source, where not shared; unset: vocab_size")
+        Size | None, doc("tokens of the source, where not shared; unset: vocab_size")
     ] = None
-    tie_output: Annotated[bool, says("the output projection is the (target) embedding")] = True
+    tie_output: Annotated[bool, doc("the output projection is the (target) embedding")] = True
     output_scale: Annotated[
-        Number, says("multiplies the features before the projection (T5: d_model^-½)")
+        Number, doc("multiplies the features before the projection (T5: d_model^-½)")
     ] = 1.0
-    output_bias: Annotated[bool, says("a bias in the output projection")] = False
-    head: Annotated[str, says("linear, masked or none")] = "linear"
+    output_bias: Annotated[bool, doc("a bias in the output projection")] = False
+    head: Annotated[str, doc("linear, masked or none")] = "linear"
 
-    dropout: Annotated[Rate, says("of embeddings and of each sublayer's output")] = 0.1
-    attention_dropout: Annotated[Rate, says("of attention weights")] = 0.0
-    activation_dropout: Annotated[Rate, says("inside the feed-forward")] = 0.0
+    dropout: Annotated[Rate, doc("of embeddings and of each sublayer's output")] = 0.1
+    attention_dropout: Annotated[Rate, doc("of attention weights")] = 0.0
+    activation_dropout: Annotated[Rate, doc("inside the feed-forward")] = 0.0
 
-    initialization: Annotated[str, says("of the weights: xavier, normal, gpt2 or t5")] = "xavier"
+    initialization: Annotated[str, doc("of the weights: xavier, normal, gpt2 or t5")] = "xavier"
     initialization_std: Annotated[
-        Number, says("standard deviation of the first weights, where the kind has one")
+        Number, doc("standard deviation of the first weights, where the kind has one")
     ] = 0.02
 
     def __post_init__(self) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from tokenizer.quantities import format_bytes
 from transformer.training.model_list import ListedModel
 from transformer.training.run_summary import RunSummary
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 _RIGHT = {"SIZE", "STEP"}  # columns of numbers
 _LESS_NEEDED = ("KIND", "CHANGED", "SIZE")
 
@@ -76,19 +76,6 @@ def table(rows: Sequence[dict[str, str]], *, limit: int | None = None) -> Iterat
             for name, width in widths.items()
         )
         yield "  ".join(cells).rstrip()
-
-
-def format_bytes(size: int) -> str:
-    """Return a number of bytes with a unit.
-
-    >>> format_bytes(999), format_bytes(12_345), format_bytes(1_234_567_890)
-    ('999 B', '12 kB', '1.2 GB')
-    """
-    number, unit = float(size), 0
-    while number >= 999.5 and unit < len(_UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    digits = 1 if unit and number < 9.95 else 0
-    return f"{number:.{digits}f} {_UNITS[unit]}"
 
 
 def _day(seconds: float) -> str:

@@ -46,7 +46,7 @@ class ProgressView:
         self.skipped = self.step = 0
         self.loss = 0.0
         self.tokens_per_second = 0.0
-        self._stage: Stage | None = Stage("starting")
+        self.stage: Stage | None = Stage("starting")
 
     def update(self, event: Event) -> None:
         """Update the state from an event."""
@@ -62,7 +62,7 @@ class ProgressView:
         elif isinstance(event, Validated):
             self.validated = event
             self.best = event if event.best else self.best
-        self._stage = self._stage_after(event)
+        self.stage = self._stage_after(event)
 
     def _stage_after(self, event: Event) -> Stage | None:
         """Return what is done after an event, other than steps."""
@@ -75,7 +75,7 @@ class ProgressView:
         if isinstance(event, Validated):
             return Stage("saving")
         is_step = isinstance(event, RunStarted | StepReport | SkippedStep | Saved | RunFinished)
-        return None if is_step else self._stage
+        return None if is_step else self.stage
 
     def _average(self, event: StepReport) -> None:
         old = 0.0 if self.report is None else _SMOOTHING
@@ -105,10 +105,10 @@ class ProgressView:
         return f"{format_duration(seconds)} left{remark}"
 
     def _stage_text(self) -> list[str]:
-        if self._stage is None:
+        if self.stage is None:
             return []
-        read = 0 if self._stage.lines_read is None else self._stage.lines_read()
-        return [f"{self._stage.text} …", *([f"{read:,} lines read"] if read else [])]
+        read = 0 if self.stage.lines_read is None else self.stage.lines_read()
+        return [f"{self.stage.text} …", *([f"{read:,} lines read"] if read else [])]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         drawn: list[RenderableType] = [

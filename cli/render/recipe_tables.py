@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from tokenizer.quantities import format_large
 from transformer.presets import OPEN_VOCABULARY, PRESETS, SUMMARIES
 from transformer.training.defaults import DEFAULTS
 from transformer.training.recipe import Recipe
@@ -23,17 +24,10 @@ def preset_lines() -> Iterator[str]:
         for name, summary in SUMMARIES.items():
             if _SHAPES.get(PRESETS[name]["shape"], _OTHERS) == title:
                 mark = " (default)" if name in default else ""
-                yield f"  {name:<16} {_count(summary.weights):>6}  {summary.purpose}{mark}"
+                yield f"  {name:<16} {format_large(summary.weights):>6}  {summary.purpose}{mark}"
         yield ""
     yield f"Weights of translate-* and write-* are counted with {OPEN_VOCABULARY:,} tokens."
     yield "--set model.KEY=VALUE changes any field of a preset; --keys lists them."
-
-
-def _count(weights: int) -> str:
-    for unit, name in ((10**9, "B"), (10**6, "M")):
-        if weights >= unit:
-            return f"{weights / unit:.{1 if weights < 100 * unit else 0}f} {name}"
-    return str(weights)
 
 
 def key_lines() -> Iterator[str]:

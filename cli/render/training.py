@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, TextIO, cast
 
@@ -15,18 +16,18 @@ from transformer.training.events import (
     DataPrepared,
     Event,
     Notice,
+    Remark,
     RunFinished,
     RunStarted,
     Stage,
     Validated,
 )
-from transformer.training.trainer import SkippedStep, StepReport
+from transformer.training.trainer import SkippedStep
 
 from ..console import LastingStderr, erase_status, is_terminal, print_notice, printable
 from .data_report import data_lines, loss_lines
+from .progress_lines import LineReporter
 from .progress_view import ProgressView, format_validation
-
-_FIRST_LINE, _MAX_INTERVAL = 10.0, 600.0  # seconds between lines where there is no terminal
 
 
 def follow_run(
@@ -42,10 +43,13 @@ def follow_run(
     `on_start` is called once the run has started. `quiet` shows only what was lost, changed or
     ignored. The view is drawn on `console`; None: on stderr, if it is a terminal.
     """
-    view, timer, finished = ProgressView(clock), LineTimer(clock), None
+    view, finished = ProgressView(clock), None
     if console is None and is_terminal():
         console = Console(file=cast("TextIO", LastingStderr()))
-    with _Screen(view, None if quiet else console) as screen:
+    with _Screen(view, None if quiet else console) as screen, ExitStack() as stack:
+        reporter = LineReporter(view, screen.print_line, clock)
+        if in_lines := not (quiet or screen.is_live):
+            stack.enter_context(reporter)
         for event in events:
             view.update(event)
             if isinstance(event, RunStarted):
@@ -55,25 +59,9 @@ def follow_run(
                 finished = event
             for text in _losses(event) if quiet else _event_lines(event, live=screen.is_live):
                 screen.print_line(text)
-            if isinstance(event, StepReport) and not (quiet or screen.is_live) and timer.is_due():
-                screen.print_line(_step_line(view))
+            if in_lines and finished is None:
+                reporter.report()
     return finished
-
-
-class LineTimer:
-    """A timer of progress in lines: a first one soon, then each after twice the time."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began, self._next = clock(), _FIRST_LINE
-
-    def is_due(self) -> bool:
-        """Return True if a line is due; the next then is after twice the time, or 10 minutes."""
-        elapsed = self._clock() - self._began
-        if elapsed < self._next:
-            return False
-        self._next = elapsed + min(elapsed, _MAX_INTERVAL)
-        return True
 
 
 class _Screen:
@@ -121,7 +109,7 @@ def _event_lines(event: Event, *, live: bool) -> list[str]:
     """Return an event's lines for the user, less those that the view has."""
     if isinstance(event, DataPrepared):
         return data_lines(event)
-    if live and isinstance(event, Stage) and event.lines_read is not None:
+    if live and isinstance(event, Stage):
         return []
     line = _LINES.get(type(event))
     return [] if line is None else [line(event)]
@@ -132,15 +120,6 @@ def _losses(event: Event) -> list[str]:
     if isinstance(event, DataPrepared):
         return loss_lines(event)
     return [_LINES[type(event)](event)] if isinstance(event, Notice | SkippedStep) else []
-
-
-def _step_line(view: ProgressView) -> str:
-    assert view.report is not None
-    figures = (
-        f"loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
-        f"learning rate {view.report.learning_rate:.2e}"
-    )
-    return f"{', '.join(view.status())}: {figures}"
 
 
 def _started_line(event: RunStarted) -> str:
@@ -166,6 +145,7 @@ def _finished_line(event: RunFinished) -> str:
 
 _LINES: dict[type[Event], Callable[[Any], str]] = {
     Stage: lambda event: event.text,
+    Remark: lambda event: event.text,
     Notice: lambda event: event.text,
     Choice: lambda event: event.text,
     RunStarted: _started_line,

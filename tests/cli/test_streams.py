@@ -2,9 +2,13 @@
 
 import io
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from transformer.training.planning import auto_recipe
+from transformer.training.planning.speed import StepTime
 
 pytestmark = pytest.mark.integration
 
@@ -174,6 +178,23 @@ def test_a_full_disk_behind_stdout_is_one_line_and_a_failure(process, translator
         program = process(*translate(), translator, stdout=full)
         _, err = program.communicate(b"one two three\n")
     assert (program.returncode, err) == (1, b"transduce: no space left to write to: stdout\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("train --plan --steps 1 --pairs {pairs}", "train --presets", "train --keys"),
+        *("train -h", "train --help", "--version", "runs list {run}", "checkpoint show {run}"),
+    ],
+)
+def test_a_full_disk_behind_a_page_is_one_line_and_a_failure(
+    transduce, translator, pairs, monkeypatch, command
+):
+    monkeypatch.setattr(auto_recipe, "measure_step", lambda *_, **options: StepTime(0.1, 0.1))
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        ended = transduce(*command.format(pairs=pairs, run=translator).split())
+    assert (ended.code, ended.err) == (1, b"transduce: no space left to write to: stdout\n")
 
 
 @pytest.mark.parametrize("command", ["generate -m {writer}", "tokenizer decode -t {writer}"])

@@ -1,15 +1,19 @@
 """The view of a training run, as a terminal shows it."""
 
 import re
+import time
 
 import pytest
 
+from cli.render import progress_lines
 from cli.render.pace import TrainingPace
+from cli.render.progress_lines import LineReporter, LineTimer
 from cli.render.progress_view import ProgressView
-from cli.render.training import LineTimer, follow_run
+from cli.render.training import follow_run
 from transformer.evaluation import Score
 from transformer.training.events import (
     Notice,
+    Remark,
     RunFinished,
     RunStarted,
     Saved,
@@ -220,8 +224,71 @@ def test_a_run_without_a_terminal_tells_step_and_times_in_lines(capsys) -> None:
     assert [line for line in lines if " left: loss " in line] == [
         f"transduce: step {n}/10, epoch {n / 4:.1f}/2.5, {n}:05 elapsed, {10 - n}:00 left: "
         "loss 3.000, 2,000 tokens/s, learning rate 1.00e-03"
-        for n in (1, 4, 9)
+        for n in (1, 2, 4, 8)
     ]
+
+
+def reports_while(clock: Clock, view: ProgressView, seconds: int) -> list[tuple[int, str]]:
+    """The lines that come while nothing happens for so long, with their seconds."""
+    lines: list[tuple[int, str]] = []
+    told: list[str] = []
+    reporter = LineReporter(view, told.append, clock)
+    for second in range(seconds):
+        reporter.report()
+        lines += [(second, line) for line in told]
+        told.clear()
+        clock.now += 1
+    return lines
+
+
+def test_without_a_terminal_long_preparation_is_told_in_lines() -> None:
+    clock = Clock()
+    view = ProgressView(clock)
+    view.update(Stage("preparing the tokenizer", lambda: 1234))
+    assert reports_while(clock, view, 60) == [
+        (n, f"preparing the tokenizer …, 1,234 lines read, 0:{n} elapsed") for n in (10, 20, 40)
+    ]
+
+
+def test_without_a_terminal_a_long_validation_is_told_in_lines() -> None:
+    clock = Clock()
+    view = ProgressView(clock)
+    for event in (RunStarted(1, "cpu", 9, 0, 4, 1, 2), step(1), step(2)):
+        view.update(event)
+    clock.now += 500  # lines on steps are rare by now
+    view.update(Validating(2))
+    lines = reports_while(clock, view, 30)
+    assert [second for second, _ in lines] == [10, 20]
+    for _, line in lines:
+        assert line.startswith("step 2/9, epoch ")
+        assert "validating …: loss " in line
+
+
+def test_lines_come_by_themselves_while_no_event_does(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(progress_lines, "_PAUSE", 0.001)
+    clock = Clock()
+
+    def events():
+        yield Stage("preparing the data", lambda: 5)
+        clock.now += 11
+        for _ in range(2000):
+            time.sleep(0.001)
+            if "elapsed" in (told := capsys.readouterr().err):
+                break
+        assert "transduce: preparing the data …, 5 lines read, 0:11 elapsed\n" in told
+        yield RunFinished(1, "all steps done", False)
+
+    follow_run(events(), quiet=False, on_start=lambda: None, clock=clock)
+    assert "elapsed" not in capsys.readouterr().err
+
+
+def test_a_stage_is_told_once_at_a_terminal() -> None:
+    terminal, clock = Terminal(80, 24), Clock()
+    events = iter([Stage("measuring"), Remark("nothing is saved"), RunStarted(1, "cpu", 9, 0, 4)])
+    console = terminal.console
+    follow_run(events, quiet=False, on_start=lambda: None, console=console, clock=clock)
+    assert "measuring" not in terminal.text
+    assert terminal.text.count("nothing is saved") == 1
 
 
 @pytest.mark.integration

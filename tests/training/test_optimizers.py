@@ -17,7 +17,7 @@ def steps(name: str, gradients: list[float], *, decay: float = 0.0) -> list[floa
     """A matrix of one number, from 2, at the rate 0.1."""
     weight = nn.Parameter(torch.tensor([[2.0]]))
     groups = [{"params": [weight], "weight_decay": decay}]
-    optimizer = OPTIMIZERS[name](groups, recipe())
+    optimizer = OPTIMIZERS[name].build(groups, recipe())
     found = []
     for gradient in gradients:
         for group in optimizer.param_groups:
@@ -47,7 +47,7 @@ def test_sgd_has_momentum() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_no_optimizer_moves_before_it_has_a_rate(name: str) -> None:
     weight = nn.Parameter(torch.ones(2, 2))
-    optimizer = OPTIMIZERS[name](parameter_groups(nn.ParameterList([weight]), 0.5), recipe())
+    optimizer = OPTIMIZERS[name].build(parameter_groups(nn.ParameterList([weight]), 0.5), recipe())
     weight.grad = torch.ones_like(weight)
     optimizer.step()
     assert torch.equal(weight, torch.ones(2, 2))

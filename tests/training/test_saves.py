@@ -62,7 +62,7 @@ class Clock:
 def saver(tmp_path: Path, clock: Clock, save_every: str | int) -> Saver:
     recipe = toy_recipe(tmp_path, save_every=save_every)
     trainer = SimpleNamespace(model=SimpleNamespace(config=None))
-    return Saver(recipe, tmp_path, trainer, None, {}, clock=clock)
+    return Saver(recipe, tmp_path, trainer, None, {"recipe.toml": b""}, clock=clock)
 
 
 def test_a_save_is_due_a_time_after_the_last_one(monkeypatch, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.models import tiny_model
 from tests.training.toys import toy_recipe, train
 from tokenizer import TrainingOptions, train_tokenizer
 from transformer.decoding import Engine
-from transformer.loading import LoadedModel, default_generation_config
+from transformer.loading import LoadedModel, default_generation_config, load_model
 from transformer.pipelines.arguments import TranslateArguments
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
@@ -123,6 +123,7 @@ def test_the_loss_of_a_long_text_listens_too(tmp_path: Path) -> None:
     preparation = Preparation(recipe, run.folder, resuming=True, initial=None)
     tokenizer = preparation.tokenizer()
     train_data, data = (preparation.open(tokenizer, part) for part in ("train", "valid"))
+    model = load_model(run.folder).model.requires_grad_(True)
     batches: list[int] = []
 
     class Endless:
@@ -132,5 +133,5 @@ def test_the_loss_of_a_long_text_listens_too(tmp_path: Path) -> None:
                 yield data.batch(0)
 
     validation = Validation(recipe, run.folder, tokenizer, Endless(), lambda: len(batches) > 3)
-    assert validation.compute(Trainer(run._model(tokenizer, None), train_data, recipe)) is None
+    assert validation.compute(Trainer(model, train_data, recipe)) is None
     assert len(batches) == 4

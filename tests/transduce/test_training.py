@@ -7,6 +7,8 @@ import pytest
 
 import transduce
 from transformer.errors import ConfigError
+from transformer.training.events import Choice
+from transformer.training.recipe_resolution import read_run_recipe
 from transformer.training.trainer import StepReport
 
 
@@ -42,3 +44,18 @@ def test_a_recipe_becomes_a_model(tmp_path: Path, as_file: bool) -> None:
     with pytest.raises(ConfigError, match="resume"):
         transduce.train(recipe, folder, device="cpu")
     assert transduce.train({}, str(folder), device="cpu", resume=True) == folder  # its own recipe
+
+
+def test_what_a_mapping_leaves_out_is_chosen_as_on_the_command_line(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat\n" * 60)
+    recipe = {"data": {"text": [str(text)]}, "training": {"steps": 1, "context": 16}}
+    first, second, events = tmp_path / "first", tmp_path / "second", []
+    for folder, init in ((first, None), (second, first)):
+        events.clear()
+        transduce.train(recipe, folder, init=init, device="cpu", on_event=events.append)
+        lines = [event.text for event in events if isinstance(event, Choice)]
+        assert [line.partition(":")[0] for line in lines][:2] == ["tokenizer", "model"]
+    kept = [read_run_recipe(folder) for folder in (first, second)]
+    assert [recipe.training.learning_rate for recipe in kept] == [0.003, 0.0003]
+    assert [recipe.data.valid_fraction for recipe in kept] == [0.05, 0.05]

@@ -21,7 +21,7 @@ from .recipe import DataRecipe
 from .separators import split_documents
 
 Pair = tuple[str, str]
-_DRAWS = 1 << 64  # different numbers that a pair can draw
+_HASH_RANGE = 1 << 64  # different hashes of a pair's source
 
 
 def _is_visible(pair: Pair) -> bool:
@@ -46,7 +46,7 @@ class TextGroup(NamedTuple):
 class _Range:
     """The lowest and the highest of some numbers."""
 
-    lowest: int = _DRAWS
+    lowest: int = _HASH_RANGE
     highest: int = -1
 
     def add(self, number: int) -> None:
@@ -90,16 +90,18 @@ class PairCorpus:
     def training(self) -> Iterator[PairGroup]:
         """Yield the training pairs."""
         for name, pairs in self._all():
-            yield PairGroup(name, self._drawn(pairs, validation=False) if self.draws else pairs)
+            yield PairGroup(
+                name, self._split(pairs, validation=False) if self.has_random_split else pairs
+            )
 
     def validation(self) -> Iterator[PairGroup]:
         """Yield the validation pairs; none if the recipe has no validation data."""
         recipe = self.recipe
         if self._has_files:
             yield from self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
-        elif self.draws:
+        elif self.has_random_split:
             for name, pairs in replace(self, counts=CorpusCounts())._all():
-                yield PairGroup(name, self._drawn(pairs, validation=True))
+                yield PairGroup(name, self._split(pairs, validation=True))
 
     def lines(self) -> Iterator[str]:
         """Yield both sides of training pairs without a blank one, to train a vocabulary on."""
@@ -114,15 +116,15 @@ class PairCorpus:
         return bool(self.recipe.valid_pairs or self.recipe.valid_source or self.recipe.valid_target)
 
     @property
-    def draws(self) -> bool:
+    def has_random_split(self) -> bool:
         """True if pairs are drawn for validation."""
         return bool(self.recipe.valid_fraction) and not self._has_files
 
-    def _drawn(self, pairs: Iterator[Pair], *, validation: bool) -> Iterator[Pair]:
-        return (pair for pair in pairs if (self._draw(pair) < self._bound) == validation)
+    def _split(self, pairs: Iterator[Pair], *, validation: bool) -> Iterator[Pair]:
+        return (pair for pair in pairs if (self._hash(pair) < self._bound) == validation)
 
-    def _draw(self, pair: Pair) -> int:
-        """Return a number that the seed and the source decide, evenly among _DRAWS."""
+    def _hash(self, pair: Pair) -> int:
+        """Return a number that the seed and the source decide, evenly among _HASH_RANGE."""
         source = pair[0].encode("utf-8", "surrogatepass")
         key = self.seed.to_bytes(8, "big")
         return int.from_bytes(hashlib.blake2b(source, digest_size=8, key=key).digest(), "big")
@@ -135,16 +137,16 @@ class PairCorpus:
         lines of training has seen all training pairs. Reading ends at the first pair that is for
         validation and kept.
         """
-        bound = int(self.recipe.valid_fraction * _DRAWS)
+        bound = int(self.recipe.valid_fraction * _HASH_RANGE)
         visible, kept = _Range(), _Range()
         for group in replace(self, counts=CorpusCounts())._all():
             for pair in filter(_is_visible, group.pairs):
-                draw = self._draw(pair)
-                visible.add(draw)
-                if draw not in kept and self.can_read(pair):
-                    if draw < bound:
+                number = self._hash(pair)
+                visible.add(number)
+                if number not in kept and self.can_read(pair):
+                    if number < bound:
                         return bound
-                    kept.add(draw)
+                    kept.add(number)
         return max(bound if visible.lowest < bound else visible.bound(), kept.bound())
 
     def _all(self) -> Iterator[PairGroup]:

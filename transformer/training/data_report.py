@@ -14,7 +14,6 @@ from tokenizer import Tokenizer
 BLANK = "blank"  # nothing to see on a side
 TOO_LONG = "too long"  # for data.max_tokens
 UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
-LEFT_OUT = (BLANK, TOO_LONG, UNREADABLE)
 
 MAX_HASHES = 20_000_000  # 160 MB; what comes after is not compared
 _NAMED_CHARACTERS = 8  # unknown ones shown

@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenizer import TextChunk, Tokenizer, is_blank
 from tokenizer.text import begins_with_names
 
-from ..data import TokenWriter
+from ..data import TokenStore, TokenWriter
 from ..pipelines.records import MAX_CHARACTERS
 from .corpora import Pair, PairGroup, TextGroup
 from .data_report import (
@@ -31,11 +31,33 @@ _BATCH = 1000  # texts that are tokenized together
 _MIN_LINE = 40  # characters; shorter lines of running text repeat by their nature
 
 
-def read_kept_pairs(folder: Path, limit: int | None) -> list[Pair]:
-    """Return the texts of the first pairs, or of all, that a PairEncoder wrote below a folder."""
+def read_kept_pairs(folder: Path, limit: int | None = None) -> list[Pair]:
+    """Return the texts of all pairs that a PairEncoder wrote below a folder, in their order.
+
+    With a `limit`, as many of them at most, spread evenly: sorted pairs are a sample of all.
+    """
     with (folder / _PAIRS).open(encoding="utf-8") as lines:
-        pairs = [json.loads(line) for line in islice(lines, limit)]
+        if limit is None:
+            pairs = [json.loads(line) for line in lines]
+        else:
+            numbers = set(spread_evenly(count_kept_pairs(folder), limit))
+            pairs = [json.loads(line) for number, line in enumerate(lines) if number in numbers]
     return [(source, target) for source, target in pairs]
+
+
+def count_kept_pairs(folder: Path) -> int:
+    """Count the pairs that a PairEncoder wrote below a folder."""
+    return len(TokenStore(folder / SIDES[0]))
+
+
+def spread_evenly(total: int, limit: int) -> list[int]:
+    """Return the indices in the middle of `limit` stretches of equal length; all, if there are few.
+
+    >>> spread_evenly(100, 4), spread_evenly(3, 9)
+    ([12, 37, 62, 87], [0, 1, 2])
+    """
+    count = min(total, limit)
+    return [(2 * n + 1) * total // (2 * count) for n in range(count)]
 
 
 def _token_writer(folder: Path, tokenizer: Tokenizer) -> TokenWriter:

@@ -16,6 +16,12 @@ class Stage(NamedTuple):
     lines_read: Callable[[], int] | None = None
 
 
+class Remark(NamedTuple):
+    """A message about the run in which nothing is lost, in one line."""
+
+    text: str
+
+
 class Notice(NamedTuple):
     """A message about what was lost, changed or ignored, in one line."""
 
@@ -104,6 +110,7 @@ class RunFinished(NamedTuple):
 
 Event = (
     Stage
+    | Remark
     | Notice
     | Choice
     | DataPrepared

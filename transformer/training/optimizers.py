@@ -1,7 +1,7 @@
 """Optimizers, and the exponential moving average of weights."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +35,19 @@ def _sgd(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
     return optimizer
 
 
+class OptimizerEntry(NamedTuple):
+    """An optimizer of the registry."""
+
+    build: Callable[[Groups, TrainingRecipe], Optimizer]
+    moments: int  # tensors that it keeps for each one of the weights
+
+
 # Fused optimizers skip their update where the tensor `found_inf` is 1, without a host sync.
-OPTIMIZERS: Registry[Callable[[Groups, TrainingRecipe], Optimizer]] = Registry(
+OPTIMIZERS: Registry[OptimizerEntry] = Registry(
     "optimizer",
     {
-        "adamw": _adamw,  # arXiv 1711.05101; with weight_decay 0 it is Adam
-        "sgd": _sgd,
+        "adamw": OptimizerEntry(_adamw, 2),  # arXiv 1711.05101; with weight_decay 0 it is Adam
+        "sgd": OptimizerEntry(_sgd, 1),
     },
 )
 

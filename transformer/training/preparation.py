@@ -87,9 +87,9 @@ class Preparation:
             )
 
     @property
-    def _draws(self) -> bool:
+    def _has_random_split(self) -> bool:
         """True if the recipe, as it is by now, draws what it validates on from the text."""
-        return self.objective.draws_validation(self.recipe)
+        return self.objective.has_random_split(self.recipe)
 
     def readable_recipe(self) -> Recipe:
         """Return the recipe with texts that can be read again; copies are in `spool`."""
@@ -179,7 +179,7 @@ class Preparation:
         data = self.run / DATA
         if self._contents is None and not has_earlier_version(data):
             return f"{data} is missing"
-        drawn = ", which drew other validation pairs" if self._draws else ""
+        drawn = ", which drew other validation pairs" if self._has_random_split else ""
         return f"the ids in {data} are of an earlier version{drawn}"
 
     def _write(self, tokenizer: Tokenizer) -> DataReport:
@@ -206,7 +206,7 @@ class Preparation:
     def _settings(self) -> dict[str, Any]:
         """Return all settings that the ids depend on, as they read back from JSON."""
         settings = {"objective": self.recipe.objective, **data_settings(self.recipe.data)}
-        if self._draws:
+        if self._has_random_split:
             settings["seed"] = self.recipe.seed
         return settings
 

@@ -9,6 +9,16 @@ from .trainer import SkippedStep, StepReport
 REMEDY = "lower training.learning_rate or raise training.warmup; the last checkpoint is kept"
 
 
+class TimeBudget(msgspec.Struct):
+    """The time that a run was given, from which its steps follow, over all of its sessions."""
+
+    time: str  # as it was given, such as 20m
+    steps: int = 0  # that are decided on
+    seconds_used: float = 0.0  # until the last save
+    most_steps: int = 0  # that epochs allow; 0: any number
+    free: list[str] = []  # keys that follow the number of steps
+
+
 class Progress(msgspec.Struct):
     """State of a run other than tensors, saved with each checkpoint."""
 
@@ -23,6 +33,7 @@ class Progress(msgspec.Struct):
     skipped_in_a_row: int = 0
     init: str | None = None  # the model that training started from, with --init
     interval_moved: bool = False  # between validations, as the steps that fit into a time changed
+    budget: TimeBudget | None = None  # None: the run was given steps or epochs
     measure: str | None = None  # identity of what validations measure; None: of an older version
 
     @property

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from tokenizer import read_text
 
-from ..bounds import check_bounds, convert, says
+from ..bounds import check_bounds, convert, doc
 from ..durations import parse_duration
 from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
@@ -35,27 +35,27 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class DataRecipe(_Section, frozen=True, kw_only=True):
     """The files to train and validate on."""
 
-    source: Annotated[list[str], says("files of source lines; need `target`")] = []
-    target: Annotated[list[str], says("their translations, line for line")] = []
-    pairs: Annotated[list[str], says("tables or JSON with source and translation as columns")] = []
-    text: Annotated[list[str], says("files of running text, for a language model")] = []
-    valid_source: Annotated[list[str], says("like `source`, to validate on")] = []
-    valid_target: Annotated[list[str], says("like `target`, to validate on")] = []
-    valid_pairs: Annotated[list[str], says("like `pairs`, to validate on")] = []
-    valid_text: Annotated[list[str], says("like `text`, to validate on")] = []
+    source: Annotated[list[str], doc("files of source lines; need `target`")] = []
+    target: Annotated[list[str], doc("their translations, line for line")] = []
+    pairs: Annotated[list[str], doc("tables or JSON with source and translation as columns")] = []
+    text: Annotated[list[str], doc("files of running text, for a language model")] = []
+    valid_source: Annotated[list[str], doc("like `source`, to validate on")] = []
+    valid_target: Annotated[list[str], doc("like `target`, to validate on")] = []
+    valid_pairs: Annotated[list[str], doc("like `pairs`, to validate on")] = []
+    valid_text: Annotated[list[str], doc("like `text`, to validate on")] = []
     columns: Annotated[
-        list[str], says("names or numbers of the columns of tables: two for pairs, one for text")
+        list[str], doc("names or numbers of the columns of tables: two for pairs, one for text")
     ] = []
     document_separators: Annotated[
-        list[str], says("marks between documents in running text, such as <|endoftext|>")
+        list[str], doc("marks between documents in running text, such as <|endoftext|>")
     ] = []
     valid_fraction: Annotated[
         Fraction,
-        says("without validation files, the share held out: drawn pairs, or the end of a text"),
+        doc("without validation files, the share held out: drawn pairs, or the end of a text"),
     ] = 0.0
-    max_tokens: Annotated[Size, says("longer pairs are left out, and counted")] = 256
+    max_tokens: Annotated[Size, doc("longer pairs are left out, and counted")] = 256
     max_unknown: Annotated[
-        Share, says("the largest share of characters that the tokenizer may not know")
+        Share, doc("the largest share of characters that the tokenizer may not know")
     ] = 0.5
 
 
@@ -84,63 +84,63 @@ _TEXT_KEYS = (
 class TokenizerRecipe(_Section, frozen=True, kw_only=True):
     """The tokenizer: an existing one, or how to train one on the training text."""
 
-    path: Annotated[str, says("an existing tokenizer.json; empty: one is trained")] = ""
-    kind: Annotated[str, says("bpe, byte-bpe, unigram, wordpiece or char")] = "bpe"
-    vocab_size: Annotated[Size, says("the most tokens, special ones included")] = 8000
+    path: Annotated[str, doc("an existing tokenizer.json; empty: one is trained")] = ""
+    kind: Annotated[str, doc("bpe, byte-bpe, unigram, wordpiece or char")] = "bpe"
+    vocab_size: Annotated[Size, doc("the most tokens, special ones included")] = 8000
     normalization: Annotated[
-        str, says("Unicode normalization: none, nfc, nfkc or strip-accents")
+        str, doc("Unicode normalization: none, nfc, nfkc or strip-accents")
     ] = "nfc"
-    lowercase: Annotated[bool, says("turn all text to lower case")] = False
+    lowercase: Annotated[bool, doc("turn all text to lower case")] = False
     min_frequency: Annotated[
-        int, says("merge only pairs of tokens seen at least this often (bpe, byte-bpe, wordpiece)")
+        int, doc("merge only pairs of tokens seen at least this often (bpe, byte-bpe, wordpiece)")
     ] = 2
     byte_fallback: Annotated[
         bool | None,
-        says("of bpe: spell unknown characters in bytes; unset: for 2,000 tokens and more"),
+        doc("of bpe: spell unknown characters in bytes; unset: for 2,000 tokens and more"),
     ] = None
-    special: Annotated[list[str], says("tokens kept whole wherever a text has them")] = []
+    special: Annotated[list[str], doc("tokens kept whole wherever a text has them")] = []
 
 
 class TrainingRecipe(_Section, frozen=True, kw_only=True):
     """Hyperparameters of training."""
 
-    steps: Annotated[Size, says("updates of the weights in all")] = 10_000
+    steps: Annotated[Size, doc("updates of the weights in all")] = 10_000
     epochs: Annotated[
         NonNegative,
-        says("readings of the text, in place of steps; 0: steps. A run keeps the steps"),
+        doc("readings of the text, in place of steps; 0: steps. A run keeps the steps"),
     ] = 0.0
     time: Annotated[
-        str, says("such as 20m: as many steps as fit into it; with epochs, whichever is less")
+        str, doc("such as 20m: as many steps as fit into it; with epochs, whichever is less")
     ] = ""
     batch_tokens: Annotated[
-        Size, says("the most tokens of a micro-batch: rows × the longest side, padding included")
+        Size, doc("the most tokens of a micro-batch: rows × the longest side, padding included")
     ] = 4096
-    accumulate: Annotated[Size, says("micro-batches of a step")] = 1
-    context: Annotated[Size, says("tokens of each window of a language model")] = 256
-    optimizer: Annotated[str, says("adamw or sgd")] = "adamw"
-    learning_rate: Annotated[Positive, says("the peak, after the warm-up")] = 1e-3
+    accumulate: Annotated[Size, doc("micro-batches of a step")] = 1
+    context: Annotated[Size, doc("tokens of each window of a language model")] = 256
+    optimizer: Annotated[str, doc("adamw or sgd")] = "adamw"
+    learning_rate: Annotated[Positive, doc("the peak, after the warm-up")] = 1e-3
     schedule: Annotated[
         str,
-        says("the rate after the warm-up: constant, inverse-sqrt (noam), cosine, linear or wsd"),
+        doc("the rate after the warm-up: constant, inverse-sqrt (noam), cosine, linear or wsd"),
     ] = "inverse-sqrt"
-    warmup: Annotated[Count, says("steps in which the rate rises to its peak")] = 1000
-    weight_decay: Annotated[NonNegative, says("of matrices; none of norms and biases")] = 0.0
-    beta1: Annotated[Fraction, says("decay of AdamW's first moment; of sgd, the momentum")] = 0.9
-    beta2: Annotated[Fraction, says("decay of AdamW's second moment")] = 0.98
-    adam_eps: Annotated[Positive, says("added to the root of AdamW's second moment")] = 1e-9
-    clip: Annotated[NonNegative, says("the largest norm of a gradient; 0: no clipping")] = 1.0
-    label_smoothing: Annotated[Fraction, says("share of the target spread over all tokens")] = 0.0
+    warmup: Annotated[Count, doc("steps in which the rate rises to its peak")] = 1000
+    weight_decay: Annotated[NonNegative, doc("of matrices; none of norms and biases")] = 0.0
+    beta1: Annotated[Fraction, doc("decay of AdamW's first moment; of sgd, the momentum")] = 0.9
+    beta2: Annotated[Fraction, doc("decay of AdamW's second moment")] = 0.98
+    adam_eps: Annotated[Positive, doc("added to the root of AdamW's second moment")] = 1e-9
+    clip: Annotated[NonNegative, doc("the largest norm of a gradient; 0: no clipping")] = 1.0
+    label_smoothing: Annotated[Fraction, doc("share of the target spread over all tokens")] = 0.0
     ema: Annotated[
-        Fraction, says("decay of the moving average of weights, which is kept; 0: none")
+        Fraction, doc("decay of the moving average of weights, which is kept; 0: none")
     ] = 0.0
-    precision: Annotated[str, says("of matrix products: auto, float32, tf32 or bfloat16")] = "auto"
+    precision: Annotated[str, doc("of matrix products: auto, float32, tf32 or bfloat16")] = "auto"
     max_skipped: Annotated[
-        Size, says("steps in a row without a finite loss and gradient that end the run")
+        Size, doc("steps in a row without a finite loss and gradient that end the run")
     ] = 10
-    compile: Annotated[bool, says("compile the model by torch.compile")] = False
+    compile: Annotated[bool, doc("compile the model by torch.compile")] = False
     save_every: Annotated[
         int | str,
-        says(
+        doc(
             "time, such as 10m, or steps after which the run is saved between validations; 0: none"
         ),
     ] = "10m"
@@ -149,18 +149,16 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
 class ValidationRecipe(_Section, frozen=True, kw_only=True):
     """Validation: how often, by which metric, and when to stop early."""
 
-    every: Annotated[Size, says("steps between validations")] = 500
-    metric: Annotated[str, says("decides which checkpoint is the best: loss, bleu or chrf")] = (
-        "loss"
-    )
+    every: Annotated[Size, doc("steps between validations")] = 500
+    metric: Annotated[str, doc("decides which checkpoint is the best: loss, bleu or chrf")] = "loss"
     patience: Annotated[
-        Count, says("validations without improvement that end the run; 0: never")
+        Count, doc("validations without improvement that end the run; 0: never")
     ] = 0
-    keep: Annotated[Size, says("latest checkpoints to keep besides the best")] = 1
-    beam: Annotated[Size, says("beams of the translations that are scored")] = 1
-    max_lines: Annotated[Size, says("validation lines to translate for BLEU and chrF")] = 2000
+    keep: Annotated[Size, doc("latest checkpoints to keep besides the best")] = 1
+    beam: Annotated[Size, doc("beams of the translations that are scored")] = 1
+    max_lines: Annotated[Size, doc("validation lines to translate for BLEU and chrF")] = 2000
     tokenize: Annotated[
-        str, says("sacreBLEU's tokenization; auto: by the script of the references")
+        str, doc("sacreBLEU's tokenization; auto: by the script of the references")
     ] = "auto"
 
 
@@ -170,9 +168,9 @@ PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
 class Recipe(_Section, frozen=True, kw_only=True):
     """All of a recipe. `model` has a preset's name and any fields of TransformerConfig."""
 
-    objective: Annotated[str, says("translation or language-model")] = "translation"
+    objective: Annotated[str, doc("translation or language-model")] = "translation"
     seed: Annotated[
-        int, Meta(ge=0, lt=1 << 31), says("of the first weights, the order of the data and dropout")
+        int, Meta(ge=0, lt=1 << 31), doc("of the first weights, the order of the data and dropout")
     ] = 1
     data: DataRecipe = DataRecipe()
     tokenizer: TokenizerRecipe = TokenizerRecipe()

@@ -27,7 +27,7 @@ def recipe_keys(recipe: type[msgspec.Struct]) -> Iterator[RecipeKey]:
 
 
 def _keys(kind: type[msgspec.Struct], prefix: str) -> Iterator[RecipeKey]:
-    says = descriptions(kind)
+    described = descriptions(kind)
     for field in msgspec.structs.fields(kind):
         name = prefix + field.name
         if _is_section(field.type):
@@ -36,7 +36,7 @@ def _keys(kind: type[msgspec.Struct], prefix: str) -> Iterator[RecipeKey]:
             yield RecipeKey("model.preset", None, "size of the model; train --presets lists them")
             yield from (key._replace(default=None) for key in _keys(TransformerConfig, "model."))
         else:
-            yield RecipeKey(name, _default(field), says[field.name])
+            yield RecipeKey(name, _default(field), described[field.name])
 
 
 def _is_section(kind: Any) -> bool:

@@ -138,13 +138,26 @@ def _check_readable(path: str) -> None:
             pass
 
 
+def resuming_remark(recipe: Recipe, step: int) -> str:
+    """Return a line on a run that goes on from a step, to steps that may follow from a time."""
+    training = recipe.training
+    if training.time or training.epochs:
+        return f"resuming at step {step:,}"
+    return f"resuming at step {step:,} of {training.steps:,}"
+
+
 def changed_settings(old: Recipe, new: Recipe) -> list[str]:
-    """Return the keys in which recipes differ, with both values; files count by their content."""
-    files = {"tokenizer.path", *(f"data.{key}" for key in text_paths(new.data))}
+    """Return the keys in which recipes differ, with both values; files count by their content.
+
+    Steps that are still to follow from a time or from epochs are no change.
+    """
+    left_out = {"tokenizer.path", *(f"data.{key}" for key in text_paths(new.data))}
+    if new.training.time or new.training.epochs:
+        left_out.add("training.steps")
     return [
         f"{key} {_shown(before)} → {_shown(after)}"
         for key, (before, after) in _differences(*map(msgspec.to_builtins, (old, new))).items()
-        if key not in files
+        if key not in left_out
     ]
 
 

@@ -5,23 +5,22 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tokenizer import CorpusError, Tokenizer
+from tokenizer import CorpusError
 
-from ..config import TransformerConfig
 from ..errors import ConfigError, DivergedError
 from ..folder_layout import has_saves
-from ..initialization import initialize
 from ..loading import choose_device
 from ..memory import limit_kernel_caches, release_freed_memory
-from ..model import Transformer
 from ..parameters import count_parameters
 from .events import (
     Choice,
     Event,
     Notice,
+    Remark,
     RunFinished,
     RunOutcome,
     RunStarted,
+    Saved,
     Stage,
     StepsChanged,
     Validated,
@@ -29,7 +28,8 @@ from .events import (
 )
 from .initial_model import load_initial_model
 from .metrics import logged
-from .objectives import TRAIN, VALID
+from .network import network, network_config
+from .objective_protocol import TRAIN, VALID
 from .planning.memory import check_memory
 from .planning.planner import Planner
 from .preparation import Preparation
@@ -42,8 +42,9 @@ from .recipe_resolution import (
     check_unchanged,
     model_config,
     read_run_recipe,
+    resuming_remark,
 )
-from .run_folder import create_run_folder, read_state_config
+from .run_folder import create_run_folder
 from .run_lock import RunLock
 from .run_outcome import find_outcome
 from .run_recipe import RECIPE, sealed_recipe, write_run_recipe
@@ -113,18 +114,20 @@ class Run:
             yield Stage(f"checking the files of {self.folder}")
             state = find_state(self.folder)
             yield from map(Notice, restore_files(self.folder, state))
-            yield from self._tell_resuming(state)
+            yield from self._resume(state)
         elif self.resume:
-            yield Stage(f"nothing is saved in {self.folder}: the run begins")
+            yield Remark(f"nothing is saved in {self.folder}: the run begins")
         initial = None if self.init is None else self.init.tokenizer
         preparation = Preparation(self.recipe, self.folder, resuming=resuming, initial=initial)
         preparation.check()
         yield from self._train(preparation, state)
 
-    def _tell_resuming(self, state: SavedState) -> Iterator[Event]:
-        step, steps = state.progress.step, self.recipe.training.steps
-        yield Stage(f"resuming at step {step:,} of {steps:,}")
-        if changes := changed_settings(read_run_recipe(self.folder), self.recipe):
+    def _resume(self, state: SavedState) -> Iterator[Event]:
+        """Go on by the steps that a run of some time had decided on, and tell what changed."""
+        saved = read_run_recipe(self.folder)
+        self.recipe = self.planner.resume(self.recipe, saved, state.progress.budget)
+        yield Remark(resuming_remark(self.recipe, state.progress.step))
+        if changes := changed_settings(saved, self.recipe):
             yield Notice(f"changed since the run was saved: {', '.join(changes)}")
 
     def _train(self, preparation: Preparation, state: SavedState | None) -> Iterator[Event]:
@@ -144,11 +147,13 @@ class Run:
         train, valid = (preparation.open(tokenizer, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
-        config = self._config(tokenizer, state)
+        config = network_config(self.recipe, tokenizer, self.init, self.folder, state)
         check_memory(config, self.recipe.training, self.device)
         done = 0 if state is None else state.progress.step
         self._keep_recipe(self.planner.fit(self.recipe, config, train, self.device, done=done))
-        trainer = Trainer(self._model(tokenizer, state), train, self.recipe)
+        write_run_recipe(self.folder, absolute_paths(self.recipe))
+        model = network(config, self.init, seed=self.recipe.seed).to(self.device)
+        trainer = Trainer(model, train, self.recipe)
         saver = Saver(self.recipe, self.folder, trainer, tokenizer, self._saved_files)
         if state is not None:
             yield from map(Notice, self._restore(trainer, saver, state))
@@ -169,10 +174,14 @@ class Run:
         yield from self._steps(trainer, saver, validation)
 
     def _keep_recipe(self, recipe: Recipe) -> None:
-        """Go on by a recipe, and keep it in the run's folder and in its states."""
+        """Go on by a recipe, which the run's next state and its folder get together."""
         self.recipe = recipe
-        write_run_recipe(self.folder, absolute_paths(recipe))
         self._saved_files[RECIPE] = sealed_recipe(absolute_paths(recipe)).encode()
+
+    def _save(self, saver: Saver, *, checkpoint: bool = True) -> Saved:
+        """Save, with the time that is used by now."""
+        self.progress.budget = self.planner.count_time(self.recipe)
+        return saver.save(self.progress, checkpoint=checkpoint)
 
     def _check_recipe(self, *, resuming: bool) -> None:
         config = None if self.init is None else self.init.config
@@ -198,12 +207,12 @@ class Run:
             if self.stop():
                 yield from self._reports(trainer, flush=True)
                 if not saver.is_saved(self.progress):
-                    yield saver.save(self.progress)
+                    yield self._save(saver)
                 yield self._finished("interrupted and saved", None)
                 return
             if saver.is_due(self.progress):
                 yield from self._reports(trainer, flush=True)
-                yield saver.save(self.progress, checkpoint=False)
+                yield self._save(saver, checkpoint=False)
             if trainer.steps_done % _RELEASE == 0 and self.device.type == "cpu":
                 release_freed_memory()
             trainer.step()
@@ -253,13 +262,13 @@ class Run:
             except DivergedError:
                 raise
             except Exception:
-                saver.save(self.progress)
+                self._save(saver)
                 raise
             if result is None:
                 return
             yield from self._record(result)
         self.progress.validated_step = self.progress.step
-        yield saver.save(self.progress)
+        yield self._save(saver)
 
     def _record(self, result: ValidationResult) -> Iterator[Event]:
         """Count a whole validation and report it, and once if another metric has to decide."""
@@ -281,19 +290,3 @@ class Run:
         write_model = partial(saver.write_model, self.progress)
         yield from mend(self.folder, state, write_model, metric=self.recipe.validation.metric)
         saver.mark_saved(self.progress)
-
-    def _model(self, tokenizer: Tokenizer, state: SavedState | None) -> Transformer:
-        if self.init is not None:
-            return self.init.model.to(self.device).requires_grad_(True)
-        model = Transformer(self._config(tokenizer, state))
-        initialize(model, seed=self.recipe.seed)
-        return model.to(self.device)
-
-    def _config(self, tokenizer: Tokenizer, state: SavedState | None) -> TransformerConfig:
-        if self.init is not None:
-            return self.init.config
-        if state is None:
-            return model_config(self.recipe, tokenizer.vocab_size)
-        # after --init, the configuration is the initial model's
-        last = None if state.pointers is None else state.pointers.last
-        return read_state_config(self.folder, state.folder, last)

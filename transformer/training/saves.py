@@ -6,6 +6,7 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
+from checkpoints import write_file
 from tokenizer import Tokenizer
 
 from ..export import save_model
@@ -13,6 +14,7 @@ from .events import Saved
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import save_state
+from .run_recipe import RECIPE
 from .save_interval import parse_save_interval
 from .trainer import Trainer
 
@@ -23,7 +25,8 @@ class Saver:
     """A writer of a run's states and checkpoints, which knows when it last wrote.
 
     A save between validations is of the state alone: it writes no checkpoint, and so leaves the
-    checkpoints that a run keeps as they are. `files` are those of the run that each state has too.
+    checkpoints that a run keeps as they are. `files` are those of the run that each state has too;
+    its recipe, whose steps may have changed since, is written to the run's folder again.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Saver:
             write_state=self._write_state,
             write_model=partial(self.write_model, progress) if has_checkpoint else None,
         )
+        write_file(self._folder / RECIPE, self._files[RECIPE].decode())
         self.mark_saved(progress)
         self._saved_at = self._clock()
         self._seconds = self._saved_at - began

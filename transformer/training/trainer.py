@@ -71,7 +71,7 @@ class Trainer:
         self.device = model.device
         self.schedule = SCHEDULES[training.schedule]
         groups = parameter_groups(model, training.weight_decay)
-        self.optimizer = OPTIMIZERS[training.optimizer](groups, training)
+        self.optimizer = OPTIMIZERS[training.optimizer].build(groups, training)
         self.ema = EMA(model, training.ema) if training.ema else None
         self.steps_done = 0
         self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)

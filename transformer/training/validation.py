@@ -16,8 +16,9 @@ from ..evaluation import Likelihood, Score, can_score_translations, likelihood
 from ..folder_layout import DATA
 from ..loading import LoadedModel, default_generation_config
 from ..model import Transformer
-from .events import Event, Notice, Stage
-from .objectives import OBJECTIVES, VALID, Sample
+from .events import Event, Notice, Remark
+from .objective_protocol import VALID, Sample
+from .objectives import OBJECTIVES
 from .prepared_folder import part_identity
 from .progress import REMEDY, Progress
 from .recipe import Recipe, has_validation
@@ -63,6 +64,7 @@ class Validation:
         """Return an identity of what is measured: of the text, and of how it is scored."""
         settings = msgspec.to_builtins(self.recipe.validation)
         deciding = {name: settings[name] for name in _DECIDING}
+        deciding |= self.objective.scored_part(self.recipe, self.run / DATA)
         return part_identity(self.run / DATA, VALID, deciding)
 
     def compute(self, trainer: Trainer) -> ValidationResult | None:
@@ -108,11 +110,11 @@ def compare_validations(
                 "nothing of the validation text can be read: the last checkpoint counts as the best"
             )
         else:
-            yield Stage("no validation text: the last checkpoint counts as the best")
+            yield Remark("no validation text: the last checkpoint counts as the best")
         return
     if validation.notice and progress.step == 0:
         yield Notice(validation.notice)
-    drawn = OBJECTIVES[recipe.objective].draws_validation(recipe)
+    drawn = OBJECTIVES[recipe.objective].has_random_split(recipe)
     if progress.set_measure(validation.measure(), may_differ=drawn):
         yield Notice(
             "the validation text, or how it is scored, is not what it was: scores of before do "

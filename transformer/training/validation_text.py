@@ -11,7 +11,7 @@ from ..folder_layout import DATA, run_of_model
 from .corpora import Pair, PairCorpus
 from .data_report import PartReport
 from .encoding import TEXT, read_kept_pairs
-from .objectives import VALID
+from .objective_protocol import VALID
 from .prepared_folder import recorded_report
 from .recipe import has_validation
 from .recipe_resolution import read_run_recipe
@@ -54,14 +54,14 @@ def _pairs(run: Path) -> list[Pair]:
     folder = run / DATA / VALID
     try:
         verify_checksums(run / DATA, trust_cache=True)
-        return read_kept_pairs(folder, None)
+        return read_kept_pairs(folder)
     except FileNotFoundError:
         pass
     recipe = read_run_recipe(run)
     corpus = PairCorpus(recipe.data, CorpusCounts(), recipe.seed)
     if not has_validation(recipe.data):
         return []
-    if corpus.draws:  # another version drew other pairs
+    if corpus.has_random_split:  # another version drew other pairs
         raise ConfigError(
             f"the run {run} is of an earlier version, which did not keep the texts of the "
             "validation pairs that it drew, and they cannot be drawn again: give --pairs, or "

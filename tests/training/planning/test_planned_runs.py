@@ -12,15 +12,26 @@ import torch
 from tests.training.toys import write_pairs
 from tokenizer import CorpusError
 from transformer.errors import ConfigError
-from transformer.training.events import Choice, RunFinished, RunStarted, StepsChanged
+from transformer.training.events import (
+    Choice,
+    Notice,
+    Remark,
+    RunFinished,
+    RunStarted,
+    StepsChanged,
+)
 from transformer.training.planning import planner as planners
+from transformer.training.planning.fitting import with_steps
 from transformer.training.planning.plan import make_plan
 from transformer.training.planning.planner import Planner
 from transformer.training.planning.speed import StepTime
-from transformer.training.recipe import merge, recipe_from_fields
+from transformer.training.progress import TimeBudget
+from transformer.training.recipe import Recipe, merge, recipe_from_fields
 from transformer.training.recipe_layers import given_fields
 from transformer.training.recipe_resolution import read_run_recipe, recipe_of
 from transformer.training.run import Run
+from transformer.training.run_folder import read_progress
+from transformer.training.run_recovery import find_state
 
 CPU = torch.device("cpu")
 TINY = {
@@ -74,6 +85,69 @@ def test_a_resumed_run_goes_on_for_some_time(
     events = run(tmp_path, fields, resume=True)
     assert last(events, RunStarted).steps == 4 + 1
     assert last(events, RunFinished).step > 5
+
+
+def stopped_run(folder: Path, after: int, **training: Any) -> list[Any]:
+    """The events of a run that is stopped after so many steps."""
+    fields = fields_of(folder, **training)
+    stopped = Run(recipe_of(fields), folder / "run", device="cpu", planner=Planner(None))
+    stopped.stop = lambda: stopped.progress.step >= after
+    return list(stopped.events())
+
+
+@pytest.mark.parametrize("again", [{}, {"time": "30m"}])
+def test_a_run_of_some_time_keeps_its_steps_when_it_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: dict
+) -> None:
+    """By --resume alone, and by the same command as before: nothing is measured again."""
+    monkeypatch.setattr(planners, "measure_step", lambda *args, **options: StepTime(270.0, 270.0))
+    first = stopped_run(tmp_path, 2, time="30m")
+    assert last(first, RunStarted).steps == 5
+    monkeypatch.setattr(planners, "measure_step", lambda *args, **options: 1 / 0)
+    fields = given_fields(None, {"training": again}, [], resumed=tmp_path / "run")
+    options = {"device": "cpu", "planner": Planner(fields), "resume": True}
+    resumed = Run(recipe_of(fields), tmp_path / "run", **options)
+    resumed.stop = lambda: resumed.progress.step >= 3
+    events = list(resumed.events())
+    assert [event.text for event in events if isinstance(event, Remark)][:1] == [
+        "resuming at step 2 of 5"
+    ]
+    assert not any("changed since" in event.text for event in events if isinstance(event, Notice))
+    assert last(events, RunStarted).steps == 5
+
+
+def test_the_time_of_a_resumed_run_counts_what_was_used(tmp_path: Path) -> None:
+    stopped_run(tmp_path, 2, time="30m")
+    state = read_progress(find_state(tmp_path / "run").folder)
+    assert state.budget is not None
+    assert 0 < state.budget.seconds_used < 60
+    planner = Planner(None)
+    recipe = recipe_of(fields_of(tmp_path, time="30m"))
+    budget = TimeBudget("30m", steps=9, seconds_used=1000.0)
+    assert planner.resume(recipe, recipe, budget).training.steps == 9
+    assert 700 < planner.deadline.seconds_left() < 800
+    other = recipe_of(fields_of(tmp_path, time="10m"))
+    assert planner.resume(other, recipe, budget) == other
+    more = recipe_of(fields_of(tmp_path, steps=99))
+    assert planner.resume(more, recipe_of(fields_of(tmp_path, steps=9)), budget) == more
+
+
+def test_a_killed_run_has_the_recipe_that_its_state_was_saved_with(tmp_path: Path) -> None:
+    """A correction after the last save is lost with the steps that followed it."""
+
+    class Corrects(Planner):
+        def corrected(self, recipe: Recipe, step: int) -> Recipe | None:
+            return with_steps(recipe, 77) if recipe.training.steps != 77 else None
+
+    fields = recipe_of(fields_of(tmp_path, time="30m"))
+    begun = Run(fields, tmp_path / "run", device="cpu", planner=Corrects(None))
+    events = begun.events()
+    started = next(event for event in events if isinstance(event, RunStarted))
+    next(event for event in events if isinstance(event, StepsChanged))
+    assert read_run_recipe(tmp_path / "run").training.steps == started.steps
+    begun.stop = lambda: True
+    list(events)
+    assert read_run_recipe(tmp_path / "run").training.steps == 77
 
 
 def test_a_run_of_some_time_ends_in_it(tmp_path: Path) -> None:

@@ -4,9 +4,15 @@ import pytest
 
 from tests.training.planning.test_deadline import Clock
 from transformer.training.planning.deadline import Deadline
+from transformer.training.planning.fitting import EVERY, WARMUP
 from transformer.training.planning.planner import Planner
+from transformer.training.progress import TimeBudget
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import recipe_of
+
+
+def given_keys(given: dict) -> set[str]:
+    return {f"{section}.{key}" for section, fields in given.items() for key in fields}
 
 
 def corrected(given: dict, *, step: int, seconds: float) -> Recipe | None:
@@ -14,6 +20,7 @@ def corrected(given: dict, *, step: int, seconds: float) -> Recipe | None:
     clock = Clock()
     planner = Planner(given)
     planner.deadline = Deadline(1000, clock=clock)
+    planner.budget = TimeBudget("1000s", free=sorted({WARMUP, EVERY} - given_keys(given)))
     planner.deadline.begin(0)
     clock.now += step * seconds
     recipe = recipe_of({"training": {"steps": 20, "warmup": 2}, "validation": {"every": 25}})

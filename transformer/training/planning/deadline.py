@@ -33,9 +33,14 @@ class Deadline:
         """Return the time that is left for steps and validations."""
         return self._started + self.seconds * (1 - _SPARE) - self._clock()
 
+    def seconds_used(self) -> float:
+        """Return the time since it began."""
+        return self._clock() - self._started
+
     def begin(self, step: int) -> None:
         """Note that the steps after `step` begin now."""
-        self._began, self._first = self._clock(), step
+        self._began = self._checked = self._clock()
+        self._first = step
 
     @contextmanager
     def validating(self) -> Iterator[None]:

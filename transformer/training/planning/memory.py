@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 import torch
 
+from tokenizer.quantities import format_bytes
+
 from ...config import TransformerConfig
 from ...errors import ConfigError
 from ...parameters import count_parameters
+from ..optimizers import OPTIMIZERS
 from ..recipe import TrainingRecipe
 
 _FLOAT = 4  # bytes; weights, gradients and moments are float32 in every precision
-_MOMENTS = {"adamw": 2, "sgd": 1}  # of the optimizer, each as large as the weights
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 # A container's limit, what it uses, and what of that is cache of files: version 2, and version 1
@@ -43,7 +45,7 @@ def training_memory(config: TransformerConfig, training: TrainingRecipe) -> Trai
     """Estimate the memory that training takes, kernels and the program itself left out."""
     weights = _FLOAT * count_parameters(config)
     # an average is kept, and weights are set aside while it validates
-    copies = 1 + _MOMENTS.get(training.optimizer, 2) + 2 * bool(training.ema)
+    copies = 1 + OPTIMIZERS[training.optimizer].moments + 2 * bool(training.ema)
     return TrainingMemory(weights, copies * weights, _activations(config, training.batch_tokens))
 
 
@@ -94,8 +96,8 @@ def check_memory(config: TransformerConfig, training: TrainingRecipe, device: to
         free = available_memory(place)
         if free is not None and size > free:
             raise ConfigError(
-                f"a model of {count_parameters(config):,} weights takes {format_size(size)} of "
-                f"memory to train on {place.type}, and {format_size(free)} are free: "
+                f"a model of {count_parameters(config):,} weights takes {format_bytes(size)} of "
+                f"memory to train on {place.type}, and {format_bytes(free)} are free: "
                 f"{_remedy(needed)}"
             )
 
@@ -103,18 +105,5 @@ def check_memory(config: TransformerConfig, training: TrainingRecipe, device: to
 def _remedy(needed: TrainingMemory) -> str:
     """Name the setting that most of the memory depends on."""
     if needed.activations > needed.weights + needed.training:
-        return f"lower training.batch_tokens: a batch takes {format_size(needed.activations)}"
+        return f"lower training.batch_tokens: a batch takes {format_bytes(needed.activations)}"
     return "choose a smaller preset"
-
-
-def format_size(size: int) -> str:
-    """Format bytes with a unit.
-
-    >>> format_size(2_800_000_000_000), format_size(5_300_000)
-    ('2,800 GB', '5 MB')
-    """
-    return (
-        f"{size / 1e9:,.0f} GB"
-        if size >= 10**10
-        else (f"{size / 1e9:.1f} GB" if size >= 10**9 else f"{size / 1e6:.0f} MB")
-    )

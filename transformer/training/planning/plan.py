@@ -8,15 +8,16 @@ import msgspec
 import torch
 
 from tokenizer import Spool
+from tokenizer.quantities import format_bytes, format_count
 
 from ...durations import format_duration
 from ..recipe import Recipe, recipe_to_toml
 from ..recipe_keys import recipe_keys
 from ..recipe_layers import without_empty_lengths
 from ..recipe_resolution import check_recipe, with_copies
-from .describing import count, format_epochs
+from .describing import format_epochs
 from .fitting import with_steps
-from .memory import available_memory, format_size, training_memory
+from .memory import available_memory, training_memory
 from .planner import Choices, Planner
 
 
@@ -46,12 +47,12 @@ class RunPlan(NamedTuple):
         memory = training_memory(self.choices.config, self.choices.recipe.training)
         free = available_memory(self.device)
         left = (
-            "" if free is None else f" of {format_size(free)} that are free on {self.device.type}"
+            "" if free is None else f" of {format_bytes(free)} that are free on {self.device.type}"
         )
         return (
-            f"memory: about {format_size(memory.total)}{left} (weights "
-            f"{format_size(memory.weights)}, gradients and optimizer "
-            f"{format_size(memory.training)}, activations {format_size(memory.activations)})"
+            f"memory: about {format_bytes(memory.total)}{left} (weights "
+            f"{format_bytes(memory.weights)}, gradients and optimizer "
+            f"{format_bytes(memory.training)}, activations {format_bytes(memory.activations)})"
         )
 
     def _time(self) -> str:
@@ -59,8 +60,8 @@ class RunPlan(NamedTuple):
         seconds = choices.steps * choices.step_seconds
         epochs = format_epochs(choices.steps * training.accumulate / choices.batches_per_epoch)
         return (
-            f"time: about {format_duration(seconds)} for {count(choices.steps, 'step')} of "
-            f"{choices.step_seconds:.2g} s or {epochs} epochs, measured just now; validations "
+            f"time: about {format_duration(seconds)} for {format_count(choices.steps, 'step')} of "
+            f"{choices.step_seconds:.2g} s or {epochs}, measured just now; validations "
             "and preparing the text come on top"
         )
 
@@ -83,12 +84,12 @@ def make_plan(planner: Planner, recipe: Recipe, device: torch.device) -> RunPlan
 
 def commented(recipe: Recipe) -> str:
     """Return a recipe as TOML with the description of each key behind it."""
-    says = {key.name: key.description for key in recipe_keys(Recipe)}
+    descriptions = {key.name: key.description for key in recipe_keys(Recipe)}
     section, lines = "", []
     for line in recipe_to_toml(recipe).splitlines():
         if line.startswith("["):
             section = f"{line.strip('[]')}."
         key, equals, _ = line.partition(" = ")
-        comment = says.get(section + key) if equals else None
+        comment = descriptions.get(section + key) if equals else None
         lines.append(f"{line}  # {comment}" if comment else line)
     return "\n".join(lines) + "\n"

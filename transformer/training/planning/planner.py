@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,8 +14,11 @@ from ...data import Data
 from ...durations import parse_duration
 from ...errors import ConfigError
 from ...loading import LoadedModel
+from ..progress import TimeBudget
 from ..recipe import Recipe
-from .choices import DEFAULT_TIME, Chooser
+from ..recipe_layers import given_fields
+from ..recipe_resolution import recipe_of
+from .auto_recipe import DEFAULT_TIME, AutoRecipe
 from .deadline import Deadline, steps_in
 from .describing import choice_lines
 from .facts import TextFacts, measure_recipe
@@ -47,8 +51,8 @@ class Planner:
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         self.given = given
         self.deadline = Deadline(math.inf)
+        self.budget: TimeBudget | None = None  # of a run that has a time
         self._started = time.monotonic()
-        self._most = 0  # steps that the epochs allow; 0: any number
 
     @property
     def chooses(self) -> bool:
@@ -65,17 +69,17 @@ class Planner:
         given = self.given or {}
         facts = measure_recipe(recipe)
         model = None if init is None else init.config
-        chooser = Chooser(given, facts, device, _seconds(given), model)
-        chosen = chooser.choose()
+        auto = AutoRecipe(given, facts, device, _seconds(given), model)
+        chosen = auto.complete()
         return Choices(
             recipe=chosen,
-            lines=choice_lines(chosen, chooser),
+            lines=choice_lines(chosen, auto),
             facts=facts,
-            parameters=chooser.parameters(chosen),
-            config=chooser.config(chosen),
-            steps=chooser.steps(chosen),
-            step_seconds=chooser.best.step_seconds,
-            batches_per_epoch=chooser.batches_per_epoch(chosen),
+            parameters=auto.parameters(chosen),
+            config=auto.config(chosen),
+            steps=auto.steps(chosen),
+            step_seconds=auto.best.step_seconds,
+            batches_per_epoch=auto.batches_per_epoch(chosen),
         )
 
     def fit(
@@ -96,11 +100,35 @@ class Planner:
         if not (training.epochs or training.time):
             return recipe
         if training.epochs:
-            self._most = most_steps(training, train.batches_per_epoch, free=free)
-            limits.append(self._most)
+            limits.append(most_steps(training, train.batches_per_epoch, free=free))
         if training.time:
+            self.budget = TimeBudget(training.time, most_steps=sum(limits), free=sorted(free))
             limits.append(done + self._steps_in_time(recipe, config, train, device))
         return with_steps(recipe, min(limits), free=free)
+
+    def resume(self, recipe: Recipe, saved: Recipe, budget: TimeBudget | None) -> Recipe:
+        """Return the recipe of a resumed run, whose recipe was `saved`.
+
+        Where it is given no other length than it had, its time goes on from what was used of it:
+        the steps are those that were decided on until they are corrected.
+        """
+        given, same = recipe.training, recipe.training.steps == saved.training.steps
+        has_length = bool(given.epochs or given.time)
+        if budget is None or not (same if not has_length else given.time == budget.time):
+            return recipe
+        self.budget = budget
+        self.deadline = Deadline(
+            parse_duration("training.time", budget.time),
+            started=self._started - budget.seconds_used,
+        )
+        return with_steps(recipe, budget.steps)
+
+    def count_time(self, recipe: Recipe) -> TimeBudget | None:
+        """Return the budget as it is by now, with the steps that are decided on."""
+        if self.budget is not None:
+            self.budget.steps = recipe.training.steps
+            self.budget.seconds_used = self.deadline.seconds_used()
+        return self.budget
 
     def _steps_in_time(
         self, recipe: Recipe, config: TransformerConfig, train: Data, device: torch.device
@@ -120,9 +148,11 @@ class Planner:
         Where they were not given, the warm-up follows until it is over, and validations become
         rarer if they take more than a tenth of the time.
         """
-        before, free = recipe.training.steps, self._free()
+        if self.budget is None:
+            return None
+        before, free, most = recipe.training.steps, self.budget.free, self.budget.most_steps
         steps = self.deadline.corrected_steps(step, before)
-        steps = min(steps, max(step, self._most)) if self._most else steps
+        steps = min(steps, max(step, most)) if most else steps
         if steps == before:
             return None
         corrected, every = with_steps(recipe, steps), recipe.validation.every
@@ -142,6 +172,24 @@ class Planner:
         return frozenset(
             key for key, (section, name) in parts.items() if name not in self.given.get(section, {})
         )
+
+
+def plan_recipe(
+    path: Path | None,
+    fields: Mapping[str, Any],
+    settings: Sequence[str],
+    *,
+    resumed: Path | None = None,
+) -> tuple[Recipe, Planner]:
+    """Return the recipe of what a user gives, and the planner that completes it.
+
+    The command line and Python begin here. Without a recipe file, what is not given is chosen; with
+    one, no more than the steps that fit into its time. Raises what `resolve_recipe` raises.
+    """
+    given = given_fields(path, fields, settings, resumed=resumed)
+    recipe = recipe_of(given)
+    chooses = path is None or bool(recipe.training.time)
+    return recipe, Planner(given if chooses else None)
 
 
 def _seconds(given: Mapping[str, Any]) -> float | None:

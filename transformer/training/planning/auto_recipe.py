@@ -1,17 +1,21 @@
-"""Choices for a run that was told little more than its text, each with its reason."""
+"""A recipe for a run that was told little more than its text, from facts and measured steps."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from tokenizer import Tokenizer
 from tokenizer.special import BASIC
 
 from ...config import TransformerConfig
 from ...parameters import count_parameters
+from ..objective_rules import ObjectiveRules
+from ..objectives import OBJECTIVES
 from ..recipe import Recipe, has_validation, merge
 from ..recipe_resolution import model_config, recipe_of, tokenizer_options
 from .deadline import steps_in
@@ -20,12 +24,9 @@ from .fitting import EPOCHS, interval_for, most_steps, warmup_for
 from .memory import available_memory, check_memory, training_memory
 from .sizes import (
     CHARACTER_TOKENS,
-    RULES,
-    ObjectiveRules,
     characters_per_token,
     dropout_for,
     layer_weights,
-    validation_share,
     vocabulary_size,
 )
 from .speed import RandomBatches, StepTime, measure_step
@@ -33,7 +34,6 @@ from .speed import RandomBatches, StepTime, measure_step
 DEFAULT_TIME = "20m"  # of a run that is told neither steps nor epochs nor time
 _BATCH_TOKENS, _GPU_BATCH_TOKENS = {"cpu": 2048}, 16_384
 _MIN_BATCH_TOKENS, _BATCHES_PER_EPOCH = 256, 20  # little text is cut into smaller batches
-_UNKNOWN_SIZE = 8000  # tokens of a tokenizer that is not looked into
 _MEASURING = 0.01  # of the time, for each setting that is measured
 _FASTER = 1.15  # times: bfloat16 is chosen from here on
 _NEXT_SIZE = 3.0  # times the weights, about, from one preset to the next
@@ -57,8 +57,8 @@ class SizeCandidate:
 
 
 @dataclass
-class Chooser:
-    """A choice of fields that were not `given`, from facts about the text.
+class AutoRecipe:
+    """A recipe that is completed: fields that were not `given` follow from facts about the text.
 
     `seconds` is the time there is, if any; of a `model` to start from, no size is chosen. Measures
     steps on the device, of sizes that may do.
@@ -80,7 +80,7 @@ class Chooser:
     @property
     def rules(self) -> ObjectiveRules:
         """The rules of the recipe's objective."""
-        return RULES[self.base.objective]
+        return OBJECTIVES[self.base.objective].rules
 
     def recipe(self, **candidate: Any) -> Recipe:
         """Return the recipe of the defaults, the choices so far, a candidate's and the given."""
@@ -91,7 +91,7 @@ class Chooser:
         section, _, name = key.partition(".")
         return name in self.given.get(section, {})
 
-    def choose(self) -> Recipe:
+    def complete(self) -> Recipe:
         """Return the recipe with all choices made."""
         self.chosen = merge(self.chosen, self._text())
         self.chosen = merge(self.chosen, self._training())
@@ -127,19 +127,25 @@ class Chooser:
         """Return the model of a recipe, with as many tokens as its tokenizer may have."""
         if self.model is not None:
             return self.model
-        size = self._vocabulary(recipe)
+        size = self.vocabulary(recipe)
         return model_config(recipe, recipe.model.get("vocab_size") or size)
 
-    def _vocabulary(self, recipe: Recipe) -> int:
+    def vocabulary(self, recipe: Recipe) -> int:
         """Return the number of tokens that a recipe's tokenizer has at most."""
         if self.model is not None:
             return self.model.vocab_size
-        if recipe.tokenizer.path:
-            return _UNKNOWN_SIZE
+        if self._tokenizer is not None:
+            return self._tokenizer.vocab_size
         size, options = recipe.tokenizer.vocab_size, tokenizer_options(recipe)
         if options.kind in CHARACTER_TOKENS:
             size = min(size, self.facts.alphabet + len(BASIC) + len(options.special))
         return size
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer | None:
+        """The tokenizer that was given, if any."""
+        path = self.base.tokenizer.path
+        return Tokenizer.load(Path(path)) if path else None
 
     def parameters(self, recipe: Recipe) -> int:
         """Count the weights of a recipe's model, about."""
@@ -153,8 +159,7 @@ class Chooser:
             size = vocabulary_size(self.rules, self.facts, spells_bytes=kind == "byte-bpe")
             fields["tokenizer"] = {"vocab_size": size}
         if not has_validation(self.base.data) and not self.is_given("data.valid_fraction"):
-            pairs = self.facts.pairs if self.base.objective == "translation" else None
-            fields["data"] = {"valid_fraction": validation_share(pairs)}
+            fields["data"] = {"valid_fraction": self.rules.validation_share(self.facts)}
         return fields
 
     def _training(self) -> dict[str, Any]:
@@ -162,18 +167,19 @@ class Chooser:
         training: dict[str, Any] = {
             "batch_tokens": self._batch_tokens(),
             "schedule": "wsd",
+            **self.rules.training,
         }
         if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs", "time")):
             training["time"] = DEFAULT_TIME
         if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs")):
             training["epochs"] = self.rules.epochs
-        if self.base.objective == "translation":
-            training["ema"] = 0.99
+        if self.model is not None:
+            training["learning_rate"] = self.rules.further_learning_rate
         return {"training": training, "validation": {"patience": 8, "max_lines": 500}}
 
     def _batch_tokens(self) -> int:
         """Choose the tokens of a batch: a power of two, the device's or less."""
-        tokens = self.tokens(self.recipe()) / (2 if self.base.objective == "translation" else 1)
+        tokens = self.tokens(self.recipe()) / self.rules.sides
         power = 1 << max(0, math.floor(math.log2(max(1.0, tokens / _BATCHES_PER_EPOCH))))
         most = _BATCH_TOKENS.get(self.device.type, _GPU_BATCH_TOKENS)
         return min(max(power, _MIN_BATCH_TOKENS), most)
@@ -192,15 +198,13 @@ class Chooser:
     def tokens(self, recipe: Recipe) -> float:
         """Estimate the tokens of the text, by a tokenizer of the recipe's size."""
         options = tokenizer_options(recipe)
-        length = characters_per_token(options.kind, self._vocabulary(recipe), self.facts)
+        length = characters_per_token(options.kind, self.vocabulary(recipe), self.facts)
         return self.facts.characters / length
 
     def batches_per_epoch(self, recipe: Recipe) -> float:
         """Estimate the batches of an epoch, padding counted."""
-        tokens, sides = self.tokens(recipe), 1
-        if recipe.objective == "translation":
-            tokens, sides = 1.15 * (tokens + self.facts.lines), 2
-        return max(1.0, tokens / sides / recipe.training.batch_tokens)
+        tokens, batch = self.tokens(recipe), recipe.training.batch_tokens
+        return max(1.0, self.rules.batches_per_epoch(self.facts, tokens, batch))
 
     def _size(self) -> SizeCandidate:
         """Choose the largest preset that the text and the time are enough for."""
@@ -264,17 +268,11 @@ class Chooser:
 
     def _measure(self, preset: str, config: TransformerConfig, precision: str) -> StepTime:
         recipe = self.recipe(**_size_fields(preset), training={"precision": precision})
-        data = RandomBatches(
-            config, length=self._row_length(recipe), max_tokens=recipe.training.batch_tokens
-        )
+        context = recipe.training.context
+        length = self.rules.row_length(self.facts, self.tokens(recipe), context)
+        data = RandomBatches(config, length=length, max_tokens=recipe.training.batch_tokens)
         seconds = 3.0 if self.seconds is None else min(3.0, _MEASURING * self.seconds)
         return measure_step(config, recipe, data, device=self.device, seconds=seconds)
-
-    def _row_length(self, recipe: Recipe) -> int:
-        """Estimate the tokens of a row of a batch."""
-        if recipe.objective != "translation":
-            return recipe.training.context
-        return round(self.tokens(recipe) / max(1, self.facts.lines)) + 2
 
 
 def _size_fields(preset: str) -> dict[str, Any]:

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from tests.training.toys import write_pairs, write_text
-from transformer.training.planning import choices
+from tokenizer import TrainingOptions, train_tokenizer
+from transformer.durations import parse_duration
+from transformer.presets import preset_config
+from transformer.training.planning import auto_recipe
 from transformer.training.planning.describing import choice_lines
 from transformer.training.planning.facts import TextFacts, measure_text
 from transformer.training.planning.planner import Planner
@@ -27,24 +30,24 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def step(config: Any, recipe: Recipe, data: object, **options: object) -> StepTime:
         del data, options
-        seconds = SECONDS * choices.layer_weights(config)
+        seconds = SECONDS * auto_recipe.layer_weights(config)
         half = recipe.training.precision == "bfloat16"
         return StepTime(*[seconds / 2 if half else seconds] * 2)
 
-    monkeypatch.setattr(choices, "measure_step", step)
-    monkeypatch.setattr(choices, "available_memory", lambda device: 1 << 40)
+    monkeypatch.setattr(auto_recipe, "measure_step", step)
+    monkeypatch.setattr(auto_recipe, "available_memory", lambda device: 1 << 40)
 
 
 def text_of(pairs: int, length: int = 40, *, alphabet: int = 80, unspaced: float = 0) -> TextFacts:
     """Pairs of two sides of `length` characters each."""
     characters = 2 * pairs * length
-    return TextFacts(2 * pairs, characters, characters, alphabet, unspaced)
+    return TextFacts(2 * pairs, characters, alphabet, unspaced)
 
 
 def choose(facts: TextFacts, given: Mapping[str, Any] | None = None, time: float | None = 1200):
     """Return the recipe and its lines."""
-    chooser = choices.Chooser(given or {}, facts, CPU, time)
-    return chooser.choose(), chooser
+    auto = auto_recipe.AutoRecipe(given or {}, facts, CPU, time)
+    return auto.complete(), auto
 
 
 LANGUAGE_MODEL = {"objective": "language-model"}
@@ -57,9 +60,9 @@ LANGUAGE_MODEL = {"objective": "language-model"}
         (text_of(47_000, 21), {}, "translate-tiny", (3_000, 5_000)),
         (text_of(2_000_000, 100), {}, "translate-tiny", (16_000, 16_000)),
         (text_of(50_000, 20, alphabet=3_000, unspaced=0.5), {}, "translate-tiny", (6_500, 8_000)),
-        (TextFacts(9_000, 500_000, 500_000, 63, 0), LANGUAGE_MODEL, "write-tiny", (900, 1_200)),
-        (TextFacts(10**5, 2 * 10**7, 2 * 10**7, 99, 0), LANGUAGE_MODEL, "write-tiny", (6e3, 8e3)),
-        (TextFacts(50, 3_000, 3_000, 40, 0), LANGUAGE_MODEL, "write-tiny", (400, 400)),
+        (TextFacts(9_000, 500_000, 63, 0), LANGUAGE_MODEL, "write-tiny", (900, 1_200)),
+        (TextFacts(10**5, 2 * 10**7, 99, 0), LANGUAGE_MODEL, "write-tiny", (6e3, 8e3)),
+        (TextFacts(50, 3_000, 40, 0), LANGUAGE_MODEL, "write-tiny", (400, 400)),
     ],
 )
 def test_sizes_suit_the_text(
@@ -94,7 +97,7 @@ def test_about_a_thousand_pairs_validate(pairs: int, share: float) -> None:
 
 def test_bfloat16_is_chosen_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose(text_of(5_000))[0].training.precision == "bfloat16"
-    monkeypatch.setattr(choices, "measure_step", lambda *args, **options: StepTime(0.1, 0.1))
+    monkeypatch.setattr(auto_recipe, "measure_step", lambda *args, **options: StepTime(0.1, 0.1))
     assert choose(text_of(5_000))[0].training.precision == "auto"
 
 
@@ -123,8 +126,8 @@ def test_with_all_of_it_given_nothing_is_chosen() -> None:
 
 
 def test_a_tokenizer_of_characters_has_as_many_tokens_as_the_text() -> None:
-    recipe, chooser = choose(text_of(5_000), {"tokenizer": {"kind": "char"}})
-    assert chooser.config(recipe).vocab_size == 80 + 4
+    recipe, auto = choose(text_of(5_000), {"tokenizer": {"kind": "char"}})
+    assert auto.config(recipe).vocab_size == 80 + 4
 
 
 def test_steps_or_epochs_leave_no_time_to_choose() -> None:
@@ -137,8 +140,50 @@ def test_steps_or_epochs_leave_no_time_to_choose() -> None:
 
 def test_facts_of_a_text() -> None:
     facts = measure_text(["Hallo Welt", "日本語 日本"])
-    assert facts == TextFacts(2, 16, 10 + 16, 4, 5 / 16)
-    assert (facts.pairs, measure_text([]).unspaced) == (1, 0)
+    assert facts == TextFacts(2, 16, 4, 5 / 16)
+    assert measure_text([]).unspaced == 0
+
+
+def test_facts_are_of_the_whole_text_however_it_is_sorted() -> None:
+    """Of English first and Japanese after it, and of sides that alternate."""
+    japanese = [chr(0x4E00 + n % 901) * 40 for n in range(50_000)]
+    facts = measure_text(["ten letters" * 4] * 40_000 + japanese)
+    assert facts.alphabet > 900
+    assert 0.45 < facts.unspaced < 0.6
+    sides = measure_text(
+        line for pair in zip(japanese, ["x" * 40] * 50_000, strict=True) for line in pair
+    )
+    assert 0.45 < sides.unspaced < 0.55
+
+
+def test_a_tokenizer_that_is_given_has_its_own_size(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    options = TrainingOptions(kind="char", vocab_size=99)
+    train_tokenizer(["abcdefghij"] * 9, options).save(path)
+    recipe, auto = choose(text_of(5_000), {"tokenizer": {"path": str(path)}})
+    assert auto.config(recipe).vocab_size == 14
+    assert choice_lines(recipe, auto)[0].startswith(f"tokenizer: {path} of 14 tokens, for ")
+
+
+def test_a_trained_model_goes_on_at_a_lower_rate() -> None:
+    config = preset_config("translate-tiny", vocab_size=100)
+    auto = auto_recipe.AutoRecipe({}, text_of(5_000), CPU, 1200, config)
+    assert auto.complete().training.learning_rate == 3e-4
+    given = {"training": {"learning_rate": 0.002}}
+    auto = auto_recipe.AutoRecipe(given, text_of(5_000), CPU, 1200, config)
+    assert auto.complete().training.learning_rate == 0.002
+
+
+@pytest.mark.parametrize("objective", ["translation", "language-model"])
+@pytest.mark.parametrize("time", [None, "20m", "20s"])
+@pytest.mark.parametrize("pairs", [300, 1_000_000])
+def test_lines_on_choices_fit_80_columns_with_the_programs_name(objective, time, pairs) -> None:
+    given = {"objective": objective, "training": {"time": time} if time else {"epochs": 1.0}}
+    seconds = parse_duration("time", time) if time else None
+    recipe, auto = choose(text_of(pairs), given, seconds)
+    lines = choice_lines(recipe, auto)
+    assert max(len(f"transduce: {line}") for line in lines) <= 80, lines
+    assert not any(" 1 epochs" in line for line in lines)
 
 
 @pytest.mark.parametrize("objective", ["translation", "language-model"])
@@ -148,8 +193,8 @@ def test_five_lines_tell_what_and_why(objective: str, tmp_path: Path) -> None:
     lines = Planner(given).choose(recipe_of(given), CPU).lines
     names = [line.partition(":")[0] for line in lines]
     assert names == ["tokenizer", "model", "batches", "length", "validation"]
-    assert "2.0 times as fast" in lines[2]
-    assert lines[3].startswith("length: 300 steps, the least, as the text is little: about ")
+    assert "s each in bfloat16, learning rate 0.00" in lines[2]
+    assert lines[3].startswith("length: 300 steps (the least), about ")
 
 
 @pytest.mark.parametrize(
@@ -158,8 +203,8 @@ def test_five_lines_tell_what_and_why(objective: str, tmp_path: Path) -> None:
 )
 def test_the_bound_that_decides_is_told(given: dict, time: float | None, line: str) -> None:
     training = {"training": given or {"time": "20s"}}
-    recipe, chooser = choose(text_of(50_000), training, time)
-    lines = choice_lines(recipe, chooser)
+    recipe, auto = choose(text_of(50_000), training, time)
+    lines = choice_lines(recipe, auto)
     assert lines[3].startswith(line)
     assert "whichever" not in lines[3]
 

@@ -1,0 +1,174 @@
+"""Options of `train`: settings of a recipe, each with the key that it sets."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from .groups import option, option_field
+from .names import OBJECTIVE_NAMES, TRAINABLE
+
+_COLUMNS = "data.columns"
+
+
+def _setting(key: str, names: str, help: str, **settings: Any) -> Any:  # noqa: A002
+    """Return a field that is an option for a key of recipes, such as `training.steps`."""
+    metadata = {"option": option(names, help, **settings), "names": names, "key": key}
+    return dataclasses.field(default=None, metadata=metadata)
+
+
+@dataclass(kw_only=True)
+class RecipeOptions:
+    """Options in place of a recipe, or over it."""
+
+    objective: str | None = _setting(
+        "objective",
+        "--objective NAME",
+        "translation or language-model; if not given, what the texts are for.",
+        panel="Model",
+        choices=OBJECTIVE_NAMES,
+    )
+    source: list[str] | None = _setting(
+        "data.source",
+        "--source FILE",
+        "File of source lines; needs --target. May be repeated.",
+        panel="Pairs",
+    )
+    target: list[str] | None = _setting(
+        "data.target",
+        "--target FILE",
+        "File of translations: line n is that of line n of --source. May be repeated.",
+        panel="Pairs",
+    )
+    pairs: list[str] | None = _setting(
+        "data.pairs",
+        "--pairs FILE",
+        "TSV, CSV, JSONL or JSON file with source and translation as columns; see --columns. "
+        "May be repeated.",
+        panel="Pairs",
+    )
+    text: list[str] | None = _setting(
+        "data.text",
+        "--text FILE",
+        "File of running text, one document; each record of a TSV, CSV, JSONL or JSON file is "
+        "one. May be repeated.",
+        panel="Running text",
+    )
+    valid_source: list[str] | None = _setting(
+        "data.valid_source",
+        "--valid-source FILE",
+        "Like --source, to validate on; needs --valid-target.",
+        panel="Pairs",
+    )
+    valid_target: list[str] | None = _setting(
+        "data.valid_target", "--valid-target FILE", "Like --target, to validate on.", panel="Pairs"
+    )
+    valid_pairs: list[str] | None = _setting(
+        "data.valid_pairs", "--valid-pairs FILE", "Like --pairs, to validate on.", panel="Pairs"
+    )
+    valid_text: list[str] | None = _setting(
+        "data.valid_text", "--valid-text FILE", "Like --text, to validate on.", panel="Running text"
+    )
+    valid_fraction: float | None = _setting(
+        "data.valid_fraction",
+        "--valid-fraction X",
+        "Without validation files, validate on this share of the training text: pairs drawn "
+        "by --seed, those of equal source together, or the end of running text (0 to below "
+        "1, such as 0.05). Default: 0, no validation.",
+        panel="Input",
+    )
+    columns: str | None = _setting(
+        _COLUMNS,
+        "--columns NAMES",
+        "Columns of tables, two for --pairs and one for --text, such as 1,2 or en,de: numbers, "
+        "or names, which are fields of JSON, or stand in a first line of TSV or CSV that is no "
+        "data. Default: the first two; text, or the only one.",
+        panel="Input",
+    )
+    tokenizer: str | None = _setting(
+        "tokenizer.path",
+        "--tokenizer FILE",
+        "A tokenizer.json. Default: one is trained on the training text.",
+        panel="Model",
+    )
+    preset: str | None = _setting(
+        "model.preset",
+        "--preset NAME",
+        "Size of the model. Translation: translate-small (default), translate-tiny, base, "
+        "big, t5-base, bart-base. Language model: write-small (default), write-tiny, gpt2, "
+        "gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b.",
+        panel="Model",
+        choices=TRAINABLE,
+    )
+    time: str | None = _setting(
+        "training.time",
+        "--time TIME",
+        "Train for this time, such as 20m or 2h: the model's size and the steps are chosen for "
+        "it, and the steps corrected on the way. Default without a recipe, --steps and "
+        "--epochs: 20m.",
+        panel="Training",
+    )
+    epochs: float | None = _setting(
+        "training.epochs",
+        "--epochs X",
+        "Read the training text so often; with --time, whichever is less.",
+        panel="Training",
+    )
+    steps: int | None = _setting(
+        "training.steps",
+        "--steps N",
+        "Updates of the weights in all, in place of --time and --epochs, as a recipe without "
+        "these has it. Default: 10000.",
+        panel="Training",
+    )
+    batch_tokens: int | None = _setting(
+        "training.batch_tokens",
+        "--batch-tokens N",
+        "Most tokens of a batch, padding counted: its rows times the longest source or "
+        "target, or windows times --context. Default: 4096.",
+        panel="Training",
+    )
+    context: int | None = _setting(
+        "training.context",
+        "--context N",
+        "Tokens of each window of text, and the most that the model can read. Default: 256.",
+        panel="Running text",
+    )
+    learning_rate: float | None = _setting(
+        "training.learning_rate",
+        "--learning-rate X",
+        "Learning rate at its peak, after the warm-up. Default: 0.001.",
+        panel="Training",
+    )
+    save_every: str | None = _setting(
+        "training.save_every",
+        "--save-every TIME",
+        "Save to resume from after this time, such as 10m or 90s, or after a number of steps, "
+        "besides at validations. Default: 10m.",
+        panel="Training",
+    )
+    seed: int | None = _setting(
+        "seed",
+        "--seed N",
+        "Seed of the first weights, the order of the data and dropout (0 to 2147483647). "
+        "Default: 1.",
+        panel="Training",
+    )
+    settings: list[str] | None = option_field(
+        None,
+        "--set KEY=VALUE",
+        "Set any key of the recipe, such as training.warmup=500. May be repeated.",
+        panel="Training",
+    )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the settings that are given, as nested fields of a recipe."""
+        fields: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            key, value = field.metadata.get("key"), getattr(self, field.name)
+            if key is None or value is None:
+                continue
+            if key == _COLUMNS:
+                value = value.split(",") if value else []
+            section, _, name = key.rpartition(".")
+            (fields.setdefault(section, {}) if section else fields)[name] = value
+        return fields

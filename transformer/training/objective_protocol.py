@@ -1,0 +1,74 @@
+"""The interface of training objectives, which `objectives.py` registers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from tokenizer import CorpusCounts, Tokenizer
+
+from ..data import Data
+from ..evaluation import Score
+from ..loading import LoadedModel
+from .data_report import DataReport
+from .objective_rules import ObjectiveRules
+from .recipe import Recipe
+
+Stop = Callable[[], bool]  # True once work should end
+Sample = list[tuple[str, str]]  # labels and texts
+
+TRAIN, VALID = "train", "valid"
+
+
+class Objective(Protocol):
+    """A way of training models of one shape."""
+
+    shape: ClassVar[str]  # of the models that it trains
+    defaults: ClassVar[dict[str, Any]]  # the lowest layer of its recipes
+    metrics: ClassVar[tuple[str, ...]]  # that can choose the best checkpoint
+    texts: ClassVar[tuple[str, ...]]  # keys of the texts that it reads
+    rules: ClassVar[ObjectiveRules]  # to choices for its runs
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise ConfigError if the recipe names no text of the kind that is needed.
+
+        Raises MissingExtraError if its metric cannot be computed.
+        """
+        ...
+
+    def max_length(self, recipe: Recipe) -> int:
+        """Return the largest number of tokens in one sequence, which the model must support."""
+        ...
+
+    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
+        """Yield the text to train a tokenizer on."""
+        ...
+
+    def has_random_split(self, recipe: Recipe) -> bool:
+        """Return True if the recipe's seed decides which text is for validation."""
+        ...
+
+    def prepare(
+        self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
+    ) -> DataReport:
+        """Write the ids of both parts below `folder`, and report on them."""
+        ...
+
+    def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
+        """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
+        ...
+
+    def scored_part(self, recipe: Recipe, folder: Path) -> dict[str, str]:
+        """Return what identifies the part of the validation text that is scored; {}: all."""
+        ...
+
+    def scores(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> dict[str, Score]:
+        """Compute scores on the validation text other than the loss; none once `stop()` is True."""
+        ...
+
+    def samples(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
+    ) -> list[Sample]:
+        """Return up to `limit` samples of what the model generates; none after `stop()`."""
+        ...

@@ -1,0 +1,121 @@
+"""Rules of each objective from a text's size to a recipe, as data and pure functions."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tokenizer.quantities import format_count, format_large
+
+_PADDED = 1.15  # times the tokens of pairs: with the padding of their batches
+
+
+class TextSize(Protocol):
+    """The size of a text, which rules rest on."""
+
+    @property
+    def lines(self) -> int:
+        """Lines, or chunks of running text; a pair is two."""
+        ...
+
+    @property
+    def characters(self) -> int:
+        """All characters."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveRules(ABC):
+    """Rules of one objective; the numbers are measured on two cores unless said otherwise."""
+
+    presets: tuple[str, ...]  # from the smallest to the largest
+    learning_rates: tuple[float, ...]  # of each
+    further_learning_rate: float  # of a model that was trained before
+    vocabulary: float  # tokens for the square root of a text's characters
+    min_vocabulary: int
+    max_vocabulary: int = 16_000
+    reading: float  # tokens to be read in all, for each weight of a layer
+    weights: float = 20.0  # of layers, for each token of the text, at most
+    epochs: float  # at most
+    sides: int  # texts of an example, each of which has a batch's tokens
+    training: Mapping[str, Any] = field(default_factory=dict)  # further settings
+
+    @abstractmethod
+    def validation_share(self, text: TextSize) -> float:
+        """Return the share of a text to validate on."""
+
+    @abstractmethod
+    def batches_per_epoch(self, text: TextSize, tokens: float, batch_tokens: int) -> float:
+        """Estimate the batches of an epoch of a text that has so many tokens."""
+
+    @abstractmethod
+    def row_length(self, text: TextSize, tokens: float, context: int) -> int:
+        """Estimate the tokens of a row of a batch."""
+
+    @abstractmethod
+    def format_text(self, text: TextSize) -> str:
+        """Return the size of a text in words."""
+
+    @abstractmethod
+    def format_validation(self, share: float) -> str:
+        """Return the part of a text that is held out, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRules(ObjectiveRules):
+    """Rules of an objective that trains on pairs."""
+
+    sides: int = 2
+
+    def validation_share(self, text: TextSize) -> float:
+        """Return that of about 1,000 pairs; of few, a twentieth or a tenth."""
+        pairs = text.lines // 2
+        return 0.1 if pairs < 1000 else float(f"{min(0.05, 1000 / pairs):.2g}")
+
+    def batches_per_epoch(self, text: TextSize, tokens: float, batch_tokens: int) -> float:
+        """Implement ObjectiveRules.batches_per_epoch: end tokens and padding count."""
+        return _PADDED * (tokens + text.lines) / self.sides / batch_tokens
+
+    def row_length(self, text: TextSize, tokens: float, context: int) -> int:
+        """Implement ObjectiveRules.row_length."""
+        del context
+        return round(tokens / max(1, text.lines)) + 2
+
+    def format_text(self, text: TextSize) -> str:
+        """Implement ObjectiveRules.format_text."""
+        pairs = format_count(format_large(text.lines // 2), "pair")
+        return f"{pairs}, {format_large(text.characters)} characters"
+
+    def format_validation(self, share: float) -> str:
+        """Implement ObjectiveRules.format_validation."""
+        return f"{100 * share:.2g}% of the pairs (equal sources together)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTextRules(ObjectiveRules):
+    """Rules of an objective that trains on running text."""
+
+    sides: int = 1
+
+    def validation_share(self, text: TextSize) -> float:
+        """Return a twentieth."""
+        del text
+        return 0.05
+
+    def batches_per_epoch(self, text: TextSize, tokens: float, batch_tokens: int) -> float:
+        """Implement ObjectiveRules.batches_per_epoch."""
+        del text
+        return tokens / batch_tokens
+
+    def row_length(self, text: TextSize, tokens: float, context: int) -> int:
+        """Implement ObjectiveRules.row_length: windows are full."""
+        del text, tokens
+        return context
+
+    def format_text(self, text: TextSize) -> str:
+        """Implement ObjectiveRules.format_text."""
+        return f"{format_large(text.characters)} characters"
+
+    def format_validation(self, share: float) -> str:
+        """Implement ObjectiveRules.format_validation."""
+        return f"the last {100 * share:.2g}% of the text"
