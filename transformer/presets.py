@@ -53,6 +53,10 @@ def _decoder(base: Fields, layers: int, d_model: int, heads: int, **changes: Any
     return {**base, **sizes, **changes}
 
 
+def _encoder_decoder(base: Fields, layers: int, d_model: int, heads: int, **changes: Any) -> Fields:
+    return _decoder({**base, "encoder_layers": layers}, layers, d_model, heads, **changes)
+
+
 _BERT: Fields = {
     "shape": "encoder",
     "encoder_layers": 12,
@@ -120,69 +124,70 @@ _SMALL_TRANSLATOR: Fields = {
     "feedforward": "relu",
 }
 
-PRESETS: Registry[Fields] = Registry(
-    "preset",
-    {
-        "base": _ORIGINAL,
-        "big": {**_ORIGINAL, "d_model": 1024, "d_ff": 4096, "heads": 16, "dropout": 0.3},
-        "gpt2": _decoder(_GPT, 12, 768, 12),
-        "gpt2-medium": _decoder(_GPT, 24, 1024, 16),
-        "gpt2-large": _decoder(_GPT, 36, 1280, 20),
-        "gpt2-xl": _decoder(_GPT, 48, 1600, 25),
-        "gpt3-175b": _decoder(_GPT, 96, 12_288, 96, max_positions=2048),
-        "bert-base": _BERT,
-        "t5-base": _T5,
-        "bart-base": _BART,
-        "translate-tiny": {
-            **_SMALL_TRANSLATOR,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "d_model": 128,
-            "d_ff": 256,
-            "heads": 4,
-        },
-        "translate-small": {
-            **_SMALL_TRANSLATOR,
-            "encoder_layers": 3,
-            "decoder_layers": 3,
-            "d_model": 256,
-            "d_ff": 1024,
-            "heads": 4,
-        },
-        "write-tiny": _decoder(_LLAMA, 4, 128, 4, d_ff=384, max_positions=256),
-        "write-small": _decoder(_LLAMA, 6, 384, 6, d_ff=1024),
-    },
-)
+OPEN_VOCABULARY = 8000  # tokens with which the weights of a preset of open vocabulary are counted
 
 
-OPEN_VOCABULARY = 8000  # tokens that a preset of open vocabulary is counted with below
-
-
-class PresetSummary(NamedTuple):
-    """The purpose of a preset, and its size."""
+class Preset(NamedTuple):
+    """A named network: its size, its purpose and its fields, some of a configuration's."""
 
     weights: int
     purpose: str
+    fields: Fields
 
 
-# The presets that can be trained.
-SUMMARIES: dict[str, PresetSummary] = {
-    "translate-tiny": PresetSummary(1_687_040, "a translator from up to 50,000 pairs, in minutes"),
-    "translate-small": PresetSummary(7_578_624, "a translator from more pairs, in hours"),
-    "base": PresetSummary(63_082_496, "the first Transformer, base (arXiv 1706.03762); a GPU"),
-    "big": PresetSummary(214_245_376, "the first Transformer, big (arXiv 1706.03762); a GPU"),
-    "t5-base": PresetSummary(222_903_552, "T5's network (arXiv 1910.10683); a GPU"),
-    "bart-base": PresetSummary(139_420_416, "BART's network (arXiv 1910.13461); a GPU"),
-    "write-tiny": PresetSummary(1_877_120, "a language model of a book, in minutes"),
-    "write-small": PresetSummary(13_693_824, "a language model of more text, in hours"),
-    "gpt2": PresetSummary(124_439_808, "GPT-2's network; a GPU"),
-    "gpt2-medium": PresetSummary(354_823_168, "GPT-2's network, medium; a GPU"),
-    "gpt2-large": PresetSummary(774_030_080, "GPT-2's network, large; a GPU"),
-    "gpt2-xl": PresetSummary(1_557_611_200, "GPT-2's network, XL; a large GPU"),
-    "gpt3-175b": PresetSummary(
-        174_604_259_328, "GPT-3's network (arXiv 2005.14165), to be studied"
-    ),
-}
+PRESETS: Registry[Preset] = Registry(
+    "preset",
+    {
+        "translate-tiny": Preset(
+            1_687_040,
+            "a translator from up to 50,000 pairs, in minutes",
+            _encoder_decoder(_SMALL_TRANSLATOR, 2, 128, 4, d_ff=256),
+        ),
+        "translate-small": Preset(
+            7_578_624,
+            "a translator from more pairs, in hours",
+            _encoder_decoder(_SMALL_TRANSLATOR, 3, 256, 4),
+        ),
+        "base": Preset(
+            63_082_496, "the first Transformer, base (arXiv 1706.03762); a GPU", _ORIGINAL
+        ),
+        "big": Preset(
+            214_245_376,
+            "the first Transformer, big (arXiv 1706.03762); a GPU",
+            _encoder_decoder(_ORIGINAL, 6, 1024, 16, dropout=0.3),
+        ),
+        "t5-base": Preset(222_903_552, "T5's network (arXiv 1910.10683); a GPU", _T5),
+        "bart-base": Preset(139_420_416, "BART's network (arXiv 1910.13461); a GPU", _BART),
+        "bert-base": Preset(
+            109_514_298, "BERT's network (arXiv 1810.04805), an encoder, to be studied", _BERT
+        ),
+        "write-tiny": Preset(
+            1_877_120,
+            "a language model of a book, in minutes",
+            _decoder(_LLAMA, 4, 128, 4, d_ff=384, max_positions=256),
+        ),
+        "write-small": Preset(
+            13_693_824,
+            "a language model of more text, in hours",
+            _decoder(_LLAMA, 6, 384, 6, d_ff=1024),
+        ),
+        "gpt2": Preset(124_439_808, "GPT-2's network; a GPU", _decoder(_GPT, 12, 768, 12)),
+        "gpt2-medium": Preset(
+            354_823_168, "GPT-2's network, medium; a GPU", _decoder(_GPT, 24, 1024, 16)
+        ),
+        "gpt2-large": Preset(
+            774_030_080, "GPT-2's network, large; a GPU", _decoder(_GPT, 36, 1280, 20)
+        ),
+        "gpt2-xl": Preset(
+            1_557_611_200, "GPT-2's network, XL; a large GPU", _decoder(_GPT, 48, 1600, 25)
+        ),
+        "gpt3-175b": Preset(
+            174_604_259_328,
+            "GPT-3's network (arXiv 2005.14165), to be studied",
+            _decoder(_GPT, 96, 12_288, 96, max_positions=2048),
+        ),
+    },
+)
 
 
 def preset_config(name: str, **changes: Any) -> TransformerConfig:
@@ -190,4 +195,4 @@ def preset_config(name: str, **changes: Any) -> TransformerConfig:
 
     Raises UnknownNameError for a name not in PRESETS and ConfigError for fields that do not fit.
     """
-    return config_from_fields({**PRESETS[name], **changes})
+    return config_from_fields({**PRESETS[name].fields, **changes})

@@ -14,4 +14,4 @@ TOKENIZATIONS = (
     *("auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "spm", "flores101"),
     *("flores200", "spBLEU-1K", "none"),
 )
-TRAINABLE = tuple(name for name, fields in PRESETS.items() if fields["shape"] != "encoder")
+TRAINABLE = tuple(name for name, preset in PRESETS.items() if preset.fields["shape"] != "encoder")

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokenizer.quantities import format_large
-from transformer.presets import OPEN_VOCABULARY, PRESETS, SUMMARIES
+from transformer.presets import OPEN_VOCABULARY, PRESETS
 from transformer.training.defaults import DEFAULTS
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_keys import RecipeKey, recipe_keys
 
 from ..console import page_width
+from ..options.names import TRAINABLE
 
 _SHAPES = {"encoder-decoder": "Translation (--objective translation)"}
 _OTHERS = "Language models (--objective language-model)"
@@ -21,10 +22,11 @@ def preset_lines() -> Iterator[str]:
     default = {values["model"]["preset"] for values in DEFAULTS.values()}
     for title in (*_SHAPES.values(), _OTHERS):
         yield f"{title}:"
-        for name, summary in SUMMARIES.items():
-            if _SHAPES.get(PRESETS[name]["shape"], _OTHERS) == title:
+        for name in TRAINABLE:
+            preset = PRESETS[name]
+            if _SHAPES.get(preset.fields["shape"], _OTHERS) == title:
                 mark = " (default)" if name in default else ""
-                yield f"  {name:<16} {format_large(summary.weights):>6}  {summary.purpose}{mark}"
+                yield f"  {name:<16} {format_large(preset.weights):>6}  {preset.purpose}{mark}"
         yield ""
     yield f"Weights of translate-* and write-* are counted with {OPEN_VOCABULARY:,} tokens."
     yield "--set model.KEY=VALUE changes any field of a preset; --keys lists them."

@@ -15,7 +15,7 @@ from cli.help.pages import ELSEWHERE, PAGES, SHORT
 from cli.help.render import is_argument, panel_of, short_text
 from cli.options.groups import PANELS
 from transformer.parameters import count_parameters
-from transformer.presets import OPEN_VOCABULARY, PRESETS, SUMMARIES, preset_config
+from transformer.presets import OPEN_VOCABULARY, PRESETS, preset_config
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_keys import recipe_keys
 
@@ -274,11 +274,11 @@ def test_names_of_other_programs_are_not_ours():
 
 def test_presets_are_listed_with_their_weights(transduce):
     written = transduce("train", "--presets").out.decode()
-    for name, summary in SUMMARIES.items():
-        size = {} if "vocab_size" in PRESETS[name] else {"vocab_size": OPEN_VOCABULARY}
-        assert summary.weights == count_parameters(preset_config(name, **size)), name
-        assert re.search(rf"^  {name} .*{re.escape(summary.purpose)}", written, re.M)
-    assert {*SUMMARIES} == {name for name, each in PRESETS.items() if each["shape"] != "encoder"}
+    for name, preset in PRESETS.items():
+        size = {} if "vocab_size" in preset.fields else {"vocab_size": OPEN_VOCABULARY}
+        assert preset.weights == count_parameters(preset_config(name, **size)), name
+        is_listed = re.search(rf"^  {name} .*{re.escape(preset.purpose)}", written, re.M)
+        assert bool(is_listed) == (preset.fields["shape"] != "encoder"), name
     assert " 7.6 M " in written
     assert max(map(len, written.splitlines())) <= 80
 

@@ -24,7 +24,7 @@ SMALL = {
 
 
 def small(preset: str) -> TransformerConfig:
-    fields = PRESETS[preset]
+    fields = PRESETS[preset].fields
     layers = {key: 2 for key in ("encoder_layers", "decoder_layers") if key in fields}
     scale = {"output_scale": 0.25} if "output_scale" in fields else {}
     return preset_config(preset, **{**SMALL, **layers, **scale})

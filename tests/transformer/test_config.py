@@ -29,7 +29,9 @@ PUBLISHED = {  # millions of weights, as the papers or the released models have 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_has_as_many_weights_as_its_built_model(name: str) -> None:
-    config = preset_config(name, **({} if "vocab_size" in PRESETS[name] else {"vocab_size": 1000}))
+    config = preset_config(
+        name, **({} if "vocab_size" in PRESETS[name].fields else {"vocab_size": 1000})
+    )
     with torch.device("meta"):
         built = sum(weight.numel() for weight in Transformer(config).parameters())
     assert count_parameters(config) == built
