@@ -27,7 +27,6 @@ from .help.completion import SHELL, print_completions
 app = typer.Typer(
     name="transduce",
     help="Train tokenizers and Transformers; generate and translate text.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

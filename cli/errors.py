@@ -83,11 +83,8 @@ def _flush_stdout() -> None:
 
 
 def _report_usage_error(error: Exception) -> int:
-    """Print a command line error as the parser words it, or the help without arguments."""
+    """Print an error in the command line, and where its options are told."""
     message = error.format_message()  # type: ignore[attr-defined]
-    if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(f"{message}\n")
-        return USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "transduce"
     print_notice(f"{' '.join(message.split())} (see {path} --help)")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transformer.loading import DTYPES, load_model
+from transformer.model_names import check_spelled_name
 from transformer.parameters import count_parameters
 from transformer.pipelines.arguments import (
     EmbedArguments,
@@ -48,6 +49,8 @@ def load(
 
     >>> model = transduce.load("runs/en-de")  # doctest: +SKIP
     """
+    for name in (model, *others, *([] if draft is None else [draft])):
+        check_spelled_name(name)
     speculation = SpeculationArguments(
         draft=None if draft is None else Path(draft), lookup=lookup, draft_tokens=draft_tokens
     )

@@ -6,6 +6,7 @@ ValueError
 │   ├── MissingExtraError     1   an optional package that is not installed
 │   ├── DivergedError         1   training without finite numbers
 │   └── BusyError             1   a run's folder in which another process trains
+├── MissingModelError         3   a model's folder that there is not
 └── LineError                 4   a line that cannot be answered
     └── PromptError           4   a prompt that does not fit the model
 """
@@ -45,6 +46,12 @@ class BusyError(ConfigError):
     """A run's folder in which another process trains."""
 
     exit_code: ClassVar[int] = 1
+
+
+class MissingModelError(ValueError):
+    """A name of a model that is neither a folder here nor one that the hub may have."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class LineError(ValueError):

@@ -28,7 +28,7 @@ SAMPLES = [
     "Hello",
 ]
 
-app = typer.Typer(help="Show, list, compare, convert and average models.", no_args_is_help=True)
+app = typer.Typer(help="Show, list, compare, convert and average models.")
 _MODEL = "Model: a folder, a training run's folder, or a name on the Hugging Face hub."
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL)]
 OutputFolder = Annotated[

@@ -22,7 +22,7 @@ AsJson = Annotated[
     option("--json", "Write a JSON object for each, with all that is known.", panel="Output"),
 ]
 
-app = typer.Typer(help="List training runs.", no_args_is_help=True)
+app = typer.Typer(help="List training runs.")
 
 
 @app.callback()

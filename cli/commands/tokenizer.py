@@ -24,7 +24,7 @@ from ..options.names import NORMALIZATION_NAMES, TOKENIZER_NAMES
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts, Tokenizer
 
-app = typer.Typer(help="Train, show and run tokenizers.", no_args_is_help=True)
+app = typer.Typer(help="Train, show and run tokenizers.")
 
 TokenizerPath = Annotated[
     Path,

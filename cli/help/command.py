@@ -2,16 +2,21 @@
 
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from transformer.registry import suggest
+from transformer.model_names import check_spelled_name
 
+from ..console import print_notice
+from ..errors import USAGE
+from ..options.groups import MODEL_METAVARS
 from . import install
-from .mistakes import reword
-from .render import full_page, short_page
+from .mistakes import reword, too_many, unknown_command
+from .render import full_page, short_page, shown_on
+from .repeated import repeated_notices
 
 _QUIET = "transduce.quiet"  # in a context's `meta`, which inner commands share
 
@@ -31,10 +36,14 @@ def _show_page(context: Any, parameter: Any, value: bool) -> None:
     """Print a page and exit: the short one for -h."""
     if value and not context.resilient_parsing:
         page = short_page if parameter.opts == ["-h"] else full_page
-        encoding = sys.stdout.encoding or "utf-8"
-        text = page(context).encode(encoding, "replace").decode(encoding)
-        sys.stdout.write(f"{text}\n")
+        _write(page(context), sys.stdout)
         raise typer.Exit
+
+
+def _write(page: str, stream: TextIO) -> None:
+    """Write a page as far as a stream can show it."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(f"{shown_on(stream, page).encode(encoding, 'replace').decode(encoding)}\n")
 
 
 def _show_version(context: Any, parameter: Any, value: bool) -> None:
@@ -96,33 +105,66 @@ class _Helpful:
         super().__init__(**{**settings, "add_help_option": False})
         self.params += _global_options(self.params)
 
-    def get_help(self, ctx: Any) -> str:
-        """Return the page of --help."""
-        return full_page(ctx)
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line; a mistake is told in the program's own words."""
+        """Parse the command line; a mistake is told in the program's own words.
+
+        So is a value that is ignored since the same option is given again.
+        """
         try:
-            return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]
+            rest: list[str] = super().parse_args(ctx, [*args])  # type: ignore[misc]
         except typer.TyperException as error:
-            if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
+            if not hasattr(error, "format_message"):
                 raise
-            message = reword(error, self)
-        return ctx.fail(message)  # type: ignore[no-any-return]
+            ctx.fail(reword(error, ctx, args))
+        for notice in repeated_notices(ctx, args):
+            print_notice(notice)
+        return rest
 
 
 class HelpCommand(_Helpful, TyperCommand):
     """A command with two pages of help and the global options."""
 
+    allow_extra_args = True  # which are refused here
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line, which may hold no more arguments than the command takes."""
+        if more := super().parse_args(ctx, args):
+            ctx.fail(too_many(more, self))
+        return more
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command, quietly where an outer command was asked for that."""
         if ctx.meta.get(_QUIET) and "quiet" in ctx.params:
             ctx.params["quiet"] = True
+        for name in _named_models(self, ctx):
+            check_spelled_name(name)
         return super().invoke(ctx)
 
 
+def _named_models(command: Any, context: Any) -> Iterator[str]:
+    """Yield the names of models on a command line, as they are spelled there."""
+    for parameter in command.params:
+        if str(parameter.metavar).rstrip(".") in MODEL_METAVARS:
+            values = context.params.get(parameter.name)
+            yield from [values] if isinstance(values, str) else values or ()
+
+
 class HelpGroup(_Helpful, TyperGroup):
-    """A group of commands with two pages of help and the global options."""
+    """A group of commands with two pages of help and the global options.
+
+    Without a command it shows the short page on stderr, as a mistake, whatever its options are.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "no_args_is_help": False, "invoke_without_command": True})
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is named."""
+        answer = super().invoke(ctx)
+        if ctx.invoked_subcommand is None:
+            _write(short_page(ctx), sys.stderr)
+            raise typer.Exit(USAGE)
+        return answer
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line, of which `help COMMAND` means `COMMAND --help`."""
@@ -134,7 +176,7 @@ class HelpGroup(_Helpful, TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is named; an unknown one is an error that names the likely."""
         if args[0] not in self.commands and not args[0].startswith("-"):
-            ctx.fail(f"no command is called {args[0][:100]!r}; {suggest(args[0], self.commands)}")
+            ctx.fail(unknown_command(args[0], ctx))
         return super().resolve_command(ctx, args)
 
 

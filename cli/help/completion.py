@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..options.groups import choices_of
-from .models import model_folders
+from .models import model_names
 
 SHELL, WORDS = "_TRANSDUCE_COMPLETE", "_TRANSDUCE_WORDS"
 _SEPARATOR = "\x1f"
@@ -125,7 +125,10 @@ def _values(parameter: Any, word: str) -> list[Item]:
 
 
 def _models(word: str) -> list[Item]:
-    return [Item("path" if is_path else "plain", name) for name, is_path in model_folders(word)]
+    names = model_names(word)
+    items = [Item("path", name) for name in names.folders]
+    items += [Item("plain", name) for name in names.cached]
+    return [*items, Item("folder")] if names.is_cut else items  # the shell completes all folders
 
 
 def _recipe_keys(word: str) -> list[Item]:

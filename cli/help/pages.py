@@ -53,40 +53,6 @@ SHORT = {
     "transduce, ctranslate2, or a family": "Format: transduce, ctranslate2, huggingface, or a "
     "family such as gpt2.",
 }
-# Options of other programs, and ours for the same thing.
-ELSEWHERE = {
-    "--num-beams": "--beam",
-    "--beam-size": "--beam",
-    "--beams": "--beam",
-    "--nbest": "--n-best",
-    "--num-return-sequences": "--n-best",
-    "--max-new-tokens": "--max-tokens",
-    "--max-length": "--max-tokens",
-    "--max-len": "--max-tokens",
-    "--temp": "--temperature",
-    "--batch-size": "--batch-tokens",
-    "--max-batch-tokens": "--batch-tokens",
-    "--lr": "--learning-rate",
-    "--max-steps": "--steps",
-    "--iters": "--steps",
-    "--src": "--source",
-    "--tgt": "--target",
-    "--ref": "--reference",
-    "--out": "--output",
-    "--output-dir": "--output",
-    "--output-file": "--output",
-    "--input": "--file",
-    "--src-lang": "--from",
-    "--source-lang": "--from",
-    "--tgt-lang": "--to",
-    "--target-lang": "--to",
-    "--block-size": "--context",
-    "--model-name": "--model",
-    "--checkpoint": "--model",
-    "--vocab": "--tokenizer",
-    "--pretrained": "--init",
-    "--config": "--set",
-}
 _LINES = ("--json", "--output", "--quiet")
 
 PAGES: dict[str, Page] = {

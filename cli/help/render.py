@@ -2,16 +2,16 @@
 
 import os
 import re
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from ..console import page_width
 from ..options.groups import PANELS
 from .environment import ENVIRONMENT
 from .pages import PAGES, SHORT, Page
 
+_BOLD, _PLAIN = "\033[1m", "\033[0m"
 _HEAD = 28  # columns of an option's names
 _SENTENCE = re.compile(r"(?<=[.)])\s+(?=[A-Z(0-9])")
 
@@ -176,6 +176,10 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 
 def _bold(text: str) -> str:
-    """Return text in bold, where stdout is a terminal that shows it."""
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    return text if plain or not sys.stdout.isatty() else f"\033[1m{text}\033[0m"
+    return f"{_BOLD}{text}{_PLAIN}"
+
+
+def shown_on(stream: TextIO, page: str) -> str:
+    """Return a page in bold and plain, for a terminal that shows that, else as plain text."""
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    return page.replace(_BOLD, "").replace(_PLAIN, "") if plain else page

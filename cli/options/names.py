@@ -15,3 +15,6 @@ TOKENIZATIONS = (
     *("flores200", "spBLEU-1K", "none"),
 )
 TRAINABLE = tuple(name for name, preset in PRESETS.items() if preset.fields["shape"] != "encoder")
+UNTRAINABLE = {
+    name: "an encoder, which nothing here trains" for name in PRESETS if name not in TRAINABLE
+}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .groups import option, option_field
-from .names import OBJECTIVE_NAMES, TRAINABLE
+from .names import OBJECTIVE_NAMES, TRAINABLE, UNTRAINABLE
 
 _COLUMNS = "data.columns"
 
@@ -98,6 +98,7 @@ class RecipeOptions:
         "gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b.",
         panel="Model",
         choices=TRAINABLE,
+        impossible=UNTRAINABLE,
     )
     time: str | None = _setting(
         "training.time",

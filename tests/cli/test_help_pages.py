@@ -11,7 +11,7 @@ import typer
 
 from cli.app import app
 from cli.help.environment import ENVIRONMENT
-from cli.help.pages import ELSEWHERE, PAGES, SHORT
+from cli.help.pages import PAGES, SHORT
 from cli.help.render import is_argument, panel_of, short_text
 from cli.options.groups import PANELS
 from transformer.parameters import count_parameters
@@ -264,12 +264,6 @@ def test_a_page_is_shown_in_any_encoding():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
     done = subprocess.run(command, capture_output=True, env=environment, check=True)
     assert b"Average the weights of several checkpoints" in done.stdout
-
-
-def test_names_of_other_programs_are_not_ours():
-    ours = {name for c in COMMANDS.values() for p in c.params for name in p.opts}
-    assert not {*ELSEWHERE} & ours, "ELSEWHERE in cli/help/pages.py: these are options now"
-    assert {*ELSEWHERE.values()} <= ours
 
 
 def test_presets_are_listed_with_their_weights(transduce):

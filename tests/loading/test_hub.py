@@ -6,17 +6,24 @@ import hashlib
 import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import errors
 
+from checkpoints import CheckpointError
+from cli.errors import MAX_MESSAGE_CHARACTERS
 from tests.families.published import make
 from tests.pipelines.test_sentence_models import in_the_old_layout, sentence_model
 from tokenizer import Tokenizer
+from transformer.loading.hub import fetch_model
 
 pytestmark = pytest.mark.integration
 
@@ -146,8 +153,89 @@ def test_a_sentence_model_is_fetched_with_its_modules(
 
 def test_a_name_that_there_is_not_is_one_line(hub, tmp_path: Path) -> None:
     address, _ = hub
-    for options in ({"HF_ENDPOINT": address}, {"HF_HUB_OFFLINE": "1"}):
-        found = show("owner/nothing", tmp_path / "cache", **options)
+    for variable, value, told in (
+        ("HF_ENDPOINT", address, f"{address} has no such model, or not for you: a private one nee"),
+        (
+            "HF_HUB_OFFLINE",
+            "1",
+            f"{tmp_path}/cache/hub holds no such model whole; HF_HUB_OFFLINE is set",
+        ),
+    ):
+        found = show("owner/nothing", tmp_path / "cache", **{variable: value})
         assert found.returncode == 3
-        assert found.stderr.startswith("transduce: there is no folder owner/nothing, and no such")
+        assert found.stderr.startswith(f"transduce: there is no folder owner/nothing, and {told}")
         assert found.stderr.count("\n") == 1, found.stderr
+        assert "…" not in found.stderr
+
+
+class _Errors:
+    """The errors of fetching by name, as the library makes them."""
+
+    @staticmethod
+    def of(kind: type[Exception], status: int | None = None) -> Exception:
+        error = kind.__new__(kind)
+        if status is not None:
+            error.response = types.SimpleNamespace(status_code=status)  # type: ignore[attr-defined]
+        return error
+
+    @classmethod
+    def offline(cls, cause: Exception) -> Exception:
+        error = errors.LocalEntryNotFoundError("Got: something of many words\n in lines")
+        error.__cause__ = cause
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            _Errors.of(errors.GatedRepoError, 403),
+            "asks for consent: give it at https://hub/me/x, a",
+        ),
+        (
+            _Errors.of(errors.RepositoryNotFoundError, 401),
+            "https://hub has no such model, or not f",
+        ),
+        (_Errors.of(errors.RevisionNotFoundError, 404), "the hub's model has no revision v2"),
+        (
+            _Errors.offline(ConnectionError()),
+            "https://hub cannot be reached, while /cache holds no ",
+        ),
+        (
+            _Errors.offline(_Errors.of(OSError, 503)),
+            "https://hub answers with the error 503, while",
+        ),
+        (TimeoutError(), "https://hub cannot be reached, while /cache"),
+        (ValueError("w " * 900), "it could not be fetched from https://hub: w w"),
+    ],
+)
+def test_why_nothing_was_fetched_is_one_whole_line(error, told, monkeypatch, tmp_path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://hub")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/cache")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    (tmp_path / "my" / "x").mkdir(parents=True)
+    (tmp_path / "my" / "x" / "config.json").touch()
+    with pytest.raises(CheckpointError) as raised:
+        fetch_model("me/x@v2")
+    text = str(raised.value)
+    assert text.startswith("there is no folder me/x, and ")
+    assert told in text
+    assert len(text) < MAX_MESSAGE_CHARACTERS
+    assert "\n" not in text
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # which accepts, and is silent
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
+        started = time.monotonic()
+        with pytest.raises(CheckpointError, match=f"{address} cannot be reached"):
+            fetch_model("owner/x")
+        assert time.monotonic() - started < 10

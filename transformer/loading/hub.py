@@ -4,20 +4,20 @@ Settings are HF_HOME, HF_HUB_OFFLINE, HF_TOKEN and so on. Only data is fetched; 
 is run.
 """
 
-import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
+from ..model_names import HUB_NAME, likely_model
 from .foreign import ADAPTER_CONFIG, DIFFUSERS_INDEX, describe_foreign
 from .generation_config import GENERATION
 from .pooling_config import POOLING_FILES, TRANSFORMER_FOLDERS
 
-_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _NEEDED = (
     *("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES),
     *(ADAPTER_CONFIG, DIFFUSERS_INDEX),  # which say what else it is
@@ -29,17 +29,9 @@ _WEIGHTS = (
 )
 
 
-def is_hub_name(path: Path) -> bool:
-    """Return True if a path that does not exist can be a name on the hub (`owner/name[@revision]`).
-
-    A path in an existing folder, such as `runs/en-de` if `runs` exists, cannot.
-    """
-    return _NAME.fullmatch(path.as_posix()) is not None and not path.parent.exists()
-
-
 def fetch_model(name: str) -> Path:
     """Return the folder of a hub model, downloaded unless cached. Raises CheckpointError."""
-    match = _NAME.fullmatch(name)
+    match = HUB_NAME.fullmatch(name)
     assert match is not None
     for weights in _WEIGHTS:
         names = [*_NEEDED, *weights]
@@ -97,12 +89,61 @@ def hub_name(folder: Path) -> str | None:
 
 
 def _snapshot(name: str, revision: str | None, files: Sequence[str]) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415  (a second of imports)
+    from huggingface_hub import get_session, snapshot_download  # noqa: PLC0415  (1 s)
 
+    hooks = get_session().event_hooks
+    if _limit_time not in hooks["request"]:
+        get_session().event_hooks = {**hooks, "request": [*hooks["request"], _limit_time]}
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
     except Exception as error:  # of several libraries: network, cache, server
-        reason = " ".join((str(error) or type(error).__name__).split())[:200]
+        near = likely_model(name)
         raise CheckpointError(
-            f"there is no folder {name}, and no such model could be fetched from the hub: {reason}"
+            f"there is no folder {name}{f' ({near})' if near else ''}, and "
+            f"{_failure(error, name, revision)}"
         ) from None
+
+
+def _limit_time(request: Any) -> None:
+    """Give a request the time of downloads: without it the library waits for ever for some."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    limits = request.extensions.get("timeout") or {}
+    names = ("connect", "read", "write", "pool")
+    most = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    request.extensions["timeout"] = {name: limits.get(name) or most for name in names}
+
+
+def _failure(error: Exception, name: str, revision: str | None) -> str:
+    """Return the reason why a model could not be fetched, and what helps."""
+    from huggingface_hub import constants, errors  # noqa: PLC0415
+
+    hub = constants.ENDPOINT
+    answer = getattr(error if hasattr(error, "response") else error.__cause__, "response", None)
+    status = getattr(answer, "status_code", None)
+    if isinstance(error, errors.GatedRepoError):
+        text = f"the hub's model asks for consent: give it at {hub}/{name}, and set HF_TOKEN"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        text = f"the hub's model has no revision {revision}"
+    elif isinstance(error, errors.RepositoryNotFoundError) or status in {401, 404}:
+        text = f"{hub} has no such model, or not for you: a private one needs HF_TOKEN"
+    elif status is not None or isinstance(error, errors.LocalEntryNotFoundError | OSError):
+        text = _unreachable(hub, status, f"{constants.HF_HUB_CACHE} holds no such model whole")
+    else:
+        reason = textwrap.shorten(str(error) or type(error).__name__, 150, placeholder=" …")
+        text = f"it could not be fetched from {hub}: {reason}"
+    return text
+
+
+def _unreachable(hub: str, status: int | None, cache: str) -> str:
+    """Return the reason why a hub gave nothing, with what the cache is like."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    if constants.HF_HUB_OFFLINE:
+        return f"{cache}; HF_HUB_OFFLINE is set, so the hub is not asked"
+    if status is not None:
+        return f"{hub} answers with the error {status}, while {cache}: try it again later"
+    return (
+        f"{hub} cannot be reached, while {cache}: look at the network, the proxy and HF_ENDPOINT "
+        "(HF_HUB_OFFLINE=1 uses the cache alone)"
+    )

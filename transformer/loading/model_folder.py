@@ -8,9 +8,10 @@ from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
 from ..config import TransformerConfig
-from ..errors import ConfigError
+from ..errors import ConfigError, MissingModelError
 from ..families import ConfigReader, Family, family_of
 from ..folder_layout import has_saves
+from ..model_names import check_model_name, is_hub_name
 from ..parameters import count_parameters
 from .foreign import (
     describe_foreign,
@@ -18,7 +19,7 @@ from .foreign import (
     refuse_foreign_tensors,
     refuse_partial_model,
 )
-from .hub import fetch_model, is_hub_name
+from .hub import fetch_model
 from .pooling_config import transformer_folder
 from .run_pointers import find_checkpoint
 
@@ -52,10 +53,10 @@ def find_model(path: Path) -> Path:
     if not path.exists():
         if is_hub_name(path):
             return find_model(fetch_model(path.as_posix()))
-        raise CheckpointError(
-            f"there is no folder {path}; give a model's or a run's folder, or a "
-            "name on the hub (owner/name)"
-        )
+        try:
+            check_model_name(path)
+        except MissingModelError as error:
+            raise CheckpointError(str(error)) from None
     message = describe_foreign(path)
     raise CheckpointError(message or f"{path} is no model folder: it has no {CONFIG}")
 

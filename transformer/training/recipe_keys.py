@@ -8,7 +8,7 @@ import msgspec
 from ..bounds import descriptions
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
-from ..registry import nearest
+from ..registry import either, likely_names
 
 _MODEL = "model"
 
@@ -69,37 +69,35 @@ def check_keys(fields: Mapping[str, Any], recipe: type[msgspec.Struct]) -> None:
 
 
 def _unknown_key(name: str, value: Any, names: list[str]) -> str:
-    """Return the message for a key that does not exist, with the nearest that does."""
+    """Return the message for a key that does not exist, with those that it may mean."""
     if isinstance(value, Mapping):  # a section, of which the key within may be right
-        near = nearest_key(name, {key.partition(".")[0] for key in names if "." in key})
-        near = near or next(
-            filter(None, (nearest_key(f"{name}.{key}", names) for key in value)), ""
-        )
+        sections = {key.partition(".")[0] for key in names if "." in key}
+        inner = (likely_keys(f"{name}.{key}", names) for key in value)
+        likely = likely_keys(name, sections) or next(filter(None, inner), [])
     else:
-        near = nearest_key(name, names)
-    hint = f"did you mean {near}? " if near else ""
+        likely = likely_keys(name, names)
+    hint = f"did you mean {either(likely)}? " if likely else ""
     return f"unknown recipe key {name}; {hint}(transduce train --keys lists all)"
 
 
-def nearest_key(name: str, names: Iterable[str]) -> str | None:
-    """Return the key that a mistaken one most likely means, if any is likely.
+def likely_keys(name: str, names: Iterable[str]) -> list[str]:
+    """Return the keys that a mistaken one most likely means.
 
     A key of the right name in another section comes first: `learning_rate` alone and
     `model.learning_rate` mean `training.learning_rate`.
 
     >>> keys = ["training.steps", "training.warmup", "model.dropout"]
-    >>> nearest_key("steps", keys), nearest_key("training.dropout", keys)
-    ('training.steps', 'model.dropout')
-    >>> nearest_key("training.wramup", keys), nearest_key("colour", keys)
-    ('training.warmup', None)
+    >>> likely_keys("steps", keys), likely_keys("training.dropout", keys)
+    (['training.steps'], ['model.dropout'])
+    >>> likely_keys("training.wramup", keys), likely_keys("colour", keys)
+    (['training.warmup'], [])
     """
     known = list(names)
     last = {key: key.rpartition(".")[2] for key in known}
     wanted = name[:100].rpartition(".")[2]
-    elsewhere = [key for key in known if last[key] == wanted]
-    if elsewhere:
-        return elsewhere[0]
-    if (close := nearest(name, known)) is not None:
-        return close
-    similar = nearest(wanted, last.values())
-    return next((key for key in known if last[key] == similar), None)
+    if elsewhere := [key for key in known if last[key] == wanted]:
+        return elsewhere
+    if whole := likely_names(name, known):
+        return whole
+    similar = likely_names(wanted, {*last.values()})
+    return [key for key in known if last[key] in similar]
