@@ -13,8 +13,8 @@ from ..io.output_checks import check_folder
 from ..io.outputs import output, terminal_width
 from ..options.common import Device, Quiet
 from ..options.groups import checked_text, option
+from ..options.lists import ListAsJson, ListedFolder
 from ..options.names import MODEL_FORMAT_NAMES
-from .runs import AsJson, FolderArgument, check_is_folder
 
 if TYPE_CHECKING:
     from transformer.pipelines.comparison import Difference
@@ -64,7 +64,7 @@ def show(model: ModelArgument) -> None:
 
 @app.command("list")
 def list_checkpoints(
-    folder: FolderArgument = Path(), *, as_json: AsJson = False, quiet: Quiet = False
+    folder: ListedFolder = Path(), *, as_json: ListAsJson = False, quiet: Quiet = False
 ) -> None:
     """List the models in a folder and in the Hugging Face hub's cache, by the names -m takes.
 
@@ -75,7 +75,6 @@ def list_checkpoints(
 
     from ..render.listing import model_record, model_rows, table
 
-    check_is_folder(folder)
     models = list_models(folder)
     with output(None) as writer:
         records = (json.dumps(model_record(model)) for model in models)

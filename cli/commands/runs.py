@@ -2,25 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from ..console import print_notice
 from ..io.outputs import output, terminal_width
 from ..options.common import Quiet
-from ..options.groups import option
-
-FolderArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="[FOLDER]", help="Folder to look into, and below it. Default: the present one."
-    ),
-]
-AsJson = Annotated[
-    bool,
-    option("--json", "Write a JSON object for each, with all that is known.", panel="Output"),
-]
+from ..options.lists import ListAsJson, ListedFolder
 
 app = typer.Typer(help="List training runs.")
 
@@ -32,7 +20,7 @@ def group() -> None:
 
 @app.command("list")
 def list_runs(
-    folder: FolderArgument = Path(), *, as_json: AsJson = False, quiet: Quiet = False
+    folder: ListedFolder = Path(), *, as_json: ListAsJson = False, quiet: Quiet = False
 ) -> None:
     """List the training runs in a folder: how far they are, best score, size and date.
 
@@ -42,7 +30,6 @@ def list_runs(
 
     from ..render.listing import run_record, run_rows, table
 
-    check_is_folder(folder)
     runs = [summarize_run(run) for run in find_runs(folder)]
     with output(None) as writer:
         lines = (
@@ -59,10 +46,3 @@ def list_runs(
         print_notice(
             f"no training runs in {folder.absolute()}: transduce train -o runs/NAME makes one"
         )
-
-
-def check_is_folder(folder: Path) -> None:
-    """Raise OSError for what is no folder to look into."""
-    if not folder.is_dir():
-        reason = "is no folder" if folder.exists() else "there is no such folder"
-        raise NotADirectoryError(20, reason, str(folder))
