@@ -87,6 +87,11 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def progress_enabled(quiet: bool) -> bool:
+    """Return True if a command may draw its progress on stderr."""
+    return is_terminal() and not quiet
+
+
 def terminal_width() -> int:
     """Return the number of columns of the terminal that stderr is."""
     with suppress(OSError, ValueError):

@@ -99,7 +99,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Return the logits (B, T, V) of every position.
 
-        An encoder-decoder encodes `source_BS`; other shapes ignore it.
+        An encoder-decoder encodes `source_BS`: as many rows, or one, which is the source of all.
+        Other shapes ignore it.
         """
         hidden_BTD = self.hidden(
             ids_BT,
@@ -154,7 +155,10 @@ class Transformer(nn.Module):
         return states_BSD
 
     def cross_attention_weights(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
-        """Return each decoder layer's cross-attention weights (B, H, T, S), for unpadded rows."""
+        """Return each decoder layer's cross-attention weights (B, H, T, S), for unpadded rows.
+
+        `source_BS` may be one row, which is the source of all.
+        """
         assert self.decoder is not None
         cross = CrossAttentionContext(self.encode(source_BS), None, None, weights=[])
         x_BTD = self._embed(self.embedding, self.decoder, ids_BT, None)

@@ -2,17 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from transformer.pipelines.arguments import EmbedArguments
 
-from ..io.filter import line_source, report
+from ..io.filter import filter_progress, line_source, report, reporting_early_end
 from ..io.output_checks import check_files, is_array_name
 from ..io.outputs import array_output, output
 from ..io.text_arguments import named_inputs
+from ..io.typed_text import HINT
 from ..options import common as opt
 from ..options.groups import grouped, option
 
@@ -50,7 +51,7 @@ def embed(
         Path | None,
         option(
             "-o --output FILE",
-            "Write to this file, replacing it, instead of stdout (-). One named .npy is a NumPy "
+            "Write to this file, replacing it, instead of stdout (-); one named .npy is a NumPy "
             "array (float32), a row for each line. One named .gz, .bz2, .xz, .lzma or .zst is "
             "packed. No file of a run or a model is replaced.",
             panel="Output",
@@ -64,48 +65,37 @@ def embed(
     is cut there, and counted. -o vectors.npy writes an array, --json the text
     beside its vector.
     """
-    from tokenizer import CorpusCounts
     from transformer.errors import ConfigError
     from transformer.pipelines.session import Session
 
-    from ..io.line_progress import LineProgress, input_share, shows_progress
-    from ..io.line_reader import whole_records
+    from ..io.line_reader import RecordReader
     from ..io.loading import load_with_notice
-    from ..io.streams import check_first_records, input_records
-    from ..io.typed_text import is_typed
     from ..render.input_fields import InputFields
 
     opt.refuse_plain(plain, {"--column": column})
-    names = named_inputs(files)
-    check_files(out, names, arrays=True)
+    reader = RecordReader(named_inputs(files), column=column, plain=plain)
+    check_files(out, reader.paths, arrays=True)
     if as_json and out is not None and is_array_name(out):
         raise ConfigError(f"-o {out} is an array of vectors alone; --json writes text beside them")
-    check_first_records(names, column=column, plain=plain)
+    reader.check_first_records()
     session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
-    counts, read = Counter[str](), CorpusCounts()
-    records = input_records(names, read, column=column, plain=plain)
-    fields = InputFields({"text", "embedding"}) if as_json else None
-    width = session.vector_size(arguments)
-    progress = LineProgress(
-        enabled=shows_progress(quiet, out, names), share=input_share(names, read)
-    )
-    lines = whole_records(records, read)
-    typed = is_typed(names) and column is None
+    counts, fields = Counter[str](), InputFields({"text", "embedding"}) if as_json else None
     with (
-        _writing(out, names, width, fields) as write,
-        progress,
-        line_source(lines, progress, read, typed=typed, quiet=quiet) as source,
+        reporting_early_end(counts, reader.counts),
+        _writing(out, reader.paths, session.vector_size(arguments), fields) as write,
+        filter_progress(reader, out, quiet=quiet) as progress,
+        line_source(reader, progress, hint=None if quiet else HINT) as source,
     ):
         for answer in progress.counting(session.embed(source, arguments, counts)):
             write(answer)
     for notice in [] if fields is None else fields.notices():
-        read.notice(notice)
-    report(counts, quiet=quiet, read=read)
+        reader.counts.notice(notice)
+    report(counts, quiet=quiet, read=reader.counts)
 
 
 @contextmanager
 def _writing(
-    out: Path | None, reading: list[str], width: int, fields: "InputFields | None"
+    out: Path | None, reading: Sequence[str], width: int, fields: "InputFields | None"
 ) -> "Iterator[Write]":
     """Open the output; give what writes an answer there: as an array's row, a list or a record."""
     if out is not None and is_array_name(out):

@@ -3,21 +3,20 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transformer.pipelines.arguments import GenerateArguments, SpeculationArguments
-from transformer.pipelines.arguments.search import MAX_SEED
 
 from ..console import print_notice
 from ..io.filter import filter_lines, report
-from ..io.outputs import Writer, is_seen, output
+from ..io.output_checks import output_is_terminal
+from ..io.outputs import Writer, output
 from ..io.streams import piped_text
-from ..io.typed_text import is_typed
+from ..io.typed_text import is_typed, stopped_by_interrupt
 from ..options import common as opt
 from ..options.answers import PromptOptions
 from ..options.groups import grouped
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from transformer.pipelines.session import Session
 
     from ..render.answers import AnswerFormatter
+
+_HINT = "type prompts; Ctrl-D ends"
 
 
 @grouped
@@ -53,23 +54,50 @@ def generate(
     seed and line number give the same text in any batch; in bfloat16 and on a
     GPU, rounding may decide between two tokens that are almost equally likely.
     """
-    from tokenizer import CorpusCounts
-
-    from ..io.line_reader import typed_lines
+    from ..io.line_reader import LineReader
     from ..io.loading import open_session
-    from ..render.answers import AnswerFormatter
 
     prompts.check(prompt, arguments, line_io)
-    if prompt is not None and os.path.isfile(prompt):  # noqa: PTH113 (of any length)
-        print_notice(f"{prompt} is a file, whose name is the prompt: --file reads its text")
-    line = None if prompts.lines else _prompt_line(prompt, prompts.prompt_file)
-    typed = prompt is None and prompts.prompt_file is None and is_typed(["-"])
-    reading = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
-    session = open_session(
-        model, line_io, speculation, arguments, reading=reading, records=prompts.lines
-    )
-    counts = Counter[str]()
-    show = AnswerFormatter(
+    paths = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
+    if prompts.lines:
+        reader = LineReader.from_options(paths, line_io)
+        session = open_session(model, line_io, speculation, arguments, reading=reader)
+        show = _formatter(session, arguments, prompts, line_io)
+        filter_lines(
+            reader,
+            line_io,
+            lambda source, counts: session.generate(source, arguments, counts),
+            show,
+            hint=_HINT,
+        )
+        return
+    line = _prompt_line(prompt, prompts.prompt_file)
+    session = open_session(model, line_io, speculation, arguments, reading=paths)
+    counts, typed = Counter[str](), prompt is None and paths == ["-"] and is_typed(paths)
+    if prompts.chat:
+        from ..io.conversation import run_chat
+
+        run_chat(session, line, arguments, counts, system=prompts.system, line_io=line_io)
+    else:
+        show = _formatter(session, arguments, prompts, line_io)
+        only = None if typed else line
+        _continue_prompts(session, only, arguments, counts, show=show, line_io=line_io)
+        if arguments.grammar is None and not prompts.as_json:
+            # a continuation ends somewhere; no promise is broken
+            del counts["unfinished"], counts["context_full"]
+    report(counts, quiet=line_io.quiet, strict=line_io.strict)
+
+
+def _formatter(
+    session: "Session",
+    arguments: GenerateArguments,
+    prompts: PromptOptions,
+    line_io: opt.LineIOOptions,
+) -> "AnswerFormatter":
+    """Return the formatter of the answers to prompts."""
+    from ..render.answers import AnswerFormatter
+
+    return AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,
         as_json=prompts.as_json,
@@ -79,33 +107,8 @@ def generate(
         with_prompt=not (prompts.no_prompt or prompts.lines),
         single_line=prompts.lines,
         seed=arguments.drawn_seed,
-        apart=is_seen(line_io.out),
+        separate_groups=output_is_terminal(line_io.out),
     )
-    if line is None:
-        filter_lines(
-            reading,
-            line_io,
-            lambda source, notes: session.generate(source, arguments, notes),
-            show,
-        )
-        return
-    if prompts.chat:
-        from ..io.conversation import run_chat
-
-        run_chat(session, line, arguments, counts, system=prompts.system, out=line_io.out)
-    else:
-        hint = None if line_io.quiet else "type prompts; Ctrl-D ends"
-        lines = typed_lines(CorpusCounts(), hint) if typed else iter([line])
-        with output(line_io.out) as writer:
-            for each in lines:
-                with _telling_errors() if typed else nullcontext():
-                    _continue_prompt(session, each, arguments, counts, show=show, writer=writer)
-        if arguments.grammar is None and not prompts.as_json:
-            del (
-                counts["unfinished"],
-                counts["context_full"],
-            )  # a continuation ends somewhere; no promise is broken
-    report(counts, quiet=line_io.quiet, strict=line_io.strict)
 
 
 def _report_remaining_context(
@@ -124,8 +127,31 @@ def _report_remaining_context(
         )
 
 
+def _continue_prompts(
+    session: "Session",
+    line: "Line | None",
+    arguments: GenerateArguments,
+    counts: Counter[str],
+    *,
+    show: "AnswerFormatter",
+    line_io: opt.LineIOOptions,
+) -> None:
+    """Continue one prompt; without one, those that are typed at the terminal."""
+    from tokenizer import CorpusCounts
+
+    from ..io.line_reader import typed_lines
+
+    with output(line_io.out) as writer:
+        if line is not None:
+            _continue_prompt(session, line, arguments, counts, show=show, writer=writer)
+            return
+        for typed in typed_lines(CorpusCounts(), None if line_io.quiet else _HINT):
+            with _errors_told(), stopped_by_interrupt(writer):
+                _continue_prompt(session, typed, arguments, counts, show=show, writer=writer)
+
+
 @contextmanager
-def _telling_errors() -> Iterator[None]:
+def _errors_told() -> Iterator[None]:
     """Print the error of a prompt that cannot be continued; another may be typed."""
     from transformer.errors import PromptError
 
@@ -159,15 +185,12 @@ def _continue_prompt(
         for text in show(answer):
             writer.line(text)
         return
-    if line.number and arguments.seed is not None:  # a prompt that is typed again has another text
-        seed = (arguments.seed + line.number) % (MAX_SEED + 1)
-        arguments = replace(arguments, seed=seed)
     count_notices(line.notices, counts)
-    pieces = session.stream(line.text, arguments, counts)
-    first = next(pieces, "")  # errors come before anything is shown
-    writer.piece(f"{line.text if show.with_prompt else ''}{first}")
-    for piece in pieces:
-        writer.piece(piece)
+    with closing(session.stream(line.text, arguments, counts, number=line.number)) as pieces:
+        first = next(pieces, "")  # errors come before anything is shown
+        writer.piece(f"{line.text if show.with_prompt else ''}{first}")
+        for piece in pieces:
+            writer.piece(piece)
     writer.line("")
 
 
@@ -183,6 +206,8 @@ def _prompt_line(prompt: str | None, file: Path | None) -> "Line":
 
     parts, read = [], CorpusCounts()
     if prompt is not None:
+        if os.path.isfile(prompt):  # noqa: PTH113 (of any length)
+            print_notice(f"{prompt} is a file, whose name is the prompt: --file reads its text")
         parts.append(decode_line(os.fsencode(prompt), read))
     if file is not None:
         parts.append(read_text(str(file), read))

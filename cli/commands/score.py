@@ -3,19 +3,30 @@
 import json
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from transformer.pipelines.arguments import ScoreArguments
 
 from ..console import print_notice
 from ..io.filter import filter_lines
 from ..io.text_arguments import named_inputs
+from ..io.typed_text import HINT
 from ..options import common as opt
 from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
     from transformer.pipelines.records import Answer, Output
+
+# The record of a blank line: the fields of any other, without values.
+_BLANK: dict[str, Any] = {
+    "text": "",
+    "score": None,
+    "tokens": [],
+    "token_scores": [],
+    "perplexity": None,
+    "bits_per_byte": None,
+}
 
 
 @grouped
@@ -33,27 +44,28 @@ def score(
             panel="Output",
         ),
     ] = False,
-    line_io: opt.LineIOOptions,
+    line_io: opt.ScoreIOOptions,
 ) -> None:
-    """Score texts by their likelihood: score, perplexity and bits per byte of each line.
+    """Score the likelihood of each line: TEXT, or for a translator SOURCE<TAB>TRANSLATION.
 
-    A decoder-only model's lines are texts, an encoder-decoder's are a source, a
-    tab and its translation. --json-input reads what translate --json and
-    generate --json write. The scores are then those that they reported, unless
-    a coverage penalty, a constraint or a logits processor changed them, the
-    text was split or its prompt was cut.
+    A line gets its score, perplexity and bits per byte. --json-input reads what
+    translate --json and generate --json write. The scores are then those that
+    they reported, unless a coverage penalty, a constraint or a logits processor
+    changed them, the text was split or its prompt was cut.
     """
+    from ..io.line_reader import LineReader
     from ..io.loading import open_session
 
-    names = named_inputs(files)
-    session = open_session([model], line_io, reading=names, whole_rows=True)
-    show = _ScoreFormatter(session.lead, as_json=as_json)
+    reader = LineReader.from_options(named_inputs(files), line_io, whole_rows=True)
+    session = open_session([model], line_io, reading=reader)
+    show, pairs = _ScoreFormatter(session.lead, as_json=as_json), session.lead.config.has_encoder
     filter_lines(
-        names,
+        reader,
         line_io,
         lambda source, counts: session.score(source, arguments, counts),
         show,
-        whole_rows=True,
+        hint="type SOURCE, a tab and TRANSLATION; Ctrl-D ends" if pairs else HINT,
+        tabs=pairs,
     )
     if not line_io.quiet and show.tokens:
         print_notice(
@@ -70,8 +82,7 @@ class _ScoreFormatter:
 
         self._loaded, self._as_json = loaded, as_json
         self.nats, self.tokens, self.size = 0.0, 0, 0
-        names = ["text", "score", "tokens", "token_scores", "perplexity", "bits_per_byte"]
-        self._fields = InputFields(names)
+        self._fields = InputFields(_BLANK)
 
     def notices(self) -> list[str]:
         """Return the notices of all lines that were formatted."""
@@ -86,17 +97,16 @@ class _ScoreFormatter:
         fields = self._fields(answer.line.fields)
         notices = notice_field(earlier, answer.notices)
         if not answer.outputs:
-            record = {"error": answer.error} if answer.error is not None else {"text": ""}
+            record = _BLANK if answer.error is None else {"error": answer.error}
             yield json.dumps({**fields, **record, **notices}) if self._as_json else ""
             return
         found = text_score(self._loaded, answer)
         self.nats += found.nats
         self.tokens += len(found.token_scores)
         self.size += found.num_bytes
-        names = ["score", "perplexity", "bits_per_byte"]
         if self._as_json:
-            names[:1] = ["text", "score", "tokens", "token_scores"]
-            figures = {name: getattr(found, name) for name in names}
+            figures = {name: getattr(found, name) for name in _BLANK}
             yield json.dumps({**fields, **figures, **notices}, ensure_ascii=False)
         else:
-            yield "\t".join(f"{getattr(found, name):.4f}" for name in names)
+            columns = [found.score, found.perplexity, found.bits_per_byte]
+            yield "\t".join(f"{value:.4f}" for value in columns)

@@ -11,7 +11,7 @@ import typer
 
 from ..console import print_notice
 from ..io.filter import reading_counts, report
-from ..io.line_progress import LineProgress, input_share, shows_progress
+from ..io.line_progress import LineProgress, input_share, line_progress_enabled
 from ..io.output_checks import check_files
 from ..io.outputs import is_file_name, output
 from ..io.streams import input_lines
@@ -58,7 +58,9 @@ def _check_files(out: Path | None, names: list[str], tokenizer: Path) -> list[st
 def _progress(
     names: list[str], counts: "CorpusCounts", *, quiet: bool, out: Path | None
 ) -> LineProgress:
-    return LineProgress(enabled=shows_progress(quiet, out, names), share=input_share(names, counts))
+    return LineProgress(
+        enabled=line_progress_enabled(quiet, out, names), share=input_share(names, counts)
+    )
 
 
 def _lines(
@@ -214,7 +216,9 @@ def train(
         print_notice("type text; Ctrl-D ends")
     texts = [TextFile(path, column, option="--column") for path in names]
     progress = LineProgress(
-        enabled=shows_progress(quiet, out, names), share=input_share(names, counts), sums_up=False
+        enabled=line_progress_enabled(quiet, out, names),
+        share=input_share(names, counts),
+        sums_up=False,
     )
     with progress:
         lines = progress.counting(read_all(texts, counts, all_columns=True))

@@ -3,7 +3,7 @@
 from transformer.pipelines.arguments import SpeculationArguments, TranslateArguments
 
 from ..io.filter import filter_lines
-from ..io.outputs import is_seen
+from ..io.output_checks import output_is_terminal
 from ..io.text_arguments import named_inputs
 from ..options import common as opt
 from ..options.answers import TranslationOutputOptions
@@ -28,21 +28,22 @@ def translate(
     """
     from transformer.errors import ConfigError
 
+    from ..io.line_reader import LineReader
     from ..io.loading import open_session
     from ..render.answers import AnswerFormatter
 
     if shown.alignments and arguments.split:
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
-    names = named_inputs(files)
-    session = open_session(model, line_io, speculation, arguments, reading=names)
+    reader = LineReader.from_options(named_inputs(files), line_io)
+    session = open_session(model, line_io, speculation, arguments, reading=reader)
     show = AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,
         as_json=shown.as_json,
         scores=shown.scores,
         alignments=shown.alignments,
-        apart=is_seen(line_io.out),
+        separate_groups=output_is_terminal(line_io.out),
     )
     filter_lines(
-        names, line_io, lambda source, counts: session.translate(source, arguments, counts), show
+        reader, line_io, lambda source, counts: session.translate(source, arguments, counts), show
     )

@@ -106,9 +106,7 @@ transduce translate -m runs/en-de in.txt --json |
     "embed": Page(
         (
             "transduce embed -m sentence-transformers/all-MiniLM-L6-v2 in.txt > v.jsonl",
-            """\
-echo "A dog runs ." |
-    transduce embed -m sentence-transformers/all-MiniLM-L6-v2 --no-normalize""",
+            "transduce embed -m sentence-transformers/all-MiniLM-L6-v2 in.txt -o v.npy",
         ),
         (
             *("--model", "--column", "--pooling", "--normalize", "--prompt-name", "--json"),

@@ -1,21 +1,23 @@
 """Chat: one message, or a conversation at a terminal."""
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 from tokenizer import CorpusCounts
-from transformer.chat.encoding import encode_chat
-from transformer.chat.template import Message, read_chat_template
-from transformer.errors import ConfigError
+from transformer.chat.encoding import ChatPrompt, encode_chat
+from transformer.chat.template import ChatTemplate, Message, read_chat_template
+from transformer.errors import ConfigError, PromptError
 from transformer.pipelines.arguments import GenerateArguments
 from transformer.pipelines.notices import count_notices
 from transformer.pipelines.records import Line
 from transformer.pipelines.session import Session
 
+from ..console import print_notice
+from ..options.common import LineIOOptions
 from .line_reader import typed_lines
-from .outputs import output
-from .typed_text import is_typed
+from .outputs import Writer, output
+from .typed_text import is_typed, stopped_by_interrupt
 
 _HINT = "type one message on each line; /clear starts over, Ctrl-D quits"
 
@@ -27,7 +29,7 @@ def run_chat(
     counts: Counter[str],
     *,
     system: str | None,
-    out: Path | None,
+    line_io: LineIOOptions,
 ) -> None:
     """Answer a message; without one, answer those that are typed until Ctrl-D.
 
@@ -40,34 +42,83 @@ def run_chat(
             f"{loaded.folder} has no chat template: leave out --chat, and it continues texts: "
             f"transduce generate -m {loaded.folder}"
         )
-    initial = [] if system is None else [Message("system", system)]
     count_notices(line.notices, counts)
-    messages, told = initial.copy(), 0
-    with output(out) as writer:
-        for message in [line.text] if line.text else _typed_messages(counts):
+    conversation = _Conversation(session, template, arguments, counts, system)
+    with output(line_io.out) as writer:
+        if line.text:
+            conversation.answer(line.text, writer)
+            return
+        for message in _typed_messages(counts, None if line_io.quiet else _HINT):
             if message == "/clear":
-                messages, told = initial.copy(), 0
+                conversation.clear()
                 continue
-            messages.append(Message("user", message))
-            answer = ""
-            prompt = encode_chat(template, loaded.tokenizer, messages)
-            for index, words in prompt.left_out.items():
-                if index >= told:
-                    count_notices({"words_left_out": words}, counts)
-            new = "\n".join(said.content for said in messages[told:] if said.role != "assistant")
-            told = len(messages)
-            for piece in session.stream_ids(prompt.ids, new, arguments, counts):
-                answer += piece
-                writer.piece(piece)
-            writer.line("")
-            messages.append(Message("assistant", answer))
+            try:
+                with stopped_by_interrupt(writer):
+                    conversation.answer(message, writer)
+            except PromptError as error:
+                print_notice(f"{error}; /clear starts over")
 
 
-def _typed_messages(counts: Counter[str]) -> Iterator[str]:
+class _Conversation:
+    """The messages of a conversation with a model, by turns."""
+
+    def __init__(
+        self,
+        session: Session,
+        template: ChatTemplate,
+        arguments: GenerateArguments,
+        counts: Counter[str],
+        system: str | None,
+    ) -> None:
+        self._session, self._template = session, template
+        self._arguments, self._counts = arguments, counts
+        self._initial = [] if system is None else [Message("system", system)]
+        self._turns = 0  # on which random samples depend
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._messages, self._told = self._initial.copy(), 0  # of so many, all is told
+
+    def answer(self, message: str, writer: Writer) -> None:
+        """Write the answer to a user's message; if it is interrupted, what there is of it stays.
+
+        Raises PromptError, without the message, where the conversation has become too long.
+        """
+        prompt, new = self._prompt([*self._messages, Message("user", message)])
+        pieces = self._session.stream_ids(
+            prompt.ids, new, self._arguments, self._counts, number=self._turns
+        )
+        self._turns += 1
+        self._messages.append(Message("user", message))
+        self._told, answer = len(self._messages), ""
+        try:
+            with closing(pieces):
+                for piece in pieces:
+                    answer += piece
+                    writer.piece(piece)
+        finally:
+            self._messages.append(Message("assistant", answer))
+        writer.line("")
+
+    def _prompt(self, messages: Sequence[Message]) -> tuple[ChatPrompt, str]:
+        """Return the prompt of messages, and the text of those that are new to the model.
+
+        What the template leaves out of these is counted.
+        """
+        told = self._told
+        prompt = encode_chat(self._template, self._session.lead.tokenizer, messages)
+        for index, words in prompt.left_out.items():
+            if index >= told:
+                count_notices({"words_left_out": words}, self._counts)
+        return prompt, "\n".join(m.content for m in messages[told:] if m.role != "assistant")
+
+
+def _typed_messages(counts: Counter[str], hint: str | None) -> Iterator[str]:
     """Yield the messages typed at the terminal, one on each line; count those not in UTF-8."""
     if not is_typed(["-"]):
         raise ConfigError("--chat needs a message: as PROMPT, in a pipe, or typed at a terminal")
-    for line in typed_lines(CorpusCounts(), _HINT):
+    for line in typed_lines(CorpusCounts(), hint):
         count_notices(line.notices, counts)
         if message := line.text.strip():
             yield message

@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from transformer.durations import format_duration
 
-from ..console import erase_status, is_terminal, print_notice, terminal_width, write_status
-from .output_checks import STDOUT, descriptor_of, standard_state
+from ..console import (
+    erase_status,
+    print_notice,
+    progress_enabled,
+    terminal_width,
+    write_status,
+)
+from .output_checks import output_is_terminal, standard_state
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
@@ -149,27 +155,11 @@ class LineProgress:
             print_notice(self.summary())
 
 
-def shows_work(quiet: bool) -> bool:
-    """Return True if the progress of work may be drawn whose results come at its end."""
-    return is_terminal() and not quiet
-
-
-def shows_progress(quiet: bool, out: Path | None, reading: Sequence[str] = ()) -> bool:
+def line_progress_enabled(quiet: bool, out: Path | None, reading: Sequence[str] = ()) -> bool:
     """Return True if progress may be drawn: at a terminal on which nothing is typed or written."""
-    if not shows_work(quiet) or _is_terminal_output(out):
+    if not progress_enabled(quiet) or output_is_terminal(out):
         return False
     return not ("-" in reading and sys.stdin is not None and sys.stdin.isatty())
-
-
-def _is_terminal_output(out: Path | None) -> bool:
-    """Return True if answers are shown on a terminal."""
-    if out is None or out == STDOUT:
-        return sys.stdout.isatty()
-    descriptor = descriptor_of(out)
-    try:
-        return os.isatty(descriptor) if descriptor is not None else out.is_char_device()
-    except OSError:
-        return False
 
 
 def input_share(paths: Sequence[str], counts: "CorpusCounts") -> Callable[[], float | None]:

@@ -1,14 +1,18 @@
 """Lines of text files, tables and JSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Self
 
 from tokenizer import CorpusCounts
 from tokenizer.text import Record, replace_surrogates
+from tokenizer.text.sources import is_rereadable
 from transformer.pipelines.notices import Notices, that_happened
 from transformer.pipelines.records import Line, LineSource
 
-from .streams import input_records
-from .typed_text import typed_texts
+from ..options.common import LineIOOptions
+from .streams import has_arrived, input_records
+from .typed_text import is_typed, typed_texts
 
 PREFIX = "prefix"  # the field with which a line's answer begins
 
@@ -29,22 +33,10 @@ class ReadingNotices:
         )
 
 
-def whole_records(records: Iterable[Record], counts: CorpusCounts) -> Iterator[Line]:
-    """Yield records as lines, with all their other fields, and with notices from `counts`.
-
-    Raises the CorpusError of a record without a text.
-    """
-    notices = ReadingNotices(counts)
-    for number, record in enumerate(records):
-        if record.error is not None:
-            raise record.error
-        yield Line(number, record.texts[0], fields=record.fields, notices=notices())
-
-
-def typed_lines(counts: CorpusCounts, hint: str | None) -> Iterator[Line]:
+def typed_lines(counts: CorpusCounts, hint: str | None, *, tabs: bool = False) -> Iterator[Line]:
     """Yield the lines typed at the terminal; see `typed_texts`."""
     notices = ReadingNotices(counts)
-    for number, text in enumerate(typed_texts(counts, hint)):
+    for number, text in enumerate(typed_texts(counts, hint, tabs=tabs)):
         yield Line(number, text, notices=notices())
 
 
@@ -64,7 +56,7 @@ class TypedSource(LineSource):
 
 
 class LineReader:
-    """The lines, or the records, of files: see `input_records`.
+    """The lines, or the records, of files, in one pass: see `input_records`.
 
     The other fields of a record are repeated with the answer; the field `prefix` of JSON begins
     the answer. A record that lacks its text fails alone.
@@ -73,21 +65,62 @@ class LineReader:
     def __init__(
         self,
         paths: Sequence[str],
-        counts: CorpusCounts,
+        counts: CorpusCounts | None = None,
         *,
         column: str | None = None,
         plain: bool = False,
         as_json: bool = False,
         whole_rows: bool = False,
     ) -> None:
-        self._records = input_records(
-            paths, counts, column=column, plain=plain, as_json=as_json, whole_rows=whole_rows
+        self.paths, self.counts = paths, CorpusCounts() if counts is None else counts
+        self._options: dict[str, Any] = {
+            "column": column,
+            "plain": plain,
+            "as_json": as_json,
+            "whole_rows": whole_rows,
+        }
+        self._lines = self._read()
+
+    @classmethod
+    def from_options(
+        cls, paths: Sequence[str], options: LineIOOptions, *, whole_rows: bool = False
+    ) -> Self:
+        """Return the reader of a command's lines.
+
+        With `whole_rows`, the rows of a TSV are lines unless a column is named.
+        """
+        return cls(
+            paths,
+            column=options.column,
+            plain=options.plain,
+            as_json=options.json_input,
+            whole_rows=whole_rows,
         )
-        self._counts = counts
 
     def __iter__(self) -> Iterator[Line]:
-        notices = ReadingNotices(self._counts)
-        for number, record in enumerate(self._records):
+        return self._lines
+
+    @property
+    def is_typed(self) -> bool:
+        """True for plain lines that someone types at a terminal."""
+        return is_typed(self.paths) and not (self._options["column"] or self._options["as_json"])
+
+    def check_first_records(self) -> None:
+        """Raise CorpusError for input whose first record shows that it cannot be read so.
+
+        Such as a column that there is not. Of input that can be read only once, that which comes
+        first is looked at, if it is there already.
+        """
+        for path in self.paths:
+            if is_rereadable(path):
+                next(input_records([path], CorpusCounts(), **self._options), None)
+        first = self.paths[0]
+        if not is_rereadable(first) and not self.is_typed and has_arrived(first):
+            self._lines = chain([*islice(self._lines, 1)], self._lines)
+
+    def _read(self) -> Iterator[Line]:
+        notices = ReadingNotices(self.counts)
+        for number, record in enumerate(input_records(self.paths, self.counts, **self._options)):
             yield self._line(number, record)._replace(notices=notices())
 
     def _line(self, number: int, record: Record) -> Line:
@@ -97,4 +130,13 @@ class LineReader:
             return Line(number, "", fields=fields, error=str(record.error))
         if not isinstance(prefix, str):
             return Line(number, "", fields=fields, error=f"the line has no text in {PREFIX!r}")
-        return Line(number, text, replace_surrogates(prefix, self._counts), fields)
+        return Line(number, text, replace_surrogates(prefix, self.counts), fields)
+
+
+class RecordReader(LineReader):
+    """The records of files with all their other fields; one that lacks its text is an error."""
+
+    def _line(self, number: int, record: Record) -> Line:
+        if record.error is not None:
+            raise record.error
+        return Line(number, record.texts[0], fields=record.fields)

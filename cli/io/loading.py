@@ -9,17 +9,17 @@ from transformer.pipelines.arguments.argument import files_of
 from transformer.pipelines.arguments.search import SearchArguments
 from transformer.pipelines.session import Session
 
-from ..console import erase_status, is_terminal, print_notice, write_status
+from ..console import erase_status, print_notice, progress_enabled, write_status
 from ..options.common import LineIOOptions
+from .line_reader import LineReader
 from .output_checks import check_files
-from .streams import check_first_records
 
 
 def load_with_notice(
     model: Path, *, device: str, dtype: str, quiet: bool, trust_cache: bool = True
 ) -> LoadedModel:
     """Load a model folder; at a terminal, show that until it is done, for it may take long."""
-    if is_terminal() and not quiet:
+    if progress_enabled(quiet):
         write_status(f"loading {model} …")
     loaded = load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
     erase_status()
@@ -32,25 +32,18 @@ def open_session(
     speculation: SpeculationArguments | None = None,
     arguments: SearchArguments | None = None,
     *,
-    reading: Sequence[str],
-    records: bool = True,
-    whole_rows: bool = False,
+    reading: Sequence[str] | LineReader,
 ) -> Session:
-    """Load the models of a command that answers the lines of `reading`, or its records.
+    """Load the models of a command that answers the lines of `reading`, or the texts of files.
 
     Arguments that have no effect are told. Raises ConfigError, OSError and CorpusError, before
     that, for files that cannot be read or written.
     """
     named = [] if arguments is None else files_of(arguments)
-    check_files(options.out, [*reading, *named])
-    if records:
-        check_first_records(
-            reading,
-            column=options.column,
-            plain=options.plain,
-            as_json=options.json_input,
-            whole_rows=whole_rows,
-        )
+    paths = reading.paths if isinstance(reading, LineReader) else reading
+    check_files(options.out, [*paths, *named])
+    if isinstance(reading, LineReader):
+        reading.check_first_records()
     device, dtype, quiet = options.device, options.dtype, options.quiet
     loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
     session = Session(loaded, speculation)

@@ -103,6 +103,25 @@ def standard_state(descriptor: int) -> os.stat_result | None:
     return None
 
 
+def output_is_terminal(out: Path | None) -> bool:
+    """Return True if results are shown on a terminal, by whatever name."""
+    if out is None or out == STDOUT:
+        return sys.stdout.isatty()
+    descriptor = descriptor_of(out)
+    try:
+        if descriptor is not None:
+            return os.isatty(descriptor)
+        if not out.is_char_device():  # a pipe would wait for its reader to be opened
+            return False
+        descriptor = os.open(out, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def state_of_input(name: str) -> os.stat_result | None:
     """Return the state of a file to read. Raises OSError if it cannot be."""
     if name == "-":

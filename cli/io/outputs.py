@@ -39,11 +39,6 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def is_seen(out: Path | None) -> bool:
-    """Return True if results go to a terminal."""
-    return (out is None or out == STDOUT) and sys.stdout.isatty()
-
-
 def is_file_name(path: Path) -> bool:
     """Return True for the name of a file on disk, or a new one; False for stdout and devices."""
     if path == STDOUT or descriptor_of(path) is not None:

@@ -1,8 +1,13 @@
 """Lines and whole texts from files or stdin."""
 
+import select
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .output_checks import descriptor_of
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
@@ -36,25 +41,20 @@ def input_records(
             )
 
 
-def check_first_records(
-    paths: Sequence[str],
-    *,
-    column: str | None = None,
-    plain: bool = False,
-    as_json: bool = False,
-    whole_rows: bool = False,
-) -> None:
-    """Raise CorpusError for files whose first record shows that they cannot be read so.
-
-    Such as a column that there is not. What can be read only once is not looked at.
-    """
-    from tokenizer import CorpusCounts
-    from tokenizer.text.sources import is_rereadable
-
-    for path in paths:
-        if is_rereadable(path):
-            options = {"plain": plain, "as_json": as_json, "whole_rows": whole_rows}
-            next(input_records([path], CorpusCounts(), column=column, **options), None)
+def has_arrived(path: str) -> bool:
+    """Return True for a stream that is open and of which there is something to read, or its end."""
+    descriptor = 0 if path == "-" else descriptor_of(Path(path))
+    if descriptor is None:
+        return False
+    try:
+        descriptor = sys.stdin.fileno() if path == "-" else descriptor
+    except OSError:  # it is in memory
+        return True
+    except AttributeError:  # it is closed
+        return False
+    with suppress(OSError, ValueError):
+        return bool(select.select([descriptor], [], [], 0)[0])
+    return False
 
 
 def input_lines(

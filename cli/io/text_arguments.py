@@ -14,6 +14,7 @@ from ..console import ARGUMENT, ARGUMENT_DESCRIPTOR, print_notice
 _SHOWN = 60  # characters of a text in a notice
 _NEAR = 0.75  # the least likeness of a file's name to one that there is not
 _ENDS = (*'.!?…。！？।:;"”»)',)  # of sentences
+_FOLDERS = (".", "..")  # or marks at the end of a text
 _WORDS = 3  # words of a name with a slash, at most
 _ENDINGS = re.compile(  # of files' names: kinds, and the languages in which corpora end
     r"\.(txt|text|tsv|csv|jsonl?|ndjson|gz|bz2|xz|lzma|zst|md|html|xml|toml|parquet|src|tgt|ref|tok"
@@ -27,17 +28,16 @@ def named_inputs(arguments: Sequence[str] | None) -> list[str]:
     """Return the names of the files to read; without arguments, that of stdin.
 
     Where no argument is a file and all look like texts, they are the lines of one, of which a
-    notice tells. Raises OSError for a file that there is not.
+    notice tells; a full stop alone is no folder then. Raises OSError for a file that there is not.
     """
     if not arguments:
         return ["-"]
     missing = [name for name in arguments if name != "-" and not os.path.lexists(name)]
-    if len(missing) == len(arguments) and all(
-        looks_like_text(name, words=len(arguments)) for name in arguments
-    ):
+    texts = [name for name in missing if looks_like_text(name, words=len(arguments))]
+    if texts and all(name in texts or name in _FOLDERS for name in arguments):
         return [_file_with(_lines_of(arguments))]
     for name in missing:
-        raise missing_file(name)
+        raise missing_file(name, quote=name in texts and len(arguments) > 1)
     return list(arguments)
 
 
@@ -49,10 +49,11 @@ def _lines_of(texts: Sequence[str]) -> list[str]:
     lines = [" ".join(texts)] if words else list(texts)
     shown = repr(lines[0] if len(lines[0]) <= _SHOWN else f"{lines[0][:_SHOWN]} …")
     more = len(lines) - 1
+    quote = "; in quotation marks the shell leaves it as it is" if lines[0] != texts[0] else ""
     print_notice(
         f"{shown} and {more:,} more are no files: they are taken as text"
         if more
-        else f"{shown} is no file: it is taken as text"
+        else f"{shown} is no file: it is taken as text{quote}"
     )
     return lines
 
@@ -91,11 +92,16 @@ def _is_sentence(text: str) -> bool:
     return text.rstrip().endswith(_ENDS) or len(text.split()) > _WORDS
 
 
-def missing_file(name: str) -> FileNotFoundError:
-    """Return the error of a file that there is not; it names one whose name is near."""
+def missing_file(name: str, *, quote: bool = False) -> FileNotFoundError:
+    """Return the error of a file that there is not; it names one whose name is near.
+
+    With `quote` it may be a word of a text.
+    """
     reason = os.strerror(errno.ENOENT)
     if near := _near_names(name):
         reason += f"; did you mean {Path(name).parent / near[0]}?"
+    elif quote:
+        reason += "; put a text of several words in quotation marks"
     return FileNotFoundError(errno.ENOENT, reason, name)
 
 

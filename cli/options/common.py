@@ -81,7 +81,15 @@ Strict = Annotated[
         "--strict",
         "Exit with code 4, after all lines, if any could not be answered (else only if none "
         "could), or if an answer does not fit --json-schema, --regex or --choice, or lacks a "
-        "term of --must or --glossary.",
+        "term that it must have.",
+        panel="Output",
+    ),
+]
+StrictScores = Annotated[
+    bool,
+    option(
+        "--strict",
+        "Exit with code 4, after all lines, if any could not be scored (else only if none could).",
         panel="Output",
     ),
 ]
@@ -139,6 +147,13 @@ class LineIOOptions:
     def __post_init__(self) -> None:
         """Raise ConfigError for options of which one takes the other's effect."""
         refuse_plain(self.plain, {"--column": self.column, "--json-input": self.json_input})
+
+
+@dataclass(kw_only=True)
+class ScoreIOOptions(LineIOOptions):
+    """Options of reading lines and of writing scores, which promise less than texts."""
+
+    strict: StrictScores = False
 
 
 def refuse_plain(plain: bool, others: Mapping[str, object]) -> None:

@@ -18,7 +18,8 @@ class AnswerFormatter:
     Several answers that may have several lines each stand below a heading.
     `text_field` is the field of the JSON record that repeats the input line. With `single_line`,
     line breaks in an answer become spaces. `seed` is that of sampling, which JSON repeats. With
-    `apart`, for eyes rather than programs, an empty line ends several answers to one line.
+    `separate_groups`, for eyes rather than programs, an empty line ends several answers to one
+    line.
     """
 
     def __init__(
@@ -34,13 +35,13 @@ class AnswerFormatter:
         with_prompt: bool = False,
         single_line: bool = True,
         seed: int | None = None,
-        apart: bool = False,
+        separate_groups: bool = False,
     ) -> None:
         self._loaded, self._n_best, self._text_field = loaded, n_best, text_field
         self.with_prompt, self._single_line = with_prompt, single_line
         self._as_json, self._scores, self._alignments = as_json, scores, alignments
         self._with_text_field = with_text_field
-        self._gap = apart and single_line and n_best > 1
+        self._separate_groups = separate_groups and single_line and n_best > 1
         own = {text_field} if with_text_field else set()
         self._seed: dict[str, Any] = {} if seed is None else {"seed": seed}
         self._fields = InputFields(ANSWER_FIELDS | own | {"n_best", "alignments", *self._seed})
@@ -76,7 +77,7 @@ class AnswerFormatter:
                 pairs = [] if output is None else self._alignments_of(output)
                 text += "\t" + " ".join(f"{i}-{j}" for i, j in pairs)
             yield text
-        if self._gap:
+        if self._separate_groups:
             yield ""
 
     def _record(self, answer: Answer[Output]) -> dict[str, Any]:
@@ -87,11 +88,21 @@ class AnswerFormatter:
         notices = notice_field(answer.notices)
         if answer.error is not None:
             return {**record, "error": answer.error, **notices}
-        if not answer.outputs:
-            return {**record, "text": "", **notices}
         outputs = [self._output_record(output) for output in answer.outputs[: self._n_best]]
         n_best = {"n_best": outputs} if self._n_best > 1 else {}
-        return {**record, **outputs[0], **self._seed, **n_best, **notices}
+        best = outputs[0] if outputs else self._blank_record()
+        return {**record, **best, **self._seed, **n_best, **notices}
+
+    def _blank_record(self) -> dict[str, Any]:
+        """Return the JSON fields of a blank line's answer: those of any other, without values."""
+        alignments: dict[str, Any] = {"alignments": []} if self._alignments else {}
+        nothing: dict[str, Any] = {
+            "score": None,
+            "tokens": [],
+            "token_scores": [],
+            "finish_reason": None,
+        }
+        return {"text": "", **nothing, **alignments}
 
     def _output_record(self, output: Output) -> dict[str, Any]:
         """Return the JSON fields of one output."""

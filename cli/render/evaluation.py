@@ -1,13 +1,30 @@
-"""Scores of evaluations, as rows of text and as JSON."""
+"""Scores of evaluations, as rows of text, as a table of two models, and as JSON."""
 
+import textwrap
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from tokenizer import CorpusCounts
-from transformer.evaluation import Comparison, Score, TextLikelihood
+from transformer.evaluation import SIGNIFICANT, Comparison, Score, TextLikelihood
+
+from ..io.pair_scores import ScoredPairs
+
+_GAP = "  "  # between columns
+_LEAST_NAME = 10  # columns of a terminal that a model's name has at least
+_LEAST_REMARK = 40  # likewise, of a remark beside its score
 
 Row = tuple[str, str, str]  # a name, a value and a remark
+
+
+class _Compared(NamedTuple):
+    """A metric's scores of two models."""
+
+    score: Score
+    versus: Score
+    comparison: Comparison
 
 
 @dataclass
@@ -18,29 +35,44 @@ class Evaluation:
     counts: Counter[str]
     rows: list[Row] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+    models: tuple[str, str] = ("", "")  # that are compared
+    compared: dict[str, _Compared] = field(default_factory=dict)  # by metric
+
+    def lines(self, width: int | None) -> Iterator[str]:
+        """Yield the lines to print: for a terminal of that width, or for a pipe or a file."""
+        if self.compared:
+            yield from _table(self.models, self.compared, width)
+            remarks = [f"{name}: {remark}" for name, _, remark in self.rows]
+            yield from ("", *(line for text in remarks for line in _wrapped(text, width, _GAP)))
+        elif width is None:
+            yield from ("\t".join(row) for row in self.rows)
+        else:
+            names, values = (max(len(row[n]) for row in self.rows) for n in (0, 1))
+            for name, value, remark in self.rows:
+                head = f"{name:<{names}}{_GAP}{value:>{values}}{_GAP}"
+                room = width - len(head) >= _LEAST_REMARK
+                yield from _wrapped(head + remark, width, " " * len(head) if room else _GAP)
 
     def add_scores(self, scores: dict[str, Score], lines: int) -> None:
         """Add the scores of translations."""
         self.rows += [_score_row(score, score.name) for score in scores.values()]
         self.record |= {**_score_fields(scores), "lines": lines}
 
-    def add_comparison(
-        self, model: str, scores: dict[str, Score], comparisons: dict[str, Comparison]
-    ) -> None:
+    def add_comparison(self, models: tuple[str, str], found: ScoredPairs) -> None:
         """Add the scores of another model, and the differences from it."""
-        self.rows += [_score_row(s, f"{s.name} of {model}") for s in scores.values()]
-        for name, compared in comparisons.items():
-            remark = f"{_verdict(compared)} | {compared.signature}"
-            self.rows.append((f"{name} difference", f"{compared.difference:+.2f}", remark))
+        self.models, scores = models, found.versus
+        self.rows += [_score_row(s, f"{s.name} of {models[1]}") for s in scores.values()]
         fields = _score_fields(scores)
-        for name, compared in comparisons.items():
+        for name, compared in found.comparisons.items():
+            self.compared[name] = _Compared(found.scores[name], scores[name], compared)
+            self.rows.append((f"{name} difference", "", compared.signature))
             test = {
                 "difference": compared.difference,
                 "p_value": compared.p_value,
                 "significant": compared.is_significant,
             }
             fields[name] |= {**test, "test": compared.signature}
-        self.record["versus"] = {"model": model, **fields}
+        self.record["versus"] = {"model": models[1], **fields}
 
     def add_likelihood(self, found: TextLikelihood) -> None:
         """Add the likelihood of running text."""
@@ -73,12 +105,48 @@ def _score_row(score: Score, name: str) -> Row:
     return name, f"{score.value:.2f}", f"{score.details} | {score.signature}"
 
 
-def _verdict(compared: Comparison) -> str:
-    if not compared.difference:
-        return "no difference"
-    chance = "significant" if compared.is_significant else "may be chance"
-    return f"p = {compared.p_value:.4f}, {chance}"
-
-
 def _score_fields(scores: dict[str, Score]) -> dict[str, Any]:
     return {s.name: {"score": s.value, "signature": s.signature} for s in scores.values()}
+
+
+def evaluation_of_pairs(
+    found: ScoredPairs, models: Sequence[Path], versus: Path | None
+) -> Evaluation:
+    """Return the evaluation of models that translate together, and of one that is compared."""
+    result = Evaluation(found.read, found.counts)
+    result.add_scores(found.scores, found.lines)
+    if versus is not None:
+        result.add_comparison((" + ".join(map(str, models)), str(versus)), found)
+    return result
+
+
+def _table(
+    models: tuple[str, str], compared: dict[str, _Compared], width: int | None
+) -> Iterator[str]:
+    """Yield the lines of a table: a column for each metric, a row for each model."""
+    columns = [_column(name, each) for name, each in compared.items()]
+    widths = [max(map(len, column)) for column in columns]
+    names = ["", *models, "difference", "p"]
+    room = max(map(len, names))
+    if width is not None:
+        room = max(_LEAST_NAME, min(room, width - 1 - sum(len(_GAP) + w for w in widths)))
+    for name, *row in zip(names, *columns, strict=True):
+        shown = name if len(name) <= room else f"…{name[1 - room :]}"
+        values = (value.rjust(w) for value, w in zip(row, widths, strict=True))
+        yield _GAP.join([f"{shown:<{room}}", *values]).rstrip()
+    yield from _wrapped(f"* p < {SIGNIFICANT}: significant; a larger p may be chance", width, "")
+
+
+def _column(name: str, compared: _Compared) -> list[str]:
+    """Return a metric's cells: its name, two scores, their difference and p, marked or not."""
+    score, versus, test = compared
+    values = [f"{score.value:.2f}", f"{versus.value:.2f}", f"{test.difference:+.2f}"]
+    p = f"{test.p_value:.4f}{'*' if test.is_significant else ' '}"
+    return [*(f"{value} " for value in [name, *values]), p]
+
+
+def _wrapped(text: str, width: int | None, indent: str) -> list[str]:
+    """Return the lines of a text on a terminal; in a pipe or a file it is one."""
+    if width is None:
+        return [text]
+    return textwrap.wrap(text, max(20, width - 1), subsequent_indent=indent)

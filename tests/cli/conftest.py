@@ -18,6 +18,7 @@ from transformer.loading import find_model
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
+from .naming import command_of, missing_options
 from .terminals import Program
 
 torch.set_num_threads(1)  # two on a busy machine wait for each other: 1,100 ms a step, not 8
@@ -108,6 +109,8 @@ def lower_case(tmp_path_factory):
 def transduce(monkeypatch, capfdbinary):
     """Run the program in this process. Gives its exit code, stdout and stderr as bytes.
 
+    What it tells names no option that the command lacks.
+
     With None for stdin, `sys.stdin` is as it was.
     """
 
@@ -126,7 +129,12 @@ def transduce(monkeypatch, capfdbinary):
         except SystemExit as stop:
             codes.append(stop.code)
         assert len(codes) == 1
-        return Ended(codes[0], *capfdbinary.readouterr())
+        ended = Ended(codes[0], *capfdbinary.readouterr())
+        given = {word.partition("=")[0] for word in sys.argv}
+        told, command = ended.err.decode("utf-8", "replace"), command_of(sys.argv[1:])
+        for name in [] if told.startswith("Usage:") else missing_options(command, told):
+            assert name.split()[-1] in given, f"{command} names {name}, which it lacks: {told}"
+        return ended
 
     return run
 

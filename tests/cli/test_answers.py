@@ -11,7 +11,8 @@ import transduce as door
 pytestmark = pytest.mark.integration
 
 BROKEN_GRAMMAR = (
-    "transduce: answers that do not fit --json-schema, --regex or --choice, for they ended early: 1"
+    "transduce: lines with an answer that ended before it fitted --json-schema, --regex or "
+    "--choice: 1"
 )
 # Grammars that "three two one", or what a writer goes on with, could fit; and what ends it before.
 EARLY = [
@@ -223,7 +224,7 @@ def test_what_a_model_that_knows_no_capitals_cannot_write(transduce, lower_case)
     assert b"the regular expression '[a-zT ]+': 'T' has no effect: the model" in ended.err
     ended = transduce(*given, "--prefix", "Two One", "--json", stdin=b"one\n")
     assert json.loads(ended.out)["notices"]["prefix_changed"] == "two one"
-    assert b"answers that begin otherwise than their prefix, which the model" in ended.err
+    assert b"lines with an answer that begins otherwise than its prefix, which" in ended.err
 
 
 def test_a_seed_without_effect_is_told_once(transduce, writer, translator) -> None:

@@ -85,5 +85,5 @@ def test_words_that_the_template_leaves_out_and_cut_answers_are_told(transduce, 
     ended = transduce("generate", "--chat", "-m", talker, "-t", "0", "-n", "1", "one two three")
     assert ended.err.decode().splitlines() == [
         "transduce: messages of which the model's chat template leaves out words: 1",
-        "transduce: answers cut off at the limit of new tokens (--max-tokens): 1",
+        "transduce: lines with an answer cut off at the limit of new tokens (--max-tokens): 1",
     ]

@@ -1,10 +1,16 @@
 """`evaluate`: pairs of one file, a run's own validation text, two models, translations kept."""
 
 import json
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from cli.io.pair_scores import ScoredPairs
+from cli.render.evaluation import evaluation_of_pairs
 from tests.cli.conftest import PAIRS, SCHEDULE, SIZE, train
+from tokenizer import CorpusCounts
+from transformer.evaluation import Comparison, Score
 from transformer.loading import find_model
 
 pytestmark = pytest.mark.integration
@@ -212,8 +218,43 @@ def test_two_models_are_compared_on_the_same_lines(transduce, translator, held_o
     assert abs(gap) > 1
     assert versus["chrf"]["p_value"] < 0.05
     ended = transduce(*command, "--versus", held_out)
-    rows = [line.split("\t") for line in ended.out.decode().splitlines()]
-    same = [f"bleu of {held_out}", f"chrf of {held_out}", "bleu difference", "chrf difference"]
-    assert [row[0] for row in rows] == ["bleu", "chrf", *same]
-    assert rows[4][1] == "+0.00"
-    assert rows[4][2].startswith("no difference | nrefs:1|bs:1000|seed:12345")
+    head, first, second, difference, p, legend, gap, *remarks = ended.out.decode().splitlines()
+    assert head.split() == ["bleu", "chrf"]
+    assert first == second
+    assert first.split()[0] == str(held_out)
+    assert difference.split() == ["difference", "+0.00", "+0.00"]
+    assert p.split() == ["p", "1.0000", "1.0000"]
+    assert len({len(line.rstrip(" ")) for line in (first, difference)}) == 1  # below one another
+    assert legend == "* p < 0.05: significant; a larger p may be chance"
+    names = ["bleu", "chrf", f"bleu of {held_out}", f"chrf of {held_out}"]
+    names += ["bleu difference", "chrf difference"]
+    assert [remark.partition(": ")[0] for remark in remarks] == names
+    assert remarks[4].endswith("nrefs:1|bs:1000|seed:12345|" + remarks[4].partition("12345|")[2])
+
+
+METRICS = ("bleu", "chrf")
+SCORES = [Score(name, 38.8, "nrefs:1|tok:13a", f"{name} = 38.8 BP 1.0") for name in METRICS]
+OTHERS = [score._replace(value=8.1) for score in SCORES]
+TESTS = [Comparison(30.7, 0.001, "nrefs:1|bs:1000"), Comparison(0.2, 0.0732, "nrefs:1|bs:1000")]
+
+
+@pytest.mark.parametrize("columns", [40, 80, None])
+def test_two_models_stand_in_a_table_that_fits_the_terminal(columns):
+    parts = (dict(zip(METRICS, each, strict=True)) for each in (SCORES, OTHERS, TESTS))
+    found = ScoredPairs(CorpusCounts(), Counter(), 9, *parts)
+    models = [Path("runs/en-de"), Path("a/folder/with/a/very/long/name/of/a/run")]
+    lines = [*evaluation_of_pairs(found, models[:1], models[1]).lines(columns)]
+    assert all(len(line) < (columns or 999) for line in lines)
+    assert [line.split()[1:] for line in lines[1:5]] == [
+        ["38.80", "38.80"],
+        ["8.10", "8.10"],
+        ["+30.70", "+0.20"],
+        ["0.0010*", "0.0732"],
+    ]
+    assert len({line.index(".", len(line) - 8) for line in lines[1:4]}) == 1
+    assert lines[2].startswith("…" if columns == 40 else "a/folder")
+    assert lines[2].split()[0].endswith("a/run" if columns != 40 else "run")
+    alone = [*evaluation_of_pairs(found, models[:1], None).lines(columns)]
+    assert all(len(line) < (columns or 999) for line in alone)
+    if columns is None:
+        assert alone[0] == "bleu\t38.80\tbleu = 38.8 BP 1.0 | nrefs:1|tok:13a"

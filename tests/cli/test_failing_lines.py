@@ -1,8 +1,13 @@
 """Files of which no line can be answered, and columns that are not there."""
 
+import io
 import json
+import os
 
 import pytest
+
+from cli.io.line_reader import LineReader
+from cli.io.streams import has_arrived
 
 pytestmark = pytest.mark.integration
 
@@ -48,8 +53,8 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("command", ["translate", "embed", "score"])
-def test_a_wrong_column_is_told_at_line_1(transduce, translator, tmp_path, name, command):
-    """Before a model is loaded: here there is none. Of a pipe it is told as it is read."""
+def test_a_wrong_column_is_told_at_line_1(transduce, tmp_path, name, command):
+    """Before a model is loaded: here there is none. So it is of a pipe that has a line."""
     text, column, told = WRONG[name]
     (tmp_path / name).write_text(text)
     options = ("--column", column, tmp_path / name)
@@ -58,9 +63,44 @@ def test_a_wrong_column_is_told_at_line_1(transduce, translator, tmp_path, name,
     assert told in ended.err.decode()
     assert len(ended.err.splitlines()) == 1
     if name in ("t.jsonl", "t.txt"):
-        ended = transduce(command, "-m", translator, "--column", column, stdin=text.encode())
+        command = (command, "-m", tmp_path / "no-model", "--column", column)
+        ended = transduce(*command, stdin=text.encode())
         assert (ended.code, ended.out) == (4, b"")
         assert told in ended.err.decode()
+
+
+@pytest.mark.parametrize("stdin", ["-", "/dev/stdin"])
+def test_a_pipe_is_looked_at_where_it_has_something(monkeypatch, stdin):
+    """One that is empty is not waited for, and the line that is looked at is answered, too."""
+    read, write = os.pipe()
+    before = os.dup(0)
+    stream = io.TextIOWrapper(os.fdopen(read, "rb"))
+    monkeypatch.setattr("sys.stdin", stream)
+    try:
+        os.dup2(read, 0)
+        assert not has_arrived(stdin)
+        reader = LineReader([stdin])
+        reader.check_first_records()
+        os.write(write, b"one\xff\ntwo\n")
+        assert has_arrived(stdin)
+        reader.check_first_records()
+        os.close(write)
+        found = [(line.number, line.text, [*line.notices]) for line in reader]
+        assert found == [(0, "one\ufffd", ["invalid_utf8"]), (1, "two", [])]
+        assert has_arrived(stdin)  # its end
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        stream.close()
+
+
+def test_a_wrong_column_of_running_text_is_told_before_the_model_is_loaded(transduce, tmp_path):
+    command = ("evaluate", "-m", tmp_path / "no-model", "--column", "nosuch", "--text")
+    (tmp_path / "t.csv").write_text("en,de\na,b\n")
+    ended = transduce(*command, tmp_path / "t.csv")
+    assert (ended.code, b"has no column 'nosuch'" in ended.err) == (4, True)
+    ended = transduce(*command, "-", stdin=b'{"en": "a"}\n')
+    assert (ended.code, b"no field 'nosuch'" in ended.err) == (4, True)
 
 
 @pytest.mark.parametrize("first", [{"error": "is long"}, {"text": None}, None, "x", [1]])

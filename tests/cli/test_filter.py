@@ -72,7 +72,8 @@ def filtered():
         sys.stdin, sys.stdout = (io.TextIOWrapper(s) for s in (io.BytesIO(stream), out))
         try:
             with suppress(typer.Exit):  # with code 4 where no line has an answer
-                filter_lines(None, LineIOOptions(quiet=True), run, AnswerFormatter(loaded))
+                options = LineIOOptions(quiet=True)
+                filter_lines(LineReader(["-"]), options, run, AnswerFormatter(loaded))
             return out.getvalue().decode().split("\n")[:-1]
         finally:
             sys.stdin, sys.stdout = kept

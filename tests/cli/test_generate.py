@@ -1,11 +1,16 @@
 """`generate`: a fresh seed at each call, answers told apart, and what a short context offers."""
 
 import json
+from collections import Counter
 
 import pytest
 
 from transduce import load
+from transformer.loading import load_model
+from transformer.pipelines.arguments import GenerateArguments
 from transformer.pipelines.arguments.generate import fresh_seed
+from transformer.pipelines.records import IterableSource
+from transformer.pipelines.session import Session
 
 pytestmark = pytest.mark.integration
 
@@ -45,6 +50,27 @@ def test_lines_have_one_seed_with_which_each_comes_again(run):
     assert lines[0]["seed"] == lines[1]["seed"]
     again = run("--lines", "--json", "--seed", lines[0]["seed"], stdin=b"one\none\n")[0]
     assert [json.loads(line) for line in again.split("\n")[:-1]] == lines
+
+
+def test_a_prompt_that_is_typed_has_the_text_of_that_line(writer):
+    """Its number tells random samples apart, not a seed of its own, which another call may have."""
+    session = Session([load_model(writer, device="cpu")])
+    arguments = GenerateArguments(seed=5, temperature=1.5, max_tokens=20)
+    answers = session.generate(IterableSource(["one"] * 3), arguments, Counter())
+    texts = [answer.outputs[0].text for answer in answers]
+    streamed = [session.stream("one", arguments, Counter(), number=n) for n in range(3)]
+    assert ["".join(pieces) for pieces in streamed] == texts
+    assert len({*texts}) == 3
+
+
+def test_a_seed_is_drawn_once_and_where_it_is_needed(monkeypatch):
+    seeds = iter([3, 4])
+    monkeypatch.setattr("transformer.pipelines.arguments.generate.fresh_seed", lambda: next(seeds))
+    first, second = GenerateArguments(), GenerateArguments()
+    assert first == second
+    assert [each.drawn_seed for each in (first, second, first)] == [3, 4, 3]
+    assert GenerateArguments(seed=9).drawn_seed == 9
+    assert GenerateArguments(beam=2).drawn_seed is None
 
 
 @pytest.mark.parametrize(
@@ -94,10 +120,10 @@ def test_a_terminal_shows_several_answers_to_a_line_apart(
     model = ("--lines", "-t", "1", "-m", writer) if command == "generate" else ("-m", translator)
     given = (command, *model, "--n-best", "2", "-n", "5", "--device", "cpu")
     piped = transduce(*given, stdin=b"one two\nsix\n").out.split(b"\n")
-    monkeypatch.setattr(f"cli.commands.{command}.is_seen", lambda out: out is None)
+    monkeypatch.setattr(f"cli.commands.{command}.output_is_terminal", lambda out: out is None)
     seen = transduce(*given, stdin=b"one two\nsix\n").out.split(b"\n")
     assert seen == [*piped[:2], b"", *piped[2:4], b"", b""]
-    monkeypatch.setattr(f"cli.commands.{command}.is_seen", lambda _: False)
+    monkeypatch.setattr(f"cli.commands.{command}.output_is_terminal", lambda _: False)
     assert transduce(*given, stdin=b"one two\nsix\n").out.split(b"\n") == piped
 
 
@@ -109,10 +135,12 @@ def test_slide_is_offered_where_the_context_is_short(run):
     given = ("--lines", "-t", "0", "--suppress", "</s>")
     _, told = run(*given, "-n", "80", stdin=b"one\n")
     assert told == (
-        "transduce: answers cut off where the model's context was full (--overflow slide writes "
-        "on): 1\n"
+        "transduce: lines with an answer cut off where the model's context was full (--overflow "
+        "slide writes on): 1\n"
     )
     _, told = run(*given, "-n", "80", "--overflow", "slide", stdin=b"one\n")
-    assert told == "transduce: answers cut off at the limit of new tokens (--max-tokens): 1\n"
+    assert told == (
+        "transduce: lines with an answer cut off at the limit of new tokens (--max-tokens): 1\n"
+    )
     _, told = run(*given, "-n", "5", stdin=b"one\n")
     assert "(--max-tokens): 1" in told

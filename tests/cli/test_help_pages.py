@@ -119,6 +119,9 @@ def test_short_texts_are_of_parameters_that_are_there():
         ("runs list", "--json Write a JSON object for each, with all"),
         ("checkpoint list", "--json Write a JSON object for each, with all"),
         ("translate", "--to NAME Language to translate into"),
+        ("score", "for a translator SOURCE<TAB>TRANSLATION."),
+        ("embed", "in.txt -o v.npy"),
+        ("embed", "one named .npy is a NumPy array"),
     ],
 )
 def test_an_option_is_told_as_its_command_means_it(path, told, page):

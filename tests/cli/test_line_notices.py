@@ -82,13 +82,14 @@ def test_fields_of_a_user_that_are_called_notices_are_not_taken_for_the_answers(
     assert b"give way to the answer's own of the same name: notices (1)" in ended.err
 
 
-CUT = b"transduce: answers cut off at the limit of new tokens (--max-tokens): 1\n"
+CUT = b"transduce: lines with an answer cut off at the limit of new tokens (--max-tokens): 1\n"
 FULL = CUT.replace(
     b"at the limit of new tokens (--max-tokens)", b"where the model's context was full"
 )
 FULL = FULL.replace(b"full:", b"full (--overflow slide writes on):")
 BROKEN = (
-    b"transduce: answers that do not fit --json-schema, --regex or --choice, for they ended early"
+    b"transduce: lines with an answer that ended before it fitted --json-schema, --regex or "
+    b"--choice"
 )
 
 

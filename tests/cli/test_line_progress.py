@@ -13,7 +13,8 @@ import pytest
 from cli import console
 from cli.console import erase_status, print_notice, write_status
 from cli.io import line_progress
-from cli.io.line_progress import LineProgress, input_share, shows_progress
+from cli.io.line_progress import LineProgress, input_share, line_progress_enabled
+from cli.io.output_checks import output_is_terminal
 from cli.io.streams import input_lines
 from tokenizer import CorpusCounts
 
@@ -125,20 +126,35 @@ def test_a_long_job_is_summed_up_and_a_short_one_is_silent(monkeypatch) -> None:
 
 def test_it_is_shown_only_at_a_terminal_that_has_nothing_else(monkeypatch, tmp_path):
     terminal = at_terminal(monkeypatch)
-    assert shows_progress(False, None, ["a.txt"])
-    assert shows_progress(False, tmp_path / "out.txt", ["a.txt"])
-    assert not shows_progress(True, None, ["a.txt"])
+    assert line_progress_enabled(False, None, ["a.txt"])
+    assert line_progress_enabled(False, tmp_path / "out.txt", ["a.txt"])
+    assert not line_progress_enabled(True, None, ["a.txt"])
     monkeypatch.setattr("sys.stdin", terminal)
-    assert not shows_progress(False, None, ["-"])  # someone types there
-    assert shows_progress(False, None, ["a.txt"])
+    assert not line_progress_enabled(False, None, ["-"])  # someone types there
+    assert line_progress_enabled(False, None, ["a.txt"])
     monkeypatch.setattr("sys.stdout", terminal)
-    assert not shows_progress(False, None, ["a.txt"])  # answers are shown there
-    assert shows_progress(False, tmp_path / "out.txt", ["a.txt"])
+    assert not line_progress_enabled(False, None, ["a.txt"])  # answers are shown there
+    assert line_progress_enabled(False, tmp_path / "out.txt", ["a.txt"])
     monkeypatch.setenv("TERM", "dumb")
-    assert not shows_progress(False, tmp_path / "out.txt", ["a.txt"])
+    assert not line_progress_enabled(False, tmp_path / "out.txt", ["a.txt"])
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    assert not shows_progress(False, tmp_path / "out.txt", ["a.txt"])
+    assert not line_progress_enabled(False, tmp_path / "out.txt", ["a.txt"])
+
+
+def test_a_terminal_is_one_by_any_name(monkeypatch, tmp_path):
+    """Answers in a null device are seen by nobody."""
+    master, terminal = os.openpty()
+    for name, is_one in ((os.ttyname(terminal), True), ("/dev/null", False), ("/dev/no", False)):
+        assert output_is_terminal(Path(name)) is is_one, name
+    assert output_is_terminal(Path(f"/dev/fd/{terminal}"))
+    assert not output_is_terminal(tmp_path / "out.txt")
+    os.mkfifo(tmp_path / "fifo")
+    assert not output_is_terminal(tmp_path / "fifo")
+    monkeypatch.setattr("sys.stdout", Terminal(80, 24))
+    assert output_is_terminal(None) and output_is_terminal(Path("-"))
+    os.close(master)
+    os.close(terminal)
 
 
 @pytest.mark.parametrize("packed", [False, True])

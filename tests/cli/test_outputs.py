@@ -47,7 +47,26 @@ def test_score_gives_the_scores_that_generate_reported(run, writer):
     fed = "\n".join(reported).encode()
     scored = records(run("score", "--json", "--json-input", stdin=fed, model=writer))
     for one, other in zip(records(reported), scored, strict=True):
-        assert one.get("token_scores", []) == pytest.approx(other.get("token_scores", []), abs=1e-5)
+        assert one["token_scores"] == pytest.approx(other["token_scores"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["translate", "translate --n-best 2", "translate --alignments", "generate --lines", "score"],
+)
+def test_the_record_of_a_blank_line_has_the_fields_of_the_others(run, command):
+    stdin = b"one two\tsix\n\n\xe2\x80\x8b\n"
+    first, *blank = records(run(*command.split(), "--json", stdin=stdin))
+    for record in blank:
+        assert record.keys() - {"notices"} == first.keys() - {"notices"}
+        assert (record["text"], record["score"], record["tokens"]) == ("", None, [])
+        assert record.get("n_best", []) == []
+
+
+def test_an_answer_to_a_blank_line_is_scored_as_a_blank_line(run, writer):
+    reported = run("generate", "--lines", "--json", stdin=b"\n\n")
+    scored = run("score", "--json-input", stdin="\n".join(reported).encode(), model=writer)
+    assert scored == ["", ""]
 
 
 def test_score_reads_pairs_with_a_tab_and_adds_up(transduce, translator):

@@ -91,7 +91,8 @@ def test_what_a_tokenizer_cannot_write_is_counted(transduce, translator):
     ended = transduce("tokenizer", "decode", *path, stdin=ids)
     assert ended.out.startswith(b"one two\n\n")
     assert ended.err == (
-        b"transduce: answers with unknown characters, which are left out of the text: 2\n"
+        b"transduce: lines with an answer that has unknown characters, which are left out of the "
+        b"text: 2\n"
     )
 
 

@@ -44,7 +44,7 @@ def test_edited_lines_may_hold_any_bytes(monkeypatch, capsys) -> None:
         raise EOFError
 
     monkeypatch.setattr("builtins.input", read)
-    monkeypatch.setattr(typed_text, "_has_editing", lambda: True)
+    monkeypatch.setattr(typed_text, "_has_editing", lambda *, tabs: True)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     counts = CorpusCounts()
     assert list(typed_texts(counts, None)) == ["größer", "tw\ufffd"]
@@ -101,6 +101,9 @@ def test_texts_are_told_from_names_of_files(tmp_path, monkeypatch) -> None:
     assert looks_like_text("x" * 100_000)
 
 
+QUOTE = "in quotation marks the shell leaves it as it is"
+
+
 def test_files_that_are_there_are_read_and_texts_are_lines(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "A dog runs.").write_text("text\n")
@@ -109,7 +112,12 @@ def test_files_that_are_there_are_read_and_texts_are_lines(tmp_path, monkeypatch
     assert capsys.readouterr().err == ""
     for arguments, read, told in [
         (["Two dogs run."], "Two dogs run.\n", "'Two dogs run.' is no file: it is taken as text"),
-        (["Two", "dogs"], "Two dogs\n", "'Two dogs' is no file: it is taken as text"),
+        (["Two", "dogs"], "Two dogs\n", f"'Two dogs' is no file: it is taken as text; {QUOTE}"),
+        (
+            ["Dogs", "run", "."],
+            "Dogs run .\n",
+            f"'Dogs run .' is no file: it is taken as text; {QUOTE}",
+        ),
         (["a b", "c"], "a b\nc\n", "'a b' and 1 more are no files: they are taken as text"),
     ]:
         (name,) = named_inputs(arguments)

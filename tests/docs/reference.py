@@ -61,7 +61,7 @@ def commands_page() -> str:
     for name, command in commands().items():
         positional = [p for p in command.params if not p.opts[0].startswith("-")]
         usage = " ".join([f"transduce {name}", "[OPTIONS]", *(p.metavar for p in positional)])
-        paragraphs = [" ".join(text.split()) for text in command.help.split("\n\n")]
+        paragraphs = [_text(paragraph) for paragraph in command.help.split("\n\n")]
         parts.append(f"## transduce {name}\n\n`{usage}`\n\n" + "\n\n".join(paragraphs) + "\n")
         parts += _tables([p for p in command.params if p.expose_value])
     parts += [_ENVIRONMENT_START, _row("Variable", "Meaning") + _row("---", "---")]
@@ -73,7 +73,8 @@ def commands_page() -> str:
 def _notices_table() -> Iterator[str]:
     yield _row("Name", "Value", "On stderr, before the number of lines") + _row(*["---"] * 3)
     for name, notice in NOTICES.items():
-        yield _row(f"`{name}`", notice.detail, notice.label)
+        option = f" ({notice.option})" if notice.option else ""
+        yield _row(f"`{name}`", notice.detail, f"{notice.label}{option}")
 
 
 def commands() -> dict[str, Any]:
@@ -124,8 +125,12 @@ def _default(parameter: Any) -> str:
     return f"{shown}{environment}".removeprefix(", or ")
 
 
+def _text(text: str) -> str:
+    return " ".join(text.split()).replace("<", "&lt;")
+
+
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return _text(text).replace("|", "\\|")
 
 
 def _row(*cells: str) -> str:

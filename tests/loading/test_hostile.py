@@ -20,7 +20,7 @@ USER, SECONDS, MEBIBYTES, CHARACTERS = {2, 3, 4}, 2.0, 300.0, 420
 
 NOTICES = {
     "transduce: lines with characters that the model does not know: 1",
-    "transduce: answers cut off at the limit of new tokens (--max-tokens): 1",
+    "transduce: lines with an answer cut off at the limit of new tokens (--max-tokens): 1",
 }
 
 

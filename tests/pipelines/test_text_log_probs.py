@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tests.pipelines.test_terms import SOURCES, answers, model
-from transformer.decoding.request import Request
+from transformer.decoding.request import Hypothesis, Request
 from transformer.pipelines import text_log_probs as module
+from transformer.pipelines.alignment import attention_weights
 from transformer.pipelines.session import Session
 from transformer.pipelines.text_log_probs import Query, query_log_probs, text_log_probs
 
@@ -47,6 +48,25 @@ def test_a_text_has_the_log_probabilities_of_its_steps(
         for row in rows:
             assert row == pytest.approx(log_probs[: len(row)], abs=1e-4)
         assert [len(row) for row in rows] == [min(2, len(ids)), len(ids), 1, len(ids)]
+
+
+def test_the_source_of_all_texts_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = model()
+    (request, ids, _), *_ = decoded("encoder-decoder")
+    encode, rows = loaded.model.encode, []
+
+    def encode_counting(source_BS, *others):
+        rows.append(len(source_BS))
+        return encode(source_BS, *others)
+
+    monkeypatch.setattr(loaded.model, "encode", encode_counting)
+    text_log_probs(loaded, request, [ids, ids[:2], ids[:1]])
+    hypotheses = [Hypothesis(ids[:n], 0.0, [], "end") for n in (3, 1, 2)]
+    weights = attention_weights(loaded, request, hypotheses)
+    assert rows == [1, 1]
+    for hypothesis, weights_TS in zip(hypotheses, weights, strict=True):
+        (alone_TS,) = attention_weights(loaded, request, [hypothesis])
+        assert weights_TS.tolist() == [pytest.approx(row, abs=1e-6) for row in alone_TS.tolist()]
 
 
 def test_no_texts_have_none() -> None:

@@ -270,7 +270,9 @@ def test_numbers_may_be_whole_and_a_list_may_be_one_text_or_a_tuple(translator) 
 def test_a_single_text_that_is_cut_is_logged_too(translator, caplog) -> None:
     with caplog.at_level(logging.WARNING, "transduce"):
         assert translator.translate("one two", max_tokens=1).finish_reason == "length"
-    assert caplog.messages == ["answers cut off at the limit of new tokens (--max-tokens): 1"]
+    assert caplog.messages == [
+        "lines with an answer cut off at the limit of new tokens (--max-tokens): 1"
+    ]
 
 
 @pytest.mark.integration

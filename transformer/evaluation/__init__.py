@@ -1,10 +1,11 @@
 """Evaluation: perplexity, BLEU and chrF."""
 
 from .perplexity import Likelihood, TextLikelihood, likelihood, stored_likelihood, text_likelihood
-from .significance import Comparison, check_comparable, compare_translations
+from .significance import SIGNIFICANT, Comparison, check_comparable, compare_translations
 from .translation import Score, can_score_translations, check_tokenization, translation_scores
 
 __all__ = [
+    "SIGNIFICANT",
     "Comparison",
     "Likelihood",
     "Score",

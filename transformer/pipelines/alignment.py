@@ -30,7 +30,7 @@ def attention_weights(
     decoder_rows = [
         [*request.prompt, *h.ids][: len(request.prompt) - 1 + len(h.ids)] or [0] for h in hypotheses
     ]
-    source_BS = torch.tensor([request.source], device=loaded.device).expand(len(hypotheses), -1)
+    source_BS = torch.tensor([request.source], device=loaded.device)  # of all hypotheses
     layer_weights = loaded.model.cross_attention_weights(
         pad(decoder_rows, 0).to(loaded.device), source_BS
     )

@@ -152,7 +152,7 @@ class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
             min_new_tokens=min(min_new_tokens, max_tokens - 1),
             prefix=prefix,
             constraint=self._constraint(continuing),
-            seed=arguments.seed or 0,
+            seed=arguments.drawn_seed or 0,
             stop=self._stop(continuing, len(prefix)),
             stream=stream,
         )

@@ -1,6 +1,6 @@
 """Language tokens of multilingual models: in the source, or as the first target token."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import ConfigError
@@ -24,6 +24,7 @@ def translation_prompt(
 
     Raises ConfigError for a language that the model lacks, and where a target language is required.
     """
+    _check_languages(loaded, {"--from": source_language, "--to": target_language})
     source_prefix, source_suffix = loaded.special_affixes
     if source_language is not None:
         token, before_source = _language_token(loaded, source_language)
@@ -50,6 +51,17 @@ def translation_prompt(
             f"name one with --to; it has: {_language_names(_target_languages(loaded))}"
         )
     return TranslationPrompt(source_prefix, source_suffix, start_id, forced_first)
+
+
+def _check_languages(loaded: LoadedModel, languages: Mapping[str, str | None]) -> None:
+    """Raise ConfigError for languages, by their options, where the model lets none be chosen."""
+    given = [option for option, name in languages.items() if name is not None]
+    tokens = {**loaded.tokenizer.special_tokens(), **loaded.target_tokenizer.special_tokens()}
+    if given and not language_names(tokens):
+        raise ConfigError(
+            f"{loaded.folder} has no tokens for languages: it always translates from the language "
+            f"that it was trained on into the other; leave out {' and '.join(given)}"
+        )
 
 
 def _starts_with_a_language(loaded: LoadedModel, start_id: int) -> bool:

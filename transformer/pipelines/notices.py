@@ -22,11 +22,12 @@ BROKEN = (FAILED, "incomplete", "terms_unused")  # answers that are not what was
 
 
 class LineNotice(NamedTuple):
-    """A thing that can happen to a line."""
+    """A thing that can happen to a line, counted once for the line, whatever its answers are."""
 
     label: str  # before the number of lines, on stderr
     detail: str = "true"  # in JSON, for the documentation
     remedy: str = ""  # named on stderr where REMEDIED is counted
+    option: str = ""  # by which the user decides on it; not every command that counts it has it
 
 
 NOTICES: Registry[LineNotice] = Registry(
@@ -45,33 +46,37 @@ NOTICES: Registry[LineNotice] = Registry(
             "lines with characters that the model does not know", "list of characters"
         ),
         "prefix_changed": LineNotice(
-            "answers that begin otherwise than their prefix, which the model cannot write as it is",
-            "their beginning",
+            "lines with an answer that begins otherwise than its prefix, which the model cannot "
+            "write as it is",
+            "its beginning",
         ),
         "unknown_written": LineNotice(
-            "answers with unknown characters, which are left out of the text", "their number"
+            "lines with an answer that has unknown characters, which are left out of the text",
+            "their number",
         ),
         "fewer_answers": LineNotice(
             "lines with fewer different answers than --n-best: more beams, or a higher "
             "--temperature, may find them",
             "their number",
         ),
-        "prompt_shortened": LineNotice("prompts whose beginning was dropped (--overflow)"),
+        "prompt_shortened": LineNotice("prompts whose beginning was dropped", option="--overflow"),
         "words_left_out": LineNotice(
             "messages of which the model's chat template leaves out words", "list of words"
         ),
-        "repaired": LineNotice("answers that ran into a loop and were generated again"),
-        "unfinished": LineNotice("answers cut off at the limit of new tokens (--max-tokens)"),
+        "repaired": LineNotice("lines with an answer that ran into a loop and was written again"),
+        "unfinished": LineNotice(
+            "lines with an answer cut off at the limit of new tokens", option="--max-tokens"
+        ),
         "context_full": LineNotice(
-            "answers cut off where the model's context was full",
+            "lines with an answer cut off where the model's context was full",
             remedy="--overflow slide writes on",
         ),
         "terms_unused": LineNotice(
-            "answers without a term of --glossary or --must, for which there was no place",
+            "lines whose best answer lacks a term that it must have: there was no place for it",
             "the terms",
         ),
         "incomplete": LineNotice(
-            "answers that do not fit --json-schema, --regex or --choice, for they ended early"
+            "lines with an answer that ended before it fitted --json-schema, --regex or --choice"
         ),
     },
 )
@@ -107,13 +112,17 @@ def split_notices(fields: Mapping[str, Any]) -> tuple[dict[str, Any], Notices]:
     return {name: value for name, value in fields.items() if name != FIELD}, earlier
 
 
-def count_lines(counts: Counter[str]) -> list[str]:
-    """Return a line for each thing that was counted.
+def count_lines(counts: Counter[str], *, with_options: bool = True) -> list[str]:
+    """Return a line for each thing that was counted, with the option that decides on it or without.
 
-    >>> count_lines(Counter(failed=1200))
-    ['lines without an answer: 1,200']
+    >>> count_lines(Counter(failed=1200, unfinished=3))[-1]
+    'lines without an answer: 1,200'
+    >>> count_lines(Counter(unfinished=3))
+    ['lines with an answer cut off at the limit of new tokens (--max-tokens): 3']
     """
     labels = {name: notice.label for name, notice in NOTICES.items()}
+    if with_options:
+        labels |= {n: f"{each.label} ({each.option})" for n, each in NOTICES.items() if each.option}
     if counts[REMEDIED]:
         labels |= {n: f"{each.label} ({each.remedy})" for n, each in NOTICES.items() if each.remedy}
     labels[FAILED] = "lines without an answer"

@@ -126,8 +126,10 @@ class TextScoringTask(ScoringTask):
 
     def to_request(self, line: Line) -> ScoringRequest | None:
         """See ScoringTask."""
+        if is_blank(line.text) and not line.fields.get("tokens"):  # as a blank line's answer
+            return None
         target = target_ids(self._loaded, line, line.text, add_end=False)
-        if not target or (is_blank(line.text) and "tokens" not in line.fields):
+        if not target:
             return None
         context = _string_field(line, "prompt")
         prompt = encode_prompt(self._loaded, context)

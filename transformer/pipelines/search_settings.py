@@ -1,11 +1,13 @@
 """Parameters of searches: what is asked for, then the model's generation_config.json."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from ..bounds import check_number
 from ..decoding.constraints.bad_words import BadWords
 from ..decoding.constraints.grammar import Grammar
-from ..decoding.logits.penalties import token_bias
+from ..decoding.logits.penalties import BIAS
 from ..decoding.request import Constraint, Hypothesis
 from ..decoding.search import SEARCHES, GreedyParameters
 from ..decoding.search.parameters import SearchParameters
@@ -106,11 +108,15 @@ def _beam_settings(
     loaded: LoadedModel, arguments: SearchArguments, *, beams: int, keep_all: bool
 ) -> dict[str, Any]:
     number = arguments.num_hypotheses
-    width = max(arguments.beam or beams, number)
+    width, groups = max(arguments.beam or beams, number), arguments.beam_groups
+    if width % groups:
+        raise ConfigError(
+            f"--beam-groups is {groups}; it must divide the number of beams, which is {width}"
+        )
     return {
         "beam": width,
         "n_best": width if keep_all else number,
-        "groups": arguments.beam_groups,
+        "groups": groups,
         "diversity": 0.5 if arguments.diversity is None else arguments.diversity,
         "early_stopping": _early_stopping(loaded.generation, arguments.early_stopping),
     }
@@ -245,9 +251,10 @@ def _parse_bias(loaded: LoadedModel, text: str) -> tuple[int, float]:
     name, _, number = text.rpartition("=")
     try:
         value = float(number)
-        token_bias({0: value})  # raises ValueError for a value that is not allowed
     except ValueError:
         name = ""
     if not name:
         raise ConfigError(f"--bias {text!r} is not TOKEN=NUMBER, such as dog=-2.5 or dog=-inf")
+    if value != -math.inf:
+        check_number(f"--bias {name}", value, BIAS)
     return _token_id(loaded, name), value

@@ -1,7 +1,7 @@
 """Sessions: the one place where arguments, a model's own settings and defaults meet."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ from .generation import GenerationTask, encode_prompt
 from .line_pipeline import decode_lines
 from .n_best import with_spare_hypotheses
 from .notices import REMEDIED
-from .records import Answer, LineSource, Output
+from .records import Answer, Line, LineSource, Output
 from .scoring import score_lines
 from .search_settings import default_beams, scoring_parameters, search_parameters
 from .speculation import speculative_search
@@ -138,11 +138,11 @@ class Session:
         return self._decode(source, task, engines, arguments.batch_tokens, counts)
 
     def stream(
-        self, prompt: str, arguments: GenerateArguments, counts: Counter[str]
-    ) -> Iterator[str]:
+        self, prompt: str, arguments: GenerateArguments, counts: Counter[str], *, number: int = 0
+    ) -> Generator[str, None, None]:
         """Continue a prompt piece by piece; see `stream_ids`."""
-        ids = encode_prompt(self.lead, prompt)
-        return self.stream_ids(ids, prompt, arguments, counts, continuing=bool(prompt))
+        ids, continuing = encode_prompt(self.lead, prompt), bool(prompt)
+        return self.stream_ids(ids, prompt, arguments, counts, number=number, continuing=continuing)
 
     def stream_ids(
         self,
@@ -151,11 +151,13 @@ class Session:
         arguments: GenerateArguments,
         counts: Counter[str],
         *,
+        number: int = 0,
         continuing: bool = True,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Continue the ids of a prompt piece by piece; with `continuing` they are text.
 
-        `prompt` is the text of these ids, or the part of it that is new.
+        `prompt` is the text of these ids, or the part of it that is new. What is drawn depends on
+        the seed and the prompt's number, as for lines.
         """
         parameters = self.generation_parameters(arguments)
         task = GenerationTask(self.lead, arguments, parameters, allow_empty=True)
@@ -169,7 +171,7 @@ class Session:
             task,
             engine,
             counts,
-            prompt=prompt,
+            line=Line(number, prompt),
             continuing=continuing,
             threads=self._threads,
         )
@@ -268,7 +270,7 @@ class Session:
 
 def _count_drafts(
     items: Iterator[ItemT], engines: Sequence[Engine], counts: Counter[str]
-) -> Iterator[ItemT]:
+) -> Generator[ItemT, None, None]:
     """Yield the items; then count "drafted" tokens and those that were "accepted"."""
     try:
         yield from items

@@ -21,20 +21,21 @@ def stream_ids(
     engine: Engine,
     counts: Counter[str],
     *,
-    prompt: str,
+    line: Line,
     continuing: bool,
     threads: int | None = None,
 ) -> Iterator[str]:
     """Yield the continuation of a prompt in pieces that never end inside a character.
 
-    `ids` are those of the prompt; `prompt` is its text, or the part of it that is new. Pieces
-    do not end inside a stop string either. Closing the iterator ends the decoding; at the end
-    `counts` is incremented for each notice. Raises PromptError where the prompt leaves no room,
-    LineError where no token is allowed.
+    `ids` are those of the prompt; `line` has its text, or the part of it that is new, and its
+    number, on which random samples depend. Pieces do not end inside a stop string either. Closing
+    the iterator ends the decoding; at the end `counts` is incremented for each notice. Raises
+    PromptError where the prompt leaves no room, LineError where no token is allowed.
     """
-    request = task.build_request(ids, Line(0, ""), continuing=continuing, stream=True)
+    unread = line._replace(text="")  # the ids are its text
+    request = task.build_request(ids, unread, continuing=continuing, stream=True)
     scheduler = Scheduler([engine], budget=1, threads=threads)
-    return _stream(loaded, request, task, scheduler, counts, prompt=prompt)
+    return _stream(loaded, request, task, scheduler, counts, prompt=line.text)
 
 
 def _stream(

@@ -60,7 +60,7 @@ def query_log_probs(
     ids_BT, positions_BT = pad_rows([[*prompt, *row] for row in rows], model.device)
     sources = {}
     if model.config.has_encoder:
-        source_BS, source_positions_BS = pad_rows([request.source] * len(rows), model.device)
+        source_BS, source_positions_BS = pad_rows([request.source], model.device)  # of all rows
         sources = {"source_BS": source_BS, "source_positions_BS": source_positions_BS}
     hidden_BTD = model.hidden(ids_BT, positions_BT=positions_BT, **sources)
     row_Q, index_Q, token_Q = torch.tensor(queries, device=model.device).T

@@ -21,7 +21,7 @@ from .blocking import ends_with
 
 _FORBIDDEN = float("-inf")
 _FACTOR = Meta(gt=0, description="1 is none")
-_BIAS = Meta(ge=-1e9, le=1e9, description="or -inf")  # float32 keeps no logit beyond
+BIAS = Meta(ge=-1e9, le=1e9, description="or -inf")  # float32 keeps no logit beyond
 _MAX_EXPONENT = 60.0  # e^60 times a logit means certainty, and fits float32
 
 
@@ -135,7 +135,7 @@ def _check_bias(name: str, ids: Sequence[int], bias: float) -> None:
     if not ids or min(ids) < 0:
         raise ConfigError(f"{name} is for {list(ids)}; it must be for ids of the vocabulary")
     if bias != _FORBIDDEN:
-        check_number(f"{name} of {', '.join(map(str, ids))}", bias, _BIAS)
+        check_number(f"{name} of {', '.join(map(str, ids))}", bias, BIAS)
 
 
 def _scale(logits_RV: Tensor, tokens: Sequence[Sequence[int]], value: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from .argument import argument
@@ -24,12 +25,16 @@ class GenerateArguments(SearchArguments):
 
     default_search: ClassVar[str] = "sample"
 
-    def __post_init__(self) -> None:
-        """Raise what SearchArguments does; draw a seed where none is named and one is needed."""
-        super().__post_init__()
+    @cached_property
+    def drawn_seed(self) -> int | None:
+        """The seed that texts are drawn by: the user's, or a fresh one, the same in all of a call.
+
+        None for a search that draws nothing.
+        """
         search = self.requested_search or self.default_search
-        if self.seed is None and search == "sample":
-            object.__setattr__(self, "seed", fresh_seed())
+        if search != "sample":
+            return None
+        return fresh_seed() if self.seed is None else self.seed
 
     @property
     def can_stream(self) -> bool:

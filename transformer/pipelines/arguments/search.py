@@ -73,6 +73,7 @@ class BeamArguments:
         "What a token loses in score for each beam of an earlier group that just took it; "
         "needs --beam-groups. Default: 0.5.",
         min=0.0,
+        max=1e6,
     )
 
 
@@ -137,7 +138,10 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         from ...decoding.logits.processors import LogitsProcessorList
 
         check_values(self)
-        LogitsProcessorList(self.processors)  # raises ConfigError for values out of range
+        try:
+            LogitsProcessorList(self.processors)  # raises ConfigError for values out of range
+        except ConfigError as error:  # processors have the names of their options
+            raise ConfigError(f"--{error}") from None
         self._check_conflicts()
         if self.max_tokens is not None and self.min_tokens > self.max_tokens:
             raise ConfigError(
@@ -149,12 +153,6 @@ class SearchArguments(TextArguments, SamplingArguments, BeamArguments):
         if self.diversity is not None and self.beam_groups == 1:
             raise ConfigError("--diversity needs two or more groups of beams (--beam-groups)")
         self.grammar  # noqa: B018 (raises what is wrong with it)
-
-    @property
-    def drawn_seed(self) -> int | None:
-        """The seed that texts are drawn by; None for a search that draws nothing."""
-        search = self.requested_search or self.default_search
-        return self.seed if search == "sample" else None
 
     @property
     def is_greedy(self) -> bool:
