@@ -163,7 +163,7 @@ def test_what_a_models_greedy_default_would_not_obey_is_refused(translator, aske
 
 
 def test_beams_that_do_not_divide_are_refused(translator) -> None:
-    with pytest.raises(ConfigError, match="--beam-groups is 3; it must divide .* which is 4"):
+    with pytest.raises(ConfigError, match=r"--beam-groups is 3; it must divide .* which is 4"):
         Session([translator]).translation_parameters(TranslateArguments(beam=4, beam_groups=3))
 
 
