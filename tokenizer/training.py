@@ -10,6 +10,7 @@ from tokenizers import normalizers
 
 from .errors import CorpusError, TokenizerOptionError
 from .kinds import MAX_WORD, TOKENIZERS, TokenizerKind, TrainingOptions
+from .quantities import format_count
 from .special import BASIC
 from .tokenizer import Tokenizer
 
@@ -54,7 +55,8 @@ def train_tokenizer(
         if type(error) is not Exception:  # the library raises bare Exceptions
             raise
         raise TokenizerOptionError(
-            f"no {options.kind} tokenizer of {options.vocab_size} tokens for this text: {error}"
+            f"no {options.kind} tokenizer of {format_count(options.vocab_size, 'token')} "
+            f"for this text: {error}"
         ) from None
     if not limited.has_text:
         raise CorpusError("there is no text to train a tokenizer on: every line is empty")

@@ -8,6 +8,7 @@ from typing import Self, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
+from tokenizer.quantities import format_count
 from transformer.loading import DTYPES, load_model
 from transformer.model_names import check_spelled_name
 from transformer.parameters import count_parameters
@@ -87,7 +88,10 @@ class Model:
             return "<transduce.Model, closed>"
         lead = self._session.lead
         size = count_parameters(lead.config)
-        return f"<transduce.Model {lead.folder}: {lead.config.shape}, {size:,} parameters>"
+        return (
+            f"<transduce.Model {lead.folder}: {lead.config.shape}, "
+            f"{format_count(size, 'parameter')}>"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from tokenizer.quantities import format_count
 from transformer.training.data_report import (
     BLANK,
     TOO_LONG,
@@ -28,6 +29,10 @@ def data_lines(event: DataPrepared) -> list[str]:
 def loss_lines(event: DataPrepared) -> list[str]:
     """Return those of the lines that tell what is lost, or may be read otherwise than is meant."""
     return _lines_of_parts(event, _part_losses)
+
+
+def _count(number: int, plural: str) -> str:
+    return format_count(number, plural.removesuffix("s"), plural)
 
 
 _Part = PairReport | TextReport
@@ -62,34 +67,32 @@ def _part_losses(part: _Part, training: _Part) -> Iterator[str]:
 def _size(part: _Part) -> str:
     names = [file.name for file in part.files[:_MAX_FILES]]
     if len(part.files) > _MAX_FILES:
-        names.append(f"{len(part.files) - _MAX_FILES:,} more files")
+        names.append(format_count(len(part.files) - _MAX_FILES, "more file"))
     limit = part.limit if isinstance(part, PairReport) else 0
     reasons = [
         f"{count:,} {_REASONS[reason].format(limit=limit)}"
         for reason, count in part.left_out.items()
     ]
     left_out = f"; left out: {', '.join(reasons)}" if reasons else ""
-    return f"{part.kept:,} {part.unit} of {', '.join(names)}{left_out}"
+    return f"{_count(part.kept, part.unit)} of {', '.join(names)}{left_out}"
 
 
 def _facts(part: _Part) -> Iterator[str]:
     sides = f", at most {part.longest:,} on a side" if isinstance(part, PairReport) else ""
-    yield f"{part.tokens:,} tokens{sides}"
+    yield f"{format_count(part.tokens, 'token')}{sides}"
     if part.repeats:
-        yield f"{part.repeats:,} {part.compared} are exact repeats"
+        yield f"exact repeats: {_count(part.repeats, part.compared)}"
     if isinstance(part, PairReport) and part.sources_in_training:
-        yield (
-            f"{part.sources_in_training:,} sources are in training too, "
-            f"{part.in_training:,} with the same target"
-        )
+        sources = format_count(part.sources_in_training, "source")
+        yield f"in training too: {sources}, {part.in_training:,} with the same target"
     elif part.in_training:
-        yield f"{part.in_training:,} {part.compared} are in training too"
+        yield f"in training too: {_count(part.in_training, part.compared)}"
 
 
 def _not_compared(part: _Part, training: _Part) -> Iterator[str]:
     """Tell where the numbers before are of the first examples alone."""
     if part.not_compared:
-        yield f"the last {part.not_compared:,} {part.compared} are not compared with others"
+        yield f"not compared with others: the last {_count(part.not_compared, part.compared)}"
     if training.not_compared and part is not training:
         yield f"not compared with the last {training.not_compared:,} of training"
 
@@ -101,7 +104,8 @@ def _suspicions(part: _Part) -> Iterator[str]:
         return
     for mark, count in part.end_marks.items():
         yield (
-            f"{mark} stands in the text {count:,} times and is learnt as text; to end documents "
+            f"{mark} stands in the text {format_count(count, 'time')} and is learnt as "
+            f"text; to end documents "
             f"there: --set 'data.document_separators=[\"{mark}\"]', JSONL, or, where each line is "
             "a document, --columns 1"
         )
@@ -110,8 +114,9 @@ def _suspicions(part: _Part) -> Iterator[str]:
 def unknown_characters(part: PartReport) -> list[str]:
     """Return a line for each side with characters that the tokenizer does not know."""
     return [
-        f"{text.unknown:,} characters of the {side} ({text.share:.2%}) are unknown to the "
-        f"tokenizer, most often {' '.join(text.most_frequent)}"
+        f"{format_count(text.unknown, 'character')} of the {side} ({text.share:.2%}) "
+        f"{'is' if text.unknown == 1 else 'are'} unknown to the tokenizer, most often "
+        f"{' '.join(text.most_frequent)}"
         for side, text in part.unknown.items()
         if text.unknown
     ]

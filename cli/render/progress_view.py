@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from tokenizer.quantities import format_count
 from transformer.durations import format_duration
 from transformer.training.events import (
     DataPrepared,
@@ -108,7 +109,7 @@ class ProgressView:
         if self.stage is None:
             return []
         read = 0 if self.stage.lines_read is None else self.stage.lines_read()
-        return [f"{self.stage.text} …", *([f"{read:,} lines read"] if read else [])]
+        return [f"{self.stage.text} …", *([f"{format_count(read, 'line')} read"] if read else [])]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         drawn: list[RenderableType] = [
@@ -133,7 +134,7 @@ class ProgressView:
             grid.add_row("tokens/s", f"{self.tokens_per_second:,.0f}")
             grid.add_row("learning rate", f"{self.report.learning_rate:.2e}")
         if self.skipped:
-            grid.add_row("skipped", f"{self.skipped:,} steps without finite numbers")
+            grid.add_row("skipped", f"{format_count(self.skipped, 'step')} without finite numbers")
         if self.validated is not None:
             grid.add_row("validation", format_validation(self.validated))
         if self.best is not None and self.best is not self.validated:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from tokenizer.quantities import format_count
 from transformer.durations import format_duration
 from transformer.training.events import (
     Choice,
@@ -123,10 +124,10 @@ def _losses(event: Event) -> list[str]:
 
 
 def _started_line(event: RunStarted) -> str:
-    return (
-        f"{event.parameters:,} parameters on {event.device}; {event.steps:,} steps, "
-        f"{event.batches_per_epoch:,} batches an epoch"
-    )
+    parameters = format_count(event.parameters, "parameter")
+    steps = format_count(event.steps, "step")
+    batches = format_count(event.batches_per_epoch, "batch", "batches")
+    return f"{parameters} on {event.device}; {steps}, {batches} an epoch"
 
 
 def _skipped_line(event: SkippedStep) -> str:

@@ -243,9 +243,9 @@ def test_what_is_not_compared_is_told(monkeypatch, tmp_path, objective) -> None:
     assert [(part.repeats, part.not_compared) for part in event] == [(2, 2), (2, 1)]
     unit = "pairs" if objective == "translation" else "longer lines"
     told = data_lines(event)
-    assert f"the last 2 {unit} are not compared with others" in told[1]
+    assert f"not compared with others: the last 2 {unit}" in told[1]
     assert (
-        f"the last 1 {unit} are not compared with others; not compared with the last 2 of"
+        f"not compared with others: the last 1 {unit[:-1]}; not compared with the last 2 of"
         in (told[3])
     )
     record = metrics_record(event)

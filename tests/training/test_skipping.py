@@ -117,7 +117,7 @@ def test_a_run_ends_after_so_many_in_a_row(monkeypatch, tmp_path, bad, ends) -> 
         assert events[-1][:4] == (10, "all steps done", False, 4)
         return
     seen: list[object] = []
-    with pytest.raises(DivergedError, match=r"at step 8 .*; 3 steps in a row were skipped"):
+    with pytest.raises(DivergedError, match=r"at step 8 .*; 3 steps in a row skipped"):
         seen.extend(run.events())
     assert [e.step for e in seen if isinstance(e, SkippedStep)] == sorted(bad)
 

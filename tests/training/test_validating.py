@@ -104,7 +104,8 @@ def test_a_run_stops_when_its_patience_is_over(
     events = list(run_of(tmp_path, patience=patience).events())
     validated = [event for event in events if isinstance(event, Validated)]
     assert [event.loss for event in validated] == losses[: len(validated)]
-    assert events[-1][:3] == (last, f"no improvement in {patience} validations", False)
+    reason = f"no improvement in {patience} validation{'s' * (patience > 1)}"
+    assert events[-1][:3] == (last, reason, False)
     assert [event.step for event in validated if event.best][-1] == best
     pointers = read_json(tmp_path / "run" / "run.json")
     assert pointers["best"] == f"checkpoints/step-{best:08d}"

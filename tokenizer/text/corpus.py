@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import NamedTuple, cast
 
 from ..errors import CorpusError
+from ..quantities import format_count
 from .columns import Columns, RecordFormat, Row, rows
 from .filters import read_filter_lines
 from .formats import FORMATS, find_format, notice_plain_text
@@ -165,7 +166,8 @@ def read_pairs(
             longer, shorter = (targets, sources) if source is missing else (sources, targets)
             raise CorpusError(
                 f"source and target differ in length: {_describe(longer)} has "
-                f"{matched + remaining:,} lines, {_describe(shorter)} has {matched:,}; "
+                f"{format_count(matched + remaining, 'line')}, {_describe(shorter)} has "
+                f"{matched:,}; "
                 "they must match line for line"
             )
         yield cast(str, source), cast(str, target)

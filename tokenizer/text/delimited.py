@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from ..errors import CorpusError
+from ..quantities import format_count
 from .columns import NO_FIELDS, TEXT, Columns, Record, listed
 from .headers import begins_with_names
 from .lines import MAX_RECORD_BYTES, CorpusLines
@@ -101,13 +102,14 @@ def _first_columns(header: Sequence[str], columns: Columns, lines: CorpusLines) 
     width, default = len(header), columns.default
     if columns.sole and width > 1:
         raise CorpusError(
-            f"{lines.name} has {width} columns; its first line has {listed(header)}: "
+            f"{lines.name} has {format_count(width, 'column')}; its first line has "
+            f"{listed(header)}: "
             f"{columns.remedy}"
         )
     count = width if default is None else default
     if width > (default or 1):
         read = {None: "all are", 1: "the first is"}.get(default, f"the first {count} are")
-        lines.counts.notice(f"{lines.name} has {width} columns; {read} read")
+        lines.counts.notice(f"{lines.name} has {format_count(width, 'column')}; {read} read")
     return list(range(count))
 
 
@@ -145,7 +147,8 @@ class _WiderRows:
             return None
         if self._refused or not self._count:
             self._example = (
-                f"{self._lines.location} has {len(cells)} columns, the first line {self._width}: "
+                f"{self._lines.location} has {format_count(len(cells), 'column')}, the "
+                f"first line {self._width}: "
                 f"{self._hint}"
             )
         if self._refused:
@@ -156,7 +159,7 @@ class _WiderRows:
     def notice(self) -> None:
         """Tell of the rows that were counted."""
         if self._count:
-            rows = "1 row" if self._count == 1 else f"{self._count:,} rows"
+            rows = format_count(self._count, "row")
             self._lines.counts.notice(
                 f"{self._example}; columns beyond those of the first line are not read in {rows}"
             )
@@ -183,7 +186,8 @@ def _whole_lines(columns: Columns) -> str:
 def _narrow(cells: Sequence[str], needed: int, lines: CorpusLines) -> CorpusError:
     hint = "" if len(cells) > 1 else " (tabs separate columns; commas do in files named .csv)"
     return CorpusError(
-        f"{lines.location} has {len(cells)} columns; column {needed} was requested{hint}"
+        f"{lines.location} has {format_count(len(cells), 'column')}; column {needed} was "
+        f"requested{hint}"
     )
 
 

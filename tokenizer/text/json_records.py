@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CorpusError
+from ..quantities import format_count
 from .columns import PAIR, TEXT, Columns, Record, Row, field_names, field_value, listed
 from .lines import MAX_RECORD_BYTES, CorpusLines, replace_surrogates
 
@@ -174,7 +175,9 @@ class _ArrayText:
 
     def error(self, reason: str) -> CorpusError:
         """Return an error that names the item."""
-        return CorpusError(f"{self._path} is no JSON array: after {self._items:,} items, {reason}")
+        return CorpusError(
+            f"{self._path} is no JSON array: after {format_count(self._items, 'item')}, {reason}"
+        )
 
     def next_character(self) -> str:
         """Return the next character that is no space; "" at the end."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from ..errors import CorpusError
+from ..quantities import format_count
 from .encodings import guess_encoding
 from .names import display_name
 
@@ -176,7 +177,8 @@ class CorpusLines:
             return
         guess = guess_encoding(self._sample)
         raise CorpusError(
-            f"{self.name} is not UTF-8: {self._invalid:,} of {self.number:,} lines cannot be read "
+            f"{self.name} is not UTF-8: {self._invalid:,} of "
+            f"{format_count(self.number, 'line')} cannot be read "
             f"as such; it may be {guess} (iconv -f {guess} -t utf-8 converts it)"
         )
 

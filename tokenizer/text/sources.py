@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CorpusError, RepeatedStreamError
+from ..quantities import format_count
 from .encodings import find_encoding, is_utf8, transcoded
 from .lines import CorpusCounts, decode_line
 from .names import STDIN, display_name
@@ -155,7 +156,8 @@ def _refuse_zeros(head: bytes, path: str) -> None:
     limit = _MAX_ZEROS if is_utf8(head) else _MAX_ZEROS_INVALID
     if (zeros := head.count(0)) > limit * len(head):
         raise CorpusError(
-            f"{path} is a binary file, not text: {zeros:,} of its first {len(head):,} bytes are "
+            f"{path} is a binary file, not text: {zeros:,} of its first "
+            f"{format_count(len(head), 'byte')} are "
             "zero"
         )
 

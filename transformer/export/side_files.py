@@ -13,6 +13,7 @@ from typing import Any
 
 from checkpoints import MANIFEST, WEIGHT_FILES, read_json, refuse_external_links, to_json
 from tokenizer import TOKENIZER_FILES
+from tokenizer.quantities import format_count
 from tokenizer.special import OUT_OF_VOCABULARY
 
 from ..chat.template import CHAT_FILES, chat_template_text, write_chat_template
@@ -117,7 +118,7 @@ def files_left_behind(contents: FolderContents, carried: Collection[Path]) -> li
             below[first] += 1
         else:
             names.append(name)
-    return [*names, *(f"{name}/ ({count} files)" for name, count in below.items())]
+    return [*names, *(f"{name}/ ({format_count(count, 'file')})" for name, count in below.items())]
 
 
 def parts_left_behind(contents: FolderContents, _loaded: LoadedModel) -> list[str]:

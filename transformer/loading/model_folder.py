@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from checkpoints import CheckpointError, Weights, read_json, refuse_external_links
 from tokenizer import TOKENIZER_FILES
+from tokenizer.quantities import format_count
 
 from ..chat.template import CHAT_FILES
 from ..config import TransformerConfig
@@ -92,6 +93,7 @@ def _check_size(config: TransformerConfig, weights: Weights, source: str) -> Non
     parameters, layers = count_parameters(config), config.encoder_layers + config.decoder_layers
     if parameters > weights.elements or layers > len(weights):
         raise CheckpointError(
-            f"{source} asks for {parameters:,} parameters in {layers:,} layers; the weights hold "
-            f"{weights.elements:,} in {len(weights):,} tensors"
+            f"{source} asks for {parameters:,} parameters in "
+            f"{format_count(layers, 'layer')}; the weights hold "
+            f"{weights.elements:,} in {format_count(len(weights), 'tensor')}"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES, TokenizerError, read_tokenizers
+from tokenizer.quantities import format_count
 
 from ..abilities import commands_of
 from ..chat.template import chat_template_text
@@ -41,7 +42,7 @@ def summarize_model(path: Path) -> list[Fact]:
         ("parameters", f"{sum(parts.values()):,}"),
         *((f"  {part}", f"{count:,}") for part, count in parts.items()),
         ("vocabulary", _vocabulary(config)),
-        ("context", f"{config.max_positions:,} tokens"),
+        ("context", format_count(config.max_positions, "token")),
         *_pooling(contents),
         ("weights", _weights(contents)),
         *_files(contents),
@@ -80,7 +81,7 @@ def _pooling(contents: FolderContents) -> list[Fact]:
     if pooling.dense:
         parts.append(f"{len(pooling.dense)} Dense")
     if pooling.max_tokens is not None:
-        parts.append(f"at most {pooling.max_tokens:,} tokens")
+        parts.append(f"at most {format_count(pooling.max_tokens, 'token')}")
     if pooling.prompts:
         parts.append(f"prompts {', '.join(sorted(pooling.prompts))}")
     return [("pooling", "; ".join(parts))]
@@ -88,11 +89,11 @@ def _pooling(contents: FolderContents) -> list[Fact]:
 
 def _architecture(config: TransformerConfig) -> str:
     depth = {
-        "encoder": f"{config.encoder_layers} layers",
-        "decoder": f"{config.decoder_layers} layers",
+        "encoder": format_count(config.encoder_layers, "layer"),
+        "decoder": format_count(config.decoder_layers, "layer"),
         "encoder-decoder": f"{config.encoder_layers} + {config.decoder_layers} layers",
     }[config.shape]
-    heads = f"{config.heads} heads of {config.head_width}"
+    heads = f"{format_count(config.heads, 'head')} of {config.head_width}"
     if config.key_value_heads != config.heads:
         heads += f", {config.key_value_heads} of keys and values"
     return f"{config.shape}, {depth}, width {config.d_model}, {heads}"
@@ -120,14 +121,16 @@ def _weights(contents: FolderContents) -> str:
         name = "of an unread type" if header.dtype is None else str(header.dtype)
         numbers[name.removeprefix("torch.")] += math.prod(header.shape)
     types = ", ".join(f"{count:,} {name}" for name, count in numbers.most_common())
-    return f"{types} in {len(contents.weights):,} tensors"
+    return f"{types} in {format_count(len(contents.weights), 'tensor')}"
 
 
 def _files(contents: FolderContents) -> list[Fact]:
     weights = {header.file for header in contents.weights.values()}
     others = {contents.folder / name for name in (CONFIG, GENERATION, *TOKENIZER_FILES)}
     present = sorted(path for path in weights | others if path.is_file())
-    return [("file", f"{path.name}, {path.stat().st_size:,} bytes") for path in present]
+    return [
+        ("file", f"{path.name}, {format_count(path.stat().st_size, 'byte')}") for path in present
+    ]
 
 
 def _provenance(contents: FolderContents) -> list[Fact]:

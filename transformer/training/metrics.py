@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import msgspec
 
 from checkpoints import errors_of_writing, write_file
+from tokenizer.quantities import format_count
 
 from .events import DataPrepared, Event, Notice, RunStarted, Validated
 from .trainer import SkippedStep, StepReport
@@ -33,7 +34,7 @@ def logged(events: Iterable[Event], run: Path) -> Iterator[Event]:
                 if damaged := cut_log(
                     run / METRICS, event.steps_done, validated=event.validated_step, anew=anew
                 ):
-                    yield Notice(f"{METRICS}: {damaged:,} damaged lines were left out")
+                    yield Notice(f"{METRICS}: left out {format_count(damaged, 'damaged line')}")
                 log = (run / METRICS).open("a", encoding="utf-8")
             if (record := metrics_record(event)) is not None:
                 records.append(record)

@@ -84,11 +84,11 @@ class PairRules(ObjectiveRules):
     def format_text(self, text: TextSize) -> str:
         """Implement ObjectiveRules.format_text."""
         pairs = format_count(format_large(text.lines // 2), "pair")
-        return f"{pairs}, {format_large(text.characters)} characters"
+        return f"{pairs}, {format_count(format_large(text.characters), 'character')}"
 
     def format_validation(self, share: float) -> str:
         """Implement ObjectiveRules.format_validation."""
-        return f"{100 * share:.2g}% of the pairs (equal sources together)"
+        return f"about {100 * share:.2g}% of the pairs (equal sources together)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +114,8 @@ class RunningTextRules(ObjectiveRules):
 
     def format_text(self, text: TextSize) -> str:
         """Implement ObjectiveRules.format_text."""
-        return f"{format_large(text.characters)} characters"
+        return format_count(format_large(text.characters), "character")
 
     def format_validation(self, share: float) -> str:
         """Implement ObjectiveRules.format_validation."""
-        return f"the last {100 * share:.2g}% of the text"
+        return f"on the last {100 * share:.2g}% of the text"

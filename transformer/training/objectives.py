@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tokenizer import CorpusCounts, CorpusError, Tokenizer
+from tokenizer.quantities import format_count
 
 from ..data import Data, PairData, TokenStore, WindowData
 from ..errors import MissingExtraError
@@ -212,7 +213,8 @@ class LanguageModel:
             return None
         training = recipe.training
         if len(store.ids) < 3:
-            raise CorpusError(f"the {part} text has {len(store.ids)} tokens; at least 3 are needed")
+            tokens = format_count(len(store.ids), "token")
+            raise CorpusError(f"the {part} text has {tokens} with its ends; at least 3 are needed")
         return WindowData(
             store.ids, context=training.context, max_tokens=training.batch_tokens, seed=recipe.seed
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from checkpoints import CheckpointError, write_file
 from tokenizer import CorpusCounts, CorpusError, Spool, Tokenizer, train_tokenizer
+from tokenizer.quantities import format_count
 
 from ..data import Data
 from ..errors import ConfigError
@@ -138,7 +139,10 @@ class Preparation:
         report = self._write(tokenizer)
         yield DataPrepared(report.training, report.validation)
         if self.counts.replaced:
-            yield Notice(f"{self.counts.replaced:,} lines held invalid UTF-8, replaced by U+FFFD")
+            yield Notice(
+                f"{format_count(self.counts.replaced, 'line')} held invalid UTF-8, replaced "
+                f"by U+FFFD"
+            )
         for notice in [*self._notices, *self.counts.notices]:
             yield Notice(notice)
 

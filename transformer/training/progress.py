@@ -2,6 +2,8 @@
 
 import msgspec
 
+from tokenizer.quantities import format_count
+
 from ..errors import DivergedError
 from .selection import SelectionKey
 from .trainer import SkippedStep, StepReport
@@ -80,7 +82,8 @@ class Progress(msgspec.Struct):
         if self.skipped_in_a_row >= max_skipped:
             raise DivergedError(
                 f"at step {report.step} the loss is {report.loss} and the gradient's norm "
-                f"{report.gradient_norm}; {self.skipped_in_a_row} steps in a row were skipped: "
+                f"{report.gradient_norm}; {format_count(self.skipped_in_a_row, 'step')} in "
+                f"a row skipped: "
                 f"{REMEDY}"
             )
 

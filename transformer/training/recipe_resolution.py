@@ -8,6 +8,7 @@ import msgspec
 import torch
 
 from tokenizer import STDIN, Spool, TrainingOptions, check_options, is_rereadable, open_text
+from tokenizer.quantities import format_count
 from tokenizer.text import refuse_repeated_streams
 
 from ..config import TransformerConfig
@@ -114,7 +115,8 @@ def check_recipe(
         raise ConfigError("--init takes a model as it is: of [model], set nothing but preset")
     elif init.max_positions < objective.max_length(recipe):
         raise ConfigError(
-            f"the initial model has {init.max_positions} positions; the recipe trains on texts of "
+            f"the initial model has {format_count(init.max_positions, 'position')}; the "
+            f"recipe trains on texts of "
             f"up to {objective.max_length(recipe)}: lower training.context or data.max_tokens"
         )
     elif recipe.tokenizer.path:

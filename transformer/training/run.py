@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tokenizer import CorpusError
+from tokenizer.quantities import format_count
 
 from ..errors import ConfigError, DivergedError
 from ..folder_layout import has_saves
@@ -235,7 +236,7 @@ class Run:
         """Return the reason why the run is at its end, "" if it is not."""
         patience = self.recipe.validation.patience
         if self.progress.out_of_patience(patience):
-            return f"no improvement in {patience} validations"
+            return f"no improvement in {format_count(patience, 'validation')}"
         is_last = self.progress.step >= self.recipe.training.steps and not self._due()
         return "all steps done" if is_last else ""
 

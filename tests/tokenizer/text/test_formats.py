@@ -184,11 +184,11 @@ def test_blank_lines_and_null_are_empty_texts(write, name, content):
     [
         ("t.csv", 'a,"b\nc,d\n', ["not CSV"]),
         ("t.csv", 'a,"b"c\n', ["line 1", "not CSV"]),
-        ("t.tsv", "a\tb\nc\n", ["line 2", "1 columns"]),
-        ("t.json", '[{"en": "a", "de": "b"}', ["after 1 items", "end of the file"]),
-        ("t.json", '[{"en": "a", "de": "b"}, {"en": ', ["after 1 items", "breaks off"]),
-        ("t.json", '[{"en": "a", "de": "b"} x]', ["after 1 items", "'x'"]),
-        ("t.json", '[{"en": "a", "de": "b"}] x', ["after 1 items", "follows the array"]),
+        ("t.tsv", "a\tb\nc\n", ["line 2", "1 column"]),
+        ("t.json", '[{"en": "a", "de": "b"}', ["after 1 item", "end of the file"]),
+        ("t.json", '[{"en": "a", "de": "b"}, {"en": ', ["after 1 item", "breaks off"]),
+        ("t.json", '[{"en": "a", "de": "b"} x]', ["after 1 item", "'x'"]),
+        ("t.json", '[{"en": "a", "de": "b"}] x', ["after 1 item", "follows the array"]),
         ("t.json", '{"en": "a",\n"de": "b"}', ["one JSON object", "array of objects"]),
         ("t.json", "[" + '{"a":' * 100_000, ["nested too deeply"]),
         ("t.jsonl", "x\n", ["line 1", "not JSON"]),
@@ -229,7 +229,7 @@ def test_pairs_without_tabs_are_csv_under_any_name(write, separator):
 
 @pytest.mark.parametrize("content", ["one, two\nthree\n", "one\ntwo\n", "a, b\nc, d, e\n"])
 def test_prose_is_no_csv_of_pairs(write, content):
-    with pytest.raises(CorpusError, match=r"line 1 has 1 columns; .* commas do in files named"):
+    with pytest.raises(CorpusError, match=r"line 1 has 1 column; .* commas do in files named"):
         list(read_columns(write(content, "t.txt"), []))
 
 
@@ -298,14 +298,14 @@ def test_what_is_no_json_is_seen_where_it_stands(write, damage):
     items = ", ".join(json.dumps({"text": "x" * 100}) for _ in range(100_000))
     raw = f'[{{"text": "a"}}, {damage}, {items}]'.encode()
     lines = CorpusLines("t", decoded("t", Counting(raw), corpus=True), CorpusCounts())
-    with pytest.raises(CorpusError, match="after 1 items, one is not JSON"):
+    with pytest.raises(CorpusError, match="after 1 item, one is not JSON"):
         list(FORMATS["json"].layout.records(lines, Columns()))
     assert read < 3 * MAX_LINE_BYTES
 
 
 def test_an_item_without_an_end_is_given_up_at_the_limit(write, monkeypatch):
     monkeypatch.setattr("tokenizer.text.json_records.MAX_RECORD_BYTES", 1 << 16)
-    with pytest.raises(CorpusError, match="after 1 items, one is longer than"):
+    with pytest.raises(CorpusError, match="after 1 item, one is longer than"):
         list(read_lines(TextFile(write('[{"text": "a"}, {"text": "' + "x\\n" * (1 << 20), "t"))))
 
 

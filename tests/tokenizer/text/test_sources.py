@@ -219,7 +219,7 @@ def test_another_encoding_is_guessed(tmp_path, encoding, text, guess):
 def test_one_line_in_a_hundred_may_be_invalid(tmp_path, good, bad, refused):
     (tmp_path / "t").write_bytes(b"a good line\n" * good + b"a b\xffd one\n" * bad)
     if refused:
-        with pytest.raises(CorpusError, match=f"{bad} of {good + bad} lines"):
+        with pytest.raises(CorpusError, match=f"{bad} of {good + bad} line"):
             lines_of(tmp_path / "t", plain=False)
     else:
         assert lines_of(tmp_path / "t", plain=False)[1] == bad

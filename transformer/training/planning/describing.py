@@ -30,7 +30,7 @@ def _tokenizer(recipe: Recipe, auto: AutoRecipe) -> str:
 
 
 def _model(recipe: Recipe, auto: AutoRecipe) -> str:
-    weights = f"{format_large(auto.parameters(recipe))} weights"
+    weights = format_count(format_large(auto.parameters(recipe)), "weight")
     if auto.model is not None:
         return f"the initial one, {weights}"
     size = f"{recipe.model['preset']}, {weights}, dropout {recipe.model['dropout']}"
@@ -69,7 +69,7 @@ def _validation(recipe: Recipe, auto: AutoRecipe) -> str:
         return "none, as told"
     if not recipe.data.valid_fraction:
         return f"by {metric}, on the text that was named for it"
-    return f"by {metric}, on {auto.rules.format_validation(recipe.data.valid_fraction)}"
+    return f"by {metric}, {auto.rules.format_validation(recipe.data.valid_fraction)}"
 
 
 def format_epochs(epochs: float) -> str:
