@@ -122,6 +122,7 @@ def verify(
     compared with the SHA-256 sums in manifest.json, where there is one.
     """
     from tokenizer import CorpusCounts, CorpusError, TextFile, read_lines
+    from tokenizer.quantities import format_count
     from transformer.pipelines.comparison import compare_models, compare_pooling
 
     from ..io.loading import load_with_notice
@@ -148,7 +149,7 @@ def verify(
     if largest > tolerance or changed:
         print_notice(
             f"{first} and {second} differ: by {largest:.2e} in logits, and in the answers to "
-            f"{changed} of {len(differences)} lines"
+            f"{changed} of {format_count(len(differences), 'line')}"
         )
     if largest > tolerance or changed or pooling:
         raise typer.Exit(1)

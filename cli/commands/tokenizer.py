@@ -197,6 +197,7 @@ def train(
         read_all,
         train_tokenizer,
     )
+    from tokenizer.quantities import format_count
 
     counts = CorpusCounts()
     tags = [language_tag(name) for name in language or []]
@@ -232,8 +233,9 @@ def train(
             writer.line(trained.to_json())
     report(reading_counts(counts), quiet=quiet, read=counts)
     if not quiet:
-        size = f"{trained.vocab_size:,} tokens"
-        print_notice(f"{out}: {kind}, {size} from {counts.lines:,} lines{progress.time_taken()}")
+        size = format_count(trained.vocab_size, "token")
+        read = format_count(counts.lines, "line")
+        print_notice(f"{out}: {kind}, {size} from {read}{progress.time_taken()}")
 
 
 InputFile = Annotated[
