@@ -2,17 +2,21 @@
 
     python demo/dates.py FOLDER
 
-writes train.en, train.iso, test.en and test.iso. No date of the test is in the training text.
+writes train.en, train.iso, valid.en, valid.iso, test.en and test.iso. A date stands in one of the
+three parts alone, in any number of phrasings.
 """
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 
 FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)
-TEST_EVERY = 20  # one date in twenty is kept for the test
+# Of twenty days that follow one another, the first is for the test, another for validation.
+CYCLE, TEST_DAY, VALID_DAY = 20, 0, 10
+SIZES = {"train": 40_000, "valid": 500, "test": 500}  # pairs
 
 
 def ordinal(day: int) -> str:
@@ -47,27 +51,31 @@ PHRASINGS: list[Callable[[date], str]] = [
 CASES: list[Callable[[str], str]] = [str, str, str, str.lower, str.upper]
 
 
-def pairs(seed: int, *, test: bool) -> Iterator[tuple[str, str]]:
+def part_of(number: int) -> str:
+    """Return the part that a day is for, by its number."""
+    return {TEST_DAY: "test", VALID_DAY: "valid"}.get(number % CYCLE, "train")
+
+
+def pairs(part: str) -> Iterator[tuple[str, str]]:
     """Yield phrasings and their dates without end."""
-    chance = random.Random(seed)
+    chance = random.Random(part)
     days = (LAST - FIRST).days + 1
     while True:
         number = chance.randrange(days)
-        if (number % TEST_EVERY == 0) == test:
+        if part_of(number) == part:
             day = FIRST + timedelta(days=number)
             phrase = chance.choice(CASES)(chance.choice(PHRASINGS)(day))
             yield phrase, day.isoformat()
 
 
-def write(folder: Path, *, train: int = 40_000, test: int = 500) -> None:
-    """Write the four files."""
+def write(folder: Path, sizes: Mapping[str, int] = SIZES) -> None:
+    """Write the six files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, count, held_out in (("train", train, False), ("test", test, True)):
-        stream = pairs(seed=count, test=held_out)
-        rows = [next(stream) for _ in range(count)]
+    for part, size in sizes.items():
+        rows = [*islice(pairs(part), size)]
         for suffix, column in (("en", 0), ("iso", 1)):
             text = "".join(f"{row[column]}\n" for row in rows)
-            (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+            (folder / f"{part}.{suffix}").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

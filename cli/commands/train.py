@@ -48,7 +48,7 @@ def train(
         Path | None,
         typer.Argument(
             metavar="[RECIPE]",
-            help="Settings: a TOML file, or a recipe that comes along (dates, docstrings, "
+            help="Settings: a TOML file, or a recipe that comes along (character-names, dates, "
             "multi30k-en-de, shakespeare-characters, shakespeare-characters-large). --set wins "
             "over it, and the other options win over both.",
         ),

@@ -1,25 +1,26 @@
 """The demo's texts: what is tested was never trained on."""
 
-import os
 import re
+import unicodedata
 from itertools import islice
 from pathlib import Path
 
-from demo import dates, docstrings
+from demo import character_names, dates
+from demo.dates import SIZES
 
 
-def test_no_date_of_the_test_is_in_the_training_text(tmp_path: Path) -> None:
-    dates.write(tmp_path, train=3000, test=300)
-    train, test = (
-        set((tmp_path / f"{part}.iso").read_text().split()) for part in ("train", "test")
-    )
+def test_no_date_stands_in_two_parts(tmp_path: Path) -> None:
+    dates.write(tmp_path, {"train": 3000, "valid": 300, "test": 300})
+    train, valid, test = (set((tmp_path / f"{part}.iso").read_text().split()) for part in SIZES)
     assert len(train) > 2500
+    assert len(valid) > 250
     assert len(test) > 250
-    assert not train & test
+    assert train.isdisjoint(valid | test)
+    assert valid.isdisjoint(test)
 
 
 def test_every_phrasing_says_its_date() -> None:
-    for phrase, iso in islice(dates.pairs(seed=1, test=False), 500):
+    for phrase, iso in islice(dates.pairs("train"), 500):
         year, month, day = iso.split("-")
         numbers = [int(n) for n in re.findall(r"\d+", phrase)]
         assert int(year) in numbers
@@ -33,8 +34,21 @@ def test_ordinals() -> None:
     ]  # fmt: skip
 
 
-def test_docstrings_are_found_where_python_keeps_them(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(f'"""{"A long sentence. " * 6}"""\ndef f():\n    """Short."""\n')
-    (tmp_path / "b.py").write_text("this is no Python")
-    assert list(docstrings.docstrings(tmp_path)) == [("A long sentence. " * 6).strip()]
-    assert any(docstrings.docstrings(Path(os.__file__).parent / "json"))
+def test_each_name_is_a_characters_and_stands_in_one_part(tmp_path: Path) -> None:
+    character_names.write(tmp_path)
+    parts = {
+        part: (tmp_path / f"{part}.txt").read_text().splitlines() for part in ("train", "valid")
+    }
+    names = [name for lines in parts.values() for name in lines]
+    assert len(names) == len({*names}) > 27_000
+    assert len(parts["valid"]) == round(0.05 * len(names))
+    assert all(unicodedata.lookup(name) for name in parts["valid"])
+    assert {*"".join(names)} <= {*"ABCDEFGHIJKLMNOPQRSTUVWXYZ -"}
+    assert "LATIN SMALL LETTER A" in names
+    assert not any(name.startswith("HANGUL SYLLABLE") for name in names)
+
+
+def test_names_begin_as_the_demo_begins_them(tmp_path: Path) -> None:
+    names = character_names.character_names()
+    for beginning in character_names.BEGINNINGS:
+        assert sum(name.startswith(f"{beginning} ") for name in names) > 1

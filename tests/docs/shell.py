@@ -89,9 +89,7 @@ def _python(arguments: Sequence[str], data: bytes) -> bytes:
                 code = pytest.main(["-p", "no:cacheprovider", *tests])
             assert code == 0, out.getvalue()
         case ["demo/dates.py", folder]:
-            dates.write(Path(folder), train=200, test=10)
-        case ["demo/docstrings.py", file]:
-            Path(file).write_text("Return the number of items, or the default.\n" * 50)
+            dates.write(Path(folder), {"train": 200, "valid": 10, "test": 10})
         case _:
             raise AssertionError(f"{arguments} is not in {__name__}")
     return b""

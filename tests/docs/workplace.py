@@ -38,6 +38,7 @@ FILES = {
     "prompts.txt": ["It was a", "The colour is"],
     "sentences.txt": ENGLISH,
     "words.tsv": ["dog\tHund"],
+    "captions.csv": ["id,text,author", "7,A dog runs .,Ann", "8,Two cats sleep .,Bob"],
     "pairs.tsv": [f"{ENGLISH[n % 3]} {n}\t{GERMAN[n % 3]} {n}" for n in range(120)],
 }
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # as a folder, not from the hub

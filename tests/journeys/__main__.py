@@ -4,7 +4,8 @@
 
 A journey is a script beside this file. Each of its commands is shown with what it prints, on
 stdout and stderr alike, and the time that it took. PAIRS, BOOK and MODEL may name a TSV of pairs, a
-text and a published model's folder; else they are what demo/ makes, and a model of the tests.
+text and a published model's folder; else they are dates, docstrings of the standard library, and a
+model of the tests.
 """
 
 import argparse
@@ -17,8 +18,8 @@ import venv
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-JOURNEYS = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.sh"))}
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+JOURNEYS = {path.stem: path for path in sorted(HERE.glob("*.sh"))}
 
 
 def commands(script: str) -> Iterator[str]:
@@ -73,7 +74,7 @@ def _run(
 
 
 def _texts(folder: Path, programs: Path) -> dict[str, str]:
-    """Return the variables of journeys that are not set: text of demo/, a package's model."""
+    """Return the variables of journeys; of those not set, dates, docstrings, a package's model."""
     python = programs / "python"
     made = folder / "texts"
     if "PAIRS" not in os.environ:
@@ -83,7 +84,7 @@ def _texts(folder: Path, programs: Path) -> dict[str, str]:
         (made / "pairs.tsv").write_text("".join(lines))
     if "BOOK" not in os.environ:
         made.mkdir(exist_ok=True)
-        subprocess.run([python, ROOT / "demo" / "docstrings.py", made / "book.txt"], check=True)
+        subprocess.run([python, HERE / "docstrings.py", made / "book.txt"], check=True)
     if "MODEL" not in os.environ:
         packages = ROOT / "tests" / "published-requirements.txt"
         pip = [python, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes"]

@@ -1,6 +1,6 @@
 """The English that every Python installation carries: its standard library's docstrings.
 
-python demo/docstrings.py FILE
+python tests/journeys/docstrings.py FILE
 """
 
 import ast
