@@ -20,6 +20,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tokenizer.quantities import format_count
+
 SHOWN = 8  # dates, the first of the test; names that were not learnt
 
 
@@ -167,13 +169,13 @@ def summary(
 ) -> Table:
     """Return what was trained for how long, and how good it is."""
     evaluation = read_json(folder / "written" / "evaluation.json")
-    size = {name: f"{count_weights(folder / name):,} weights" for name in seconds}
+    size = {name: format_count(count_weights(folder / name), "weight") for name in seconds}
     table = new_table("", "")
     table.show_header = False
     table.add_row(
         "dates",
         f"a translator of {size['dates']}, trained in {seconds['dates']} s. Of "
-        f"{len(dates.dates)} lines, {dates.right} come out right to the letter "
+        f"{format_count(len(dates.dates), 'line')}, {dates.right} come out right to the letter "
         f"({share(dates.right, len(dates.dates))}); {dates.new} have dates that are not in its "
         "training text.",
     )
