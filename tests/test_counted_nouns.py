@@ -30,6 +30,7 @@ NEVER_ONE = {
     "transformer/decoding/search/beam.py": {"self.beam", "self.groups", "self.n_best"},
     "transformer/families/family.py": {"expected"},
     "transformer/loading/foreign.py": {"path"},
+    "transformer/loading/hub.py": {"hub"},  # a name, and "answers" is a verb
     "transformer/loading/load.py": {"size"},  # of a vocabulary
     "transformer/loading/model_folder.py": {"parameters"},
     "transformer/loading/summary.py": {"config.positions", "config.decoder_layers"},  # with others
