@@ -5,6 +5,7 @@ from .atomic_folder import (
     errors_of_writing,
     remove_leftovers,
     verify_checksums,
+    verify_sizes,
     write_file,
     write_folder,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "to_json",
     "unflatten_optimizer",
     "verify_checksums",
+    "verify_sizes",
     "write_file",
     "write_folder",
 ]

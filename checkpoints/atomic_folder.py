@@ -98,6 +98,22 @@ def verify_checksums(folder: Path, *, trust_cache: bool = False) -> None:
     Every file is read, unless the cache is trusted and knows that the file was right in its
     present state. Raises CheckpointError for the first file that is missing, truncated or changed.
     """
+    for path, checksum in _verified_sizes(folder):
+        if not matches_checksum(path, checksum, trust_cache=trust_cache):
+            raise CheckpointError(f"{path} is damaged: its contents are not what was written")
+
+
+def verify_sizes(folder: Path) -> None:
+    """Compare the sizes of all files with the folder's manifest, if it has one; reads none of them.
+
+    Raises CheckpointError for the first file that is missing or truncated.
+    """
+    for _ in _verified_sizes(folder):
+        pass
+
+
+def _verified_sizes(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file of a manifest, of the size that it has there, with its checksum."""
     for name, entry in _read_manifest(folder).items():
         path = folder / name
         expected = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else ()
@@ -114,8 +130,7 @@ def verify_checksums(folder: Path, *, trust_cache: bool = False) -> None:
             raise CheckpointError(
                 f"{path} is damaged: it has {size:,} bytes, {entry['bytes']:,} were written"
             )
-        if not matches_checksum(path, entry["sha256"], trust_cache=trust_cache):
-            raise CheckpointError(f"{path} is damaged: its contents are not what was written")
+        yield path, entry["sha256"]
 
 
 def _is_ours(path: Path) -> bool:

@@ -10,7 +10,7 @@ from .registry import Registry
 class Ability(NamedTuple):
     """A command, and the shapes of models that can do it."""
 
-    does: str  # completes "cannot"
+    verb: str  # completes "cannot"
     shapes: dict[str, str]  # to what follows the command for a model of that shape
     needs: str
 
@@ -57,6 +57,6 @@ def require_ability(config: TransformerConfig, name: str, folder: object) -> Non
     first, *others = sorted(commands_of(config), key=lambda each: each.split()[0] != command)
     also = f" (also {', '.join(others)})" if others else ""
     raise ConfigError(
-        f"the {config.shape} model in {folder} cannot {ability.does}, which needs {ability.needs}; "
+        f"the {config.shape} model in {folder} cannot {ability.verb}, which needs {ability.needs}; "
         f"it can do this: transduce {first} -m {folder}{also}"
     )

@@ -71,15 +71,19 @@ def list_checkpoints(
     Each checkpoint of a run is one. Folders below it are looked into, four
     levels deep, but hidden ones.
     """
+    from transformer.folder_search import FolderSearch
     from transformer.training.model_list import list_models
 
-    from ..render.listing import model_record, model_rows, table
+    from ..render.listing import cut_notice, model_record, model_rows, table
 
-    models = list_models(folder)
+    search = FolderSearch()
+    models = list_models(folder, search)
     with output(None) as writer:
         records = (json.dumps(model_record(model)) for model in models)
         for line in records if as_json else table(model_rows(models), limit=terminal_width()):
             writer.line(line)
+    if search.is_cut:
+        print_notice(cut_notice(folder))
     if not models and not quiet:
         print_notice(f"no models in {folder.absolute()}, and none in the hub's cache")
 

@@ -26,11 +26,13 @@ def list_runs(
 
     Folders below it are looked into, four levels deep, but hidden ones.
     """
+    from transformer.folder_search import FolderSearch
     from transformer.training.run_summary import find_runs, summarize_run
 
-    from ..render.listing import run_record, run_rows, table
+    from ..render.listing import cut_notice, run_record, run_rows, table
 
-    runs = [summarize_run(run) for run in find_runs(folder)]
+    search = FolderSearch()
+    runs = [summarize_run(run) for run in find_runs(folder, search)]
     with output(None) as writer:
         lines = (
             (json.dumps(run_record(run)) for run in runs)
@@ -42,6 +44,8 @@ def list_runs(
     for run in runs:
         if run.problem:
             print_notice(run.problem)
+    if search.is_cut:
+        print_notice(cut_notice(folder))
     if not runs and not quiet:
         print_notice(
             f"no training runs in {folder.absolute()}: transduce train -o runs/NAME makes one"

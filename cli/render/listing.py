@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tokenizer.quantities import format_bytes
@@ -22,7 +23,7 @@ def run_rows(runs: Sequence[RunSummary]) -> list[dict[str, str]]:
             "BEST": run.best or "-",
             "SIZE": format_bytes(run.num_bytes),
             "CHANGED": _day(run.changed),
-            "": "training now" if run.is_training else run.problem and "damaged",
+            "STATE": run.state,
         }
         for run in runs
     ]
@@ -42,7 +43,7 @@ def model_rows(models: Sequence[ListedModel]) -> list[dict[str, str]]:
             "KIND": model.kind,
             "SIZE": format_bytes(model.num_bytes),
             "CHANGED": _day(model.changed),
-            "": "in the hub's cache" if model.place == "hub" else model.note,
+            "NOTE": "in the hub's cache" if model.place == "hub" else model.note,
         }
         for model in models
     ]
@@ -61,12 +62,14 @@ def model_record(model: ListedModel) -> dict[str, Any]:
 def table(rows: Sequence[dict[str, str]], *, limit: int | None = None) -> Iterator[str]:
     """Yield the lines of a table: the names of columns, then the rows; nothing without rows.
 
+    Columns without any text are left out.
     Columns that can be missed are left out until lines have at most `limit` characters.
     """
     if not rows:
         return
-    lines = [{name: name for name in rows[0]}, *rows]
-    widths = {name: max(len(line[name]) for line in lines) for name in rows[0]}
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    lines = [{name: name for name in names}, *rows]
+    widths = {name: max(len(line[name]) for line in lines) for name in names}
     for name in _LESS_NEEDED if limit is not None else ():
         if sum(widths.values()) + 2 * (len(widths) - 1) > (limit or 0):
             widths.pop(name, None)
@@ -76,6 +79,11 @@ def table(rows: Sequence[dict[str, str]], *, limit: int | None = None) -> Iterat
             for name, width in widths.items()
         )
         yield "  ".join(cells).rstrip()
+
+
+def cut_notice(folder: Path) -> str:
+    """Return a notice that a list may lack something."""
+    return f"{folder.absolute()} holds too many folders to look into all: name one further down"
 
 
 def _day(seconds: float) -> str:

@@ -12,6 +12,7 @@ from tests.cli.conftest import SCHEDULE, SIZE, train
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
 from transformer.export import save_model
+from transformer.folder_search import FolderSearch
 from transformer.loading import find_model
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
@@ -104,7 +105,7 @@ def test_a_run_in_training_and_a_damaged_one_are_told(transduce, runs, tmp_path)
         pass
     (run / "run.json").unlink()
     ended = transduce("runs", "list", tmp_path)
-    assert (ended.code, b"damaged" in ended.out) == (0, True)
+    assert (ended.code, b"run.json is missing" in ended.out) == (0, True)
     assert b"has lost its run.json" in ended.err
     empty = transduce("runs", "list", runs / "exported")
     assert (empty.code, empty.out) == (0, b"")
@@ -113,8 +114,82 @@ def test_a_run_in_training_and_a_damaged_one_are_told(transduce, runs, tmp_path)
     assert transduce("runs", "list", tmp_path / "nowhere").code == 3
 
 
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _unnamed(run):
+    (run / "run.json").write_text('{"best": 5}')
+
+
+DAMAGES = {
+    "run.json is missing": lambda run: (run / "run.json").unlink(),
+    "run.json is damaged": _unnamed,
+    "checkpoints/step-00000004 is missing": lambda run: shutil.rmtree(
+        run / "checkpoints" / "step-00000004"
+    ),
+    "checkpoints/step-00000004 is damaged": lambda run: _truncate(
+        run / "checkpoints" / "step-00000004" / "model.safetensors"
+    ),
+    "training/step-00000004 is damaged": lambda run: (
+        run / "training" / "step-00000004" / "state.json"
+    ).unlink(),
+}
+
+
+@pytest.mark.parametrize("state", DAMAGES)
+def test_the_state_of_a_run_says_what_is_wrong_with_it(state, transduce, runs, tmp_path):
+    run = shutil.copytree(runs / "runs" / "first", tmp_path / "run")
+    DAMAGES[state](run)
+    ended = transduce("runs", "list", tmp_path)
+    heads, row = ended.out.decode().splitlines()
+    assert heads.split()[-1] == "STATE"
+    assert row.endswith(f"  {state}")
+    assert ended.err.count(b"\n") == 1
+    assert (ended.code, str(run).encode() in ended.err) == (0, True)
+    record = json.loads(transduce("runs", "list", tmp_path, "--json").out)
+    assert (record["state"], bool(record["problem"])) == (state, True)
+
+
+def test_a_recipe_that_no_file_has_is_told(transduce, runs, tmp_path):
+    run = shutil.copytree(runs / "runs" / "first", tmp_path / "run")
+    for path in run.rglob("recipe.toml"):
+        path.unlink()
+    assert b"recipe.toml is missing, training/step-" in transduce("runs", "list", tmp_path).out
+    (run / "recipe.toml").write_text("[")
+    assert b"recipe.toml is damaged" in transduce("runs", "list", tmp_path).out
+
+
+def test_a_run_without_a_save_is_no_healthy_one(transduce, runs, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.lock").touch()
+    assert transduce("runs", "list", tmp_path).out.endswith(b"  nothing saved yet\n")
+
+
+def test_models_that_are_not_whole_are_marked(transduce, runs, monkeypatch, tmp_path):
+    monkeypatch.setattr("transformer.training.model_list.cached_models", lambda search: [])
+    run = shutil.copytree(runs / "runs" / "first", tmp_path / "run")
+    assert b"damaged" not in transduce("checkpoint", "list", tmp_path).out
+    _truncate(run / "checkpoints" / "step-00000004" / "tokenizer.json")
+    out = transduce("checkpoint", "list", tmp_path).out.decode().splitlines()
+    assert ["damaged" in line for line in out] == ["step-00000004" in line for line in out]
+
+
+def test_a_list_that_is_cut_says_so(transduce, runs, monkeypatch):
+    monkeypatch.setattr("transformer.training.model_list.cached_models", lambda search: [])
+    monkeypatch.setattr(
+        "transformer.folder_search.FolderSearch.__init__.__kwdefaults__",
+        {"entries": 1, "seconds": 9},
+    )
+    for command in ("runs", "checkpoint"):
+        ended = transduce(command, "list", "-q", runs)
+        assert ended.err.decode() == (
+            f"transduce: {runs} holds too many folders to look into all: name one further down\n"
+        )
+
+
 def test_models_are_listed_by_the_names_that_m_takes(transduce, runs, monkeypatch, tmp_path):
-    monkeypatch.setattr("transformer.training.model_list.cached_models", list)
+    monkeypatch.setattr("transformer.training.model_list.cached_models", lambda search: [])
     listed = records(transduce("checkpoint", "list", runs, "--json"))
     by_name = {record["name"]: record for record in listed}
     log = scores_of(runs / "runs" / "first")
@@ -200,7 +275,7 @@ def test_links_are_followed_once_and_families_that_cannot_be_loaded_are_marked(t
         (tmp_path / "here" / name).symlink_to(target)
     (tmp_path / "elsewhere" / "back").symlink_to("../here")
     here = tmp_path / "here"
-    listed = [each for each in list_models(here) if each.place == "folder"]
+    listed = [each for each in list_models(here, FolderSearch()) if each.place == "folder"]
     assert [(each.name, each.marks) for each in listed] == [
         (str(here / "b"), ()),
         (str(here / "c" / "a"), (NOT_SUPPORTED,)),

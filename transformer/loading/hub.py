@@ -6,6 +6,7 @@ is run.
 
 import textwrap
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
+from ..folder_search import FolderSearch, cached_names
 from ..model_names import HUB_NAME, likely_model
 from .foreign import ADAPTER_CONFIG, DIFFUSERS_INDEX, describe_foreign
 from .generation_config import GENERATION
@@ -22,6 +24,7 @@ _NEEDED = (
     *("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES),
     *(ADAPTER_CONFIG, DIFFUSERS_INDEX),  # which say what else it is
 )
+_MOST_CACHED = 2000  # models that are looked at for a list
 # The first kind of weights that exists is used; shards are numbered.
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
@@ -55,8 +58,15 @@ class CachedModel(NamedTuple):
     changed: float  # seconds since 1970
 
 
-def cached_models() -> list[CachedModel]:
-    """Return the models that were downloaded, by name; none without a cache."""
+def cached_models(search: FolderSearch) -> list[CachedModel]:
+    """Return the models that were downloaded, by name; none without a cache.
+
+    None of too many, too: the search is cut then.
+    """
+    names = list(islice(cached_names(search), _MOST_CACHED + 1))
+    if not names or len(names) > _MOST_CACHED:
+        search.is_cut |= bool(names)
+        return []
     from huggingface_hub import scan_cache_dir  # noqa: PLC0415  (a second of imports)
     from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
 

@@ -6,15 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from checkpoints import CheckpointError
+from checkpoints import CheckpointError, verify_sizes
 
 from ..config import Shape
 from ..families import FAMILIES, MODEL_TYPE
 from ..folder_layout import checkpoint_folders, is_run, step_of
+from ..folder_search import FolderSearch
 from ..loading import CONFIG, RunPointers, read_pointers
 from ..loading.hub import cached_models, hub_name
 from .run_summary import folder_size, folders_below, format_score, validation_scores
 
+DAMAGED = "damaged"
 NOT_SUPPORTED = "not supported"  # a family that -m refuses
 
 
@@ -26,7 +28,7 @@ class ListedModel(NamedTuple):
     num_bytes: int
     changed: float  # seconds since 1970
     place: str  # run, folder or hub
-    marks: tuple[str, ...] = ()  # best, last, NOT_SUPPORTED
+    marks: tuple[str, ...] = ()  # best, last, NOT_SUPPORTED, DAMAGED
     scores: tuple[tuple[str, float], ...] = ()  # of its validation, with the loss
 
     @property
@@ -36,16 +38,16 @@ class ListedModel(NamedTuple):
         return ", ".join([*self.marks, *scores])
 
 
-def list_models(folder: Path) -> list[ListedModel]:
+def list_models(folder: Path, search: FolderSearch) -> list[ListedModel]:
     """Return the models in a folder and below it, then those of the hub's cache."""
     listed: list[ListedModel] = []
-    for path in folders_below(folder):
+    for path in folders_below(folder, search):
         if is_run(path):
             listed += _of_run(path)
         elif hub_name(path) is None and (path / CONFIG).is_file() and (kind := _kind(path)):
             size, changed = folder_size(path)
-            listed.append(ListedModel(str(path), kind, size, changed, "folder", _support(kind)))
-    return [*listed, *_of_hub()]
+            listed.append(ListedModel(str(path), kind, size, changed, "folder", _marks(path, kind)))
+    return [*listed, *_of_hub(search)]
 
 
 def _of_run(run: Path) -> Iterator[ListedModel]:
@@ -60,22 +62,35 @@ def _of_run(run: Path) -> Iterator[ListedModel]:
         size, changed = folder_size(path)
         yield ListedModel(
             str(path),
-            _kind(path) or "damaged",
+            _kind(path) or "?",
             size,
             changed,
             "run",
-            tuple(mark for mark, named in marks.items() if named == name),
+            (*(mark for mark, named in marks.items() if named == name), *_damage(path)),
             tuple(validation_scores(run, step_of(path)).items()),
         )
 
 
-def _of_hub() -> Iterator[ListedModel]:
-    for model in cached_models():
+def _of_hub(search: FolderSearch) -> Iterator[ListedModel]:
+    for model in cached_models(search):
         kind = next(filter(None, map(_kind, model.snapshots)), "")
         if kind:  # a data set's or a part of a model is none
             yield ListedModel(
                 model.name, kind, model.num_bytes, model.changed, "hub", _support(kind)
             )
+
+
+def _marks(folder: Path, kind: str) -> tuple[str, ...]:
+    return (*_support(kind), *_damage(folder))
+
+
+def _damage(folder: Path) -> tuple[str, ...]:
+    """Return the mark of a folder whose files are not those that were written, by their sizes."""
+    try:
+        verify_sizes(folder)
+    except (CheckpointError, OSError):
+        return (DAMAGED,)
+    return ()
 
 
 def _support(kind: str) -> tuple[str, ...]:

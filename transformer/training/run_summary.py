@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 from checkpoints import CheckpointError
 
-from ..errors import ConfigError
-from ..folder_layout import LOCK, is_run, run_of_model, step_of
-from ..loading import RunPointers, read_pointers
+from ..folder_layout import LOCK, has_saves, is_run, run_of_model, step_of
+from ..folder_search import FolderSearch
 from .metrics import METRICS, read_validation
+from .run_condition import read_run_files
 from .run_folder import read_progress, state_folders
-from .run_recipe import read_run_fields
 
 _TRAINING_FILES = ("source", "target", "pairs", "text")
 _MAX_NAMED = 4  # files
@@ -38,7 +37,8 @@ class RunSummary(NamedTuple):
     num_bytes: int
     changed: float  # seconds since 1970
     init: str | None = None  # the model that training started from
-    problem: str = ""  # the reason why less is known
+    state: str = ""  # in a few words, if there is anything to say
+    problem: str = ""  # the reason why less is known, or what is damaged
 
     @property
     def best(self) -> str:
@@ -52,43 +52,42 @@ def format_score(name: str, value: float) -> str:
     return f"{value:.4f}" if name == "loss" else f"{value:.2f}"
 
 
-def find_runs(folder: Path) -> list[Path]:
+def find_runs(folder: Path, search: FolderSearch) -> list[Path]:
     """Return the runs in a folder, itself or below it, by name; hidden folders are left out."""
-    return [path for path in folders_below(folder) if is_run(path)]
+    return [path for path in folders_below(folder, search) if is_run(path)]
 
 
-def folders_below(folder: Path, levels: int = _LEVELS) -> Iterator[Path]:
+def folders_below(folder: Path, search: FolderSearch) -> Iterator[Path]:
     """Yield a folder and those below it, but not those of a run, by name.
 
     Links are followed to folders elsewhere, to each once.
     """
-    yield from _folders(folder, levels, [folder.resolve()])
+    yield from _folders(folder, _LEVELS, [folder.resolve()], search)
 
 
-def _folders(folder: Path, levels: int, entered: list[Path]) -> Iterator[Path]:
+def _folders(
+    folder: Path, levels: int, entered: list[Path], search: FolderSearch
+) -> Iterator[Path]:
     """Yield the folders; `entered` grows by the folders that links lead to."""
     yield folder
     if levels == 0 or is_run(folder):
         return
-    with suppress(OSError):
-        for path in sorted(folder.iterdir()):
-            if not path.is_dir() or path.name.startswith("."):
-                continue
-            if path.is_symlink():
-                target = path.resolve()
-                if any(
-                    each.is_relative_to(target) or target.is_relative_to(each) for each in entered
-                ):
-                    continue  # it has its own name in the list, or this one in it
-                entered.append(target)
-            yield from _folders(path, levels - 1, entered)
+    for entry in search.subfolders(folder):
+        path = folder / entry.name
+        if path.name.startswith("."):
+            continue
+        if path.is_symlink():
+            target = path.resolve()
+            if any(each.is_relative_to(target) or target.is_relative_to(each) for each in entered):
+                continue  # it has its own name in the list, or this one in it
+            entered.append(target)
+        yield from _folders(path, levels - 1, entered, search)
 
 
 def summarize_run(run: Path) -> RunSummary:
     """Return the summary of a run, as far as its files can be read."""
-    problems: list[str] = []
-    recipe, pointers = _recipe(run, problems), _pointers(run, problems)
     training = _is_training(run)
+    recipe, pointers, damages = read_run_files(run, is_training=training)
     best_step = None if pointers.best is None else step_of(Path(pointers.best))
     saved = -1 if pointers.state is None else step_of(Path(pointers.state))
     logged = _last_logged_step(run) if training else 0
@@ -109,7 +108,14 @@ def summarize_run(run: Path) -> RunSummary:
         num_bytes=size,
         changed=changed,
         init=_init(run),
-        problem="; ".join(problems),
+        state=", ".join(
+            [
+                *(["training now"] if training else []),
+                *(["nothing saved yet"] if not training and not has_saves(run) else []),
+                *(damage.summary for damage in damages),
+            ]
+        ),
+        problem="; ".join(damage.reason for damage in damages),
     )
 
 
@@ -132,7 +138,7 @@ def run_facts(model: Path) -> list[tuple[str, str]]:
 
 def _names_of_texts(run: Path) -> str:
     """Return the names of a run's training files and of their columns, which tell languages."""
-    data = _recipe(run, []).get("data", {})
+    data = read_run_files(run, is_training=True).recipe.get("data", {})
     paths = [path for key in _TRAINING_FILES for path in data.get(key, [])]
     names = [Path(path).name for path in paths[:_MAX_NAMED]]
     more = [f"{len(paths) - _MAX_NAMED:,} more"] if len(paths) > _MAX_NAMED else []
@@ -151,23 +157,6 @@ def _scores(validation: dict[str, Any]) -> dict[str, float]:
     values = {k: v.get("value") for k, v in named.items()} if isinstance(named, dict) else {}
     values["loss"] = validation.get("loss")
     return {name: float(v) for name, v in values.items() if isinstance(v, int | float)}
-
-
-def _recipe(run: Path, problems: list[str]) -> dict[str, Any]:
-    try:
-        return read_run_fields(run)
-    except (ConfigError, OSError) as error:
-        problems.append(str(error))
-        return {}
-
-
-def _pointers(run: Path, problems: list[str]) -> RunPointers:
-    try:
-        return read_pointers(run)
-    except (CheckpointError, OSError) as error:
-        if state_folders(run):  # else nothing was saved yet
-            problems.append(str(error))
-        return RunPointers()
 
 
 def _init(run: Path) -> str | None:

@@ -1,0 +1,30 @@
+"""ARCHITECTURE.md against the code, as far as it lists what is there."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("cli", "transformer", "tokenizer", "checkpoints", "transduce")
+PLAIN = {"TOKENIZERS", "FAMILIES"}  # dictionaries
+
+
+def test_all_registries_are_listed():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    listed = text.partition("**Registries, not flags.**")[2].partition("A missing key")[0]
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+    )
+    registries = {*re.findall(r"^([A-Z][A-Z_0-9]+)(?:: [^=\n]+)? = Registry\(", code, re.M)}
+    assert {*re.findall(r"`(\w+)`", listed)} == registries | PLAIN
+
+
+def test_modules_that_are_listed_are_there():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    for row in re.findall(r"^\| (`[^|]+) \|", text.partition("## Modules")[2], re.M):
+        folder = ROOT
+        for path in re.findall(r"`([\w/]+(?:/|\.py))`", row):
+            at_root = (ROOT / path).exists()
+            assert at_root or (folder / path).exists(), path
+            folder = (ROOT / path).parent if at_root else folder
