@@ -28,3 +28,20 @@ def test_modules_that_are_listed_are_there():
             at_root = (ROOT / path).exists()
             assert at_root or (folder / path).exists(), path
             folder = (ROOT / path).parent if at_root else folder
+
+
+def test_a_kind_of_model_has_one_name():
+    """In users' texts: translator, language model, encoder; of architectures: the three shapes."""
+    other = re.compile(
+        r"decoder[- ]only|encoder[- ]only|seq2seq|sequence[- ]to[- ]sequence|causal (?:LM|language)"
+        r"|translation model|text model",
+        re.I,
+    )
+    paths = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    paths += [path for name in ("cli", "transduce") for path in (ROOT / name).rglob("*.py")]
+    found = {
+        str(path.relative_to(ROOT)): names
+        for path in paths
+        if (names := other.findall(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}

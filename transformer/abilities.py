@@ -6,6 +6,14 @@ from .config import TransformerConfig
 from .errors import ConfigError
 from .registry import Registry
 
+# Kinds of models by their shape, in users' words.
+KINDS = {
+    "encoder": "encoder",
+    "decoder": "language model (decoder)",
+    "encoder-decoder": "translator (encoder-decoder)",
+}
+_WITH_DECODER = "a model with a decoder"
+
 
 class Ability(NamedTuple):
     """A command, and the shapes of models that can do it."""
@@ -18,16 +26,20 @@ class Ability(NamedTuple):
 ABILITIES: Registry[Ability] = Registry(
     "ability",
     {
-        "translate": Ability("translate", {"encoder-decoder": ""}, "an encoder-decoder"),
-        "generate": Ability("generate text", {"decoder": ""}, "a decoder-only model"),
-        "score": Ability("score texts", {"decoder": "", "encoder-decoder": ""}, "a decoder"),
-        "embed": Ability("embed", {"encoder": "", "encoder-decoder": ""}, "an encoder"),
+        "translate": Ability("translate", {"encoder-decoder": ""}, f"a {KINDS['encoder-decoder']}"),
+        "generate": Ability("generate text", {"decoder": ""}, f"a {KINDS['decoder']}"),
+        "score": Ability("score texts", {"decoder": "", "encoder-decoder": ""}, _WITH_DECODER),
+        "embed": Ability(
+            "embed", {"encoder": "", "encoder-decoder": ""}, "a model with an encoder"
+        ),
         "evaluate": Ability(
             "be evaluated",
             {"decoder": " --text FILE", "encoder-decoder": " --pairs FILE"},
-            "a decoder",
+            _WITH_DECODER,
         ),
-        "evaluate --text": Ability("predict running text", {"decoder": ""}, "a decoder-only model"),
+        "evaluate --text": Ability(
+            "predict running text", {"decoder": ""}, f"a {KINDS['decoder']}"
+        ),
     },
 )
 COMMANDS = ("translate", "generate", "score", "embed", "evaluate")
@@ -56,7 +68,8 @@ def require_ability(config: TransformerConfig, name: str, folder: object) -> Non
     command = name.split(maxsplit=1)[0]  # another form of it, if there is one, comes first
     first, *others = sorted(commands_of(config), key=lambda each: each.split()[0] != command)
     also = f" (also {', '.join(others)})" if others else ""
+    kind = KINDS[config.shape]
     raise ConfigError(
-        f"the {config.shape} model in {folder} cannot {ability.verb}, which needs {ability.needs}; "
+        f"the {kind} in {folder} cannot {ability.verb}, which needs {ability.needs}; "
         f"it can do this: transduce {first} -m {folder}{also}"
     )

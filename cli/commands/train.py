@@ -58,7 +58,7 @@ def train(
         Path | None,
         option(
             "-o --output FOLDER",
-            "Folder of the run; always needed.",
+            "Folder of the run; needed, but for --plan.",
             panel="Output",
         ),
     ] = None,
@@ -116,7 +116,8 @@ def train(
     """Train a Transformer on text, by options, a recipe, or both.
 
     Without a recipe, what is not given is chosen to suit the text, this machine
-    and --time, and told in five lines; --plan shows it without training.
+    and --time, and told in five lines; --plan shows it without training. The
+    defaults below are those of a recipe.
 
     The run's folder gets the checkpoints, the recipe and metrics.jsonl. Ctrl-C,
     SIGTERM and closing the terminal finish the step, save and leave; --resume

@@ -92,7 +92,7 @@ class RunningTextOptions:
     text: str | None = option_field(
         None,
         "--text FILE",
-        "File of running text for a decoder-only model to predict. - is stdin.",
+        "File of running text for a language model to predict. - is stdin.",
         panel="Running text",
     )
     column: str | None = option_field(

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from transformer.abilities import ABILITIES, commands_of, require_ability
+from transformer.abilities import ABILITIES, KINDS, commands_of, require_ability
 from transformer.errors import ConfigError
 from transformer.presets import preset_config
 
@@ -24,7 +24,7 @@ def test_what_a_model_cannot_do_names_what_it_can(preset, ability):
     with pytest.raises(ConfigError) as refused:
         require_ability(config, ability, "runs/x")
     message = str(refused.value)
-    assert message.startswith(f"the {config.shape} model in runs/x cannot ")
+    assert message.startswith(f"the {KINDS[config.shape]} in runs/x cannot ")
     same = [command for command in able if command.split()[0] == ability.split()[0]]
     assert f"transduce {[*same, *able][0]} -m runs/x" in message
     assert all(command in message for command in able)

@@ -41,7 +41,7 @@ _PROMPT_TOKENS = 8  # tokens of the validation text that a language model's samp
 
 
 class Translation:
-    """Sequence-to-sequence translation: `p(target | source)`, from pairs of lines."""
+    """Translation: `p(target | source)`, from pairs of lines."""
 
     shape: ClassVar[str] = "encoder-decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss", "bleu", "chrf")
@@ -161,7 +161,7 @@ class Translation:
 
 
 class LanguageModel:
-    """Causal language modelling: `p(next token | all previous ones)`, from running text."""
+    """Language modelling: `p(next token | all previous ones)`, from running text."""
 
     shape: ClassVar[str] = "decoder"
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
