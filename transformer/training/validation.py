@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from tokenizer import Tokenizer
+from tokenizer.quantities import format_count
 
 from ..data import Data
 from ..errors import DivergedError
@@ -59,6 +60,15 @@ class Validation:
             "sacrebleu is not installed: validation is by the loss alone; for BLEU and chrF: "
             "pip install 'transduce[eval]'"
         )
+
+    @property
+    def remark(self) -> str | None:
+        """A line that tells that scores are of a part of the text; None if they are of all."""
+        is_part = self.objective.scored_part(self.recipe, self.run / DATA)
+        if not is_part or not can_score_translations():
+            return None
+        pairs = format_count(self.recipe.validation.max_lines, "pair")
+        return f"BLEU and chrF are of {pairs} from all over the validation text, the loss of all"
 
     def measure(self) -> str:
         """Return an identity of what is measured: of the text, and of how it is scored."""
@@ -114,6 +124,8 @@ def compare_validations(
         return
     if validation.notice and progress.step == 0:
         yield Notice(validation.notice)
+    if validation.remark and progress.step == 0:
+        yield Remark(validation.remark)
     drawn = OBJECTIVES[recipe.objective].has_random_split(recipe)
     if progress.set_measure(validation.measure(), may_differ=drawn):
         yield Notice(
