@@ -20,8 +20,6 @@ NOUN = re.compile(
 LIMIT = re.compile(r"^_?[A-Z][A-Z_]+\b|limit|most|max_|room|longest|context|vocab|width")
 # Values that are never 1 where they are told, or that are no numbers, by file.
 NEVER_ONE = {
-    "cli/commands/score.py": {"show.tokens"},
-    "cli/render/evaluation.py": {"likelihood.tokens", "size"},
     "cli/help/render.py": {"count"},  # all options of a command
     "cli/render/progress_lines.py": {"view.tokens_per_second"},  # a rate
     "transformer/chat/template.py": {"len(text)"},  # more than fit

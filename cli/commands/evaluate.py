@@ -109,7 +109,11 @@ def _validation(scorer: "PairScorer", languages: LanguageArguments, *, quiet: bo
     """Evaluate a run's model on the run's own validation text."""
     from tokenizer import CorpusCounts
     from transformer.training.recipe_resolution import read_run_recipe
-    from transformer.training.validation_text import run_with_validation, validation_text
+    from transformer.training.validation_text import (
+        run_with_validation,
+        validation_size,
+        validation_text,
+    )
 
     from ..render.evaluation import evaluation_of_pairs
 
@@ -121,8 +125,7 @@ def _validation(scorer: "PairScorer", languages: LanguageArguments, *, quiet: bo
         refuse_translation_options(reason, scorer.options, languages)
         model = one_model(scorer.models, f"the running text of {run}")
     if not quiet:
-        size = f"{len(text):,} {'pairs' if is_pairs else 'tokens'}"
-        print_notice(f"the validation text of {run}: {size}")
+        print_notice(f"the validation text of {run}: {validation_size(run, text)}")
     if isinstance(text, list):
         if (options := scorer.options).tokenize is None:
             options = replace(options, tokenize=read_run_recipe(run).validation.tokenize)

@@ -53,6 +53,8 @@ def score(
     they reported, unless a coverage penalty, a constraint or a logits processor
     changed them, the text was split or its prompt was cut.
     """
+    from tokenizer.quantities import format_count
+
     from ..io.line_reader import LineReader
     from ..io.loading import open_session
 
@@ -69,7 +71,8 @@ def score(
     )
     if not line_io.quiet and show.tokens:
         print_notice(
-            f"{show.tokens:,} tokens: perplexity {math.exp(show.nats / show.tokens):.4f}, "
+            f"{format_count(show.tokens, 'token')}: "
+            f"perplexity {math.exp(show.nats / show.tokens):.4f}, "
             f"{show.nats / math.log(2) / max(1, show.size):.4f} bits per byte"
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenizer import CorpusCounts
+from tokenizer.quantities import format_count
 from transformer.evaluation import SIGNIFICANT, Comparison, Score, TextLikelihood
 
 from ..io.pair_scores import ScoredPairs
@@ -77,7 +78,7 @@ class Evaluation:
     def add_likelihood(self, found: TextLikelihood) -> None:
         """Add the likelihood of running text."""
         likelihood, size = found.likelihood, found.num_bytes
-        tokens = f"{likelihood.tokens:,} tokens"
+        tokens = f"{format_count(likelihood.tokens, 'token')}, document ends included"
         self.rows += [
             ("loss", f"{likelihood.loss:.4f}", f"nats a token, {tokens}"),
             ("perplexity", f"{likelihood.perplexity:.3f}", tokens),
@@ -90,7 +91,7 @@ class Evaluation:
         if size is None:
             return
         bits = likelihood.bits_per_byte(size)
-        self.rows.append(("bits-per-byte", f"{bits:.4f}", f"{size:,} bytes"))
+        self.rows.append(("bits-per-byte", f"{bits:.4f}", format_count(size, "byte")))
         self.record |= {"bits_per_byte": bits, "bytes": size}
 
     def json_record(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class ObjectiveRules(ABC):
     reading: float  # tokens to be read in all, for each weight of a layer
     weights: float = 20.0  # of layers, for each token of the text, at most
     epochs: float  # at most
+    length: str  # the key of the longest text
     sides: int  # texts of an example, each of which has a batch's tokens
     training: Mapping[str, Any] = field(default_factory=dict)  # further settings
 

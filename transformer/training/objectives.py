@@ -60,6 +60,7 @@ class Translation:
         min_vocabulary=300,
         reading=5.0,
         epochs=40.0,
+        length="data.max_tokens",
         training={"ema": 0.99},
     )
 
@@ -176,6 +177,7 @@ class LanguageModel:
         min_vocabulary=400,
         reading=3.0,
         epochs=20.0,
+        length="training.context",
     )
 
     def check(self, recipe: Recipe) -> None:

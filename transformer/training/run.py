@@ -85,6 +85,8 @@ class Run:
         self._began, self._resumed_at = time.monotonic(), 0
         self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
         if not has_saves(folder):  # before there is a folder
+            if self.init is not None:
+                self.recipe = self.planner.recipe_for(recipe, self.init.config)
             self._check_recipe(resuming=False)
 
     def events(self) -> Iterator[Event]:

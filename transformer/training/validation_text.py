@@ -4,6 +4,7 @@ from pathlib import Path
 
 from checkpoints import verify_checksums
 from tokenizer import CorpusCounts
+from tokenizer.quantities import format_count
 
 from ..data import Ids, TokenStore
 from ..errors import ConfigError
@@ -41,6 +42,14 @@ def validation_text(run: Path) -> list[Pair] | Ids:
     elif pairs := _pairs(run):
         return pairs
     raise ConfigError(f"the run {run} has no validation text: {_REMEDY}")
+
+
+def validation_size(run: Path, text: list[Pair] | Ids) -> str:
+    """Return the size of that text in words, as it was told when the run began."""
+    if isinstance(text, list):
+        return format_count(len(text), "pair")
+    report = validation_report(run)
+    return format_count(len(text) if report is None else report.tokens, "token")
 
 
 def validation_report(run: Path) -> PartReport | None:

@@ -231,6 +231,20 @@ def test_further_training_chooses_all_but_model_and_tokenizer(tmp_path: Path) ->
     assert (kept.model.keys(), kept.data.valid_fraction) == ({"preset"}, 0.1)
 
 
+@pytest.mark.parametrize("given", [{}, {"max_tokens": 40}])
+def test_further_training_reads_no_longer_texts_than_the_model(tmp_path: Path, given: dict) -> None:
+    short = merge(fields_of(tmp_path, steps=1), {"data": {"max_tokens": 32}})
+    run(tmp_path, short)
+    fields = {"data": {**write_pairs(tmp_path), **given}, "training": {"steps": 1}}
+    options = {"device": "cpu", "planner": Planner(fields), "init": tmp_path / "run"}
+    if given:
+        with pytest.raises(ConfigError, match="the initial model has 32 positions"):
+            Run(recipe_of(fields), tmp_path / "more", **options)
+        return
+    list(Run(recipe_of(fields), tmp_path / "more", **options).events())
+    assert read_run_recipe(tmp_path / "more").data.max_tokens == 32
+
+
 def test_a_plan_for_a_text_without_any_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty.tsv").write_text("\n")
     fields = {"data": {"pairs": [str(tmp_path / "empty.tsv")]}}

@@ -154,12 +154,13 @@ class AutoRecipe:
     def _text(self) -> dict[str, Any]:
         """Choose the tokenizer's size, and the part of the text to validate on."""
         kind = self.base.tokenizer.kind
-        fields: dict[str, Any] = {}
+        fields = {} if self.model is None else readable_length(self.given, self.model)
         if self.model is None and not self.base.tokenizer.path and kind != "char":
             size = vocabulary_size(self.rules, self.facts, spells_bytes=kind == "byte-bpe")
             fields["tokenizer"] = {"vocab_size": size}
         if not has_validation(self.base.data) and not self.is_given("data.valid_fraction"):
-            fields["data"] = {"valid_fraction": self.rules.validation_share(self.facts)}
+            share = self.rules.validation_share(self.facts)
+            fields = merge(fields, {"data": {"valid_fraction": share}})
         return fields
 
     def _training(self) -> dict[str, Any]:
@@ -273,6 +274,16 @@ class AutoRecipe:
         data = RandomBatches(config, length=length, max_tokens=recipe.training.batch_tokens)
         seconds = 3.0 if self.seconds is None else min(3.0, _MEASURING * self.seconds)
         return measure_step(config, recipe, data, device=self.device, seconds=seconds)
+
+
+def readable_length(given: Mapping[str, Any], model: TransformerConfig) -> dict[str, Any]:
+    """Return the field by which texts are no longer than a model reads; none if it is given."""
+    recipe = recipe_of(given)
+    objective = OBJECTIVES[recipe.objective]
+    section, _, name = objective.rules.length.partition(".")
+    if name in given.get(section, {}):
+        return {}
+    return {section: {name: min(objective.max_length(recipe), model.max_positions)}}
 
 
 def _size_fields(preset: str) -> dict[str, Any]:

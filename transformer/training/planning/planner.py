@@ -15,10 +15,10 @@ from ...durations import parse_duration
 from ...errors import ConfigError
 from ...loading import LoadedModel
 from ..progress import TimeBudget
-from ..recipe import Recipe
+from ..recipe import Recipe, merge
 from ..recipe_layers import given_fields
 from ..recipe_resolution import recipe_of
-from .auto_recipe import DEFAULT_TIME, AutoRecipe
+from .auto_recipe import DEFAULT_TIME, AutoRecipe, readable_length
 from .deadline import Deadline, steps_in
 from .describing import choice_lines
 from .facts import TextFacts, measure_recipe
@@ -58,6 +58,12 @@ class Planner:
     def chooses(self) -> bool:
         """True if something may be chosen."""
         return self.given is not None
+
+    def recipe_for(self, recipe: Recipe, model: TransformerConfig) -> Recipe:
+        """Return a recipe with which a trained model can be trained further, if it may choose."""
+        if self.given is None:
+            return recipe
+        return recipe_of(merge(readable_length(self.given, model), self.given))
 
     def choose(
         self, recipe: Recipe, device: torch.device, init: LoadedModel | None = None
