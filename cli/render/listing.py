@@ -10,7 +10,7 @@ from transformer.training.model_list import ListedModel
 from transformer.training.run_summary import RunSummary
 
 _RIGHT = {"SIZE", "STEP"}  # columns of numbers
-_LESS_NEEDED = ("KIND", "CHANGED", "SIZE")
+_LESS_NEEDED = ("KIND", "CHANGED", "SIZE", "MODEL")  # the first to go first
 
 
 def run_rows(runs: Sequence[RunSummary]) -> list[dict[str, str]]:
@@ -70,7 +70,7 @@ def table(rows: Sequence[dict[str, str]], *, limit: int | None = None) -> Iterat
     names = [name for name in rows[0] if any(row[name] for row in rows)]
     lines = [{name: name for name in names}, *rows]
     widths = {name: max(len(line[name]) for line in lines) for name in names}
-    for name in _LESS_NEEDED if limit is not None else ():
+    for name in (each for each in _LESS_NEEDED if limit is not None and each != names[0]):
         if sum(widths.values()) + 2 * (len(widths) - 1) > (limit or 0):
             widths.pop(name, None)
     for line in lines:

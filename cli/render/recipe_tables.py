@@ -13,6 +13,7 @@ from transformer.training.recipe_keys import RecipeKey, recipe_keys
 from ..console import page_width
 from ..options.names import TRAINABLE
 
+_NARROW = 60  # columns of a terminal
 _SHAPES = {"encoder-decoder": "Translation (--objective translation)"}
 _OTHERS = "Language models (--objective language-model)"
 
@@ -21,15 +22,23 @@ def preset_lines() -> Iterator[str]:
     """Yield a line for each preset: its name, the number of its weights, and its purpose."""
     default = {values["model"]["preset"] for values in DEFAULTS.values()}
     for title in (*_SHAPES.values(), _OTHERS):
-        yield f"{title}:"
+        yield from textwrap.wrap(f"{title}:", page_width())
         for name in TRAINABLE:
             preset = PRESETS[name]
             if _SHAPES.get(preset.fields["shape"], _OTHERS) == title:
                 mark = " (default)" if name in default else ""
-                yield f"  {name:<16} {format_large(preset.weights):>6}  {preset.purpose}{mark}"
+                head = f"  {name:<16} {format_large(preset.weights):>6}  "
+                indent = " " * (len(head) if page_width() > _NARROW else 4)
+                yield from textwrap.wrap(
+                    f"{head}{preset.purpose}{mark}", page_width(), subsequent_indent=indent
+                )
         yield ""
-    yield f"Weights of translate-* and write-* are counted with {OPEN_VOCABULARY:,} tokens."
-    yield "--set model.KEY=VALUE changes any field of a preset; --keys lists them."
+    yield from textwrap.wrap(
+        f"Weights of translate-* and write-* are counted with {OPEN_VOCABULARY:,} tokens. "
+        "--set model.KEY=VALUE changes any field of a preset; --keys lists them.",
+        page_width(),
+        break_on_hyphens=False,
+    )
 
 
 def key_lines() -> Iterator[str]:
@@ -44,8 +53,12 @@ def key_lines() -> Iterator[str]:
         yield from textwrap.wrap(
             _description(key), page_width(), initial_indent="    ", subsequent_indent="    "
         )
-    yield "\nIn a recipe the keys stand in sections, as in [training] steps = 2000; on the"
-    yield "command line it is --set training.steps=2000."
+    yield ""
+    yield from textwrap.wrap(
+        "In a recipe the keys stand in sections, as in [training] steps = 2000; on the command "
+        "line it is --set training.steps=2000.",
+        page_width(),
+    )
 
 
 def _value(key: RecipeKey) -> str:

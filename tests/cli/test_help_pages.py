@@ -269,7 +269,7 @@ def test_a_page_is_shown_in_any_encoding():
     assert b"Average the weights of several checkpoints" in done.stdout
 
 
-def test_presets_are_listed_with_their_weights(transduce):
+def test_presets_are_listed_with_their_weights(transduce, monkeypatch):
     written = transduce("train", "--presets").out.decode()
     for name, preset in PRESETS.items():
         size = {} if "vocab_size" in preset.fields else {"vocab_size": OPEN_VOCABULARY}
@@ -277,6 +277,9 @@ def test_presets_are_listed_with_their_weights(transduce):
         is_listed = re.search(rf"^  {name} .*{re.escape(preset.purpose)}", written, re.M)
         assert bool(is_listed) == (preset.fields["shape"] != "encoder"), name
     assert " 7.6 M " in written
+    monkeypatch.setenv("COLUMNS", "40")
+    for option in ("--presets", "--keys"):
+        assert max(map(len, transduce("train", option).out.decode().splitlines())) <= 40
     assert max(map(len, written.splitlines())) <= 80
 
 

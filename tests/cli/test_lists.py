@@ -236,6 +236,8 @@ def test_a_table_leaves_out_what_can_be_missed_on_a_narrow_terminal():
     heads, _ = table([row], limit=len(whole[1]) - 1)
     assert heads.split() == ["MODEL", "SIZE", "CHANGED"]
     assert [*table([row], limit=3)] == ["MODEL", "runs/first  x"]
+    run = {"RUN": "a", "MODEL": "write-tiny", "STEP": "1/2", "SIZE": "1 MB", "STATE": ""}
+    assert [*table([run], limit=9)] == ["RUN  STEP", "a     1/2"]
 
 
 def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs, monkeypatch):
