@@ -73,7 +73,7 @@ class RecipeOptions:
         "--valid-fraction X",
         "Without validation files, validate on this share of the training text: pairs drawn "
         "by --seed, those of equal source together, or the end of running text (0 to below "
-        "1, such as 0.05). Default: 0, no validation.",
+        "1, such as 0.05; 0: no validation). Default: chosen; with a recipe, 0.",
         panel="Input",
     )
     columns: str | None = _setting(
@@ -93,9 +93,9 @@ class RecipeOptions:
     preset: str | None = _setting(
         "model.preset",
         "--preset NAME",
-        "Size of the model. Translation: translate-small (default), translate-tiny, base, "
-        "big, t5-base, bart-base. Language model: write-small (default), write-tiny, gpt2, "
-        "gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b.",
+        "Size of the model. Translation: translate-small, translate-tiny, base, big, t5-base, "
+        "bart-base. Language model: write-small, write-tiny, gpt2, gpt2-medium, gpt2-large, "
+        "gpt2-xl, gpt3-175b. Default: chosen; with a recipe, translate-small or write-small.",
         panel="Model",
         choices=TRAINABLE,
         impossible=UNTRAINABLE,
@@ -103,9 +103,9 @@ class RecipeOptions:
     time: str | None = _setting(
         "training.time",
         "--time TIME",
-        "Train for this time, such as 20m or 2h: the model's size and the steps are chosen for "
-        "it, and the steps corrected on the way. Default without a recipe, --steps and "
-        "--epochs: 20m.",
+        "Train for this time, such as 20m: the model's size and the steps are chosen for it, and "
+        "steps corrected on the way. --resume with the same time goes on with what is left of it. "
+        "Default without a recipe, --steps and --epochs: 20m.",
         panel="Training",
     )
     epochs: float | None = _setting(
@@ -125,7 +125,7 @@ class RecipeOptions:
         "training.batch_tokens",
         "--batch-tokens N",
         "Most tokens of a batch, padding counted: its rows times the longest source or "
-        "target, or windows times --context. Default: 4096.",
+        "target, or windows times --context. Chosen without a recipe. Default: 4096.",
         panel="Training",
     )
     context: int | None = _setting(
@@ -137,7 +137,7 @@ class RecipeOptions:
     learning_rate: float | None = _setting(
         "training.learning_rate",
         "--learning-rate X",
-        "Learning rate at its peak, after the warm-up. Default: 0.001.",
+        "Learning rate at its peak, after the warm-up. Chosen without a recipe. Default: 0.001.",
         panel="Training",
     )
     save_every: str | None = _setting(

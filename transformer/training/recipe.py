@@ -156,7 +156,9 @@ class ValidationRecipe(_Section, frozen=True, kw_only=True):
     ] = 0
     keep: Annotated[Size, doc("latest checkpoints to keep besides the best")] = 1
     beam: Annotated[Size, doc("beams of the translations that are scored")] = 1
-    max_lines: Annotated[Size, doc("validation lines to translate for BLEU and chrF")] = 2000
+    max_lines: Annotated[
+        Size, doc("validation pairs to translate for BLEU and chrF, from all over the text")
+    ] = 2000
     tokenize: Annotated[
         str, doc("sacreBLEU's tokenization; auto: by the script of the references")
     ] = "auto"
