@@ -57,5 +57,5 @@ def test_what_a_mapping_leaves_out_is_chosen_as_on_the_command_line(tmp_path: Pa
         lines = [event.text for event in events if isinstance(event, Choice)]
         assert [line.partition(":")[0] for line in lines][:2] == ["tokenizer", "model"]
     kept = [read_run_recipe(folder) for folder in (first, second)]
-    assert [recipe.training.learning_rate for recipe in kept] == [0.003, 0.0003]
+    assert [recipe.training.learning_rate for recipe in kept] == [0.003, 0.00075]
     assert [recipe.data.valid_fraction for recipe in kept] == [0.05, 0.05]

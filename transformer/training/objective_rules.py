@@ -30,7 +30,7 @@ class ObjectiveRules(ABC):
 
     presets: tuple[str, ...]  # from the smallest to the largest
     learning_rates: tuple[float, ...]  # of each
-    further_learning_rate: float  # of a model that was trained before
+    further: float = 0.25  # of such a rate, for a model that was trained before
     vocabulary: float  # tokens for the square root of a text's characters
     min_vocabulary: int
     max_vocabulary: int = 16_000

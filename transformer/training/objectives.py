@@ -51,11 +51,11 @@ class Translation:
     )
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["translation"]
     # manythings (47,415 pairs): translate-tiny 43.8 BLEU after 400 seconds, translate-small 38.9
-    # after 550.
+    # after 550. A Multi30k model (2.6 M weights) on 5,693, 150 steps: loss 2.78 and 9.1 BLEU
+    # at 1e-3, a quarter of a new one's rate; 3.28 and 8.2 at 3e-4.
     rules: ClassVar[ObjectiveRules] = PairRules(
         presets=("translate-tiny", "translate-small", "base"),
         learning_rates=(4e-3, 1e-3, 7e-4),
-        further_learning_rate=3e-4,
         vocabulary=2.8,
         min_vocabulary=300,
         reading=5.0,
@@ -172,7 +172,6 @@ class LanguageModel:
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
         presets=("write-tiny", "write-small"),
         learning_rates=(3e-3, 1e-3),
-        further_learning_rate=3e-4,
         vocabulary=1.5,
         min_vocabulary=400,
         reading=3.0,

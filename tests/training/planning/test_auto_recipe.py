@@ -165,10 +165,13 @@ def test_a_tokenizer_that_is_given_has_its_own_size(tmp_path: Path) -> None:
     assert choice_lines(recipe, auto)[0].startswith(f"tokenizer: {path} of 14 tokens, for ")
 
 
-def test_a_trained_model_goes_on_at_a_lower_rate() -> None:
-    config = preset_config("translate-tiny", vocab_size=100)
+@pytest.mark.parametrize(
+    ("preset", "rate"), [("translate-tiny", 1e-3), ("translate-small", 2.5e-4), ("big", 1.75e-4)]
+)
+def test_a_trained_model_goes_on_at_a_lower_rate_the_larger_it_is(preset, rate) -> None:
+    config = preset_config(preset, vocab_size=100)
     auto = auto_recipe.AutoRecipe({}, text_of(5_000), CPU, 1200, config)
-    assert auto.complete().training.learning_rate == 3e-4
+    assert auto.complete().training.learning_rate == rate
     given = {"training": {"learning_rate": 0.002}}
     auto = auto_recipe.AutoRecipe(given, text_of(5_000), CPU, 1200, config)
     assert auto.complete().training.learning_rate == 0.002

@@ -175,8 +175,16 @@ class AutoRecipe:
         if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs")):
             training["epochs"] = self.rules.epochs
         if self.model is not None:
-            training["learning_rate"] = self.rules.further_learning_rate
+            training["learning_rate"] = self._further_learning_rate(self.model)
         return {"training": training, "validation": {"patience": 8, "max_lines": 500}}
+
+    def _further_learning_rate(self, model: TransformerConfig) -> float:
+        """Choose a part of the rate of a new model that is about as large."""
+        rules, distances = self.rules, []
+        for preset in rules.presets:
+            size = layer_weights(model_config(self.recipe(model={"preset": preset}), 1))
+            distances.append(abs(math.log(layer_weights(model) / size)))
+        return rules.further * rules.learning_rates[distances.index(min(distances))]
 
     def _batch_tokens(self) -> int:
         """Choose the tokens of a batch: a power of two, the device's or less."""
