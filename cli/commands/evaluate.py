@@ -7,8 +7,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from transformer.pipelines.arguments.languages import LanguageArguments
 
 from ..console import print_notice, progress_enabled
@@ -20,7 +18,6 @@ from ..options.evaluation import (
     TranslationScoreOptions,
     check_door,
     one_model,
-    refuse_arguments,
     refuse_translation_options,
 )
 from ..options.groups import grouped, option
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
 
 @grouped
 def evaluate(
-    context: typer.Context,
     *,
     model: opt.Models,
     translations: TranslationScoreOptions,
@@ -75,7 +71,6 @@ def evaluate(
     from ..io.pair_scores import PairScorer
     from ..render.evaluation import evaluation_of_pairs
 
-    refuse_arguments(context.args)
     door = check_door(translations, running_text, languages)
     check_evaluation_files(translations, running_text.text)
 

@@ -9,6 +9,7 @@ from transformer.pipelines.arguments import ScoreArguments
 
 from ..console import print_notice
 from ..io.filter import filter_lines
+from ..io.output_checks import output_is_terminal
 from ..io.text_arguments import named_inputs
 from ..io.typed_text import HINT
 from ..options import common as opt
@@ -61,6 +62,8 @@ def score(
     reader = LineReader.from_options(named_inputs(files), line_io, whole_rows=True)
     session = open_session([model], line_io, reading=reader)
     show, pairs = _ScoreFormatter(session.lead, as_json=as_json), session.lead.config.has_encoder
+    if output_is_terminal(line_io.out) and not (as_json or line_io.quiet):
+        print_notice("score, perplexity and bits per byte of each line:")
     filter_lines(
         reader,
         line_io,

@@ -6,7 +6,7 @@ from typing import Any
 from transformer.registry import either, likely_names
 
 from .foreign_names import FOREIGN_COMMANDS, FOREIGN_OPTIONS
-from .render import is_argument
+from .render import is_argument, panel_of
 from .repeated import values_of
 
 _SHOWN = 100  # characters of what was typed
@@ -25,6 +25,10 @@ def too_many(arguments: list[str], command: Any) -> str:
     """Return a line for arguments that a command does not take."""
     is_text = any((p.metavar or "") == "[PROMPT]" for p in command.params)
     hint = "; put a text of several words in quotes" if is_text else ""
+    files = [p for p in command.params if p.metavar == "FILE" and panel_of(p) != "Output"]
+    if files and not any(map(is_argument, command.params)):
+        names = ", ".join(f"{p.opts[0]} {p.metavar}" for p in files)
+        hint = f"; options name the files that are read: {names}"
     return f"too many arguments: {' '.join(arguments)[:_SHOWN]}{hint}"
 
 

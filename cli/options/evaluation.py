@@ -130,17 +130,6 @@ def check_door(
     return named[0] if named else None
 
 
-def refuse_arguments(words: Sequence[str]) -> None:
-    """Raise ConfigError for words that belong to no option: all texts are named by options."""
-    from transformer.errors import ConfigError
-
-    if words:
-        raise ConfigError(
-            "evaluate reads files that options name: --pairs FILE, --source FILE and --reference "
-            f"FILE, or --text FILE; {' '.join(words)[:60]!r} belongs to none"
-        )
-
-
 def one_model(models: Sequence[Path], text: str) -> Path:
     """Return the only model. Raises ConfigError for several, which only translate together."""
     from transformer.errors import ConfigError

@@ -66,8 +66,8 @@ class TrainingPace:
         """Return the number of validations that are due up to a step."""
         if self._started is None or not (every := self._started.validate_every):
             return 0
-        is_last = step >= self._started.steps and step % every != 0
-        return step // every + is_last
+        due, since = divmod(step, every)
+        return due + 1 if since and step >= self._started.steps else due  # the last step is, too
 
     @property
     def elapsed(self) -> float:

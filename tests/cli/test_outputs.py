@@ -50,6 +50,16 @@ def test_score_gives_the_scores_that_generate_reported(run, writer):
         assert one["token_scores"] == pytest.approx(other["token_scores"], abs=1e-5)
 
 
+def test_a_terminal_is_told_what_the_numbers_are(transduce, translator, monkeypatch):
+    told = b"transduce: score, perplexity and bits per byte of each line:\n"
+    command = ("score", "-m", translator)
+    assert told not in transduce(*command, stdin=b"one\tsix\n").err
+    monkeypatch.setattr("cli.commands.score.output_is_terminal", lambda out: out is None)
+    assert transduce(*command, stdin=b"one\tsix\n").err.startswith(told)
+    for option in ("-q", "--json"):
+        assert told not in transduce(*command, option, stdin=b"one\tsix\n").err
+
+
 @pytest.mark.parametrize(
     "command",
     ["translate", "translate --n-best 2", "translate --alignments", "generate --lines", "score"],
