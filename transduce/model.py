@@ -8,7 +8,9 @@ from typing import Self, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
+from checkpoints import CheckpointError
 from tokenizer.quantities import format_count
+from transformer.errors import MissingModelError
 from transformer.loading import DTYPES, load_model
 from transformer.model_names import check_spelled_name
 from transformer.parameters import count_parameters
@@ -51,7 +53,10 @@ def load(
     >>> model = transduce.load("runs/en-de")  # doctest: +SKIP
     """
     for name in (model, *others, *([] if draft is None else [draft])):
-        check_spelled_name(name)
+        try:
+            check_spelled_name(name)
+        except MissingModelError as error:
+            raise CheckpointError(str(error)) from None
     speculation = SpeculationArguments(
         draft=None if draft is None else Path(draft), lookup=lookup, draft_tokens=draft_tokens
     )

@@ -13,7 +13,7 @@ from ..io.line_progress import LineProgress, input_share, line_progress_enabled
 from ..io.output_checks import check_files
 from ..io.outputs import output
 from ..io.streams import input_lines
-from ..io.text_arguments import named_inputs
+from ..io.text_arguments import missing_file, named_inputs
 from ..io.typed_text import HINT, is_typed, typed_texts
 from ..options.common import LineColumn, Output, Quiet, WholeLines, refuse_plain
 from ..options.groups import option
@@ -44,6 +44,8 @@ def _file_of(path: Path) -> Path:
 def _load(path: Path) -> "Tokenizer":
     from tokenizer import Tokenizer
 
+    if not path.exists():
+        raise missing_file(str(path))
     return Tokenizer.load(_file_of(path))
 
 

@@ -58,7 +58,7 @@ def train(
         Path | None,
         option(
             "-o --output FOLDER",
-            "Folder of the run; needed, but for --plan.",
+            "Folder of the run; needed, except with --plan.",
             panel="Output",
         ),
     ] = None,

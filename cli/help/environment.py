@@ -9,5 +9,5 @@ ENVIRONMENT = {
     "HF_HUB_DOWNLOAD_TIMEOUT": "Seconds to wait for an answer of the hub. Default: 10.",
     "HF_TOKEN": "Token of an account on the hub, for models that are not open to all.",
     "HF_ENDPOINT": "Address of the hub, if it is another.",
-    "NO_COLOR": "Any value: no bold text and no colours.",
+    "NO_COLOR": "Any value: no bold text, no colours. So does TERM=dumb.",
 }

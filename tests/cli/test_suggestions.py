@@ -207,3 +207,12 @@ def test_every_command_tells_it(words, told, transduce):
         line for line in lines if told and line.startswith(f"transduce: {told}")
     ]
     assert bool(told) == (len(lines) == 2)
+
+
+@pytest.mark.parametrize("command", ["show", "encode -t", "decode -t"])
+def test_a_missing_tokenizer_is_told_with_a_near_one(command, transduce, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book.json").touch()
+    done = transduce("tokenizer", *command.split(), "bok.json")
+    assert (done.code, done.err.count(b"\n")) == (3, 1)
+    assert b"bok.json: no such file or directory; did you mean book.json?" in done.err

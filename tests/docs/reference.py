@@ -26,8 +26,9 @@ COMMANDS, PYTHON = ROOT / "docs" / "commands.md", ROOT / "docs" / "python.md"
 _COMMANDS_START = """\
 `transduce COMMAND --help` shows the same at a terminal, `-h` what is used daily. Results go to
 stdout, all else to stderr; a mistake is one line. At any place may stand `-q`, `-V` and `--debug`,
-which shows a traceback with an error. `transduce --install-completion` lets bash, zsh and fish
-complete commands, options, names, files and models.
+which shows a traceback with an error. Of an option that is given twice, the last value counts, and
+a notice says so, unless it may be repeated. `transduce --install-completion` lets bash, zsh and
+fish complete commands, options, names, files and models.
 """
 _ENVIRONMENT_START = """\
 ## Environment

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from checkpoints import CheckpointError
 from transduce import load
 from transformer.errors import MissingModelError
 from transformer.folder_search import FolderSearch, hub_cache
@@ -79,9 +80,9 @@ def test_a_folder_that_is_there_and_a_name_that_the_hub_may_have_pass(models):
 @pytest.mark.parametrize("name", ["./owner/name", "owner/name/"])
 def test_python_and_commands_do_not_ask_the_hub_for_a_folder(name, models, monkeypatch):
     monkeypatch.setattr("transformer.loading.model_folder.fetch_model", None)
-    with pytest.raises(MissingModelError, match="there is no folder"):
+    with pytest.raises(CheckpointError, match="there is no folder"):
         load(name)
-    with pytest.raises(MissingModelError, match="there is no folder"):
+    with pytest.raises(CheckpointError, match="there is no folder"):
         load("runs/en-de", draft=name)
 
 
