@@ -123,7 +123,7 @@ def new_table(*titles: str) -> Table:
     """Return a table without lines, whose cells are folded where the terminal is narrow."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in titles:
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", min_width=len("MATHEMATICAL"))
     return table
 
 
@@ -137,7 +137,7 @@ def table_of_dates(dates: DateAnswers) -> Table:
 
 def table_of_names(records: list[dict[str, Any]], names: Names) -> Table:
     """Return beginnings beside how the model goes on with them, each in several ways."""
-    table = new_table("input", "output", "a character's name?")
+    table = new_table("input", "output", "real?")
     for record in records:
         for number, answer in enumerate(record["n_best"]):
             kind = names.describe(record["prompt"] + answer["text"])
@@ -170,8 +170,7 @@ def summary(
     """Return what was trained for how long, and how good it is."""
     evaluation = read_json(folder / "written" / "evaluation.json")
     size = {name: format_count(count_weights(folder / name), "weight") for name in seconds}
-    table = new_table("", "")
-    table.show_header = False
+    table = Table.grid(padding=(0, 2, 0, 0))
     table.add_row(
         "dates",
         f"a translator of {size['dates']}, trained in {seconds['dates']} s. Of "
