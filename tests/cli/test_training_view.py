@@ -228,24 +228,29 @@ def test_a_run_without_a_terminal_tells_step_and_times_in_lines(capsys) -> None:
     ]
 
 
-def reports_while(clock: Clock, view: ProgressView, seconds: int) -> list[tuple[int, str]]:
-    """The lines that come while nothing happens for so long, with their seconds."""
-    lines: list[tuple[int, str]] = []
-    told: list[str] = []
-    reporter = LineReporter(view, told.append, clock)
-    for second in range(seconds):
-        reporter.report()
-        lines += [(second, line) for line in told]
-        told.clear()
-        clock.now += 1
-    return lines
+class Silence:
+    """A reporter of lines while no event comes, and the seconds at which they do."""
+
+    def __init__(self, clock: Clock, view: ProgressView) -> None:
+        self.clock, self.told = clock, list[str]()
+        self.reporter = LineReporter(view, self.told.append, clock)
+
+    def lines(self, seconds: int) -> list[tuple[int, str]]:
+        """The lines of so many seconds."""
+        lines: list[tuple[int, str]] = []
+        for second in range(seconds):
+            self.reporter.report()
+            lines += [(second, line) for line in self.told]
+            self.told.clear()
+            self.clock.now += 1
+        return lines
 
 
 def test_without_a_terminal_long_preparation_is_told_in_lines() -> None:
     clock = Clock()
     view = ProgressView(clock)
     view.update(Stage("preparing the tokenizer", lambda: 1234))
-    assert reports_while(clock, view, 60) == [
+    assert Silence(clock, view).lines(60) == [
         (n, f"preparing the tokenizer …, 1,234 lines read, 0:{n} elapsed") for n in (10, 20, 40)
     ]
 
@@ -255,9 +260,10 @@ def test_without_a_terminal_a_long_validation_is_told_in_lines() -> None:
     view = ProgressView(clock)
     for event in (RunStarted(1, "cpu", 9, 0, 4, 1, 2), step(1), step(2)):
         view.update(event)
-    clock.now += 500  # lines on steps are rare by now
+    silence = Silence(clock, view)
+    assert [second for second, _ in silence.lines(330)] == [10, 20, 40, 80, 160, 320]
     view.update(Validating(2))
-    lines = reports_while(clock, view, 30)
+    lines = silence.lines(30)
     assert [second for second, _ in lines] == [10, 20]
     for _, line in lines:
         assert line.startswith("step 2/9, epoch ")
