@@ -7,6 +7,7 @@ the same, as are errors: whoever wants none of it has `2>/dev/null`.
 import os
 import shutil
 import sys
+import unicodedata
 from contextlib import suppress
 from threading import RLock
 from typing import TextIO
@@ -34,8 +35,21 @@ def print_notice(text: str) -> None:
 def write_status(text: str) -> None:
     """Show a line at the bottom of the terminal, in the place of the last one, cut at its width."""
     with _lock:
-        _write(f"{_ERASE}{text[: terminal_width() - 1]}")
+        _write(f"{_ERASE}{_cut(text, terminal_width() - 1)}")
         _Status.is_shown = True
+
+
+def _cut(text: str, columns: int) -> str:
+    """Return the beginning of a text that takes so many columns, of which some characters take two.
+
+    >>> _cut("模型 abc", 6)
+    '模型 a'
+    """
+    for index, character in enumerate(text):
+        columns -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if columns < 0:
+            return text[:index]
+    return text
 
 
 def erase_status() -> None:

@@ -142,6 +142,14 @@ def test_it_is_shown_only_at_a_terminal_that_has_nothing_else(monkeypatch, tmp_p
     assert not line_progress_enabled(False, tmp_path / "out.txt", ["a.txt"])
 
 
+def test_a_name_of_wide_characters_leaves_nothing_on_the_screen(monkeypatch):
+    """A status that the terminal wraps would be erased in its last line alone."""
+    terminal = at_terminal(monkeypatch)
+    write_status(f"loading {'模型' * 60} …")
+    print_notice("done")
+    assert terminal.lines == ["transduce: done"]
+
+
 def test_a_terminal_is_one_by_any_name(monkeypatch, tmp_path):
     """Answers in a null device are seen by nobody."""
     master, terminal = os.openpty()
