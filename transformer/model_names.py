@@ -13,7 +13,6 @@ from .folder_search import FolderSearch, cached_names
 from .registry import either, likely_names
 
 HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-_LOCAL = ("/", "./", "../", "~")  # how a path begins that is no name on the hub
 _SHOWN = 3  # models of a folder that are named
 _REMEDY = "give a model's or a run's folder, or a name on the hub (owner/name)"
 
@@ -23,10 +22,7 @@ def is_hub_name(name: str | Path) -> bool:
 
     A path in an existing folder, such as `runs/en-de` if `runs` exists, cannot.
     """
-    text = str(name)
-    if text.startswith(_LOCAL) or text.endswith("/") or Path(text).parent.exists():
-        return False
-    return HUB_NAME.fullmatch(text) is not None
+    return HUB_NAME.fullmatch(str(name)) is not None and not Path(name).parent.exists()
 
 
 def check_spelled_name(name: str | Path) -> None:

@@ -131,6 +131,9 @@ DAMAGES = {
     "checkpoints/step-00000004 is damaged": lambda run: _truncate(
         run / "checkpoints" / "step-00000004" / "model.safetensors"
     ),
+    "checkpoints/step-00000002 is damaged": lambda run: _truncate(
+        run / "checkpoints" / "step-00000002" / "model.safetensors"
+    ),
     "training/step-00000004 is damaged": lambda run: (
         run / "training" / "step-00000004" / "state.json"
     ).unlink(),
