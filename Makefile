@@ -18,7 +18,7 @@ GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYT
 	benchmark benchmark-gpu benchmark-filter clean
 
 help:
-	@echo "make demo       train and run two small models, two to three minutes"
+	@echo "make demo       train and run two small models, two minutes"
 	@echo "make test       the test suite, under four minutes; T=tests/decoding or T='-k beam' for a part"
 	@echo "make quick      some cases of most tests, under half a minute; T=… as above"
 	@echo "make test-slow  proofs that take longer"
