@@ -206,9 +206,8 @@ def test_an_argument_beyond_its_bounds_is_refused_by_its_flag(
         if limit is not None:
             assert getattr(made(limit), field.name) == limit
             beyond.append(limit + outside if whole else math.nextafter(limit, outside * math.inf))
-    name = flag.name if (flag.min, flag.max) != (None, None) else flag.name.lstrip("-")
     for value in beyond:
-        with pytest.raises(ConfigError, match=rf"^{name} is {value}; it must be [^_]+$"):
+        with pytest.raises(ConfigError, match=rf"^{flag.name} is {value}; it must be [^_]+$"):
             made(value)
 
 
