@@ -21,14 +21,37 @@ def given_fields(
 ) -> dict[str, Any]:
     """Return the fields that flags, settings, a recipe file and the resumed run's recipe give.
 
-    Steps of a layer take the place of epochs and time in those below, and the other way round.
-    Raises ConfigError for a layer with both, and for files that are no recipe.
+    Raises what `read_layers` and `merged_layers` raise.
     """
-    resumed_fields = read_run_fields(resumed) if resumed else {}
-    file_fields = read_toml(recipe_file(path)) if path is not None else {}
-    options = merge(*map(parse_setting, settings), flags)
+    return merged_layers(read_layers(path, flags, settings, resumed=resumed))
+
+
+def read_layers(
+    path: Path | None,
+    flags: Mapping[str, Any],
+    settings: Sequence[str],
+    *,
+    resumed: Path | None = None,
+) -> list[Mapping[str, Any]]:
+    """Return the fields of the resumed run, those of the recipe file and those of options.
+
+    Each file is read once. Raises ConfigError for files that are no recipe.
+    """
+    return [
+        read_run_fields(resumed) if resumed else {},
+        read_toml(recipe_file(path)) if path is not None else {},
+        merge(*map(parse_setting, settings), flags),
+    ]
+
+
+def merged_layers(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the fields of layers, of which the last one wins.
+
+    Steps of a layer take the place of epochs and time in those below, and the other way round.
+    Raises ConfigError for a layer with both.
+    """
     fields: dict[str, Any] = {}
-    for layer in (resumed_fields, file_fields, options):
+    for layer in layers:
         fields = merge(_without_other_lengths(fields, layer), layer)
     return without_empty_lengths(fields)
 

@@ -1,13 +1,19 @@
 """Corrections of a run on its way: steps, warm-up and the interval of validations."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
+import torch
 
 from tests.training.planning.test_deadline import Clock
+from transformer.data import Data
+from transformer.presets import preset_config
 from transformer.training.planning.deadline import Deadline
 from transformer.training.planning.fitting import EVERY, WARMUP
 from transformer.training.planning.planner import Planner
 from transformer.training.progress import TimeBudget
-from transformer.training.recipe import Recipe
+from transformer.training.recipe import Recipe, merge
 from transformer.training.recipe_resolution import recipe_of
 
 
@@ -51,3 +57,63 @@ def test_a_warm_up_that_is_over_stays() -> None:
 
 def test_a_run_on_its_way_to_the_right_number_stays_as_it_is() -> None:
     assert corrected({}, step=1, seconds=47) is None
+
+
+def resumed_planner(given: dict, anew: dict | None, budget: TimeBudget) -> tuple[Planner, Recipe]:
+    """Resume a run of 20 steps by what it is given, over its own recipe."""
+    own = {"training": {"steps": 20, "warmup": 2}, "validation": {"every": 300}}
+    planner = Planner(None, anew=anew)
+    recipe = planner.resume(recipe_of(merge(own, given)), recipe_of(own), budget)
+    return planner, recipe
+
+
+def twenty_steps(**fields: Any) -> TimeBudget:
+    return TimeBudget("1000s", steps=20, free=sorted({WARMUP, EVERY}), **fields)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+@pytest.mark.parametrize("given", [{"training": {"warmup": 3}}, {"validation": {"every": 400}}])
+def test_what_a_resumed_run_is_given_anew_is_not_corrected(given: dict, knows: bool) -> None:
+    planner, _ = resumed_planner(given, given if knows else None, twenty_steps())
+    assert planner.budget is not None
+    assert planner.budget.free == sorted({WARMUP, EVERY} - given_keys(given))
+
+
+def test_steps_that_are_given_anew_end_the_time_of_a_resumed_run() -> None:
+    same = {"training": {"steps": 20}}
+    planner, recipe = resumed_planner(same, same, twenty_steps())
+    assert planner.budget is None
+    assert recipe.training.steps == 20
+
+
+@pytest.mark.parametrize(("decided", "most", "steps"), [(20, 20, 60), (20, 0, 20), (99, 0, 60)])
+def test_epochs_that_are_given_anew_bound_a_resumed_run(
+    decided: int, most: int, steps: int
+) -> None:
+    both = {"training": {"time": "1000s", "epochs": 2}}
+    budget = TimeBudget("1000s", steps=decided, most_steps=most)
+    planner, recipe = resumed_planner(both, both, budget)
+    data = cast("Data", SimpleNamespace(batches_per_epoch=30))
+    recipe = planner.fit(
+        recipe, preset_config("translate-tiny", vocab_size=9), data, torch.device("cpu")
+    )
+    assert recipe.training.steps == steps
+    assert planner.budget is not None
+    assert planner.budget.most_steps == 60
+
+
+def test_validations_of_a_resumed_run_stay_as_rare_until_one_is_measured() -> None:
+    clock = Clock()
+    planner, recipe = resumed_planner({}, {}, twenty_steps())
+    planner.deadline = Deadline(1000, clock=clock)
+    planner.deadline.begin(0)
+    clock.now += 40
+    corrected = planner.corrected(recipe, 20)
+    assert corrected is not None
+    assert corrected.validation.every == 300
+    with planner.deadline.validating():
+        clock.now += 2
+    clock.now += 80
+    corrected = planner.corrected(recipe, 60)
+    assert corrected is not None
+    assert corrected.validation.every < 50

@@ -42,6 +42,11 @@ class Deadline:
         self._began = self._checked = self._clock()
         self._first = step
 
+    @property
+    def has_validated(self) -> bool:
+        """True once the time of a validation is known."""
+        return self._validations > 0
+
     @contextmanager
     def validating(self) -> Iterator[None]:
         """Count what is done inside as a validation."""

@@ -9,6 +9,7 @@ import msgspec
 from ..recipe import Recipe, TrainingRecipe
 
 WARMUP, EVERY, EPOCHS = "training.warmup", "validation.every", "training.epochs"
+STEPS = "training.steps"
 _MIN_STEPS = 300  # of chosen epochs: a text of few batches is read more often
 _VALIDATIONS = 15  # of a run whose interval is chosen
 _MIN_INTERVAL = 25  # steps

@@ -16,13 +16,13 @@ from ...errors import ConfigError
 from ...loading import LoadedModel
 from ..progress import TimeBudget
 from ..recipe import Recipe, merge
-from ..recipe_layers import given_fields
+from ..recipe_layers import merged_layers, read_layers
 from ..recipe_resolution import recipe_of
 from .auto_recipe import DEFAULT_TIME, AutoRecipe, readable_length
 from .deadline import Deadline, steps_in
 from .describing import choice_lines
 from .facts import TextFacts, measure_recipe
-from .fitting import EPOCHS, EVERY, WARMUP, interval_for, most_steps, warmup_for, with_steps
+from .fitting import EPOCHS, EVERY, STEPS, WARMUP, interval_for, most_steps, warmup_for, with_steps
 from .speed import measure_step
 
 _FREE = (WARMUP, EVERY, EPOCHS)  # keys that follow the number of steps
@@ -45,14 +45,18 @@ class Planner:
     """Choices of what was not `given`, and steps from epochs and time.
 
     `given` are nested fields of a recipe, from its file and options; None: nothing is chosen, as
-    the recipe says all. The time begins now.
+    the recipe says all. `anew` are those that do not come from the run that is resumed; None: the
+    ones that differ from its own. The time begins now.
     """
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        self.given = given
+    def __init__(
+        self, given: Mapping[str, Any] | None = None, *, anew: Mapping[str, Any] | None = None
+    ) -> None:
+        self.given, self.anew = given, anew
         self.deadline = Deadline(math.inf)
         self.budget: TimeBudget | None = None  # of a run that has a time
         self._started = time.monotonic()
+        self._least_interval = 0  # of validations, in a resumed run that has not seen one yet
 
     @property
     def chooses(self) -> bool:
@@ -107,6 +111,9 @@ class Planner:
             return recipe
         if training.epochs:
             limits.append(most_steps(training, train.batches_per_epoch, free=free))
+        if self.budget is not None:  # of a resumed run that is given epochs, too
+            limits += [self.budget.steps] if self.budget.steps != self.budget.most_steps else []
+            self.budget.most_steps = limits[0]
         if training.time:
             self.budget = TimeBudget(training.time, most_steps=sum(limits), free=sorted(free))
             limits.append(done + self._steps_in_time(recipe, config, train, device))
@@ -115,19 +122,38 @@ class Planner:
     def resume(self, recipe: Recipe, saved: Recipe, budget: TimeBudget | None) -> Recipe:
         """Return the recipe of a resumed run, whose recipe was `saved`.
 
-        Where it is given no other length than it had, its time goes on from what was used of it:
-        the steps are those that were decided on until they are corrected.
+        Where it is given neither steps nor another time, its time goes on from what was used of
+        it: the steps are those that were decided on until they are corrected. Epochs that are given
+        anew bound them. What is given anew no longer follows the steps.
         """
-        given, same = recipe.training, recipe.training.steps == saved.training.steps
-        has_length = bool(given.epochs or given.time)
-        if budget is None or not (same if not has_length else given.time == budget.time):
+        given, anew = recipe.training, self._keys_anew(recipe, saved)
+        goes_on = given.time == budget.time if budget and given.time else not given.epochs
+        if budget is None or not goes_on or STEPS in anew:
             return recipe
         self.budget = budget
+        budget.free = [key for key in budget.free if key not in anew]
         self.deadline = Deadline(
             parse_duration("training.time", budget.time),
             started=self._started - budget.seconds_used,
         )
-        return with_steps(recipe, budget.steps)
+        self._least_interval = recipe.validation.every
+        resumed = with_steps(recipe, budget.steps)
+        bounded = msgspec.structs.replace(resumed.training, epochs=given.epochs)
+        return msgspec.structs.replace(resumed, training=bounded)
+
+    def _keys_anew(self, recipe: Recipe, saved: Recipe) -> set[str]:
+        """Return the keys on steps, and what follows them, that a resumed run is given anew."""
+        keys = {key: key.split(".") for key in (*_FREE, STEPS)}
+        if self.anew is not None:
+            anew = self.anew
+            return {key for key, (section, name) in keys.items() if name in anew.get(section, {})}
+        old, new = msgspec.to_builtins(saved), msgspec.to_builtins(recipe)
+        length = () if not (recipe.training.epochs or recipe.training.time) else (STEPS,)
+        return {
+            key
+            for key, (section, name) in keys.items()
+            if old[section][name] != new[section][name] and key not in length
+        }
 
     def count_time(self, recipe: Recipe) -> TimeBudget | None:
         """Return the budget as it is by now, with the steps that are decided on."""
@@ -165,7 +191,8 @@ class Planner:
         if WARMUP in free and step < max(recipe.training.warmup, warmup_for(steps)):
             corrected = with_steps(recipe, steps, free={WARMUP})
         if EVERY in free:
-            every = self.deadline.interval(step, interval_for(steps))
+            least = 0 if self.deadline.has_validated else self._least_interval
+            every = max(least, self.deadline.interval(step, interval_for(steps)))
         return msgspec.structs.replace(
             corrected, validation=msgspec.structs.replace(corrected.validation, every=every)
         )
@@ -192,10 +219,11 @@ def plan_recipe(
     The command line and Python begin here. Without a recipe file, what is not given is chosen; with
     one, no more than the steps that fit into its time. Raises what `resolve_recipe` raises.
     """
-    given = given_fields(path, fields, settings, resumed=resumed)
+    layers = read_layers(path, fields, settings, resumed=resumed)
+    given, anew = merged_layers(layers), merged_layers(layers[1:])
     recipe = recipe_of(given)
     chooses = path is None or bool(recipe.training.time)
-    return recipe, Planner(given if chooses else None)
+    return recipe, Planner(given if chooses else None, anew=anew)
 
 
 def _seconds(given: Mapping[str, Any]) -> float | None:
