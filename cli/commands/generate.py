@@ -153,11 +153,11 @@ def _continue_prompts(
 @contextmanager
 def _errors_told() -> Iterator[None]:
     """Print the error of a prompt that cannot be continued; another may be typed."""
-    from transformer.errors import PromptError
+    from transformer.errors import LineError
 
     try:
         yield
-    except PromptError as error:
+    except LineError as error:
         print_notice(str(error))
 
 

@@ -1,13 +1,13 @@
 """Chat: one message, or a conversation at a terminal."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 
 from tokenizer import CorpusCounts
 from transformer.chat.encoding import ChatPrompt, encode_chat
 from transformer.chat.template import ChatTemplate, Message, read_chat_template
-from transformer.errors import ConfigError, PromptError
+from transformer.errors import ConfigError, LineError, PromptError
 from transformer.pipelines.arguments import GenerateArguments
 from transformer.pipelines.notices import count_notices
 from transformer.pipelines.records import Line
@@ -57,6 +57,8 @@ def run_chat(
                     conversation.answer(message, writer)
             except PromptError as error:
                 print_notice(f"{error}; /clear starts over")
+            except LineError as error:
+                print_notice(str(error))
 
 
 class _Conversation:
@@ -83,35 +85,52 @@ class _Conversation:
     def answer(self, message: str, writer: Writer) -> None:
         """Write the answer to a user's message; if it is interrupted, what there is of it stays.
 
-        Raises PromptError, without the message, where the conversation has become too long.
+        Raises PromptError where the conversation has become too long, LineError where there is no
+        answer; the conversation is then without the message.
         """
-        prompt, new = self._prompt([*self._messages, Message("user", message)])
+        before = self._messages, self._told, self._turns
+        messages = [*self._messages, Message("user", message)]
+        prompt, new, notices = self._prompt(messages)
         pieces = self._session.stream_ids(
             prompt.ids, new, self._arguments, self._counts, number=self._turns
         )
-        self._turns += 1
-        self._messages.append(Message("user", message))
-        self._told, answer = len(self._messages), ""
+        self._messages, self._told, self._turns = messages, len(messages), self._turns + 1
+        self._counts.update(notices)
+        try:
+            self._write(pieces, writer)
+        except LineError:
+            self._messages, self._told, self._turns = before
+            self._counts.subtract(notices)
+            raise
+
+    def _write(self, pieces: Generator[str, None, None], writer: Writer) -> None:
+        """Write the pieces of an answer, which is a message of the conversation from then on."""
+        answer = ""
         try:
             with closing(pieces):
                 for piece in pieces:
                     answer += piece
                     writer.piece(piece)
+        except LineError:
+            if answer:
+                writer.line("")
+            raise
         finally:
             self._messages.append(Message("assistant", answer))
         writer.line("")
 
-    def _prompt(self, messages: Sequence[Message]) -> tuple[ChatPrompt, str]:
+    def _prompt(self, messages: Sequence[Message]) -> tuple[ChatPrompt, str, Counter[str]]:
         """Return the prompt of messages, and the text of those that are new to the model.
 
-        What the template leaves out of these is counted.
+        With them come the counts of what the template leaves out of these.
         """
-        told = self._told
+        told, notices = self._told, Counter[str]()
         prompt = encode_chat(self._template, self._session.lead.tokenizer, messages)
         for index, words in prompt.left_out.items():
             if index >= told:
-                count_notices({"words_left_out": words}, self._counts)
-        return prompt, "\n".join(m.content for m in messages[told:] if m.role != "assistant")
+                count_notices({"words_left_out": words}, notices)
+        new = "\n".join(m.content for m in messages[told:] if m.role != "assistant")
+        return prompt, new, notices
 
 
 def _typed_messages(counts: Counter[str], hint: str | None) -> Iterator[str]:

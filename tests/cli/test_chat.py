@@ -4,11 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from contextlib import nullcontext
+from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 
 from checkpoints.atomic_folder import MANIFEST
+from cli.commands.generate import _errors_told
+from cli.io import conversation
+from cli.io.outputs import Writer
+from transformer.chat.encoding import ChatPrompt
+from transformer.errors import LineError
 from transformer.loading import find_model
+from transformer.pipelines.records import Line
 
 pytestmark = pytest.mark.integration
 
@@ -87,3 +97,36 @@ def test_words_that_the_template_leaves_out_and_cut_answers_are_told(transduce, 
         "transduce: messages of which the model's chat template leaves out words: 1",
         "transduce: lines with an answer cut off at the limit of new tokens (--max-tokens): 1",
     ]
+
+
+def test_a_message_without_an_answer_was_not_said(monkeypatch):
+    """Where no token is allowed: the next message follows what was answered, and is counted."""
+    prompts = []
+
+    def encode(_template, _tokenizer, messages):
+        prompts.append([m.content for m in messages])
+        return ChatPrompt([1], {len(messages) - 1: ["two"]})
+
+    def stream(_ids, new, _arguments, _counts, *, number):
+        if new == "bad":
+            raise LineError("no token is allowed")
+        yield f"answer {number}"
+
+    monkeypatch.setattr(conversation, "encode_chat", encode)
+    monkeypatch.setattr(conversation, "_typed_messages", lambda *_: iter(["one", "bad", "three"]))
+    monkeypatch.setattr(conversation, "read_chat_template", lambda *_: "a template")
+    counts, out = Counter(), BytesIO()
+    lead = SimpleNamespace(folder="", tokenizer=None)
+    session = SimpleNamespace(lead=lead, stream_ids=stream)
+    monkeypatch.setattr(conversation, "output", lambda _: nullcontext(Writer(out)))
+    line, line_io = Line(0, ""), SimpleNamespace(out=None, quiet=True)
+    conversation.run_chat(session, line, None, counts, system=None, line_io=line_io)
+    assert prompts[1:] == [["one", "answer 0", "bad"], ["one", "answer 0", "three"]]
+    assert out.getvalue() == b"answer 0\nanswer 1\n"
+    assert counts == {"words_left_out": 2}
+
+
+def test_a_typed_prompt_without_an_answer_is_told(capsys):
+    with _errors_told():
+        raise LineError("no token is allowed")
+    assert "no token is allowed" in capsys.readouterr().err
