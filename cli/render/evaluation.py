@@ -41,12 +41,12 @@ class Evaluation:
 
     def lines(self, width: int | None) -> Iterator[str]:
         """Yield the lines to print: for a terminal of that width, or for a pipe or a file."""
-        if self.compared:
-            yield from _table(self.models, self.compared, width)
-            remarks = [f"{name}: {remark}" for name, _, remark in self.rows]
-            yield from ("", *(line for text in remarks for line in _wrapped(text, width, _GAP)))
-        elif width is None:
+        if width is None:
             yield from ("\t".join(row) for row in self.rows)
+        elif self.compared:
+            yield from _table(self.models, self.compared, width)
+            remarks = [f"{name}: {remark}" for name, _, remark in self.rows if remark]
+            yield from ("", *(line for text in remarks for line in _wrapped(text, width, _GAP)))
         else:
             names, values = (max(len(row[n]) for row in self.rows) for n in (0, 1))
             for name, value, remark in self.rows:
@@ -66,7 +66,10 @@ class Evaluation:
         fields = _score_fields(scores)
         for name, compared in found.comparisons.items():
             self.compared[name] = _Compared(found.scores[name], scores[name], compared)
-            self.rows.append((f"{name} difference", "", compared.signature))
+            self.rows += [
+                (f"{name} difference", f"{compared.difference:+.2f}", compared.signature),
+                (f"{name} p", f"{compared.p_value:.4f}", ""),
+            ]
             test = {
                 "difference": compared.difference,
                 "p_value": compared.p_value,
@@ -121,16 +124,13 @@ def evaluation_of_pairs(
     return result
 
 
-def _table(
-    models: tuple[str, str], compared: dict[str, _Compared], width: int | None
-) -> Iterator[str]:
+def _table(models: tuple[str, str], compared: dict[str, _Compared], width: int) -> Iterator[str]:
     """Yield the lines of a table: a column for each metric, a row for each model."""
     columns = [_column(name, each) for name, each in compared.items()]
     widths = [max(map(len, column)) for column in columns]
     names = ["", *models, "difference", "p"]
-    room = max(map(len, names))
-    if width is not None:
-        room = max(_LEAST_NAME, min(room, width - 1 - sum(len(_GAP) + w for w in widths)))
+    room = width - 1 - sum(len(_GAP) + w for w in widths)
+    room = max(_LEAST_NAME, min(max(map(len, names)), room))
     for name, *row in zip(names, *columns, strict=True):
         shown = name if len(name) <= room else f"…{name[1 - room :]}"
         values = (value.rjust(w) for value, w in zip(row, widths, strict=True))
@@ -146,8 +146,6 @@ def _column(name: str, compared: _Compared) -> list[str]:
     return [*(f"{value} " for value in [name, *values]), p]
 
 
-def _wrapped(text: str, width: int | None, indent: str) -> list[str]:
-    """Return the lines of a text on a terminal; in a pipe or a file it is one."""
-    if width is None:
-        return [text]
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Return the lines of a text on a terminal."""
     return textwrap.wrap(text, max(20, width - 1), subsequent_indent=indent)
