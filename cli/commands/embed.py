@@ -81,7 +81,7 @@ def embed(
     session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
     counts, fields = Counter[str](), InputFields({"text", "embedding"}) if as_json else None
     with (
-        reporting_early_end(counts, reader.counts),
+        reporting_early_end(counts, reader.counts, list if fields is None else fields.notices),
         _writing(out, reader.paths, session.vector_size(arguments), fields) as write,
         filter_progress(reader, out, quiet=quiet) as progress,
         line_source(reader, progress, hint=None if quiet else HINT) as source,

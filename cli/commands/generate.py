@@ -12,7 +12,7 @@ import typer
 from transformer.pipelines.arguments import GenerateArguments, SpeculationArguments
 
 from ..console import print_notice
-from ..io.filter import filter_lines, report
+from ..io.filter import filter_lines, report, reporting_early_end
 from ..io.output_checks import output_is_terminal
 from ..io.outputs import Writer, output
 from ..io.streams import piped_text
@@ -74,17 +74,20 @@ def generate(
     line = _prompt_line(prompt, prompts.prompt_file)
     session = open_session(model, line_io, speculation, arguments, reading=paths)
     counts, typed = Counter[str](), prompt is None and paths == ["-"] and is_typed(paths)
-    if prompts.chat:
-        from ..io.conversation import run_chat
+    with reporting_early_end(counts):
+        if prompts.chat:
+            from ..io.conversation import run_chat
 
-        run_chat(session, line, arguments, counts, system=prompts.system, line_io=line_io)
-    else:
-        show = _formatter(session, arguments, prompts, line_io)
-        only = None if typed else line
-        _continue_prompts(session, only, arguments, counts, show=show, line_io=line_io)
-        if arguments.grammar is None and not prompts.as_json:
-            # a continuation ends somewhere; no promise is broken
-            del counts["unfinished"], counts["context_full"]
+            run_chat(session, line, arguments, counts, system=prompts.system, line_io=line_io)
+        else:
+            show = _formatter(session, arguments, prompts, line_io)
+            only = None if typed else line
+            try:
+                _continue_prompts(session, only, arguments, counts, show=show, line_io=line_io)
+            finally:
+                if arguments.grammar is None and not prompts.as_json:
+                    # a continuation ends somewhere; no promise is broken
+                    del counts["unfinished"], counts["context_full"]
     report(counts, quiet=line_io.quiet, strict=line_io.strict)
 
 

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..io.filter import reading_counts, report
+from ..io.filter import reading_counts, report, reporting_early_end
 from ..io.line_progress import LineProgress, input_share, line_progress_enabled
 from ..io.output_checks import check_files
 from ..io.outputs import output
@@ -65,6 +66,15 @@ def _progress(
     )
 
 
+def _reporting_early_end(
+    noted: Counter[str], counts: "CorpusCounts"
+) -> AbstractContextManager[None]:
+    """Report what happened to lines before an error or Ctrl-C, reading them included."""
+    from transformer.pipelines.notices import count_lines
+
+    return reporting_early_end(noted, counts, lambda: count_lines(reading_counts(counts)))
+
+
 def _lines(
     names: list[str], counts: "CorpusCounts", *, column: str | None, plain: bool, quiet: bool
 ) -> Iterator[str]:
@@ -114,7 +124,8 @@ def encode(
     reading = _check_files(out, names, tokenizer)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
     progress = _progress(names, counts, quiet=quiet, out=out)
-    with output(out, reading=reading) as writer, progress:
+    early = _reporting_early_end(noted, counts)
+    with early, output(out, reading=reading) as writer, progress:
         lines = _lines(names, counts, column=column, plain=plain, quiet=quiet)
         for chunk in _chunks(progress.counting(lines), typed=is_typed(names)):
             rows = backend.encode_batch(chunk)
@@ -136,7 +147,8 @@ def decode(
     reading = _check_files(out, names, tokenizer)
     backend, counts, noted = _load(tokenizer), CorpusCounts(), Counter[str]()
     progress = _progress(names, counts, quiet=quiet, out=out)
-    with output(out, reading=reading) as writer, progress:
+    early = _reporting_early_end(noted, counts)
+    with early, output(out, reading=reading) as writer, progress:
         lines = _lines(names, counts, column=None, plain=True, quiet=quiet)
         for number, line in enumerate(progress.counting(lines), 1):
             ids = _ids(line, number, backend.vocab_size)

@@ -54,7 +54,7 @@ def filter_lines(
     """
     counts, answered = Counter[str](), False
     with (
-        reporting_early_end(counts, reader.counts),
+        reporting_early_end(counts, reader.counts, format_answer.notices),
         output(options.out, reading=reader.paths) as writer,
         filter_progress(reader, options.out, quiet=options.quiet) as progress,
         line_source(reader, progress, hint=None if options.quiet else hint, tabs=tabs) as source,
@@ -115,18 +115,24 @@ def _with_errors_told(
 
 
 @contextmanager
-def reporting_early_end(counts: Counter[str], read: "CorpusCounts") -> Iterator[None]:
+def reporting_early_end(
+    counts: Counter[str],
+    read: "CorpusCounts | None" = None,
+    notices: Callable[[], list[str]] = list,
+) -> Iterator[None]:
     """Report what happened to lines that were answered before an error or Ctrl-C.
 
-    A reader that has closed the pipe, as `head` does, wants nothing more.
+    With it come the notices of files, and `notices`, of what was written. A reader that has closed
+    the pipe, as `head` does, wants nothing more.
     """
     try:
         yield
     except BrokenPipeError:
         raise
     except BaseException:
-        if any(counts.values()):
-            report(counts, quiet=True, read=read)
+        report(counts, quiet=True, read=read)
+        for notice in notices():
+            print_notice(notice)
         raise
 
 

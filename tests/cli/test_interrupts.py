@@ -5,11 +5,12 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 
 import pytest
 
 from cli.io import typed_text
-from cli.io.filter import line_source
+from cli.io.filter import line_source, reporting_early_end
 from cli.io.line_progress import LineProgress
 from cli.io.line_reader import LineReader
 from cli.io.outputs import Writer
@@ -81,6 +82,38 @@ def test_one_line_is_no_lines() -> None:
         progress.advance()
         raise KeyboardInterrupt
     assert caught.value.__notes__ == ["1 line was answered"]
+
+
+def test_an_early_end_tells_what_files_and_answers_lost(capsys) -> None:
+    """Without any line that something happened to."""
+    read = CorpusCounts()
+    read.notice("columns that are not read: 2")
+    ending = reporting_early_end(Counter(), read, lambda: ["fields that are replaced: id"])
+    with pytest.raises(KeyboardInterrupt), ending:
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err.splitlines() == [
+        "transduce: columns that are not read: 2",
+        "transduce: fields that are replaced: id",
+    ]
+
+
+@pytest.mark.integration
+def test_an_error_of_a_later_line_hides_no_notice(transduce, writer):
+    ended = transduce("tokenizer", "decode", "-t", writer, stdin=b"\xff\n")
+    assert ended.code != 0
+    assert ended.err.count(b"UTF-8") == 1
+
+
+@pytest.mark.integration
+def test_ctrl_c_at_typed_prompts_hides_no_notice(transduce, writer, monkeypatch):
+    def interrupted(_session, _line, _arguments, counts, **_options):
+        counts["unknown_read"] += 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.commands.generate._continue_prompts", interrupted)
+    ended = transduce("generate", "-m", writer, "one")
+    assert ended.code == 130
+    assert ended.err.count(b"characters that the model does not know") == 1
 
 
 class Keyboard(io.RawIOBase):
