@@ -1,6 +1,7 @@
 """Models by name: from a hub that runs here, and from the cache alone."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import http.server
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import errors
+from huggingface_hub import errors, get_session
 
 from checkpoints import CheckpointError
 from cli.errors import MAX_MESSAGE_CHARACTERS
@@ -205,6 +206,10 @@ class _Errors:
             _Errors.offline(_Errors.of(OSError, 503)),
             "https://hub answers with the error 503, while",
         ),
+        (_Errors.of(OSError, 403), "https://hub refuses you its files (403): ask for access at"),
+        (OSError(errno.ENOSPC, "No space left"), "/cache cannot keep it: No space left (HF_HOME"),
+        (PermissionError(errno.EACCES, "Denied", "/c/x"), "/c/x cannot keep it: Denied (HF_HOME"),
+        (OSError(errno.ECONNREFUSED, "refused"), "https://hub cannot be reached, while /cache"),
         (TimeoutError(), "https://hub cannot be reached, while /cache"),
         (ValueError("w " * 900), "it could not be fetched from https://hub: w w"),
     ],
@@ -214,6 +219,7 @@ def test_why_nothing_was_fetched_is_one_whole_line(error, told, monkeypatch, tmp
         raise error
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://hub")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/cache")
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
@@ -226,6 +232,22 @@ def test_why_nothing_was_fetched_is_one_whole_line(error, told, monkeypatch, tmp
     assert told in text
     assert len(text) < MAX_MESSAGE_CHARACTERS
     assert "\n" not in text
+
+
+def test_a_refused_token_is_told_and_the_librarys_client_is_left_as_it_was(monkeypatch) -> None:
+    client = get_session()
+    before, during = client.event_hooks, []
+
+    def fail(*_: object, **__: object) -> None:
+        during.append(client.event_hooks)
+        raise _Errors.of(errors.RepositoryNotFoundError, 401)
+
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_old")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(CheckpointError, match="refuses your token: set HF_TOKEN"):
+        fetch_model("me/x")
+    assert during != [before]
+    assert client.event_hooks == before
 
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path) -> None:

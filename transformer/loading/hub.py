@@ -4,8 +4,10 @@ Settings are HF_HOME, HF_HUB_OFFLINE, HF_TOKEN and so on. Only data is fetched; 
 is run.
 """
 
+import errno
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +27,11 @@ _NEEDED = (
     *(ADAPTER_CONFIG, DIFFUSERS_INDEX),  # which say what else it is
 )
 _MOST_CACHED = 2000  # models that are looked at for a list
+# Failures of this machine, not of the network, that may come without the path.
+_LOCAL = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.EIO, errno.EMFILE, errno.ENFILE),
+}
 # The first kind of weights that exists is used; shards are numbered.
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
@@ -99,19 +106,36 @@ def hub_name(folder: Path) -> str | None:
 
 
 def _snapshot(name: str, revision: str | None, files: Sequence[str]) -> Path:
-    from huggingface_hub import get_session, snapshot_download  # noqa: PLC0415  (1 s)
+    from huggingface_hub import snapshot_download  # noqa: PLC0415  (1 s)
 
-    hooks = get_session().event_hooks
-    if _limit_time not in hooks["request"]:
-        get_session().event_hooks = {**hooks, "request": [*hooks["request"], _limit_time]}
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
+        with _limited_time():
+            return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
     except Exception as error:  # of several libraries: network, cache, server
         near = likely_model(name)
         raise CheckpointError(
             f"there is no folder {name}{f' ({near})' if near else ''}, and "
             f"{_failure(error, name, revision)}"
         ) from None
+
+
+@contextmanager
+def _limited_time() -> Iterator[None]:
+    """Limit the time of requests inside; the library's client, which others use, is as before."""
+    from huggingface_hub import get_session  # noqa: PLC0415
+
+    client = get_session()
+    hooks = client.event_hooks
+    if _limit_time in hooks["request"]:  # by another thread
+        yield
+        return
+    client.event_hooks = {**hooks, "request": [*hooks["request"], _limit_time]}
+    try:
+        yield
+    finally:
+        hooks = client.event_hooks
+        left = [each for each in hooks["request"] if each is not _limit_time]
+        client.event_hooks = {**hooks, "request": left}
 
 
 def _limit_time(request: Any) -> None:
@@ -126,7 +150,7 @@ def _limit_time(request: Any) -> None:
 
 def _failure(error: Exception, name: str, revision: str | None) -> str:
     """Return the reason why a model could not be fetched, and what helps."""
-    from huggingface_hub import constants, errors  # noqa: PLC0415
+    from huggingface_hub import constants, errors, get_token  # noqa: PLC0415
 
     hub = constants.ENDPOINT
     answer = getattr(error if hasattr(error, "response") else error.__cause__, "response", None)
@@ -135,14 +159,30 @@ def _failure(error: Exception, name: str, revision: str | None) -> str:
         text = f"the hub's model asks for consent: give it at {hub}/{name}, and set HF_TOKEN"
     elif isinstance(error, errors.RevisionNotFoundError):
         text = f"the hub's model has no revision {revision}"
+    elif status == 401 and get_token():
+        text = f"{hub} refuses your token: set HF_TOKEN to a valid one (or to none: hf auth logout)"
+    elif status == 403:
+        text = (
+            f"{hub} refuses you its files (403): ask for access at {hub}/{name}, and set HF_TOKEN"
+        )
     elif isinstance(error, errors.RepositoryNotFoundError) or status in {401, 404}:
         text = f"{hub} has no such model, or not for you: a private one needs HF_TOKEN"
+    elif status is None and isinstance(error, OSError) and _is_local(error):
+        text = (
+            f"{error.filename or constants.HF_HUB_CACHE} cannot keep it: "
+            f"{error.strerror or error} (HF_HOME names another folder for the hub's cache)"
+        )
     elif status is not None or isinstance(error, errors.LocalEntryNotFoundError | OSError):
         text = _unreachable(hub, status, f"{constants.HF_HUB_CACHE} holds no such model whole")
     else:
         reason = textwrap.shorten(str(error) or type(error).__name__, 150, placeholder=" …")
         text = f"it could not be fetched from {hub}: {reason}"
     return text
+
+
+def _is_local(error: OSError) -> bool:
+    """Return True for a failure of a disk or a folder of this machine."""
+    return error.filename is not None or error.errno in _LOCAL
 
 
 def _unreachable(hub: str, status: int | None, cache: str) -> str:
