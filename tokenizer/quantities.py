@@ -22,11 +22,13 @@ def format_large(number: int) -> str:
 
     >>> format_large(999_999), format_large(5_271_000), format_large(175_000_000_000)
     ('999,999', '5.3 M', '175 B')
+    >>> format_large(99_960_000), format_large(999_999_999)
+    ('100 M', '1.0 B')
     """
-    for unit, name in ((10**9, "B"), (10**6, "M")):
-        if number >= unit:
-            return f"{number / unit:.{1 if number < 100 * unit else 0}f} {name}"
-    return f"{number:,}"
+    if number < 10**6:
+        return f"{number:,}"
+    unit, name = (10**9, "B") if number >= 999.5 * 10**6 else (10**6, "M")
+    return f"{number / unit:.{1 if number < 99.95 * unit else 0}f} {name}"
 
 
 def format_bytes(size: float) -> str:

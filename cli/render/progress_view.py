@@ -106,10 +106,11 @@ class ProgressView:
         return f"{format_duration(seconds)} left{remark}"
 
     def _stage_text(self) -> list[str]:
-        if self.stage is None:
+        stage = self.stage  # once: another thread assigns it
+        if stage is None:
             return []
-        read = 0 if self.stage.lines_read is None else self.stage.lines_read()
-        return [f"{self.stage.text} …", *([f"{format_count(read, 'line')} read"] if read else [])]
+        read = 0 if stage.lines_read is None else stage.lines_read()
+        return [f"{stage.text} …", *([f"{format_count(read, 'line')} read"] if read else [])]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         drawn: list[RenderableType] = [

@@ -316,3 +316,20 @@ def test_a_real_run_in_a_real_terminal(pairs, tmp_path, in_terminal) -> None:
     assert "finishing the step and saving; press Ctrl-C again to exit at once" in text
     assert text.count("parameters on cpu") == 1
     assert "\x1b[?25h" in program.raw.decode()  # the cursor is shown again
+
+
+class Fleeting(ProgressView):
+    """A view whose stage is over once it is read, as when another thread assigns it."""
+
+    @property
+    def stage(self) -> Stage | None:
+        stage, self._stage = self._stage, None
+        return stage
+
+    @stage.setter
+    def stage(self, stage: Stage | None) -> None:
+        self._stage = stage
+
+
+def test_a_stage_that_ends_while_it_is_drawn_is_drawn_whole() -> None:
+    assert Fleeting().status()[0] == "starting …"

@@ -25,7 +25,13 @@ from .prepared_folder import (
     write_contents,
 )
 from .recipe import Recipe, data_settings
-from .recipe_resolution import data_paths, read_run_recipe, tokenizer_options, with_copies
+from .recipe_resolution import (
+    data_paths,
+    load_tokenizer,
+    read_run_recipe,
+    tokenizer_options,
+    with_copies,
+)
 from .text_identity import (
     TextChanges,
     absolute_path,
@@ -93,8 +99,8 @@ class Preparation:
         return self.objective.has_random_split(self.recipe)
 
     def readable_recipe(self) -> Recipe:
-        """Return the recipe with texts that can be read again; copies are in `spool`."""
-        return with_copies(self.recipe, self.spool)
+        """Return the recipe with files that can be read again; copies are in `spool`."""
+        return with_copies(self.recipe, self.spool, tokenizer=not self.resuming)
 
     def tokenizer(self) -> Tokenizer:
         """Return the run's own tokenizer, the initial model's, the recipe's, or train one."""
@@ -104,7 +110,7 @@ class Preparation:
         if self.initial is not None:
             tokenizer = self.initial
         elif self.recipe.tokenizer.path:
-            tokenizer = Tokenizer.load(Path(self.recipe.tokenizer.path))
+            tokenizer = load_tokenizer(self.readable_recipe().tokenizer.path)
         else:
             lines = self.objective.lines(self.readable_recipe(), self.counts)
             options = tokenizer_options(self.recipe)

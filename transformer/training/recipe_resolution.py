@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 import torch
 
-from tokenizer import STDIN, Spool, TrainingOptions, check_options, is_rereadable, open_text
+from tokenizer import (
+    STDIN,
+    Spool,
+    SpooledPath,
+    Tokenizer,
+    TrainingOptions,
+    check_options,
+    is_rereadable,
+    open_text,
+)
 from tokenizer.quantities import format_count
 from tokenizer.text import refuse_repeated_streams
 
@@ -207,13 +216,26 @@ def data_paths(recipe: Recipe) -> list[str]:
     return [path for paths in text_paths(recipe.data).values() for path in paths]
 
 
-def with_copies(recipe: Recipe, spool: Spool) -> Recipe:
-    """Return the recipe with names of copies for texts that can be read only once.
+def with_copies(recipe: Recipe, spool: Spool, *, tokenizer: bool = True) -> Recipe:
+    """Return the recipe with names of copies for files that can be read only once.
 
-    It is to read texts by, not to keep: copies go with their spool. Raises OSError.
+    These are texts and, unless it is left alone, the tokenizer's. The recipe is to read them by,
+    not to keep: copies go with their spool. Raises OSError.
     """
     files = {key: spool.paths(paths) for key, paths in text_paths(recipe.data).items()}
-    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, **files))
+    copied = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, **files))
+    if not (tokenizer and recipe.tokenizer.path):
+        return copied
+    path = spool.paths([recipe.tokenizer.path])[0]
+    return msgspec.structs.replace(
+        copied, tokenizer=msgspec.structs.replace(recipe.tokenizer, path=path)
+    )
+
+
+def load_tokenizer(path: str) -> Tokenizer:
+    """Read a recipe's tokenizer, or its copy. Raises OSError and TokenizerError."""
+    file = path.copy if isinstance(path, SpooledPath) else Path(path)
+    return Tokenizer.from_json(file.read_text(encoding="utf-8", errors="replace"), name=path)
 
 
 def tokenizer_options(recipe: Recipe) -> TrainingOptions:

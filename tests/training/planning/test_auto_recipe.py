@@ -1,5 +1,6 @@
 """Choices by facts about a text: sensible on little and on much, and never over a given one."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,12 +167,13 @@ def test_a_tokenizer_that_is_given_has_its_own_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "rate"), [("translate-tiny", 1e-3), ("translate-small", 2.5e-4), ("big", 1.75e-4)]
+    ("preset", "rate"), [("translate-tiny", 1e-3), ("translate-small", 2.5e-4), ("big", 1.1e-4)]
 )
 def test_a_trained_model_goes_on_at_a_lower_rate_the_larger_it_is(preset, rate) -> None:
     config = preset_config(preset, vocab_size=100)
-    auto = auto_recipe.AutoRecipe({}, text_of(5_000), CPU, 1200, config)
-    assert auto.complete().training.learning_rate == rate
+    for given in ({}, {"model": {"preset": "base"}}):
+        auto = auto_recipe.AutoRecipe(given, text_of(5_000), CPU, 1200, config)
+        assert auto.complete().training.learning_rate == rate
     given = {"training": {"learning_rate": 0.002}}
     auto = auto_recipe.AutoRecipe(given, text_of(5_000), CPU, 1200, config)
     assert auto.complete().training.learning_rate == 0.002
@@ -197,6 +199,7 @@ def test_five_lines_tell_what_and_why(objective: str, tmp_path: Path) -> None:
     names = [line.partition(":")[0] for line in lines]
     assert names == ["tokenizer", "model", "batches", "length", "validation"]
     assert "s each in bfloat16, learning rate 0.00" in lines[2]
+    assert re.fullmatch("validation: by (bleu|loss), on .*", lines[4])
     assert lines[3].startswith("length: 300 steps (the least), about ")
 
 

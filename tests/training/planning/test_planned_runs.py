@@ -198,6 +198,18 @@ def test_text_that_can_be_read_once_is_chosen_for_and_trained_on(tmp_path: Path)
     assert read_run_recipe(tmp_path / "run").data.pairs == [str(pipe)]
 
 
+def test_a_tokenizer_that_can_be_read_once_is_chosen_by_and_kept(tmp_path: Path) -> None:
+    run(tmp_path, fields_of(tmp_path, steps=1))
+    kept, pipe = (tmp_path / "run" / "tokenizer.json").read_text(), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_text, args=(kept,), daemon=True).start()
+    fields = merge(fields_of(tmp_path, steps=1), {"tokenizer": {"path": str(pipe)}})
+    events = Run(recipe_of(fields), tmp_path / "more", device="cpu", planner=Planner(fields))
+    assert last(list(events.events()), RunFinished).step == 1
+    assert (tmp_path / "more" / "tokenizer.json").read_text() == kept
+    assert read_run_recipe(tmp_path / "more").tokenizer.path == str(pipe)
+
+
 @pytest.mark.parametrize("chooses", [True, False])
 def test_a_plan_is_a_recipe_and_trains_nothing(tmp_path: Path, chooses: bool) -> None:
     fields = fields_of(tmp_path, steps=30)

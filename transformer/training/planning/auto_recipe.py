@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,10 +13,11 @@ from tokenizer.special import BASIC
 
 from ...config import TransformerConfig
 from ...parameters import count_parameters
+from ...presets import preset_config
 from ..objective_rules import ObjectiveRules
 from ..objectives import OBJECTIVES
 from ..recipe import Recipe, has_validation, merge
-from ..recipe_resolution import model_config, recipe_of, tokenizer_options
+from ..recipe_resolution import load_tokenizer, model_config, recipe_of, tokenizer_options
 from .deadline import steps_in
 from .facts import TextFacts
 from .fitting import EPOCHS, interval_for, most_steps, warmup_for
@@ -69,6 +69,7 @@ class AutoRecipe:
     device: torch.device
     seconds: float | None
     model: TransformerConfig | None = None  # that training starts from, tokenizer included
+    tokenizer_path: str = ""  # to read the recipe's tokenizer by; "": as it is named
     chosen: dict[str, Any] = field(default_factory=dict)
     best: SizeCandidate = field(init=False)
 
@@ -144,8 +145,8 @@ class AutoRecipe:
     @cached_property
     def _tokenizer(self) -> Tokenizer | None:
         """The tokenizer that was given, if any."""
-        path = self.base.tokenizer.path
-        return Tokenizer.load(Path(path)) if path else None
+        path = self.tokenizer_path or self.base.tokenizer.path
+        return load_tokenizer(path) if path else None
 
     def parameters(self, recipe: Recipe) -> int:
         """Count the weights of a recipe's model, about."""
@@ -179,12 +180,17 @@ class AutoRecipe:
         return {"training": training, "validation": {"patience": 8, "max_lines": 500}}
 
     def _further_learning_rate(self, model: TransformerConfig) -> float:
-        """Choose a part of the rate of a new model that is about as large."""
-        rules, distances = self.rules, []
-        for preset in rules.presets:
-            size = layer_weights(model_config(self.recipe(model={"preset": preset}), 1))
-            distances.append(abs(math.log(layer_weights(model) / size)))
-        return rules.further * rules.learning_rates[distances.index(min(distances))]
+        """Choose a part of the rate of a new model that is about as large.
+
+        Beyond the largest preset rates fall with the cube root of the weights, about as those of
+        GPT-3 do (Brown et al. 2020, table 2.1).
+        """
+        rules, weights = self.rules, max(1, layer_weights(model))
+        sizes = [layer_weights(preset_config(name, vocab_size=1)) for name in rules.presets]
+        distances = [abs(math.log(weights / size)) for size in sizes]
+        rate = rules.further * rules.learning_rates[distances.index(min(distances))]
+        beyond = max(1.0, weights / max(sizes))
+        return float(f"{rate / beyond ** (1 / 3):.3g}")
 
     def _batch_tokens(self) -> int:
         """Choose the tokens of a batch: a power of two, the device's or less."""

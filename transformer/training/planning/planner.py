@@ -79,7 +79,9 @@ class Planner:
         given = self.given or {}
         facts = measure_recipe(recipe)
         model = None if init is None else init.config
-        auto = AutoRecipe(given, facts, device, _seconds(given), model)
+        auto = AutoRecipe(
+            given, facts, device, _seconds(given), model, tokenizer_path=recipe.tokenizer.path
+        )
         chosen = auto.complete()
         return Choices(
             recipe=chosen,
