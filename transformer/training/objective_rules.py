@@ -89,7 +89,7 @@ class PairRules(ObjectiveRules):
 
     def format_validation(self, share: float) -> str:
         """Implement ObjectiveRules.format_validation."""
-        return f"on about {100 * share:.2g}% of the pairs (equal sources together)"
+        return f"on about {100 * share:.2g}% of pairs (equal sources together)"
 
 
 @dataclass(frozen=True, kw_only=True)
