@@ -175,7 +175,7 @@ def _continue_prompt(
 ) -> None:
     """Continue one prompt: piece by piece, or at once where only the finished text can be shown."""
     from transformer.errors import PromptError
-    from transformer.pipelines.notices import count_notices
+    from transformer.pipelines.notices import FAILED, count_notices
     from transformer.pipelines.records import IterableSource
 
     if arguments.max_tokens is not None and arguments.overflow == "error":
@@ -184,6 +184,7 @@ def _continue_prompt(
         source = IterableSource([line])
         (answer,) = session.generate(source, arguments, counts, allow_empty=True)
         if answer.error is not None:
+            del counts[FAILED]  # the error itself tells it
             raise PromptError(answer.error)
         for text in show(answer):
             writer.line(text)

@@ -19,8 +19,12 @@ USER, SECONDS, MEBIBYTES, CHARACTERS = {2, 3, 4}, 2.0, 300.0, 420
 
 
 NOTICES = {
-    "transduce: lines with characters that the model does not know: 1",
-    "transduce: lines with an answer cut off at the limit of new tokens (--max-tokens): 1",
+    f"transduce: lines with {notice}: 1"
+    for notice in (
+        "characters that the model does not know",
+        "an answer that has unknown characters, which are left out of the text",
+        "an answer cut off at the limit of new tokens (--max-tokens)",
+    )
 }
 
 
