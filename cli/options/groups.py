@@ -92,9 +92,19 @@ def checked_text(parameter: typer.CallbackParam, value: Any) -> Any:
     return value
 
 
-def option_field(default: Any, names: str, help: str, **settings: Any) -> Any:  # noqa: A002
-    """Return a dataclass's field that is an option; see `option`."""
-    metadata = {"option": option(names, help, **settings), "names": names}
+def option_field(
+    default: Any,
+    names: str,
+    help: str,  # noqa: A002
+    *,
+    key: str | None = None,
+    **settings: Any,
+) -> Any:
+    """Return a dataclass's field that is an option; see `option`.
+
+    `key` is that of a recipe which it sets, such as `training.steps`.
+    """
+    metadata = {"option": option(names, help, **settings), "names": names, "key": key}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from .groups import option, option_field
+from .groups import option_field
 from .names import OBJECTIVE_NAMES, TRAINABLE, UNTRAINABLE
 
 _COLUMNS = "data.columns"
@@ -12,8 +12,7 @@ _COLUMNS = "data.columns"
 
 def _setting(key: str, names: str, help: str, **settings: Any) -> Any:  # noqa: A002
     """Return a field that is an option for a key of recipes, such as `training.steps`."""
-    metadata = {"option": option(names, help, **settings), "names": names, "key": key}
-    return dataclasses.field(default=None, metadata=metadata)
+    return option_field(None, names, help, key=key, **settings)
 
 
 @dataclass(kw_only=True)
@@ -165,7 +164,7 @@ class RecipeOptions:
         """Return the settings that are given, as nested fields of a recipe."""
         fields: dict[str, Any] = {}
         for field in dataclasses.fields(self):
-            key, value = field.metadata.get("key"), getattr(self, field.name)
+            key, value = field.metadata["key"], getattr(self, field.name)
             if key is None or value is None:
                 continue
             if key == _COLUMNS:

@@ -224,6 +224,16 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def has_key(fields: Mapping[str, Any], key: str) -> bool:
+    """Return True if nested fields have a dotted key.
+
+    >>> has_key({"training": {"steps": 3}}, "training.steps"), has_key({}, "training.steps")
+    (True, False)
+    """
+    section, _, name = key.partition(".")
+    return name in fields.get(section, {})
+
+
 def parse_setting(setting: str) -> dict[str, Any]:
     """Parse `a.b=c` into a nested dictionary; c is a TOML value, or else a string.
 

@@ -16,7 +16,7 @@ from ...parameters import count_parameters
 from ...presets import preset_config
 from ..objective_rules import ObjectiveRules
 from ..objectives import OBJECTIVES
-from ..recipe import Recipe, has_validation, merge
+from ..recipe import Recipe, has_key, has_validation, merge
 from ..recipe_resolution import load_tokenizer, model_config, recipe_of, tokenizer_options
 from .deadline import steps_in
 from .facts import TextFacts
@@ -24,6 +24,7 @@ from .fitting import EPOCHS, interval_for, most_steps, warmup_for
 from .memory import available_memory, check_memory, training_memory
 from .sizes import (
     CHARACTER_TOKENS,
+    SizeCandidate,
     characters_per_token,
     dropout_for,
     layer_weights,
@@ -37,23 +38,6 @@ _MIN_BATCH_TOKENS, _BATCHES_PER_EPOCH = 256, 20  # little text is cut into small
 _MEASURING = 0.01  # of the time, for each setting that is measured
 _FASTER = 1.15  # times: bfloat16 is chosen from here on
 _NEXT_SIZE = 3.0  # times the weights, about, from one preset to the next
-
-
-@dataclass
-class SizeCandidate:
-    """A size of model, and the time of its step on this machine in its best precision."""
-
-    recipe: Recipe
-    config: TransformerConfig
-    step_seconds: float
-    precision: str
-    gain: float  # float32's time by bfloat16's
-
-    def tokens_read(self, seconds: float, batches_per_epoch: float, epochs: float) -> float:
-        """Return the tokens that are read in a time, and in no more than some epochs."""
-        steps = min(0.9 * seconds / self.step_seconds, epochs * batches_per_epoch)
-        sides = 2 if self.config.has_encoder else 1
-        return steps * self.recipe.training.batch_tokens * sides
 
 
 @dataclass
@@ -89,8 +73,7 @@ class AutoRecipe:
 
     def is_given(self, key: str) -> bool:
         """Return True for a dotted key that was given."""
-        section, _, name = key.partition(".")
-        return name in self.given.get(section, {})
+        return has_key(self.given, key)
 
     def complete(self) -> Recipe:
         """Return the recipe with all choices made."""
@@ -294,9 +277,9 @@ def readable_length(given: Mapping[str, Any], model: TransformerConfig) -> dict[
     """Return the field by which texts are no longer than a model reads; none if it is given."""
     recipe = recipe_of(given)
     objective = OBJECTIVES[recipe.objective]
-    section, _, name = objective.rules.length.partition(".")
-    if name in given.get(section, {}):
+    if has_key(given, objective.rules.length):
         return {}
+    section, _, name = objective.rules.length.partition(".")
     return {section: {name: min(objective.max_length(recipe), model.max_positions)}}
 
 

@@ -15,7 +15,7 @@ from ...durations import parse_duration
 from ...errors import ConfigError
 from ...loading import LoadedModel
 from ..progress import TimeBudget
-from ..recipe import Recipe, merge
+from ..recipe import Recipe, has_key, merge
 from ..recipe_layers import merged_layers, read_layers
 from ..recipe_resolution import recipe_of
 from .auto_recipe import DEFAULT_TIME, AutoRecipe, readable_length
@@ -145,15 +145,14 @@ class Planner:
 
     def _keys_anew(self, recipe: Recipe, saved: Recipe) -> set[str]:
         """Return the keys on steps, and what follows them, that a resumed run is given anew."""
-        keys = {key: key.split(".") for key in (*_FREE, STEPS)}
+        keys = (*_FREE, STEPS)
         if self.anew is not None:
-            anew = self.anew
-            return {key for key, (section, name) in keys.items() if name in anew.get(section, {})}
+            return {key for key in keys if has_key(self.anew, key)}
         old, new = msgspec.to_builtins(saved), msgspec.to_builtins(recipe)
         length = () if not (recipe.training.epochs or recipe.training.time) else (STEPS,)
         return {
             key
-            for key, (section, name) in keys.items()
+            for key, (section, name) in ((key, key.split(".")) for key in keys)
             if old[section][name] != new[section][name] and key not in length
         }
 
@@ -203,10 +202,7 @@ class Planner:
         """Return the keys that may follow the number of steps."""
         if self.given is None:
             return frozenset()
-        parts = {key: key.split(".") for key in _FREE}
-        return frozenset(
-            key for key, (section, name) in parts.items() if name not in self.given.get(section, {})
-        )
+        return frozenset(key for key in _FREE if not has_key(self.given, key))
 
 
 def plan_recipe(

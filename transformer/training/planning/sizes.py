@@ -1,13 +1,32 @@
 """Rules from a text's size to a tokenizer's, a model's and a run's: tables and pure functions."""
 
 import math
+from dataclasses import dataclass
 
 from ...config import TransformerConfig
 from ...parameters import parameters_by_part
 from ..objective_rules import ObjectiveRules
+from ..recipe import Recipe
 from .facts import TextFacts
 
 CHARACTER_TOKENS = {"char": 1.0}  # characters a token, of kinds with a fixed number
+
+
+@dataclass
+class SizeCandidate:
+    """A size of model, and the time of its step on this machine in its best precision."""
+
+    recipe: Recipe
+    config: TransformerConfig
+    step_seconds: float
+    precision: str
+    gain: float  # float32's time by bfloat16's
+
+    def tokens_read(self, seconds: float, batches_per_epoch: float, epochs: float) -> float:
+        """Return the tokens that are read in a time, and in no more than some epochs."""
+        steps = min(0.9 * seconds / self.step_seconds, epochs * batches_per_epoch)
+        sides = 2 if self.config.has_encoder else 1
+        return steps * self.recipe.training.batch_tokens * sides
 
 
 def vocabulary_size(rules: ObjectiveRules, facts: TextFacts, *, spells_bytes: bool) -> int:
