@@ -108,16 +108,17 @@ class Planner:
         `done` of them were done before, in a run that is resumed. Raises ConfigError if the time is
         over.
         """
-        training, limits, free = recipe.training, [], self._free()
+        training, limits, most, free = recipe.training, [], 0, self._free()
         if not (training.epochs or training.time):
             return recipe
         if training.epochs:
-            limits.append(most_steps(training, train.batches_per_epoch, free=free))
+            most = most_steps(training, train.batches_per_epoch, free=free)
+            limits.append(most)
         if self.budget is not None:  # of a resumed run that is given epochs, too
             limits += [self.budget.steps] if self.budget.steps != self.budget.most_steps else []
-            self.budget.most_steps = limits[0]
+            self.budget.most_steps = most
         if training.time:
-            self.budget = TimeBudget(training.time, most_steps=sum(limits), free=sorted(free))
+            self.budget = TimeBudget(training.time, most_steps=most, free=sorted(free))
             limits.append(done + self._steps_in_time(recipe, config, train, device))
         return with_steps(recipe, min(limits), free=free)
 
