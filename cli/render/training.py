@@ -127,7 +127,8 @@ def _started_line(event: RunStarted) -> str:
     parameters = format_count(event.parameters, "parameter")
     steps = format_count(event.steps, "step")
     batches = format_count(event.batches_per_epoch, "batch", "batches")
-    return f"{parameters} on {event.device}; {steps}, {batches} an epoch"
+    about = "about " if event.is_timed else ""
+    return f"{parameters} on {event.device}; {about}{steps}, {batches} an epoch"
 
 
 def _skipped_line(event: SkippedStep) -> str:

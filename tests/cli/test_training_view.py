@@ -145,6 +145,13 @@ def test_a_view_has_no_more_lines_than_its_terminal() -> None:
     assert not any("..." in line for _, screen in screens for line in screen)
 
 
+def test_steps_that_fit_into_a_time_are_an_estimate() -> None:
+    terminal = Terminal(80, 24)
+    started = RunStarted(1000, "cpu", 9, 0, 4, is_timed=True)
+    follow_run(iter([started]), quiet=False, on_start=lambda: None, console=terminal.console)
+    assert "1,000 parameters on cpu; about 9 steps, 4 batches an epoch" in terminal.text
+
+
 def test_texts_of_a_model_write_no_control_characters() -> None:
     terminal, clock = Terminal(80, 24), Clock()
     bad = validated(1)._replace(sample=[("output", "a\x1b[2Jb\x07")])

@@ -52,6 +52,7 @@ class RunStarted(NamedTuple):
     batches_per_step: int = 1
     validate_every: int = 0  # steps; 0: there is nothing to validate on
     validated_step: int = 0  # the last one that is validated
+    is_timed: bool = False  # the steps are an estimate, corrected on the way
 
 
 class Validating(NamedTuple):

@@ -173,6 +173,7 @@ class Run:
             self.recipe.training.accumulate,
             0 if validation is None else self.recipe.validation.every,
             self.progress.validated_step,
+            is_timed=self.planner.budget is not None,
         )
         yield from self._steps(trainer, saver, validation)
 

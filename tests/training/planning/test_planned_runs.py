@@ -64,6 +64,7 @@ def test_epochs_become_steps_which_the_recipe_keeps(tmp_path: Path) -> None:
     started = last(events, RunStarted)
     steps = -(-3 * started.batches_per_epoch // 2)
     assert (started.steps, last(events, RunFinished).step) == (steps, steps)
+    assert not started.is_timed
     kept = read_run_recipe(tmp_path / "run").training
     assert (kept.steps, kept.epochs) == (steps, 0)
 
@@ -143,6 +144,7 @@ def test_a_killed_run_has_the_recipe_that_its_state_was_saved_with(tmp_path: Pat
     begun = Run(fields, tmp_path / "run", device="cpu", planner=Corrects(None))
     events = begun.events()
     started = next(event for event in events if isinstance(event, RunStarted))
+    assert started.is_timed
     next(event for event in events if isinstance(event, StepsChanged))
     assert read_run_recipe(tmp_path / "run").training.steps == started.steps
     begun.stop = lambda: True
