@@ -197,7 +197,7 @@ def convert(
     notices: list[str] = []
     family = convert_model(model, out, to=to, notices=notices)
     if not quiet:
-        print_notice(f"{out}: a {family} model")
+        print_notice(f"{out}: written as a {family} model")
     for notice in notices:
         print_notice(notice)
 
