@@ -83,7 +83,7 @@ def list_checkpoints(
         for line in records if as_json else table(model_rows(models), limit=terminal_width()):
             writer.line(line)
     if search.is_cut:
-        print_notice(cut_notice(folder))
+        print_notice(cut_notice(folder, search.cut))
     if not models and not quiet:
         print_notice(f"no models in {folder.absolute()}, and none in the hub's cache")
 

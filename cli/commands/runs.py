@@ -45,7 +45,7 @@ def list_runs(
         if run.problem:
             print_notice(run.problem)
     if search.is_cut:
-        print_notice(cut_notice(folder))
+        print_notice(cut_notice(folder, search.cut))
     if not runs and not quiet:
         print_notice(
             f"no training runs in {folder.absolute()}: transduce train -o runs/NAME makes one"

@@ -12,6 +12,11 @@ from transformer.training.run_summary import RunSummary
 _RIGHT = {"SIZE", "STEP"}  # columns of numbers
 _LESS_NEEDED = ("KIND", "CHANGED", "SIZE", "MODEL")  # the first to go first
 
+_CUTS = {
+    "folders": "holds too many folders to look into all",
+    "time": "takes too long to look into all folders",
+}
+
 
 def run_rows(runs: Sequence[RunSummary]) -> list[dict[str, str]]:
     """Return what a list shows of each run, by column."""
@@ -81,9 +86,9 @@ def table(rows: Sequence[dict[str, str]], *, limit: int | None = None) -> Iterat
         yield "  ".join(cells).rstrip()
 
 
-def cut_notice(folder: Path) -> str:
-    """Return a notice that a list may lack something."""
-    return f"{folder.absolute()} holds too many folders to look into all: name one further down"
+def cut_notice(folder: Path, cut: str) -> str:
+    """Return a notice that a list may lack something, for the reason why its search was cut."""
+    return f"{folder.absolute()} {_CUTS[cut]}: name one further down"
 
 
 def _day(seconds: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.render.listing import table
+from cli.render.listing import cut_notice, table
 from tests.cli.conftest import SCHEDULE, SIZE, train
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
@@ -170,7 +170,7 @@ def test_a_run_without_a_save_is_no_healthy_one(transduce, runs, tmp_path):
 
 
 def test_models_that_are_not_whole_are_marked(transduce, runs, monkeypatch, tmp_path):
-    monkeypatch.setattr("transformer.training.model_list.cached_models", lambda search: [])
+    monkeypatch.setattr("transformer.training.model_list.cached_models", list)
     run = shutil.copytree(runs / "runs" / "first", tmp_path / "run")
     assert b"damaged" not in transduce("checkpoint", "list", tmp_path).out
     _truncate(run / "checkpoints" / "step-00000004" / "tokenizer.json")
@@ -179,7 +179,7 @@ def test_models_that_are_not_whole_are_marked(transduce, runs, monkeypatch, tmp_
 
 
 def test_a_list_that_is_cut_says_so(transduce, runs, monkeypatch):
-    monkeypatch.setattr("transformer.training.model_list.cached_models", lambda search: [])
+    monkeypatch.setattr("transformer.training.model_list.cached_models", list)
     monkeypatch.setattr(
         "transformer.folder_search.FolderSearch.__init__.__kwdefaults__",
         {"entries": 1, "seconds": 9},
@@ -191,8 +191,26 @@ def test_a_list_that_is_cut_says_so(transduce, runs, monkeypatch):
         )
 
 
+def test_files_and_deep_folders_hide_no_run(tmp_path):
+    from transformer.training.run_summary import folders_below
+
+    for number in range(30):
+        (tmp_path / f"{number:02}.txt").touch()
+        (tmp_path / "a" / "deep" / f"{number:02}").mkdir(parents=True)
+    (tmp_path / "z").mkdir()
+    search = FolderSearch(entries=20)
+    assert tmp_path / "z" in folders_below(tmp_path, search)
+    assert search.cut == "folders"
+
+
+def test_a_list_that_took_too_long_says_so(tmp_path):
+    late = FolderSearch(seconds=-1)
+    assert late.subfolders(tmp_path) == []
+    assert "takes too long" in cut_notice(tmp_path, late.cut)
+
+
 def test_models_are_listed_by_the_names_that_m_takes(transduce, runs, monkeypatch, tmp_path):
-    monkeypatch.setattr("transformer.training.model_list.cached_models", lambda search: [])
+    monkeypatch.setattr("transformer.training.model_list.cached_models", list)
     listed = records(transduce("checkpoint", "list", runs, "--json"))
     by_name = {record["name"]: record for record in listed}
     log = scores_of(runs / "runs" / "first")

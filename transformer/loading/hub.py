@@ -8,7 +8,6 @@ import errno
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
 from ..chat.template import CHAT_FILES
-from ..folder_search import FolderSearch, cached_names
+from ..folder_search import hub_cache
 from ..model_names import HUB_NAME, likely_model
 from .foreign import ADAPTER_CONFIG, DIFFUSERS_INDEX, describe_foreign
 from .generation_config import GENERATION
@@ -26,7 +25,6 @@ _NEEDED = (
     *("config.json", GENERATION, *TOKENIZER_FILES, *POOLING_FILES, *CHAT_FILES),
     *(ADAPTER_CONFIG, DIFFUSERS_INDEX),  # which say what else it is
 )
-_MOST_CACHED = 2000  # models that are looked at for a list
 # Failures of this machine, not of the network, that may come without the path.
 _LOCAL = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
@@ -65,21 +63,16 @@ class CachedModel(NamedTuple):
     changed: float  # seconds since 1970
 
 
-def cached_models(search: FolderSearch) -> list[CachedModel]:
-    """Return the models that were downloaded, by name; none without a cache.
-
-    None of too many, too: the search is cut then.
-    """
-    names = list(islice(cached_names(search), _MOST_CACHED + 1))
-    if not names or len(names) > _MOST_CACHED:
-        search.is_cut |= bool(names)
-        return []
-    from huggingface_hub import scan_cache_dir  # noqa: PLC0415  (a second of imports)
+def cached_models() -> list[CachedModel]:
+    """Return the models that were downloaded, by name; none without a cache."""
+    if not hub_cache().is_dir():
+        return []  # without a second of imports
+    from huggingface_hub import scan_cache_dir  # noqa: PLC0415
     from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
 
     try:
         repos = [repo for repo in scan_cache_dir().repos if repo.repo_type == "model"]
-    except (CacheNotFound, OSError, ValueError):  # ValueError: the cache is a file
+    except (CacheNotFound, OSError):
         return []
     return sorted(
         CachedModel(

@@ -47,7 +47,7 @@ def list_models(folder: Path, search: FolderSearch) -> list[ListedModel]:
         elif hub_name(path) is None and (path / CONFIG).is_file() and (kind := _kind(path)):
             size, changed = folder_size(path)
             listed.append(ListedModel(str(path), kind, size, changed, "folder", _marks(path, kind)))
-    return [*listed, *_of_hub(search)]
+    return [*listed, *_of_hub()]
 
 
 def _of_run(run: Path) -> Iterator[ListedModel]:
@@ -71,8 +71,8 @@ def _of_run(run: Path) -> Iterator[ListedModel]:
         )
 
 
-def _of_hub(search: FolderSearch) -> Iterator[ListedModel]:
-    for model in cached_models(search):
+def _of_hub() -> Iterator[ListedModel]:
+    for model in cached_models():
         kind = next(filter(None, map(_kind, model.snapshots)), "")
         if kind:  # a data set's or a part of a model is none
             yield ListedModel(

@@ -57,21 +57,27 @@ def find_runs(folder: Path, search: FolderSearch) -> list[Path]:
     return [path for path in folders_below(folder, search) if is_run(path)]
 
 
-def folders_below(folder: Path, search: FolderSearch) -> Iterator[Path]:
-    """Yield a folder and those below it, but not those of a run, by name.
+def folders_below(folder: Path, search: FolderSearch) -> list[Path]:
+    """Return a folder and those below it, but not those of a run, by name.
 
-    Links are followed to folders elsewhere, to each once.
+    Links are followed to folders elsewhere, to each once. Levels are searched one after another, so
+    that a deep folder uses up no search before the others are seen.
     """
-    yield from _folders(folder, _LEVELS, [folder.resolve()], search)
+    entered = [folder.resolve()]
+    level = listed = [folder]
+    for _ in range(_LEVELS):
+        level = [
+            inner
+            for each in level
+            if not is_run(each)
+            for inner in _inner_folders(each, entered, search)
+        ]
+        listed = [*listed, *level]
+    return sorted(listed, key=lambda each: each.parts)
 
 
-def _folders(
-    folder: Path, levels: int, entered: list[Path], search: FolderSearch
-) -> Iterator[Path]:
-    """Yield the folders; `entered` grows by the folders that links lead to."""
-    yield folder
-    if levels == 0 or is_run(folder):
-        return
+def _inner_folders(folder: Path, entered: list[Path], search: FolderSearch) -> Iterator[Path]:
+    """Yield the folders in one; `entered` grows by the folders that links lead to."""
     for entry in search.subfolders(folder):
         path = folder / entry.name
         if path.name.startswith("."):
@@ -81,7 +87,7 @@ def _folders(
             if any(each.is_relative_to(target) or target.is_relative_to(each) for each in entered):
                 continue  # it has its own name in the list, or this one in it
             entered.append(target)
-        yield from _folders(path, levels - 1, entered, search)
+        yield path
 
 
 def summarize_run(run: Path) -> RunSummary:
