@@ -1,9 +1,11 @@
 """Tiny models for tests: one for every entry of the tables."""
 
 import torch
+from torch import Tensor
 
 from transformer.config import TransformerConfig
 from transformer.initialization import initialize
+from transformer.inputs import ModelInputs
 from transformer.model import Transformer
 
 SHAPES = ("encoder", "decoder", "encoder-decoder")
@@ -43,3 +45,16 @@ def tiny_model(shape: str = "decoder", **changes: object) -> Transformer:
     for weight in model.parameters():
         weight.data.add_(0.1 * torch.randn_like(weight))
     return model.eval()
+
+
+def model_inputs(
+    ids_BT: Tensor,
+    positions_BT: Tensor | None = None,
+    *,
+    types_BT: Tensor | None = None,
+    source_BS: Tensor | None = None,
+    source_positions_BS: Tensor | None = None,
+) -> ModelInputs:
+    """The inputs of a network, of an encoder-decoder with a source."""
+    source = None if source_BS is None else ModelInputs(source_BS, source_positions_BS)
+    return ModelInputs(ids_BT, positions_BT, types_BT, source)

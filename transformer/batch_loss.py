@@ -14,9 +14,7 @@ def batch_loss(
     model: Transformer, batch: Batch, *, smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Return sums over the targets, in nats: the smoothed loss, with gradients, and the NLL."""
-    hidden_BTD = model.hidden(
-        batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
-    )
+    hidden_BTD = model.hidden(batch.inputs)
     hidden_ND, targets_N = hidden_BTD.flatten(0, 1), batch.targets_BT.flatten()
     if batch.predicted_N is not None:
         hidden_ND = hidden_ND.index_select(0, batch.predicted_N)

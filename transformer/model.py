@@ -16,6 +16,7 @@ from .cache import Cache, CrossAttentionCache
 from .config import TransformerConfig
 from .dropout import Dropout
 from .heads import HEADS
+from .inputs import ModelInputs
 from .layers import CrossAttentionContext, Stack, make_cross_mask
 from .masks import padded_positions
 from .norms import make_norm
@@ -88,48 +89,22 @@ class Transformer(nn.Module):
         """Type of the weights and of what is cached."""
         return self.embedding.weight.dtype
 
-    def forward(
-        self,
-        ids_BT: Tensor,
-        *,
-        positions_BT: Tensor | None = None,
-        source_BS: Tensor | None = None,
-        source_positions_BS: Tensor | None = None,
-        types_BT: Tensor | None = None,
-    ) -> Tensor:
-        """Return the logits (B, T, V) of every position.
+    def forward(self, inputs: ModelInputs) -> Tensor:
+        """Return the logits (B, T, V) of every position."""
+        return self.logits(self.hidden(inputs))
 
-        An encoder-decoder encodes `source_BS`: as many rows, or one, which is the source of all.
-        Other shapes ignore it.
-        """
-        hidden_BTD = self.hidden(
-            ids_BT,
-            positions_BT=positions_BT,
-            source_BS=source_BS,
-            source_positions_BS=source_positions_BS,
-            types_BT=types_BT,
-        )
-        return self.logits(hidden_BTD)
-
-    def hidden(
-        self,
-        ids_BT: Tensor,
-        *,
-        positions_BT: Tensor | None = None,
-        source_BS: Tensor | None = None,
-        source_positions_BS: Tensor | None = None,
-        types_BT: Tensor | None = None,
-    ) -> Tensor:
-        """Return the last layer's hidden states (B, T, D), before the head; see forward."""
+    def hidden(self, inputs: ModelInputs) -> Tensor:
+        """Return the last layer's hidden states (B, T, D), before the head."""
         if self.decoder is None:
-            return self.encode(ids_BT, positions_BT, types_BT)
+            return self.encode(inputs)
         cross = None
         if self.encoder is not None:
-            assert source_BS is not None, "an encoder-decoder needs source_BS"
-            states_BSD = self.encode(source_BS, source_positions_BS)
-            cross = CrossAttentionContext(states_BSD, None, make_cross_mask(source_positions_BS))
-        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT, types_BT)
-        hidden_BTD: Tensor = self.decoder(x_BTD, positions_BT=positions_BT, cross=cross)
+            assert inputs.source is not None, "an encoder-decoder needs a source"
+            states_BSD = self.encode(inputs.source)
+            mask = make_cross_mask(inputs.source.positions_BT)
+            cross = CrossAttentionContext(states_BSD, None, mask)
+        x_BTD = self._embed(self.embedding, self.decoder, inputs)
+        hidden_BTD: Tensor = self.decoder(x_BTD, positions_BT=inputs.positions_BT, cross=cross)
         return hidden_BTD
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
@@ -141,18 +116,12 @@ class Transformer(nn.Module):
         """Return the matrix (V, D) and bias (V) that turn the head's features into logits."""
         return self.head.projection(self.embedding.weight), self.head.bias
 
-    def encode(
-        self,
-        ids_BS: Tensor,
-        positions_BS: Tensor | None = None,
-        types_BS: Tensor | None = None,
-    ) -> Tensor:
-        """Return the encoder's output (B, S, D)."""
+    def encode(self, inputs: ModelInputs) -> Tensor:
+        """Return the encoder's output (B, T, D)."""
         assert self.encoder is not None
-        embedding = self.source_embedding or self.embedding
-        x_BSD = self._embed(embedding, self.encoder, ids_BS, positions_BS, types_BS)
-        states_BSD: Tensor = self.encoder(x_BSD, positions_BT=positions_BS)
-        return states_BSD
+        x_BTD = self._embed(self.source_embedding or self.embedding, self.encoder, inputs)
+        states_BTD: Tensor = self.encoder(x_BTD, positions_BT=inputs.positions_BT)
+        return states_BTD
 
     def cross_attention_weights(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
         """Return each decoder layer's cross-attention weights (B, H, T, S), for unpadded rows.
@@ -160,8 +129,9 @@ class Transformer(nn.Module):
         `source_BS` may be one row, which is the source of all.
         """
         assert self.decoder is not None
-        cross = CrossAttentionContext(self.encode(source_BS), None, None, weights=[])
-        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, None)
+        states_BSD = self.encode(ModelInputs(source_BS))
+        cross = CrossAttentionContext(states_BSD, None, None, weights=[])
+        x_BTD = self._embed(self.embedding, self.decoder, ModelInputs(ids_BT))
         self.decoder(x_BTD, cross=cross)
         return cross.weights or []
 
@@ -186,7 +156,7 @@ class Transformer(nn.Module):
         lengths = [source_BS.size(1)] * rows if source_lengths is None else source_lengths
         lengths_B = torch.tensor(lengths, device=source_BS.device)
         positions_BS = padded_positions(lengths_B, source_BS.size(1))
-        states_BSD = self.encode(source_BS, positions_BS)
+        states_BSD = self.encode(ModelInputs(source_BS, positions_BS))
         return DecoderCache(
             self_attention, self.decoder.make_cross_cache(states_BSD, lengths, positions_BS)
         )
@@ -207,7 +177,8 @@ class Transformer(nn.Module):
             )
         if longest is None:
             longest = int(positions_BT.max()) + 1
-        x_BTD = self._embed(self.embedding, self.decoder, ids_BT, positions_BT, longest=longest)
+        inputs = ModelInputs(ids_BT, positions_BT)
+        x_BTD = self._embed(self.embedding, self.decoder, inputs, longest=longest)
         states_BTD: Tensor = self.decoder(
             x_BTD,
             positions_BT=positions_BT,
@@ -218,16 +189,10 @@ class Transformer(nn.Module):
         return states_BTD
 
     def _embed(
-        self,
-        embedding: nn.Embedding,
-        stack: Stack,
-        ids_BT: Tensor,
-        positions_BT: Tensor | None,
-        types_BT: Tensor | None = None,
-        *,
-        longest: int = 0,
+        self, embedding: nn.Embedding, stack: Stack, inputs: ModelInputs, *, longest: int = 0
     ) -> Tensor:
         """Embed tokens, with positions, token types, norm and dropout: (B, T, D)."""
+        ids_BT, positions_BT, types_BT, _ = inputs
         x_BTD = embedding(ids_BT)
         if self.config.embedding_scale:
             x_BTD = x_BTD * math.sqrt(self.config.d_model)

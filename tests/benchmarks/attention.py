@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from tests.models import model_inputs
 from transformer import TransformerConfig
 from transformer.initialization import initialize
 from transformer.model import Transformer
@@ -60,7 +61,7 @@ def training(attention: str, length: int) -> float:
         max_positions=length,
     )  # fmt: skip
     ids_BT = torch.ones(2, length, dtype=torch.long)
-    return median(lambda: model.hidden(ids_BT).sum().backward())
+    return median(lambda: model.hidden(model_inputs(ids_BT)).sum().backward())
 
 
 def main() -> None:

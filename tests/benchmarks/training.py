@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from tests.benchmarks.measuring import rates, show
 from tests.benchmarks.peers import marian
+from tests.models import model_inputs
 from transformer import TransformerConfig, preset_config
 from transformer.batch_loss import batch_loss
 from transformer.data import Batch
@@ -29,12 +30,11 @@ def batch() -> Batch:
     """Random ids; every row full."""
     ids_BT = torch.randint(4, VOCABULARY, (ROWS, LENGTH + 1))
     return Batch(
-        ids_BT=ids_BT[:, :-1],
+        inputs=model_inputs(ids_BT[:, :-1], source_BS=torch.randint(4, VOCABULARY, (ROWS, LENGTH))),
         targets_BT=ids_BT[:, 1:],
         predicted_N=None,
         target_tokens=ROWS * LENGTH,
         rows=torch.arange(ROWS).numpy(),
-        source_BS=torch.randint(4, VOCABULARY, (ROWS, LENGTH)),
     )
 
 
@@ -62,10 +62,13 @@ def theirs(config: TransformerConfig, precision: str) -> Callable[[], int]:
     model = marian(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     data = batch()
+    source = data.inputs.source
+    assert source is not None
+    read = {"input_ids": source.ids_BT, "decoder_input_ids": data.inputs.ids_BT}
 
     def step() -> int:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-            logits = model(input_ids=data.source_BS, decoder_input_ids=data.ids_BT).logits
+            logits = model(**read).logits
             loss = F.cross_entropy(
                 logits.flatten(0, 1).float(), data.targets_BT.flatten(), label_smoothing=0.1
             )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tests.decoding.tables import build
 from tests.families.published import FAMILIES, make, padded
+from tests.models import model_inputs
 from transformer.decoding.engine import decode_all
 from transformer.decoding.request import Request
 from transformer.decoding.steppers.model import ModelStepper
@@ -74,7 +75,7 @@ class Uncached:
 
     def _last(self, written: list[int], source: list[int] | None) -> Tensor:
         source_BS = None if source is None else torch.tensor([source])
-        return self.model(torch.tensor([written]), source_BS=source_BS)[0, -1]
+        return self.model(model_inputs(torch.tensor([written]), source_BS=source_BS))[0, -1]
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
         self.written = [self.written[row] for row in rows]

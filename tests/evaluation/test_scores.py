@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 import torch
 
-from tests.models import tiny_model
+from tests.models import model_inputs, tiny_model
 from tokenizer import CorpusError, TextChunk, TrainingOptions, train_tokenizer
 from transformer.errors import ConfigError, MissingExtraError
 from transformer.evaluation import (
@@ -48,7 +48,7 @@ def test_a_texts_likelihood_is_the_sum_over_its_windows(context: int) -> None:
     nats = 0.0
     for start in range(0, len(ids) - 1, context):
         window = torch.tensor([ids[start : start + context + 1]])
-        chances = model(window[:, :-1]).log_softmax(-1)
+        chances = model(model_inputs(window[:, :-1])).log_softmax(-1)
         nats -= chances.gather(2, window[:, 1:, None]).sum().item()
     assert (found.tokens, size) == (len(text), len(text))
     assert found.nats == pytest.approx(nats, rel=1e-5)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from tests.families.published import CASES, FAMILIES, VOCABULARY, make
 from tests.loading.owned import own, small
-from tests.models import WiderConfig, tiny_config
+from tests.models import WiderConfig, model_inputs, tiny_config
 from tokenizer import Tokenizer
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
@@ -71,7 +71,7 @@ def test_every_preset_runs_in_transformers(
     else:
         theirs_more = {"input_ids": ids_BT}
     wanted = theirs.eval()(**theirs_more).logits
-    torch.testing.assert_close(model(ids_BT, **ours_more), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(model(model_inputs(ids_BT, **ours_more)), wanted, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from tests.families.random_folders import (
     write_folder,
 )
 from tests.families.random_tokenizers import TOKENIZERS
+from tests.models import model_inputs
 from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.loading import LoadedModel, load_model
@@ -89,10 +90,10 @@ def _compare_logits(sides: Sides, rows: list[list[int]]) -> Iterator[str]:
 def _our_logits(sides: Sides, row: list[int]) -> Tensor:
     model, ids_BT = sides.ours.model, torch.tensor([row])
     if model.config.shape == "encoder" and model.config.head == "none":
-        return model.encode(ids_BT, torch.arange(len(row))[None])
+        return model.encode(model_inputs(ids_BT, torch.arange(len(row))[None]))
     if model.config.shape != "encoder-decoder":
-        return model(ids_BT)
-    return model(ids_BT.clamp(max=model.config.vocab_size - 1), source_BS=ids_BT)
+        return model(model_inputs(ids_BT))
+    return model(model_inputs(ids_BT.clamp(max=model.config.vocab_size - 1), source_BS=ids_BT))
 
 
 @torch.inference_mode()

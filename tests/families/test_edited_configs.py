@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.families.published import VOCABULARY, edit, make
+from tests.models import model_inputs
 from transformer.loading import build_model, inspect_folder
 
 LLAMA3 = dict(rope_type="llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0)
@@ -58,5 +59,5 @@ def test_logits_are_those_of_transformers(
     if model.config.has_encoder:
         theirs["decoder_input_ids"], ours["source_BS"] = ids_BT.flip(1), ids_BT
     wanted = reference(**theirs).logits
-    found = model(ids_BT.flip(1) if ours else ids_BT, **ours)
+    found = model(model_inputs(ids_BT.flip(1) if ours else ids_BT, **ours))
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)

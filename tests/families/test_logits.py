@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.families.published import CASES, FAMILIES, make, padded
+from tests.models import model_inputs
 from transformer import families
 from transformer.data import IGNORE, Batch
 from transformer.evaluation import likelihood
@@ -53,12 +54,11 @@ def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path
         read_BT, targets_BT = texts_BT, labels_BT
         source = {"source_BS": texts_BT, "source_positions_BS": positions_BT}
     batch = Batch(
-        ids_BT=read_BT,
+        inputs=model_inputs(read_BT, **source),
         targets_BT=targets_BT,
         predicted_N=(targets_BT != IGNORE).flatten().nonzero()[:, 0],
         target_tokens=int((targets_BT != IGNORE).sum()),
         rows=np.arange(len(lengths_B)),
-        **source,
     )
     wanted = reference(labels=labels_BT, **asked).loss.exp()
     found = likelihood(model, [batch])
@@ -97,16 +97,18 @@ def _logits(
     positions_BT = padded_positions(lengths_B, ids_BT.size(1))
     mask = (positions_BT >= 0).long()
     if model.config.shape != "encoder-decoder":
-        ours = model(ids_BT, positions_BT=positions_BT)
+        ours = model(model_inputs(ids_BT, positions_BT=positions_BT))
         return ours, reference(input_ids=ids_BT, attention_mask=mask).logits
     pad = reference.config.pad_token_id
     targets_BT, target_lengths_B = padded(len(ids_BT), ids_BT.size(1), avoid=pad)
     target_positions_BT = padded_positions(target_lengths_B, ids_BT.size(1))
     ours = model(
-        targets_BT,
-        positions_BT=target_positions_BT,
-        source_BS=ids_BT,
-        source_positions_BS=positions_BT,
+        model_inputs(
+            targets_BT,
+            positions_BT=target_positions_BT,
+            source_BS=ids_BT,
+            source_positions_BS=positions_BT,
+        )
     )
     theirs = reference(
         input_ids=ids_BT,

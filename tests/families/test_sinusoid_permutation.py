@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.models import WiderConfig, tiny_model
+from tests.models import WiderConfig, model_inputs, tiny_model
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.families import permute_to_halved_sinusoids
@@ -24,7 +24,9 @@ def test_sinusoids_in_halves_are_the_same_network(shape: str, changes: dict) -> 
     permuted.load_state_dict(tensors)
     ids_BT = torch.arange(4, 10)[None]
     source = {"source_BS": ids_BT.flip(1)} if shape == "encoder-decoder" else {}
-    torch.testing.assert_close(permuted(ids_BT, **source), model(ids_BT, **source))
+    torch.testing.assert_close(
+        permuted(model_inputs(ids_BT, **source)), model(model_inputs(ids_BT, **source))
+    )
     assert not torch.equal(permuted.embedding.weight, model.embedding.weight)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests.gpu.comparing import assert_gradients_near, assert_near, moved
-from tests.models import SHAPES, VOCABULARY, tiny_model
+from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_model
 from transformer.attention import ATTENTION
 from transformer.feedforward import FEEDFORWARDS
 from transformer.heads import HEADS
@@ -53,7 +53,7 @@ def run(model, given: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
     on = model.device
     given = {name: tensor.to(on) for name, tensor in given.items()}
     with torch.autocast(on.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-        logits_BTV = model(**given).float()
+        logits_BTV = model(model_inputs(**given)).float()
     real_BT1 = (given["positions_BT"] >= 0)[..., None]
     slopes_V = torch.linspace(-1, 1, logits_BTV.size(-1), device=on)
     (logits_BTV.softmax(dim=-1) * slopes_V * real_BT1).sum().backward()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.models import VOCABULARY, tiny_model
+from tests.models import VOCABULARY, model_inputs, tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
 from transformer.decoding import SEARCHES, ModelStepper, Request, decode_all
 from transformer.errors import PromptError
@@ -56,7 +56,7 @@ def test_reported_log_probabilities_are_those_of_a_full_pass() -> None:
         ):
             written = [*found.ids, 3] if found.finished else found.ids
             ids_BT = torch.tensor([[2, *written]])
-            logits_BTV = model(ids_BT[:, :-1], source_BS=torch.tensor([source]))
+            logits_BTV = model(model_inputs(ids_BT[:, :-1], source_BS=torch.tensor([source])))
             wanted = logits_BTV.log_softmax(-1)[0].gather(1, ids_BT[0, 1:, None])[:, 0]
             assert found.log_probabilities == pytest.approx(wanted.tolist(), abs=1e-5)
 

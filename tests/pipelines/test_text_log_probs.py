@@ -55,9 +55,9 @@ def test_the_source_of_all_texts_is_encoded_once(monkeypatch: pytest.MonkeyPatch
     (request, ids, _), *_ = decoded("encoder-decoder")
     encode, rows = loaded.model.encode, []
 
-    def encode_counting(source_BS, *others):
-        rows.append(len(source_BS))
-        return encode(source_BS, *others)
+    def encode_counting(source):
+        rows.append(len(source.ids_BT))
+        return encode(source)
 
     monkeypatch.setattr(loaded.model, "encode", encode_counting)
     text_log_probs(loaded, request, [ids, ids[:2], ids[:1]])

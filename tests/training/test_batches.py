@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from tests.models import tiny_model
 from tests.training.toys import pair_data as toy_pairs
@@ -55,9 +56,9 @@ def test_a_pair_as_the_model_sees_it(tmp_path: Path) -> None:
     source, target = store(tmp_path / "s", [[5, 6], [7]]), store(tmp_path / "t", [[8], [9, 10]])
     data = PairData(source, target, start_id=BEGIN, end_id=END, max_tokens=99, seed=0)
     (batch,) = data.in_order()
-    assert batch.source_BS.tolist() == [[5, 6, END], [7, END, END]]
-    assert batch.source_positions_BS.tolist() == [[0, 1, 2], [0, 1, -1]]
-    assert batch.ids_BT.tolist() == [[BEGIN, 8, END], [BEGIN, 9, 10]]
+    assert batch.inputs.source.ids_BT.tolist() == [[5, 6, END], [7, END, END]]
+    assert batch.inputs.source.positions_BT.tolist() == [[0, 1, 2], [0, 1, -1]]
+    assert batch.inputs.ids_BT.tolist() == [[BEGIN, 8, END], [BEGIN, 9, 10]]
     assert batch.targets_BT.tolist() == [[8, END, IGNORE], [9, 10, END]]
     assert batch.target_tokens == 5
 
@@ -68,8 +69,8 @@ def test_a_batch_depends_on_data_seed_and_step_alone(pair_data) -> None:
     batches = [first.batch(step) for step in steps]
     for step, batch in reversed(list(zip(steps, batches, strict=True))):
         again = pair_data().batch(step)
-        assert torch.equal(batch.ids_BT, again.ids_BT)
-        assert torch.equal(batch.source_BS, again.source_BS)
+        assert torch.equal(batch.inputs.ids_BT, again.inputs.ids_BT)
+        assert torch.equal(batch.inputs.source.ids_BT, again.inputs.source.ids_BT)
     other = [pair_data(seed=8).batch(step).rows.tolist() for step in range(10)]
     assert other != [first.batch(step).rows.tolist() for step in range(10)]
 
@@ -88,7 +89,7 @@ def test_no_batch_is_over_the_budget_unless_it_is_one_row(pair_data, budget: int
     data = pair_data(budget=budget)
     for number in range(data.batches_per_epoch):
         batch = data.batch(number)
-        padded = max(batch.source_BS.numel(), batch.ids_BT.numel())
+        padded = max(batch.inputs.source.ids_BT.numel(), batch.inputs.ids_BT.numel())
         assert padded <= budget or len(batch.rows) == 1
 
 
@@ -108,8 +109,8 @@ def test_windows_predict_the_next_token_and_cover_the_text() -> None:
     data = WindowData(ids, context=8, max_tokens=16, seed=3)
     for number in range(2 * data.batches_per_epoch):
         batch = data.batch(number)
-        assert batch.ids_BT.shape == (2, 8)
-        assert torch.equal(batch.targets_BT, batch.ids_BT + 1)
+        assert batch.inputs.ids_BT.shape == (2, 8)
+        assert torch.equal(batch.targets_BT, batch.inputs.ids_BT + 1)
         assert batch.target_tokens == 16
     seen = [t for batch in data.in_order() for t in batch.targets_BT.flatten().tolist()]
     assert sorted(t for t in seen if t != IGNORE) == list(range(1, 50))
@@ -118,7 +119,10 @@ def test_windows_predict_the_next_token_and_cover_the_text() -> None:
 def test_windows_move_from_epoch_to_epoch() -> None:
     data = WindowData(np.arange(103, dtype=np.uint16), context=10, max_tokens=10, seed=3)
     starts = [
-        {int(data.batch(epoch * data.batches_per_epoch + i).ids_BT[0, 0]) % 10 for i in range(3)}
+        {
+            int(data.batch(epoch * data.batches_per_epoch + i).inputs.ids_BT[0, 0]) % 10
+            for i in range(3)
+        }
         for epoch in range(6)
     ]
     assert all(len(places) == 1 for places in starts)
@@ -130,14 +134,14 @@ def test_a_text_shorter_than_a_window_is_still_a_batch(length: int) -> None:
     data = WindowData(np.arange(length, dtype=np.uint16), context=10, max_tokens=100, seed=0)
     for step in range(5):
         batch = data.batch(step)
-        assert batch.target_tokens == batch.ids_BT.numel() > 0
-        assert torch.equal(batch.targets_BT, batch.ids_BT + 1)
+        assert batch.target_tokens == batch.inputs.ids_BT.numel() > 0
+        assert torch.equal(batch.targets_BT, batch.inputs.ids_BT + 1)
 
 
 def widths(data: Data, epoch: int) -> list[tuple[int, ...]]:
     """The shapes of an epoch's batches, in order."""
     n = data.batches_per_epoch
-    return [tuple(data.batch(epoch * n + i).ids_BT.shape) for i in range(n)]
+    return [tuple(data.batch(epoch * n + i).inputs.ids_BT.shape) for i in range(n)]
 
 
 def test_batches_are_shuffled_not_only_rows_within_them(pair_data) -> None:
@@ -145,7 +149,7 @@ def test_batches_are_shuffled_not_only_rows_within_them(pair_data) -> None:
     data = pair_data(budget=40)
     epochs = [widths(data, epoch) for epoch in range(3)]
     assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)  # the cuts are the same
-    by_length = [tuple(batch.ids_BT.shape) for batch in data.in_order()]
+    by_length = [tuple(batch.inputs.ids_BT.shape) for batch in data.in_order()]
     assert len({tuple(e) for e in (*epochs, by_length, widths(pair_data(8, 40), 0))}) == 5
     assert [shape[1] for shape in by_length] == sorted(shape[1] for shape in by_length)
 
@@ -184,7 +188,7 @@ def test_an_epoch_has_every_window_once_in_an_order_of_its_own() -> None:
 @pytest.mark.parametrize("budget", [5, 10, 25, 64, 10_000])
 def test_windows_keep_the_budget_unless_one_is_larger(budget: int) -> None:
     data = WindowData(np.arange(203, dtype=np.uint16), context=10, max_tokens=budget, seed=3)
-    sizes = {data.batch(number).ids_BT.numel() for number in range(data.batches_per_epoch)}
+    sizes = {data.batch(number).inputs.ids_BT.numel() for number in range(data.batches_per_epoch)}
     assert sizes == {max(10, min(budget, 190) // 10 * 10)}
 
 
@@ -204,11 +208,9 @@ def test_tokens_are_counted_without_the_batch_and_places_are_those_of_targets(tm
 
 
 def same(one: Batch, other: Batch) -> bool:
-    tensors = [(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True)]
-    return all(
-        torch.equal(a, b) if isinstance(a, torch.Tensor) else np.array_equal(a, b)
-        for a, b in tensors
-    )
+    """Equal tensors, in the same places."""
+    one_has, other_has = (tree_leaves(vars(each)) for each in (one, other))
+    return len(one_has) == len(other_has) and all(map(np.array_equal, one_has, other_has))
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

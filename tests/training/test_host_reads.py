@@ -75,7 +75,7 @@ def test_a_step_with_every_kind_of_positions_reads_nothing(
 def test_the_batches_here_are_padded(tmp_path: Path) -> None:
     batches = list(pairs(tmp_path).in_order())
     assert any(batch.predicted_N is not None for batch in batches)
-    assert any(batch.source_positions_BS is not None for batch in batches)
+    assert any(batch.inputs.source.positions_BT is not None for batch in batches)
 
 
 @pytest.mark.parametrize("place", ["batch_loss", "get_total_norm", "clip_grads_with_norm_"])
@@ -96,7 +96,7 @@ def test_a_read_anywhere_in_a_step_would_be_seen(place, tmp_path: Path, monkeypa
 
 def test_a_table_on_the_host_would_be_seen(tmp_path: Path, monkeypatch) -> None:
     def stranger(model, batch, **options):
-        model.hidden(batch.ids_BT) + torch.zeros(model.config.d_model)
+        model.hidden(batch.inputs) + torch.zeros(model.config.d_model)
 
     monkeypatch.setattr(loop, "batch_loss", stranger)
     with pytest.raises(RuntimeError, match="mixes devices at training/test_host_reads"):

@@ -159,7 +159,7 @@ def test_validation_in_between_drops_nothing_and_changes_no_noise(make, training
         validated.noise = {}
         with validated.trainer.evaluating() as model, torch.no_grad():
             batch = data.batch(0)
-            model.hidden(batch.ids_BT, source_BS=batch.source_BS)
+            model.hidden(batch.inputs)
             torch.rand(3)  # as sampling a text would
         assert not any(mask.any() for masks in validated.noise.values() for mask in masks)
         assert len(validated.noise) > 0

@@ -59,9 +59,7 @@ def factor(name: str, step: int, warmup: int) -> float:
 
 def sums(model: Transformer, batch: Batch, smoothing: float) -> tuple[Tensor, Tensor]:
     """The smoothed and the plain loss of all targets, token by token."""
-    logits_BTV = model(
-        batch.ids_BT, source_BS=batch.source_BS, source_positions_BS=batch.source_positions_BS
-    )
+    logits_BTV = model(batch.inputs)
     log_p_BTV = logits_BTV.log_softmax(dim=-1)
     smoothed = plain = torch.zeros((), dtype=torch.float64)
     for row, targets in enumerate(batch.targets_BT.tolist()):

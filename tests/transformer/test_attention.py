@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models import VOCABULARY, tiny_config, tiny_model
+from tests.models import VOCABULARY, model_inputs, tiny_config, tiny_model
 from transformer import positions
 from transformer.attention import dense_attention, eager_attention, sdpa_attention
 from transformer.config import RotaryScaling
@@ -109,12 +109,14 @@ def test_what_was_kept_while_decoding_serves_training_and_other_types(kind: str)
     model = tiny_model(positions=kind)
     ids_BT = torch.randint(0, VOCABULARY, (2, 9))
     with torch.inference_mode():
-        decoded = model(ids_BT)
-    trained = model(ids_BT)
+        decoded = model(model_inputs(ids_BT))
+    trained = model(model_inputs(ids_BT))
     torch.testing.assert_close(trained, decoded)
     trained.sum().backward()
-    assert model.bfloat16()(ids_BT).dtype == torch.bfloat16
-    torch.testing.assert_close(model.double()(ids_BT).float(), decoded, atol=0.1, rtol=0.1)
+    assert model.bfloat16()(model_inputs(ids_BT)).dtype == torch.bfloat16
+    torch.testing.assert_close(
+        model.double()(model_inputs(ids_BT)).float(), decoded, atol=0.1, rtol=0.1
+    )
 
 
 @pytest.mark.parametrize("kind", [name for name in POSITIONS if name.startswith("sinusoidal")])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models import SHAPES, VOCABULARY, tiny_model
+from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_model
 from transformer.attention import Band, banded_attention, make_band_mask
 from transformer.attention.banded import MIN_BLOCK
 from transformer.layers import Stack
@@ -28,7 +28,7 @@ VARIANTS = [
 
 def output_and_gradients(model, ids_BT: Tensor, **inputs: Tensor) -> list[Tensor]:
     model.zero_grad()
-    hidden_BTD = model.hidden(ids_BT, **inputs)
+    hidden_BTD = model.hidden(model_inputs(ids_BT, **inputs))
     padded_BT = inputs.get("positions_BT")
     if padded_BT is not None:
         hidden_BTD = hidden_BTD * (padded_BT >= 0)[:, :, None]
@@ -106,5 +106,7 @@ def test_a_padded_encoders_mask_has_one_row_for_all_queries() -> None:
     mask = scope.attend.keywords["mask"]
     assert mask.shape == (2, 1, 1, 4)
     assert mask.flatten(1).int().tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
-    nothing = model(torch.zeros(1, 3, dtype=torch.long), positions_BT=torch.full((1, 3), -1))
+    nothing = model(
+        model_inputs(torch.zeros(1, 3, dtype=torch.long), positions_BT=torch.full((1, 3), -1))
+    )
     assert nothing.isfinite().all()

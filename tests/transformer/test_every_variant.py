@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models import SHAPES, VOCABULARY, tiny_config, tiny_model
+from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_config, tiny_model
 from transformer.attention import ATTENTION
 from transformer.feedforward import FEEDFORWARDS
 from transformer.heads import HEADS
@@ -79,7 +79,7 @@ def test_decoding_with_a_cache_equals_the_full_pass(variant: dict[str, object]) 
     model = tiny_model(**variant)
     ids_BT, lengths = some_ids(2, 12), torch.tensor([6, 3])
     source = source_of(model, 2)
-    full_BTV = model(ids_BT, **source)
+    full_BTV = model(model_inputs(ids_BT, **source))
     cache = model.new_cache(2, 12, **cached_source(source))
     prompt_BT = padded_positions(lengths, 6)
     states_BTD = model.decode(ids_BT[:, :6], prompt_BT, cache)
@@ -99,7 +99,7 @@ def test_decoding_with_a_cache_equals_the_full_pass(variant: dict[str, object]) 
 def test_a_reordered_cache_goes_on_as_the_chosen_rows(variant: dict[str, object]) -> None:
     model = tiny_model(**variant)
     ids_BT, source = some_ids(2, 6), source_of(model, 2)
-    full_BTV = model(ids_BT, **source)
+    full_BTV = model(model_inputs(ids_BT, **source))
     cache = model.new_cache(2, 6, **cached_source(source))
     model.decode(ids_BT[:, :5], torch.arange(5).expand(2, 5), cache)
     rows_R = torch.tensor([1, 1, 0])
@@ -114,9 +114,9 @@ def test_a_reordered_cache_goes_on_as_the_chosen_rows(variant: dict[str, object]
 def test_no_position_sees_the_future(variant: dict[str, object]) -> None:
     model = tiny_model(**variant)
     ids_BT, source = some_ids(1, 8), source_of(model, 1)
-    before = model(ids_BT, **source)
+    before = model(model_inputs(ids_BT, **source))
     ids_BT[0, 5] = (ids_BT[0, 5] + 1) % VOCABULARY
-    after = model(ids_BT, **source)
+    after = model(model_inputs(ids_BT, **source))
     torch.testing.assert_close(after[:, :5], before[:, :5], atol=1e-6, rtol=0)
     assert not torch.allclose(after[:, 5:], before[:, 5:], atol=1e-4)
 
@@ -128,13 +128,13 @@ def test_padding_changes_nothing(variant: dict[str, object]) -> None:
     model = tiny_model(**variant)
     ids_BT, lengths_B = some_ids(2, 9), torch.tensor([9, 5])
     source = source_of(model, 2)
-    together = model(ids_BT, positions_BT=padded_positions(lengths_B, 9), **source)
+    together = model(model_inputs(ids_BT, positions_BT=padded_positions(lengths_B, 9), **source))
     for row, length in enumerate(lengths_B):
         alone_of = {}
         if source:
             real = int((source["source_positions_BS"][row] >= 0).sum())
             alone_of = {"source_BS": source["source_BS"][row : row + 1, :real]}
-        alone = model(ids_BT[row : row + 1, :length], **alone_of)
+        alone = model(model_inputs(ids_BT[row : row + 1, :length], **alone_of))
         torch.testing.assert_close(together[row : row + 1, :length], alone, atol=1e-5, rtol=0)
 
 
@@ -142,7 +142,7 @@ def test_padding_changes_nothing(variant: dict[str, object]) -> None:
 def test_gradient_reaches_every_weight_and_the_count_is_right(variant: dict[str, object]) -> None:
     model = tiny_model(**variant)
     source = source_of(model, 2)
-    model(some_ids(2, 9), **source).square().mean().backward()
+    model(model_inputs(some_ids(2, 9), **source)).square().mean().backward()
     without = [n for n, weight in model.named_parameters() if weight.grad is None]
     assert without == []
     assert count_parameters(model.config) == sum(p.numel() for p in model.parameters())

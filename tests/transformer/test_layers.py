@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models import tiny_config, tiny_model
+from tests.models import model_inputs, tiny_config, tiny_model
 from transformer.attention import dense_attention
 from transformer.layers import (
     AttentionContext,
@@ -114,10 +114,12 @@ def test_the_model_gives_each_layers_looks() -> None:
 def test_token_types_are_looked_up_and_are_0_where_none_are_given(shape: str) -> None:
     model = tiny_model(shape, token_types=3)
     ids_BT, types_BT = torch.tensor([[4, 5, 6]]), torch.tensor([[0, 1, 2]])
-    plain, typed = model(ids_BT), model(ids_BT, types_BT=types_BT)
-    torch.testing.assert_close(model(ids_BT, types_BT=torch.zeros_like(types_BT)), plain)
+    plain, typed = model(model_inputs(ids_BT)), model(model_inputs(ids_BT, types_BT=types_BT))
+    torch.testing.assert_close(
+        model(model_inputs(ids_BT, types_BT=torch.zeros_like(types_BT))), plain
+    )
     model.types.weight[1:] = model.types.weight[0]  # now all types are one
-    torch.testing.assert_close(model(ids_BT, types_BT=types_BT), plain)
+    torch.testing.assert_close(model(model_inputs(ids_BT, types_BT=types_BT)), plain)
     assert not torch.allclose(typed, plain, atol=1e-3)
 
 
@@ -127,7 +129,7 @@ def first_input(model: Transformer, ids_BT: Tensor) -> Tensor:
     hook = model.decoder.layers[0].register_forward_pre_hook(
         lambda _, inputs: found.append(*inputs[:1])
     )
-    model(ids_BT)
+    model(model_inputs(ids_BT))
     hook.remove()
     return found[0]
 

@@ -27,6 +27,7 @@ from pathlib import Path
 import torch
 from transformer import Transformer, preset_config
 from transformer.initialization import initialize
+from transformer.inputs import ModelInputs
 from transformer.memory import limit_kernel_caches
 limit_kernel_caches(primitives=0)
 torch.set_num_threads(1)
@@ -35,7 +36,8 @@ initialize(model, seed=1)
 for step in range(60):
     ids_BT = torch.ones((8 + step % 40, 30 + step), dtype=torch.long)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        model.hidden(ids_BT, source_BS=ids_BT[:, : 20 + step]).sum().backward()
+        source = ModelInputs(ids_BT[:, : 20 + step])
+        model.hidden(ModelInputs(ids_BT, source=source)).sum().backward()
     if step in (19, 59):
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         print(pages * 4096 >> 20, torch.numel(ids_BT))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.models import tiny_config
+from tests.models import model_inputs, tiny_config
 from transformer.config import TransformerConfig
 from transformer.dropout import Dropout
 from transformer.errors import ConfigError
@@ -87,7 +87,7 @@ def test_every_dropout_is_used_at_its_rate() -> None:
     every = {name: m for name, m in model.named_modules() if isinstance(m, Dropout)}
     for module in every.values():
         module.register_forward_hook(lambda module, *_: used.append(module))
-    model(torch.tensor([[4, 5]]), source_BS=torch.tensor([[6, 7]]))
+    model(model_inputs(torch.tensor([[4, 5]]), source_BS=torch.tensor([[6, 7]])))
     for name, module in every.items():
         assert module in used, name
         assert module.p == (0.5 if "feedforward." in name else 0.25), name

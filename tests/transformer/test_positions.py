@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models import tiny_config, tiny_model
+from tests.models import model_inputs, tiny_config, tiny_model
 from transformer.config import RotaryScaling
 from transformer.errors import UnknownNameError
 from transformer.positions import POSITIONS, alibi_slopes, rotate
@@ -142,7 +142,7 @@ def states(name: str, shape: str, first: int) -> Tensor:
     torch.manual_seed(0)
     model = tiny_model(shape, positions=name)
     ids_BT = torch.arange(4, 12)[None]
-    return model.hidden(ids_BT, positions_BT=torch.arange(first, first + 8)[None])
+    return model.hidden(model_inputs(ids_BT, positions_BT=torch.arange(first, first + 8)[None]))
 
 
 @pytest.mark.parametrize("shape", ["encoder", "decoder"])
@@ -160,5 +160,7 @@ def test_every_kind_but_none_knows_the_order_of_tokens(name: str) -> None:
     """An encoder of a text turned around: without positions its states are turned around, too."""
     model = tiny_model("encoder", positions=name)
     ids_BT = torch.tensor([[4, 9, 6, 4, 7]])
-    turned = model.hidden(ids_BT.flip(1)).flip(1)
-    assert torch.allclose(model.hidden(ids_BT), turned, atol=1e-5) is (name in {"none", "alibi"})
+    turned = model.hidden(model_inputs(ids_BT.flip(1))).flip(1)
+    assert torch.allclose(model.hidden(model_inputs(ids_BT)), turned, atol=1e-5) is (
+        name in {"none", "alibi"}
+    )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tests.models import VOCABULARY, tiny_model
+from tests.models import VOCABULARY, model_inputs, tiny_model
 from transformer.feedforward import FeedForward
 from transformer.layers import CrossAttention, CrossLayer, Layer, SelfAttention, Stack
 from transformer.model import Transformer
@@ -41,7 +41,7 @@ class Variant(NamedTuple):
         draw = partial(torch.randint, 0, VOCABULARY, (self.rows, self.length), generator=chance)
         source = {"source_BS": draw()} if model.config.shape == "encoder-decoder" else {}
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
-            logits_BTV: Tensor = model(draw(), **source)
+            logits_BTV: Tensor = model(model_inputs(draw(), **source))
         return logits_BTV
 
 

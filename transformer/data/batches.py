@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..inputs import ModelInputs
 from ..masks import padded_positions
 from .store import Ids, TokenStore
 
@@ -26,15 +27,13 @@ _MAX_NAMED_ROWS = 8  # of a batch, in messages
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Ids that a model reads and the targets that it should predict."""
+    """The inputs of a model and the targets that it should predict."""
 
-    ids_BT: Tensor
+    inputs: ModelInputs
     targets_BT: Tensor  # IGNORE where there is nothing to predict
     predicted_N: Tensor | None  # flat indices of the targets in B·T; None: all are targets
     target_tokens: int
     rows: IndexArray  # (B) indices of the rows of the data, or first tokens of windows
-    source_BS: Tensor | None = None
-    source_positions_BS: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device; from pinned memory, copies run asynchronously."""
@@ -45,9 +44,13 @@ class Batch:
         return self._map(Tensor.pin_memory)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        tensors = {name: v for name, v in vars(self).items() if isinstance(v, Tensor)}
-        changed: dict[str, Any] = {name: function(tensor) for name, tensor in tensors.items()}
-        return replace(self, **changed)
+        predicted_N = None if self.predicted_N is None else function(self.predicted_N)
+        return replace(
+            self,
+            inputs=self.inputs.map(function),
+            targets_BT=function(self.targets_BT),
+            predicted_N=predicted_N,
+        )
 
 
 class Data(Protocol):
@@ -81,11 +84,11 @@ def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def pad_rows(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return rows of ids as a tensor (B, longest) and the positions of tokens, -1 for padding."""
+def pad_rows(rows: Sequence[Sequence[int]], device: torch.device) -> ModelInputs:
+    """Return rows of ids as inputs (B, longest), padded on the right."""
     ids_BT = pad(rows, 0).to(device)
     lengths_B = torch.tensor([len(row) for row in rows], device=device)
-    return ids_BT, padded_positions(lengths_B, ids_BT.size(1))
+    return ModelInputs(ids_BT, padded_positions(lengths_B, ids_BT.size(1)))
 
 
 def cut_batches(
@@ -206,14 +209,15 @@ class PairData:
         ids_BT[:, 0] = self.start_id
         padded = not source_mask_BS.all()
         positions_BS = np.where(source_mask_BS, np.arange(source_mask_BS.shape[1]), -1)
+        source = ModelInputs(
+            torch.from_numpy(source_BS), torch.from_numpy(positions_BS) if padded else None
+        )
         return Batch(
-            ids_BT=torch.from_numpy(ids_BT),
+            inputs=ModelInputs(torch.from_numpy(ids_BT), source=source),
             targets_BT=torch.from_numpy(targets_BT),
             predicted_N=_flat_indices(target_mask_BT),
             target_tokens=int(target_lengths.sum()),
             rows=rows,
-            source_BS=torch.from_numpy(source_BS),
-            source_positions_BS=torch.from_numpy(positions_BS) if padded else None,
         )
 
     def _gather(
@@ -278,7 +282,7 @@ class WindowData:
         ids_BT, mask_BT = gather_rows(self.ids, starts, lengths, 0)
         targets_BT, _ = gather_rows(self.ids, starts + 1, lengths, IGNORE)
         return Batch(
-            ids_BT=torch.from_numpy(ids_BT),
+            inputs=ModelInputs(torch.from_numpy(ids_BT)),
             targets_BT=torch.from_numpy(targets_BT),
             predicted_N=_flat_indices(mask_BT),
             target_tokens=int(lengths.sum()),

@@ -107,12 +107,11 @@ def _encode(model: LoadedModel, text: str) -> list[int]:
 
 def _logits(model: LoadedModel, rows: list[list[int]]) -> Tensor:
     """Compute the logits (B, T, V); an encoder-decoder has each text as source and as target."""
-    ids_BT, positions_BT = pad_rows(rows, model.device)
-    source = {}
+    inputs = pad_rows(rows, model.device)
     if model.config.shape == "encoder-decoder":
-        source = {"source_BS": ids_BT, "source_positions_BS": positions_BT}
-        ids_BT = ids_BT.clamp(max=model.config.vocab_size - 1)
-    logits_BTV: Tensor = model.model(ids_BT, positions_BT=positions_BT, **source)
+        ids_BT = inputs.ids_BT.clamp(max=model.config.vocab_size - 1)
+        inputs = inputs._replace(ids_BT=ids_BT, source=inputs)
+    logits_BTV: Tensor = model.model(inputs)
     return logits_BTV.float().cpu()
 
 

@@ -212,10 +212,11 @@ def embed(
 
     The first `unpooled` tokens of each row are read, and left out of the pooling.
     """
-    source_BS, positions_BS = pad_rows(rows, loaded.device)
-    states_BSD = loaded.model.encode(source_BS, positions_BS).float()
+    inputs = pad_rows(rows, loaded.device)
+    states_BSD = loaded.model.encode(inputs).float()
     first_B = torch.tensor(unpooled or [0] * len(rows), device=loaded.device)
-    mask_BS1 = (positions_BS >= first_B[:, None])[:, :, None]
+    assert inputs.positions_BT is not None
+    mask_BS1 = (inputs.positions_BT >= first_B[:, None])[:, :, None]
     vectors_BD = POOLINGS[pooling.kind](states_BSD, mask_BS1)
     for layer in pooling.dense:
         vectors_BD = _apply_dense(layer, vectors_BD)

@@ -20,6 +20,7 @@ from ..decoding.request import FinishReason, Hypothesis, Request
 from ..decoding.search.parameters import SearchParameters
 from ..decoding.search.tokenwise import check_log_probs
 from ..errors import ConfigError, LineError
+from ..inputs import ModelInputs
 from ..loading import LoadedModel
 from ..masks import padded_positions
 from ..model import Transformer
@@ -246,11 +247,11 @@ def score_batch(
     lengths = [len(text.request.prompt) + len(text.target) - 1 for text in texts]
     lengths_B = torch.tensor(lengths, device=device)
     positions_BT = padded_positions(lengths_B, ids_BT.size(1) - 1)  # the last token is not read
-    sources = {}
+    inputs = ModelInputs(ids_BT[:, :-1], positions_BT)
     if model.config.has_encoder:
-        source_BS, positions_BS = pad_rows([text.request.source for text in texts], device)
-        sources = {"source_BS": source_BS, "source_positions_BS": positions_BS}
-    hidden_BTD = model.hidden(ids_BT[:, :-1], positions_BT=positions_BT, **sources)
+        sources = [text.request.source for text in texts]
+        inputs = inputs._replace(source=pad_rows(sources, device))
+    hidden_BTD = model.hidden(inputs)
     hypotheses = []
     for index, text in enumerate(texts):
         request, target = text.request, text.target

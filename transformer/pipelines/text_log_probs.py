@@ -57,12 +57,10 @@ def query_log_probs(
     if not queries:
         return []
     model, prompt = loaded.model, request.prompt
-    ids_BT, positions_BT = pad_rows([[*prompt, *row] for row in rows], model.device)
-    sources = {}
+    inputs = pad_rows([[*prompt, *row] for row in rows], model.device)
     if model.config.has_encoder:
-        source_BS, source_positions_BS = pad_rows([request.source], model.device)  # of all rows
-        sources = {"source_BS": source_BS, "source_positions_BS": source_positions_BS}
-    hidden_BTD = model.hidden(ids_BT, positions_BT=positions_BT, **sources)
+        inputs = inputs._replace(source=pad_rows([request.source], model.device))  # of all rows
+    hidden_BTD = model.hidden(inputs)
     row_Q, index_Q, token_Q = torch.tensor(queries, device=model.device).T
     log_probs: list[float] = []
     for first in range(0, len(queries), _CHUNK):

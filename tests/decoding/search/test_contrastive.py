@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.decoding.tables import END, StateTable, TableStepper, build, parameters, tree, trickle
-from tests.models import tiny_model
+from tests.models import model_inputs, tiny_model
 from transformer.decoding import ModelStepper, Request, decode_all
 from transformer.errors import ConfigError
 
@@ -87,11 +87,11 @@ def plain(model, task, penalty, candidates):
     source = {"source_BS": torch.tensor([task.source])} if task.source else {}
     ids, gains = list(task.prompt), []
     while len(gains) < task.max_new_tokens:
-        logits_V = model(torch.tensor([ids]), **source)[0, -1]
+        logits_V = model(model_inputs(torch.tensor([ids]), **source))[0, -1]
         chances_V = logits_V.softmax(-1)
         scores = {}
         for token in chances_V.topk(candidates).indices.tolist():
-            states_TD = model.hidden(torch.tensor([[*ids, token]]), **source)[0]
+            states_TD = model.hidden(model_inputs(torch.tensor([[*ids, token]]), **source))[0]
             likeness = F.cosine_similarity(states_TD[-1:], states_TD[:-1]).max()
             scores[token] = (1 - penalty) * chances_V[token] - penalty * likeness
         best = max(scores, key=scores.__getitem__)

@@ -7,7 +7,7 @@ import torch
 
 from tests.decoding.search.test_beam import translator
 from tests.decoding.tables import parameters
-from tests.models import tiny_model
+from tests.models import model_inputs, tiny_model
 from transformer.decoding import ModelStepper, Request
 from transformer.decoding.request import SequenceState
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
@@ -48,7 +48,7 @@ def test_a_models_rows_go_on_by_different_counts_and_back(shape: str) -> None:
     source = {"source_BS": torch.tensor([[4, 3]])} if two else {}
 
     def full(tokens) -> torch.Tensor:
-        return model(torch.tensor([tokens]), **source)[0]
+        return model(model_inputs(torch.tensor([tokens]), **source))[0]
 
     def close(found, wanted) -> None:
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)

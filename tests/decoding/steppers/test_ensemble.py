@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.decoding.tables import END, TableStepper, build, tree, trickle
-from tests.models import tiny_model
+from tests.models import model_inputs, tiny_model
 from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
 from transformer.decoding import ModelStepper, Request, decode_all
 from transformer.decoding.steppers.ensemble import COMBINATIONS, EnsembleStepper
@@ -76,7 +76,9 @@ def full_pass(task: Request, ids: list[int], models) -> list[float]:
     """The log-probability of each token under the mean of some models."""
     source = {"source_BS": torch.tensor([task.source])} if task.source else {}
     ids_1T = torch.tensor([[*task.prompt, *ids]])
-    chances_TV = sum(model(ids_1T[:, :-1], **source)[0].softmax(-1) for model in models)
+    chances_TV = sum(
+        model(model_inputs(ids_1T[:, :-1], **source))[0].softmax(-1) for model in models
+    )
     mean_TV = chances_TV[len(task.prompt) - 1 :] / len(models)
     return mean_TV.gather(1, torch.tensor(ids)[:, None])[:, 0].log().tolist()
 

@@ -11,6 +11,7 @@ import torch
 from ...config import TransformerConfig
 from ...data import Batch, Data
 from ...initialization import initialize
+from ...inputs import ModelInputs
 from ...model import Transformer
 from ..recipe import Recipe
 from ..trainer import Trainer
@@ -38,12 +39,11 @@ class RandomBatches:
         generator = torch.Generator().manual_seed(0)
         ids_BT = torch.randint(config.vocab_size, shape, generator=generator)
         self._batch = Batch(
-            ids_BT=ids_BT,
+            inputs=ModelInputs(ids_BT, source=ModelInputs(ids_BT) if config.has_encoder else None),
             targets_BT=ids_BT.roll(-1, dims=1),
             predicted_N=None,
             target_tokens=ids_BT.numel(),
             rows=np.arange(len(ids_BT)),
-            source_BS=ids_BT if config.has_encoder else None,
         )
 
     def batch(self, number: int) -> Batch:
