@@ -1,20 +1,54 @@
-"""Evaluation: perplexity, BLEU and chrF."""
+"""Evaluation: perplexity, BLEU and chrF; labels, numbers and spans."""
 
+from .classification import (
+    CALIBRATION_BINS,
+    CalibrationBin,
+    ClassificationReport,
+    MultiLabelReport,
+    calibration_bins,
+    calibration_score,
+    classification_report,
+    confusion_matrix,
+    expected_calibration_error,
+    multilabel_report,
+)
 from .perplexity import Likelihood, TextLikelihood, likelihood, stored_likelihood, text_likelihood
+from .precision_recall import AveragedScores, LabelCounts, PrecisionRecall
+from .regression import RegressionReport, average_ranks, regression_report
+from .score import Score
 from .significance import SIGNIFICANT, Comparison, check_comparable, compare_translations
-from .translation import Score, can_score_translations, check_tokenization, translation_scores
+from .spans import SpanReport, span_report
+from .translation import can_score_translations, check_tokenization, translation_scores
 
 __all__ = [
+    "CALIBRATION_BINS",
     "SIGNIFICANT",
+    "AveragedScores",
+    "CalibrationBin",
+    "ClassificationReport",
     "Comparison",
+    "LabelCounts",
     "Likelihood",
+    "MultiLabelReport",
+    "PrecisionRecall",
+    "RegressionReport",
     "Score",
+    "SpanReport",
     "TextLikelihood",
+    "average_ranks",
+    "calibration_bins",
+    "calibration_score",
     "can_score_translations",
     "check_comparable",
     "check_tokenization",
+    "classification_report",
     "compare_translations",
+    "confusion_matrix",
+    "expected_calibration_error",
     "likelihood",
+    "multilabel_report",
+    "regression_report",
+    "span_report",
     "stored_likelihood",
     "text_likelihood",
     "translation_scores",

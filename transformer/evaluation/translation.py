@@ -2,31 +2,17 @@
 
 import importlib.util
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tokenizer import CorpusError
 
 from ..errors import ConfigError, MissingExtraError
 from .bleu_tokenization import AUTO, tokenization_of
+from .score import Score
 
 _MIN_MATCHES = 10  # of each n-gram order: BLEU's standard error from 10 matches is 1 / (4·√10), 8%
 _MIN_GAIN = 0.02  # of the way from chance to a perfect score
 _CHANCE_LINES = 500  # that are compared with references of other lines, spread over the corpus
-
-
-class Score(NamedTuple):
-    """A corpus-level score with sacreBLEU's signature, which records how it was computed.
-
-    A score carries information about a model if its texts come at least 2% of the way from chance
-    to a perfect score, where chance is what they score with the references of other lines. BLEU
-    also needs 10 matches of each n-gram order: with fewer, smoothing and luck decide it.
-    """
-
-    name: str
-    value: float
-    signature: str
-    details: str
-    informative: bool = True  # False is said only if it was looked into
 
 
 def can_score_translations() -> bool:
