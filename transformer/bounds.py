@@ -6,7 +6,7 @@ msgspec itself checks them only where it converts, and its message does not say 
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -129,13 +129,23 @@ def _check(value: Any, hint: Any, name: str) -> None:
     elif origin in (Union, UnionType):
         for arg in args:
             _check(value, arg, name)
-    elif origin in (list, tuple) and isinstance(value, list | tuple):
-        for index, (item, arg) in enumerate(zip(value, args * len(value), strict=False)):
-            _check(item, arg, f"{name}[{index}]")
+    elif origin in (list, tuple, dict):
+        for suffix, item, arg in _items(value, args):
+            _check(item, arg, f"{name}{suffix}")
     elif isinstance(hint, type):
         for field, bounded in _bounded_fields(hint).items():
             item = value.get(field) if isinstance(value, Mapping) else getattr(value, field, None)
             _check(item, bounded, f"{name}.{field}" if name else field)
+
+
+def _items(value: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the items of a list, a tuple or a table: what follows its name, itself, its type."""
+    if isinstance(value, list | tuple):
+        for index, (item, arg) in enumerate(zip(value, args * len(value), strict=False)):
+            yield f"[{index}]", item, arg
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield f".{key}", item, args[-1]
 
 
 @cache

@@ -33,7 +33,8 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         vocabulary = weight_VD.size(0)
         d_features = torch.empty_like(features_ND)
         sum_dtype = torch.promote_types(features_ND.dtype, torch.float32)
-        d_weight = torch.zeros_like(weight_VD, dtype=sum_dtype)
+        # None for a frozen matrix: its gradient would cost a third of the products
+        d_weight = torch.zeros_like(weight_VD, dtype=sum_dtype) if ctx.needs_input_grad[1] else None
         d_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=sum_dtype)
         nll, uniform_loss = features_ND.new_zeros(2, dtype=sum_dtype).unbind()
         weight = weight_VD.to(features_ND.dtype)
@@ -59,15 +60,17 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
                 d_bias += d_logits_CV.sum(dim=0)
             d_logits_CV = d_logits_CV.to(features_ND.dtype)
             d_features[chunk] = d_logits_CV @ weight
-            d_weight += d_logits_CV.T @ x_CD
+            if d_weight is not None:
+                d_weight += d_logits_CV.T @ x_CD
         ctx.save_for_backward(d_features, d_weight, d_bias)
         return (1 - smoothing) * nll + smoothing * uniform_loss, nll
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor, _plain: Tensor) -> tuple[Tensor | None, ...]:
         d_features, d_weight, d_bias = ctx.saved_tensors
+        d_weight = None if d_weight is None else d_weight * scale
         d_bias = None if d_bias is None else d_bias * scale
-        return d_features * scale, d_weight * scale, d_bias, None, None, None
+        return d_features * scale, d_weight, d_bias, None, None, None
 
 
 def projected_cross_entropy(

@@ -125,10 +125,17 @@ def _losses(event: Event) -> list[str]:
 
 def _started_line(event: RunStarted) -> str:
     parameters = format_count(event.parameters, "parameter")
+    if event.trained is not None:
+        parameters = f"trains {event.trained:,} of {parameters} ({_share(event)})"
     steps = format_count(event.steps, "step")
     batches = format_count(event.batches_per_epoch, "batch", "batches")
     about = "about " if event.is_timed else ""
     return f"{parameters} on {event.device}; {about}{steps}, {batches} an epoch"
+
+
+def _share(event: RunStarted) -> str:
+    """Return the share of the parameters that are trained, with three digits or fewer."""
+    return f"{100 * (event.trained or 0) / event.parameters:.3g}%"
 
 
 def _skipped_line(event: SkippedStep) -> str:

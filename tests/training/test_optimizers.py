@@ -47,7 +47,7 @@ def test_sgd_has_momentum() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_no_optimizer_moves_before_it_has_a_rate(name: str) -> None:
     weight = nn.Parameter(torch.ones(2, 2))
-    optimizer = OPTIMIZERS[name].build(parameter_groups(nn.ParameterList([weight]), 0.5), recipe())
+    optimizer = OPTIMIZERS[name].build(parameter_groups([(weight, 1.0)], 0.5), recipe())
     weight.grad = torch.ones_like(weight)
     optimizer.step()
     assert torch.equal(weight, torch.ones(2, 2))
@@ -56,7 +56,7 @@ def test_no_optimizer_moves_before_it_has_a_rate(name: str) -> None:
 @pytest.mark.parametrize("shape", ["encoder", "decoder", "encoder-decoder"])
 def test_matrices_decay_and_vectors_do_not(shape: str) -> None:
     model = tiny_model(shape, output_bias=True)
-    groups = parameter_groups(model, 0.1)
+    groups = parameter_groups(((weight, 1.0) for weight in model.parameters()), 0.1)
     decays = {id(w): group["weight_decay"] for group in groups for w in group["params"]}
     names = dict(model.named_parameters())
     assert decays.keys() == {id(weight) for weight in names.values()}
@@ -77,7 +77,7 @@ def test_an_average_is_that_of_its_definition() -> None:
     """β is (1+n)/(10+n) at first: 2/11, then 3/12; it stays at what is asked, here 0.24, once it
     has climbed there. Weights are found by their names, in whatever order they come."""
     model = TwoWeights(0.0, 11.0)
-    average = EMA(model, 0.24)
+    average = EMA(model.state_dict(), 0.24)
     model.first.data.fill_(99.0)  # what the model becomes does not reach the average by itself
     weights = {"second": torch.tensor([0.0]), "first": torch.tensor([11.0])}
     average.update(weights, 1, torch.tensor(True))
@@ -89,5 +89,5 @@ def test_an_average_is_that_of_its_definition() -> None:
 
 
 def test_an_average_has_no_gradients() -> None:
-    found = EMA(TwoWeights(1.0, 2.0), 0.9).weights
+    found = EMA(dict(TwoWeights(1.0, 2.0).named_parameters()), 0.9).weights
     assert not any(w.requires_grad for w in found.values())

@@ -53,6 +53,7 @@ class RunStarted(NamedTuple):
     validate_every: int = 0  # steps; 0: there is nothing to validate on
     validated_step: int = 0  # the last one that is validated
     is_timed: bool = False  # the steps are an estimate, corrected on the way
+    trained: int | None = None  # of the parameters; None: all
 
 
 class Validating(NamedTuple):

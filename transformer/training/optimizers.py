@@ -1,10 +1,10 @@
 """Optimizers, and the exponential moving average of weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from ..registry import Registry
@@ -13,13 +13,23 @@ from .recipe import TrainingRecipe
 Groups = list[dict[str, Any]]
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> Groups:
-    """Return parameter groups with weight decay on matrices, and none on norms and biases."""
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
+def parameter_groups(rated: Iterable[tuple[Tensor, float]], weight_decay: float) -> Groups:
+    """Return groups of parameters by their factor of the learning rate, which each group has too.
+
+    Weight decay is on matrices, and none on norms and biases.
+    """
+    groups: Groups = []
+    by_factor: dict[float, list[Tensor]] = {}
+    for parameter, factor in rated:
+        by_factor.setdefault(factor, []).append(parameter)
+    for factor, parameters in by_factor.items():
+        matrices = [p for p in parameters if p.dim() > 1]
+        others = [p for p in parameters if p.dim() <= 1]
+        groups += [
+            {"params": matrices, "weight_decay": weight_decay, "factor": factor},
+            {"params": others, "weight_decay": 0.0, "factor": factor},
+        ]
+    return groups
 
 
 def _adamw(groups: Groups, recipe: TrainingRecipe) -> Optimizer:
@@ -53,14 +63,14 @@ OPTIMIZERS: Registry[OptimizerEntry] = Registry(
 
 
 class EMA:
-    """Exponential moving average of all weights: `a ← β·a + (1-β)·w`.
+    """Exponential moving average of weights: `a ← β·a + (1-β)·w`.
 
     β is at most (1+n)/(10+n) at update n, so that the first steps are soon forgotten.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], decay: float) -> None:
         self.decay = decay
-        self.weights = {name: w.detach().clone() for name, w in model.state_dict().items()}
+        self.weights = {name: w.detach().clone() for name, w in weights.items()}
 
     @torch.no_grad()
     def update(self, weights: Mapping[str, Tensor], updates: int, applied: Tensor) -> None:

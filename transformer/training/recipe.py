@@ -1,5 +1,6 @@
 """A training recipe: all settings of a run, as TOML. Imports no torch."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,6 +117,14 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
         Size, doc("the most tokens of a micro-batch: rows × the longest side, padding included")
     ] = 4096
     accumulate: Annotated[Size, doc("micro-batches of a step")] = 1
+    freeze: Annotated[
+        list[str],
+        doc("parameters that stay as they are, by names such as encoder.layers.0 or *.norm"),
+    ] = []
+    learning_rates: Annotated[
+        dict[str, Positive],
+        doc('factors of the rate by such names: {"head" = 5.0}; the last counts'),
+    ] = {}
     context: Annotated[Size, doc("tokens of each window of a language model")] = 256
     optimizer: Annotated[str, doc("adamw or sgd")] = "adamw"
     learning_rate: Annotated[Positive, doc("the peak, after the warm-up")] = 1e-3
@@ -164,6 +173,7 @@ class ValidationRecipe(_Section, frozen=True, kw_only=True):
     ] = "auto"
 
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
 
 
@@ -281,6 +291,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + "}"
+        pairs = ((k if _BARE_KEY.fullmatch(k) else _toml(k), _toml(v)) for k, v in value.items())
+        return "{" + ", ".join(f"{key} = {v}" for key, v in pairs) + "}"
     # JSON's strings, numbers, booleans and lists are TOML's too; U+007F must be escaped there
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

@@ -39,6 +39,7 @@ from .recipe import (
 from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
 from .schedules import SCHEDULES
+from .trainable import trainable_set
 
 _MAX_SHOWN = 60  # characters of a value in a message
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
@@ -46,7 +47,10 @@ _MAX_SHOWN = 60  # characters of a value in a message
 _FIXED: dict[str, tuple[str, ...]] = {
     "data": tuple(data_settings(DataRecipe())),
     "tokenizer": (),
-    "training": ("optimizer", "ema", "batch_tokens", "accumulate", "context"),
+    "training": (
+        *("optimizer", "ema", "batch_tokens", "accumulate", "context"),
+        *("freeze", "learning_rates"),
+    ),
     "validation": ("metric",),
 }
 
@@ -133,6 +137,9 @@ def check_recipe(
     elif init.shape != objective.shape:
         raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
     objective.check(recipe)
+    if not resuming:  # a resumed run may have the network of its --init
+        smallest = init or model_config(recipe, recipe.model.get("vocab_size") or 1)
+        trainable_set(smallest, training)
     files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
     refuse_repeated_streams(files)
     for path in files:

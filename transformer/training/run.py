@@ -12,7 +12,6 @@ from ..errors import ConfigError, DivergedError
 from ..folder_layout import has_saves
 from ..loading import choose_device
 from ..memory import limit_kernel_caches, release_freed_memory
-from ..parameters import count_parameters
 from .events import (
     Choice,
     Event,
@@ -53,6 +52,7 @@ from .run_recovery import SavedState, find_state, mend, restore_files
 from .saves import Saver
 from .selection import fallback_notice, selection_key
 from .text_identity import absolute_paths
+from .trainable import trainable_set
 from .trainer import Trainer
 from .validation import Validation, ValidationResult, compare_validations
 
@@ -151,7 +151,8 @@ class Run:
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
         config = network_config(self.recipe, tokenizer, self.init, self.folder, state)
-        check_memory(config, self.recipe.training, self.device)
+        trained = trainable_set(config, self.recipe.training).trained
+        check_memory(config, self.recipe.training, self.device, trained=trained)
         done = 0 if state is None else state.progress.step
         self._keep_recipe(self.planner.fit(self.recipe, config, train, self.device, done=done))
         write_run_recipe(self.folder, absolute_paths(self.recipe))
@@ -164,8 +165,9 @@ class Run:
         if valid is not None:
             validation = Validation(self.recipe, self.folder, tokenizer, valid, self.stop)
         yield from compare_validations(self.recipe, self.progress, validation)
+        trainable = trainer.trainable
         yield RunStarted(
-            count_parameters(trainer.model.config),
+            trainable.total,
             str(self.device),
             self.recipe.training.steps,
             trainer.steps_done,
@@ -174,6 +176,7 @@ class Run:
             0 if validation is None else self.recipe.validation.every,
             self.progress.validated_step,
             is_timed=self.planner.budget is not None,
+            trained=None if trainable.trained == trainable.total else trainable.trained,
         )
         yield from self._steps(trainer, saver, validation)
 

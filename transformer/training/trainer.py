@@ -19,10 +19,11 @@ from ..batch_loss import batch_loss
 from ..data import BatchLoader, Data
 from ..model import Transformer
 from .deferred_numbers import DeferredNumbers
-from .optimizers import EMA, OPTIMIZERS, parameter_groups
+from .optimizers import EMA, OPTIMIZERS
 from .precision import forward_precision, tf32_rounding
 from .recipe import Recipe
 from .schedules import SCHEDULES
+from .trainable import TrainableSet
 
 
 def noise_seed(seed: int, step: int) -> int:
@@ -70,9 +71,11 @@ class Trainer:
         self.model, self.data, self.recipe = model, data, recipe
         self.device = model.device
         self.schedule = SCHEDULES[training.schedule]
-        groups = parameter_groups(model, training.weight_decay)
+        self.trainable = TrainableSet.select(model, training)
+        self.trainable.freeze_others(model)
+        groups = self.trainable.groups(model, training.weight_decay)
         self.optimizer = OPTIMIZERS[training.optimizer].build(groups, training)
-        self.ema = EMA(model, training.ema) if training.ema else None
+        self.ema = EMA(self.trainable.weights(model), training.ema) if training.ema else None
         self.steps_done = 0
         self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)
         self._numbers = DeferredNumbers(self.device)
@@ -117,7 +120,7 @@ class Trainer:
             clip_grads_with_norm_(parameters, clip, norm)
         finite = (nats + norm).isfinite()
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         # fused optimizers read this on the device, without a host sync
         self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self.optimizer.step()
@@ -157,15 +160,16 @@ class Trainer:
         """Put the model into evaluation mode, with averaged weights if there are any."""
         trained_weights = None
         if self.ema is not None:
-            trained_weights = {name: w.clone() for name, w in self.model.state_dict().items()}
-            self.model.load_state_dict(self.ema.weights)
+            own = self.trainable.weights(self.model)
+            trained_weights = {name: w.clone() for name, w in own.items()}
+            self.model.load_state_dict(self.ema.weights, strict=False)  # frozen ones stay
         self.model.eval()
         try:
             yield self.model
         finally:
             self.model.train()
             if trained_weights is not None:
-                self.model.load_state_dict(trained_weights)
+                self.model.load_state_dict(trained_weights, strict=False)
 
     def save(self, folder: Path) -> None:
         """Save the state of training: weights, their average and the optimizer's moments."""

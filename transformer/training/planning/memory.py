@@ -41,12 +41,21 @@ class TrainingMemory(NamedTuple):
         return sum(self)
 
 
-def training_memory(config: TransformerConfig, training: TrainingRecipe) -> TrainingMemory:
-    """Estimate the memory that training takes, kernels and the program itself left out."""
-    weights = _FLOAT * count_parameters(config)
+def training_memory(
+    config: TransformerConfig, training: TrainingRecipe, *, trained: int | None = None
+) -> TrainingMemory:
+    """Estimate the memory that training takes, kernels and the program itself left out.
+
+    `trained` of the parameters are trained; None: all.
+    """
+    total = count_parameters(config)
     # an average is kept, and weights are set aside while it validates
     copies = 1 + OPTIMIZERS[training.optimizer].moments + 2 * bool(training.ema)
-    return TrainingMemory(weights, copies * weights, _activations(config, training.batch_tokens))
+    return TrainingMemory(
+        _FLOAT * total,
+        copies * _FLOAT * (total if trained is None else trained),
+        _activations(config, training.batch_tokens),
+    )
 
 
 def _activations(config: TransformerConfig, batch_tokens: int) -> int:
@@ -86,9 +95,18 @@ def _read_table(path: Path) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
-def check_memory(config: TransformerConfig, training: TrainingRecipe, device: torch.device) -> None:
-    """Raise ConfigError if weights and the optimizer's state cannot fit into free memory."""
-    needed = training_memory(config, training)
+def check_memory(
+    config: TransformerConfig,
+    training: TrainingRecipe,
+    device: torch.device,
+    *,
+    trained: int | None = None,
+) -> None:
+    """Raise ConfigError if weights and the optimizer's state cannot fit into free memory.
+
+    `trained` of the parameters are trained; None: all.
+    """
+    needed = training_memory(config, training, trained=trained)
     wanted = {device: needed.weights + needed.training + needed.activations}
     if device.type != "cpu":  # weights get their first values on the CPU
         wanted[torch.device("cpu")] = needed.weights
