@@ -34,12 +34,12 @@ def save_model(
     """Write all that a model needs to run into a folder, usually inside `write_folder`.
 
     The default `settings` of decoding are the ids of the tokenizer's special tokens;
-    `source_affixes` are written where the tokenizer adds nothing to an encoder's text.
+    `source_affixes` are the ids around an encoder's text where its tokenizer does not say them.
     """
     own = FAMILIES[MODEL_TYPE]
     write = _writer(folder)
     fields = {"model_type": MODEL_TYPE, **own.write(config)}
-    if source_affixes is not None and tokenizer.special_affixes() == ([], []):
+    if source_affixes is not None:
         fields[SOURCE_AFFIXES] = source_affixes
     write(CONFIG, to_json(fields))
     settings = settings or generation_settings(default_generation_config(tokenizer))

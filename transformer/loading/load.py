@@ -17,21 +17,21 @@ from ..model import Transformer
 from ..registry import Registry
 from .generation_config import GenerationConfig, read_generation_config, settings_notices
 from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from .model_texts import ModelTexts, TextProperties
 
 TOKENIZER = "tokenizer.json"
 DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
 
 
 @dataclass(frozen=True)
-class LoadedModel:
+class LoadedModel(TextProperties):
     """A model that is ready to run, with its tokenizers and settings."""
 
     model: Transformer
     tokenizer: Tokenizer
     generation: GenerationConfig
     folder: Path
-    target: Tokenizer | None = None  # of texts that the model writes, if another
-    # Around an encoder's text, where the tokenizer adds nothing; None: the end token after it.
+    target: Tokenizer | None = None  # see ModelTexts
     source_affixes: SpecialAffixes | None = None
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
 
@@ -46,23 +46,11 @@ class LoadedModel:
         return self.model.device
 
     @property
-    def target_tokenizer(self) -> Tokenizer:
-        """The tokenizer of texts that the model writes."""
-        return self.target or self.tokenizer
-
-    @property
-    def decoder_start_id(self) -> int | None:
-        """The token before the first one that a decoder generates, if the model names one."""
-        start = self.generation.decoder_start_token_id
-        return self.generation.bos_token_id if start is None else start
-
-    @property
-    def special_affixes(self) -> SpecialAffixes:
-        """The ids around an encoder's text: the tokenizer's, or else `source_affixes`."""
-        before, after = self.tokenizer.special_affixes()
-        if before or after or self.source_affixes is None:
-            return (before, after) if before or after else ([], [self.generation.end_id])
-        return self.source_affixes
+    def texts(self) -> ModelTexts:
+        """All but the network."""
+        return ModelTexts(
+            self.tokenizer, self.generation, self.folder, self.target, self.source_affixes
+        )
 
 
 def choose_device(name: str) -> torch.device:
@@ -116,7 +104,7 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
             except TokenizerError as error:
                 raise CheckpointError(f"{folder}: {error}") from None
     generation = read_generation_config(folder, contents.options, target, config.vocab_size)
-    affixes = _read_source_affixes(contents)
+    affixes = _read_source_affixes(contents, source)
     notices = settings_notices(folder, contents.options)
     loaded = LoadedModel(model, source, generation, folder, target, affixes, notices)
     if (
@@ -131,15 +119,18 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
     return loaded
 
 
-def _read_source_affixes(contents: FolderContents) -> SpecialAffixes | None:
+def _read_source_affixes(contents: FolderContents, tokenizer: Tokenizer) -> SpecialAffixes | None:
     """Return the ids around a source as config.json has them. Raises CheckpointError.
 
     Published models have none but those of their tokenizer, which may be none at all.
     """
     options, size = contents.options, contents.config.source_vocabulary
-    is_native = options.get("model_type") == MODEL_TYPE
-    affixes: Any = options.get(SOURCE_AFFIXES) if is_native else ([], [])
-    if affixes is None or not contents.config.has_encoder:
+    if not contents.config.has_encoder:
+        return None
+    if options.get("model_type") != MODEL_TYPE:
+        return ([], []) if tokenizer.special_affixes() == ([], []) else None
+    affixes: Any = options.get(SOURCE_AFFIXES)
+    if affixes is None:
         return None
     try:
         before, after = msgspec.convert(affixes, tuple[list[int], list[int]])
