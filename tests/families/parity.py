@@ -124,7 +124,7 @@ def _our_texts(sides: Sides, beams: int) -> list[tuple[list[int], str]]:
     session, counts, source = Session([sides.ours]), Counter[str](), IterableSource(TEXTS)
     if sides.ours.config.has_encoder:
         limit = None if _has_limit(sides.theirs) else NEW_TOKENS
-        language = _language(sides.ours)
+        language = required_language(sides.ours)
         asked = TranslateArguments(
             beam=beams, no_guard=True, max_tokens=limit, target_language=language
         )
@@ -137,7 +137,7 @@ def _our_texts(sides: Sides, beams: int) -> list[tuple[list[int], str]]:
     return [(list(output.hypothesis.ids), output.text) for output in outputs]
 
 
-def _language(loaded: LoadedModel) -> str | None:
+def required_language(loaded: LoadedModel) -> str | None:
     """Return a language to name where a model asks for one, or None."""
     try:
         translation_prompt(loaded, None, None)
@@ -155,7 +155,7 @@ def _has_limit(model: Any) -> bool:
 def _their_text(sides: Sides, row: list[int], beams: int) -> tuple[list[int], str]:
     model, two = sides.theirs, sides.theirs.config.is_encoder_decoder
     limit = {} if two and _has_limit(model) else {"max_new_tokens": NEW_TOKENS}
-    if two and (language := _language(sides.ours)):
+    if two and (language := required_language(sides.ours)):
         start = translation_prompt(sides.ours, None, language)
         limit["forced_bos_token_id"] = start.forced_first or 0
     prompt = row if two or sides.ours.tokenizer.special_affixes()[1] == [] else row[:-1]

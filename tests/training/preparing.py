@@ -43,7 +43,7 @@ def prepare(recipe: Recipe, run: Path, *, resume: bool = False, initial=None) ->
     preparation.check()
     write_file(run / RECIPE, recipe_to_toml(absolute_paths(recipe)))
     with preparation.spool:
-        return list(preparation.events(preparation.tokenizer()))
+        return list(preparation.events(preparation.texts()))
 
 
 def report(events: list) -> DataPrepared:

@@ -10,13 +10,14 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from tests.models import tiny_model
+from tests.training.toys import FRAMING, recipe_of, running_data, store
 from tests.training.toys import pair_data as toy_pairs
-from tests.training.toys import recipe_of, running_data, store
 from transformer.data import (
     IGNORE,
     Batch,
     BatchLoader,
     Data,
+    Framing,
     PairData,
     TokenStore,
     TokenWriter,
@@ -36,7 +37,7 @@ def pair_data(tmp_path: Path):
     source, target = store(tmp_path / "s", rows, 100), store(tmp_path / "t", turned, 100)
 
     def make(seed: int = 7, budget: int = 64) -> PairData:
-        return PairData(source, target, start_id=BEGIN, end_id=END, max_tokens=budget, seed=seed)
+        return PairData(source, target, framing=FRAMING, max_tokens=budget, seed=seed)
 
     return make
 
@@ -54,13 +55,28 @@ def test_rows_come_back_from_disk(tmp_path: Path, vocab_size: int) -> None:
 
 def test_a_pair_as_the_model_sees_it(tmp_path: Path) -> None:
     source, target = store(tmp_path / "s", [[5, 6], [7]]), store(tmp_path / "t", [[8], [9, 10]])
-    data = PairData(source, target, start_id=BEGIN, end_id=END, max_tokens=99, seed=0)
+    data = PairData(source, target, framing=FRAMING, max_tokens=99, seed=0)
     (batch,) = data.in_order()
     assert batch.inputs.source.ids_BT.tolist() == [[5, 6, END], [7, END, END]]
     assert batch.inputs.source.positions_BT.tolist() == [[0, 1, 2], [0, 1, -1]]
     assert batch.inputs.ids_BT.tolist() == [[BEGIN, 8, END], [BEGIN, 9, 10]]
     assert batch.targets_BT.tolist() == [[8, END, IGNORE], [9, 10, END]]
     assert batch.target_tokens == 5
+
+
+def test_a_pair_with_languages_and_a_start_of_its_own(tmp_path: Path) -> None:
+    """As mBART-50 has it: the languages 7 and 9, the end token 2 to start from; rows by hand."""
+    source, target = store(tmp_path / "s", [[5, 6], [4]]), store(tmp_path / "t", [[8], [3, 6]])
+    framing = Framing(
+        start=2, source_before=(7,), source_after=(2,), target_before=(9,), target_after=(2, 1)
+    )
+    (batch,) = PairData(source, target, framing=framing, max_tokens=99, seed=0).in_order()
+    read = batch.inputs.source
+    assert read.ids_BT.tolist() == [[7, 5, 6, 2], [7, 4, 2, 2]]
+    assert read.positions_BT.tolist() == [[0, 1, 2, 3], [0, 1, 2, -1]]
+    assert batch.inputs.ids_BT.tolist() == [[2, 9, 8, 2, 1], [2, 9, 3, 6, 2]]
+    assert batch.targets_BT.tolist() == [[9, 8, 2, 1, IGNORE], [9, 3, 6, 2, 1]]
+    assert batch.target_tokens == 9
 
 
 def test_a_batch_depends_on_data_seed_and_step_alone(pair_data) -> None:
@@ -160,8 +176,7 @@ def test_rows_of_equal_length_change_places(tmp_path: Path) -> None:
     data = PairData(
         store(tmp_path / "s", rows),
         store(tmp_path / "t", rows),
-        start_id=1,
-        end_id=2,
+        framing=FRAMING,
         max_tokens=40,
         seed=1,
     )

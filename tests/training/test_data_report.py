@@ -17,6 +17,7 @@ from tokenizer import (
 )
 from tokenizer.text.headers import is_header
 from transformer.folder_layout import DATA
+from transformer.loading import ModelTexts, default_generation_config
 from transformer.training import data_report
 from transformer.training.encoding import read_kept_pairs
 from transformer.training.metrics import metrics_record
@@ -223,7 +224,8 @@ def test_the_way_on_depends_on_where_the_tokenizer_comes_from(tmp_path: Path) ->
     small = TokenizerRecipe(kind="char", vocab_size=20)
     with pytest.raises(CorpusError, match=r"tokenizer.kind to byte-bpe.*tokenizer.vocab_size"):
         prepare(msgspec.structs.replace(recipe, tokenizer=small), tmp_path / "run")
-    initial = Tokenizer.load(Path(latin(tmp_path).path))
+    tokenizer = Tokenizer.load(Path(latin(tmp_path).path))
+    initial = ModelTexts(tokenizer, default_generation_config(tokenizer), tmp_path)
     with pytest.raises(CorpusError, match=r"start from a model whose tokenizer .*without --init"):
         prepare(recipe, tmp_path / "run", initial=initial)
 

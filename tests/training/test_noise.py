@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import tiny_model
+from tests.training.toys import FRAMING
 from transformer.data import Data, PairData, TokenStore, TokenWriter, WindowData
 from transformer.dropout import Dropout
 from transformer.training.recipe import Recipe, TrainingRecipe
@@ -39,7 +40,7 @@ def pairs(folder: Path) -> PairData:
         with TokenWriter(folder / side, vocab_size=TOKENS.stop) as writer:
             writer.write(chance.choice(TOKENS, chance.integers(1, 9)).tolist() for _ in range(60))
     stores = [TokenStore(folder / side) for side in ("source", "target")]
-    return PairData(*stores, start_id=1, end_id=2, max_tokens=64, seed=3)
+    return PairData(*stores, framing=FRAMING, max_tokens=64, seed=3)
 
 
 every_data = pytest.mark.parametrize("make", [windows, pairs])

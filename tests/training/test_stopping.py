@@ -121,8 +121,8 @@ def test_the_loss_of_a_long_text_listens_too(tmp_path: Path) -> None:
     run = Run(recipe, tmp_path / "run", device="cpu")
     list(run.events())
     preparation = Preparation(recipe, run.folder, resuming=True, initial=None)
-    tokenizer = preparation.tokenizer()
-    train_data, data = (preparation.open(tokenizer, part) for part in ("train", "valid"))
+    texts = preparation.texts()
+    train_data, data = (preparation.open(texts, part) for part in ("train", "valid"))
     model = load_model(run.folder).model.requires_grad_(True)
     batches: list[int] = []
 
@@ -132,6 +132,6 @@ def test_the_loss_of_a_long_text_listens_too(tmp_path: Path) -> None:
                 batches.append(1)
                 yield data.batch(0)
 
-    validation = Validation(recipe, run.folder, tokenizer, Endless(), lambda: len(batches) > 3)
+    validation = Validation(recipe, run.folder, texts, Endless(), lambda: len(batches) > 3)
     assert validation.compute(Trainer(model, train_data, recipe)) is None
     assert len(batches) == 4

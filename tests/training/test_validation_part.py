@@ -33,7 +33,7 @@ def prepared(tmp_path_factory) -> tuple[Recipe, Path]:
     run.mkdir()
     preparation = Preparation(recipe, run, resuming=False, initial=None)
     with preparation.spool:
-        list(preparation.events(preparation.tokenizer()))
+        list(preparation.events(preparation.texts()))
     return recipe, run
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from tests.models import VOCABULARY
-from transformer.data import Data, PairData, TokenStore, TokenWriter, WindowData
+from transformer.data import Data, Framing, PairData, TokenStore, TokenWriter, WindowData
 from transformer.data.batches import IndexArray
 from transformer.training.events import Event
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
+FRAMING = Framing(start=1, source_after=(2,), target_after=(2,))  # as models trained here have it
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
@@ -53,7 +54,7 @@ def pair_data(folder: Path, *, rows: int = 40, budget: int = 24, seed: int = 7) 
         for _ in range(2)
     ]
     source, target = (store(folder / name, side) for name, side in zip("st", sides, strict=True))
-    return PairData(source, target, start_id=1, end_id=2, max_tokens=budget, seed=seed)
+    return PairData(source, target, framing=FRAMING, max_tokens=budget, seed=seed)
 
 
 class Ragged(WindowData):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..inputs import ModelInputs
 from ..masks import padded_positions
+from .framing import Framing, surround
 from .store import Ids, TokenStore
 
 IGNORE = -100  # target of padding, which is not predicted
@@ -152,14 +153,15 @@ class PairData:
         source: TokenStore,
         target: TokenStore,
         *,
-        start_id: int,
-        end_id: int,
+        framing: Framing,
         max_tokens: int,
         seed: int,
     ) -> None:
         self.source, self.target = source, target
-        self.start_id, self.end_id, self.seed = start_id, end_id, seed
-        self._source_lengths, self._target_lengths = source.lengths() + 1, target.lengths() + 1
+        self.framing, self.seed = framing, seed
+        more_source, more_target = framing.lengths(0, 0)
+        self._source_lengths = source.lengths() + more_source
+        self._target_lengths = target.lengths() + more_target
         order = np.lexsort((self._source_lengths, self._target_lengths))
         self._cuts = cut_batches(
             self._source_lengths[order], self._target_lengths[order], max_tokens
@@ -200,13 +202,16 @@ class PairData:
         return order, generator.permutation(self.batches_per_epoch)
 
     def _make(self, rows: IndexArray) -> Batch:
-        source_lengths, target_lengths = self._source_lengths[rows], self._target_lengths[rows]
-        # the end token follows each row and also fills the padding
-        source_BS, source_mask_BS = self._gather(self.source, rows, source_lengths)
-        ids_BT, target_mask_BT = self._gather(self.target, rows, target_lengths)
+        framing = self.framing
+        source_BS, source_mask_BS = _surrounded(
+            self.source, rows, framing.source_before, framing.source_after
+        )
+        ids_BT, target_mask_BT = _surrounded(
+            self.target, rows, framing.target_before, framing.target_after
+        )
         targets_BT = np.where(target_mask_BT, ids_BT, IGNORE)
         ids_BT = np.roll(ids_BT, 1, axis=1)
-        ids_BT[:, 0] = self.start_id
+        ids_BT[:, 0] = framing.start
         padded = not source_mask_BS.all()
         positions_BS = np.where(source_mask_BS, np.arange(source_mask_BS.shape[1]), -1)
         source = ModelInputs(
@@ -216,17 +221,19 @@ class PairData:
             inputs=ModelInputs(torch.from_numpy(ids_BT), source=source),
             targets_BT=torch.from_numpy(targets_BT),
             predicted_N=_flat_indices(target_mask_BT),
-            target_tokens=int(target_lengths.sum()),
+            target_tokens=int(self._target_lengths[rows].sum()),
             rows=rows,
         )
 
-    def _gather(
-        self, store: TokenStore, rows: IndexArray, lengths: IndexArray
-    ) -> tuple[IndexArray, NDArray[np.bool_]]:
-        """Gather rows, each followed by the end token, which `lengths` count, and their mask."""
-        ids_BT, _ = gather_rows(store.ids, store.offsets[rows], lengths - 1, self.end_id)
-        ids_BT = np.pad(ids_BT, ((0, 0), (0, 1)), constant_values=self.end_id)
-        return ids_BT, np.arange(ids_BT.shape[1]) < lengths[:, None]
+
+def _surrounded(
+    store: TokenStore, rows: IndexArray, before: Sequence[int], after: Sequence[int]
+) -> tuple[IndexArray, NDArray[np.bool_]]:
+    """Return rows of a store with ids before and after each, and the mask of what is no padding."""
+    starts = store.offsets[rows]
+    lengths = store.offsets[rows + 1] - starts
+    ids_BT, _ = gather_rows(store.ids, starts, lengths, 0)
+    return surround(ids_BT, lengths, before, after)
 
 
 class WindowData:

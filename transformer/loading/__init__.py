@@ -8,6 +8,7 @@ from .generation_config import (
 )
 from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
 from .model_folder import CONFIG, FolderContents, find_model, inspect_folder, read_config
+from .model_texts import ModelTexts, TextProperties
 from .pooling_config import DenseLayer, PoolingConfig, read_pooling_config
 from .run_pointers import RunPointers, find_checkpoint, read_pointers, write_pointers
 from .summary import summarize_model
@@ -20,8 +21,10 @@ __all__ = [
     "FolderContents",
     "GenerationConfig",
     "LoadedModel",
+    "ModelTexts",
     "PoolingConfig",
     "RunPointers",
+    "TextProperties",
     "attach_tokenizers",
     "build_model",
     "choose_device",

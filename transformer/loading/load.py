@@ -45,6 +45,11 @@ class LoadedModel(TextProperties):
         """The device of the weights."""
         return self.model.device
 
+    @classmethod
+    def of(cls, model: Transformer, texts: ModelTexts) -> "LoadedModel":
+        """Return a network with its texts."""
+        return cls(model, **vars(texts))
+
     @property
     def texts(self) -> ModelTexts:
         """All but the network."""

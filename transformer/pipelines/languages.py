@@ -1,10 +1,13 @@
 """Language tokens of multilingual models: in the source, or as the first target token."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
+import msgspec
+
 from ..errors import ConfigError
-from ..loading import LoadedModel
+from ..loading import ModelTexts, TextProperties
 from ..loading.language_tokens import LANGUAGE_TOKEN, TOKEN_FORMATS, language_names
 
 
@@ -18,7 +21,7 @@ class TranslationPrompt(NamedTuple):
 
 
 def translation_prompt(
-    loaded: LoadedModel, source_language: str | None, target_language: str | None
+    loaded: TextProperties, source_language: str | None, target_language: str | None
 ) -> TranslationPrompt:
     """Build the prompt for languages by name: `de`, or as the model spells it, `deu_Latn`.
 
@@ -41,7 +44,7 @@ def translation_prompt(
         token, before_source = _language_token(loaded, target_language)
         if before_source:
             source_prefix = [token, *source_prefix]
-        elif start_id is None:
+        elif start_id is None or _is_language_token(loaded, start_id):
             start_id = token
         else:
             forced_first = token
@@ -53,7 +56,29 @@ def translation_prompt(
     return TranslationPrompt(source_prefix, source_suffix, start_id, forced_first)
 
 
-def _check_languages(loaded: LoadedModel, languages: Mapping[str, str | None]) -> None:
+def with_languages(
+    texts: ModelTexts, source_language: str | None, target_language: str | None
+) -> ModelTexts:
+    """Return the texts of a model that translates between these languages unless told otherwise.
+
+    Raises what `translation_prompt` raises.
+    """
+    prompt = translation_prompt(texts, source_language, target_language)
+    affixes = (prompt.source_prefix, prompt.source_suffix)
+    generation = msgspec.structs.replace(
+        texts.generation,
+        decoder_start_token_id=prompt.decoder_start_id,
+        forced_bos_token_id=prompt.forced_first,
+    )
+    is_own = affixes == texts.special_affixes
+    return replace(
+        texts,
+        generation=generation,
+        source_affixes=texts.source_affixes if is_own else affixes,
+    )
+
+
+def _check_languages(loaded: TextProperties, languages: Mapping[str, str | None]) -> None:
     """Raise ConfigError for languages, by their options, where the model lets none be chosen."""
     given = [option for option, name in languages.items() if name is not None]
     tokens = {**loaded.tokenizer.special_tokens(), **loaded.target_tokenizer.special_tokens()}
@@ -64,18 +89,18 @@ def _check_languages(loaded: LoadedModel, languages: Mapping[str, str | None]) -
         )
 
 
-def _starts_with_a_language(loaded: LoadedModel, start_id: int) -> bool:
+def _starts_with_a_language(loaded: TextProperties, start_id: int) -> bool:
     """Return True if a language's token is to follow the start token."""
     return len(_target_languages(loaded)) > 1 and not _is_language_token(loaded, start_id)
 
 
-def _target_languages(loaded: LoadedModel) -> list[str]:
+def _target_languages(loaded: TextProperties) -> list[str]:
     """Return the special tokens of languages that begin a target text."""
     tokens = loaded.target_tokenizer.special_tokens()
     return [token for token in tokens if LANGUAGE_TOKEN.fullmatch(token)]
 
 
-def _language_token(loaded: LoadedModel, name: str) -> tuple[int, bool]:
+def _language_token(loaded: TextProperties, name: str) -> tuple[int, bool]:
     """Return a language's token, and whether it stands before the source."""
     for pattern, before_source in TOKEN_FORMATS:
         token = loaded.tokenizer.token_id(pattern.format(name))
@@ -95,10 +120,10 @@ def _language_names(tokens: Iterable[str]) -> str:
     return ", ".join(language_names(tokens)) or "none"
 
 
-def _is_language_token(loaded: LoadedModel, token: int) -> bool:
+def _is_language_token(loaded: TextProperties, token: int) -> bool:
     return bool(LANGUAGE_TOKEN.fullmatch(loaded.tokenizer.token(token) or ""))
 
 
-def _replace_language(loaded: LoadedModel, ids: list[int], token: int) -> list[int]:
+def _replace_language(loaded: TextProperties, ids: list[int], token: int) -> list[int]:
     """Replace the language tokens among `ids`."""
     return [token if _is_language_token(loaded, i) else i for i in ids]

@@ -27,6 +27,7 @@ from ..model import Transformer
 from .arguments import ScoreArguments
 from .arguments.argument import flags_with_values
 from .executors import ForwardExecutor
+from .framing import pair_framing
 from .generation import check_decoder, encode_prompt
 from .languages import translation_prompt
 from .line_pipeline import answer_lines
@@ -148,6 +149,7 @@ class TranslationScoringTask(ScoringTask):
     ) -> None:
         self._loaded = loaded
         self._prompt = translation_prompt(loaded, source_language, target_language)
+        self._framing = pair_framing(loaded, source_language, target_language)
 
     def to_request(self, line: Line) -> ScoringRequest | None:
         """See ScoringTask."""
@@ -161,12 +163,14 @@ class TranslationScoringTask(ScoringTask):
         prompt = self._prompt
         encoded = self._loaded.tokenizer.encode(source)
         target = target_ids(self._loaded, line, text, add_end=True)
-        if prompt.forced_first is not None and target[:1] != [prompt.forced_first]:
-            target = [prompt.forced_first, *target]
+        before = list(self._framing.target_before)
+        if "tokens" in line.fields:  # which have what was written before the text
+            before = [] if prompt.forced_first is None else [prompt.forced_first]
+        if target[: len(before)] != before:
+            target = [*before, *target]
         request = Request(
             prompt=[prompt.decoder_start_id],
-            source=[*prompt.source_prefix, *encoded, *prompt.source_suffix]
-            or [self._loaded.generation.end_id],
+            source=self._framing.source(encoded) or [self._loaded.generation.end_id],
             max_new_tokens=len(target),
             forced_first=prompt.forced_first,
         )

@@ -11,6 +11,8 @@ from tokenizer import TextChunk, Tokenizer, is_blank
 from tokenizer.text import begins_with_names
 
 from ..data import TokenStore, TokenWriter
+from ..loading import ModelTexts
+from ..pipelines.framing import pair_framing
 from ..pipelines.records import MAX_CHARACTERS
 from .corpora import Pair, PairGroup, TextGroup
 from .data_report import (
@@ -69,12 +71,15 @@ class PairEncoder:
     """Writer of the ids of pairs.
 
     Pairs that a model cannot read are left out, and counted: those with a blank side, with a side
-    of `max_tokens` tokens or more, or with a side of which the tokenizer knows nothing.
+    of more than `max_tokens` tokens, what stands around it counted, or with a side of which its
+    tokenizer knows nothing.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
-        self._tokenizer, self._max_tokens = tokenizer, max_tokens
-        self._unknown = {side: UnknownCounter(tokenizer) for side in SIDES}
+    def __init__(self, texts: ModelTexts, *, max_tokens: int) -> None:
+        self._tokenizers = (texts.tokenizer, texts.target_tokenizer)
+        self._framing, self._max_tokens = pair_framing(texts), max_tokens
+        sides = zip(SIDES, self._tokenizers, strict=True)
+        self._unknown = {side: UnknownCounter(tokenizer) for side, tokenizer in sides}
         self._left_out: Counter[str] = Counter()
         self._kept = self._tokens = self._longest = 0
         self._pairs, self._sources = Fingerprints(), Fingerprints()
@@ -94,7 +99,8 @@ class PairEncoder:
         files, headers = [], []
         with ExitStack() as stack:
             source, target = (
-                stack.enter_context(_token_writer(folder / side, self._tokenizer)) for side in SIDES
+                stack.enter_context(_token_writer(folder / side, tokenizer))
+                for side, tokenizer in zip(SIDES, self._tokenizers, strict=True)
             )
             texts = stack.enter_context((folder / _PAIRS).open("w")) if keep_texts else None
             for group in groups:
@@ -114,7 +120,8 @@ class PairEncoder:
     def can_read(self, pair: Pair) -> bool:
         """Return True for a pair that is kept."""
         visible = not (is_blank(pair[0]) or is_blank(pair[1]))
-        return visible and not self._reason(pair, [self._tokenizer.encode(side) for side in pair])
+        sides = zip(self._tokenizers, pair, strict=True)
+        return visible and not self._reason(pair, [t.encode(side) for t, side in sides])
 
     def _encode(self, batch: Sequence[Pair]) -> tuple[list[Pair], tuple[list[list[int]], ...]]:
         """Return the pairs that are kept and the ids of their sides."""
@@ -125,7 +132,8 @@ class PairEncoder:
         if not visible:
             return kept, sides
         texts = list(zip(*visible, strict=True))
-        rows = [self._tokenizer.encode_batch(side) for side in texts]
+        sides_of = zip(self._tokenizers, texts, strict=True)
+        rows = [tokenizer.encode_batch(side) for tokenizer, side in sides_of]
         for name, side, ids in zip(SIDES, texts, rows, strict=True):
             self._unknown[name].add(side, ids)
         for pair, *row in zip(visible, *rows, strict=True):
@@ -144,12 +152,11 @@ class PairEncoder:
 
     def _reason(self, pair: Pair, row: Sequence[Sequence[int]]) -> str | None:
         """Return the reason why a model cannot read a pair, None if it can."""
-        if max(map(len, row)) >= self._max_tokens or len(pair[0]) > MAX_CHARACTERS:
+        lengths = self._framing.lengths(*map(len, row))
+        if max(lengths) > self._max_tokens or len(pair[0]) > MAX_CHARACTERS:
             return TOO_LONG
-        unknown = self._tokenizer.unknown_id
-        if any(not ids or (ids[0] == unknown and set(ids) == {unknown}) for ids in row):
-            return UNREADABLE
-        return None
+        sides = zip(self._tokenizers, row, strict=True)
+        return UNREADABLE if any(_knows_nothing(*side) for side in sides) else None
 
     def _report(
         self, files: list[FileReport], headers: list[str], training: "PairEncoder | None"
@@ -170,20 +177,27 @@ class PairEncoder:
         )
 
 
-class TextEncoder:
-    """Writer of running text as one stream of ids: the end token stands around each document.
+def _knows_nothing(tokenizer: Tokenizer, ids: Sequence[int]) -> bool:
+    """Return True for the ids of a text that a tokenizer knows nothing of."""
+    unknown = tokenizer.unknown_id
+    return not ids or (ids[0] == unknown and set(ids) == {unknown})
 
-    Blank documents are left out, and counted.
+
+class TextEncoder:
+    """Writer of running text as one stream of ids: the end token stands after each document.
+
+    Before it stands what the model begins every text with; where that is nothing, the stream begins
+    with an end token. Blank documents are left out, and counted.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._end = tokenizer.require_role("end")
+    def __init__(self, texts: ModelTexts) -> None:
+        tokenizer = self._tokenizer = texts.tokenizer
+        self._before, self._end = tokenizer.special_affixes()[0], texts.generation.end_id
         self._unknown = UnknownCounter(tokenizer)
         self._blank = self._documents = self._tokens = self._longest = 0
         self._current = 0  # tokens of the present document so far
         self._inside = False  # chunks of the present document have come
-        self._started = False
+        self._beginning = [*self._before] or [self._end]  # of the next document
         self._lines = Fingerprints()
         self._end_marks: Counter[str] = Counter()
 
@@ -227,9 +241,9 @@ class TextEncoder:
         rows = self._tokenizer.encode_batch(texts)
         self._unknown.add(texts, rows)
         for chunk, ids in zip(batch, rows, strict=True):
-            if not self._started:
-                yield [self._end]
-                self._started = True
+            if self._beginning:
+                yield self._beginning
+                self._beginning = []
             yield [*ids, self._end] if chunk.ends_document else ids
             self._count(chunk, len(ids))
 
@@ -253,4 +267,4 @@ class TextEncoder:
     def _end_document(self) -> None:
         self._documents += 1
         self._longest = max(self._longest, self._current)
-        self._current, self._inside = 0, False
+        self._current, self._inside, self._beginning = 0, False, self._before

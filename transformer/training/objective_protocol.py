@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from tokenizer import CorpusCounts, Tokenizer
+from tokenizer import CorpusCounts
 
 from ..data import Data
 from ..evaluation import Score
-from ..loading import LoadedModel
+from ..loading import LoadedModel, ModelTexts
 from .data_report import DataReport
 from .objective_rules import ObjectiveRules
 from .recipe import Recipe
@@ -48,12 +48,12 @@ class Objective(Protocol):
         ...
 
     def prepare(
-        self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
+        self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
     ) -> DataReport:
         """Write the ids of both parts below `folder`, and report on them."""
         ...
 
-    def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
+    def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
         ...
 

@@ -10,14 +10,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tokenizer import CorpusCounts, CorpusError, Tokenizer
+from tokenizer import CorpusCounts, CorpusError
 from tokenizer.quantities import format_count
 
 from ..data import Data, PairData, TokenStore, WindowData
 from ..errors import MissingExtraError
 from ..evaluation import Score, can_score_translations, check_tokenization, translation_scores
-from ..loading import LoadedModel
+from ..loading import LoadedModel, ModelTexts
 from ..pipelines.arguments import GenerateArguments, TranslateArguments
+from ..pipelines.framing import pair_framing
 from ..pipelines.records import IterableSource
 from ..pipelines.session import Session
 from ..registry import Registry
@@ -92,10 +93,10 @@ class Translation:
         return PairCorpus(recipe.data, CorpusCounts(), recipe.seed).has_random_split
 
     def prepare(
-        self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
+        self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
     ) -> DataReport:
         """Implement Objective.prepare."""
-        train, valid = (PairEncoder(tokenizer, max_tokens=recipe.data.max_tokens) for _ in range(2))
+        train, valid = (PairEncoder(texts, max_tokens=recipe.data.max_tokens) for _ in range(2))
         corpus = PairCorpus(recipe.data, counts, recipe.seed, valid.can_read)
         training = train.write(corpus.training(), folder / TRAIN)
         validation = valid.write(
@@ -103,7 +104,7 @@ class Translation:
         )
         return DataReport(training, validation if validation.files else None)
 
-    def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
+    def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
         """Implement Objective.open."""
         source, target = (TokenStore(folder / part / side) for side in SIDES)
         if not len(source):
@@ -111,8 +112,7 @@ class Translation:
         return PairData(
             source,
             target,
-            start_id=tokenizer.require_role("begin"),
-            end_id=tokenizer.require_role("end"),
+            framing=pair_framing(texts),
             max_tokens=recipe.training.batch_tokens,
             seed=recipe.seed,
         )
@@ -197,18 +197,18 @@ class LanguageModel:
         return False
 
     def prepare(
-        self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, counts: CorpusCounts
+        self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
     ) -> DataReport:
         """Implement Objective.prepare."""
         corpus = RunningCorpus(recipe.data, counts)
-        train, valid = TextEncoder(tokenizer), TextEncoder(tokenizer)
+        train, valid = TextEncoder(texts), TextEncoder(texts)
         training = train.write(corpus.training(), folder / TRAIN)
         validation = valid.write(corpus.validation(), folder / VALID, training=train)
         return DataReport(training, validation if validation.files else None)
 
-    def open(self, recipe: Recipe, tokenizer: Tokenizer, folder: Path, part: str) -> Data | None:
+    def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
         """Implement Objective.open."""
-        del tokenizer
+        del texts
         store = TokenStore(folder / part / TEXT)
         if not len(store.ids):
             return None

@@ -12,6 +12,7 @@ from tokenizer.quantities import format_count
 from ..data import Data
 from ..errors import ConfigError
 from ..folder_layout import DATA
+from ..loading import ModelTexts, default_generation_config
 from .data_report import DataReport, UnknownText
 from .events import DataPrepared, Event, Notice
 from .objectives import OBJECTIVES
@@ -49,12 +50,12 @@ class Preparation:
     """A run's tokenizer and prepared text.
 
     Ids belong to the content of the text: it does not matter where its files lie. Text that can be
-    read only once is read from its copy in `spool`, a context to read in. `initial` is the
-    tokenizer of the model that training starts from, if any; a resumed run has its own.
+    read only once is read from its copy in `spool`, a context to read in. `initial` has the
+    tokenizers of the model that training starts from, if any; a resumed run has its own.
     """
 
     def __init__(
-        self, recipe: Recipe, run: Path, *, resuming: bool, initial: Tokenizer | None
+        self, recipe: Recipe, run: Path, *, resuming: bool, initial: ModelTexts | None
     ) -> None:
         self.recipe, self.run, self.resuming, self.initial = recipe, run, resuming, initial
         self.objective = OBJECTIVES[recipe.objective]
@@ -102,13 +103,22 @@ class Preparation:
         """Return the recipe with files that can be read again; copies are in `spool`."""
         return with_copies(self.recipe, self.spool, tokenizer=not self.resuming)
 
-    def tokenizer(self) -> Tokenizer:
-        """Return the run's own tokenizer, the initial model's, the recipe's, or train one."""
+    def texts(self) -> ModelTexts:
+        """Return the run's own tokenizers and settings, the initial model's, or new ones.
+
+        New ones are those of the recipe's tokenizer, or of one that is trained.
+        """
+        tokenizer = self._tokenizer()
+        if self.initial is not None:
+            return self.initial
+        return ModelTexts(tokenizer, default_generation_config(tokenizer), self.run)
+
+    def _tokenizer(self) -> Tokenizer:
         path = self.run / TOKENIZER
         if self.resuming:
             return self._own_tokenizer()
         if self.initial is not None:
-            tokenizer = self.initial
+            tokenizer = self.initial.tokenizer
         elif self.recipe.tokenizer.path:
             tokenizer = load_tokenizer(self.readable_recipe().tokenizer.path)
         else:
@@ -128,7 +138,7 @@ class Preparation:
             raise CheckpointError(f"{path} is missing: the run cannot go on")
         return Tokenizer.load(path)
 
-    def events(self, tokenizer: Tokenizer) -> Iterator[Event]:
+    def events(self, texts: ModelTexts) -> Iterator[Event]:
         """Write the ids of the text, unless those of the same text and tokenizer exist.
 
         Raises CorpusError for text that is missing, changes meanwhile, or is mostly unknown.
@@ -142,7 +152,7 @@ class Preparation:
             if missing:
                 raise CorpusError(f"{reason}; that needs {_names(missing)}, which is missing")
             yield Notice(reason)
-        report = self._write(tokenizer)
+        report = self._write(texts)
         yield DataPrepared(report.training, report.validation)
         if self.counts.replaced:
             yield Notice(
@@ -163,9 +173,9 @@ class Preparation:
         if not self.resuming:
             yield DataPrepared(report.training, report.validation)
 
-    def open(self, tokenizer: Tokenizer, part: str) -> Data | None:
+    def open(self, texts: ModelTexts, part: str) -> Data | None:
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
-        return self.objective.open(self.recipe, tokenizer, self.run / DATA, part)
+        return self.objective.open(self.recipe, texts, self.run / DATA, part)
 
     def _reason_to_write(self) -> str:
         """Return the reason why ids must be written, "" if those that lie there can be used."""
@@ -192,13 +202,13 @@ class Preparation:
         drawn = ", which drew other validation pairs" if self._has_random_split else ""
         return f"the ids in {data} are of an earlier version{drawn}"
 
-    def _write(self, tokenizer: Tokenizer) -> DataReport:
+    def _write(self, texts: ModelTexts) -> DataReport:
         self.counts = CorpusCounts()
 
         def fill(folder: Path) -> Contents:
             recipe = self.readable_recipe()
-            states, texts = file_states(recipe.data), identify_texts(recipe.data)
-            report = self.objective.prepare(recipe, tokenizer, folder, self.counts)
+            states, read = file_states(recipe.data), identify_texts(recipe.data)
+            report = self.objective.prepare(recipe, texts, folder, self.counts)
             self._check_known(report)
             for path, state in file_states(recipe.data).items():
                 if state != states[path]:
@@ -207,7 +217,7 @@ class Preparation:
                 version=VERSION,
                 settings=self._settings(),
                 tokenizer=self._tokenizer_sum(),
-                texts=texts,
+                texts=read,
                 report=report,
             )
 

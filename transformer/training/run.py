@@ -120,7 +120,7 @@ class Run:
             yield from self._resume(state)
         elif self.resume:
             yield Remark(f"nothing is saved in {self.folder}: the run begins")
-        initial = None if self.init is None else self.init.tokenizer
+        initial = None if self.init is None else self.init.texts
         preparation = Preparation(self.recipe, self.folder, resuming=resuming, initial=initial)
         preparation.check()
         yield from self._train(preparation, state)
@@ -143,14 +143,14 @@ class Run:
                 yield from map(Choice, choices.lines)
             write_run_recipe(self.folder, absolute_paths(self.recipe))
             yield Stage("preparing the tokenizer", preparation.lines_read)
-            tokenizer = preparation.tokenizer()
+            texts = preparation.texts()
             yield Stage("preparing the data", preparation.lines_read)
-            yield from preparation.events(tokenizer)
+            yield from preparation.events(texts)
         self._saved_files[TOKENIZER] = (self.folder / TOKENIZER).read_bytes()
-        train, valid = (preparation.open(tokenizer, part) for part in (TRAIN, VALID))
+        train, valid = (preparation.open(texts, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
-        config = network_config(self.recipe, tokenizer, self.init, self.folder, state)
+        config = network_config(self.recipe, texts.tokenizer, self.init, self.folder, state)
         trained = trainable_set(config, self.recipe.training).trained
         check_memory(config, self.recipe.training, self.device, trained=trained)
         done = 0 if state is None else state.progress.step
@@ -158,12 +158,12 @@ class Run:
         write_run_recipe(self.folder, absolute_paths(self.recipe))
         model = network(config, self.init, seed=self.recipe.seed).to(self.device)
         trainer = Trainer(model, train, self.recipe)
-        saver = Saver(self.recipe, self.folder, trainer, tokenizer, self._saved_files)
+        saver = Saver(self.recipe, self.folder, trainer, texts, self._saved_files)
         if state is not None:
             yield from map(Notice, self._restore(trainer, saver, state))
         validation = None
         if valid is not None:
-            validation = Validation(self.recipe, self.folder, tokenizer, valid, self.stop)
+            validation = Validation(self.recipe, self.folder, texts, valid, self.stop)
         yield from compare_validations(self.recipe, self.progress, validation)
         trainable = trainer.trainable
         yield RunStarted(

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from checkpoints import write_file
-from tokenizer import Tokenizer
 
 from ..export import save_model
+from ..loading import ModelTexts
 from .events import Saved
 from .progress import Progress
 from .recipe import Recipe
@@ -34,13 +34,13 @@ class Saver:
         recipe: Recipe,
         folder: Path,
         trainer: Trainer,
-        tokenizer: Tokenizer,
+        texts: ModelTexts,
         files: Mapping[str, bytes],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recipe, self._folder, self._files = recipe, folder, files
-        self._trainer, self._tokenizer = trainer, tokenizer
+        self._trainer, self._texts = trainer, texts
         self._interval = parse_save_interval(recipe.training.save_every)
         self._clock, self._saved_at, self._seconds = clock, clock(), 0.0
         self._saved: Progress | None = None  # as it was last saved
@@ -87,7 +87,7 @@ class Saver:
         if progress.init is not None:
             card["started from"] = progress.init
         with self._trainer.evaluating() as model:
-            save_model(folder, model.config, model.state_dict(), self._tokenizer, card=card)
+            save_model(folder, model.config, model.state_dict(), self._texts.tokenizer, card=card)
 
     def _write_state(self, folder: Path) -> None:
         self._trainer.save(folder)

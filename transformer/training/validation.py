@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from tokenizer import Tokenizer
 from tokenizer.quantities import format_count
 
 from ..data import Data
 from ..errors import DivergedError
 from ..evaluation import Likelihood, Score, can_score_translations, likelihood
 from ..folder_layout import DATA
-from ..loading import LoadedModel, default_generation_config
+from ..loading import LoadedModel, ModelTexts
 from ..model import Transformer
 from .events import Event, Notice, Remark
 from .objective_protocol import VALID, Sample
@@ -43,11 +42,11 @@ class Validation:
         self,
         recipe: Recipe,
         run: Path,
-        tokenizer: Tokenizer,
+        texts: ModelTexts,
         data: Data,
         stop: Callable[[], bool],
     ) -> None:
-        self.recipe, self.run, self.tokenizer = recipe, run, tokenizer
+        self.recipe, self.run, self.texts = recipe, run, texts
         self.data, self.stop = data, stop
         self.objective = OBJECTIVES[recipe.objective]
 
@@ -105,8 +104,7 @@ class Validation:
         return self.objective.samples(loaded, self.recipe, folder, self.stop, limit=limit)
 
     def _loaded(self, model: Transformer) -> LoadedModel:
-        settings = default_generation_config(self.tokenizer)
-        return LoadedModel(model, self.tokenizer, settings, self.run)
+        return LoadedModel.of(model, self.texts)
 
 
 def compare_validations(
