@@ -182,16 +182,18 @@ class Stack(nn.Module):
         x_BTD: Tensor,
         *,
         positions_BT: Tensor | None = None,
+        segments_BT: Tensor | None = None,
         cache: Cache | None = None,
         longest: int | None = None,
         cross: CrossAttentionContext | None = None,
     ) -> Tensor:
         """(B, T, D) → (B, T, D).
 
-        `positions_BT` None: 0 … T-1 without padding; -1 marks padding. A cache needs `longest`,
-        the number of tokens of the longest row, the new ones included.
+        `positions_BT` None: 0 … T-1 without padding; -1 marks padding. Tokens of other segments do
+        not see each other. A cache needs `longest`, the number of tokens of the longest row, the
+        new ones included.
         """
-        context = self._make_context(x_BTD, positions_BT, cache, longest)
+        context = self._make_context(x_BTD, positions_BT, cache, longest, segments_BT)
         for number, layer in enumerate(self.layers):
             x_BTD = layer(x_BTD, context, cross, number)
         y_BTD: Tensor = self.norm(x_BTD)
@@ -203,6 +205,7 @@ class Stack(nn.Module):
         positions_BT: Tensor | None,
         cache: Cache | None,
         longest: int | None = None,
+        segments_BT: Tensor | None = None,
     ) -> AttentionContext:
         """Compute once what all layers share: the mask, the rotation and the cache's slots."""
         unpadded = positions_BT is None and cache is None
@@ -213,6 +216,10 @@ class Stack(nn.Module):
             assert longest is not None, "a cache needs the length of the longest row"
             mask = self._make_mask(positions_BT, cache.start_forward(positions_BT, longest))
             return AttentionContext(partial(dense_attention, mask=mask), rotation, cache)
+        if segments_BT is not None:
+            visible_BTT = masks.same_segment(segments_BT)
+            mask = self._make_mask(positions_BT, positions_BT, visible_BTT)
+            return AttentionContext(partial(dense_attention, mask=mask), rotation, None)
         return AttentionContext(
             self._choose_attention(positions_BT, rows=len(x_BTD), unpadded=unpadded), rotation, None
         )
@@ -235,16 +242,21 @@ class Stack(nn.Module):
             return partial(dense_attention, causal=self.causal)
         return partial(dense_attention, mask=self._make_mask(positions_BT, positions_BT))
 
-    def _make_mask(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+    def _make_mask(
+        self, queries_BT: Tensor, keys_BS: Tensor, visible_BTS: Tensor | None = None
+    ) -> Tensor:
         """Return the mask of pairs of positions, (B, 1 or H, T or 1, S).
 
-        Booleans (True: may be seen), or with a positional bias numbers to add to the scores.
+        Booleans (True: may be seen), or with a positional bias numbers to add to the scores. What
+        `visible_BTS` hides stays hidden.
         """
         bias = self.positions.bias(queries_BT, keys_BS)
         pattern = self.attention_kind.pattern
-        if not self.causal and pattern is None and bias is None:
+        if not self.causal and pattern is None and bias is None and visible_BTS is None:
             return masks.padding(keys_BS)
-        visible_BTS = masks.causal(queries_BT, keys_BS) if self.causal else None
+        if self.causal:
+            causal_BTS = masks.causal(queries_BT, keys_BS)
+            visible_BTS = causal_BTS if visible_BTS is None else causal_BTS & visible_BTS
         if pattern is not None:
             pattern_BTS = pattern(self.config, queries_BT, keys_BS)
             visible_BTS = pattern_BTS if visible_BTS is None else pattern_BTS & visible_BTS

@@ -31,6 +31,11 @@ def causal(queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
     return keys_BS[:, None, :] <= queries_BT[:, :, None]
 
 
+def same_segment(segments_BT: Tensor) -> Tensor:
+    """Return the mask (B, T, T) by which a token sees those of its own segment alone."""
+    return segments_BT[:, :, None] == segments_BT[:, None, :]
+
+
 def sliding_window(
     queries_BT: Tensor, keys_BS: Tensor, *, window: int, global_tokens: int
 ) -> Tensor:

@@ -104,7 +104,9 @@ class Transformer(nn.Module):
             mask = make_cross_mask(inputs.source.positions_BT)
             cross = CrossAttentionContext(states_BSD, None, mask)
         x_BTD = self._embed(self.embedding, self.decoder, inputs)
-        hidden_BTD: Tensor = self.decoder(x_BTD, positions_BT=inputs.positions_BT, cross=cross)
+        hidden_BTD: Tensor = self.decoder(
+            x_BTD, positions_BT=inputs.positions_BT, segments_BT=inputs.segments_BT, cross=cross
+        )
         return hidden_BTD
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
@@ -120,7 +122,9 @@ class Transformer(nn.Module):
         """Return the encoder's output (B, T, D)."""
         assert self.encoder is not None
         x_BTD = self._embed(self.source_embedding or self.embedding, self.encoder, inputs)
-        states_BTD: Tensor = self.encoder(x_BTD, positions_BT=inputs.positions_BT)
+        states_BTD: Tensor = self.encoder(
+            x_BTD, positions_BT=inputs.positions_BT, segments_BT=inputs.segments_BT
+        )
         return states_BTD
 
     def cross_attention_weights(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
@@ -192,7 +196,7 @@ class Transformer(nn.Module):
         self, embedding: nn.Embedding, stack: Stack, inputs: ModelInputs, *, longest: int = 0
     ) -> Tensor:
         """Embed tokens, with positions, token types, norm and dropout: (B, T, D)."""
-        ids_BT, positions_BT, types_BT, _ = inputs
+        ids_BT, positions_BT, types_BT = inputs.ids_BT, inputs.positions_BT, inputs.types_BT
         x_BTD = embedding(ids_BT)
         if self.config.embedding_scale:
             x_BTD = x_BTD * math.sqrt(self.config.d_model)
