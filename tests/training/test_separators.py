@@ -7,7 +7,7 @@ import pytest
 from tokenizer import CorpusCounts, TextChunk
 from transformer.errors import ConfigError
 from transformer.training.corpora import RunningCorpus
-from transformer.training.recipe import DataRecipe
+from transformer.training.data_recipe import DataRecipe
 from transformer.training.separators import count_end_marks, split_documents
 
 END = "<|endoftext|>"

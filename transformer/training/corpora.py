@@ -17,7 +17,7 @@ from tokenizer import (
 )
 
 from ..errors import ConfigError
-from .recipe import DataRecipe
+from .data_recipe import DataRecipe
 from .separators import split_documents
 
 Pair = tuple[str, str]

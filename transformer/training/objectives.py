@@ -23,6 +23,7 @@ from ..pipelines.records import IterableSource
 from ..pipelines.session import Session
 from ..registry import Registry
 from .corpora import PairCorpus, RunningCorpus
+from .data_recipe import has_validation
 from .data_report import DataReport
 from .defaults import DEFAULTS
 from .encoding import (
@@ -35,7 +36,7 @@ from .encoding import (
 )
 from .objective_protocol import TRAIN, VALID, Objective, Sample, Stop
 from .objective_rules import ObjectiveRules, PairRules, RunningTextRules
-from .recipe import Recipe, has_validation
+from .recipe import Recipe
 from .sample_prompt import sample_prompt
 
 _PROMPT_TOKENS = 8  # tokens of the validation text that a language model's sample continues

@@ -13,6 +13,7 @@ from ..data import Data
 from ..errors import ConfigError
 from ..folder_layout import DATA
 from ..loading import ModelTexts, default_generation_config
+from .data_recipe import data_settings
 from .data_report import DataReport, UnknownText
 from .events import DataPrepared, Event, Notice
 from .objectives import OBJECTIVES
@@ -25,7 +26,7 @@ from .prepared_folder import (
     recorded_texts,
     write_contents,
 )
-from .recipe import Recipe, data_settings
+from .recipe import Recipe
 from .recipe_resolution import (
     data_paths,
     load_tokenizer,

@@ -15,15 +15,16 @@ from ..bounds import check_bounds, convert, doc
 from ..durations import parse_duration
 from ..errors import ConfigError, UnknownNameError
 from ..registry import suggest
+from .data_recipe import DataRecipe
 from .recipe_keys import check_keys
+from .recipe_types import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    Size,
+)
 from .save_interval import parse_save_interval
-
-Size = Annotated[int, Meta(ge=1)]
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
-NonNegative = Annotated[float, Meta(ge=0)]
-Fraction = Annotated[float, Meta(ge=0, lt=1)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,55 +32,6 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Each key has a description, which `train --keys` and the comments of recipes show.
     """
-
-
-class DataRecipe(_Section, frozen=True, kw_only=True):
-    """The files to train and validate on."""
-
-    source: Annotated[list[str], doc("files of source lines; need `target`")] = []
-    target: Annotated[list[str], doc("their translations, line for line")] = []
-    pairs: Annotated[list[str], doc("tables or JSON with source and translation as columns")] = []
-    text: Annotated[list[str], doc("files of running text, for a language model")] = []
-    valid_source: Annotated[list[str], doc("like `source`, to validate on")] = []
-    valid_target: Annotated[list[str], doc("like `target`, to validate on")] = []
-    valid_pairs: Annotated[list[str], doc("like `pairs`, to validate on")] = []
-    valid_text: Annotated[list[str], doc("like `text`, to validate on")] = []
-    columns: Annotated[
-        list[str], doc("names or numbers of the columns of tables: two for pairs, one for text")
-    ] = []
-    document_separators: Annotated[
-        list[str], doc("marks between documents in running text, such as <|endoftext|>")
-    ] = []
-    valid_fraction: Annotated[
-        Fraction,
-        doc("without validation files, the share held out: drawn pairs, or the end of a text"),
-    ] = 0.0
-    max_tokens: Annotated[Size, doc("longer pairs are left out, and counted")] = 256
-    max_unknown: Annotated[
-        Share, doc("the largest share of characters that the tokenizer may not know")
-    ] = 0.5
-
-
-def text_paths(data: DataRecipe) -> dict[str, list[str]]:
-    """Return the files that a recipe reads, by its keys."""
-    return {key: getattr(data, key) for key in _TEXT_KEYS}
-
-
-def has_validation(data: DataRecipe) -> bool:
-    """Return True if a recipe names text to validate on, or a share of the training text."""
-    return any(getattr(data, key) for key in data.__struct_fields__ if key.startswith("valid_"))
-
-
-def data_settings(data: DataRecipe) -> dict[str, Any]:
-    """Return the keys that decide how the files become ids."""
-    without = {*_TEXT_KEYS, "max_unknown"}
-    return {key: value for key, value in msgspec.to_builtins(data).items() if key not in without}
-
-
-_TEXT_KEYS = (
-    *("source", "target", "pairs", "text"),
-    *("valid_source", "valid_target", "valid_pairs", "valid_text"),
-)
 
 
 class TokenizerRecipe(_Section, frozen=True, kw_only=True):

@@ -25,17 +25,11 @@ from ..errors import ConfigError
 from ..initialization import INITIALIZATIONS
 from ..model import Transformer
 from ..presets import preset_config
+from .data_recipe import DataRecipe, data_settings, text_paths
 from .objective_choice import choose_objective, default_fields
 from .objectives import OBJECTIVES
 from .optimizers import OPTIMIZERS
-from .recipe import (
-    DataRecipe,
-    Recipe,
-    data_settings,
-    merge,
-    recipe_from_fields,
-    text_paths,
-)
+from .recipe import Recipe, merge, recipe_from_fields
 from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
 from .schedules import SCHEDULES

@@ -12,7 +12,8 @@ import msgspec
 from checkpoints import MIN_AGE_NS
 from tokenizer import STDIN, SpooledPath, is_rereadable, open_text
 
-from .recipe import DataRecipe, Recipe, text_paths
+from .data_recipe import DataRecipe, text_paths
+from .recipe import Recipe
 
 _CHUNK = 1 << 20  # bytes read at once
 

@@ -16,12 +16,13 @@ from ..evaluation import Likelihood, Score, can_score_translations, likelihood
 from ..folder_layout import DATA
 from ..loading import LoadedModel, ModelTexts
 from ..model import Transformer
+from .data_recipe import has_validation
 from .events import Event, Notice, Remark
 from .objective_protocol import VALID, Sample
 from .objectives import OBJECTIVES
 from .prepared_folder import part_identity
 from .progress import REMEDY, Progress
-from .recipe import Recipe, has_validation
+from .recipe import Recipe
 from .trainer import Trainer
 
 _DECIDING = ("metric", "beam", "max_lines", "tokenize")  # settings that scores depend on

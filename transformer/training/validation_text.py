@@ -10,11 +10,11 @@ from ..data import Ids, TokenStore
 from ..errors import ConfigError
 from ..folder_layout import DATA, run_of_model
 from .corpora import Pair, PairCorpus
+from .data_recipe import has_validation
 from .data_report import PartReport
 from .encoding import TEXT, read_kept_pairs
 from .objective_protocol import VALID
 from .prepared_folder import recorded_report
-from .recipe import has_validation
 from .recipe_resolution import read_run_recipe
 
 _REMEDY = "give --pairs, --source and --target, or --text"

@@ -4,7 +4,8 @@ import math
 
 from tokenizer.quantities import format_count, format_large
 
-from ..recipe import Recipe, has_validation
+from ..data_recipe import has_validation
+from ..recipe import Recipe
 from .auto_recipe import AutoRecipe
 
 
