@@ -123,7 +123,20 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Number, doc("multiplies the features before the projection (T5: d_model^-½)")
     ] = 1.0
     output_bias: Annotated[bool, doc("a bias in the output projection")] = False
-    head: Annotated[str, doc("linear, masked or none")] = "linear"
+    head: Annotated[str, doc("linear, masked, classification, tagging or none")] = "linear"
+    labels: Annotated[
+        Count, doc("of the heads classification and tagging; in recipes, the text's")
+    ] = 0
+    label_kind: Annotated[
+        str, doc("single (one label for each text), multi (any number of them) or number")
+    ] = "single"
+    classifier_pooling: Annotated[
+        str,
+        doc("of the head classification: first, last, mean, max, mean-sqrt or weighted-mean"),
+    ] = "first"
+    classifier_layer: Annotated[
+        str, doc("a layer before its projection: none, tanh, relu or gelu")
+    ] = "none"
 
     dropout: Annotated[Rate, doc("of embeddings and of each sublayer's output")] = 0.1
     attention_dropout: Annotated[Rate, doc("of attention weights")] = 0.0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import TransformerConfig
+from .feedforward import FeedForward
 from .layers import CrossAttention, SelfAttention
 from .model import Transformer
 from .registry import Registry
@@ -31,7 +32,7 @@ def _projections(model: nn.Module) -> dict[str, Tensor]:
         elif isinstance(module, CrossAttention):
             for letter, part in zip("kv", parts.pop(f"{name}.kv").chunk(2), strict=True):
                 parts[f"{name}.{letter}"] = part
-        elif hasattr(module, "kind") and module.kind.gated:  # a gated feed-forward
+        elif isinstance(module, FeedForward) and module.kind.gated:
             for letter, part in zip(("gate", "up"), parts.pop(f"{name}.up").chunk(2), strict=True):
                 parts[f"{name}.{letter}"] = part
     return parts

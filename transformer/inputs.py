@@ -1,12 +1,18 @@
-"""Inputs of a network: ids, and all that goes with them.
+"""What a network reads, and what it should predict of it.
 
-Shape suffixes: B batch, T tokens.
+Shape suffixes: B batch, T tokens, N tokens to predict.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+IGNORE = -100  # target of a token that is not to be predicted, such as padding
 
 
 class ModelInputs(NamedTuple):
@@ -32,3 +38,31 @@ class ModelInputs(NamedTuple):
             None if source is None else source.map(function),
             None if segments_BT is None else function(segments_BT),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The inputs of a model and the targets that it should predict.
+
+    Of a head with an output for each token, targets are ids (B, T), IGNORE where there is nothing
+    to predict; of one with an output for each text, labels (B), or numbers for each label (B, L).
+    """
+
+    inputs: ModelInputs
+    targets: Tensor
+    num_targets: int
+    rows: NDArray[np.int64]  # (B) indices of the rows of the data, or first tokens of windows
+    predicted_N: Tensor | None = None  # flat indices of what is to predict in B·T; None: all
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device; from pinned memory, copies run asynchronously."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch in pinned memory, from which a GPU copies asynchronously."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        predicted_N = None if self.predicted_N is None else function(self.predicted_N)
+        inputs, targets = self.inputs.map(function), function(self.targets)
+        return replace(self, inputs=inputs, targets=targets, predicted_N=predicted_N)

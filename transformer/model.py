@@ -15,7 +15,7 @@ from .attention import ATTENTION
 from .cache import Cache, CrossAttentionCache
 from .config import TransformerConfig
 from .dropout import Dropout
-from .heads import HEADS
+from .heads import HEADS, TokenHead
 from .inputs import ModelInputs
 from .layers import CrossAttentionContext, Stack, make_cross_mask
 from .masks import padded_positions
@@ -90,8 +90,8 @@ class Transformer(nn.Module):
         return self.embedding.weight.dtype
 
     def forward(self, inputs: ModelInputs) -> Tensor:
-        """Return the logits (B, T, V) of every position."""
-        return self.logits(self.hidden(inputs))
+        """Return the head's outputs: logits (B, T, V) of each position, or (B, L) of each text."""
+        return self.logits(self.hidden(inputs), inputs.positions_BT)
 
     def hidden(self, inputs: ModelInputs) -> Tensor:
         """Return the last layer's hidden states (B, T, D), before the head."""
@@ -109,13 +109,14 @@ class Transformer(nn.Module):
         )
         return hidden_BTD
 
-    def logits(self, hidden_BTD: Tensor) -> Tensor:
-        """Project hidden states to the vocabulary, (B, T, V)."""
-        logits_BTV: Tensor = self.head(hidden_BTD, self.embedding.weight)
-        return logits_BTV
+    def logits(self, hidden_BTD: Tensor, positions_BT: Tensor | None = None) -> Tensor:
+        """Return the head's outputs for hidden states; see Head."""
+        outputs: Tensor = self.head(hidden_BTD, self.embedding.weight, positions_BT)
+        return outputs
 
     def projection(self) -> tuple[Tensor, Tensor | None]:
-        """Return the matrix (V, D) and bias (V) that turn the head's features into logits."""
+        """Return the matrix (V, D) and bias (V) that turn a token's features into outputs."""
+        assert isinstance(self.head, TokenHead)
         return self.head.projection(self.embedding.weight), self.head.bias
 
     def encode(self, inputs: ModelInputs) -> Tensor:

@@ -31,9 +31,9 @@ def batch() -> Batch:
     ids_BT = torch.randint(4, VOCABULARY, (ROWS, LENGTH + 1))
     return Batch(
         inputs=model_inputs(ids_BT[:, :-1], source_BS=torch.randint(4, VOCABULARY, (ROWS, LENGTH))),
-        targets_BT=ids_BT[:, 1:],
+        targets=ids_BT[:, 1:],
         predicted_N=None,
-        target_tokens=ROWS * LENGTH,
+        num_targets=ROWS * LENGTH,
         rows=torch.arange(ROWS).numpy(),
     )
 
@@ -48,11 +48,11 @@ def ours(config: TransformerConfig, precision: str) -> Callable[[], int]:
     def step() -> int:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16"):
             loss, _ = batch_loss(model, data, smoothing=0.1)
-        (loss / data.target_tokens).backward()
+        (loss / data.num_targets).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return data.target_tokens
+        return data.num_targets
 
     return step
 
@@ -70,13 +70,13 @@ def theirs(config: TransformerConfig, precision: str) -> Callable[[], int]:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16"):
             logits = model(**read).logits
             loss = F.cross_entropy(
-                logits.flatten(0, 1).float(), data.targets_BT.flatten(), label_smoothing=0.1
+                logits.flatten(0, 1).float(), data.targets.flatten(), label_smoothing=0.1
             )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return data.target_tokens
+        return data.num_targets
 
     return step
 

@@ -12,8 +12,8 @@ from transformer.decoding.search.parameters import LENGTH_PENALTIES
 from transformer.decoding.search.speculative import DRAFT_TOKENS
 from transformer.export import MODEL_FORMATS
 from transformer.loading import DTYPES
-from transformer.pipelines.embedding import POOLINGS
 from transformer.pipelines.overflow import OVERFLOWS
+from transformer.pooling import POOLINGS
 from transformer.presets import PRESETS, preset_config
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import Recipe

@@ -55,9 +55,9 @@ def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path
         source = {"source_BS": texts_BT, "source_positions_BS": positions_BT}
     batch = Batch(
         inputs=model_inputs(read_BT, **source),
-        targets_BT=targets_BT,
+        targets=targets_BT,
         predicted_N=(targets_BT != IGNORE).flatten().nonzero()[:, 0],
-        target_tokens=int((targets_BT != IGNORE).sum()),
+        num_targets=int((targets_BT != IGNORE).sum()),
         rows=np.arange(len(lengths_B)),
     )
     wanted = reference(labels=labels_BT, **asked).loss.exp()

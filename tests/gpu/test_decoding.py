@@ -26,10 +26,11 @@ from transformer.decoding.search.speculative import SpeculativeSearch
 from transformer.loading import LoadedModel, PoolingConfig, default_generation_config
 from transformer.model import Transformer
 from transformer.pipelines.arguments import TranslateArguments
-from transformer.pipelines.embedding import POOLINGS, embed_lines
+from transformer.pipelines.embedding import embed_lines
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.scoring import ScoringRequest, score_batch
 from transformer.pipelines.session import Session
+from transformer.pooling import POOLINGS
 from transformer.positions import POSITIONS
 
 pytestmark = pytest.mark.gpu

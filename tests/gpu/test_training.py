@@ -68,7 +68,7 @@ def test_batches_from_the_loader_are_those_made_directly(make, device, tmp_path:
     for step in range(6):
         tokens, batches = loader.step(step)
         expected = [data.batch(next(numbers)) for _ in range(each)]
-        assert tokens == sum(batch.target_tokens for batch in expected)
+        assert tokens == sum(batch.num_targets for batch in expected)
         for found, wanted in zip(batches, expected, strict=True):
             for name, tensor in vars(wanted).items():
                 if isinstance(tensor, torch.Tensor):

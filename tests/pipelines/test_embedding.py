@@ -11,8 +11,9 @@ from checkpoints import CheckpointError
 from tests.published_packages import MADE_OR_PUBLISHED, package_folder
 from tests.tokenizer.pretrained.folders import BERT_VOCABULARY, write, write_bert
 from transformer.loading import PoolingConfig, load_model, read_pooling_config
-from transformer.pipelines.embedding import POOLINGS, EmbeddingOutput, embed_lines
+from transformer.pipelines.embedding import EmbeddingOutput, embed_lines
 from transformer.pipelines.records import IterableSource
+from transformer.pooling import POOLINGS
 
 TEXTS = [
     "The cat sits outside",

@@ -60,8 +60,8 @@ def test_a_pair_as_the_model_sees_it(tmp_path: Path) -> None:
     assert batch.inputs.source.ids_BT.tolist() == [[5, 6, END], [7, END, END]]
     assert batch.inputs.source.positions_BT.tolist() == [[0, 1, 2], [0, 1, -1]]
     assert batch.inputs.ids_BT.tolist() == [[BEGIN, 8, END], [BEGIN, 9, 10]]
-    assert batch.targets_BT.tolist() == [[8, END, IGNORE], [9, 10, END]]
-    assert batch.target_tokens == 5
+    assert batch.targets.tolist() == [[8, END, IGNORE], [9, 10, END]]
+    assert batch.num_targets == 5
 
 
 def test_a_pair_with_languages_and_a_start_of_its_own(tmp_path: Path) -> None:
@@ -126,9 +126,9 @@ def test_windows_predict_the_next_token_and_cover_the_text() -> None:
     for number in range(2 * data.batches_per_epoch):
         batch = data.batch(number)
         assert batch.inputs.ids_BT.shape == (2, 8)
-        assert torch.equal(batch.targets_BT, batch.inputs.ids_BT + 1)
-        assert batch.target_tokens == 16
-    seen = [t for batch in data.in_order() for t in batch.targets_BT.flatten().tolist()]
+        assert torch.equal(batch.targets, batch.inputs.ids_BT + 1)
+        assert batch.num_targets == 16
+    seen = [t for batch in data.in_order() for t in batch.targets.flatten().tolist()]
     assert sorted(t for t in seen if t != IGNORE) == list(range(1, 50))
 
 
@@ -150,8 +150,8 @@ def test_a_text_shorter_than_a_window_is_still_a_batch(length: int) -> None:
     data = WindowData(np.arange(length, dtype=np.uint16), context=10, max_tokens=100, seed=0)
     for step in range(5):
         batch = data.batch(step)
-        assert batch.target_tokens == batch.inputs.ids_BT.numel() > 0
-        assert torch.equal(batch.targets_BT, batch.inputs.ids_BT + 1)
+        assert batch.num_targets == batch.inputs.ids_BT.numel() > 0
+        assert torch.equal(batch.targets, batch.inputs.ids_BT + 1)
 
 
 def widths(data: Data, epoch: int) -> list[tuple[int, ...]]:
@@ -214,8 +214,8 @@ def every_data(tmp_path: Path) -> list[Data]:
 def test_tokens_are_counted_without_the_batch_and_places_are_those_of_targets(tmp_path) -> None:
     for data in every_data(tmp_path):
         for batch, number in [(data.batch(n), n) for n in range(9)]:
-            real_BT = batch.targets_BT != IGNORE
-            assert data.target_tokens(number) == batch.target_tokens == int(real_BT.sum())
+            real_BT = batch.targets != IGNORE
+            assert data.num_targets(number) == batch.num_targets == int(real_BT.sum())
             if batch.predicted_N is None:
                 assert real_BT.all()
             else:
@@ -237,7 +237,7 @@ def test_a_loader_gives_the_batches_of_each_step_from_wherever_it_begins(
         for step in (0, 1, 2, 40, 41, 7, 8):
             wanted = [data.batch(step * accumulate + i) for i in range(accumulate)]
             tokens, batches = loader.step(step)
-            assert tokens == sum(batch.target_tokens for batch in wanted)
+            assert tokens == sum(batch.num_targets for batch in wanted)
             assert all(map(same, batches, wanted))
 
 

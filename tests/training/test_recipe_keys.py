@@ -11,9 +11,10 @@ from transformer.bounds import descriptions
 from transformer.config import TransformerConfig
 from transformer.errors import UnknownNameError
 from transformer.feedforward import FEEDFORWARDS
-from transformer.heads import HEADS
+from transformer.heads import CLASSIFIER_LAYERS, HEADS, LABEL_KINDS
 from transformer.initialization import INITIALIZATIONS
 from transformer.norms import NORMS, RESIDUALS
+from transformer.pooling import POOLINGS
 from transformer.positions import POSITIONS
 from transformer.training.defaults import DEFAULTS
 from transformer.training.objectives import OBJECTIVES
@@ -38,6 +39,9 @@ NAMES = {
     "model.norm": NORMS,
     "model.norm_placement": RESIDUALS,
     "model.head": HEADS,
+    "model.label_kind": LABEL_KINDS,
+    "model.classifier_pooling": POOLINGS,
+    "model.classifier_layer": CLASSIFIER_LAYERS,
     "model.initialization": INITIALIZATIONS,
 }
 

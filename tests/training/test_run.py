@@ -118,7 +118,7 @@ def test_accumulating_equals_one_large_batch(tmp_path: Path) -> None:
             break
         n += 1
     parts = halves.batches_per_epoch
-    tokens = {halves.batch(i).target_tokens for i in range(parts)}
+    tokens = {halves.batch(i).num_targets for i in range(parts)}
     assert len(tokens) == parts  # of different sizes
     train(changed(small, training={"accumulate": parts}), tmp_path / "parts")
     one, many = weights(tmp_path / "one"), weights(tmp_path / "parts")

@@ -62,7 +62,7 @@ def sums(model: Transformer, batch: Batch, smoothing: float) -> tuple[Tensor, Te
     logits_BTV = model(batch.inputs)
     log_p_BTV = logits_BTV.log_softmax(dim=-1)
     smoothed = plain = torch.zeros((), dtype=torch.float64)
-    for row, targets in enumerate(batch.targets_BT.tolist()):
+    for row, targets in enumerate(batch.targets.tolist()):
         for place, target in enumerate(targets):
             if target != IGNORE:
                 nll = -log_p_BTV[row, place, target]
@@ -89,8 +89,8 @@ class ByHand:
         batches = [
             self.data.batch((step - 1) * t["accumulate"] + i) for i in range(t["accumulate"])
         ]
-        tokens = sum(int((batch.targets_BT != IGNORE).sum()) for batch in batches)
-        self.ragged |= len({batch.target_tokens for batch in batches}) > 1
+        tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
+        self.ragged |= len({batch.num_targets for batch in batches}) > 1
         losses = [sums(self.model, batch, t["label_smoothing"]) for batch in batches]
         smoothed, plain = (sum(column) / tokens for column in zip(*losses, strict=True))
         gradients = torch.autograd.grad(smoothed, [self.named[name] for name in names])

@@ -64,7 +64,7 @@ class Ragged(WindowData):
         starts = super()._starts(number)
         return starts[:1] if number % 2 else starts
 
-    def target_tokens(self, number: int) -> int:
+    def num_targets(self, number: int) -> int:
         """See Data."""
         return len(self._starts(number)) * self.context
 

@@ -9,22 +9,25 @@ from torch import Tensor
 from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_config, tiny_model
 from transformer.attention import ATTENTION
 from transformer.feedforward import FEEDFORWARDS
-from transformer.heads import HEADS
+from transformer.heads import CLASSIFIER_LAYERS, HEADS, LABEL_KINDS
+from transformer.heads.language import LinearHead
 from transformer.initialization import INITIALIZATIONS, initialize
 from transformer.masks import padded_positions
 from transformer.model import Transformer
 from transformer.norms import NORMS, RESIDUALS
 from transformer.parameters import count_parameters
+from transformer.pooling import POOLINGS
 from transformer.positions import POSITIONS
 
+OVER_VOCABULARY = [name for name, head in HEADS.items() if issubclass(head, LinearHead)]
 EVERY = [
     dict(shape=shape, positions=positions, norm=norm, norm_placement=placement)
     for shape, positions, norm, placement in itertools.product(SHAPES, POSITIONS, NORMS, RESIDUALS)
 ]
 OTHERS = [
     *(dict(feedforward=name) for name in FEEDFORWARDS),
-    *(dict(head=name) for name in HEADS),
-    *(dict(head=name, tie_output=False) for name in HEADS if name != "none"),
+    *(dict(head=name) for name in OVER_VOCABULARY),
+    *(dict(head=name, tie_output=False) for name in OVER_VOCABULARY if name != "none"),
     dict(kv_heads=2),
     dict(kv_heads=1, positions="rotary"),
     dict(d_head=6, positions="rotary"),
@@ -44,6 +47,14 @@ SLIDING = [
 WITH_DECODER = [v for v in EVERY if v["shape"] != "encoder"]
 WITH_DECODER += [dict(shape=s, **v) for v in OTHERS + SLIDING for s in ("decoder", SHAPES[2])]
 ALL = EVERY + [dict(shape=shape, **variant) for variant in OTHERS + SLIDING for shape in SHAPES]
+OVER_LABELS = [
+    *(dict(head="classification", classifier_layer=name) for name in CLASSIFIER_LAYERS),
+    *(dict(head="classification", classifier_pooling=name) for name in POOLINGS),
+    *(dict(head="classification", label_kind=name) for name in LABEL_KINDS),
+    dict(head="classification", output_bias=True),
+    dict(head="tagging", output_bias=True),
+]
+LABELLED = [dict(shape=shape, labels=3, **fields) for fields in OVER_LABELS for shape in SHAPES]
 
 
 def name(variant: dict[str, object]) -> str:
@@ -138,7 +149,7 @@ def test_padding_changes_nothing(variant: dict[str, object]) -> None:
         torch.testing.assert_close(together[row : row + 1, :length], alone, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("variant", ALL, ids=name)
+@pytest.mark.parametrize("variant", ALL + LABELLED, ids=name)
 def test_gradient_reaches_every_weight_and_the_count_is_right(variant: dict[str, object]) -> None:
     model = tiny_model(**variant)
     source = source_of(model, 2)
@@ -166,3 +177,4 @@ def test_initialization_fills_every_weight_the_same_way_for_a_seed(scheme: str, 
 
 def test_every_table_of_the_network_is_covered_here() -> None:
     assert {v["attention"] for v in SLIDING} | {"full"} == set(ATTENTION)
+    assert {v["head"] for v in OVER_LABELS} | {*OVER_VOCABULARY} == set(HEADS)

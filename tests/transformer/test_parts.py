@@ -101,7 +101,7 @@ def filled(module: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", ["linear", "masked", "none"])
 def test_heads_by_their_equations(name: str, tied: bool) -> None:
     if name == "none":
         head = HEADS[name](tiny_config(head=name))

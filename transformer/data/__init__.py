@@ -1,6 +1,7 @@
 """Token ids on disk, and batches of them."""
 
-from .batches import IGNORE, Batch, Data, PairData, WindowData, pad, pad_rows
+from ..inputs import IGNORE, Batch
+from .batches import Data, PairData, WindowData, pad, pad_rows
 from .framing import Framing
 from .loader import BatchLoader, pins_memory
 from .store import Ids, TokenStore, TokenWriter

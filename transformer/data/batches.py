@@ -4,8 +4,7 @@ So resuming needs only the number of the step, and any number of readers see the
 Shape suffixes: B batch, T target tokens, S source tokens, N tokens to predict.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
@@ -15,43 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..inputs import ModelInputs
+from ..inputs import IGNORE, Batch, ModelInputs
 from ..masks import padded_positions
 from .framing import Framing, surround
 from .store import Ids, TokenStore
 
-IGNORE = -100  # target of padding, which is not predicted
-
 IndexArray = NDArray[np.int64]
 _MAX_NAMED_ROWS = 8  # of a batch, in messages
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """The inputs of a model and the targets that it should predict."""
-
-    inputs: ModelInputs
-    targets_BT: Tensor  # IGNORE where there is nothing to predict
-    predicted_N: Tensor | None  # flat indices of the targets in B·T; None: all are targets
-    target_tokens: int
-    rows: IndexArray  # (B) indices of the rows of the data, or first tokens of windows
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on a device; from pinned memory, copies run asynchronously."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "Batch":
-        """Return the batch in pinned memory, from which a GPU copies asynchronously."""
-        return self._map(Tensor.pin_memory)
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        predicted_N = None if self.predicted_N is None else function(self.predicted_N)
-        return replace(
-            self,
-            inputs=self.inputs.map(function),
-            targets_BT=function(self.targets_BT),
-            predicted_N=predicted_N,
-        )
 
 
 class Data(Protocol):
@@ -63,7 +32,7 @@ class Data(Protocol):
         """Return batch `number` of an endless shuffled sequence."""
         ...
 
-    def target_tokens(self, number: int) -> int:
+    def num_targets(self, number: int) -> int:
         """Count the targets of batch `number` without making it."""
         ...
 
@@ -173,7 +142,7 @@ class PairData:
         """See Data."""
         return self._make(self._rows(number))
 
-    def target_tokens(self, number: int) -> int:
+    def num_targets(self, number: int) -> int:
         """See Data."""
         return int(self._target_lengths[self._rows(number)].sum())
 
@@ -219,9 +188,9 @@ class PairData:
         )
         return Batch(
             inputs=ModelInputs(torch.from_numpy(ids_BT), source=source),
-            targets_BT=torch.from_numpy(targets_BT),
+            targets=torch.from_numpy(targets_BT),
             predicted_N=_flat_indices(target_mask_BT),
-            target_tokens=int(self._target_lengths[rows].sum()),
+            num_targets=int(self._target_lengths[rows].sum()),
             rows=rows,
         )
 
@@ -255,7 +224,7 @@ class WindowData:
         """See Data."""
         return self._make(self._starts(number))
 
-    def target_tokens(self, number: int) -> int:
+    def num_targets(self, number: int) -> int:
         """See Data."""
         del number
         return self._windows_per_batch * self.context
@@ -290,8 +259,8 @@ class WindowData:
         targets_BT, _ = gather_rows(self.ids, starts + 1, lengths, IGNORE)
         return Batch(
             inputs=ModelInputs(torch.from_numpy(ids_BT)),
-            targets_BT=torch.from_numpy(targets_BT),
+            targets=torch.from_numpy(targets_BT),
             predicted_N=_flat_indices(mask_BT),
-            target_tokens=int(lengths.sum()),
+            num_targets=int(lengths.sum()),
             rows=starts,
         )

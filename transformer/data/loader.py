@@ -6,7 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
-from .batches import Batch, Data
+from ..inputs import Batch
+from .batches import Data
 
 _MAX_AHEAD = 3  # batches that are being made or wait to be used
 
@@ -62,6 +63,6 @@ class BatchLoader:
     def _make_batch(self, number: int) -> tuple[int, Batch]:
         """Make a batch; for the first of a step, also count the step's target tokens."""
         step = range(number, number + self._accumulate) if number % self._accumulate == 0 else ()
-        tokens = sum(self._data.target_tokens(each) for each in step)
+        tokens = sum(self._data.num_targets(each) for each in step)
         batch = self._data.batch(number)
         return tokens, batch.pin_memory() if self._pins_memory else batch

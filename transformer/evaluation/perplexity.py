@@ -58,7 +58,7 @@ def likelihood(model: Transformer, batches: Iterable[Batch]) -> Likelihood:
     nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
     for batch in batches:
         nats += batch_loss(model, batch.to(device))[1]
-        tokens += batch.target_tokens
+        tokens += batch.num_targets
     return Likelihood(float(nats), tokens)
 
 
@@ -117,7 +117,7 @@ def _reported(batches: Iterable[Batch], total: int, progress: Progress) -> Itera
     done = 0
     for batch in batches:
         yield batch
-        done += batch.target_tokens
+        done += batch.num_targets
         progress(done, total)
 
 

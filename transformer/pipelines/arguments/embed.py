@@ -49,7 +49,7 @@ class EmbedArguments:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of bounds, an unknown pooling and two prompts."""
-        from ..embedding import POOLINGS
+        from ...pooling import POOLINGS
 
         check_values(self)
         if self.prompt is not None and self.prompt_name is not None:

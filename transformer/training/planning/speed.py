@@ -40,9 +40,9 @@ class RandomBatches:
         ids_BT = torch.randint(config.vocab_size, shape, generator=generator)
         self._batch = Batch(
             inputs=ModelInputs(ids_BT, source=ModelInputs(ids_BT) if config.has_encoder else None),
-            targets_BT=ids_BT.roll(-1, dims=1),
+            targets=ids_BT.roll(-1, dims=1),
             predicted_N=None,
-            target_tokens=ids_BT.numel(),
+            num_targets=ids_BT.numel(),
             rows=np.arange(len(ids_BT)),
         )
 
@@ -51,10 +51,10 @@ class RandomBatches:
         del number
         return self._batch
 
-    def target_tokens(self, number: int) -> int:
+    def num_targets(self, number: int) -> int:
         """See Data."""
         del number
-        return self._batch.target_tokens
+        return self._batch.num_targets
 
     def describe(self, number: int) -> str:
         """See Data."""

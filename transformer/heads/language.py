@@ -1,41 +1,30 @@
-"""Output heads, from hidden states to logits over the vocabulary, and their registry.
+"""Heads over the vocabulary, and none.
 
 Shape suffixes: B batch, T tokens, D d_model, V vocabulary.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from .config import TransformerConfig
-from .errors import ConfigError
-from .feedforward import FEEDFORWARDS
-from .norms import count_norm_parameters, make_norm
-from .registry import Registry
-from .uninitialized import Linear
+from ..config import TransformerConfig
+from ..errors import ConfigError
+from ..feedforward import FEEDFORWARDS
+from ..norms import count_norm_parameters, make_norm
+from ..uninitialized import Linear
+from .base import TokenHead
 
 
-class LinearHead(nn.Module):
+class LinearHead(TokenHead):
     """`logits = scale · hidden · Wᵀ + b`; W is the embedding if tied, arXiv 1608.05859."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
+        if config.labels:
+            raise ConfigError(f'head "{config.head}" has no labels; classification and tagging do')
         self.scale = config.output_scale
         shape = (config.vocab_size, config.d_model)
         self.weight = None if config.tie_output else nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if config.output_bias else None
-
-    def features(self, hidden_BTD: Tensor) -> Tensor:
-        """Return what the projection multiplies, (B, T, D)."""
-        return hidden_BTD if self.scale == 1.0 else hidden_BTD * self.scale
-
-    def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
-        """Return the logits (B, T, V)."""
-        return F.linear(self.features(hidden_BTD), self.projection(embedding_VD), self.bias)
-
-    def projection(self, embedding_VD: Tensor) -> Tensor:
-        """Return the output matrix (V, D): the head's own, or the embedding."""
-        return embedding_VD if self.weight is None else self.weight
 
     @staticmethod
     def count_parameters(config: TransformerConfig) -> int:
@@ -75,12 +64,9 @@ class NoHead(LinearHead):
             )
         super().__init__(config)
 
-    def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
+    def forward(
+        self, hidden_BTD: Tensor, embedding_VD: Tensor, positions_BT: Tensor | None = None
+    ) -> Tensor:
         """Return the hidden states (B, T, D) unchanged."""
-        del embedding_VD
+        del embedding_VD, positions_BT
         return hidden_BTD
-
-
-HEADS: Registry[type[LinearHead]] = Registry(
-    "head", {"linear": LinearHead, "masked": MaskedLMHead, "none": NoHead}
-)
