@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from ...bounds import check_bounds, doc
 from ...errors import ConfigError
-from ..batches import IGNORE
+from ...inputs import IGNORE
 from .vocabulary import BoolArray, IndexArray, NoiseVocabulary, RowIds
 
 Share = Annotated[float, Meta(ge=0, le=1)]
