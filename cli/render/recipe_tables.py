@@ -51,7 +51,11 @@ def key_lines() -> Iterator[str]:
             yield ""
         yield f"{key.name} = {_value(key)}"
         yield from textwrap.wrap(
-            _description(key), page_width(), initial_indent="    ", subsequent_indent="    "
+            _description(key),
+            page_width(),
+            initial_indent="    ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,  # names stay whole
         )
     yield ""
     yield from textwrap.wrap(
