@@ -75,8 +75,8 @@ def test_a_pair_with_languages_and_a_start_of_its_own(tmp_path: Path) -> None:
     assert read.ids_BT.tolist() == [[7, 5, 6, 2], [7, 4, 2, 2]]
     assert read.positions_BT.tolist() == [[0, 1, 2, 3], [0, 1, 2, -1]]
     assert batch.inputs.ids_BT.tolist() == [[2, 9, 8, 2, 1], [2, 9, 3, 6, 2]]
-    assert batch.targets_BT.tolist() == [[9, 8, 2, 1, IGNORE], [9, 3, 6, 2, 1]]
-    assert batch.target_tokens == 9
+    assert batch.targets.tolist() == [[9, 8, 2, 1, IGNORE], [9, 3, 6, 2, 1]]
+    assert batch.num_targets == 9
 
 
 def test_a_batch_depends_on_data_seed_and_step_alone(pair_data) -> None:

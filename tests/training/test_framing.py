@@ -90,7 +90,7 @@ def check_losses(case: Prepared) -> None:
         hypothesis = answer.outputs[0].hypothesis
         loss = float(batch_loss(loaded.model, batch)[1])
         assert loss == approx(-sum(hypothesis.log_probabilities), abs=1e-5, rel=1e-5)
-        assert batch.targets_BT.tolist() == [hypothesis.tokens]
+        assert batch.targets.tolist() == [hypothesis.tokens]
         ((request,),) = task.to_requests([Line(0, pair[0])])
         begun = [*request.prompt, *filter(None, [request.forced_first])]
         assert batch.inputs.ids_BT[0, : len(begun)].tolist() == begun
@@ -118,7 +118,7 @@ def check_labels(case: Prepared, family: str) -> None:
         assert batch.inputs.source.ids_BT.tolist() == [case.pieces(source)["input_ids"]]
         labels = their_labels(case, family, target)
         shifted = their_shift(case, torch.tensor([labels]))
-        read, predicted = batch.inputs.ids_BT[0].tolist(), batch.targets_BT[0].tolist()
+        read, predicted = batch.inputs.ids_BT[0].tolist(), batch.targets[0].tolist()
         if case.pieces.__class__.__name__.startswith("MBartTokenizer"):
             # They predict the language once more after the end token, where decoding has stopped.
             labels, shifted = labels[:-1], shifted[:, :-1]
