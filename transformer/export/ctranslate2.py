@@ -41,7 +41,8 @@ _KNOWN_FIELDS = """
     attention window global_tokens attention_scale feedforward norm norm_eps norm_placement
     final_norm bias attention_bias embedding_scale embedding_norm token_types share_embeddings
     source_vocab_size tie_output output_scale output_bias head dropout attention_dropout
-    activation_dropout initialization initialization_std
+    activation_dropout initialization initialization_std labels label_kind classifier_pooling
+    classifier_layer
 """
 KNOWN_FIELDS = frozenset(_KNOWN_FIELDS.split())
 

@@ -25,7 +25,7 @@ _ANY_VALUE = """
     attention window global_tokens attention_scale feedforward norm_eps final_norm bias
     attention_bias embedding_scale embedding_norm token_types share_embeddings source_vocab_size
     tie_output output_scale output_bias dropout attention_dropout activation_dropout
-    initialization initialization_std
+    initialization initialization_std labels label_kind classifier_pooling classifier_layer
 """
 _KNOWN_VALUES = {
     "positions": {"sinusoidal"},
