@@ -1,4 +1,4 @@
-"""What a network reads, and what it should predict of it.
+"""Inputs of a network, and the targets that it should predict.
 
 Shape suffixes: B batch, T tokens, N tokens to predict.
 """
