@@ -23,6 +23,24 @@ COMMON_MARKS = ".!?…‥‼⁇⁈⁉．"
 SENTENCE_ENDS = COMMON_MARKS + FINAL_MARKS + FINAL_MARKS_BEFORE_SPACE
 
 
+_ATTACHED = {"Mn", "Mc", "Me", "Cf"}
+# Vowels and final consonants of Hangul, halfwidth sound marks, skin tones.
+_ATTACHED_RANGES = ((0x1160, 0x11FF), (0xD7B0, 0xD7FF), (0xFF9E, 0xFF9F), (0x1F3FB, 0x1F3FF))
+
+
+@lru_cache(maxsize=1 << 14)
+def is_attached(character: str) -> bool:
+    """Return True for a character that belongs to the one before it: marks, joiners and the like.
+
+    >>> [is_attached(c) for c in "e\u0301\u200d\u1161\uff9e"]
+    [False, True, True, True, True]
+    """
+    code = ord(character)
+    return unicodedata.category(character) in _ATTACHED or any(
+        first <= code <= last for first, last in _ATTACHED_RANGES
+    )
+
+
 @lru_cache(maxsize=1 << 14)
 def unspaced_script(character: str) -> str | None:
     """Return the kind of a character's script if it puts no spaces between words.

@@ -4,21 +4,24 @@ Bytes are recognised (`sources`), lines are decoded (`lines`), records are taken
 `corpus` reads texts to train on, `filters` lines that are answered one by one.
 """
 
-from .columns import Columns, Record, field_names, field_value
+from .columns import Columns, Record, field_names, field_value, listed
 from .corpus import (
     TextChunk,
     TextFile,
+    open_corpus,
     read_all,
     read_columns,
     read_documents,
     read_lines,
     read_pairs,
 )
+from .delimited import find_delimiter, sample_rows
 from .filters import FILTER_COLUMNS, read_filter_lines, read_filter_records
-from .formats import format_of_name
+from .formats import FORMATS, find_format, format_of_name
 from .headers import begins_with_names
-from .lines import CorpusCounts, replace_surrogates
-from .names import STDIN
+from .json_records import BLANK, JsonObjects
+from .lines import CorpusCounts, CorpusLines, replace_surrogates
+from .names import STDIN, display_name
 from .sources import (
     SpooledPath,
     content_hash,
@@ -30,10 +33,14 @@ from .sources import (
 from .spool import Spool
 
 __all__ = [
+    "BLANK",
     "FILTER_COLUMNS",
+    "FORMATS",
     "STDIN",
     "Columns",
     "CorpusCounts",
+    "CorpusLines",
+    "JsonObjects",
     "Record",
     "Spool",
     "SpooledPath",
@@ -41,10 +48,15 @@ __all__ = [
     "TextFile",
     "begins_with_names",
     "content_hash",
+    "display_name",
     "field_names",
     "field_value",
+    "find_delimiter",
+    "find_format",
     "format_of_name",
     "is_rereadable",
+    "listed",
+    "open_corpus",
     "open_text",
     "read_all",
     "read_columns",
@@ -56,4 +68,5 @@ __all__ = [
     "read_text",
     "refuse_repeated_streams",
     "replace_surrogates",
+    "sample_rows",
 ]

@@ -37,18 +37,28 @@ class TextChunk(NamedTuple):
 
 
 @contextmanager
-def _open_corpus(
-    path: str, columns: Columns, counts: CorpusCounts, *, records: bool = False
-) -> Iterator[tuple[CorpusLines, RecordFormat | None]]:
-    """Open a corpus; give its lines, and its format where it has records."""
+def open_corpus(path: str, counts: CorpusCounts) -> Iterator[tuple[CorpusLines, str]]:
+    """Open a corpus; give its lines, and its beginning, up to 64 KiB.
+
+    Raises OSError or CorpusError.
+    """
     opened = open_text(path, corpus=True, notice=counts.notice, follow=counts.follow)
     with opened as stream:
         head = stream.peek(CHUNK).decode("utf-8", "replace")  # type: ignore[attr-defined]
+        yield CorpusLines(path, stream, counts), head
+
+
+@contextmanager
+def _open_records(
+    path: str, columns: Columns, counts: CorpusCounts, *, records: bool = False
+) -> Iterator[tuple[CorpusLines, RecordFormat | None]]:
+    """Open a corpus; give its lines, and its format where it has records."""
+    with open_corpus(path, counts) as (lines, head):
         name = find_format(path, head, columns, counts, records=records)
         layout = None if name is None else FORMATS[name].layout
         if layout is None:
             notice_plain_text(path, head, columns, counts)
-        yield CorpusLines(path, stream, counts), layout
+        yield lines, layout
 
 
 def read_lines(
@@ -63,7 +73,7 @@ def read_lines(
         yield from read_filter_lines(text.path, counts)
         return
     columns = _columns(text, None if all_columns else 1)
-    with _open_corpus(text.path, columns, counts) as (lines, layout):
+    with _open_records(text.path, columns, counts) as (lines, layout):
         if layout is None:
             yield from lines
         else:
@@ -89,7 +99,7 @@ def read_columns(
     """
     counts = counts if counts is not None else CorpusCounts()
     wanted = Columns(tuple(columns), default=2, is_pair=True)
-    with _open_corpus(path, wanted, counts, records=True) as (lines, layout):
+    with _open_records(path, wanted, counts, records=True) as (lines, layout):
         assert layout is not None
         yield from rows(layout, lines, wanted)
 
@@ -104,7 +114,7 @@ def read_documents(
     """
     counts = counts if counts is not None else CorpusCounts()
     columns = _columns(text, 1)
-    with _open_corpus(text.path, columns, counts) as (lines, layout):
+    with _open_records(text.path, columns, counts) as (lines, layout):
         if layout is not None:
             for (record,) in rows(layout, lines, columns):
                 yield from _record_chunks(record)

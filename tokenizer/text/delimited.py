@@ -167,7 +167,7 @@ class _WiderRows:
 
 def _refuse_uneven(head: str, columns: Columns, lines: CorpusLines) -> None:
     """Raise CorpusError for CSV without names of which a row has more columns than the first."""
-    first, *others = _sample(head, find_delimiter(head) or ",") or [[]]
+    first, *others = sample_rows(head, find_delimiter(head) or ",") or [[]]
     width = len(first)
     if wider := [len(row) for row in others if any(map(str.strip, row[width:]))]:
         raise CorpusError(
@@ -237,16 +237,16 @@ def delimiter_name(delimiter: str) -> str:
 
 
 def _widths(head: str, delimiter: str) -> list[int]:
-    return [len(row) for row in _sample(head, delimiter)]
+    return [len(row) for row in sample_rows(head, delimiter)]
 
 
-def _sample(head: str, delimiter: str) -> list[list[str]]:
-    """Return the first rows that are whole and not blank."""
+def sample_rows(head: str, delimiter: str, *, most: int = _SAMPLE) -> list[list[str]]:
+    """Return the first rows of CSV that are whole and not blank, by its beginning."""
     lines = [*io.StringIO(head, newline="\n")]
     whole = lines if head.endswith("\n") or len(lines) == 1 else lines[:-1]
     rows = csv.reader(whole, delimiter=delimiter)
     try:
-        found = [cells for cells in islice(rows, _SAMPLE) if any(map(str.strip, cells))]
+        found = [cells for cells in islice(rows, most) if any(map(str.strip, cells))]
     except csv.Error:
         return []
     # A row that was cut, in a quoted cell, counts only if it is alone.

@@ -17,7 +17,7 @@ from .precision_recall import AveragedScores, LabelCounts, PrecisionRecall
 from .regression import RegressionReport, average_ranks, regression_report
 from .score import Score
 from .significance import SIGNIFICANT, Comparison, check_comparable, compare_translations
-from .spans import SpanReport, span_report
+from .span_scores import SpanReport, span_report
 from .translation import can_score_translations, check_tokenization, translation_scores
 
 __all__ = [
