@@ -4,6 +4,9 @@ from ..inputs import IGNORE, Batch
 from .batches import Data, PairData, WindowData, pad, pad_rows
 from .framing import Framing
 from .loader import BatchLoader, pins_memory
+from .packing import PackedData
+from .pieces import Pieces, document_pieces, row_pieces, window_pieces
+from .pretraining import DenoisingData, MaskedData, PrefixData, SpanCorruptionData
 from .store import Ids, TokenStore, TokenWriter
 
 __all__ = [
@@ -11,13 +14,22 @@ __all__ = [
     "Batch",
     "BatchLoader",
     "Data",
+    "DenoisingData",
     "Framing",
     "Ids",
+    "MaskedData",
+    "PackedData",
     "PairData",
+    "Pieces",
+    "PrefixData",
+    "SpanCorruptionData",
     "TokenStore",
     "TokenWriter",
     "WindowData",
+    "document_pieces",
     "pad",
     "pad_rows",
     "pins_memory",
+    "row_pieces",
+    "window_pieces",
 ]

@@ -97,12 +97,12 @@ def gather_rows(
     return rows, mask
 
 
-def _flat_indices(mask: NDArray[np.bool_]) -> Tensor | None:
+def flat_indices(mask: NDArray[np.bool_]) -> Tensor | None:
     """Return the flat indices of what is True; None if all are."""
     return None if mask.all() else torch.from_numpy(np.flatnonzero(mask))
 
 
-def _format_rows(rows: IndexArray) -> str:
+def format_rows(rows: IndexArray) -> str:
     """List the first indices of rows."""
     return ", ".join(f"{row:,}" for row in rows[:_MAX_NAMED_ROWS]) + (
         " …" if len(rows) > _MAX_NAMED_ROWS else ""
@@ -148,7 +148,7 @@ class PairData:
 
     def describe(self, number: int) -> str:
         """See Data."""
-        return f"kept pairs {_format_rows(self._rows(number))}"
+        return f"kept pairs {format_rows(self._rows(number))}"
 
     def in_order(self) -> Iterator[Batch]:
         """See Data."""
@@ -189,7 +189,7 @@ class PairData:
         return Batch(
             inputs=ModelInputs(torch.from_numpy(ids_BT), source=source),
             targets=torch.from_numpy(targets_BT),
-            predicted_N=_flat_indices(target_mask_BT),
+            predicted_N=flat_indices(target_mask_BT),
             num_targets=int(self._target_lengths[rows].sum()),
             rows=rows,
         )
@@ -231,7 +231,7 @@ class WindowData:
 
     def describe(self, number: int) -> str:
         """See Data."""
-        return f"windows at tokens {_format_rows(self._starts(number))}"
+        return f"windows at tokens {format_rows(self._starts(number))}"
 
     def in_order(self) -> Iterator[Batch]:
         """See Data. Each token except the first is predicted exactly once."""
@@ -260,7 +260,7 @@ class WindowData:
         return Batch(
             inputs=ModelInputs(torch.from_numpy(ids_BT)),
             targets=torch.from_numpy(targets_BT),
-            predicted_N=_flat_indices(mask_BT),
+            predicted_N=flat_indices(mask_BT),
             num_targets=int(lengths.sum()),
             rows=starts,
         )
