@@ -1,7 +1,7 @@
 """The tensors of a model folder: names and shapes from headers, data memory-mapped on demand."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,15 +48,18 @@ class Header(NamedTuple):
 
 
 class Weights(Mapping[str, Header]):
-    """The headers and tensors of a folder by name. Raises CheckpointError for damaged files."""
+    """The headers and tensors of a folder by name, from the first of some files that exists.
 
-    def __init__(self, folder: Path) -> None:
+    Raises CheckpointError for damaged files.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str] = WEIGHT_FILES) -> None:
         self.folder = folder
         self._pickled: dict[Path, dict[str, Tensor]] = {}
         self._open_files: dict[Path, Any] = {}  # safetensors files, mapped
         self._headers: dict[str, Header] = {}
         self._stored_names: Mapping[str, str] = {}  # of tensors that are named otherwise here
-        for path in weight_files(folder):
+        for path in weight_files(folder, names):
             for name, header in self._read(path):
                 if name in self._headers:
                     raise CheckpointError(f"{path} repeats {name}, which another shard has")
@@ -166,15 +169,18 @@ class Tensors(dict[str, Tensor]):
 _READERS = {".safetensors": Weights._safetensors, ".bin": Weights._pickle}
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """Return the files that hold a folder's tensors, each checked to be inside the folder."""
-    for name in WEIGHT_FILES:
+def weight_files(folder: Path, names: Sequence[str] = WEIGHT_FILES) -> list[Path]:
+    """Return the files that hold a folder's tensors, each checked to be inside the folder.
+
+    The first of the names that exists is that of the file, or of an index of several.
+    """
+    for name in names:
         path = folder / name
         if path.is_file() or path.is_symlink():
             if name in {INDEX, PICKLE_INDEX}:
                 return [_checked_path(folder, shard, name) for shard in _shards(path)]
             return [_checked_path(folder, name, name)]
-    raise CheckpointError(f"{folder} has no weights; looked for: {', '.join(WEIGHT_FILES)}")
+    raise CheckpointError(f"{folder} has no weights; looked for: {', '.join(names)}")
 
 
 def _shards(index: Path) -> list[str]:

@@ -70,7 +70,7 @@ class Family:
         sources = names.sources(tensors, {names.prefix: None})
         for name, source in sources.items():
             rows = part_rows(config, source.parts, len(tensors[name]))
-            whole = _TO_PUBLISHED[source.form](tensors[name])
+            whole = TO_PUBLISHED[source.form](tensors[name])
             cuts = [whole] if len(source.parts) == 1 else list(torch.split(whole, rows))
             yield from zip(source.parts, cuts, strict=True)
 
@@ -103,13 +103,13 @@ class Family:
 
 
 # How a tensor is stored in a published file, and how it is read back.
-_TO_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
+TO_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda tensor: tensor,
     "^T": Tensor.t,
     "^row": lambda tensor: tensor[None],
 }
-_FROM_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
-    **_TO_PUBLISHED,
+FROM_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
+    **TO_PUBLISHED,
     "^row": lambda tensor: tensor[0],
 }
 
@@ -119,7 +119,7 @@ def _join(
 ) -> Tensor:
     """Return one of our tensors: a view of the file if possible, else one copy."""
     stored = [weights[name].shape for name in names]
-    expected = tuple(_TO_PUBLISHED[form](torch.empty(shape, device="meta")).shape)
+    expected = tuple(TO_PUBLISHED[form](torch.empty(shape, device="meta")).shape)
     if _stacked(stored) != expected:
         raise CheckpointError(
             f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
@@ -127,7 +127,7 @@ def _join(
         )
     if len(names) == 1:
         copied = weights[names[0]].dtype != dtype
-        return _FROM_PUBLISHED[form](weights.tensor(names[0], to_copy=copied).to(dtype))
+        return FROM_PUBLISHED[form](weights.tensor(names[0], to_copy=copied).to(dtype))
     whole, start = torch.empty(shape, dtype=dtype), 0
     for name, part in zip(names, stored, strict=True):
         whole[start : start + part[0]].copy_(weights.tensor(name, to_copy=True))

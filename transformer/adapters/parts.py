@@ -1,0 +1,148 @@
+"""The linear maps of a published model as rows of ours: what an adapter can change.
+
+Queries, keys and values are one matrix here, and so are a gated feed-forward's gate and up; an
+adapter of `q_proj` alone changes only those rows.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import nn
+
+from ..config import TransformerConfig
+from ..errors import ConfigError
+from ..families import FAMILIES, MODEL_TYPE, Family
+from ..families.name_map import NameMap, part_rows
+from ..feedforward import FEEDFORWARDS
+from ..model import Transformer
+from ..registry import either, likely_names
+from .settings import ALL_LINEAR
+
+_LAYER = re.compile(r"\.layers\.(\d+)\.")
+_STACKS = ("encoder.", "decoder.")
+_WEIGHT = ".weight"
+# Our own models are adapted by our names; the parts of one matrix have those of initializations.
+_OURS = """
+    {s}.layers.{i}.attention.qkv = {s}.layers.{i}.attention.{q,k,v}
+    {s}.layers.{i}.attention.out = {s}.layers.{i}.attention.out
+    {s}.layers.{i}.cross.q = {s}.layers.{i}.cross.q
+    {s}.layers.{i}.cross.kv = {s}.layers.{i}.cross.{k,v}
+    {s}.layers.{i}.cross.out = {s}.layers.{i}.cross.out
+    {s}.layers.{i}.feedforward.up = {s}.layers.{i}.feedforward.UP
+    {s}.layers.{i}.feedforward.down = {s}.layers.{i}.feedforward.down
+"""
+
+
+class LinearPart(NamedTuple):
+    """A linear map of a published model, and the rows of ours that it is."""
+
+    name: str  # of the published module
+    module: str  # of ours
+    start: int  # rows
+    stop: int
+    inputs: int
+    is_transposed: bool = False  # it is stored as (inputs, outputs), as GPT-2's
+
+    @property
+    def key(self) -> str:
+        """A name that no other part of the same module has."""
+        return self.name.rpartition(".")[2]
+
+
+def linear_parts(model: Transformer, family: Family) -> list[LinearPart]:
+    """Return the linear maps in the layers of a model, by the names that its family gives them."""
+    config = model.config
+    names = _own_names(config) if is_native(family) else family.names(config)
+    maps = {
+        f"{name}{_WEIGHT}": module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name.startswith(_STACKS)
+    }
+    parts: list[LinearPart] = []
+    for name, source in names.sources(maps, {names.prefix: None}).items():
+        linear, start = maps[name], 0
+        for theirs, rows in zip(
+            source.parts, part_rows(config, source.parts, linear.out_features), strict=True
+        ):
+            stop, module = start + rows, name.removesuffix(_WEIGHT)
+            published, is_transposed = theirs.removesuffix(_WEIGHT), source.form == "^T"
+            parts.append(
+                LinearPart(published, module, start, stop, linear.in_features, is_transposed)
+            )
+            start = stop
+    return parts
+
+
+def is_native(family: Family) -> bool:
+    """Return True for the family of our own format."""
+    return family is FAMILIES[MODEL_TYPE]
+
+
+def _own_names(config: TransformerConfig) -> NameMap:
+    gated = FEEDFORWARDS[config.feedforward].gated
+    return NameMap(_OURS.replace("UP", "{gate,up}" if gated else "up"))
+
+
+def select_parts(
+    parts: Sequence[LinearPart], targets: str | Sequence[str], layers: Sequence[int] = ()
+) -> list[LinearPart]:
+    """Return the parts that are to be adapted, of some layers or of all.
+
+    A target is the end of a published name, or of ours; a text is `all-linear`, or a regular
+    expression for whole published names, as in PEFT. Raises ConfigError for one that fits nothing.
+    """
+    if isinstance(targets, str) and targets != ALL_LINEAR:
+        fitting = _matching(parts, targets)
+    elif isinstance(targets, str) or ALL_LINEAR in targets:
+        fitting = {part.name for part in parts}
+    else:
+        fitting = {name for target in targets for name in _named(parts, target)}
+    chosen = [part for part in parts if part.name in fitting]
+    if layers:
+        numbers = {number for part in parts if (number := _layer(part)) is not None}
+        if unknown := sorted({*layers} - numbers):
+            raise ConfigError(
+                f"adapter.layers has {unknown[0]}; the layers are 0 to {max(numbers)}"
+            )
+        chosen = [part for part in chosen if _layer(part) in layers]
+    if not chosen:
+        raise ConfigError("adapter.target_modules names nothing to adapt")
+    return chosen
+
+
+def _named(parts: Sequence[LinearPart], target: str) -> list[str]:
+    """Return the published names that a target means: by its end, or by that of our module."""
+    named = [
+        part.name
+        for part in parts
+        if f".{part.name}".endswith(f".{target}") or f".{part.module}".endswith(f".{target}")
+    ]
+    if not named:
+        ends = sorted({part.key for part in parts})
+        likely = likely_names(target, ends)
+        hint = f"did you mean {either(likely)}? " if likely else ""
+        raise ConfigError(
+            f"adapter.target_modules has {target!r}, which is no linear map of this model; {hint}"
+            f"it has {', '.join(ends)} ({ALL_LINEAR}: all)"
+        )
+    return named
+
+
+def _matching(parts: Sequence[LinearPart], pattern: str) -> set[str]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"adapter.target_modules is no regular expression: {error}") from None
+    matching = {part.name for part in parts if expression.fullmatch(part.name)}
+    if not matching:
+        raise ConfigError(
+            f"adapter.target_modules is {pattern!r}, a regular expression for whole names, and "
+            f"fits none, such as {parts[0].name}; a name goes into a list: [{pattern!r}]"
+        )
+    return matching
+
+
+def _layer(part: LinearPart) -> int | None:
+    number = _LAYER.search(part.module)
+    return int(number[1]) if number else None
