@@ -27,3 +27,12 @@ def language_tag(language: str) -> str:
     '<2de>'
     """
     return f"<2{language}>"
+
+
+def sentinel(number: int) -> str:
+    """Return the token that stands for a span of missing text, counted from 0; arXiv 1910.10683.
+
+    >>> sentinel(0)
+    '<extra_id_0>'
+    """
+    return f"<extra_id_{number}>"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.noise.toys import rng_of
+from transformer.data import MixedData, WindowData
 from transformer.data.noise import draw_prefix_length, mixing_order, mixing_shares
 from transformer.errors import ConfigError
 
@@ -53,6 +54,55 @@ def test_sizes_that_mean_nothing_are_one_line(sizes: list[float]) -> None:
 def test_a_temperature_is_above_0() -> None:
     with pytest.raises(ConfigError, match="temperature is 0"):
         mixing_shares([1, 2], 0)
+
+
+def windows(tokens: int, first: int) -> WindowData:
+    ids = np.arange(first, first + tokens, dtype=np.uint16)
+    return WindowData(ids, context=10, max_tokens=10, seed=3)
+
+
+def mixture(seed: int = 1, shares: tuple[float, float] = (0.5, 0.5)) -> MixedData:
+    parts = windows(61, 0), windows(201, 1000)
+    return MixedData(parts, shares, names=["small", "large"], seed=seed)
+
+
+def test_a_mixture_has_all_of_a_part_before_any_comes_again() -> None:
+    data = mixture()
+    parts = data.parts
+    size = data.batches_per_epoch
+    assert size == parts[0].batches_per_epoch + parts[1].batches_per_epoch == 24
+    drawn: list[list[list[int]]] = [[], []]
+    for number in range(4 * size):
+        batch = data.batch(number)
+        part = int(batch.inputs.ids_BT[0, 0] >= 1000)
+        assert data.describe(number) == (
+            f"{['small', 'large'][part]}: {parts[part].describe(len(drawn[part]))}"
+        )
+        drawn[part].append(batch.inputs.ids_BT.tolist())
+        assert data.num_targets(number) == batch.num_targets == 10
+        if number % size == size - 1:  # half of each epoch
+            assert len(drawn[0]) == len(drawn[1]) == (number + 1) // 2
+    for part, batches in zip(parts, drawn, strict=True):
+        assert batches == [part.batch(n).inputs.ids_BT.tolist() for n in range(len(batches))]
+
+
+def test_a_mixtures_batches_depend_on_data_seed_and_number_alone() -> None:
+    numbers = [70, 3, 50, 3, 0]
+    ids = [mixture().batch(number).inputs.ids_BT.tolist() for number in numbers]
+    data = mixture()
+    assert [data.batch(number).inputs.ids_BT.tolist() for number in reversed(numbers)] == ids[::-1]
+    other = mixture(seed=2)
+    assert [other.batch(n).rows.tolist() for n in range(24)] != [
+        data.batch(n).rows.tolist() for n in range(24)
+    ]
+
+
+def test_a_mixture_is_validated_on_all_of_its_parts() -> None:
+    data = mixture(shares=(0.9, 0.1))
+    tokens = [t for batch in data.in_order() for t in batch.targets.flatten().tolist()]
+    assert tokens == [*range(1, 61), *range(1001, 1201)]
+    with pytest.raises(ConfigError, match="2 parts need as many shares"):
+        mixture(shares=(0.5, 0.6))
 
 
 def test_prefixes_are_of_every_length_alike() -> None:

@@ -4,6 +4,7 @@ from ..inputs import IGNORE, Batch
 from .batches import Data, PairData, WindowData, pad, pad_rows
 from .framing import Framing
 from .loader import BatchLoader, pins_memory
+from .mixed import MixedData
 from .packing import PackedData
 from .pieces import Pieces, document_pieces, row_pieces, window_pieces
 from .pretraining import DenoisingData, MaskedData, PrefixData, SpanCorruptionData
@@ -18,6 +19,7 @@ __all__ = [
     "Framing",
     "Ids",
     "MaskedData",
+    "MixedData",
     "PackedData",
     "PairData",
     "Pieces",

@@ -8,7 +8,7 @@ same whoever computes it. The start, the end and other frames of a row are added
 
 from .denoising import NOISES, DenoisingOptions, denoise
 from .masking import MaskingOptions, mask_tokens
-from .mixing import mixing_order, mixing_shares
+from .mixing import mixing_counts, mixing_order, mixing_shares
 from .prefix import draw_prefix_length
 from .spans import (
     SpanOptions,
@@ -32,6 +32,7 @@ __all__ = [
     "draw_noise_spans",
     "draw_prefix_length",
     "mask_tokens",
+    "mixing_counts",
     "mixing_order",
     "mixing_shares",
     "raw_length",

@@ -12,6 +12,8 @@ import numpy as np
 from ...errors import ConfigError
 from .vocabulary import IndexArray
 
+_COUNTS, _ORDER = 1, 2  # the last keys of the generators
+
 
 def mixing_shares(sizes: Sequence[float], temperature: float = 1.0) -> list[float]:
     """Return the shares of corpora with these sizes, or weights, which add up to 1.
@@ -29,17 +31,24 @@ def mixing_shares(sizes: Sequence[float], temperature: float = 1.0) -> list[floa
     return [power / sum(powers) for power in powers]
 
 
-def mixing_order(shares: Sequence[float], draws: int, *, seed: int, epoch: int) -> IndexArray:
-    """Return the index of the corpus for each draw of an epoch.
+def mixing_counts(shares: Sequence[float], draws: int, *, seed: int, epoch: int) -> IndexArray:
+    """Return the number of an epoch's draws that each corpus has.
 
-    Each corpus has its share of the draws, rounded up or down at random so that it is exact on
-    average over epochs (systematic sampling), and exact in each where it is a whole number.
+    That is its share of the draws, rounded up or down at random so that it is exact on average
+    over epochs (systematic sampling), and exact in each where it is a whole number.
     """
-    rng = np.random.default_rng([seed, epoch])
     borders = np.cumsum([0.0, *shares]) * draws
     # a share that is a whole number but for rounding is one
     nearest = np.round(borders)
     borders = np.where(np.abs(borders - nearest) < 1e-6, nearest, borders)
-    ends: IndexArray = np.floor(borders + rng.random()).astype(np.int64)
+    offset = np.random.default_rng([seed, epoch, _COUNTS]).random()
+    ends: IndexArray = np.floor(borders + offset).astype(np.int64)
     counts: IndexArray = ends[1:] - ends[:-1]
-    return rng.permutation(np.repeat(np.arange(len(shares)), counts))
+    return counts
+
+
+def mixing_order(shares: Sequence[float], draws: int, *, seed: int, epoch: int) -> IndexArray:
+    """Return the index of the corpus for each draw of an epoch, in random order."""
+    counts = mixing_counts(shares, draws, seed=seed, epoch=epoch)
+    drawn = np.repeat(np.arange(len(shares)), counts)
+    return np.random.default_rng([seed, epoch, _ORDER]).permutation(drawn)
