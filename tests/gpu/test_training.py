@@ -14,8 +14,7 @@ from tests.training.test_noise import every_data, pairs
 from tests.training.toys import toy_recipe
 from transformer.data import BatchLoader, Data, PairData, pins_memory
 from transformer.loading import load_model
-from transformer.training import trainer as loop
-from transformer.training.objectives import OBJECTIVES
+from transformer.training.objectives import OBJECTIVES, base
 from transformer.training.optimizers import OPTIMIZERS
 from transformer.training.recipe import Recipe, TrainingRecipe
 from transformer.training.run import Run
@@ -88,13 +87,13 @@ def state_of(of: Trainer) -> list[torch.Tensor]:
 def test_a_step_without_numbers_changes_nothing(
     make, optimizer, device, tmp_path: Path, monkeypatch
 ) -> None:
-    plain, spoil = loop.batch_loss, False
+    plain, spoil = base.batch_loss, False
 
     def spoilt(*arguments, **options):
         loss, shown = plain(*arguments, **options)
         return (loss * float("nan"), shown * float("nan")) if spoil else (loss, shown)
 
-    monkeypatch.setattr(loop, "batch_loss", spoilt)
+    monkeypatch.setattr(base, "batch_loss", spoilt)
     some = trainer(make(tmp_path), device, **ALL, optimizer=optimizer)
     losses(some, 2)
     before, spoil = state_of(some), True
@@ -109,13 +108,13 @@ def test_a_step_without_numbers_changes_nothing(
 
 @every_precision
 def test_a_step_rounds_as_its_precision_says(precision, device, tmp_path, monkeypatch) -> None:
-    plain, seen = loop.batch_loss, []
+    plain, seen = base.batch_loss, []
 
     def watched(*arguments, **options):
         seen.append(torch.get_float32_matmul_precision())
         return plain(*arguments, **options)
 
-    monkeypatch.setattr(loop, "batch_loss", watched)
+    monkeypatch.setattr(base, "batch_loss", watched)
     losses(trainer(pairs(tmp_path), device, precision=precision), 1)
     assert seen == [PRECISIONS[precision] if device.type == "cuda" else "highest"]
     assert torch.get_float32_matmul_precision() == "highest"  # as it was before

@@ -12,6 +12,7 @@ from tests.virtual_device import VirtualDevice, virtual_device
 from transformer.data import Data, PairData, WindowData
 from transformer.positions import POSITIONS
 from transformer.training import trainer as loop
+from transformer.training.objectives import base
 from transformer.training.optimizers import OPTIMIZERS
 from transformer.training.recipe import PRECISION_NAMES, Recipe, TrainingRecipe
 from transformer.training.trainer import Trainer
@@ -78,10 +79,16 @@ def test_the_batches_here_are_padded(tmp_path: Path) -> None:
     assert any(batch.inputs.source.positions_BT is not None for batch in batches)
 
 
-@pytest.mark.parametrize("place", ["batch_loss", "get_total_norm", "clip_grads_with_norm_"])
-def test_a_read_anywhere_in_a_step_would_be_seen(place, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [(base, "batch_loss"), (loop, "get_total_norm"), (loop, "clip_grads_with_norm_")],
+    ids=str,
+)
+def test_a_read_anywhere_in_a_step_would_be_seen(
+    module, place, tmp_path: Path, monkeypatch
+) -> None:
     """One line for each place, as often as steps pass it."""
-    plain = getattr(loop, place)
+    plain = getattr(module, place)
 
     def reading(*arguments, **options):
         found = plain(*arguments, **options)
@@ -89,7 +96,7 @@ def test_a_read_anywhere_in_a_step_would_be_seen(place, tmp_path: Path, monkeypa
         (looked_at[0] if isinstance(looked_at, tuple) else looked_at).item()
         return found
 
-    monkeypatch.setattr(loop, place, reading)
+    monkeypatch.setattr(module, place, reading)
     device = watched(windows(tmp_path), ALL, steps=3)
     assert list(device.reads.values()) == [2 * (ALL["accumulate"] if "loss" in place else 1)]
 
@@ -98,6 +105,6 @@ def test_a_table_on_the_host_would_be_seen(tmp_path: Path, monkeypatch) -> None:
     def stranger(model, batch, **options):
         model.hidden(batch.inputs) + torch.zeros(model.config.d_model)
 
-    monkeypatch.setattr(loop, "batch_loss", stranger)
+    monkeypatch.setattr(base, "batch_loss", stranger)
     with pytest.raises(RuntimeError, match="mixes devices at training/test_host_reads"):
         watched(windows(tmp_path), {})

@@ -9,7 +9,7 @@ from transformer.errors import ConfigError, MissingExtraError
 from transformer.training.events import Notice, Validated
 from transformer.training.recipe_resolution import check_recipe, resolve_recipe
 
-WITHOUT = ("objective_choice", "objectives", "validation")
+WITHOUT = ("objectives.choice", "objectives.translation", "validation")
 
 
 @pytest.fixture

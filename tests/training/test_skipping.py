@@ -10,7 +10,7 @@ from cli.render.training import follow_run
 from tests.models import tiny_model
 from tests.training.toys import pair_data, recipe_of, running_data, toy_recipe, train
 from transformer.errors import DivergedError
-from transformer.training import trainer as loop
+from transformer.training.objectives import base
 from transformer.training.optimizers import OPTIMIZERS
 from transformer.training.progress import Progress
 from transformer.training.run import Run
@@ -24,8 +24,8 @@ class Spoiling:
 
     def __init__(self, monkeypatch, *, calls: set[int], what: str) -> None:
         self.calls, self.what, self.count = calls, what, 0
-        self.real = loop.batch_loss
-        monkeypatch.setattr(loop, "batch_loss", self)
+        self.real = base.batch_loss
+        monkeypatch.setattr(base, "batch_loss", self)
 
     def __call__(self, model, batch, *, smoothing):
         loss, plain = self.real(model, batch, smoothing=smoothing)

@@ -11,7 +11,7 @@ from tokenizer import Tokenizer, TrainingOptions, train_tokenizer
 from transformer.folder_layout import DATA
 from transformer.training import objectives
 from transformer.training.encoding import read_kept_pairs, spread_evenly
-from transformer.training.objective_protocol import VALID
+from transformer.training.objectives import VALID
 from transformer.training.preparation import Preparation
 from transformer.training.prepared_folder import part_identity
 from transformer.training.recipe import Recipe

@@ -25,9 +25,10 @@ from ..errors import ConfigError
 from ..initialization import INITIALIZATIONS
 from ..model import Transformer
 from ..presets import preset_config
+from ..registry import either
 from .data_recipe import DataRecipe, data_settings, text_paths
-from .objective_choice import choose_objective, default_fields
 from .objectives import OBJECTIVES
+from .objectives.choice import choose_objective, default_fields
 from .optimizers import OPTIMIZERS
 from .recipe import Recipe, merge, recipe_from_fields
 from .recipe_layers import given_fields
@@ -128,8 +129,9 @@ def check_recipe(
         )
     elif recipe.tokenizer.path:
         raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
-    elif init.shape != objective.shape:
-        raise ConfigError(f"{recipe.objective} trains {objective.shape} models, not {init.shape}")
+    elif init.shape not in objective.shapes:
+        shapes = either(objective.shapes)
+        raise ConfigError(f"{recipe.objective} trains {shapes} models, not {init.shape}")
     objective.check(recipe)
     if not resuming:  # a resumed run may have the network of its --init
         smallest = init or model_config(recipe, recipe.model.get("vocab_size") or 1)
@@ -257,9 +259,9 @@ def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
     fields: dict[str, Any] = {**defaults, **recipe.model}
     preset = fields.pop("preset")
     config = preset_config(preset, **fields)
-    if config.shape != objective.shape:
+    if config.shape not in objective.shapes:
         raise ConfigError(
-            f"the objective {recipe.objective} trains {objective.shape} models; "
+            f"the objective {recipe.objective} trains {either(objective.shapes)} models; "
             f"preset {preset} is {config.shape}"
         )
     if config.vocab_size < vocab_size:

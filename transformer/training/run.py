@@ -29,7 +29,7 @@ from .events import (
 from .initial_model import load_initial_model
 from .metrics import logged
 from .network import network, network_config
-from .objective_protocol import TRAIN, VALID
+from .objectives import TRAIN, VALID
 from .planning.memory import check_memory
 from .planning.planner import Planner
 from .preparation import Preparation

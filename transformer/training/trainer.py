@@ -15,15 +15,16 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from checkpoints import flatten_optimizer, load_tensors, save_tensors, unflatten_optimizer
 
-from ..batch_loss import batch_loss
 from ..data import BatchLoader, Data
 from ..model import Transformer
 from .deferred_numbers import DeferredNumbers
+from .objectives import OBJECTIVES
 from .optimizers import EMA, OPTIMIZERS
 from .precision import forward_precision, tf32_rounding
 from .recipe import Recipe
 from .schedules import SCHEDULES
 from .trainable import TrainableSet
+from .training_module import TrainingModule
 
 
 def noise_seed(seed: int, step: int) -> int:
@@ -70,6 +71,8 @@ class Trainer:
         training = recipe.training
         self.model, self.data, self.recipe = model, data, recipe
         self.device = model.device
+        objective = OBJECTIVES[recipe.objective]
+        self.module = TrainingModule(model, objective, training.label_smoothing)
         self.schedule = SCHEDULES[training.schedule]
         self.trainable = TrainableSet.select(model, training)
         self.trainable.freeze_others(model)
@@ -100,8 +103,8 @@ class Trainer:
         with tf32_rounding(training.precision, self.device):
             for batch in batches:
                 with self.forward_precision():
-                    loss, plain = batch_loss(self.model, batch, smoothing=training.label_smoothing)
-                (loss / tokens).backward()  # type: ignore[no-untyped-call]
+                    loss, plain = self.module(batch)
+                (loss / tokens).backward()
                 nats += plain
         rate = training.learning_rate * self.schedule(number, training.warmup, training.steps)
         norm = self._update(rate, nats)

@@ -18,8 +18,7 @@ from ..loading import LoadedModel, ModelTexts
 from ..model import Transformer
 from .data_recipe import has_validation
 from .events import Event, Notice, Remark
-from .objective_protocol import VALID, Sample
-from .objectives import OBJECTIVES
+from .objectives import OBJECTIVES, VALID, Sample
 from .prepared_folder import part_identity
 from .progress import REMEDY, Progress
 from .recipe import Recipe

@@ -13,7 +13,7 @@ from .corpora import Pair, PairCorpus
 from .data_recipe import has_validation
 from .data_report import PartReport
 from .encoding import TEXT, read_kept_pairs
-from .objective_protocol import VALID
+from .objectives import VALID
 from .prepared_folder import recorded_report
 from .recipe_resolution import read_run_recipe
 

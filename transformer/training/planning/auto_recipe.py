@@ -15,8 +15,8 @@ from ...config import TransformerConfig
 from ...parameters import count_parameters
 from ...presets import preset_config
 from ..data_recipe import has_validation
-from ..objective_rules import ObjectiveRules
 from ..objectives import OBJECTIVES
+from ..objectives.rules import ObjectiveRules
 from ..recipe import Recipe, has_key, merge
 from ..recipe_resolution import load_tokenizer, model_config, recipe_of, tokenizer_options
 from .deadline import steps_in

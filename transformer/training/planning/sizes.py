@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...config import TransformerConfig
 from ...parameters import parameters_by_part
-from ..objective_rules import ObjectiveRules
+from ..objectives.rules import ObjectiveRules
 from ..recipe import Recipe
 from .facts import TextFacts
 

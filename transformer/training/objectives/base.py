@@ -1,17 +1,23 @@
-"""The interface of training objectives, which `objectives.py` registers."""
+"""The interface of training objectives."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
+
+from torch import Tensor
 
 from tokenizer import CorpusCounts
 
-from ..data import Data
-from ..evaluation import Score
-from ..loading import LoadedModel, ModelTexts
-from .data_report import DataReport
-from .objective_rules import ObjectiveRules
-from .recipe import Recipe
+from ...batch_loss import batch_loss
+from ...data import Batch, Data
+from ...evaluation import Score
+from ...loading import LoadedModel, ModelTexts
+from ...model import Transformer
+from ...pipelines.session import Session
+from ..data_report import DataReport
+from ..recipe import Recipe
+from .rules import ObjectiveRules
 
 Stop = Callable[[], bool]  # True once work should end
 Sample = list[tuple[str, str]]  # labels and texts
@@ -19,56 +25,68 @@ Sample = list[tuple[str, str]]  # labels and texts
 TRAIN, VALID = "train", "valid"
 
 
-class Objective(Protocol):
-    """A way of training models of one shape."""
+class Objective(ABC):
+    """A way of training models of some shapes."""
 
-    shape: ClassVar[str]  # of the models that it trains
+    shapes: ClassVar[tuple[str, ...]]  # of the models that it trains
     defaults: ClassVar[dict[str, Any]]  # the lowest layer of its recipes
     metrics: ClassVar[tuple[str, ...]]  # that can choose the best checkpoint
     texts: ClassVar[tuple[str, ...]]  # keys of the texts that it reads
     rules: ClassVar[ObjectiveRules]  # to choices for its runs
 
+    @abstractmethod
     def check(self, recipe: Recipe) -> None:
         """Raise ConfigError if the recipe names no text of the kind that is needed.
 
         Raises MissingExtraError if its metric cannot be computed.
         """
-        ...
 
+    @abstractmethod
     def max_length(self, recipe: Recipe) -> int:
         """Return the largest number of tokens in one sequence, which the model must support."""
-        ...
 
+    @abstractmethod
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """Yield the text to train a tokenizer on."""
-        ...
 
     def has_random_split(self, recipe: Recipe) -> bool:
         """Return True if the recipe's seed decides which text is for validation."""
-        ...
+        del recipe
+        return False
 
+    @abstractmethod
     def prepare(
         self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
     ) -> DataReport:
         """Write the ids of both parts below `folder`, and report on them."""
-        ...
 
+    @abstractmethod
     def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
-        ...
+
+    def loss(self, model: Transformer, batch: Batch, *, smoothing: float) -> tuple[Tensor, Tensor]:
+        """Return sums over a batch's targets: the loss, with gradients, and the plain one."""
+        return batch_loss(model, batch, smoothing=smoothing)
 
     def scored_part(self, recipe: Recipe, folder: Path) -> dict[str, str]:
         """Return what identifies the part of the validation text that is scored; {}: all."""
-        ...
+        del recipe, folder
+        return {}
 
     def scores(
         self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
     ) -> dict[str, Score]:
         """Compute scores on the validation text other than the loss; none once `stop()` is True."""
-        ...
+        del loaded, recipe, folder, stop
+        return {}
 
+    @abstractmethod
     def samples(
         self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
     ) -> list[Sample]:
         """Return up to `limit` samples of what the model generates; none after `stop()`."""
-        ...
+
+
+def single_session(loaded: LoadedModel, stop: Stop) -> Session:
+    """Return a session with one engine, which computes with all threads beside training's."""
+    return Session([loaded], max_engines=1, stop=stop)

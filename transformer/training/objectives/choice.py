@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ConfigError, UnknownNameError
-from ..evaluation import can_score_translations
-from ..registry import suggest
-from .objectives import OBJECTIVES
-from .recipe import Recipe, merge
-from .selection import LOSS
+from ...errors import ConfigError, UnknownNameError
+from ...evaluation import can_score_translations
+from ...registry import suggest
+from ..recipe import Recipe, merge
+from ..selection import LOSS
+from . import OBJECTIVES
 
 
 def choose_objective(fields: Mapping[str, Any]) -> str:

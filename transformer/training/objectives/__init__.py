@@ -1,0 +1,16 @@
+"""Training objectives: a registry.
+
+An objective knows the text that it needs, how to encode it to ids on disk, the batches to draw from
+them, the loss of a batch, and how to score the model beyond its loss.
+"""
+
+from ...registry import Registry
+from .base import TRAIN, VALID, Objective, Sample, Stop
+from .language_model import LanguageModel
+from .translation import Translation
+
+OBJECTIVES: Registry[Objective] = Registry(
+    "objective", {"translation": Translation(), "language-model": LanguageModel()}
+)
+
+__all__ = ["OBJECTIVES", "TRAIN", "VALID", "Objective", "Sample", "Stop"]
