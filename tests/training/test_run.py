@@ -105,14 +105,14 @@ def test_accumulating_equals_one_large_batch(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, steps=1, batch_tokens=100_000, optimizer="sgd", warmup=1)
     train(recipe, tmp_path / "one")
     data = OBJECTIVES["translation"].open(
-        recipe, load_model(tmp_path / "one").tokenizer, tmp_path / "one" / "data", "train"
+        recipe, load_model(tmp_path / "one").texts, tmp_path / "one" / "data", "train"
     )
     assert data.batches_per_epoch == 1
     n = 2
     while True:  # the largest budget that cuts the data in two
         small = changed(recipe, training={"batch_tokens": 100_000 // n})
         halves = OBJECTIVES["translation"].open(
-            small, load_model(tmp_path / "one").tokenizer, tmp_path / "one" / "data", "train"
+            small, load_model(tmp_path / "one").texts, tmp_path / "one" / "data", "train"
         )
         if halves.batches_per_epoch > 1:
             break
