@@ -41,7 +41,8 @@ PARAMETERS = [
 TRAINABLE = {
     name
     for name in PRESETS
-    if preset_config(name, vocab_size=100).shape in {o.shape for o in OBJECTIVES.values()}
+    if preset_config(name, vocab_size=100).shape
+    in {shape for each in OBJECTIVES.values() for shape in each.shapes}
 }
 TO = ("checkpoint convert", "--to")  # which a registry checks
 # The names that an option takes, which its help must list.
