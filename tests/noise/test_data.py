@@ -371,3 +371,21 @@ def test_noisy_sources_keep_the_order_of_what_they_keep() -> None:
     for batch in data.in_order():
         for _, read, written in texts_of(batch):
             assert is_subsequence([token for token in read if token != MASK], written)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("masked", "encoder"), *((name, "encoder-decoder") for name in PAIRS), ("packed", "decoder")],
+)
+def test_a_fitting_network_learns_a_batch_by_heart(name: str, shape: str) -> None:
+    head = "masked" if shape == "encoder" else "linear"
+    torch.manual_seed(1)
+    model = tiny_model(shape, vocab_size=50, positions="learned", max_positions=64, head=head)
+    batch = MAKERS[name]().batch(1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss, _ = batch_loss(model, batch)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() / batch.num_targets < 0.1
