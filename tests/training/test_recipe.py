@@ -115,6 +115,15 @@ def test_a_vocabulary_smaller_than_the_tokenizers_is_refused() -> None:
         model_config(recipe, 20)
 
 
+def test_an_objectives_fields_win_over_a_presets_and_the_recipes_over_them(monkeypatch) -> None:
+    objective = OBJECTIVES["language-model"]
+    monkeypatch.setattr(objective, "network_fields", lambda _recipe: {"heads": 2, "dropout": 0.3})
+    fields = {"model": {"preset": "write-tiny", "dropout": 0.25}}
+    recipe = resolve_recipe(None, {"objective": "language-model", **fields}, [])
+    config = model_config(recipe, 20)
+    assert (config.heads, config.dropout) == (2, 0.25)
+
+
 def test_a_preset_of_another_shape_is_refused() -> None:
     recipe = resolve_recipe(None, {"model": {"preset": "gpt2"}}, [])
     with pytest.raises(ConfigError, match="trains encoder-decoder models"):

@@ -248,7 +248,7 @@ def tokenizer_options(recipe: Recipe) -> TrainingOptions:
 
 
 def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
-    """Return the recipe's preset with its changes.
+    """Return the recipe's preset with what its objective needs, and with its own changes.
 
     The vocabulary size is the tokenizer's and the context the objective's, unless set. Raises
     ConfigError if the shape is not the objective's, or the vocabulary or the context is too small.
@@ -256,7 +256,7 @@ def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
     objective = OBJECTIVES[recipe.objective]
     max_length = objective.max_length(recipe)
     defaults = {"vocab_size": vocab_size, "max_positions": max_length}
-    fields: dict[str, Any] = {**defaults, **recipe.model}
+    fields: dict[str, Any] = {**defaults, **objective.network_fields(recipe), **recipe.model}
     preset = fields.pop("preset")
     config = preset_config(preset, **fields)
     if config.shape not in objective.shapes:

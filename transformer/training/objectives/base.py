@@ -41,6 +41,14 @@ class Objective(ABC):
         Raises MissingExtraError if its metric cannot be computed.
         """
 
+    def network_fields(self, recipe: Recipe) -> dict[str, Any]:
+        """Return the fields of a new network that this training needs, such as its head.
+
+        They win over a preset's, and what the recipe says of its model wins over them.
+        """
+        del recipe
+        return {}
+
     @abstractmethod
     def max_length(self, recipe: Recipe) -> int:
         """Return the largest number of tokens in one sequence, which the model must support."""
