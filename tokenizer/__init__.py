@@ -3,6 +3,7 @@
 from .blank import is_blank
 from .errors import CorpusError, TokenizerError, TokenizerOptionError
 from .kinds import TOKENIZERS, TrainingOptions
+from .offsets import OffsetEncoding
 from .pretrained import TOKENIZER_FILES, Tokenizers, read_tokenizers
 from .special import language_tag
 from .text import (
@@ -32,6 +33,7 @@ __all__ = [
     "TOKENIZER_FILES",
     "CorpusCounts",
     "CorpusError",
+    "OffsetEncoding",
     "SpecialAffixes",
     "Spool",
     "SpooledPath",

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import models
 from tokenizers.decoders import DecodeStream
 from tokenizers.processors import TemplateProcessing
 
 from .backend_errors import backend_errors, discard_stderr, stderr_lock
+from .bpe_dropout import switch_off_dropout, with_dropout
 from .errors import TokenizerError
 from .limits import has_nested_quantifiers, parse_json
+from .offsets import OffsetEncoding, token_ranges
 from .special import OUT_OF_VOCABULARY, ROLES
 from .special_encoding import SpecialTokenEncoder
 from .unknown import UnknownCharacters, unknown_token_id
@@ -39,7 +40,7 @@ class Tokenizer:
         self.backend.encode_special_tokens = True
         self.backend.no_padding()
         self.backend.no_truncation()
-        self._dropout = _switch_off_dropout(backend)
+        self._dropout = switch_off_dropout(backend)
         self._may_panic = has_nested_quantifiers(self.backend)
         # The number of ids that the model has learnt, where the tokenizer has others.
         self._known_ids = self.backend.token_to_id(OUT_OF_VOCABULARY)
@@ -58,10 +59,7 @@ class Tokenizer:
 
     def to_json(self, *, special_affixes: SpecialAffixes | None = None) -> str:
         """Return the contents of a tokenizer.json, optionally with other special affixes."""
-        copy = self.backend
-        if self._dropout is not None:
-            copy = tokenizers.Tokenizer.from_str(copy.to_str())
-            copy.model.dropout = self._dropout
+        copy = with_dropout(self.backend, self._dropout)
         if special_affixes is None or special_affixes == self.special_affixes():
             return copy.to_str(pretty=True)
         copy = tokenizers.Tokenizer.from_str(copy.to_str())
@@ -145,6 +143,13 @@ class Tokenizer:
             return self._replace_out_of_vocabulary(
                 self.backend.encode(text, add_special_tokens=False).ids
             )
+
+    def encode_with_offsets(self, text: str) -> OffsetEncoding:
+        """Encode a text; return the ids, and the characters of it that each stands for."""
+        with self._text_errors():
+            encoding = self.backend.encode(text, add_special_tokens=False)
+        ids = self._replace_out_of_vocabulary(encoding.ids)
+        return OffsetEncoding(ids, token_ranges(text, encoding.tokens, encoding.offsets))
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Encode many texts in parallel, on all cores."""
@@ -262,15 +267,6 @@ class Tokenizer:
         if kind == "BPE" and not data["model"]["merges"]:  # as `tokenizer train --kind char` makes
             kind = "char"
         return {"kind": kind, "vocabulary": self.vocab_size, "special": special}
-
-
-def _switch_off_dropout(backend: tokenizers.Tokenizer) -> float | None:
-    """Switch off a BPE model's dropout, and return it."""
-    model = backend.model
-    if not isinstance(model, models.BPE) or model.dropout is None:
-        return None
-    dropout, model.dropout = model.dropout, None
-    return dropout
 
 
 class IncrementalDetokenizer:

@@ -1,5 +1,15 @@
 """Labels of texts and tags of words: text in, names and spans out. Imports no torch."""
 
+from .alignment import (
+    NO_TARGET,
+    WORD_RULES,
+    shared_words,
+    spans_inside_tokens,
+    token_targets,
+    tokens_of_words,
+    word_probabilities,
+)
+from .answers import ScoredSpan, scored_spans, word_tags
 from .inventory import (
     LabelInventory,
     LabelValues,
@@ -21,6 +31,7 @@ from .schemes import (
     write_tags,
 )
 from .tagged_text import TaggedFile, TaggedText, TagRepair, read_tagged
+from .windows import TokenWindow, join_windows, token_windows
 from .words import (
     WORD_SPLITTERS,
     WordSpans,
@@ -30,31 +41,44 @@ from .words import (
 )
 
 __all__ = [
+    "NO_TARGET",
     "TAG_SCHEMES",
+    "WORD_RULES",
     "WORD_SPLITTERS",
     "LabelInventory",
     "LabelValues",
     "LabelledFile",
     "LabelledText",
     "RepairedTags",
+    "ScoredSpan",
     "Span",
     "TagRepair",
     "TagScheme",
     "TaggedFile",
     "TaggedText",
+    "TokenWindow",
     "UnseenLabels",
     "WordSpans",
     "collect_labels",
     "detect_scheme",
+    "join_windows",
     "parse_number",
     "read_labelled",
     "read_spans",
     "read_spans_strictly",
     "read_tagged",
     "repair_tags",
+    "scored_spans",
+    "shared_words",
     "sort_labels",
+    "spans_inside_tokens",
     "spans_of_characters",
     "spans_of_words",
+    "token_targets",
+    "token_windows",
+    "tokens_of_words",
+    "word_probabilities",
     "word_ranges",
+    "word_tags",
     "write_tags",
 ]
