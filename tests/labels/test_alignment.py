@@ -175,6 +175,7 @@ def test_spans_of_probabilities_worked_by_hand() -> None:
     tags = [" ".join(word_tags(probs, names, tokens, scheme=each)) for each in ("bio", "bioes")]
     assert tags == ["B-X I-X O O B-Y I-Y", "B-X E-X O O B-Y E-Y"]
     assert word_tags(probs, names, tokens, scheme=None)[-2:] == ["B-Y", "B-Y"]
+    assert word_tags([[0, 0]], ["B-X", "O"], [(0, 0)], scheme="bio") == ["O"]
     probs = [[0.7, 0.3], [0.5, 0.5], [0, 0]]
     plain = scored_spans(probs, ["NOUN", "VERB"], words[:3], [*tokens[:2], (2, 2)], scheme=None)
     assert plain == [ScoredSpan(0, 2, "NOUN", 0.7), ScoredSpan(3, 5, "NOUN", 0.5)]
