@@ -1,6 +1,7 @@
 """Words of a text as ranges of its characters, and spans of characters as spans of words."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -67,11 +68,12 @@ def spans_of_words(spans: Iterable[Span], words: Sequence[Range]) -> WordSpans:
     >>> spans_of_words([Span(4, 7, "X"), Span(4, 6, "Y")], [(0, 3), (4, 8)])
     WordSpans(spans=[Span(start=1, end=2, label='X')], widened=1, dropped=1)
     """
+    starts, ends = [start for start, _ in words], [end for _, end in words]
     taken: set[int] = set()
     found: list[Span] = []
     widened = dropped = 0
     for start, end, label in sorted(spans, key=lambda span: (span.start - span.end, span)):
-        inside = [n for n, (first, last) in enumerate(words) if first < end and last > start]
+        inside = range(bisect_right(ends, start), bisect_left(starts, end))
         if not inside or not taken.isdisjoint(inside):
             dropped += 1
             continue
