@@ -101,6 +101,11 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def wants_plain_text() -> bool:
+    """Return True if a terminal is to show no bold text and no colours."""
+    return "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+
+
 def progress_enabled(quiet: bool) -> bool:
     """Return True if a command may draw its progress on stderr."""
     return is_terminal() and not quiet

@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 import typer
 
 from .console import print_notice, printable
+from .interrupts import INTERRUPTED, exit_on_interrupt, raise_on_interrupt
 
 MAX_MESSAGE_CHARACTERS = 400
-FAILURE, USAGE, UNLOADABLE, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 130
+FAILURE, USAGE, UNLOADABLE, BAD_DATA = 1, 2, 3, 4
 
 
 def exit_code(error: BaseException) -> int | None:
@@ -49,7 +50,10 @@ def guard(program: Callable[[], None]) -> NoReturn:
         if getattr(sys, name) is None:  # closed by the parent process
             stream = _ClosedStream() if name == "stdout" else _NullStream()
             setattr(sys, name, io.TextIOWrapper(stream, encoding="utf-8"))
-    exit_process(_run(program))
+    code = INTERRUPTED
+    with suppress(KeyboardInterrupt):  # another one, while the first is told
+        code = _run(program)
+    exit_process(code)
 
 
 def _run(program: Callable[[], None]) -> int:
@@ -57,6 +61,7 @@ def _run(program: Callable[[], None]) -> int:
     code = 0
     try:
         try:
+            raise_on_interrupt()
             program()
         except typer.Exit as stop:
             code = stop.exit_code
@@ -64,6 +69,7 @@ def _run(program: Callable[[], None]) -> int:
     except BrokenPipeError:  # the reader has closed the pipe, as in `| head`
         return code
     except KeyboardInterrupt as error:
+        exit_on_interrupt()
         print_notice(_with_notes("interrupted", error))
         return INTERRUPTED
     except Exception as error:

@@ -1,6 +1,6 @@
 """`python -m transduce`: the command line."""
 
-from cli.app import main
+from cli.program import main
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ..console import erase_status, is_terminal, write_status
-from ..errors import INTERRUPTED
+from ..interrupts import INTERRUPTED
 from ..io.output_checks import check_run_folder
 from ..io.outputs import output
 from ..options import common as opt

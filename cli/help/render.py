@@ -1,12 +1,11 @@
 """Help pages as text: all options of a command in groups, or those that are used daily."""
 
-import os
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from ..console import page_width
+from ..console import page_width, wants_plain_text
 from ..options.groups import PANELS
 from .environment import ENVIRONMENT
 from .pages import PAGES, SHORT, Page
@@ -181,5 +180,5 @@ def _bold(text: str) -> str:
 
 def shown_on(stream: TextIO, page: str) -> str:
     """Return a page in bold and plain, for a terminal that shows that, else as plain text."""
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    plain = wants_plain_text() or not stream.isatty()
     return page.replace(_BOLD, "").replace(_PLAIN, "") if plain else page

@@ -3,9 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO, cast
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +14,8 @@ from transformer.loading import read_pointers
 from transformer.training.events import RunFinished, RunOutcome
 from transformer.training.run_summary import format_score
 
-from ..console import LastingStderr, is_terminal, print_notice, printable
+from ..console import is_terminal, print_notice, printable
+from .live_console import stderr_console
 
 _MAX_SAMPLE = 400  # characters
 _COMMANDS = ("  transduce ", "go on with: ")  # how lines with commands begin
@@ -75,7 +74,7 @@ def end_parts(
 
 def _draw_end(event: RunFinished, run: Path, *options: str) -> None:
     """Draw the summary on the terminal, with commands in one piece, so that they can be copied."""
-    console = Console(file=cast("TextIO", LastingStderr()), highlight=False)
+    console = stderr_console()
     for part in end_parts(event, run, *options):
         if isinstance(part, str):
             is_command = part.startswith(_COMMANDS)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, TextIO, cast
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -25,8 +25,9 @@ from transformer.training.events import (
 )
 from transformer.training.trainer import SkippedStep
 
-from ..console import LastingStderr, erase_status, is_terminal, print_notice, printable
+from ..console import erase_status, is_terminal, print_notice, printable
 from .data_report import data_lines, loss_lines
+from .live_console import stderr_console
 from .progress_lines import LineReporter
 from .progress_view import ProgressView, format_validation
 
@@ -46,7 +47,7 @@ def follow_run(
     """
     view, finished = ProgressView(clock), None
     if console is None and is_terminal():
-        console = Console(file=cast("TextIO", LastingStderr()))
+        console = stderr_console()
     with _Screen(view, None if quiet else console) as screen, ExitStack() as stack:
         reporter = LineReporter(view, screen.print_line, clock)
         if in_lines := not (quiet or screen.is_live):

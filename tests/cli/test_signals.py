@@ -160,3 +160,42 @@ def test_closing_the_terminal_saves(tmp_path: Path) -> None:
     assert running.wait(120) == 130
     last = json.loads(log.read_text().splitlines()[-1])["step"]
     assert read_json(run / "run.json")["state"] == f"training/step-{last:08d}"
+
+
+MODULE, SCRIPT = ["-m", "transduce"], ["-c", "from cli.program import main; main()"]
+
+
+@pytest.mark.parametrize(
+    ("start", "module"), [(MODULE, "msgspec"), (MODULE, "typer"), (SCRIPT, "typer")]
+)
+def test_ctrl_c_in_the_imports_of_the_program_is_one_line(tmp_path, start, module) -> None:
+    interrupt = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    (tmp_path / f"{module}.py").write_text(interrupt)
+    assert _interrupted([*start, "--version"], tmp_path) == (130, "transduce: interrupted\n")
+
+
+def test_ctrl_c_in_an_import_of_a_command_ends_it_whatever_the_library_catches(tmp_path) -> None:
+    (tmp_path / "torch.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    import time; time.sleep(9)\nexcept BaseException:\n    pass\n"
+    )
+    command = [*SCRIPT, "train", "--pairs", "pairs.tsv", "--plan"]
+    assert _interrupted(command, tmp_path) == (130, "transduce: interrupted\n")
+
+
+def _interrupted(command: list[str], modules: Path) -> tuple[int, str]:
+    """Return the exit code and stderr of Python with modules that end it."""
+    paths = os.pathsep.join([str(modules), str(Path(__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, *command],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_library_answers_to_ctrl_c_as_its_program_does() -> None:
+    code = "import signal, transduce; print(signal.getsignal(signal.SIGINT))"
+    assert "default_int_handler" in subprocess.check_output([sys.executable, "-c", code], text=True)

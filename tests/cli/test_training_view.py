@@ -1,7 +1,10 @@
 """The view of a training run, as a terminal shows it."""
 
+import io
 import re
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +12,14 @@ from cli.render import progress_lines
 from cli.render.pace import TrainingPace
 from cli.render.progress_lines import LineReporter, LineTimer
 from cli.render.progress_view import ProgressView
+from cli.render.run_end import print_end
 from cli.render.training import follow_run
 from transformer.evaluation import Score
 from transformer.training.events import (
     Notice,
     Remark,
     RunFinished,
+    RunOutcome,
     RunStarted,
     Saved,
     Stage,
@@ -340,3 +345,24 @@ class Fleeting(ProgressView):
 
 def test_a_stage_that_ends_while_it_is_drawn_is_drawn_whole() -> None:
     assert Fleeting().status()[0] == "starting …"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_no_colours_means_no_bold_text_either(monkeypatch, plain: bool) -> None:
+    class Raw(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stderr, clock = Raw(), Clock()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if plain:
+        monkeypatch.setenv("NO_COLOR", "1")
+    events = a_run(clock, lambda event: None, every=5)
+    follow_run(events, quiet=False, on_start=lambda: None, clock=clock)
+    outcome = RunOutcome("translation", Path("best"), 5, {}, [SAMPLE])
+    print_end(RunFinished(10, "all steps done", False, outcome=outcome), Path("run"))
+    drawn = stderr.getvalue()
+    assert "\x1b[1A" in drawn  # the view is drawn in its place
+    assert bool(re.search(r"\x1b\[[0-9;]*m", drawn)) is not plain

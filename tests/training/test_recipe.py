@@ -1,5 +1,6 @@
 """Recipes: layers, strictness, and a TOML that reads back."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from transformer.errors import ConfigError, UnknownNameError
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.packaged_recipes import recipe_names
+from transformer.training.planning.planner import plan_recipe
 from transformer.training.recipe import merge, parse_setting, recipe_from_fields, recipe_to_toml
 from transformer.training.recipe_resolution import model_config, resolve_recipe
 from transformer.training.run_recipe import RECIPE
@@ -128,3 +130,20 @@ def test_a_preset_of_another_shape_is_refused() -> None:
     recipe = resolve_recipe(None, {"model": {"preset": "gpt2"}}, [])
     with pytest.raises(ConfigError, match="trains encoder-decoder models"):
         model_config(recipe, 60_000)
+
+
+@pytest.mark.parametrize(("flags", "settings", "words"), [
+    ({"training": {"epochs": 0.0}}, [], "training.epochs is 0; it must be above 0"),
+    ({"training": {"epochs": -1.0}}, [], "training.epochs is -1; it must be above 0"),
+    ({}, ["training.epochs=0"], "training.epochs is 0; it must be above 0"),
+    ({"training": {"time": ""}}, [], "training.time is ''; it must be a duration"),
+    ({}, ["training.time="], "training.time is ''; it must be a duration"),
+])  # fmt: skip
+def test_a_length_that_is_given_is_one(flags: dict, settings: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        plan_recipe(None, {"data": {"pairs": ["pairs.tsv"]}, **flags}, settings)
+
+
+def test_a_file_may_say_that_its_length_is_told_otherwise(tmp_path: Path) -> None:
+    (file := tmp_path / "r.toml").write_text("[training]\nsteps = 3\nepochs = 0\ntime = ''\n")
+    assert resolve_recipe(file, {}, []).training.steps == 3

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..durations import parse_duration
 from ..errors import ConfigError
 from .packaged_recipes import recipe_file
 from .recipe import merge, parse_setting, read_toml
@@ -35,13 +36,31 @@ def read_layers(
 ) -> list[Mapping[str, Any]]:
     """Return the fields of the resumed run, those of the recipe file and those of options.
 
-    Each file is read once. Raises ConfigError for files that are no recipe.
+    Each file is read once. Raises ConfigError for files that are no recipe, and for options that
+    give no length where they name one.
     """
+    options = merge(*map(parse_setting, settings), flags)
+    _check_lengths(options)
     return [
         read_run_fields(resumed) if resumed else {},
         read_toml(recipe_file(path)) if path is not None else {},
-        merge(*map(parse_setting, settings), flags),
+        options,
     ]
+
+
+def _check_lengths(options: Mapping[str, Any]) -> None:
+    """Raise ConfigError for epochs that are not above 0, and for an empty time.
+
+    In a file they say that the length is told otherwise; nobody types them for that.
+    """
+    training = options.get("training")
+    if not isinstance(training, Mapping):  # a mistake that is told later
+        return
+    epochs = training.get("epochs")
+    if isinstance(epochs, int | float) and epochs <= 0:
+        raise ConfigError(f"training.epochs is {epochs:g}; it must be above 0")
+    if "time" in training and not training["time"]:
+        parse_duration("training.time", str(training["time"]))  # which tells what it must be
 
 
 def merged_layers(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
