@@ -16,6 +16,7 @@ from .json_io import read_json, read_json_list, to_json
 from .links import is_inside, refuse_external_links
 from .optimizer_state import flatten_optimizer, unflatten_optimizer
 from .safetensors_io import WEIGHTS, load_tensors, save_tensors
+from .weight_sums import changed_weights, weight_sums
 from .weights import WEIGHT_FILES, Tensors, Weights
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Tensors",
     "Weights",
     "average_weights",
+    "changed_weights",
     "errors_of_writing",
     "flatten_optimizer",
     "is_inside",
@@ -41,6 +43,7 @@ __all__ = [
     "unflatten_optimizer",
     "verify_checksums",
     "verify_sizes",
+    "weight_sums",
     "write_file",
     "write_folder",
 ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from checkpoints import CheckpointError
 from tokenizer.quantities import format_count
-from transformer.errors import MissingModelError
+from transformer.errors import ConfigError, MissingModelError
 from transformer.loading import DTYPES, load_model
 from transformer.model_names import check_spelled_name
 from transformer.parameters import count_parameters
@@ -41,6 +41,7 @@ def load(
     *others: str | Path,
     device: str = "auto",
     dtype: str = "float32",
+    adapter: str | Path | None = None,
     draft: str | Path | None = None,
     lookup: bool = False,
     draft_tokens: int | None = None,
@@ -52,7 +53,7 @@ def load(
 
     >>> model = transduce.load("runs/en-de")  # doctest: +SKIP
     """
-    for name in (model, *others, *([] if draft is None else [draft])):
+    for name in (model, *others, *(each for each in (adapter, draft) if each is not None)):
         try:
             check_spelled_name(name)
         except MissingModelError as error:
@@ -60,8 +61,12 @@ def load(
     speculation = SpeculationArguments(
         draft=None if draft is None else Path(draft), lookup=lookup, draft_tokens=draft_tokens
     )
+    if adapter is not None and others:
+        raise ConfigError(f"an adapter is for one model, and {1 + len(others)} are named")
+    on_it = None if adapter is None else Path(adapter)
     loaded = [
-        load_model(Path(path), device=device, dtype=DTYPES[dtype]) for path in (model, *others)
+        load_model(Path(path), device=device, dtype=DTYPES[dtype], adapter=on_it)
+        for path in (model, *others)
     ]
     return Model(Session(loaded, speculation))
 

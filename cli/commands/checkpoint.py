@@ -11,7 +11,7 @@ from ..console import print_notice
 from ..io.filter import reading_counts, report
 from ..io.output_checks import check_folder
 from ..io.outputs import output, terminal_width
-from ..options.common import Device, Quiet
+from ..options.common import Adapter, Device, Quiet
 from ..options.groups import checked_text, option
 from ..options.lists import ListAsJson, ListedFolder
 from ..options.names import MODEL_FORMAT_NAMES
@@ -49,14 +49,14 @@ def group() -> None:
 
 @app.command()
 def show(model: ModelArgument) -> None:
-    """Show what a model can do, its architecture, size, settings and origin.
+    """Show what a model can do, its architecture, size, settings and origin; or an adapter.
 
     Its weights are not read.
     """
-    from transformer.loading import find_model, summarize_model
+    from transformer.loading import find_folder, summarize_model
     from transformer.training.run_summary import run_facts
 
-    facts = [*summarize_model(model), *run_facts(find_model(model))]
+    facts = [*summarize_model(model), *run_facts(find_folder(model))]
     with output(None) as writer:
         for name, value in facts:
             writer.line(f"{name:<13} {value}")
@@ -171,6 +171,7 @@ def _same(difference: "Difference", tolerance: float) -> str:
 def convert(
     model: ModelArgument,
     *,
+    adapter: Adapter = None,
     out: OutputFolder,
     to: Annotated[
         str,
@@ -188,14 +189,15 @@ def convert(
 ) -> None:
     """Convert a model for other programs, or a published model for this one.
 
+    With --adapter, the adapter is merged into the new model.
     Weights keep their number type. A network that the format cannot express is
     refused. ctranslate2 needs the extra "export".
     """
     from transformer.export import convert_model
 
-    check_folder(out, [model])
+    check_folder(out, [model, *([] if adapter is None else [adapter])])
     notices: list[str] = []
-    family = convert_model(model, out, to=to, notices=notices)
+    family = convert_model(model, out, to=to, adapter=adapter, notices=notices)
     if not quiet:
         print_notice(f"{out}: written as a {family} model")
     for notice in notices:

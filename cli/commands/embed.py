@@ -33,6 +33,7 @@ def embed(
     files: opt.InputFiles = None,
     *,
     model: opt.Model,
+    adapter: opt.Adapter = None,
     arguments: EmbedArguments,
     as_json: Annotated[
         bool,
@@ -78,7 +79,8 @@ def embed(
     if as_json and out is not None and is_array_name(out):
         raise ConfigError(f"-o {out} is an array of vectors alone; --json writes text beside them")
     reader.check_first_records()
-    session = Session([load_with_notice(model, device=device, dtype=dtype, quiet=quiet)])
+    loaded = load_with_notice(model, device=device, dtype=dtype, quiet=quiet, adapter=adapter)
+    session = Session([loaded])
     counts, fields = Counter[str](), InputFields({"text", "embedding"}) if as_json else None
     with (
         reporting_early_end(counts, reader.counts, list if fields is None else fields.notices),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 def evaluate(
     *,
     model: opt.Models,
+    adapter: opt.Adapter = None,
     translations: TranslationScoreOptions,
     languages: LanguageArguments,
     running_text: RunningTextOptions,
@@ -67,15 +68,18 @@ def evaluate(
     from transformer.pipelines.arguments import TranslateArguments
 
     from ..io.evaluation_text import check_evaluation_files
-    from ..io.loading import load_with_notice
+    from ..io.loading import check_adapter, load_with_notice
     from ..io.pair_scores import PairScorer
     from ..render.evaluation import evaluation_of_pairs
 
     door = check_door(translations, running_text, languages)
     check_evaluation_files(translations, running_text.text)
 
+    check_adapter(adapter, model)
+
     def load(folder: Path) -> "LoadedModel":
-        return load_with_notice(folder, device=device, dtype=dtype, quiet=quiet)
+        on_it = adapter if folder is model[0] else None  # --versus may name the same folder
+        return load_with_notice(folder, device=device, dtype=dtype, quiet=quiet, adapter=on_it)
 
     arguments = TranslateArguments(
         beam=translations.beam,

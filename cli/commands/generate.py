@@ -43,6 +43,7 @@ def generate(
     ] = None,
     *,
     model: opt.Models,
+    adapter: opt.Adapter = None,
     arguments: GenerateArguments,
     prompts: PromptOptions,
     speculation: SpeculationArguments,
@@ -61,7 +62,9 @@ def generate(
     paths = ["-"] if prompts.prompt_file is None else [str(prompts.prompt_file)]
     if prompts.lines:
         reader = LineReader.from_options(paths, line_io)
-        session = open_session(model, line_io, speculation, arguments, reading=reader)
+        session = open_session(
+            model, line_io, speculation, arguments, reading=reader, adapter=adapter
+        )
         show = _formatter(session, arguments, prompts, line_io)
         filter_lines(
             reader,
@@ -72,7 +75,7 @@ def generate(
         )
         return
     line = _prompt_line(prompt, prompts.prompt_file)
-    session = open_session(model, line_io, speculation, arguments, reading=paths)
+    session = open_session(model, line_io, speculation, arguments, reading=paths, adapter=adapter)
     counts, typed = Counter[str](), prompt is None and paths == ["-"] and is_typed(paths)
     with reporting_early_end(counts):
         if prompts.chat:

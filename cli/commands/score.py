@@ -35,6 +35,7 @@ def score(
     files: opt.InputFiles = None,
     *,
     model: opt.Model,
+    adapter: opt.Adapter = None,
     arguments: ScoreArguments,
     as_json: Annotated[
         bool,
@@ -60,7 +61,7 @@ def score(
     from ..io.loading import open_session
 
     reader = LineReader.from_options(named_inputs(files), line_io, whole_rows=True)
-    session = open_session([model], line_io, reading=reader)
+    session = open_session([model], line_io, reading=reader, adapter=adapter)
     show, pairs = _ScoreFormatter(session.lead, as_json=as_json), session.lead.config.has_encoder
     if output_is_terminal(line_io.out) and not (as_json or line_io.quiet):
         print_notice("score, perplexity and bits per byte of each line:")

@@ -15,6 +15,7 @@ def translate(
     files: opt.InputFiles = None,
     *,
     model: opt.Models,
+    adapter: opt.Adapter = None,
     arguments: TranslateArguments,
     shown: TranslationOutputOptions,
     speculation: SpeculationArguments,
@@ -35,7 +36,7 @@ def translate(
     if shown.alignments and arguments.split:
         raise ConfigError("alignments are of whole lines; --alignments cannot go with --split")
     reader = LineReader.from_options(named_inputs(files), line_io)
-    session = open_session(model, line_io, speculation, arguments, reading=reader)
+    session = open_session(model, line_io, speculation, arguments, reading=reader, adapter=adapter)
     show = AnswerFormatter(
         session.lead,
         n_best=arguments.n_best,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from transformer.errors import ConfigError
 from transformer.loading import DTYPES, LoadedModel, load_model
 from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.arguments.argument import files_of
@@ -16,14 +17,28 @@ from .output_checks import check_files
 
 
 def load_with_notice(
-    model: Path, *, device: str, dtype: str, quiet: bool, trust_cache: bool = True
+    model: Path,
+    *,
+    device: str,
+    dtype: str,
+    quiet: bool,
+    trust_cache: bool = True,
+    adapter: Path | None = None,
 ) -> LoadedModel:
     """Load a model folder; at a terminal, show that until it is done, for it may take long."""
     if progress_enabled(quiet):
         write_status(f"loading {model} …")
-    loaded = load_model(model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache)
+    loaded = load_model(
+        model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache, adapter=adapter
+    )
     erase_status()
     return loaded
+
+
+def check_adapter(adapter: Path | None, models: Sequence[Path]) -> None:
+    """Raise ConfigError for an adapter that goes with several models."""
+    if adapter is not None and len(models) > 1:
+        raise ConfigError(f"--adapter is for one model, and -m names {len(models)}")
 
 
 def open_session(
@@ -33,9 +48,11 @@ def open_session(
     arguments: SearchArguments | None = None,
     *,
     reading: Sequence[str] | LineReader,
+    adapter: Path | None = None,
 ) -> Session:
     """Load the models of a command that answers the lines of `reading`, or the texts of files.
 
+    An adapter is put on the only model.
     Arguments that have no effect are told. Raises ConfigError, OSError and CorpusError, before
     that, for files that cannot be read or written.
     """
@@ -45,7 +62,11 @@ def open_session(
     if isinstance(reading, LineReader):
         reading.check_first_records()
     device, dtype, quiet = options.device, options.dtype, options.quiet
-    loaded = [load_with_notice(model, device=device, dtype=dtype, quiet=quiet) for model in models]
+    check_adapter(adapter, models)
+    loaded = [
+        load_with_notice(model, device=device, dtype=dtype, quiet=quiet, adapter=adapter)
+        for model in models
+    ]
     session = Session(loaded, speculation)
     for warning in [] if arguments is None else session.warnings(arguments):
         print_notice(warning)

@@ -39,6 +39,15 @@ Models = Annotated[
         panel="Model",
     ),
 ]
+Adapter = Annotated[
+    Path | None,
+    option(
+        "--adapter ADAPTER",
+        "LoRA adapter to put on the model: a PEFT folder, a run that trained one, or a name on the "
+        "hub. A run of ours needs no -m but itself.",
+        panel="Model",
+    ),
+]
 Device = Annotated[
     str,
     option(

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from tests.families.published import FAMILIES, VOCABULARY
 from tests.models import model_inputs
-from transformer.adapters.lora import merge_updates
-from transformer.adapters.peft_folder import read_adapter
+from transformer.adapters.lora import attach_lora, lora_updates, merge_updates
+from transformer.adapters.parts import linear_parts, select_parts
+from transformer.adapters.peft_folder import read_adapter, write_adapter
 from transformer.adapters.saved_modules import insert_saved
+from transformer.adapters.settings import AdapterSettings
 from transformer.loading import FolderContents, build_model, inspect_folder
 from transformer.model import Transformer
 
@@ -85,3 +87,16 @@ def their_logits(model: Any, family: str) -> Tensor:
         inputs = {"input_ids": SOURCE, "decoder_input_ids": IDS}
     answer = model(**inputs)
     return answer.logits if hasattr(answer, "logits") else answer.last_hidden_state
+
+
+def write_random_adapter(base: Path, folder: Path, **changes: Any) -> Path:
+    """An adapter of random values for a model, as one that is trained here is written."""
+    model, contents = base_of(base)
+    settings = AdapterSettings(**{"kind": "lora", "rank": 2, **changes})
+    parts = select_parts(linear_parts(model, contents.family), settings.target_modules)
+    attach_lora(model, parts, settings, seed=1)
+    torch.manual_seed(2)
+    updates = [u._replace(b=0.1 * torch.randn_like(u.b)) for u in lora_updates(model)]
+    folder.mkdir(parents=True)
+    write_adapter(folder, model, contents.family, updates, settings, base=str(base))
+    return folder

@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+from tests.adapters.sides import write_random_adapter
 from tests.docs.shell import run_script
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
@@ -71,6 +72,7 @@ def fill(folder: Path) -> None:
         rewrite,
     )
     _save_encoder(folder / ENCODER)
+    write_random_adapter(folder / "path/to/gpt2", folder / "path/to/adapter")
 
 
 def _save_encoder(folder: Path) -> None:

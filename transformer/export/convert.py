@@ -30,8 +30,8 @@ from ..families import (
     permute_to_halved_sinusoids,
 )
 from ..loading.generation_config import GENERATION, SETTING_NAMES
-from ..loading.load import LoadedModel, attach_tokenizers, build_model
-from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from ..loading.load import LoadedModel, attach_tokenizers, build_model, merge_adapter
+from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from ..registry import Registry
 from .ctranslate2 import export_ctranslate2
 from .save import save_model
@@ -94,20 +94,30 @@ class ModelFormat:
     left_behind: Callable[[FolderContents, LoadedModel], list[str]] = parts_left_behind
 
 
-def convert_model(path: Path, out: Path, *, to: str, notices: list[str] | None = None) -> str:
+def convert_model(
+    path: Path,
+    out: Path,
+    *,
+    to: str,
+    adapter: Path | None = None,
+    notices: list[str] | None = None,
+) -> str:
     """Write a model folder in the format `to`, an entry of MODEL_FORMATS; return the family's name.
 
-    Weights keep their stored type. `notices` gets a line that names what is left behind. Raises
-    ConfigError naming what the format cannot express.
+    An adapter is merged into it. Weights keep their stored type. `notices` gets lines on what is
+    left behind. Raises ConfigError naming what the format cannot express.
     """
-    form, folder = MODEL_FORMATS[to], find_model(path)
+    form, (folder, adapter) = MODEL_FORMATS[to], find_folders(path, adapter)
     verify_checksums(folder)
-    contents = inspect_folder(folder)
+    contents, told = inspect_folder(folder), [] if notices is None else notices
     loaded = attach_tokenizers(contents, build_model(contents, dtype=stored_dtype(contents)))
+    if adapter is not None:
+        verify_checksums(adapter)
+        told += merge_adapter(loaded.model, contents, adapter)
     name = form.write(out, loaded, contents)
     dropped = files_left_behind(contents, form.carried(folder)) + form.left_behind(contents, loaded)
-    if dropped and notices is not None:
-        notices.append(f"not carried over from {folder}: {', '.join(dropped)}")
+    if dropped:
+        told.append(f"not carried over from {folder}: {', '.join(dropped)}")
     return name
 
 

@@ -7,7 +7,14 @@ from .generation_config import (
     settings_left_to_user,
 )
 from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
-from .model_folder import CONFIG, FolderContents, find_model, inspect_folder, read_config
+from .model_folder import (
+    CONFIG,
+    FolderContents,
+    find_folder,
+    find_model,
+    inspect_folder,
+    read_config,
+)
 from .model_texts import ModelTexts, TextProperties
 from .pooling_config import DenseLayer, PoolingConfig, read_pooling_config
 from .run_pointers import RunPointers, find_checkpoint, read_pointers, write_pointers
@@ -30,6 +37,7 @@ __all__ = [
     "choose_device",
     "default_generation_config",
     "find_checkpoint",
+    "find_folder",
     "find_model",
     "inspect_folder",
     "load_model",

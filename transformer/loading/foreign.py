@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from checkpoints import WEIGHT_FILES, CheckpointError, Weights, read_json
 from tokenizer import TOKENIZER_FILES
 
+from ..adapters.peft_config import ADAPTER_CONFIG
 from ..families import Family
 from ..folder_layout import has_any
 from .pooling_config import module_types
 
-ADAPTER_CONFIG, DIFFUSERS_INDEX = "adapter_config.json", "model_index.json"
+DIFFUSERS_INDEX = "model_index.json"
 _CONFIG = "config.json"
 _EXPORT = "give the model as transformers saves it (config.json and model.safetensors)"
 
@@ -35,7 +36,8 @@ _FORMATS = (
     _ForeignFormat(
         f"{ADAPTER_CONFIG} {_ADAPTER_WEIGHTS}",
         "an adapter (LoRA or the like), which is part of a model",
-        "merge it into its base model first (peft: merge_and_unload, then save_pretrained)",
+        "name its base with -m and it with --adapter, or merge it into its base model first "
+        "(transduce checkpoint convert BASE --adapter ADAPTER -o MERGED)",
     ),
     _ForeignFormat("model_index.json", "a diffusers pipeline, which makes no text"),
     _ForeignFormat("*.gguf *.ggml ggml-*.bin", "a GGUF model (llama.cpp)"),

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 from checkpoints import CheckpointError
 from tokenizer import TOKENIZER_FILES
 
+from ..adapters.peft_config import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from ..chat.template import CHAT_FILES
 from ..folder_search import hub_cache
 from ..model_names import HUB_NAME, likely_model
-from .foreign import ADAPTER_CONFIG, DIFFUSERS_INDEX, describe_foreign
+from .foreign import DIFFUSERS_INDEX, describe_foreign
 from .generation_config import GENERATION
 from .pooling_config import POOLING_FILES, TRANSFORMER_FOLDERS
 
@@ -34,6 +35,7 @@ _LOCAL = {
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+    ADAPTER_WEIGHTS,
 )
 
 

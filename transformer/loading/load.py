@@ -1,6 +1,6 @@
 """Loading of a folder as a model that is ready to run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,17 @@ import torch
 from checkpoints import CheckpointError, verify_checksums
 from tokenizer import SpecialAffixes, Tokenizer, TokenizerError, read_tokenizers
 
+from ..adapters.lora import merge_updates
+from ..adapters.peft_folder import read_adapter
+from ..adapters.saved_modules import insert_saved
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
 from ..families import MODEL_TYPE, SOURCE_AFFIXES
 from ..model import Transformer
 from ..registry import Registry
+from .adapter_folder import other_base
 from .generation_config import GenerationConfig, read_generation_config, settings_notices
-from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from .model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from .model_texts import ModelTexts, TextProperties
 
 TOKENIZER = "tokenizer.json"
@@ -34,6 +38,7 @@ class LoadedModel(TextProperties):
     target: Tokenizer | None = None  # see ModelTexts
     source_affixes: SpecialAffixes | None = None
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
+    adapter: Path | None = None  # that is merged into the network
 
     @property
     def config(self) -> TransformerConfig:
@@ -81,18 +86,37 @@ def load_model(
     device: str = "auto",
     dtype: torch.dtype = torch.float32,
     trust_cache: bool = True,
+    adapter: Path | None = None,
 ) -> LoadedModel:
-    """Load a model or run folder for decoding. Raises CheckpointError or TokenizerError.
+    """Load a model or run folder for decoding, with an adapter merged into it, if one is named.
 
     With `trust_cache`, files whose checksums were verified before are read again only if they have
-    changed.
+    changed. Raises CheckpointError or TokenizerError.
     """
     target_device = choose_device(device)
-    folder = find_model(path)
-    verify_checksums(folder, trust_cache=trust_cache)
-    contents = inspect_folder(folder)
+    folders = find_folders(path, adapter)
+    verify_checksums(folders.model, trust_cache=trust_cache)
+    contents = inspect_folder(folders.model)
     model = build_model(contents, device=target_device, dtype=dtype)
-    return attach_tokenizers(contents, model)
+    loaded = attach_tokenizers(contents, model)
+    if folders.adapter is None:
+        return loaded
+    verify_checksums(folders.adapter, trust_cache=trust_cache)
+    notices = (*loaded.notices, *merge_adapter(model, contents, folders.adapter))
+    return replace(loaded, adapter=folders.adapter, notices=notices)
+
+
+def merge_adapter(model: Transformer, contents: FolderContents, folder: Path) -> list[str]:
+    """Merge an adapter into a model; return notices. Raises CheckpointError if it does not fit."""
+    adapter = read_adapter(folder, model, contents.family)
+    merge_updates(model, adapter.updates)
+    insert_saved(model, adapter.saved)
+    notice = other_base(folder, contents.folder)
+    notices = [] if notice is None else [notice]
+    if adapter.unused:
+        unused = ", ".join(adapter.unused)
+        notices.append(f"of the adapter {folder}, this is not used here: {unused}")
+    return notices
 
 
 def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedModel:

@@ -7,13 +7,15 @@ from checkpoints import CheckpointError, Weights, read_json, refuse_external_lin
 from tokenizer import TOKENIZER_FILES
 from tokenizer.quantities import format_count
 
+from ..adapters.peft_config import ADAPTER_WEIGHTS
 from ..chat.template import CHAT_FILES
 from ..config import TransformerConfig
 from ..errors import ConfigError, MissingModelError
 from ..families import ConfigReader, Family, family_of
-from ..folder_layout import has_saves
+from ..folder_layout import has_any, has_saves
 from ..model_names import check_model_name, is_hub_name
 from ..parameters import count_parameters
+from .adapter_folder import is_adapter, named_base, other_base, read_base, use_with_base
 from .foreign import (
     describe_foreign,
     refuse_foreign_config,
@@ -37,10 +39,79 @@ class FolderContents(NamedTuple):
     options: dict[str, Any]  # the contents of config.json
 
 
-def find_model(path: Path) -> Path:
-    """Return the model folder for a path: itself, a run's best or last checkpoint, or a hub model.
+class ModelFolders(NamedTuple):
+    """The folders that make up a model: its own, and that of the adapter on it, if there is one."""
 
-    Of an older sentence model, it is the subfolder with the network.
+    model: Path
+    adapter: Path | None = None
+
+
+def find_model(path: Path) -> Path:
+    """Return the model folder for a path, which has all of a model; see `find_folder`.
+
+    Raises CheckpointError saying what the path is instead.
+    """
+    folder = find_folder(path)
+    if is_adapter(folder):
+        raise CheckpointError(
+            f"{folder} is an adapter, and this takes whole models: merge it into its base first "
+            f"(transduce checkpoint convert {named_base(folder) or 'BASE'} --adapter {folder} "
+            "-o MERGED)"
+        )
+    return folder
+
+
+def find_folders(path: Path, adapter: Path | None = None) -> ModelFolders:
+    """Return the folders of a model, with an adapter on it or without.
+
+    A path to an adapter that was trained here means its base with it. Raises CheckpointError.
+    """
+    folder = find_folder(path)
+    if adapter is None:
+        return (
+            ModelFolders(_find_base(folder), folder) if is_adapter(folder) else ModelFolders(folder)
+        )
+    if is_adapter(folder):
+        raise CheckpointError(f"{folder} is an adapter itself; -m takes the model that it is for")
+    return ModelFolders(folder, _find_adapter(adapter))
+
+
+def _find_adapter(path: Path) -> Path:
+    folder = path if has_any(path, ADAPTER_WEIGHTS) else find_folder(path)
+    if not has_any(folder, ADAPTER_WEIGHTS):
+        raise CheckpointError(
+            f"--adapter: {folder} is no adapter: it has no {' and no '.join(ADAPTER_WEIGHTS)}"
+        )
+    return folder
+
+
+def _find_base(adapter: Path) -> Path:
+    """Return the model that an adapter was trained beside here."""
+    base = read_base(adapter)
+    if base is None:
+        named = named_base(adapter)
+        of = f" of {named}" if named else ""
+        raise CheckpointError(
+            f"{adapter} is an adapter{of}, not a model: give both, as {use_with_base(adapter)}"
+        )
+    path = Path(base.model)
+    if not path.exists() and not is_hub_name(path):
+        raise CheckpointError(
+            f"{adapter} is an adapter of {path}, which is not there any more: give the model where "
+            f"it is now, as -m MODEL --adapter {adapter}"
+        )
+    folder = find_model(path)
+    if notice := other_base(adapter, folder):
+        raise CheckpointError(
+            f"{notice}; to use it all the same, give both, as -m {folder} --adapter {adapter}"
+        )
+    return folder
+
+
+def find_folder(path: Path) -> Path:
+    """Return the folder for a path: itself, a run's best or last checkpoint, or a hub model.
+
+    It is a model's or an adapter's; of an older sentence model, the subfolder with the network.
     Raises CheckpointError saying what the path is instead.
     """
     if (path / CONFIG).is_file():
@@ -53,11 +124,13 @@ def find_model(path: Path) -> Path:
         return find_checkpoint(path)
     if not path.exists():
         if is_hub_name(path):
-            return find_model(fetch_model(path.as_posix()))
+            return find_folder(fetch_model(path.as_posix()))
         try:
             check_model_name(path)
         except MissingModelError as error:
             raise CheckpointError(str(error)) from None
+    if is_adapter(path):
+        return path
     message = describe_foreign(path)
     raise CheckpointError(message or f"{path} is no model folder: it has no {CONFIG}")
 

@@ -8,19 +8,27 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from checkpoints import CheckpointError
+from checkpoints import CheckpointError, Weights
 from tokenizer import TOKENIZER_FILES, TokenizerError, read_tokenizers
 from tokenizer.quantities import format_count
 
 from ..abilities import commands_of
+from ..adapters.peft_config import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_facts
 from ..chat.template import chat_template_text
 from ..config import TransformerConfig
 from ..families import MODEL_TYPE
 from ..parameters import parameters_by_part
+from .adapter_folder import is_adapter, use_with_base
 from .generation_config import GENERATION, raw_settings, settings_left_to_user
 from .hub import hub_name
 from .language_tokens import language_names
-from .model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from .model_folder import (
+    CONFIG,
+    FolderContents,
+    find_folder,
+    find_folders,
+    inspect_folder,
+)
 from .pooling_config import read_pooling_config
 
 Fact = tuple[str, str]
@@ -29,7 +37,10 @@ _MAX_NAMES = 20  # of languages
 
 def summarize_model(path: Path) -> list[Fact]:
     """Return facts by name, most important first. Raises CheckpointError."""
-    contents = inspect_folder(find_model(path))
+    folder = find_folder(path)
+    if is_adapter(folder):
+        return _summarize_adapter(folder)
+    contents = inspect_folder(folder)
     config = contents.config
     parts = parameters_by_part(config)
     return [
@@ -48,6 +59,26 @@ def summarize_model(path: Path) -> list[Fact]:
         *_files(contents),
         *_provenance(contents),
         *_decoding(contents),
+    ]
+
+
+def _summarize_adapter(folder: Path) -> list[Fact]:
+    """Return facts on an adapter, and on its base where that is known from training."""
+    weights = Weights(folder, ADAPTER_WEIGHTS)
+    base: list[Fact] = []
+    use = use_with_base(folder)
+    with suppress(CheckpointError):
+        contents = inspect_folder(find_folders(folder).model)
+        base = [("commands", _commands(contents)), ("architecture", _architecture(contents.config))]
+        use = f"-m {folder}"
+    present = [p for p in (folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS[0]) if p.is_file()]
+    return [
+        ("folder", str(folder)),
+        *adapter_facts(folder),
+        *base,
+        ("use", use),
+        ("parameters", f"{weights.elements:,}"),
+        *(("file", f"{p.name}, {format_count(p.stat().st_size, 'byte')}") for p in present),
     ]
 
 
