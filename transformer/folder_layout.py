@@ -8,6 +8,7 @@ from pathlib import Path
 
 RUN, LOCK = "run.json", "run.lock"
 CHECKPOINTS, STATES, DATA = "checkpoints", "training", "data"  # folders that a run writes in
+INITIAL = "initial"  # with the files of the model that training started from, weights aside
 
 
 def step_name(step: int) -> str:

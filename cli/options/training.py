@@ -45,6 +45,33 @@ class RecipeOptions:
         "May be repeated.",
         panel="Pairs",
     )
+    source_language: str | None = _setting(
+        "data.source_language",
+        "--from NAME",
+        "With --init: language of the source, such as de or deu_Latn, for models with language "
+        "tokens. The trained model reads it unless told otherwise.",
+        panel="Pairs",
+    )
+    target_language: str | None = _setting(
+        "data.target_language",
+        "--to NAME",
+        "With --init: language to translate into, for multilingual models.",
+        panel="Pairs",
+    )
+    source_prefix: str | None = _setting(
+        "data.source_prefix",
+        "--source-prefix TEXT",
+        "With --init: text before each source, such as 'summarize: ' for T5. The trained model "
+        "adds it by itself.",
+        panel="Pairs",
+    )
+    task: str | None = _setting(
+        "data.task",
+        "--task NAME",
+        "With --init: a task that the model names (task_specific_params), such as summarization: "
+        "its prefix and its settings of decoding.",
+        panel="Pairs",
+    )
     text: list[str] | None = _setting(
         "data.text",
         "--text FILE",

@@ -162,14 +162,22 @@ def test_evaluate_gives_the_perplexity_that_transformers_gives(llama, transduce,
     assert float(perplexity) == pytest.approx(float(loss.exp()), rel=1e-4)
 
 
-def test_training_on_a_framed_model_is_refused_rather_than_done_wrong(marian, transduce, tmp_path):
-    (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\n")
-    code, _, err = transduce(
-        "train", "-o", tmp_path / "run", "--pairs", tmp_path / "pairs.tsv", "--init", marian[0]
-    )
+def test_a_multilingual_model_is_trained_into_one_language(m2m, transduce, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("".join(f"{word}\t{word}\n" for word in WORDS[:6]))
+    command = ["train", "-o", tmp_path / "run", "--pairs", tmp_path / "pairs.tsv", "--steps", "2"]
+    command += ["--init", m2m[0], "--set", "data.max_unknown=1.0", "--set", "data.max_tokens=30"]
+    code, _, err = transduce(*command)
     assert code == 2
-    assert b"needs special tokens of its own" in err
+    assert b"name one with --to; it has: " in err
     assert err.count(b"\n") == 1
+    code, _, err = transduce(*command, "--from", "de", "--to", "fr")
+    assert code == 0, err
+    code, out, err = transduce("translate", "-m", tmp_path / "run", stdin=b"fox\n")
+    assert code == 0, err
+    told = transduce(
+        "translate", "-m", tmp_path / "run", "--from", "de", "--to", "fr", stdin=b"fox\n"
+    )
+    assert out == told.out
 
 
 def test_t5_reads_its_text_with_an_end_and_starts_from_padding(transduce, tmp_path):

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from cli.render.data_report import data_lines
+from tests.loading.owned import own, small
 from tests.training.preparing import latin, prepare, recipe_of, report, rows, write
 from tests.training.toys import toy_recipe
 from tokenizer import (
@@ -17,7 +18,7 @@ from tokenizer import (
 )
 from tokenizer.text.headers import is_header
 from transformer.folder_layout import DATA
-from transformer.loading import ModelTexts, default_generation_config
+from transformer.loading import load_model
 from transformer.training import data_report
 from transformer.training.encoding import read_kept_pairs
 from transformer.training.metrics import metrics_record
@@ -221,11 +222,12 @@ def test_text_that_is_mostly_unknown_stops_before_training(tmp_path, side, part)
 
 def test_the_way_on_depends_on_where_the_tokenizer_comes_from(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, [("".join(map(chr, range(0x4E00, 0x4F00))), "ab")] * 3)
-    small = TokenizerRecipe(kind="char", vocab_size=20)
+    few = TokenizerRecipe(kind="char", vocab_size=20)
     with pytest.raises(CorpusError, match=r"tokenizer.kind to byte-bpe.*tokenizer.vocab_size"):
-        prepare(msgspec.structs.replace(recipe, tokenizer=small), tmp_path / "run")
+        prepare(msgspec.structs.replace(recipe, tokenizer=few), tmp_path / "run")
     tokenizer = Tokenizer.load(Path(latin(tmp_path).path))
-    initial = ModelTexts(tokenizer, default_generation_config(tokenizer), tmp_path)
+    own(tmp_path / "model", small("translate-tiny"), tokenizer)
+    initial = load_model(tmp_path / "model", device="cpu")
     with pytest.raises(CorpusError, match=r"start from a model whose tokenizer .*without --init"):
         prepare(recipe, tmp_path / "run", initial=initial)
 

@@ -34,7 +34,7 @@ from ..loading.load import LoadedModel, attach_tokenizers, build_model, merge_ad
 from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from ..registry import Registry
 from .ctranslate2 import export_ctranslate2
-from .save import save_model
+from .save import save_network
 from .side_files import (
     all_settings,
     carried_files,
@@ -44,7 +44,7 @@ from .side_files import (
     original_options,
     parts_left_behind,
     settings_left_behind,
-    write_native_files,
+    write_native_texts,
     write_published_files,
 )
 
@@ -218,19 +218,9 @@ def _convert_to_published(
 
 
 def _write_native(folder: Path, loaded: LoadedModel, contents: FolderContents) -> None:
-    settings, weights = all_settings(loaded, contents.options), loaded.model.state_dict()
     card = {"converted from": loaded.folder.name}
-    settings.setdefault("suppress_tokens", [])  # it may write unknown text, as it was published
-    save_model(
-        folder,
-        loaded.config,
-        weights,
-        loaded.tokenizer,
-        card=card,
-        settings=settings,
-        source_affixes=loaded.source_affixes if loaded.config.has_encoder else None,
-    )
-    write_native_files(folder, loaded, contents)
+    save_network(folder, loaded.config, loaded.model.state_dict(), card=card)
+    write_native_texts(folder, loaded, contents)
 
 
 def _write_published(

@@ -1,6 +1,6 @@
 """Writing of models to folders that hold all that is needed to run them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -28,25 +28,50 @@ def save_model(
     tokenizer: Tokenizer,
     *,
     card: Mapping[str, Any],
-    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Write all that a new model needs to run into a folder, usually inside `write_folder`.
+
+    Its settings of decoding are the ids of the tokenizer's special tokens.
+    """
+    save_texts(folder, config, tokenizer, generation_settings(default_generation_config(tokenizer)))
+    save_network(folder, config, weights, card=card)
+
+
+def save_texts(
+    folder: Path,
+    config: TransformerConfig,
+    tokenizer: Tokenizer,
+    settings: Mapping[str, Any],
+    *,
     source_affixes: SpecialAffixes | None = None,
 ) -> None:
-    """Write all that a model needs to run into a folder, usually inside `write_folder`.
+    """Write a model's configuration, settings of decoding and tokenizer into a folder.
 
-    The default `settings` of decoding are the ids of the tokenizer's special tokens;
     `source_affixes` are the ids around an encoder's text where its tokenizer does not say them.
     """
-    own = FAMILIES[MODEL_TYPE]
-    write = _writer(folder)
-    fields = {"model_type": MODEL_TYPE, **own.write(config)}
+    fields = config_fields(config)
     if source_affixes is not None:
         fields[SOURCE_AFFIXES] = source_affixes
-    write(CONFIG, to_json(fields))
-    settings = settings or generation_settings(default_generation_config(tokenizer))
-    write(GENERATION, to_json(settings))
-    write(TOKENIZER, tokenizer.to_json())
-    write(CARD, model_card(config, card))
+    texts = {CONFIG: to_json(fields), GENERATION: to_json(settings), TOKENIZER: tokenizer.to_json()}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def save_network(
+    folder: Path,
+    config: TransformerConfig,
+    weights: Mapping[str, Tensor],
+    *,
+    card: Mapping[str, Any],
+) -> None:
+    """Write a model's weights and its card into a folder."""
+    (folder / CARD).write_text(model_card(config, card), encoding="utf-8")
     save_tensors(folder / WEIGHTS, weights)
+
+
+def config_fields(config: TransformerConfig) -> dict[str, Any]:
+    """Return the contents of config.json in our format."""
+    return {"model_type": MODEL_TYPE, **FAMILIES[MODEL_TYPE].write(config)}
 
 
 def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
@@ -74,7 +99,3 @@ def generation_settings(config: GenerationConfig) -> dict[str, Any]:
     """Return the settings of decoding that are set."""
     fields: dict[str, Any] = msgspec.to_builtins(config)
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _writer(folder: Path) -> Callable[[str, str], int]:
-    return lambda name, text: (folder / name).write_text(text, encoding="utf-8")

@@ -23,7 +23,7 @@ from ..loading.generation_config import GENERATION, raw_settings
 from ..loading.load import TOKENIZER, LoadedModel
 from ..loading.model_folder import CONFIG, FolderContents
 from ..loading.pooling_config import MODULES, flat_modules, sentence_files, sentence_root
-from .save import CARD, generation_settings, is_own_card, model_card
+from .save import CARD, generation_settings, is_own_card, model_card, save_texts
 
 ORIGINALS = "published"
 TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.json"
@@ -46,8 +46,20 @@ def is_native(contents: FolderContents) -> bool:
     return contents.options.get("model_type") == MODEL_TYPE
 
 
-def write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
-    """Write the files beside a model of ours into a folder in which it is already saved."""
+def write_native_texts(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
+    """Write all of a model in our format into a folder but its weights and its card.
+
+    A card that somebody wrote goes with it.
+    """
+    settings = all_settings(loaded, contents.options)
+    settings.setdefault("suppress_tokens", [])  # it may write unknown text, as it was published
+    affixes = loaded.source_affixes if loaded.config.has_encoder else None
+    save_texts(out, loaded.config, loaded.tokenizer, settings, source_affixes=affixes)
+    _write_native_files(out, loaded, contents)
+
+
+def _write_native_files(out: Path, loaded: LoadedModel, contents: FolderContents) -> None:
+    """Write the files beside the texts of a model of ours."""
     folder = loaded.folder
     copy_files(folder, out, CHAT_FILES)
     copy_sentence_files(folder, out)

@@ -6,7 +6,15 @@ from .generation_config import (
     default_generation_config,
     settings_left_to_user,
 )
-from .load import DTYPES, LoadedModel, attach_tokenizers, build_model, choose_device, load_model
+from .load import (
+    DTYPES,
+    LoadedModel,
+    attach_tokenizers,
+    build_model,
+    choose_device,
+    load_model,
+    read_texts,
+)
 from .model_folder import (
     CONFIG,
     FolderContents,
@@ -44,6 +52,7 @@ __all__ = [
     "read_config",
     "read_pointers",
     "read_pooling_config",
+    "read_texts",
     "settings_left_to_user",
     "summarize_model",
     "write_pointers",

@@ -121,7 +121,16 @@ def merge_adapter(model: Transformer, contents: FolderContents, folder: Path) ->
 
 def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedModel:
     """Combine a folder's model with its tokenizers and settings. Raises CheckpointError."""
-    folder, config = contents.folder, contents.config
+    texts = read_texts(contents.folder, contents.config, contents.options)
+    loaded = LoadedModel.of(model, texts)
+    return replace(loaded, notices=settings_notices(contents.folder, contents.options))
+
+
+def read_texts(folder: Path, config: TransformerConfig, options: dict[str, Any]) -> ModelTexts:
+    """Return the tokenizers and settings in a model's folder. Raises CheckpointError.
+
+    `options` are those of its config.json.
+    """
     vocabulary = max(config.source_vocabulary, config.vocab_size)
     source, target = read_tokenizers(folder, vocabulary=vocabulary)
     sizes = {source: config.source_vocabulary, target: config.vocab_size}
@@ -132,29 +141,27 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
                 tokenizer.limit_ids(size)
             except TokenizerError as error:
                 raise CheckpointError(f"{folder}: {error}") from None
-    generation = read_generation_config(folder, contents.options, target, config.vocab_size)
-    affixes = _read_source_affixes(contents, source)
-    notices = settings_notices(folder, contents.options)
-    loaded = LoadedModel(model, source, generation, folder, target, affixes, notices)
-    if (
-        config.has_encoder
-        and config.has_decoder
-        and (loaded.decoder_start_id or 0) >= config.vocab_size
-    ):
+    generation = read_generation_config(folder, options, target, config.vocab_size)
+    affixes = _read_source_affixes(folder, config, options, source)
+    texts = ModelTexts(source, generation, folder, target, affixes)
+    is_both = config.has_encoder and config.has_decoder
+    if is_both and (texts.decoder_start_id or 0) >= config.vocab_size:
         raise CheckpointError(
-            f"{folder}: bos_token_id, with which a text starts, is {loaded.decoder_start_id}; "
+            f"{folder}: bos_token_id, with which a text starts, is {texts.decoder_start_id}; "
             f"the vocabulary has {config.vocab_size:,} tokens"
         )
-    return loaded
+    return texts
 
 
-def _read_source_affixes(contents: FolderContents, tokenizer: Tokenizer) -> SpecialAffixes | None:
+def _read_source_affixes(
+    folder: Path, config: TransformerConfig, options: dict[str, Any], tokenizer: Tokenizer
+) -> SpecialAffixes | None:
     """Return the ids around a source as config.json has them. Raises CheckpointError.
 
     Published models have none but those of their tokenizer, which may be none at all.
     """
-    options, size = contents.options, contents.config.source_vocabulary
-    if not contents.config.has_encoder:
+    size = config.source_vocabulary
+    if not config.has_encoder:
         return None
     if options.get("model_type") != MODEL_TYPE:
         return ([], []) if tokenizer.special_affixes() == ([], []) else None
@@ -164,11 +171,10 @@ def _read_source_affixes(contents: FolderContents, tokenizer: Tokenizer) -> Spec
     try:
         before, after = msgspec.convert(affixes, tuple[list[int], list[int]])
     except msgspec.ValidationError as error:
-        raise CheckpointError(f"{contents.folder / CONFIG}: {SOURCE_AFFIXES}: {error}") from None
+        raise CheckpointError(f"{folder / CONFIG}: {SOURCE_AFFIXES}: {error}") from None
     if not all(0 <= token_id < size for token_id in (*before, *after)):
         raise CheckpointError(
-            f"{contents.folder / CONFIG}: {SOURCE_AFFIXES} are {affixes}; the vocabulary has "
-            f"{size:,} tokens"
+            f"{folder / CONFIG}: {SOURCE_AFFIXES} are {affixes}; the vocabulary has {size:,} tokens"
         )
     return before, after
 

@@ -78,6 +78,22 @@ def with_languages(
     )
 
 
+def language_codes(texts: TextProperties) -> tuple[str | None, str | None]:
+    """Return the languages that a model reads and writes unless told otherwise, if any.
+
+    They are spelled as `transformers` names them: `de`, `de_DE` or `deu_Latn`.
+    """
+    before, after = texts.special_affixes
+    first = (texts.generation.forced_bos_token_id, texts.decoder_start_id)
+    sides = ((texts.tokenizer, (*before, *after)), (texts.target_tokenizer, first))
+    tokens = (
+        next(filter(LANGUAGE_TOKEN.fullmatch, (t.token(i) or "" for i in ids if i is not None)), "")
+        for t, ids in sides
+    )
+    source, target = (token.strip("_") or None for token in tokens)
+    return source, target
+
+
 def _check_languages(loaded: TextProperties, languages: Mapping[str, str | None]) -> None:
     """Raise ConfigError for languages, by their options, where the model lets none be chosen."""
     given = [option for option, name in languages.items() if name is not None]

@@ -29,10 +29,32 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Fraction,
         doc("without validation files, the share held out: drawn pairs, or the end of a text"),
     ] = 0.0
+    source_language: Annotated[str, doc("of a multilingual model that training starts from")] = ""
+    target_language: Annotated[str, doc("that it is to write")] = ""
+    source_prefix: Annotated[
+        str, doc("text that such a model reads before each source, such as `summarize: `")
+    ] = ""
+    task: Annotated[
+        str, doc("one of the model's task_specific_params, with prefix and settings")
+    ] = ""
     max_tokens: Annotated[Size, doc("longer pairs are left out, and counted")] = 256
     max_unknown: Annotated[
         Share, doc("the largest share of characters that the tokenizer may not know")
     ] = 0.5
+
+
+_FRAMING = {
+    "source_language": "--from",
+    "target_language": "--to",
+    "source_prefix": "--source-prefix",
+    "task": "--task",
+}
+FRAMING_KEYS = tuple(_FRAMING)
+
+
+def framing_flags(data: DataRecipe) -> list[str]:
+    """Return the flags of keys that are given on what stands around the texts of pairs."""
+    return [flag for key, flag in _FRAMING.items() if getattr(data, key)]
 
 
 def text_paths(data: DataRecipe) -> dict[str, list[str]]:
@@ -47,7 +69,7 @@ def has_validation(data: DataRecipe) -> bool:
 
 def data_settings(data: DataRecipe) -> dict[str, Any]:
     """Return the keys that decide how the files become ids."""
-    without = {*_TEXT_KEYS, "max_unknown"}
+    without = {*_TEXT_KEYS, *FRAMING_KEYS, "max_unknown"}
     return {key: value for key, value in msgspec.to_builtins(data).items() if key not in without}
 
 

@@ -1,25 +1,84 @@
 """The model that training starts from, with --init."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from checkpoints import read_json
+
+from ..bounds import convert
 from ..errors import ConfigError
-from ..loading import LoadedModel, load_model
+from ..export.side_files import original_options
+from ..loading import CONFIG, GenerationConfig, LoadedModel, ModelTexts, load_model
+from ..pipelines.languages import with_languages
+from ..pipelines.source_prefix import with_source_prefix
+from ..registry import suggest
+from .data_recipe import framing_flags
+from .objectives import OBJECTIVES
+from .recipe import Recipe
+
+_TASKS = "task_specific_params"  # of a published config.json
 
 
-def load_initial_model(path: Path) -> LoadedModel:
-    """Return the model to start from.
+def load_initial_model(path: Path, recipe: Recipe) -> LoadedModel:
+    """Return the model to start from, with the languages and the prefix that a recipe names.
 
-    Raises ConfigError for one that expects other special tokens around its texts, and what
+    Raises ConfigError for a model that cannot be trained further so, with the reason, and what
     `load_model` raises.
     """
     init = load_model(path, device="cpu", trust_cache=False)
-    end = init.generation.end_id
-    plain = init.special_affixes == ([], [end]) and init.target_tokenizer is init.tokenizer
-    forced = init.generation.forced_bos_token_id is not None
-    if not plain or forced or init.decoder_start_id != init.tokenizer.role("begin"):
+    data = recipe.data
+    flags = framing_flags(data)
+    if init.config.shape not in OBJECTIVES[recipe.objective].shapes:
+        return init  # which is told when the recipe is checked
+    if init.config.shape != "encoder-decoder":
+        if flags:
+            raise ConfigError(
+                f"{' and '.join(flags)}: only for models that read a source; {init.folder} has "
+                f"the shape {init.config.shape}"
+            )
+        return init
+    if init.generation.forced_decoder_ids:
         raise ConfigError(
-            f"--init: {init.folder} is a published model that needs special tokens of its own "
-            "around each text, which training does not add yet; models trained here, and published "
-            "ones like GPT-2, can be trained further"
+            f"--init: the settings of decoding of {init.folder} force tokens by their place in a "
+            "text (forced_decoder_ids), of which training knows nothing: take them out"
         )
-    return init
+    texts = init.texts
+    prefix = data.source_prefix
+    if data.task:
+        task = _task(init, data.task)
+        texts, prefix = _with_settings(texts, task), prefix or str(task.get("prefix") or "")
+    texts = with_languages(texts, data.source_language or None, data.target_language or None)
+    if prefix:
+        texts = with_source_prefix(texts, prefix)
+    return replace(init, **vars(texts))
+
+
+def tasks_of(init: LoadedModel) -> dict[str, dict[str, Any]]:
+    """Return the tasks that a published model names in its config.json, by their names."""
+    published = original_options(init.folder) or read_json(init.folder / CONFIG)
+    tasks = published.get(_TASKS)
+    listed = tasks.items() if isinstance(tasks, dict) else ()
+    return {name: task for name, task in listed if isinstance(task, dict)}
+
+
+def _task(init: LoadedModel, name: str) -> dict[str, Any]:
+    """Return a task by its name. Raises ConfigError naming those there are."""
+    tasks = tasks_of(init)
+    if not tasks:
+        raise ConfigError(
+            f"--task {name}: {init.folder} names no tasks ({_TASKS} in its {CONFIG}); say what "
+            "stands before each source with --source-prefix"
+        )
+    if name not in tasks:
+        raise ConfigError(f"{init.folder} has no task {name!r}; {suggest(name, tasks)}")
+    return tasks[name]
+
+
+def _with_settings(texts: ModelTexts, task: dict[str, Any]) -> ModelTexts:
+    """Return texts with a task's settings of decoding, of those that this program has."""
+    known = {name: task[name] for name in GenerationConfig.__struct_fields__ if name in task}
+    fields = {**msgspec.to_builtins(texts.generation), **known}
+    return replace(texts, generation=convert(fields, GenerationConfig, prefix="task: "))

@@ -12,10 +12,11 @@ from tokenizer.quantities import format_count
 from ..data import Data
 from ..errors import ConfigError
 from ..folder_layout import DATA
-from ..loading import ModelTexts, default_generation_config
+from ..loading import LoadedModel, ModelTexts, default_generation_config
 from .data_recipe import data_settings
 from .data_report import DataReport, UnknownText
 from .events import DataPrepared, Event, Notice
+from .kept_texts import keep_texts, kept_files, kept_texts
 from .objectives import OBJECTIVES
 from .prepared_folder import (
     TOKENIZER,
@@ -51,12 +52,12 @@ class Preparation:
     """A run's tokenizer and prepared text.
 
     Ids belong to the content of the text: it does not matter where its files lie. Text that can be
-    read only once is read from its copy in `spool`, a context to read in. `initial` has the
-    tokenizers of the model that training starts from, if any; a resumed run has its own.
+    read only once is read from its copy in `spool`, a context to read in. `initial` is the model
+    that training starts from, if any; a resumed run has its own texts of it.
     """
 
     def __init__(
-        self, recipe: Recipe, run: Path, *, resuming: bool, initial: ModelTexts | None
+        self, recipe: Recipe, run: Path, *, resuming: bool, initial: LoadedModel | None
     ) -> None:
         self.recipe, self.run, self.resuming, self.initial = recipe, run, resuming, initial
         self.objective = OBJECTIVES[recipe.objective]
@@ -109,9 +110,11 @@ class Preparation:
 
         New ones are those of the recipe's tokenizer, or of one that is trained.
         """
+        if not self.resuming:
+            keep_texts(self.run, self.initial)
         tokenizer = self._tokenizer()
-        if self.initial is not None:
-            return self.initial
+        if (kept := kept_texts(self.run)) is not None:
+            return kept
         return ModelTexts(tokenizer, default_generation_config(tokenizer), self.run)
 
     def _tokenizer(self) -> Tokenizer:
@@ -229,6 +232,9 @@ class Preparation:
         settings = {"objective": self.recipe.objective, **data_settings(self.recipe.data)}
         if self._has_random_split:
             settings["seed"] = self.recipe.seed
+        if files := kept_files(self.run):
+            sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+            settings["initial"] = sums
         return settings
 
     def _tokenizer_sum(self) -> str:

@@ -26,7 +26,13 @@ from ..initialization import INITIALIZATIONS
 from ..model import Transformer
 from ..presets import preset_config
 from ..registry import either
-from .data_recipe import DataRecipe, data_settings, text_paths
+from .data_recipe import (
+    FRAMING_KEYS,
+    DataRecipe,
+    data_settings,
+    framing_flags,
+    text_paths,
+)
 from .objectives import OBJECTIVES
 from .objectives.choice import choose_objective, default_fields
 from .optimizers import OPTIMIZERS
@@ -40,7 +46,7 @@ _MAX_SHOWN = 60  # characters of a value in a message
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
 # Files are compared by content: see `Preparation.check`.
 _FIXED: dict[str, tuple[str, ...]] = {
-    "data": tuple(data_settings(DataRecipe())),
+    "data": (*data_settings(DataRecipe()), *FRAMING_KEYS),
     "tokenizer": (),
     "training": (
         *("optimizer", "ema", "batch_tokens", "accumulate", "context"),
@@ -114,24 +120,18 @@ def check_recipe(
             f"{recipe.objective} has {', '.join(objective.metrics)}"
         )
     if init is None:
+        if (flags := framing_flags(recipe.data)) and not resuming:
+            raise ConfigError(
+                f"{' and '.join(flags)}: only with --init, for a model that has these tokens; a "
+                "new one learns from tags in its text"
+            )
         if not recipe.tokenizer.path:
             check_options(tokenizer_options(recipe))
         with torch.device("meta"):
             model = Transformer(model_config(recipe, recipe.model.get("vocab_size") or 1))
         INITIALIZATIONS.check(model.config.initialization)
-    elif recipe.model.keys() - {"preset"}:
-        raise ConfigError("--init takes a model as it is: of [model], set nothing but preset")
-    elif init.max_positions < objective.max_length(recipe):
-        raise ConfigError(
-            f"the initial model has {format_count(init.max_positions, 'position')}; the "
-            f"recipe trains on texts of "
-            f"up to {objective.max_length(recipe)}: lower training.context or data.max_tokens"
-        )
-    elif recipe.tokenizer.path:
-        raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
-    elif init.shape not in objective.shapes:
-        shapes = either(objective.shapes)
-        raise ConfigError(f"{recipe.objective} trains {shapes} models, not {init.shape}")
+    else:
+        _check_initial(recipe, init)
     objective.check(recipe)
     if not resuming:  # a resumed run may have the network of its --init
         smallest = init or model_config(recipe, recipe.model.get("vocab_size") or 1)
@@ -140,6 +140,24 @@ def check_recipe(
     refuse_repeated_streams(files)
     for path in files:
         _check_readable(path)
+
+
+def _check_initial(recipe: Recipe, init: TransformerConfig) -> None:
+    """Raise ConfigError if a model cannot be trained further by a recipe, with the reason."""
+    objective = OBJECTIVES[recipe.objective]
+    if init.shape not in objective.shapes:
+        shapes = either(objective.shapes)
+        raise ConfigError(f"{recipe.objective} trains {shapes} models, not {init.shape}")
+    if recipe.model.keys() - {"preset"}:
+        raise ConfigError("--init takes a model as it is: of [model], set nothing but preset")
+    if recipe.tokenizer.path:
+        raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
+    if init.max_positions < objective.max_length(recipe):
+        raise ConfigError(
+            f"the initial model has {format_count(init.max_positions, 'position')}; the "
+            f"recipe trains on texts of "
+            f"up to {objective.max_length(recipe)}: lower training.context or data.max_tokens"
+        )
 
 
 def _check_readable(path: str) -> None:

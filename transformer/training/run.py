@@ -27,13 +27,13 @@ from .events import (
     Validating,
 )
 from .initial_model import load_initial_model
+from .kept_texts import state_files
 from .metrics import logged
 from .network import network, network_config
 from .objectives import TRAIN, VALID
 from .planning.memory import check_memory
 from .planning.planner import Planner
 from .preparation import Preparation
-from .prepared_folder import TOKENIZER
 from .progress import Progress
 from .recipe import Recipe
 from .recipe_resolution import (
@@ -80,7 +80,7 @@ class Run:
     ) -> None:
         self.recipe, self.folder, self.resume, self.stop = recipe, folder, resume, stop
         self.planner, self.device = planner or Planner(), choose_device(device)
-        self.init = None if init is None else load_initial_model(init)
+        self.init = None if init is None else load_initial_model(init, recipe)
         self.progress = Progress(init=None if init is None else str(init))
         self._began, self._resumed_at = time.monotonic(), 0
         self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
@@ -120,7 +120,7 @@ class Run:
             yield from self._resume(state)
         elif self.resume:
             yield Remark(f"nothing is saved in {self.folder}: the run begins")
-        initial = None if self.init is None else self.init.texts
+        initial = None if resuming else self.init
         preparation = Preparation(self.recipe, self.folder, resuming=resuming, initial=initial)
         preparation.check()
         yield from self._train(preparation, state)
@@ -146,7 +146,7 @@ class Run:
             texts = preparation.texts()
             yield Stage("preparing the data", preparation.lines_read)
             yield from preparation.events(texts)
-        self._saved_files[TOKENIZER] = (self.folder / TOKENIZER).read_bytes()
+        self._saved_files = state_files(self.folder)
         train, valid = (preparation.open(texts, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")

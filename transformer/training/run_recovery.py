@@ -1,5 +1,6 @@
 """Resuming of a run: the state to go on from, and what a killed or damaged run needs mended."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from checkpoints import (
     write_folder,
 )
 
-from ..folder_layout import checkpoint_folders, step_of
+from ..folder_layout import INITIAL, checkpoint_folders, step_of
 from ..loading import RunPointers, read_pointers
 from .metrics import METRICS, read_validation
 from .prepared_folder import TOKENIZER
@@ -81,6 +82,8 @@ def restore_files(run: Path, state: SavedState) -> Iterator[str]:
         yield notice
     if notice := _restore_file(_tokenizer_copy(run, state), run / TOKENIZER):
         yield notice
+    if (state.folder / INITIAL).is_dir():
+        yield from _restore_folder(state.folder / INITIAL, run / INITIAL)
 
 
 def _tokenizer_copy(run: Path, state: SavedState) -> Path | None:
@@ -101,7 +104,22 @@ def _restore_file(saved: Path | None, path: Path) -> str | None:
     if path.is_file() and path.read_bytes() == saved.read_bytes():
         return None
     write_file(path, saved.read_text(encoding="utf-8"))
+    return _written_again(path)
+
+
+def _written_again(path: Path) -> str:
     return f"{path} was missing, changed or damaged: it is written again as it was saved"
+
+
+def _restore_folder(saved: Path, folder: Path) -> Iterator[str]:
+    """Write those files of a run's subfolder again that are not as saved; yield notices."""
+    names = {path.relative_to(saved) for path in saved.rglob("*") if path.is_file()}
+    for name in sorted(names):
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != (saved / name).read_bytes():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(saved / name, path)
+            yield _written_again(path)
 
 
 def mend(

@@ -9,8 +9,10 @@ from pathlib import Path
 from checkpoints import write_file
 
 from ..export import save_model
+from ..folder_layout import INITIAL
 from ..loading import ModelTexts
 from .events import Saved
+from .kept_texts import save_with_kept_texts
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import save_state
@@ -87,9 +89,14 @@ class Saver:
         if progress.init is not None:
             card["started from"] = progress.init
         with self._trainer.evaluating() as model:
-            save_model(folder, model.config, model.state_dict(), self._texts.tokenizer, card=card)
+            network = (model.config, model.state_dict())
+            if (self._folder / INITIAL).is_dir():
+                save_with_kept_texts(self._folder, folder, *network, card=card)
+            else:
+                save_model(folder, *network, self._texts.tokenizer, card=card)
 
     def _write_state(self, folder: Path) -> None:
         self._trainer.save(folder)
         for name, content in self._files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)

@@ -1,0 +1,97 @@
+"""The texts of the initial model that a run keeps: in `initial/`, all of it but weights and card.
+
+These are tokenizers, settings of decoding with the languages that were chosen, a chat template, and
+what it takes to publish the model again. Checkpoints get them from there.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from checkpoints import MANIFEST, Tensors, read_json, to_json, write_folder
+
+from ..config import TransformerConfig
+from ..export.save import CARD, config_fields, save_network
+from ..export.side_files import (
+    ORIGINALS,
+    TOKENIZER_CONFIG,
+    copy_files,
+    names_below,
+    write_native_texts,
+)
+from ..families import FAMILIES, MODEL_TYPE, ConfigReader
+from ..folder_layout import INITIAL
+from ..loading import CONFIG, LoadedModel, ModelTexts, inspect_folder, read_texts
+from ..pipelines.languages import language_codes
+from .prepared_folder import TOKENIZER
+
+
+def keep_texts(run: Path, init: LoadedModel | None) -> None:
+    """Write the initial model's texts into a run that begins; remove those of another.
+
+    Raises ForeignFolderError if a user's own files are in their place.
+    """
+    folder = run / INITIAL
+    if init is not None:
+        model = init
+        write_folder(folder, lambda out: _write(out, model))
+    elif (folder / MANIFEST).is_file():
+        shutil.rmtree(folder)
+
+
+def _write(out: Path, init: LoadedModel) -> None:
+    write_native_texts(out, init, inspect_folder(init.folder))
+    for card in (out / CARD, out / ORIGINALS / CARD):  # of the initial model, which is another
+        card.unlink(missing_ok=True)
+    source, target = language_codes(init)
+    codes = {"src_lang": source, "tgt_lang": target}
+    for path in (out / TOKENIZER_CONFIG, out / ORIGINALS / TOKENIZER_CONFIG):
+        if path.is_file() and source is not None:
+            named = {name: code for name, code in codes.items() if code is not None}
+            path.write_text(to_json({**read_json(path), **named}), encoding="utf-8")
+
+
+def kept_texts(run: Path) -> ModelTexts | None:
+    """Return the texts that a run keeps; None if it started from no other model, or earlier.
+
+    Raises CheckpointError.
+    """
+    folder = run / INITIAL
+    if not (folder / CONFIG).is_file():
+        return None
+    options = read_json(folder / CONFIG)
+    reader = ConfigReader(options, str(folder / CONFIG))
+    return read_texts(folder, FAMILIES[MODEL_TYPE].read(reader, Tensors({})), options)
+
+
+def kept_files(run: Path) -> dict[str, bytes]:
+    """Return the contents of a run's kept files by their names in the run's folder."""
+    return {f"{INITIAL}/{name}": (run / INITIAL / name).read_bytes() for name in _names(run)}
+
+
+def state_files(run: Path) -> dict[str, bytes]:
+    """Return the files of a run that each of its states has too, but its recipe."""
+    return {TOKENIZER: (run / TOKENIZER).read_bytes(), **kept_files(run)}
+
+
+def save_with_kept_texts(
+    run: Path,
+    folder: Path,
+    config: TransformerConfig,
+    weights: Mapping[str, Tensor],
+    *,
+    card: Mapping[str, Any],
+) -> None:
+    """Write a model with the texts that its run keeps into a folder."""
+    kept = run / INITIAL
+    copy_files(kept, folder, (name for name in _names(run) if name != MANIFEST))
+    fields = {**read_json(kept / CONFIG), **config_fields(config)}
+    (folder / CONFIG).write_text(to_json(fields), encoding="utf-8")
+    save_network(folder, config, weights, card=card)
+
+
+def _names(run: Path) -> list[str]:
+    return names_below(run / INITIAL)
