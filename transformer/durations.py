@@ -25,6 +25,19 @@ def parse_duration(name: str, text: str) -> float:
     return seconds
 
 
+def spell_duration(seconds: float) -> str:
+    """Return a duration as people write it, which `parse_duration` reads, in whole seconds.
+
+    >>> spell_duration(5400), spell_duration(90), spell_duration(0.2)
+    ('1h30m', '1m30s', '1s')
+    """
+    rest, parts = max(1, round(seconds)), []
+    for unit, size in _UNITS.items():
+        number, rest = divmod(rest, size)
+        parts += [f"{number}{unit}"] if number else []
+    return "".join(parts)
+
+
 def format_duration(seconds: float | None) -> str:
     """Format seconds as [hours:]minutes:seconds.
 

@@ -6,7 +6,7 @@ The folder of a step is named by its number alone: `step-mean` is a user's own.
 from collections.abc import Iterable
 from pathlib import Path
 
-RUN, LOCK = "run.json", "run.lock"
+RUN, LOCK, RECIPE = "run.json", "run.lock", "recipe.toml"
 CHECKPOINTS, STATES, DATA = "checkpoints", "training", "data"  # folders that a run writes in
 INITIAL = "initial"  # with the files of the model that training started from, weights aside
 
@@ -42,6 +42,16 @@ def has_saves(folder: Path) -> bool:
 def is_run(folder: Path) -> bool:
     """Return True for a folder in which a run was begun, whether it has saved anything or not."""
     return has_any(folder, [LOCK]) or has_saves(folder)
+
+
+def unsaved_run_message(path: Path) -> str | None:
+    """Return what a run that has saved nothing is told to be; None for any other folder."""
+    if has_saves(path) or not is_run(path):
+        return None
+    way = "what began it begins it again"
+    if (path / RECIPE).is_file():
+        way = f"go on with transduce train --resume -o {path}"
+    return f"{path} is a run that has saved nothing yet: {way}"
 
 
 def run_of_model(path: Path) -> Path | None:

@@ -45,7 +45,9 @@ class Evaluation:
             yield from ("\t".join(row) for row in self.rows)
         elif self.compared:
             yield from _table(self.models, self.compared, width)
-            remarks = [f"{name}: {remark}" for name, _, remark in self.rows if remark]
+            verdicts = [f"{n[:-2]}, {v}" for n, _, v in self.rows if n.endswith(" p")]
+            yield from ("", *(line for text in verdicts for line in _wrapped(text, width, _GAP)))
+            remarks = [f"{n}: {r}" for n, _, r in self.rows if r and not n.endswith(" p")]
             yield from ("", *(line for text in remarks for line in _wrapped(text, width, _GAP)))
         else:
             names, values = (max(len(row[n]) for row in self.rows) for n in (0, 1))
@@ -68,7 +70,7 @@ class Evaluation:
             self.compared[name] = _Compared(found.scores[name], scores[name], compared)
             self.rows += [
                 (f"{name} difference", f"{compared.difference:+.2f}", compared.signature),
-                (f"{name} p", f"{compared.p_value:.4f}", ""),
+                (f"{name} p", f"{compared.p_value:.4f}", _verdict(compared, models)),
             ]
             test = {
                 "difference": compared.difference,
@@ -103,6 +105,13 @@ class Evaluation:
         if self.read.notices:
             noted["files"] = self.read.notices
         return {**self.record, **({"notices": noted} if noted else {})}
+
+
+def _verdict(compared: Comparison, models: tuple[str, str]) -> str:
+    """Return what a test says, in words."""
+    if not compared.is_significant:
+        return "not significant: the difference may be chance"
+    return f"significant: {models[compared.difference < 0]} is better"
 
 
 def _score_row(score: Score, name: str) -> Row:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from checkpoints import CheckpointError
+from transformer.durations import parse_duration, spell_duration
 from transformer.folder_layout import has_saves, step_of
 from transformer.loading import read_pointers
 from transformer.training.events import RunFinished, RunOutcome
@@ -68,8 +69,11 @@ def end_parts(
     for command, purpose in _NEXT[event.outcome.objective]:
         yield f"  transduce {command.format(run=shlex.quote(str(run)))}  # {purpose}"
     if event.reason == "all steps done":
-        longer = resume_command(run, "--steps", str(2 * event.step), *options)
-        yield f"  {longer}  # trains for longer"
+        length, purpose = ["--steps", str(2 * event.step)], "trains for longer"
+        if event.time:  # the same time would go on with its rest, another begins anew
+            length = ["--time", spell_duration(2 * parse_duration("--time", event.time))]
+            purpose = f"trains for another {length[1]}"
+        yield f"  {resume_command(run, *length, *options)}  # {purpose}"
 
 
 def _draw_end(event: RunFinished, run: Path, *options: str) -> None:

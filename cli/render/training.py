@@ -128,10 +128,10 @@ def _started_line(event: RunStarted) -> str:
     parameters = format_count(event.parameters, "parameter")
     if event.trained is not None:
         parameters = f"trains {event.trained:,} of {parameters} ({_share(event)})"
-    steps = format_count(event.steps, "step")
     batches = format_count(event.batches_per_epoch, "batch", "batches")
-    about = "about " if event.is_timed else ""
-    return f"{parameters} on {event.device}; {about}{steps}, {batches} an epoch"
+    # steps of a time are an estimate, which was told before and is corrected on the way
+    steps = "" if event.is_timed else f"{format_count(event.steps, 'step')}, "
+    return f"{parameters} on {event.device}; {steps}{batches} an epoch"
 
 
 def _share(event: RunStarted) -> str:

@@ -225,6 +225,7 @@ def test_two_models_are_compared_on_the_same_lines(transduce, translator, held_o
     assert [*values][4:] == ["bleu difference", "bleu p", "chrf difference", "chrf p"]
     assert [*values.values()][4:] == ["+0.00", "1.0000"] * 2
     assert rows[4][2].startswith("nrefs:1|bs:1000|seed:12345|")
+    assert rows[5][2] == "not significant: the difference may be chance"
 
 
 METRICS = ("bleu", "chrf")
@@ -244,6 +245,11 @@ def test_two_models_stand_in_a_table_that_fits_the_terminal(columns):
         rows = [line.split("\t") for line in lines]
         assert {len(row) for row in rows} == {3}
         assert [row[1] for row in rows[4:6]] == ["+30.70", "0.0010"]
+        assert rows[5][2] == "significant: runs/en-de is better"
+        assert rows[7][2] == "not significant: the difference may be chance"
+        worse = {"bleu": TESTS[0]._replace(difference=-30.7)}
+        turned = evaluation_of_pairs(found._replace(comparisons=worse), models[:1], models[1])
+        assert [*turned.lines(None)][5].endswith(f"\tsignificant: {models[1]} is better")
         alone = [*evaluation_of_pairs(found, models[:1], None).lines(None)]
         assert alone[0] == "bleu\t38.80\tbleu = 38.8 BP 1.0 | nrefs:1|tok:13a"
         return
@@ -258,6 +264,7 @@ def test_two_models_stand_in_a_table_that_fits_the_terminal(columns):
     assert "* p < 0.05: significant; a larger p may be chance" in text
     assert "bleu difference: nrefs:1|bs:1000" in text
     assert "bleu p" not in text  # it is in the table
+    assert "bleu, significant: runs/en-de is better" in text.replace("en- de", "en-de")
     assert lines[2].startswith("…" if columns == 40 else "a/folder")
     assert lines[2].split()[0].endswith("a/run" if columns != 40 else "run")
     alone = [*evaluation_of_pairs(found, models[:1], None).lines(columns)]

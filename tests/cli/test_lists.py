@@ -91,6 +91,8 @@ def test_the_score_that_decided_is_the_one_that_is_listed(transduce, runs, tmp_p
         assert record["decided_by"] == name
         best = f"  {name} {record['scores'][name]:.{digits}f}  "
         assert best in transduce("runs", "list", tmp_path).out.decode()
+        listed = transduce("checkpoint", "list", tmp_path).out.decode()
+        assert f"  best, last, {best.strip()}\n" in listed or f"  best, {best.strip()}\n" in listed
 
 
 def test_a_run_in_training_and_a_damaged_one_are_told(transduce, runs, tmp_path):
@@ -167,6 +169,13 @@ def test_a_run_without_a_save_is_no_healthy_one(transduce, runs, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.lock").touch()
     assert transduce("runs", "list", tmp_path).out.endswith(b"  nothing saved yet\n")
+    told = f"transduce: {tmp_path / 'run'} is a run that has saved nothing yet: "
+    commands = (["checkpoint", "show"], ["evaluate", "-m"], ["score", "-m"])
+    for way in ("what began it begins it again", "go on with transduce train --resume -o "):
+        for command in commands:
+            assert transduce(*command, tmp_path / "run").err.decode().startswith(told + way)
+        (tmp_path / "run" / "recipe.toml").touch()
+        (tmp_path / "run" / "tokenizer.json").touch()
 
 
 def test_models_that_are_not_whole_are_marked(transduce, runs, monkeypatch, tmp_path):

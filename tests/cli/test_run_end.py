@@ -75,3 +75,12 @@ def test_long_samples_are_cut() -> None:
     finished = RunFinished(8, "done", interrupted=False, outcome=outcome)
     _, sample, *_ = end_parts(finished, Path("r"))
     assert sample == [("source", f"{'a' * 399}…"), ("output", "b" * 400)]
+
+
+def test_a_run_of_some_time_goes_on_for_some_time() -> None:
+    outcome = RunOutcome("translation", Path("r"), None, {}, [])
+    finished = RunFinished(8, "all steps done", False, outcome=outcome, time="90s")
+    *_, longer = end_parts(finished, Path("r"), "--device", "cpu")
+    assert longer == (
+        "  transduce train --resume -o r --time 3m --device cpu  # trains for another 3m"
+    )

@@ -154,7 +154,7 @@ def test_steps_that_fit_into_a_time_are_an_estimate() -> None:
     terminal = Terminal(80, 24)
     started = RunStarted(1000, "cpu", 9, 0, 4, is_timed=True)
     follow_run(iter([started]), quiet=False, on_start=lambda: None, console=terminal.console)
-    assert "1,000 parameters on cpu; about 9 steps, 4 batches an epoch" in terminal.text
+    assert "1,000 parameters on cpu; 4 batches an epoch" in terminal.text  # and tells no steps
 
 
 def test_texts_of_a_model_write_no_control_characters() -> None:

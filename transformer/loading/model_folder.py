@@ -12,7 +12,7 @@ from ..chat.template import CHAT_FILES
 from ..config import TransformerConfig
 from ..errors import ConfigError, MissingModelError
 from ..families import ConfigReader, Family, family_of
-from ..folder_layout import has_any, has_saves
+from ..folder_layout import has_any, has_saves, unsaved_run_message
 from ..model_names import check_model_name, is_hub_name
 from ..parameters import count_parameters
 from .adapter_folder import is_adapter, named_base, other_base, read_base, use_with_base
@@ -131,7 +131,7 @@ def find_folder(path: Path) -> Path:
             raise CheckpointError(str(error)) from None
     if is_adapter(path):
         return path
-    message = describe_foreign(path)
+    message = unsaved_run_message(path) or describe_foreign(path)
     raise CheckpointError(message or f"{path} is no model folder: it has no {CONFIG}")
 
 

@@ -1,5 +1,6 @@
 """The section of a recipe that names its texts. Imports no torch."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -60,6 +61,12 @@ def framing_flags(data: DataRecipe) -> list[str]:
 def text_paths(data: DataRecipe) -> dict[str, list[str]]:
     """Return the files that a recipe reads, by its keys."""
     return {key: getattr(data, key) for key in _TEXT_KEYS}
+
+
+def names_text(fields: Mapping[str, Any]) -> bool:
+    """Return True if nested fields of a recipe name any file of text."""
+    data = fields.get("data")
+    return isinstance(data, Mapping) and any(data.get(key) for key in _TEXT_KEYS)
 
 
 def has_validation(data: DataRecipe) -> bool:

@@ -108,6 +108,7 @@ class RunFinished(NamedTuple):
     seconds: float = 0.0  # since the run began, or was resumed
     resumed_at: int = 0  # the step
     outcome: RunOutcome | None = None  # None: interrupted
+    time: str = ""  # that the run was given, such as 20m
 
 
 Event = (

@@ -14,7 +14,13 @@ from ..folder_layout import checkpoint_folders, is_run, step_of
 from ..folder_search import FolderSearch
 from ..loading import CONFIG, RunPointers, read_pointers
 from ..loading.hub import cached_models, hub_name
-from .run_summary import folder_size, folders_below, format_score, validation_scores
+from .run_summary import (
+    folder_size,
+    folders_below,
+    format_score,
+    summarize_run,
+    validation_scores,
+)
 
 DAMAGED = "damaged"
 NOT_SUPPORTED = "not supported"  # a family that -m refuses
@@ -30,12 +36,17 @@ class ListedModel(NamedTuple):
     place: str  # run, folder or hub
     marks: tuple[str, ...] = ()  # best, last, NOT_SUPPORTED, DAMAGED
     scores: tuple[tuple[str, float], ...] = ()  # of its validation, with the loss
+    decided_by: str = ""  # the score that made the run's best checkpoint the best
 
     @property
     def note(self) -> str:
-        """Its marks and its first score, as text."""
-        scores = [f"{name} {format_score(name, value)}" for name, value in self.scores[:1]]
-        return ", ".join([*self.marks, *scores])
+        """Its marks and the score that decides which checkpoint is the best, as text."""
+        deciding = [
+            f"{name} {format_score(name, value)}"
+            for name, value in self.scores
+            if name == self.decided_by
+        ]
+        return ", ".join([*self.marks, *deciding])
 
 
 def list_models(folder: Path, search: FolderSearch) -> list[ListedModel]:
@@ -56,6 +67,7 @@ def _of_run(run: Path) -> Iterator[ListedModel]:
         pointers = read_pointers(run)
     except (CheckpointError, OSError):
         pointers = RunPointers()
+    decided_by = summarize_run(run).decided_by
     for path in checkpoint_folders(run):
         name = path.relative_to(run).as_posix()
         marks = {"best": pointers.best, "last": pointers.last}
@@ -68,6 +80,7 @@ def _of_run(run: Path) -> Iterator[ListedModel]:
             "run",
             (*(mark for mark, named in marks.items() if named == name), *_damage(path)),
             tuple(validation_scores(run, step_of(path)).items()),
+            decided_by,
         )
 
 

@@ -248,7 +248,8 @@ class Run:
 
     def _finished(self, reason: str, outcome: RunOutcome | None) -> RunFinished:
         seconds, progress = time.monotonic() - self._began, self.progress
-        told = (progress.skipped, seconds, self._resumed_at, outcome)
+        time_given = "" if self.planner.budget is None else self.planner.budget.time
+        told = (progress.skipped, seconds, self._resumed_at, outcome, time_given)
         return RunFinished(progress.step, reason, outcome is None, *told)
 
     def _due(self) -> bool:

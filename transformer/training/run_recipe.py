@@ -8,10 +8,19 @@ from typing import Any
 from checkpoints import write_file
 
 from ..errors import ConfigError
+from ..folder_layout import RECIPE, is_run
+from ..model_names import likely_model
 from .recipe import Recipe, read_toml, recipe_to_toml
 from .run_folder import state_folders
 
-RECIPE = "recipe.toml"  # in a run's folder, and in each of its states
+__all__ = [
+    "RECIPE",
+    "missing_run_message",
+    "read_run_fields",
+    "recipe_notice",
+    "sealed_recipe",
+    "write_run_recipe",
+]
 _SEAL = "# To change a setting, give it as an option with --resume. SHA-256 of the lines above: "
 
 
@@ -42,6 +51,15 @@ def read_run_fields(run: Path) -> dict[str, Any]:
     if _SEAL[:20].encode() in (run / RECIPE).read_bytes():
         raise ConfigError(f"{run / RECIPE} is damaged, and no state has it: begin another run")
     return read_toml(run / RECIPE)
+
+
+def missing_run_message(run: Path) -> str:
+    """Return what is said of a folder that has no run to go on with, nor what to begin one from."""
+    begin = "a new run begins from --pairs, from --source and --target, or from --text"
+    if is_run(run):
+        return f"{run} is a run that was stopped before it had a recipe: {begin}"
+    hint = likely_model(run) if not run.exists() else ""
+    return f"there is no run in {run} to go on with; {hint or begin}"
 
 
 def recipe_notice(run: Path) -> str | None:

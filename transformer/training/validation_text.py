@@ -8,7 +8,7 @@ from tokenizer.quantities import format_count
 
 from ..data import Ids, TokenStore
 from ..errors import ConfigError
-from ..folder_layout import DATA, run_of_model
+from ..folder_layout import DATA, run_of_model, unsaved_run_message
 from .corpora import Pair, PairCorpus
 from .data_recipe import has_validation
 from .data_report import PartReport
@@ -23,6 +23,8 @@ _REMEDY = "give --pairs, --source and --target, or --text"
 def run_with_validation(path: Path) -> Path:
     """Return the run that a model belongs to. Raises ConfigError for another model."""
     if (run := run_of_model(path)) is None:
+        if (message := unsaved_run_message(path)) is not None:
+            raise ConfigError(message)
         raise ConfigError(
             f"{path} is no training run, which has validation text of its own: {_REMEDY}"
         )

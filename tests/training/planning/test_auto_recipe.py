@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
 from tests.training.toys import write_pairs, write_text
 from tokenizer import TrainingOptions, train_tokenizer
+from transformer.data.batches import cut_batches
 from transformer.durations import parse_duration
 from transformer.presets import preset_config
+from transformer.training.objectives import OBJECTIVES
 from transformer.training.planning import auto_recipe
 from transformer.training.planning.describing import choice_lines
 from transformer.training.planning.facts import TextFacts, measure_text
@@ -218,3 +221,22 @@ def test_the_bound_that_decides_is_told(given: dict, time: float | None, line: s
 @pytest.mark.parametrize(("pairs", "tokens"), [(300, 256), (2_000, 1024), (2_000_000, 2048)])
 def test_little_text_is_cut_into_small_batches(pairs: int, tokens: int) -> None:
     assert choose(text_of(pairs))[0].training.batch_tokens == tokens
+
+
+@pytest.mark.parametrize("pairs", [18, 90, 400, 5_000])
+def test_batches_of_little_text_are_estimated_with_their_padding(pairs: int) -> None:
+    """Of tokens that are counted: few batches have more padding, and the last one is not full."""
+    shape, generator = (pairs, 2), np.random.default_rng(pairs)
+    lengths = np.sort(generator.integers(3, 10, shape) + generator.integers(0, 6, shape), axis=0)
+    real = len(cut_batches(lengths[:, 0], lengths[:, 1], 256)) - 1
+    rules, facts = OBJECTIVES["translation"].rules, text_of(pairs)
+    estimate = round(rules.batches_per_epoch(facts, lengths.sum() - 2 * pairs, 256))
+    assert abs(estimate - real) <= max(1, 0.15 * real), (estimate, real)
+
+
+def test_what_is_held_out_is_no_part_of_an_epoch() -> None:
+    (most, auto), given = choose(text_of(900)), {"data": {"valid_fraction": 0.5}}
+    assert most.data.valid_fraction == 0.1
+    batches = auto.batches_per_epoch(most)
+    half, auto = choose(text_of(900), given)  # what was read leaves it out
+    assert auto.batches_per_epoch(half) > batches

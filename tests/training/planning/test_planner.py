@@ -1,5 +1,7 @@
 """Corrections of a run on its way: steps, warm-up and the interval of validations."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,10 +10,11 @@ import torch
 
 from tests.training.planning.test_deadline import Clock
 from transformer.data import Data
+from transformer.errors import ConfigError
 from transformer.presets import preset_config
 from transformer.training.planning.deadline import Deadline
 from transformer.training.planning.fitting import EVERY, WARMUP
-from transformer.training.planning.planner import Planner
+from transformer.training.planning.planner import Planner, plan_recipe
 from transformer.training.progress import TimeBudget
 from transformer.training.recipe import Recipe, merge
 from transformer.training.recipe_resolution import recipe_of
@@ -117,3 +120,18 @@ def test_validations_of_a_resumed_run_stay_as_rare_until_one_is_measured() -> No
     corrected = planner.corrected(recipe, 60)
     assert corrected is not None
     assert corrected.validation.every < 50
+
+
+def test_resuming_what_is_no_run_names_those_that_are(tmp_path: Path) -> None:
+    for name, mark in {"first": "run.json", "stopped": "run.lock"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / mark).write_text("{}")
+    for name, words in {
+        "frist": f"no run in {tmp_path}/frist to go on with; did you mean {tmp_path}/first?",
+        ".": f"no run in {tmp_path} to go on with; a new run begins from --pairs",
+        "stopped": f"{tmp_path}/stopped is a run that was stopped before it had a recipe: a new",
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            plan_recipe(None, {}, [], resumed=tmp_path / name)
+    told = {"data": {"pairs": ["a.tsv"]}}
+    assert plan_recipe(None, told, [], resumed=tmp_path / "frist")[0].data.pairs == ["a.tsv"]

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from tokenizer.quantities import format_count, format_large
 
 _PADDED = 1.15  # times the tokens of pairs: with the padding of their batches
+_UNEVEN = 0.5  # batches: of few, each has pairs of more different lengths
+_LAST = 0.5  # batches: the last one is not full
 
 
 class TextSize(Protocol):
@@ -75,7 +77,8 @@ class PairRules(ObjectiveRules):
 
     def batches_per_epoch(self, text: TextSize, tokens: float, batch_tokens: int) -> float:
         """Implement ObjectiveRules.batches_per_epoch: end tokens and padding count."""
-        return _PADDED * (tokens + text.lines) / self.sides / batch_tokens
+        full = (tokens + text.lines) / self.sides / batch_tokens
+        return (_PADDED + _UNEVEN / max(1.0, full)) * full + _LAST
 
     def row_length(self, text: TextSize, tokens: float, context: int) -> int:
         """Implement ObjectiveRules.row_length."""

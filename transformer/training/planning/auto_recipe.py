@@ -202,8 +202,12 @@ class AutoRecipe:
 
     def batches_per_epoch(self, recipe: Recipe) -> float:
         """Estimate the batches of an epoch, padding counted."""
-        tokens, batch = self.tokens(recipe), recipe.training.batch_tokens
-        return max(1.0, self.rules.batches_per_epoch(self.facts, tokens, batch))
+        # of the text that was read, a share that is given is left out already
+        held_out = 0.0 if self.is_given("data.valid_fraction") else recipe.data.valid_fraction
+        trained = 1 - held_out
+        facts = self.facts._replace(lines=round(trained * self.facts.lines))
+        tokens, batch = trained * self.tokens(recipe), recipe.training.batch_tokens
+        return max(1, round(self.rules.batches_per_epoch(facts, tokens, batch)))
 
     def _size(self) -> SizeCandidate:
         """Choose the largest preset that the text and the time are enough for."""

@@ -31,13 +31,23 @@ def _tokenizer(recipe: Recipe, auto: AutoRecipe) -> str:
 
 
 def _model(recipe: Recipe, auto: AutoRecipe) -> str:
-    weights = format_count(format_large(auto.parameters(recipe)), "weight")
+    weights = _weights(auto.parameters(recipe))
     if auto.model is not None:
         return f"the initial one, {weights}"
     size = f"{recipe.model['preset']}, {weights}, dropout {recipe.model['dropout']}"
     if auto.is_given("model.preset"):
         return f"{size}, as told"
     return f"{size}, by {'text' if auto.seconds is None else 'text and time'}"
+
+
+def _weights(number: int) -> str:
+    """Return a number of weights in millions: how many tokens add to it is not known yet.
+
+    >>> _weights(681_216), _weights(1_175_040), _weights(20_000)
+    ('0.7 M weights', '1.2 M weights', '20,000 weights')
+    """
+    small = f"{number / 1e6:.1f} M" if 1e5 <= number < 1e6 else format_large(number)
+    return format_count(small, "weight")
 
 
 def _batches(recipe: Recipe, auto: AutoRecipe) -> str:

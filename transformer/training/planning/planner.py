@@ -14,10 +14,12 @@ from ...data import Data
 from ...durations import parse_duration
 from ...errors import ConfigError
 from ...loading import LoadedModel
+from ..data_recipe import names_text
 from ..progress import TimeBudget
 from ..recipe import Recipe, has_key, merge
 from ..recipe_layers import merged_layers, read_layers
 from ..recipe_resolution import recipe_of
+from ..run_recipe import missing_run_message
 from .auto_recipe import DEFAULT_TIME, AutoRecipe, readable_length
 from .deadline import Deadline, steps_in
 from .describing import choice_lines
@@ -220,6 +222,8 @@ def plan_recipe(
     """
     layers = read_layers(path, fields, settings, resumed=resumed)
     given, anew = merged_layers(layers), merged_layers(layers[1:])
+    if resumed is not None and not layers[0] and not names_text(given):
+        raise ConfigError(missing_run_message(resumed))
     recipe = recipe_of(given)
     chooses = path is None or bool(recipe.training.time)
     return recipe, Planner(given if chooses else None, anew=anew)
