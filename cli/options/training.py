@@ -7,7 +7,8 @@ from typing import Any
 from .groups import option_field
 from .names import OBJECTIVE_NAMES, TRAINABLE, UNTRAINABLE
 
-_COLUMNS = "data.columns"
+_COLUMNS, _ADAPTER = "data.columns", "adapter.kind"
+_LORA = "lora"
 
 
 def _setting(key: str, names: str, help: str, **settings: Any) -> Any:  # noqa: A002
@@ -25,6 +26,19 @@ class RecipeOptions:
         "translation or language-model; if not given, what the texts are for.",
         panel="Model",
         choices=OBJECTIVE_NAMES,
+    )
+    lora: bool | None = _setting(
+        "adapter.kind",
+        "--lora",
+        "With --init: train a LoRA adapter beside the model, which stays as it is; the run keeps "
+        "the adapter alone, as a PEFT folder. --set adapter.KEY=VALUE changes it (--keys).",
+        panel="Model",
+    )
+    lora_rank: int | None = _setting(
+        "adapter.rank",
+        "--lora-rank N",
+        "Rank of the adapter, which its size grows with; implies --lora.",
+        panel="Model",
     )
     source: list[str] | None = _setting(
         "data.source",
@@ -196,6 +210,10 @@ class RecipeOptions:
                 continue
             if key == _COLUMNS:
                 value = value.split(",") if value else []
+            elif key == _ADAPTER:
+                value = _LORA if value else "none"
             section, _, name = key.rpartition(".")
             (fields.setdefault(section, {}) if section else fields)[name] = value
+        if self.lora_rank is not None:
+            fields["adapter"].setdefault("kind", _LORA)
         return fields

@@ -89,8 +89,8 @@ def test_each_objective_has_its_defaults():
     [
         ("learning_rate=1", "training.learning_rate"),
         ("model.learning_rate=1", "training.learning_rate"),
-        ("training.dropout=0", "model.dropout"),
-        ("dropuot=0", "model.dropout"),
+        ("training.dropout=0", "model.dropout or adapter.dropout"),
+        ("dropuot=0", "model.dropout or adapter.dropout"),
         ("model.dropuot=0", "model.dropout"),
         ("trainig.steps=1", "training"),
         ("optim.learning_rate=1", "training.learning_rate"),

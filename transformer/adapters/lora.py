@@ -78,7 +78,7 @@ class AdaptedLinear(Linear):
         y_BTD = super().forward(x_BTD)
         for update in self.updates.values():
             assert isinstance(update, LoraUpdate)
-            y_BTD[..., update.part.start : update.part.stop] += update(x_BTD)
+            y_BTD[..., update.part.start : update.part.stop].add_(update(x_BTD))
         return y_BTD
 
     def plain(self) -> Linear:
@@ -90,26 +90,37 @@ class AdaptedLinear(Linear):
 
 
 def attach_lora(
-    model: Transformer, parts: Sequence[LinearPart], settings: AdapterSettings, *, seed: int
+    model: Transformer, parts: Sequence[LinearPart], settings: AdapterSettings, *, seed: int | None
 ) -> None:
     """Put new updates on a model's linear maps, and freeze everything else.
 
-    The same seed gives the same first values, whatever the device.
+    The same seed gives the same first values; without one, they have none. A model on a GPU gets
+    them from the CPU.
     """
     model.requires_grad_(False)
-    generator = torch.Generator().manual_seed(seed)
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
     for name, group in _by_module(parts).items():
         base = model.get_submodule(name)
         assert isinstance(base, nn.Linear)
         updates = {part.key: LoraUpdate(part, settings) for part in group}
-        for update in updates.values():
-            update.initialize(generator)
+        if generator is not None:
+            for update in updates.values():
+                update.initialize(generator)
         _replace(model, name, AdaptedLinear(base, updates).to(base.weight.device))
 
 
 def lora_updates(model: Transformer) -> list[LowRankUpdate]:
     """Return the updates that a model has, as they are."""
     return [module.tensors() for module in model.modules() if isinstance(module, LoraUpdate)]
+
+
+@torch.no_grad()
+def set_updates(model: Transformer, updates: Iterable[LowRankUpdate]) -> None:
+    """Give the updates that a model has other values, by the names of their parts."""
+    own = {m.part.name: m for m in model.modules() if isinstance(m, LoraUpdate)}
+    for update in updates:
+        own[update.part.name].lora_A.copy_(update.a)
+        own[update.part.name].lora_B.copy_(update.b)
 
 
 def detach_lora(model: Transformer) -> list[LowRankUpdate]:

@@ -1,12 +1,13 @@
 """Settings of an adapter: a section of a recipe. Imports no torch."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from ..bounds import doc
+from ..bounds import check_bounds, doc
+from ..errors import ConfigError
 
 ALL_LINEAR = "all-linear"
 NO_ADAPTER = "none"
@@ -36,10 +37,28 @@ class AdapterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         list[str], doc("modules that are trained and kept whole, such as a classifier's head")
     ] = []
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError for settings of an adapter that is not trained."""
+        check_bounds(self)
+        names = (name for name in self.__struct_fields__ if name != "kind")
+        defaults = {field.name: field for field in msgspec.structs.fields(type(self))}
+        if self.kind == NO_ADAPTER:
+            for name in names:
+                if getattr(self, name) != _default(defaults[name]):
+                    raise ConfigError(
+                        f"adapter.{name} is set, but no adapter is trained: --lora, or "
+                        'adapter.kind = "lora"'
+                    )
+
     @property
     def scale(self) -> float:
         """The factor of each update."""
         return scale_of(self.rank, self.alpha, rslora=self.rslora)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    made = field.default_factory is not msgspec.NODEFAULT
+    return field.default_factory() if made else field.default
 
 
 def scale_of(rank: int, alpha: float, *, rslora: bool) -> float:

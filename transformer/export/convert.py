@@ -30,7 +30,7 @@ from ..families import (
     permute_to_halved_sinusoids,
 )
 from ..loading.generation_config import GENERATION, SETTING_NAMES
-from ..loading.load import LoadedModel, attach_tokenizers, build_model, merge_adapter
+from ..loading.load import LoadedModel, attach_tokenizers, build_model, with_adapter
 from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from ..registry import Registry
 from .ctranslate2 import export_ctranslate2
@@ -113,7 +113,9 @@ def convert_model(
     loaded = attach_tokenizers(contents, build_model(contents, dtype=stored_dtype(contents)))
     if adapter is not None:
         verify_checksums(adapter)
-        told += merge_adapter(loaded.model, contents, adapter)
+        before = len(loaded.notices)
+        loaded = with_adapter(loaded, contents, adapter)
+        told += loaded.notices[before:]
     name = form.write(out, loaded, contents)
     dropped = files_left_behind(contents, form.carried(folder)) + form.left_behind(contents, loaded)
     if dropped:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import torch
 
-from checkpoints import CheckpointError, verify_checksums
+from checkpoints import CheckpointError, read_json, verify_checksums
 from tokenizer import SpecialAffixes, Tokenizer, TokenizerError, read_tokenizers
 
 from ..adapters.lora import merge_updates
@@ -16,6 +16,7 @@ from ..adapters.saved_modules import insert_saved
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
 from ..families import MODEL_TYPE, SOURCE_AFFIXES
+from ..folder_layout import INITIAL
 from ..model import Transformer
 from ..registry import Registry
 from .adapter_folder import other_base
@@ -102,21 +103,25 @@ def load_model(
     if folders.adapter is None:
         return loaded
     verify_checksums(folders.adapter, trust_cache=trust_cache)
-    notices = (*loaded.notices, *merge_adapter(model, contents, folders.adapter))
-    return replace(loaded, adapter=folders.adapter, notices=notices)
+    return with_adapter(loaded, contents, folders.adapter)
 
 
-def merge_adapter(model: Transformer, contents: FolderContents, folder: Path) -> list[str]:
-    """Merge an adapter into a model; return notices. Raises CheckpointError if it does not fit."""
+def with_adapter(loaded: LoadedModel, contents: FolderContents, folder: Path) -> LoadedModel:
+    """Return a model with an adapter, which is merged into its network.
+
+    One that was trained here has its own texts. Raises CheckpointError if it does not fit.
+    """
+    model = loaded.model
     adapter = read_adapter(folder, model, contents.family)
     merge_updates(model, adapter.updates)
     insert_saved(model, adapter.saved)
-    notice = other_base(folder, contents.folder)
-    notices = [] if notice is None else [notice]
+    notices = [*loaded.notices, other_base(folder, contents.folder)]
     if adapter.unused:
-        unused = ", ".join(adapter.unused)
-        notices.append(f"of the adapter {folder}, this is not used here: {unused}")
-    return notices
+        notices.append(f"of the adapter {folder}, {', '.join(adapter.unused)} is not used here")
+    if (own := folder / INITIAL / CONFIG).is_file():
+        texts = read_texts(own.parent, contents.config, read_json(own))
+        loaded = LoadedModel.of(model, texts)
+    return replace(loaded, adapter=folder, notices=(*filter(None, notices),))
 
 
 def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedModel:

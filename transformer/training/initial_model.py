@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
-from checkpoints import read_json
+from checkpoints import CheckpointError, changed_weights, read_json
 
 from ..bounds import convert
 from ..errors import ConfigError
 from ..export.side_files import original_options
 from ..loading import CONFIG, GenerationConfig, LoadedModel, ModelTexts, load_model
+from ..loading.adapter_folder import read_base
+from ..model_names import is_hub_name
 from ..pipelines.languages import with_languages
 from ..pipelines.source_prefix import with_source_prefix
 from ..registry import suggest
@@ -54,6 +56,31 @@ def load_initial_model(path: Path, recipe: Recipe) -> LoadedModel:
     if prefix:
         texts = with_source_prefix(texts, prefix)
     return replace(init, **vars(texts))
+
+
+def resumed_model(
+    run: Path, state: Path, init: LoadedModel | None, recipe: Recipe
+) -> LoadedModel | None:
+    """Return the model beside which a saved run trains its adapter; else `init`, if there is one.
+
+    Raises ConfigError if it is gone, and CheckpointError if it is not as it was.
+    """
+    base = read_base(state)
+    if base is None:
+        return init
+    path = Path(base.model)
+    if init is None and not path.exists() and not is_hub_name(path):
+        raise ConfigError(
+            f"{run} trains an adapter of {path}, which is not there any more: give the model where "
+            "it is now, with --init"
+        )
+    model = init or load_initial_model(path, recipe)
+    if changed := changed_weights(model.folder, base.weights):
+        raise CheckpointError(
+            f"{run} cannot go on: the {changed} of {model.folder} is not that of the model beside "
+            "which it trains an adapter"
+        )
+    return model
 
 
 def tasks_of(init: LoadedModel) -> dict[str, dict[str, Any]]:

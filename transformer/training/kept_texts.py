@@ -86,11 +86,16 @@ def save_with_kept_texts(
     card: Mapping[str, Any],
 ) -> None:
     """Write a model with the texts that its run keeps into a folder."""
+    copy_kept_texts(run, folder, config)
+    save_network(folder, config, weights, card=card)
+
+
+def copy_kept_texts(run: Path, folder: Path, config: TransformerConfig) -> None:
+    """Write the texts that a run keeps, and the configuration of its network, into a folder."""
     kept = run / INITIAL
     copy_files(kept, folder, (name for name in _names(run) if name != MANIFEST))
     fields = {**read_json(kept / CONFIG), **config_fields(config)}
     (folder / CONFIG).write_text(to_json(fields), encoding="utf-8")
-    save_network(folder, config, weights, card=card)
 
 
 def _names(run: Path) -> list[str]:

@@ -13,6 +13,7 @@ from ..families import FAMILIES, MODEL_TYPE
 from ..folder_layout import checkpoint_folders, is_run, step_of
 from ..folder_search import FolderSearch
 from ..loading import CONFIG, RunPointers, read_pointers
+from ..loading.adapter_folder import is_adapter
 from ..loading.hub import cached_models, hub_name
 from .run_summary import (
     folder_size,
@@ -23,6 +24,7 @@ from .run_summary import (
 )
 
 DAMAGED = "damaged"
+ADAPTER = "adapter"  # which needs its base
 NOT_SUPPORTED = "not supported"  # a family that -m refuses
 
 
@@ -30,7 +32,7 @@ class ListedModel(NamedTuple):
     """A model by the name that `-m` takes."""
 
     name: str
-    kind: str  # a shape, or the family of a published model
+    kind: str  # a shape, the family of a published model, or ADAPTER
     num_bytes: int
     changed: float  # seconds since 1970
     place: str  # run, folder or hub
@@ -55,7 +57,7 @@ def list_models(folder: Path, search: FolderSearch) -> list[ListedModel]:
     for path in folders_below(folder, search):
         if is_run(path):
             listed += _of_run(path)
-        elif hub_name(path) is None and (path / CONFIG).is_file() and (kind := _kind(path)):
+        elif hub_name(path) is None and (kind := _kind(path)):
             size, changed = folder_size(path)
             listed.append(ListedModel(str(path), kind, size, changed, "folder", _marks(path, kind)))
     return [*listed, *_of_hub()]
@@ -108,11 +110,16 @@ def _damage(folder: Path) -> tuple[str, ...]:
 
 def _support(kind: str) -> tuple[str, ...]:
     """Return the mark of a kind that cannot be loaded: neither a shape of ours nor a family."""
-    return () if kind in {*FAMILIES, *get_args(Shape)} else (NOT_SUPPORTED,)
+    return () if kind in {ADAPTER, *FAMILIES, *get_args(Shape)} else (NOT_SUPPORTED,)
 
 
 def _kind(folder: Path) -> str:
-    """Return the shape of a model of ours, or the family of a published one; "" if it is none."""
+    """Return the shape of a model of ours, or the family of a published one; "" if it is none.
+
+    A folder with an adapter alone is of the kind `adapter`.
+    """
+    if is_adapter(folder):
+        return ADAPTER
     options: Any = None
     with suppress(OSError, ValueError, RecursionError):
         options = json.loads((folder / CONFIG).read_bytes())

@@ -8,6 +8,7 @@ from ..config import TransformerConfig
 from ..initialization import initialize
 from ..loading import LoadedModel
 from ..model import Transformer
+from .adaptation import Adaptation
 from .recipe import Recipe
 from .recipe_resolution import model_config
 from .run_folder import read_state_config
@@ -31,10 +32,19 @@ def network_config(
     return read_state_config(run, state.folder, last)
 
 
-def network(config: TransformerConfig, init: LoadedModel | None, *, seed: int) -> Transformer:
-    """Return the initial model, or a network with its first values."""
+def network(
+    config: TransformerConfig,
+    init: LoadedModel | None,
+    adaptation: Adaptation | None = None,
+    *,
+    seed: int,
+) -> Transformer:
+    """Return the initial model, with an adapter if one is trained, or a network of first values."""
     if init is not None:
-        return init.model.requires_grad_(True)
+        model = init.model.requires_grad_(True)
+        if adaptation is not None:
+            adaptation.attach(model, seed=seed)
+        return model
     model = Transformer(config)
     initialize(model, seed=seed)
     return model

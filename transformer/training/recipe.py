@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from tokenizer import read_text
 
+from ..adapters.settings import AdapterSettings
 from ..bounds import check_bounds, convert, doc
 from ..durations import parse_duration
 from ..errors import ConfigError, UnknownNameError
@@ -139,6 +140,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
     data: DataRecipe = DataRecipe()
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     model: dict[str, Any] = {}
+    adapter: AdapterSettings = AdapterSettings()
     training: TrainingRecipe = TrainingRecipe()
     validation: ValidationRecipe = ValidationRecipe()
 

@@ -26,6 +26,7 @@ from ..initialization import INITIALIZATIONS
 from ..model import Transformer
 from ..presets import preset_config
 from ..registry import either
+from .adaptation import Adaptation
 from .data_recipe import (
     FRAMING_KEYS,
     DataRecipe,
@@ -53,6 +54,7 @@ _FIXED: dict[str, tuple[str, ...]] = {
         *("freeze", "learning_rates"),
     ),
     "validation": ("metric",),
+    "adapter": (),
 }
 
 
@@ -104,7 +106,11 @@ def _file_name(name: str) -> str:
 
 
 def check_recipe(
-    recipe: Recipe, init: TransformerConfig | None = None, *, resuming: bool = False
+    recipe: Recipe,
+    init: TransformerConfig | None = None,
+    *,
+    resuming: bool = False,
+    adaptation: Adaptation | None = None,
 ) -> None:
     """Check a recipe before any work is done. A resumed run may do without its files of text.
 
@@ -135,7 +141,7 @@ def check_recipe(
     objective.check(recipe)
     if not resuming:  # a resumed run may have the network of its --init
         smallest = init or model_config(recipe, recipe.model.get("vocab_size") or 1)
-        trainable_set(smallest, training)
+        trainable_set(smallest, training, adaptation)
     files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
     refuse_repeated_streams(files)
     for path in files:

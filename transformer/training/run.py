@@ -12,6 +12,7 @@ from ..errors import ConfigError, DivergedError
 from ..folder_layout import has_saves
 from ..loading import choose_device
 from ..memory import limit_kernel_caches, release_freed_memory
+from .adaptation import Adaptation, make_adaptation
 from .events import (
     Choice,
     Event,
@@ -19,14 +20,13 @@ from .events import (
     Remark,
     RunFinished,
     RunOutcome,
-    RunStarted,
     Saved,
     Stage,
     StepsChanged,
     Validated,
     Validating,
 )
-from .initial_model import load_initial_model
+from .initial_model import load_initial_model, resumed_model
 from .kept_texts import state_files
 from .metrics import logged
 from .network import network, network_config
@@ -49,6 +49,7 @@ from .run_lock import RunLock
 from .run_outcome import find_outcome
 from .run_recipe import RECIPE, sealed_recipe, write_run_recipe
 from .run_recovery import SavedState, find_state, mend, restore_files
+from .run_start import started_event
 from .saves import Saver
 from .selection import fallback_notice, selection_key
 from .text_identity import absolute_paths
@@ -82,6 +83,7 @@ class Run:
         self.planner, self.device = planner or Planner(), choose_device(device)
         self.init = None if init is None else load_initial_model(init, recipe)
         self.progress = Progress(init=None if init is None else str(init))
+        self.adaptation: Adaptation | None = None
         self._began, self._resumed_at = time.monotonic(), 0
         self._saved_files: dict[str, bytes] = {}  # of the run, which each state has too
         if not has_saves(folder):  # before there is a folder
@@ -118,9 +120,11 @@ class Run:
             state = find_state(self.folder)
             yield from map(Notice, restore_files(self.folder, state))
             yield from self._resume(state)
+            self.init = resumed_model(self.folder, state.folder, self.init, self.recipe)
         elif self.resume:
             yield Remark(f"nothing is saved in {self.folder}: the run begins")
         initial = None if resuming else self.init
+        self.adaptation = make_adaptation(self.recipe, self.init)
         preparation = Preparation(self.recipe, self.folder, resuming=resuming, initial=initial)
         preparation.check()
         yield from self._train(preparation, state)
@@ -151,33 +155,26 @@ class Run:
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
         config = network_config(self.recipe, texts.tokenizer, self.init, self.folder, state)
-        trained = trainable_set(config, self.recipe.training).trained
+        trained = trainable_set(config, self.recipe.training, self.adaptation).trained
         check_memory(config, self.recipe.training, self.device, trained=trained)
         done = 0 if state is None else state.progress.step
         self._keep_recipe(self.planner.fit(self.recipe, config, train, self.device, done=done))
         write_run_recipe(self.folder, absolute_paths(self.recipe))
-        model = network(config, self.init, seed=self.recipe.seed).to(self.device)
-        trainer = Trainer(model, train, self.recipe)
-        saver = Saver(self.recipe, self.folder, trainer, texts, self._saved_files)
+        model = network(config, self.init, self.adaptation, seed=self.recipe.seed)
+        trainer = Trainer(model.to(self.device), train, self.recipe)
+        saver = Saver(
+            *(self.recipe, self.folder, trainer, texts, self._saved_files),
+            adaptation=self.adaptation,
+        )
         if state is not None:
             yield from map(Notice, self._restore(trainer, saver, state))
         validation = None
         if valid is not None:
             validation = Validation(self.recipe, self.folder, texts, valid, self.stop)
         yield from compare_validations(self.recipe, self.progress, validation)
-        trainable = trainer.trainable
-        yield RunStarted(
-            trainable.total,
-            str(self.device),
-            self.recipe.training.steps,
-            trainer.steps_done,
-            train.batches_per_epoch,
-            self.recipe.training.accumulate,
-            0 if validation is None else self.recipe.validation.every,
-            self.progress.validated_step,
-            is_timed=self.planner.budget is not None,
-            trained=None if trainable.trained == trainable.total else trainable.trained,
-        )
+        every = 0 if validation is None else self.recipe.validation.every
+        started = started_event(trainer, every, self.progress)
+        yield started._replace(is_timed=self.planner.budget is not None)
         yield from self._steps(trainer, saver, validation)
 
     def _keep_recipe(self, recipe: Recipe) -> None:
@@ -192,7 +189,8 @@ class Run:
 
     def _check_recipe(self, *, resuming: bool) -> None:
         config = None if self.init is None else self.init.config
-        check_recipe(self.recipe, config, resuming=resuming)
+        adaptation = None if resuming else make_adaptation(self.recipe, self.init)
+        check_recipe(self.recipe, config, resuming=resuming, adaptation=adaptation)
         if config is None:
             smallest = model_config(self.recipe, self.recipe.model.get("vocab_size") or 1)
             check_memory(smallest, self.recipe.training, self.device)
@@ -208,7 +206,8 @@ class Run:
                 with self.planner.deadline.validating():
                     yield from self._validate(trainer, saver, validation)
             if reason := self._reason_to_end():
-                outcome = find_outcome(self.recipe, self.folder, self.progress, trainer, validation)
+                told = (self.recipe, self.folder, self.progress, trainer, validation)
+                outcome = find_outcome(*told, adaptation=self.adaptation)
                 yield self._finished(reason, outcome)
                 return
             if self.stop():

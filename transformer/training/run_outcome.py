@@ -5,6 +5,7 @@ from pathlib import Path
 
 from checkpoints import WEIGHTS, CheckpointError, load_tensors
 
+from .adaptation import Adaptation
 from .events import RunOutcome
 from .progress import Progress
 from .recipe import Recipe
@@ -22,6 +23,8 @@ def find_outcome(
     progress: Progress,
     trainer: Trainer,
     validation: Validation | None,
+    *,
+    adaptation: Adaptation | None = None,
 ) -> RunOutcome:
     """Return the outcome of a run that is saved; its trainer is of no use afterwards.
 
@@ -34,7 +37,9 @@ def find_outcome(
     # a run that has ended well does not fail for a checkpoint that somebody has removed
     with trainer.evaluating() as model, suppress(CheckpointError, OSError):
         if validation is not None:
-            if step != progress.step:
+            if step != progress.step and adaptation is not None:
+                adaptation.read(checkpoint, model)
+            elif step != progress.step:
                 model.load_state_dict(load_tensors(checkpoint / WEIGHTS))
             samples = validation.samples(model, limit=_SAMPLES)
     scores = {} if best is None else validation_scores(run, best)

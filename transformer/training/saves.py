@@ -11,6 +11,8 @@ from checkpoints import write_file
 from ..export import save_model
 from ..folder_layout import INITIAL
 from ..loading import ModelTexts
+from ..loading.adapter_folder import write_base
+from .adaptation import Adaptation
 from .events import Saved
 from .kept_texts import save_with_kept_texts
 from .progress import Progress
@@ -28,7 +30,8 @@ class Saver:
 
     A save between validations is of the state alone: it writes no checkpoint, and so leaves the
     checkpoints that a run keeps as they are. `files` are those of the run that each state has too;
-    its recipe, whose steps may have changed since, is written to the run's folder again.
+    its recipe, whose steps may have changed since, is written to the run's folder again. Of a run
+    that trains an adapter, both are of that alone.
     """
 
     def __init__(
@@ -39,10 +42,11 @@ class Saver:
         texts: ModelTexts,
         files: Mapping[str, bytes],
         *,
+        adaptation: Adaptation | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recipe, self._folder, self._files = recipe, folder, files
-        self._trainer, self._texts = trainer, texts
+        self._trainer, self._texts, self._adaptation = trainer, texts, adaptation
         self._interval = parse_save_interval(recipe.training.save_every)
         self._clock, self._saved_at, self._seconds = clock, clock(), 0.0
         self._saved: Progress | None = None  # as it was last saved
@@ -89,6 +93,9 @@ class Saver:
         if progress.init is not None:
             card["started from"] = progress.init
         with self._trainer.evaluating() as model:
+            if self._adaptation is not None:
+                self._adaptation.write(self._folder, folder, model, card)
+                return
             network = (model.config, model.state_dict())
             if (self._folder / INITIAL).is_dir():
                 save_with_kept_texts(self._folder, folder, *network, card=card)
@@ -100,3 +107,5 @@ class Saver:
         for name, content in self._files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
+        if self._adaptation is not None:
+            write_base(folder, self._adaptation.base)

@@ -1,16 +1,20 @@
 """The parameters that a run trains: all but the frozen ones, each at its rate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
 
+from checkpoints import CheckpointError
+
+from ..adapters.saved_modules import UPDATES
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..model import Transformer
 from ..registry import either, likely_names
+from .adaptation import Adaptation
 from .optimizers import Groups, parameter_groups
 from .recipe import TrainingRecipe
 
@@ -27,6 +31,7 @@ class TrainableSet:
     factors: dict[str, float]
     trained: int  # numbers in them
     total: int  # numbers in all parameters
+    kept: tuple[str, ...] | None = None  # what a state needs: an adapter's parameters; None: all
 
     @classmethod
     def select(cls, model: nn.Module, training: TrainingRecipe) -> "TrainableSet":
@@ -43,7 +48,8 @@ class TrainableSet:
         for pattern, factor in training.learning_rates.items():  # the last that fits wins
             factors |= dict.fromkeys(_fitting(pattern, list(factors), RATES), factor)
         trained = sum(parameters[name].numel() for name in factors)
-        return cls(factors, trained, sum(each.numel() for each in parameters.values()))
+        kept = tuple(able) if any(UPDATES in name for name in able) else None
+        return cls(factors, trained, sum(each.numel() for each in parameters.values()), kept)
 
     def freeze_others(self, model: nn.Module) -> None:
         """Make every other parameter of the network one without gradients."""
@@ -61,14 +67,30 @@ class TrainableSet:
         state = model.state_dict()
         return {name: state[name] for name in self.factors}
 
+    def saved(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return the tensors that a state needs: all, or an adapter's beside its base."""
+        state = model.state_dict()
+        return state if self.kept is None else {name: state[name] for name in self.kept}
 
-def trainable_set(config: TransformerConfig, training: TrainingRecipe) -> TrainableSet:
-    """Return the set that a recipe selects in a network; its weights are not allocated.
+    def restore(self, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        """Put what `saved` returned into a network. Raises CheckpointError for other names."""
+        if self.kept is not None and tensors.keys() != {*self.kept}:
+            raise CheckpointError("the state's weights are not those of the run's adapter")
+        model.load_state_dict(dict(tensors), strict=self.kept is None)
 
-    Raises what `TrainableSet.select` raises.
+
+def trainable_set(
+    config: TransformerConfig, training: TrainingRecipe, adaptation: Adaptation | None = None
+) -> TrainableSet:
+    """Return the set that a recipe selects in a network, perhaps with an adapter.
+
+    Its weights are not allocated. Raises what `TrainableSet.select` raises.
     """
     with torch.device("meta"):
-        return TrainableSet.select(Transformer(config), training)
+        model = Transformer(config)
+        if adaptation is not None:
+            adaptation.attach(model, seed=None)
+        return TrainableSet.select(model, training)
 
 
 def _fitting(pattern: str, names: Sequence[str], key: str) -> list[str]:

@@ -176,7 +176,7 @@ class Trainer:
 
     def save(self, folder: Path) -> None:
         """Save the state of training: weights, their average and the optimizer's moments."""
-        save_tensors(folder / "weights.safetensors", self.model.state_dict())
+        save_tensors(folder / "weights.safetensors", self.trainable.saved(self.model))
         state: dict[int, Any] = self.optimizer.state_dict()["state"]
         save_tensors(folder / "optimizer.safetensors", flatten_optimizer(state))
         if self.ema is not None:
@@ -184,7 +184,7 @@ class Trainer:
 
     def restore(self, folder: Path, steps_done: int) -> None:
         """Restore the state that `save` wrote after `steps_done` steps."""
-        self.model.load_state_dict(load_tensors(folder / "weights.safetensors"))
+        self.trainable.restore(self.model, load_tensors(folder / "weights.safetensors"))
         state = self.optimizer.state_dict()
         state["state"] = unflatten_optimizer(load_tensors(folder / "optimizer.safetensors"))
         self.optimizer.load_state_dict(state)

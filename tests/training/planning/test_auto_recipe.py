@@ -240,3 +240,20 @@ def test_what_is_held_out_is_no_part_of_an_epoch() -> None:
     batches = auto.batches_per_epoch(most)
     half, auto = choose(text_of(900), given)  # what was read leaves it out
     assert auto.batches_per_epoch(half) > batches
+
+
+def test_an_adapter_has_a_higher_rate_and_needs_less_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Gradients and moments are those of the updates, at ten times the rate of all weights."""
+    trained: list[int | None] = []
+    check = lambda *_, **told: trained.append(told["trained"])  # noqa: E731
+    monkeypatch.setattr(auto_recipe, "check_memory", check)
+    model, rates = preset_config("translate-small", vocab_size=8000), []
+    for adapter in ({}, {"adapter": {"kind": "lora", "rank": 4}}):
+        auto = auto_recipe.AutoRecipe(adapter, text_of(20_000), CPU, 1200, model)
+        rates.append(auto.complete().training.learning_rate)
+    assert rates[1] == pytest.approx(10 * rates[0])
+    assert trained[0] is None
+    assert trained[-1] is not None
+    assert 0 < trained[-1] < 0.1 * auto_recipe.count_parameters(model)

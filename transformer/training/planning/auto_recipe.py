@@ -14,6 +14,7 @@ from tokenizer.special import BASIC
 from ...config import TransformerConfig
 from ...parameters import count_parameters
 from ...presets import preset_config
+from ..adaptation import RATE_FACTORS, count_stand_in
 from ..data_recipe import has_validation
 from ..objectives import OBJECTIVES
 from ..objectives.rules import ObjectiveRules
@@ -160,7 +161,8 @@ class AutoRecipe:
         if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs")):
             training["epochs"] = self.rules.epochs
         if self.model is not None:
-            training["learning_rate"] = self._further_learning_rate(self.model)
+            rate = self._further_learning_rate(self.model)
+            training["learning_rate"] = rate * RATE_FACTORS[self.base.adapter.kind]
         return {"training": training, "validation": {"patience": 8, "max_lines": 500}}
 
     def _further_learning_rate(self, model: TransformerConfig) -> float:
@@ -254,7 +256,8 @@ class AutoRecipe:
         """Measure a size, on a CPU in both precisions."""
         recipe = self.recipe(**_size_fields(preset))
         config = self.config(recipe)
-        check_memory(config, recipe.training, self.device)
+        trained = count_stand_in(config, recipe)
+        check_memory(config, recipe.training, self.device, trained=trained)
         times = {name: self._measure(preset, config, name) for name in self._precisions()}
         first, *others = times
         precision, gain = first, 1.0

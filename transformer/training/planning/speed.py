@@ -13,6 +13,7 @@ from ...data import Batch, Data
 from ...initialization import initialize
 from ...inputs import ModelInputs
 from ...model import Transformer
+from ..adaptation import attach_stand_in
 from ..recipe import Recipe
 from ..trainer import Trainer
 
@@ -77,7 +78,8 @@ def measure_step(
     """Return the time of a step, from a few on the data's first batches, in about `seconds`."""
     model = Transformer(config)
     initialize(model, seed=recipe.seed)
-    trainer = Trainer(model.to(device), data, recipe)
+    measured_recipe = attach_stand_in(model, recipe)
+    trainer = Trainer(model.to(device), data, measured_recipe)
     measured: list[float] = []
     started = time.perf_counter()
     for number in range(_WARM_UP + _STEPS):
