@@ -9,18 +9,22 @@ import pytest
 import torch
 import transformers
 
-from checkpoints import CheckpointError, load_tensors, read_json
+from checkpoints import CheckpointError, load_tensors, read_json, save_tensors
 from cli.options.training import RecipeOptions
-from tests.adapters.sides import IDS, load_peft, our_logits
+from tests.adapters.sides import IDS, SOURCE, load_peft, our_logits
 from tests.families.random_folders import draw, write_folder
+from tests.models import model_inputs
 from tests.training.test_run import changed
 from tests.training.toys import toy_recipe, train, write_text
-from transformer.adapters.lora import lora_updates
+from transformer.adapters.lora import LoraUpdate, lora_updates
 from transformer.errors import ConfigError, UnknownNameError
 from transformer.export import convert_model
+from transformer.initialization import initialize
 from transformer.loading import find_model, load_model
+from transformer.model import Transformer
 from transformer.training.adaptation import count_stand_in, make_adaptation
 from transformer.training.events import RunFinished, RunStarted
+from transformer.training.kept_texts import keep_texts
 from transformer.training.model_list import _kind
 from transformer.training.network import network
 from transformer.training.planning.speed import RandomBatches, measure_step
@@ -260,3 +264,45 @@ def test_the_best_checkpoint_is_read_back(run, folder: Path) -> None:
         key = f"base_model.model.{update.part.name}"
         assert torch.equal(update.a, stored[f"{key}.lora_A.weight"])
         assert torch.equal(update.b, stored[f"{key}.lora_B.weight"])
+
+
+def test_a_new_head_is_trained_whole_and_comes_with_the_adapter(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A base that generates, with a head over three labels: what is loaded computes the same."""
+    init = load_model(folder / "base", device="cpu")
+    adaptation = make_adaptation(recipe_of(folder), init)
+    assert adaptation is not None
+    fields = {"head": "classification", "labels": 3, "classifier_layer": "tanh"}
+    config = msgspec.structs.replace(init.config, **fields)
+    model = Transformer(config)
+    initialize(model, seed=3)
+    body = {n: w for n, w in init.model.state_dict().items() if not n.startswith("head.")}
+    model.load_state_dict({**model.state_dict(), **body})
+    adaptation.attach(model, seed=1)
+    chosen = TrainableSet.select(model, Recipe().training)
+    heads = {name for name in chosen.factors if name.startswith("head.")}
+    assert heads == {n for n in dict(model.named_parameters()) if n.startswith("head.")}
+    assert heads
+    with torch.no_grad():
+        for update in model.modules():
+            if isinstance(update, LoraUpdate):
+                update.lora_B.normal_()
+    checkpoint = tmp_path / "run" / "checkpoint"
+    checkpoint.mkdir(parents=True)
+    keep_texts(tmp_path / "run", init)
+    adaptation.write(tmp_path / "run", checkpoint, model.eval(), {})
+    loaded = load_model(checkpoint, device="cpu")
+    assert loaded.config == config
+    inputs = model_inputs(IDS % 20, source_BS=SOURCE % 20)
+    with torch.no_grad():
+        wanted, found = model(inputs), loaded.model(inputs)
+    assert wanted.shape == (len(IDS), 3)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    half = load_model(checkpoint, device="cpu", dtype=torch.bfloat16).model
+    assert {tensor.dtype for tensor in half.state_dict().values()} == {torch.bfloat16}
+    stored = load_tensors(checkpoint / "adapter_model.safetensors")
+    without = {name: w for name, w in stored.items() if "head" not in name}
+    save_tensors(checkpoint / "adapter_model.safetensors", without)
+    with pytest.raises(CheckpointError, match=r"lacks head\.\w+, which its base lacks, too"):
+        load_model(checkpoint, device="cpu")

@@ -15,7 +15,9 @@ from ..model import Transformer
 from ..registry import either, likely_names
 
 UPDATES = ".updates."  # in our names of an adapter's own parameters
+HEAD = "head."  # with which the names of a head's weights begin
 _EMBEDDING = "embedding.weight"
+_OWN_HEADS = ("classification", "tagging")
 _READS_EMBEDDING = ("linear", "masked")  # heads whose output is the embedding, if tied
 
 
@@ -35,14 +37,21 @@ class PublishedTensor(NamedTuple):
 
     def insert(self, ours: Tensor, value: Tensor) -> Tensor:
         """Return our tensor with the published one in it."""
-        changed = ours.clone()
-        changed[self.start : self.stop] = FROM_PUBLISHED[self.form](value).to(ours)
+        changed = torch.empty_like(ours, device=value.device) if ours.is_meta else ours.clone()
+        changed[self.start : self.stop] = FROM_PUBLISHED[self.form](value).to(changed)
         return changed
 
 
 def published_tensors(model: Transformer, family: Family) -> Iterator[PublishedTensor]:
-    """Yield the published tensors that a model consists of, its adapter left out."""
+    """Yield the published tensors that a model consists of, its adapter left out.
+
+    Heads over labels have our names.
+    """
     state = {name: tensor for name, tensor in model.state_dict().items() if UPDATES not in name}
+    if model.config.head in _OWN_HEADS:
+        for name in [name for name in state if name.startswith(HEAD)]:
+            shape = tuple(state.pop(name).shape)
+            yield PublishedTensor(name, name, 0, shape[0], "", shape)
     names = family.names(model.config)
     for ours, source in names.sources(state, {names.prefix: None}).items():
         tensor = state[ours]

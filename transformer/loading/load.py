@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import torch
 
-from checkpoints import CheckpointError, read_json, verify_checksums
+from checkpoints import CheckpointError, Tensors, read_json, verify_checksums
 from tokenizer import SpecialAffixes, Tokenizer, TokenizerError, read_tokenizers
 
 from ..adapters.lora import merge_updates
 from ..adapters.peft_folder import read_adapter
-from ..adapters.saved_modules import insert_saved
+from ..adapters.saved_modules import HEAD, insert_saved
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
-from ..families import MODEL_TYPE, SOURCE_AFFIXES
+from ..families import FAMILIES, MODEL_TYPE, SOURCE_AFFIXES, ConfigReader
 from ..folder_layout import INITIAL
 from ..model import Transformer
 from ..registry import Registry
@@ -109,19 +109,42 @@ def load_model(
 def with_adapter(loaded: LoadedModel, contents: FolderContents, folder: Path) -> LoadedModel:
     """Return a model with an adapter, which is merged into its network.
 
-    One that was trained here has its own texts. Raises CheckpointError if it does not fit.
+    One that was trained here has its own texts, and may have its own head. Raises CheckpointError
+    if it does not fit.
     """
-    model = loaded.model
+    own, model, device = folder / INITIAL / CONFIG, loaded.model, loaded.device
+    if own.is_file():
+        options = read_json(own)
+        config = FAMILIES[MODEL_TYPE].read(ConfigReader(options, str(own)), Tensors({}))
+        model = _with_head_of(model, config)
+        loaded = replace(
+            LoadedModel.of(model, read_texts(own.parent, config, options)), notices=loaded.notices
+        )
     adapter = read_adapter(folder, model, contents.family)
     merge_updates(model, adapter.updates)
     insert_saved(model, adapter.saved)
+    if lacking := [name for name, tensor in model.state_dict().items() if tensor.is_meta]:
+        raise CheckpointError(f"the adapter {folder} lacks {lacking[0]}, which its base lacks, too")
+    model.to(device)  # a new head is read on the CPU
     notices = [*loaded.notices, other_base(folder, contents.folder)]
     if adapter.unused:
         notices.append(f"of the adapter {folder}, {', '.join(adapter.unused)} is not used here")
-    if (own := folder / INITIAL / CONFIG).is_file():
-        texts = read_texts(own.parent, contents.config, read_json(own))
-        loaded = LoadedModel.of(model, texts)
     return replace(loaded, adapter=folder, notices=(*filter(None, notices),))
+
+
+def _with_head_of(model: Transformer, config: TransformerConfig) -> Transformer:
+    """Return a model, or its body under another head, whose weights are still to come."""
+    if model.config == config:
+        return model
+    with torch.device("meta"):
+        other = Transformer(config).to(model.dtype)
+    own = model.state_dict().items()
+    body = {name: tensor for name, tensor in own if not name.startswith(HEAD)}
+    try:
+        other.load_state_dict(body, strict=False, assign=True)
+    except RuntimeError:  # of shapes
+        raise CheckpointError("the adapter is of a network of another size than its base") from None
+    return other.eval().requires_grad_(False)
 
 
 def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedModel:

@@ -11,7 +11,7 @@ import torch
 from ..adapters.lora import attach_lora, lora_updates, set_updates
 from ..adapters.parts import LinearPart, linear_parts, select_parts
 from ..adapters.peft_folder import read_adapter, write_adapter
-from ..adapters.saved_modules import insert_saved, select_saved
+from ..adapters.saved_modules import HEAD, insert_saved, select_saved
 from ..adapters.settings import NO_ADAPTER, AdapterSettings
 from ..config import TransformerConfig
 from ..errors import ConfigError
@@ -35,13 +35,21 @@ class Adaptation:
     parts: list[LinearPart]
     saved: frozenset[str]  # our names of parameters that are trained and kept whole
     family: Family
+    config: TransformerConfig  # of the model beside which it is trained
     base: AdapterBase
 
     def attach(self, model: Transformer, *, seed: int | None) -> None:
         """Put the adapter on its model and freeze the rest; without a seed, it has no values."""
         attach_lora(model, self.parts, self.settings, seed=seed)
-        for name in self.saved:
+        for name in self.kept_whole(model):
             model.get_parameter(name).requires_grad_(True)
+
+    def kept_whole(self, model: Transformer) -> set[str]:
+        """Return our names of the parameters that are trained whole: a new head's, too."""
+        if model.config == self.config:
+            return {*self.saved}
+        head = {name for name, _ in model.named_parameters() if name.startswith(HEAD)}
+        return {*self.saved} | head
 
     def write(self, run: Path, folder: Path, model: Transformer, card: Mapping[str, Any]) -> None:
         """Write a model's adapter as a checkpoint, with the run's texts."""
@@ -52,7 +60,7 @@ class Adaptation:
             self.family,
             lora_updates(model),
             self.settings,
-            saved=self.saved,
+            saved=self.kept_whole(model),
             base=named.partition("@")[0] if is_hub_name(named) else named,
         )
         write_base(folder, self.base)
@@ -81,7 +89,7 @@ def _lora(settings: AdapterSettings, init: LoadedModel) -> Adaptation:
         linear_parts(init.model, family), settings.target_modules, settings.layers
     )
     parts = [part for part in chosen if f"{part.module}.weight" not in saved]
-    return Adaptation(settings, parts, saved, family, describe_base(init.folder))
+    return Adaptation(settings, parts, saved, family, init.config, describe_base(init.folder))
 
 
 ADAPTERS: Registry[Callable[[AdapterSettings, LoadedModel], Adaptation | None]] = Registry(
