@@ -2,7 +2,7 @@
 
 from transformer.presets import PRESETS
 
-OBJECTIVE_NAMES = ("translation", "language-model")
+OBJECTIVE_NAMES = ("translation", "language-model", "instructions")
 DTYPES = ("float32", "bfloat16")
 TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")

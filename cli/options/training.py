@@ -23,7 +23,7 @@ class RecipeOptions:
     objective: str | None = _setting(
         "objective",
         "--objective NAME",
-        "translation or language-model; if not given, what the texts are for.",
+        "translation, language-model or instructions; if not given, what the texts are for.",
         panel="Model",
         choices=OBJECTIVE_NAMES,
     )
@@ -93,6 +93,19 @@ class RecipeOptions:
         "one. May be repeated.",
         panel="Running text",
     )
+    conversations: list[str] | None = _setting(
+        "data.conversations",
+        "--conversations FILE",
+        "JSONL or JSON file of messages, of prompt and completion, or of instruction, input and "
+        "output; the answers are learnt, as the model's chat template has them. May be repeated.",
+        panel="Running text",
+    )
+    chat_template: str | None = _setting(
+        "data.chat_template",
+        "--chat-template FILE",
+        "With --init: a chat template (Jinja) for conversations, in place of the model's.",
+        panel="Running text",
+    )
     valid_source: list[str] | None = _setting(
         "data.valid_source",
         "--valid-source FILE",
@@ -107,6 +120,12 @@ class RecipeOptions:
     )
     valid_text: list[str] | None = _setting(
         "data.valid_text", "--valid-text FILE", "Like --text, to validate on.", panel="Running text"
+    )
+    valid_conversations: list[str] | None = _setting(
+        "data.valid_conversations",
+        "--valid-conversations FILE",
+        "Like --conversations, to validate on.",
+        panel="Running text",
     )
     valid_fraction: float | None = _setting(
         "data.valid_fraction",

@@ -5,8 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from tokenizer.quantities import format_count
 from transformer.training.data_report import (
     BLANK,
+    REFUSED,
     TOO_LONG,
+    UNANSWERED,
     UNREADABLE,
+    ConversationReport,
+    ExamplesReport,
     PairReport,
     PartReport,
     TextReport,
@@ -18,6 +22,8 @@ _REASONS = {
     BLANK: "blank",
     TOO_LONG: "of {limit:,} tokens or more",
     UNREADABLE: "with a side that the tokenizer does not know",
+    UNANSWERED: "without an answer",
+    REFUSED: "that the chat template refuses",
 }
 
 
@@ -35,7 +41,7 @@ def _count(number: int, plural: str) -> str:
     return format_count(number, plural.removesuffix("s"), plural)
 
 
-_Part = PairReport | TextReport
+_Part = ExamplesReport
 _Describe = Callable[[_Part, _Part], Iterable[str]]  # a part, beside that of training
 
 
@@ -68,7 +74,7 @@ def _size(part: _Part) -> str:
     names = [file.name for file in part.files[:_MAX_FILES]]
     if len(part.files) > _MAX_FILES:
         names.append(format_count(len(part.files) - _MAX_FILES, "more file"))
-    limit = part.limit if isinstance(part, PairReport) else 0
+    limit = 0 if isinstance(part, TextReport) else part.limit
     reasons = [
         f"{count:,} {_REASONS[reason].format(limit=limit)}"
         for reason, count in part.left_out.items()
@@ -79,6 +85,8 @@ def _size(part: _Part) -> str:
 
 def _facts(part: _Part) -> Iterator[str]:
     sides = f", at most {part.longest:,} on a side" if isinstance(part, PairReport) else ""
+    if isinstance(part, ConversationReport):
+        sides = f", {part.targets:,} of them in answers, at most {part.longest:,} in all"
     yield f"{format_count(part.tokens, 'token')}{sides}"
     if part.repeats:
         yield f"exact repeats: {_count(part.repeats, part.compared)}"
@@ -101,6 +109,7 @@ def _suspicions(part: _Part) -> Iterator[str]:
     if isinstance(part, PairReport):
         for header in part.headers:
             yield f"{header}, which are a pair like any other"
+    if not isinstance(part, TextReport):
         return
     for mark, count in part.end_marks.items():
         yield (

@@ -211,7 +211,7 @@ def test_what_is_published_again_reads_the_chosen_languages(tmp_path: Path) -> N
     published("m2m_100", 4, tmp_path)
     recipe = pairs_recipe(tmp_path, source_language="fr", target_language="de")
     init = load_initial_model(tmp_path / "model", recipe)
-    keep_texts(tmp_path / "run", init)
+    keep_texts(tmp_path / "run", init, recipe.data)
     kept = kept_texts(tmp_path / "run")
     assert kept is not None
     assert pair_framing(kept) == pair_framing(init)

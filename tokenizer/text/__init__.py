@@ -13,6 +13,7 @@ from .corpus import (
     read_columns,
     read_documents,
     read_lines,
+    read_objects,
     read_pairs,
 )
 from .delimited import find_delimiter, sample_rows
@@ -64,6 +65,7 @@ __all__ = [
     "read_filter_lines",
     "read_filter_records",
     "read_lines",
+    "read_objects",
     "read_pairs",
     "read_text",
     "refuse_repeated_streams",

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from ..errors import CorpusError
 from ..quantities import format_count
 from .columns import Columns, RecordFormat, Row, rows
 from .filters import read_filter_lines
 from .formats import FORMATS, find_format, notice_plain_text
+from .json_records import BLANK, JsonObjects
 from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines
 from .packing import CHUNK
 from .sources import open_text
@@ -102,6 +103,22 @@ def read_columns(
     with _open_records(path, wanted, counts, records=True) as (lines, layout):
         assert layout is not None
         yield from rows(layout, lines, wanted)
+
+
+def read_objects(path: str, counts: CorpusCounts | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a file of JSON records, each with its location for messages.
+
+    Raises OSError, and CorpusError for another file and for what is no JSON.
+    """
+    counts = counts if counts is not None else CorpusCounts()
+    with _open_records(path, Columns(), counts, records=True) as (lines, layout):
+        if not isinstance(layout, JsonObjects):
+            raise CorpusError(f"{lines.name} is no file of JSON records (JSONL, or a JSON array)")
+        for number, value in layout.parse(lines):
+            if isinstance(value, CorpusError):
+                raise value
+            if value is not BLANK:
+                yield f"{lines.name}, {layout.unit} {number}", value
 
 
 def read_documents(

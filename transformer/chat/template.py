@@ -90,13 +90,15 @@ def _as_parts(message: Message) -> dict[str, Any]:
     return {"role": message.role, "content": [{"type": "text", "text": message.content}]}
 
 
-def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | None:
-    """Return a model folder's chat template, or None if it has none.
+def read_chat_template(
+    folder: Path, tokenizer: Tokenizer, text: str | None = None
+) -> ChatTemplate | None:
+    """Return a model folder's chat template, or None if it has none; `text` takes its place.
 
     Names of special tokens are the folder's, else those of the tokenizer's roles. Raises
     CheckpointError.
     """
-    text = chat_template_text(folder)
+    text = chat_template_text(folder) if text is None else text
     return None if text is None else ChatTemplate(folder, text, _names(folder, tokenizer))
 
 

@@ -2,6 +2,7 @@
 
 from ..inputs import IGNORE, Batch
 from .batches import Data, PairData, WindowData, pad, pad_rows
+from .conversations import ConversationData
 from .framing import Framing
 from .loader import BatchLoader, pins_memory
 from .mixed import MixedData
@@ -14,6 +15,7 @@ __all__ = [
     "IGNORE",
     "Batch",
     "BatchLoader",
+    "ConversationData",
     "Data",
     "DenoisingData",
     "Framing",

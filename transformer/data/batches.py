@@ -4,10 +4,11 @@ So resuming needs only the number of the step, and any number of readers see the
 Shape suffixes: B batch, T target tokens, S source tokens, N tokens to predict.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -109,28 +110,26 @@ def format_rows(rows: IndexArray) -> str:
     )
 
 
-class PairData:
-    """Pairs of source and target rows in batches of similar length.
+class SortedRows(ABC):
+    """Rows in batches of similar length; a subclass says what is in them.
 
     A batch has at most `max_tokens` tokens, padding included: rows times the longest side. Every
     epoch sorts the rows by length, in random order among equals, and shuffles the batches. The
     sorted lengths are the same each time, so batches are cut once and an epoch always has as many.
     """
 
+    unit: ClassVar[str]  # of rows, in messages
+
     def __init__(
         self,
-        source: TokenStore,
-        target: TokenStore,
+        source_lengths: IndexArray,
+        target_lengths: IndexArray,
         *,
-        framing: Framing,
         max_tokens: int,
         seed: int,
     ) -> None:
-        self.source, self.target = source, target
-        self.framing, self.seed = framing, seed
-        more_source, more_target = framing.lengths(0, 0)
-        self._source_lengths = source.lengths() + more_source
-        self._target_lengths = target.lengths() + more_target
+        self.seed = seed
+        self._source_lengths, self._target_lengths = source_lengths, target_lengths
         order = np.lexsort((self._source_lengths, self._target_lengths))
         self._cuts = cut_batches(
             self._source_lengths[order], self._target_lengths[order], max_tokens
@@ -138,23 +137,31 @@ class PairData:
         self.batches_per_epoch = len(self._cuts) - 1
         self._epoch = lru_cache(maxsize=2)(self._shuffle)  # a step may end in the next epoch
 
+    @abstractmethod
+    def make(self, rows: IndexArray) -> Batch:
+        """Return the batch of rows by their indices."""
+
+    @abstractmethod
+    def count_targets(self, rows: IndexArray) -> int:
+        """Count the targets of rows without making their batch."""
+
     def batch(self, number: int) -> Batch:
         """See Data."""
-        return self._make(self._rows(number))
+        return self.make(self._rows(number))
 
     def num_targets(self, number: int) -> int:
         """See Data."""
-        return int(self._target_lengths[self._rows(number)].sum())
+        return self.count_targets(self._rows(number))
 
     def describe(self, number: int) -> str:
         """See Data."""
-        return f"kept pairs {format_rows(self._rows(number))}"
+        return f"{self.unit} {format_rows(self._rows(number))}"
 
     def in_order(self) -> Iterator[Batch]:
         """See Data."""
         order = np.lexsort((self._source_lengths, self._target_lengths))
         for first, last in pairwise(self._cuts):
-            yield self._make(order[first:last])
+            yield self.make(order[first:last])
 
     def _rows(self, number: int) -> IndexArray:
         """Return the indices of the rows of batch `number`."""
@@ -166,11 +173,36 @@ class PairData:
     def _shuffle(self, epoch: int) -> tuple[IndexArray, IndexArray]:
         """Return the sorted order of an epoch's rows and the order of its batches."""
         generator = np.random.default_rng([self.seed, epoch])
-        ties = generator.permutation(len(self.source))
+        ties = generator.permutation(len(self._source_lengths))
         order = np.lexsort((ties, self._source_lengths, self._target_lengths))
         return order, generator.permutation(self.batches_per_epoch)
 
-    def _make(self, rows: IndexArray) -> Batch:
+
+class PairData(SortedRows):
+    """Pairs of source and target rows, with what stands around them."""
+
+    unit = "kept pairs"
+
+    def __init__(
+        self,
+        source: TokenStore,
+        target: TokenStore,
+        *,
+        framing: Framing,
+        max_tokens: int,
+        seed: int,
+    ) -> None:
+        self.source, self.target, self.framing = source, target, framing
+        more_source, more_target = framing.lengths(0, 0)
+        lengths = source.lengths() + more_source, target.lengths() + more_target
+        super().__init__(*lengths, max_tokens=max_tokens, seed=seed)
+
+    def count_targets(self, rows: IndexArray) -> int:
+        """See SortedRows."""
+        return int(self._target_lengths[rows].sum())
+
+    def make(self, rows: IndexArray) -> Batch:
+        """See SortedRows."""
         framing = self.framing
         source_BS, source_mask_BS = _surrounded(
             self.source, rows, framing.source_before, framing.source_after
@@ -190,7 +222,7 @@ class PairData:
             inputs=ModelInputs(torch.from_numpy(ids_BT), source=source),
             targets=torch.from_numpy(targets_BT),
             predicted_N=flat_indices(target_mask_BT),
-            num_targets=int(self._target_lengths[rows].sum()),
+            num_targets=self.count_targets(rows),
             rows=rows,
         )
 

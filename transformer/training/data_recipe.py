@@ -16,10 +16,14 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     target: Annotated[list[str], doc("their translations, line for line")] = []
     pairs: Annotated[list[str], doc("tables or JSON with source and translation as columns")] = []
     text: Annotated[list[str], doc("files of running text, for a language model")] = []
+    conversations: Annotated[
+        list[str], doc("JSON records of messages, prompt and completion, or instruction and output")
+    ] = []
     valid_source: Annotated[list[str], doc("like `source`, to validate on")] = []
     valid_target: Annotated[list[str], doc("like `target`, to validate on")] = []
     valid_pairs: Annotated[list[str], doc("like `pairs`, to validate on")] = []
     valid_text: Annotated[list[str], doc("like `text`, to validate on")] = []
+    valid_conversations: Annotated[list[str], doc("like `conversations`, to validate on")] = []
     columns: Annotated[
         list[str], doc("names or numbers of the columns of tables: two for pairs, one for text")
     ] = []
@@ -38,24 +42,29 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     task: Annotated[
         str, doc("one of the model's task_specific_params, with prefix and settings")
     ] = ""
+    chat_template: Annotated[
+        str, doc("a file with a Jinja chat template, for a model that has none")
+    ] = ""
     max_tokens: Annotated[Size, doc("longer pairs are left out, and counted")] = 256
     max_unknown: Annotated[
         Share, doc("the largest share of characters that the tokenizer may not know")
     ] = 0.5
 
 
-_FRAMING = {
+_OF_SOURCES = {
     "source_language": "--from",
     "target_language": "--to",
     "source_prefix": "--source-prefix",
     "task": "--task",
 }
-FRAMING_KEYS = tuple(_FRAMING)
+_FRAMING = {**_OF_SOURCES, "chat_template": "--chat-template"}
+FRAMING_KEYS = tuple(_FRAMING)  # of what stands around the texts of the initial model
 
 
-def framing_flags(data: DataRecipe) -> list[str]:
-    """Return the flags of keys that are given on what stands around the texts of pairs."""
-    return [flag for key, flag in _FRAMING.items() if getattr(data, key)]
+def framing_flags(data: DataRecipe, *, sources: bool = False) -> list[str]:
+    """Return the flags of those keys that are given, or of those for `sources` alone."""
+    flags = _OF_SOURCES if sources else _FRAMING
+    return [flag for key, flag in flags.items() if getattr(data, key)]
 
 
 def text_paths(data: DataRecipe) -> dict[str, list[str]]:
@@ -81,6 +90,6 @@ def data_settings(data: DataRecipe) -> dict[str, Any]:
 
 
 _TEXT_KEYS = (
-    *("source", "target", "pairs", "text"),
-    *("valid_source", "valid_target", "valid_pairs", "valid_text"),
+    *("source", "target", "pairs", "text", "conversations"),
+    *("valid_source", "valid_target", "valid_pairs", "valid_text", "valid_conversations"),
 )

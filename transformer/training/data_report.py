@@ -15,6 +15,9 @@ BLANK = "blank"  # nothing to see on a side
 TOO_LONG = "too long"  # for data.max_tokens
 UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
 
+UNANSWERED = "unanswered"  # a conversation without an answer
+REFUSED = "refused"  # by the chat template
+
 MAX_HASHES = 20_000_000  # 160 MB; what comes after is not compared
 _NAMED_CHARACTERS = 8  # unknown ones shown
 
@@ -82,11 +85,24 @@ class TextReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="d
     end_marks: dict[str, int] = {}  # what looks like the end of a document
 
 
+class ConversationReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="chats"):
+    """Counts of conversations."""
+
+    unit = "conversations"
+    compared = "conversations"
+
+    limit: int  # tokens from which conversations are too long
+    targets: int  # tokens that are predicted
+
+
+ExamplesReport = PairReport | TextReport | ConversationReport
+
+
 class DataReport(msgspec.Struct, frozen=True):
     """The reports on both parts of a run's text; validation is None where there is none."""
 
-    training: PairReport | TextReport
-    validation: PairReport | TextReport | None = None
+    training: ExamplesReport
+    validation: ExamplesReport | None = None
 
 
 class Fingerprints:

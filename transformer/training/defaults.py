@@ -8,6 +8,12 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "training": {"label_smoothing": 0.1},
         "validation": {"metric": "bleu"},
     },
+    "instructions": {
+        "data": {"max_tokens": 1024},
+        "model": {"preset": "write-small"},
+        "tokenizer": {"kind": "byte-bpe"},
+        "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
+    },
     "language-model": {
         "model": {"preset": "write-small"},
         "tokenizer": {"kind": "byte-bpe"},

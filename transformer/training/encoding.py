@@ -167,7 +167,7 @@ class PairEncoder:
             kept=self._kept,
             tokens=self._tokens,
             longest=self._longest,
-            limit=self._max_tokens,
+            limit=self._max_tokens + 1 - max(self._framing.lengths(0, 0)),
             repeats=self._pairs.repeats(),
             not_compared=self._pairs.not_compared,
             in_training=self._pairs.count_in(training._pairs) if training else 0,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..evaluation import Score
-from .data_report import PairReport, TextReport
+from .data_report import ExamplesReport
 from .trainer import SkippedStep, StepReport
 
 
@@ -37,8 +37,8 @@ class Choice(NamedTuple):
 class DataPrepared(NamedTuple):
     """The text as ids: what was read and what was left out of it."""
 
-    training: PairReport | TextReport
-    validation: PairReport | TextReport | None
+    training: ExamplesReport
+    validation: ExamplesReport | None
 
 
 class RunStarted(NamedTuple):

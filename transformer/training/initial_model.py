@@ -9,6 +9,8 @@ import msgspec
 from checkpoints import CheckpointError, changed_weights, read_json
 
 from ..bounds import convert
+from ..chat.template import read_chat_template
+from ..chat.turns import turn_end
 from ..errors import ConfigError
 from ..export.side_files import original_options
 from ..loading import CONFIG, GenerationConfig, LoadedModel, ModelTexts, load_model
@@ -17,7 +19,8 @@ from ..model_names import is_hub_name
 from ..pipelines.languages import with_languages
 from ..pipelines.source_prefix import with_source_prefix
 from ..registry import suggest
-from .data_recipe import framing_flags
+from .data_recipe import DataRecipe, framing_flags
+from .kept_texts import given_template
 from .objectives import OBJECTIVES
 from .recipe import Recipe
 
@@ -32,16 +35,15 @@ def load_initial_model(path: Path, recipe: Recipe) -> LoadedModel:
     """
     init = load_model(path, device="cpu", trust_cache=False)
     data = recipe.data
-    flags = framing_flags(data)
     if init.config.shape not in OBJECTIVES[recipe.objective].shapes:
         return init  # which is told when the recipe is checked
     if init.config.shape != "encoder-decoder":
-        if flags:
+        if flags := framing_flags(data, sources=True):
             raise ConfigError(
                 f"{' and '.join(flags)}: only for models that read a source; {init.folder} has "
                 f"the shape {init.config.shape}"
             )
-        return init
+        return with_turn_end(init, data) if data.conversations else init
     if init.generation.forced_decoder_ids:
         raise ConfigError(
             f"--init: the settings of decoding of {init.folder} force tokens by their place in a "
@@ -81,6 +83,17 @@ def resumed_model(
             "which it trains an adapter"
         )
     return model
+
+
+def with_turn_end(init: LoadedModel, data: DataRecipe) -> LoadedModel:
+    """Return a model that ends its answers as its chat template, or the recipe's, ends them."""
+    template = read_chat_template(init.folder, init.tokenizer, given_template(data))
+    end = None if template is None else turn_end(template, init.tokenizer)
+    ends = init.generation.end_ids
+    if end is None or end in ends:
+        return init
+    generation = msgspec.structs.replace(init.generation, eos_token_id=[*ends, end])
+    return replace(init, generation=generation)
 
 
 def tasks_of(init: LoadedModel) -> dict[str, dict[str, Any]]:

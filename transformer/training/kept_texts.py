@@ -13,6 +13,7 @@ from torch import Tensor
 
 from checkpoints import MANIFEST, Tensors, read_json, to_json, write_folder
 
+from ..chat.template import write_chat_template
 from ..config import TransformerConfig
 from ..export.save import CARD, config_fields, save_network
 from ..export.side_files import (
@@ -26,24 +27,35 @@ from ..families import FAMILIES, MODEL_TYPE, ConfigReader
 from ..folder_layout import INITIAL
 from ..loading import CONFIG, LoadedModel, ModelTexts, inspect_folder, read_texts
 from ..pipelines.languages import language_codes
+from .data_recipe import DataRecipe
 from .prepared_folder import TOKENIZER
 
 
-def keep_texts(run: Path, init: LoadedModel | None) -> None:
+def given_template(data: DataRecipe) -> str | None:
+    """Return the chat template in the file that a recipe names, if any. Raises OSError."""
+    path = data.chat_template
+    return Path(path).read_text(encoding="utf-8", errors="replace") if path else None
+
+
+def keep_texts(run: Path, init: LoadedModel | None, data: DataRecipe) -> None:
     """Write the initial model's texts into a run that begins; remove those of another.
 
-    Raises ForeignFolderError if a user's own files are in their place.
+    A recipe's chat template takes the place of the model's. Raises OSError, and
+    ForeignFolderError if a user's own files are in their place.
     """
     folder = run / INITIAL
     if init is not None:
         model = init
-        write_folder(folder, lambda out: _write(out, model))
+        template = given_template(data)
+        write_folder(folder, lambda out: _write(out, model, template))
     elif (folder / MANIFEST).is_file():
         shutil.rmtree(folder)
 
 
-def _write(out: Path, init: LoadedModel) -> None:
+def _write(out: Path, init: LoadedModel, template: str | None) -> None:
     write_native_texts(out, init, inspect_folder(init.folder))
+    if template is not None:
+        write_chat_template(out, template)
     for card in (out / CARD, out / ORIGINALS / CARD):  # of the initial model, which is another
         card.unlink(missing_ok=True)
     source, target = language_codes(init)

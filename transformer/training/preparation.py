@@ -111,7 +111,7 @@ class Preparation:
         New ones are those of the recipe's tokenizer, or of one that is trained.
         """
         if not self.resuming:
-            keep_texts(self.run, self.initial)
+            keep_texts(self.run, self.initial, self.recipe.data)
         tokenizer = self._tokenizer()
         if (kept := kept_texts(self.run)) is not None:
             return kept

@@ -133,7 +133,7 @@ PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
 class Recipe(_Section, frozen=True, kw_only=True):
     """All of a recipe. `model` has a preset's name and any fields of TransformerConfig."""
 
-    objective: Annotated[str, doc("translation or language-model")] = "translation"
+    objective: Annotated[str, doc("translation, language-model or instructions")] = "translation"
     seed: Annotated[
         int, Meta(ge=0, lt=1 << 31), doc("of the first weights, the order of the data and dropout")
     ] = 1

@@ -89,9 +89,9 @@ def _with_files(recipe: Recipe) -> Recipe:
     tokenizer = msgspec.structs.replace(
         recipe.tokenizer, path=_file_name(recipe.tokenizer.path) if recipe.tokenizer.path else ""
     )
-    return msgspec.structs.replace(
-        recipe, data=msgspec.structs.replace(recipe.data, **files), tokenizer=tokenizer
-    )
+    template = _file_name(recipe.data.chat_template) if recipe.data.chat_template else ""
+    data = msgspec.structs.replace(recipe.data, **files, chat_template=template)
+    return msgspec.structs.replace(recipe, data=data, tokenizer=tokenizer)
 
 
 def _file_name(name: str) -> str:
@@ -128,8 +128,7 @@ def check_recipe(
     if init is None:
         if (flags := framing_flags(recipe.data)) and not resuming:
             raise ConfigError(
-                f"{' and '.join(flags)}: only with --init, for a model that has these tokens; a "
-                "new one learns from tags in its text"
+                f"{' and '.join(flags)}: only with --init, for a model that was trained so"
             )
         if not recipe.tokenizer.path:
             check_options(tokenizer_options(recipe))

@@ -6,11 +6,17 @@ them, the loss of a batch, and how to score the model beyond its loss.
 
 from ...registry import Registry
 from .base import TRAIN, VALID, Objective, Sample, Stop
+from .instructions import Instructions
 from .language_model import LanguageModel
 from .translation import Translation
 
 OBJECTIVES: Registry[Objective] = Registry(
-    "objective", {"translation": Translation(), "language-model": LanguageModel()}
+    "objective",
+    {
+        "translation": Translation(),
+        "language-model": LanguageModel(),
+        "instructions": Instructions(),
+    },
 )
 
 __all__ = ["OBJECTIVES", "TRAIN", "VALID", "Objective", "Sample", "Stop"]

@@ -96,6 +96,27 @@ class PairRules(ObjectiveRules):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConversationRules(PairRules):
+    """Rules of an objective that trains on conversations; most have two messages."""
+
+    sides: int = 1
+
+    def row_length(self, text: TextSize, tokens: float, context: int) -> int:
+        """Implement ObjectiveRules.row_length."""
+        del context
+        return round(2 * tokens / max(1, text.lines)) + 2
+
+    def format_text(self, text: TextSize) -> str:
+        """Implement ObjectiveRules.format_text."""
+        messages = format_count(format_large(text.lines), "message")
+        return f"{messages}, {format_count(format_large(text.characters), 'character')}"
+
+    def format_validation(self, share: float) -> str:
+        """Implement ObjectiveRules.format_validation."""
+        return f"on about {100 * share:.2g}% of conversations (equal beginnings together)"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunningTextRules(ObjectiveRules):
     """Rules of an objective that trains on running text."""
 

@@ -1,0 +1,191 @@
+"""Conversations to train on, from JSON records in the forms that are in use.
+
+`messages` of a role and a content each (also `conversations`, of `from` and `value`), `prompt` and
+`completion`, or `instruction`, perhaps `input`, and `output` (also `context` and `response`).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from tokenizer import CorpusCounts, CorpusError
+from tokenizer.text import listed, read_objects
+
+from ..chat.template import Message
+from ..errors import ConfigError
+from .data_recipe import DataRecipe
+
+_RANGE = 1 << 64  # of hashes
+_ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+
+
+class Conversation(NamedTuple):
+    """The messages of a conversation."""
+
+    messages: tuple[Message, ...]
+    is_completion: bool = False  # of a prompt and its completion, which need no chat template
+
+
+class ConversationGroup(NamedTuple):
+    """The conversations of one file."""
+
+    name: str
+    conversations: Iterator[Conversation]
+
+
+def conversation_of(record: Any) -> Conversation:
+    """Return the conversation that a record holds. Raises ValueError saying what is wrong.
+
+    >>> conversation_of({"instruction": "Add.", "input": "1, 2", "output": "3"}).messages[0].content
+    'Add.\\n\\n1, 2'
+    """
+    if not isinstance(record, Mapping):
+        raise ValueError("it is no object")
+    for names, read in _FORMS.items():
+        if all(name in record for name in names):
+            return read(*(record[name] for name in names), record)
+    raise ValueError(
+        f"it has {listed([*record])}, not messages, prompt and completion, or "
+        "instruction and output"
+    )
+
+
+def _of_messages(value: Any, record: Mapping[str, Any]) -> Conversation:
+    del record
+    return Conversation(tuple(_messages(value)))
+
+
+def _of_completion(prompt: Any, completion: Any, record: Mapping[str, Any]) -> Conversation:
+    del record
+    if isinstance(prompt, list) or isinstance(completion, list):
+        sides = zip((prompt, completion), ("user", "assistant"), strict=True)
+        parts = [_messages(v) if isinstance(v, list) else [Message(r, _text(v))] for v, r in sides]
+        return Conversation((*parts[0], *parts[1]))
+    return Conversation(_turn(_text(prompt), _text(completion)), is_completion=True)
+
+
+def _of_instruction(instruction: Any, output: Any, record: Mapping[str, Any]) -> Conversation:
+    further = record.get("input") or record.get("context") or ""
+    asked = "\n\n".join(filter(None, (_text(instruction), _text(further))))
+    system = record.get("system")
+    before = (Message("system", _text(system)),) if system else ()
+    return Conversation((*before, *_turn(asked, _text(output))))
+
+
+# By the fields of records, in the order in which they are looked for.
+_FORMS: dict[tuple[str, ...], Callable[..., Conversation]] = {
+    ("messages",): _of_messages,
+    ("conversations",): _of_messages,
+    ("prompt", "completion"): _of_completion,
+    ("instruction", "output"): _of_instruction,
+    ("instruction", "response"): _of_instruction,
+}
+
+
+def _turn(asked: str, answer: str) -> tuple[Message, Message]:
+    return Message("user", asked), Message("assistant", answer)
+
+
+def _messages(value: Any) -> Iterator[Message]:
+    if not isinstance(value, list):
+        raise ValueError("its messages are no list")
+    for message in value:
+        fields = message if isinstance(message, Mapping) else {}
+        role = fields.get("role", fields.get("from"))
+        if not isinstance(role, str):
+            raise ValueError("one of its messages has no role")
+        yield Message(_ROLES.get(role, role), _text(fields.get("content", fields.get("value"))))
+
+
+def _text(value: Any) -> str:
+    """Return a content, which may be a list of parts of text. Raises ValueError for another."""
+    if isinstance(value, list):
+        parts = [part if isinstance(part, Mapping) else {} for part in value]
+        if all(isinstance(part.get("text"), str) for part in parts):
+            return "".join(part["text"] for part in parts)
+    if not isinstance(value, str):
+        raise ValueError(f"one of its contents is {str(value)[:40]!r}, no text")
+    return value
+
+
+@dataclass
+class ConversationCorpus:
+    """The conversations of a recipe's files.
+
+    Without validation files, about `valid_fraction` of them are drawn for validation: the seed and
+    the first message alone decide, so that conversations that begin alike stay together.
+    """
+
+    recipe: DataRecipe
+    counts: CorpusCounts
+    seed: int
+
+    def check(self) -> None:
+        """Raise ConfigError if the recipe names no conversations."""
+        if not self.recipe.conversations:
+            raise ConfigError("instructions need conversations: give --conversations FILE")
+
+    def training(self) -> Iterator[ConversationGroup]:
+        """Yield the conversations to train on."""
+        yield from self._groups(self.recipe.conversations, validation=False)
+
+    def validation(self) -> Iterator[ConversationGroup]:
+        """Yield those to validate on; none if the recipe has no validation data."""
+        if self.recipe.valid_conversations:
+            for path in self.recipe.valid_conversations:
+                yield ConversationGroup(path, self._read(path))
+        elif self.has_random_split:
+            again = replace(self, counts=CorpusCounts())
+            yield from again._groups(self.recipe.conversations, validation=True)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the messages of training, to train a vocabulary on."""
+        for group in self.training():
+            for conversation in group.conversations:
+                yield from (message.content for message in conversation.messages)
+
+    @property
+    def has_random_split(self) -> bool:
+        """True if conversations are drawn for validation."""
+        return bool(self.recipe.valid_fraction) and not self.recipe.valid_conversations
+
+    def _groups(self, paths: Sequence[str], *, validation: bool) -> Iterator[ConversationGroup]:
+        for path in paths:
+            conversations = self._read(path)
+            if self.has_random_split:
+                conversations = (c for c in conversations if self._is_drawn(c) == validation)
+            yield ConversationGroup(path, conversations)
+
+    def _is_drawn(self, conversation: Conversation) -> bool:
+        return _hash(conversation, self.seed) < self._bound
+
+    @cached_property
+    def _bound(self) -> int:
+        """The number below which conversations are for validation; of few, the lowest one is."""
+        bound = int(self.recipe.valid_fraction * _RANGE)
+        lowest, highest = _RANGE, -1
+        again = replace(self, counts=CorpusCounts())
+        for path in self.recipe.conversations:
+            for conversation in again._read(path):
+                number = _hash(conversation, self.seed)
+                if number < bound:
+                    return bound
+                lowest, highest = min(lowest, number), max(highest, number)
+        return lowest + 1 if lowest < highest else 0
+
+    def _read(self, path: str) -> Iterator[Conversation]:
+        for location, record in read_objects(path, self.counts):
+            try:
+                yield conversation_of(record)
+            except ValueError as error:
+                raise CorpusError(f"{location}: {error}") from None
+
+
+def _hash(conversation: Conversation, seed: int) -> int:
+    """Return a number that the seed and the first message decide, evenly among _RANGE."""
+    first = "".join(message.content for message in conversation.messages[:1])
+    key = seed.to_bytes(8, "big")
+    digest = hashlib.blake2b(first.encode("utf-8", "surrogatepass"), digest_size=8, key=key)
+    return int.from_bytes(digest.digest(), "big")
