@@ -290,7 +290,7 @@ def test_recipe_keys_are_listed_with_defaults_and_meanings(transduce):
         assert f"\n{key.name} = " in f"\n{written}"
         assert key.description in text
     assert "training.steps = 10000" in written
-    assert "training.beta2 = 0.98 decay of AdamW's second moment; language-model: 0.95" in text
+    assert "decay of AdamW's second moment; instructions: 0.95; language-model: 0.95" in text
 
 
 @pytest.mark.parametrize("words", ["translate --help", "train --presets"])

@@ -1,5 +1,6 @@
 """What is said of a text that is prepared: what is left out, what repeats, what is unknown."""
 
+import json
 import os
 import random
 import shutil
@@ -239,13 +240,19 @@ def test_what_is_not_compared_is_told(monkeypatch, tmp_path, objective) -> None:
     line = "a line of running text that is long enough to compare"
     train = [(line, line)] * 5
     recipe = recipe_of(tmp_path, train, train[:4])
-    if objective == "language-model":
+    units = {"translation": "pairs", "language-model": "longer lines"}
+    unit = units.get(objective, objective)
+    if objective != "translation":
         data = {"text": recipe.data.source, "valid_text": recipe.data.valid_source}
+        if objective == "instructions":
+            unit, data = "conversations", {}
+            for key, pairs in (("conversations", train), ("valid_conversations", train[:4])):
+                records = [json.dumps({"prompt": a, "completion": b}) for a, b in pairs]
+                data[key] = write(tmp_path / key, records)
         fields = {"objective": objective, "data": data, "tokenizer": {"kind": "char"}}
         recipe = resolve_recipe(None, fields, [])
     event = report(prepare(recipe, tmp_path / "run"))
     assert [(part.repeats, part.not_compared) for part in event] == [(2, 2), (2, 1)]
-    unit = "pairs" if objective == "translation" else "longer lines"
     told = data_lines(event)
     assert f"not compared with others: the last 2 {unit}" in told[1]
     assert (

@@ -143,7 +143,7 @@ def test_a_run_goes_on_with_its_ids_where_the_text_is_gone(recipe, run) -> None:
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_text_of_a_pipe_is_prepared_and_a_resumed_run_does_without(tmp_path, objective) -> None:
     recipe, pipe = toy_recipe(tmp_path, objective), tmp_path / "pipe"
-    key = "source" if objective == "translation" else "text"
+    key = OBJECTIVES[objective].texts[0]
     (path,) = getattr(recipe.data, key)
     prepare(recipe, tmp_path / "run")
     os.mkfifo(pipe)

@@ -1,5 +1,6 @@
 """Toy text to train on in seconds: digits to words, and a counting rhyme."""
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,22 @@ def write_text(folder: Path, lines: int = 200) -> dict[str, list[str]]:
     path = folder / "toy.txt"
     path.write_text("".join(f"{WORDS[n % 10]} then {WORDS[(n + 1) % 10]}.\n" for n in range(lines)))
     return {"text": [str(path)]}
+
+
+def write_conversations(folder: Path, lines: int = 120) -> dict[str, list[str]]:
+    """`3 1` is asked, `three one` is answered."""
+    sides = [Path(path).read_text().splitlines() for (path,) in write_pairs(folder, lines).values()]
+    records = [{"prompt": p, "completion": c} for p, c in zip(*sides, strict=True)]
+    path = folder / "toy.jsonl"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return {"conversations": [str(path)]}
+
+
+TEXTS = {
+    "translation": write_pairs,
+    "language-model": write_text,
+    "instructions": write_conversations,
+}
 
 
 def store(folder: Path, rows: Sequence[Sequence[int]], vocab_size: int = VOCABULARY) -> TokenStore:
@@ -88,7 +105,7 @@ SMALL = {"d_model": 16, "d_ff": 32, "heads": 2, "dropout": 0.0}
 def toy_recipe(folder: Path, objective: str = "translation", **training: Any) -> Recipe:
     """A recipe that trains in a second or two."""
     pairs = objective == "translation"
-    data = write_pairs(folder) if pairs else write_text(folder)
+    data = TEXTS[objective](folder)
     layers = {"encoder_layers": 1, "decoder_layers": 1} if pairs else {"decoder_layers": 1}
     fields = {
         "objective": objective,

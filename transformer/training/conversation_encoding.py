@@ -13,7 +13,7 @@ from ..chat.turns import ANSWERING, ChatExample, encode_completion, encode_turns
 from ..data import TokenWriter
 from ..errors import ConfigError
 from ..loading import ModelTexts
-from .conversations import Conversation, ConversationGroup
+from .conversations import ChatRecord, ConversationGroup
 from .data_report import (
     REFUSED,
     TOO_LONG,
@@ -76,7 +76,7 @@ class ConversationEncoder:
             raise CorpusError(self._refusal or self._nothing_kept())
         return self._report(files, training)
 
-    def _encode(self, conversation: Conversation) -> Sequence[ChatExample]:
+    def _encode(self, conversation: ChatRecord) -> Sequence[ChatExample]:
         """Return the examples of a conversation; count it, and what is left out."""
         messages = conversation.messages
         answers = [m for m in messages[1:] if m.role == ANSWERING and not is_blank(m.content)]
@@ -115,7 +115,7 @@ class ConversationEncoder:
         count = format_count(self._left_out.total(), "conversation")
         return f"all {count} of the training text are left out: {counts}"
 
-    def _examples(self, conversation: Conversation) -> list[ChatExample]:
+    def _examples(self, conversation: ChatRecord) -> list[ChatExample]:
         """Return the examples of a conversation. Raises ConfigError where there can be none."""
         texts, messages = self._texts, conversation.messages
         if self._template is not None:

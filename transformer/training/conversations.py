@@ -21,7 +21,7 @@ _RANGE = 1 << 64  # of hashes
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 
 
-class Conversation(NamedTuple):
+class ChatRecord(NamedTuple):
     """The messages of a conversation."""
 
     messages: tuple[Message, ...]
@@ -32,10 +32,10 @@ class ConversationGroup(NamedTuple):
     """The conversations of one file."""
 
     name: str
-    conversations: Iterator[Conversation]
+    conversations: Iterator[ChatRecord]
 
 
-def conversation_of(record: Any) -> Conversation:
+def conversation_of(record: Any) -> ChatRecord:
     """Return the conversation that a record holds. Raises ValueError saying what is wrong.
 
     >>> conversation_of({"instruction": "Add.", "input": "1, 2", "output": "3"}).messages[0].content
@@ -52,30 +52,30 @@ def conversation_of(record: Any) -> Conversation:
     )
 
 
-def _of_messages(value: Any, record: Mapping[str, Any]) -> Conversation:
+def _of_messages(value: Any, record: Mapping[str, Any]) -> ChatRecord:
     del record
-    return Conversation(tuple(_messages(value)))
+    return ChatRecord(tuple(_messages(value)))
 
 
-def _of_completion(prompt: Any, completion: Any, record: Mapping[str, Any]) -> Conversation:
+def _of_completion(prompt: Any, completion: Any, record: Mapping[str, Any]) -> ChatRecord:
     del record
     if isinstance(prompt, list) or isinstance(completion, list):
         sides = zip((prompt, completion), ("user", "assistant"), strict=True)
         parts = [_messages(v) if isinstance(v, list) else [Message(r, _text(v))] for v, r in sides]
-        return Conversation((*parts[0], *parts[1]))
-    return Conversation(_turn(_text(prompt), _text(completion)), is_completion=True)
+        return ChatRecord((*parts[0], *parts[1]))
+    return ChatRecord(_turn(_text(prompt), _text(completion)), is_completion=True)
 
 
-def _of_instruction(instruction: Any, output: Any, record: Mapping[str, Any]) -> Conversation:
+def _of_instruction(instruction: Any, output: Any, record: Mapping[str, Any]) -> ChatRecord:
     further = record.get("input") or record.get("context") or ""
     asked = "\n\n".join(filter(None, (_text(instruction), _text(further))))
     system = record.get("system")
     before = (Message("system", _text(system)),) if system else ()
-    return Conversation((*before, *_turn(asked, _text(output))))
+    return ChatRecord((*before, *_turn(asked, _text(output))))
 
 
 # By the fields of records, in the order in which they are looked for.
-_FORMS: dict[tuple[str, ...], Callable[..., Conversation]] = {
+_FORMS: dict[tuple[str, ...], Callable[..., ChatRecord]] = {
     ("messages",): _of_messages,
     ("conversations",): _of_messages,
     ("prompt", "completion"): _of_completion,
@@ -135,7 +135,7 @@ class ConversationCorpus:
         """Yield those to validate on; none if the recipe has no validation data."""
         if self.recipe.valid_conversations:
             for path in self.recipe.valid_conversations:
-                yield ConversationGroup(path, self._read(path))
+                yield ConversationGroup(str(path), self._read(path))
         elif self.has_random_split:
             again = replace(self, counts=CorpusCounts())
             yield from again._groups(self.recipe.conversations, validation=True)
@@ -156,9 +156,9 @@ class ConversationCorpus:
             conversations = self._read(path)
             if self.has_random_split:
                 conversations = (c for c in conversations if self._is_drawn(c) == validation)
-            yield ConversationGroup(path, conversations)
+            yield ConversationGroup(str(path), conversations)
 
-    def _is_drawn(self, conversation: Conversation) -> bool:
+    def _is_drawn(self, conversation: ChatRecord) -> bool:
         return _hash(conversation, self.seed) < self._bound
 
     @cached_property
@@ -175,7 +175,7 @@ class ConversationCorpus:
                 lowest, highest = min(lowest, number), max(highest, number)
         return lowest + 1 if lowest < highest else 0
 
-    def _read(self, path: str) -> Iterator[Conversation]:
+    def _read(self, path: str) -> Iterator[ChatRecord]:
         for location, record in read_objects(path, self.counts):
             try:
                 yield conversation_of(record)
@@ -183,7 +183,7 @@ class ConversationCorpus:
                 raise CorpusError(f"{location}: {error}") from None
 
 
-def _hash(conversation: Conversation, seed: int) -> int:
+def _hash(conversation: ChatRecord, seed: int) -> int:
     """Return a number that the seed and the first message decide, evenly among _RANGE."""
     first = "".join(message.content for message in conversation.messages[:1])
     key = seed.to_bytes(8, "big")

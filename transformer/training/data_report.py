@@ -85,7 +85,9 @@ class TextReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="d
     end_marks: dict[str, int] = {}  # what looks like the end of a document
 
 
-class ConversationReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="chats"):
+class ConversationReport(
+    PartReport, frozen=True, kw_only=True, tag_field="unit", tag="conversations"
+):
     """Counts of conversations."""
 
     unit = "conversations"
