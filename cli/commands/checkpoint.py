@@ -167,6 +167,12 @@ def _same(difference: "Difference", tolerance: float) -> str:
     return f"{same}\t{difference.text}"
 
 
+def _replaced(out: Path) -> str:
+    """Return what is said of a folder whose model another one takes the place of."""
+    has_model = out.is_dir() and any(out.iterdir())
+    return ", in place of the model that was there" if has_model else ""
+
+
 @app.command()
 def convert(
     model: ModelArgument,
@@ -195,11 +201,12 @@ def convert(
     """
     from transformer.export import convert_model
 
+    replaced = _replaced(out)
     check_folder(out, [model, *([] if adapter is None else [adapter])])
-    notices: list[str] = []
+    notices, replaced = list[str](), _replaced(out)
     family = convert_model(model, out, to=to, adapter=adapter, notices=notices)
     if not quiet:
-        print_notice(f"{out}: written as a {family} model")
+        print_notice(f"{out}: written as a {family} model{replaced}")
     for notice in notices:
         print_notice(notice)
 
@@ -235,9 +242,9 @@ def average(
     from transformer.export import average_models
 
     check_folder(out, models)
-    notices: list[str] = []
+    notices, replaced = list[str](), _replaced(out)
     folders = average_models(models, out, last=last, notices=notices)
     if not quiet:
-        print_notice(f"{out}: the mean of {', '.join(folder.name for folder in folders)}")
+        print_notice(f"{out}: the mean of {', '.join(folder.name for folder in folders)}{replaced}")
     for notice in notices:
         print_notice(notice)

@@ -124,7 +124,7 @@ def _validation(scorer: "PairScorer", languages: LanguageArguments, *, quiet: bo
         refuse_translation_options(reason, scorer.options, languages)
         model = one_model(scorer.models, f"the running text of {run}")
     if not quiet:
-        print_notice(f"the validation text of {run}: {validation_size(run, text)}")
+        print_notice(f"the validation text of {run}: {validation_size(text)}")
     if isinstance(text, list):
         if (options := scorer.options).tokenize is None:
             options = replace(options, tokenize=read_run_recipe(run).validation.tokenize)

@@ -36,14 +36,20 @@ def _show_page(context: Any, parameter: Any, value: bool) -> None:
     """Print a page and exit: the short one for -h."""
     if value and not context.resilient_parsing:
         page = short_page if parameter.opts == ["-h"] else full_page
-        _write(page(context), sys.stdout)
+        write_page(page(context), sys.stdout)
         raise typer.Exit
 
 
-def _write(page: str, stream: TextIO) -> None:
+def write_page(page: str, stream: TextIO) -> None:
     """Write a page as far as a stream can show it."""
     encoding = stream.encoding or "utf-8"
-    stream.write(f"{shown_on(stream, page).encode(encoding, 'replace').decode(encoding)}\n")
+    text = f"{shown_on(stream, page).encode(encoding, 'replace').decode(encoding)}\n"
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:  # which does not know its stream
+        error.filename = error.filename or "stdout"
+        raise
 
 
 def _show_version(context: Any, parameter: Any, value: bool) -> None:
@@ -162,7 +168,7 @@ class HelpGroup(_Helpful, TyperGroup):
         """Run the command that is named."""
         answer = super().invoke(ctx)
         if ctx.invoked_subcommand is None:
-            _write(short_page(ctx), sys.stderr)
+            write_page(short_page(ctx), sys.stderr)
             raise typer.Exit(USAGE)
         return answer
 

@@ -19,7 +19,7 @@ class Page(NamedTuple):
 SHORT = {
     "Train nothing: print the complete": "Show the complete recipe, the memory and the time; train "
     "nothing.",
-    "Train for this time,": "Train for this time, such as 2h. Without a recipe: 20m.",
+    "Train for this time at": "Train for this time, such as 2h. Without a recipe: 20m.",
     "Settings: a TOML file,": "Settings: a TOML file, or the name of a recipe that comes along.",
     "Files to read,": "Files to read; - is stdin. Default: stdin.",
     "Model: a folder,": "Model: a folder, a run's folder, or a name on the Hugging Face hub.",

@@ -162,8 +162,9 @@ class RecipeOptions:
     time: str | None = _setting(
         "training.time",
         "--time TIME",
-        "Train for this time, such as 20m: the model's size and the steps are chosen for it, and "
-        "steps corrected on the way. --resume with the same time goes on with what is left of it. "
+        "Train for this time at most, such as 20m: size and steps are chosen for it. Pairs are "
+        "read at most 40 times, other text 20 (--epochs). --resume with the same goes on with what "
+        "is left. "
         "Default without a recipe, --steps and --epochs: 20m.",
         panel="Training",
     )

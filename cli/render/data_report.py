@@ -18,6 +18,8 @@ from transformer.training.data_report import (
 from transformer.training.events import DataPrepared
 
 _MAX_FILES = 3  # named in a line
+_FEW_PAIRS, _FEW_TOKENS, _FEW_VALIDATED = 500, 5_000, 20  # fewer are told
+_ADVICE = "see docs/it-does-not-learn.md"
 _REASONS = {
     BLANK: "blank",
     TOO_LONG: "of {limit:,} tokens or more",
@@ -59,7 +61,27 @@ def _part_lines(part: _Part, training: _Part) -> Iterator[str]:
     yield _size(part)
     unknown = unknown_characters(part) or ["no unknown characters"]
     yield "; ".join([*_facts(part), *_not_compared(part, training), *unknown])
+    yield from _scarcity(part, training)
     yield from _suspicions(part)
+
+
+def _scarcity(part: _Part, training: _Part) -> Iterator[str]:
+    """Tell of too little text, with the page on it."""
+    if part is training:
+        size, least, noun, purpose = 0, 0, "", ""
+        if isinstance(part, TextReport):
+            size, least = part.tokens, _FEW_TOKENS
+            noun, purpose = "token", "to learn a language from"
+        elif isinstance(part, PairReport):
+            size, least = part.kept - part.repeats, _FEW_PAIRS
+            noun, purpose = "different pair", "to learn to translate from; thousands are needed"
+        if size < least:
+            yield f"only {format_count(size, noun)}, too few {purpose} ({_ADVICE})"
+    elif isinstance(part, PairReport) and part.kept < _FEW_VALIDATED:
+        yield (
+            f"{_count(part.kept, part.unit)} to validate on, too few to measure anything: name "
+            f"more with --valid-pairs, or train on more text ({_ADVICE})"
+        )
 
 
 def _part_losses(part: _Part, training: _Part) -> Iterator[str]:
@@ -107,8 +129,7 @@ def _not_compared(part: _Part, training: _Part) -> Iterator[str]:
 
 def _suspicions(part: _Part) -> Iterator[str]:
     if isinstance(part, PairReport):
-        for header in part.headers:
-            yield f"{header}, which are a pair like any other"
+        yield from part.headers
     if not isinstance(part, TextReport):
         return
     for mark, count in part.end_marks.items():

@@ -176,7 +176,7 @@ UNUSABLE_TEXT = {
     f"{TRAIN} --objective language-model --text {{nothing}}": ["no line has any text"],
     f"{TRAIN} --source {{three}} --target {{two}}": ["three.txt has 3 lines", "two.txt has 2"],
     f"{TRAIN} --source {{two}} --target {{three}}": ["three.txt has 3 lines", "two.txt has 2"],
-    f"{TRAIN} --pairs {{three}}": ["three.txt, line 1", "1 column;", "column 2"],
+    f"{TRAIN} --pairs {{three}}": ["three.txt, line 1", "1 column;", "pairs need two", "--text"],
     "evaluate -m {translator} --source {three} --reference {two}": ["has 3 lines", "has 2"],
     "evaluate -m {writer} --text {nothing}": ["no text"],
     "generate -m {writer} " + 50 * "7": ["prompt has 50 tokens", "context is 32", "left, or slide"],

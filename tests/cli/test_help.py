@@ -1,11 +1,14 @@
 """Help pages: what an option does, in few words, with the names it takes and its default."""
 
+import errno
+import io
 import re
 
 import pytest
 import typer
 
 from cli.app import app
+from cli.help.command import write_page
 from cli.options.groups import choices_of
 from tokenizer.training import NORMALIZATIONS, TOKENIZERS
 from transformer.decoding.search.parameters import LENGTH_PENALTIES
@@ -125,3 +128,13 @@ def test_tokenizations_of_bleu_are_listed():
 @pytest.mark.parametrize(("command", "option"), DEFAULTS, ids=" ".join)
 def test_defaults_in_help_texts_are_those_of_the_code(command, option):
     assert f"Default: {DEFAULTS[command, option]}." in help_of(command, option)
+
+
+def test_a_page_that_cannot_be_written_names_stdout() -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_page("text", Full())
+    assert caught.value.filename == "stdout"

@@ -249,3 +249,10 @@ def test_whatever_ends_the_work_tells_it(capsys, monkeypatch, tmp_path, error):
     assert errors._run(program) != 0
     err = capsys.readouterr().err
     assert (err.count("\n"), err.endswith(f"; {tmp_path / 'x'} is incomplete\n")) == (1, True)
+
+
+def test_a_model_that_another_takes_the_place_of_is_told(transduce, translator, tmp_path):
+    command = ("checkpoint", "convert", translator, "--to", "transduce", "-o", tmp_path / "out")
+    told = [transduce(*command).err.decode().splitlines()[0] for _ in range(2)]
+    first = f"transduce: {tmp_path}/out: written as a transduce model"
+    assert told == [first, f"{first}, in place of the model that was there"]

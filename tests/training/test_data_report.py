@@ -18,6 +18,7 @@ from tokenizer import (
     Tokenizer,
 )
 from tokenizer.text.headers import is_header
+from transformer.errors import ConfigError
 from transformer.folder_layout import DATA
 from transformer.loading import load_model
 from transformer.training import data_report
@@ -26,7 +27,7 @@ from transformer.training.metrics import metrics_record
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.prepared_folder import TOKENIZER
 from transformer.training.recipe import TokenizerRecipe
-from transformer.training.recipe_resolution import resolve_recipe
+from transformer.training.recipe_resolution import check_recipe, resolve_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,9 @@ def test_repeats_overlap_headers_and_files_are_counted(tmp_path: Path) -> None:
     assert (training.kept, training.repeats, training.in_training) == (6, 2, 0)
     assert (validation.repeats, validation.in_training, validation.sources_in_training) == (1, 2, 4)
     name = f"{tmp_path}/source.txt and {tmp_path}/target.txt"
-    assert training.headers == [f"{name} begins with names of columns (Source, target)"]
+    assert training.headers == [
+        f"{name} begins with names of columns (Source, target), which are a pair like any other"
+    ]
     assert validation.headers == []
     assert [(file.name, file.examples) for file in training.files] == [(name, 6)]
 
@@ -113,7 +116,8 @@ def test_tables_are_counted_file_by_file(tmp_path: Path) -> None:
     assert [(file.name, file.examples) for file in training.files] == list(
         zip(files, [2, 1], strict=True)
     )
-    assert training.headers == [f"{files[0]} begins with names of columns (en, de)"]
+    remedy = "which are a pair like any other; to leave them out: --columns en,de"
+    assert training.headers == [f"{files[0]} begins with names of columns (en, de), {remedy}"]
 
 
 # ── the validation part of pairs ────────────────────────────────────────────────────────────────
@@ -255,10 +259,28 @@ def test_what_is_not_compared_is_told(monkeypatch, tmp_path, objective) -> None:
     assert [(part.repeats, part.not_compared) for part in event] == [(2, 2), (2, 1)]
     told = data_lines(event)
     assert f"not compared with others: the last 2 {unit}" in told[1]
-    assert (
-        f"not compared with others: the last 1 {unit[:-1]}; not compared with the last 2 of"
-        in (told[3])
-    )
+    last = f"not compared with others: the last 1 {unit[:-1]}; not compared with the last 2 of"
+    assert any(last in line for line in told if line.startswith("validation: "))
     record = metrics_record(event)
     assert [record[part]["not_compared"] for part in ("training", "validation")] == [2, 1]
     assert record["training"]["unit"] == unit.replace("longer lines", "documents")
+
+
+def test_too_little_text_is_told(tmp_path) -> None:
+    """Repeated pairs are not more, and one pair to validate on measures nothing."""
+    pairs = [(f"a{n}", f"b{n}") for n in range(10)] * 60
+    told = data_lines(report(prepare(recipe_of(tmp_path, pairs, [("a1", "b1")]), tmp_path / "run")))
+    page = "(see docs/it-does-not-learn.md)"
+    assert any(line.startswith("training: only 10 different pairs, too few") for line in told)
+    assert any(line.startswith("validation: 1 pair to validate on, too few") for line in told)
+    assert sum(page in line for line in told) == 2
+    enough = [(f"a{n}", f"b{n}") for n in range(600)]
+    (tmp_path / "enough").mkdir()
+    recipe = recipe_of(tmp_path / "enough", enough, enough[:30])
+    told = data_lines(report(prepare(recipe, tmp_path / "enough" / "run")))
+    assert not any(page in line for line in told)
+
+
+def test_source_and_target_are_two_columns(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="1,1: source and target are the same column"):
+        check_recipe(resolve_recipe(None, {"data": {"pairs": ["p"], "columns": ["1", "1"]}}, []))

@@ -49,7 +49,7 @@ class Delimited:
         wider = _WiderRows(first, columns, lines, refused=refused)
         needed = max(indexes) + 1
         if not header and len(first) < needed and any(cell.strip() for cell in first):
-            raise _narrow(first, needed, lines)
+            raise _narrow(first, needed, columns, lines)
         count = 0
         try:
             for count, cells in enumerate(rows if header else chain([first], rows), start=1):  # noqa: B007
@@ -61,7 +61,7 @@ class Delimited:
                 elif not any(cell.strip() for cell in cells):
                     yield Record(("",) * len(indexes))
                 else:
-                    yield Record(("",) * len(indexes), error=_narrow(cells, needed, lines))
+                    yield Record(("",) * len(indexes), error=_narrow(cells, needed, columns, lines))
         finally:
             wider.notice()
         if header and not count:
@@ -183,12 +183,15 @@ def _whole_lines(columns: Columns) -> str:
     return "--plain reads whole lines" if columns.answered else "a file named .txt has whole lines"
 
 
-def _narrow(cells: Sequence[str], needed: int, lines: CorpusLines) -> CorpusError:
+def _narrow(cells: Sequence[str], needed: int, columns: Columns, lines: CorpusLines) -> CorpusError:
+    width = format_count(len(cells), "column")
+    if columns.is_pair and not columns.names:
+        return CorpusError(
+            f"{lines.location} has {width}; pairs need two: tabs separate columns, commas do in "
+            "files named .csv (running text is --text)"
+        )
     hint = "" if len(cells) > 1 else " (tabs separate columns; commas do in files named .csv)"
-    return CorpusError(
-        f"{lines.location} has {format_count(len(cells), 'column')}; column {needed} was "
-        f"requested{hint}"
-    )
+    return CorpusError(f"{lines.location} has {width}; column {needed} was requested{hint}")
 
 
 def split_tabs(lines: CorpusLines) -> Iterator[list[str]]:

@@ -63,6 +63,14 @@ _IDS = (
 # Options of config.json that are written anew.
 _OF_WRITERS = {"architectures", "dtype", "torch_dtype", "transformers_version", *SETTING_NAMES}
 
+# Parts of a network by the beginnings of their parameters' names, as users call them.
+_PARTS = {
+    "types": "token types (embeddings of segments)",
+    "encoder": "encoder weights",
+    "decoder": "decoder weights",
+    "embedding_norms": "norms of embeddings",
+    "head": "output layer",
+}
 # Fields that only training uses, and those that only some values of another field use.
 _TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
 _ONLY_WITH = (
@@ -179,7 +187,10 @@ def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor])
         stored = dict(family.store(tensors, config))
         back = family.read(ConfigReader(options, f"the {name} config"), Tensors(stored))
     except UnmappedError as error:
-        raise ConfigError(f"it has no tensor for our {error.args[0]}") from None
+        part = str(error.args[0])
+        known = _PARTS.get(part.partition(".")[0])
+        what = f"{known}: {part}" if known else f"weights such as {part}"
+        raise ConfigError(f"its networks do not have this one's {what}") from None
     except CheckpointError as error:
         raise ConfigError(str(error)) from None
     was, would_be = _network(config), _network(back)

@@ -33,6 +33,7 @@ class PairGroup(NamedTuple):
 
     name: str
     pairs: Iterator[Pair]
+    has_columns: bool = False
 
 
 class TextGroup(NamedTuple):
@@ -86,13 +87,19 @@ class PairCorpus:
             raise ConfigError("validation needs both --valid-source and --valid-target")
         if (recipe.pairs or recipe.valid_pairs) and len(recipe.columns) not in {0, 2}:
             raise ConfigError(f"pairs need two columns, say 1,2; got {','.join(recipe.columns)}")
+        if len(recipe.columns) == 2 and recipe.columns[0] == recipe.columns[1]:
+            raise ConfigError(
+                f"data.columns is {','.join(recipe.columns)}: source and target are the same "
+                "column; name two, such as 1,2"
+            )
 
     def training(self) -> Iterator[PairGroup]:
         """Yield the training pairs."""
-        for name, pairs in self._all():
-            yield PairGroup(
-                name, self._split(pairs, validation=False) if self.has_random_split else pairs
-            )
+        for group in self._all():
+            if self.has_random_split:
+                yield group._replace(pairs=self._split(group.pairs, validation=False))
+            else:
+                yield group
 
     def validation(self) -> Iterator[PairGroup]:
         """Yield the validation pairs; none if the recipe has no validation data."""
@@ -100,8 +107,8 @@ class PairCorpus:
         if self._has_files:
             yield from self._read(recipe.valid_pairs, recipe.valid_source, recipe.valid_target)
         elif self.has_random_split:
-            for name, pairs in replace(self, counts=CorpusCounts())._all():
-                yield PairGroup(name, self._split(pairs, validation=True))
+            for group in replace(self, counts=CorpusCounts())._all():
+                yield group._replace(pairs=self._split(group.pairs, validation=True))
 
     def lines(self) -> Iterator[str]:
         """Yield both sides of training pairs without a blank one, to train a vocabulary on."""
@@ -159,7 +166,7 @@ class PairCorpus:
             yield PairGroup(name, read_pairs(*sides, self.counts))
         for path in pairs:
             rows = read_columns(path, self.recipe.columns, self.counts)
-            yield PairGroup(str(path), ((row[0], row[1]) for row in rows))
+            yield PairGroup(str(path), ((row[0], row[1]) for row in rows), has_columns=True)
 
 
 @dataclass

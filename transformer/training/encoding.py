@@ -1,6 +1,7 @@
 """Text to ids on disk, by one rule for training and validation, with a report on each."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -67,6 +68,13 @@ def _token_writer(folder: Path, tokenizer: Tokenizer) -> TokenWriter:
     return TokenWriter(folder, vocab_size=max(tokenizer.vocab_size, tokenizer.largest_id + 1))
 
 
+def _without_names(cells: Pair) -> str:
+    """Return how to leave out a row with the names of columns, unless a name has a comma."""
+    if "," in "".join(cells):
+        return ""
+    return f"; to leave them out: --columns {shlex.quote(','.join(cells))}"
+
+
 class PairEncoder:
     """Writer of the ids of pairs.
 
@@ -107,7 +115,8 @@ class PairEncoder:
                 count = 0
                 while batch := list(islice(group.pairs, _BATCH)):
                     if count == 0 and (header := begins_with_names(group.name, batch[0])):
-                        headers.append(header)
+                        remedy = _without_names(batch[0]) if group.has_columns else ""
+                        headers.append(f"{header}, which are a pair like any other{remedy}")
                     count += len(batch)
                     kept, sides = self._encode(batch)
                     source.write(sides[0])

@@ -46,12 +46,11 @@ def validation_text(run: Path) -> list[Pair] | Ids:
     raise ConfigError(f"the run {run} has no validation text: {_REMEDY}")
 
 
-def validation_size(run: Path, text: list[Pair] | Ids) -> str:
-    """Return the size of that text in words, as it was told when the run began."""
+def validation_size(text: list[Pair] | Ids) -> str:
+    """Return the size of that text in words: its pairs, or the tokens that are predicted."""
     if isinstance(text, list):
         return format_count(len(text), "pair")
-    report = validation_report(run)
-    return format_count(len(text) if report is None else report.tokens, "token")
+    return f"{format_count(len(text) - 1, 'token')}, document ends included"
 
 
 def validation_report(run: Path) -> PartReport | None:

@@ -257,3 +257,25 @@ def test_an_adapter_has_a_higher_rate_and_needs_less_memory(
     assert trained[0] is None
     assert trained[-1] is not None
     assert 0 < trained[-1] < 0.1 * auto_recipe.count_parameters(model)
+
+
+def test_a_time_that_is_not_used_is_explained() -> None:
+    given = {"training": {"time": "100h"}}
+    for fields, told in (
+        (given, True),
+        ({"training": {"time": "100h", "epochs": 3.0}}, False),
+        ({}, False),
+    ):
+        recipe, auto = choose(text_of(5_000), fields, 360_000.0)
+        lines = choice_lines(recipe, auto)
+        why = "length: more epochs hardly help; for more: --epochs N, --preset NAME"
+        assert (why in lines) is told
+        assert max(len(f"transduce: {line}") for line in lines) <= 80
+
+
+def test_what_a_run_had_before_is_not_told_now() -> None:
+    given = {"model": {"preset": "translate-tiny"}, "training": {"steps": 9}}
+    recipe, auto = choose(text_of(5_000), given)
+    assert [line.endswith("as told") for line in choice_lines(recipe, auto)][1::2] == [True, True]
+    auto.anew = {}
+    assert "length: 9 steps, as before" in choice_lines(recipe, auto)

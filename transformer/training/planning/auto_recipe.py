@@ -56,6 +56,7 @@ class AutoRecipe:
     seconds: float | None
     model: TransformerConfig | None = None  # that training starts from, tokenizer included
     tokenizer_path: str = ""  # to read the recipe's tokenizer by; "": as it is named
+    anew: Mapping[str, Any] | None = None  # of the given: not from a run's own recipe; None: all
     chosen: dict[str, Any] = field(default_factory=dict)
     best: SizeCandidate = field(init=False)
 
@@ -76,6 +77,10 @@ class AutoRecipe:
     def is_given(self, key: str) -> bool:
         """Return True for a dotted key that was given."""
         return has_key(self.given, key)
+
+    def source_of(self, key: str) -> str:
+        """Return where the value of a given key comes from, in words."""
+        return "as told" if self.anew is None or has_key(self.anew, key) else "as before"
 
     def complete(self) -> Recipe:
         """Return the recipe with all choices made."""

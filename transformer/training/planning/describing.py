@@ -8,16 +8,28 @@ from ..data_recipe import has_validation
 from ..recipe import Recipe
 from .auto_recipe import AutoRecipe
 
+_USED = 0.8  # of the time: a run that takes less is told why
+
 
 def choice_lines(recipe: Recipe, auto: AutoRecipe) -> list[str]:
-    """Return five lines on a recipe with its choices."""
-    return [
+    """Return five lines on a recipe with its choices, and one more on time that is not used."""
+    lines = [
         f"tokenizer: {_tokenizer(recipe, auto)}",
         f"model: {_model(recipe, auto)}",
         f"batches: {_batches(recipe, auto)}",
         f"length: {_length(recipe, auto)}",
         f"validation: {_validation(recipe, auto)}",
     ]
+    if _leaves_time(recipe, auto):
+        lines.insert(4, "length: more epochs hardly help; for more: --epochs N, --preset NAME")
+    return lines
+
+
+def _leaves_time(recipe: Recipe, auto: AutoRecipe) -> bool:
+    """Return True if chosen epochs end a run long before the time that was asked for."""
+    is_cut = auto.is_given("training.time") and not auto.is_given("training.epochs")
+    needed = auto.steps(recipe) * auto.best.step_seconds
+    return is_cut and needed < _USED * (auto.seconds or 0.0)
 
 
 def _tokenizer(recipe: Recipe, auto: AutoRecipe) -> str:
@@ -36,7 +48,7 @@ def _model(recipe: Recipe, auto: AutoRecipe) -> str:
         return f"the initial one, {weights}"
     size = f"{recipe.model['preset']}, {weights}, dropout {recipe.model['dropout']}"
     if auto.is_given("model.preset"):
-        return f"{size}, as told"
+        return f"{size}, {auto.source_of('model.preset')}"
     return f"{size}, by {'text' if auto.seconds is None else 'text and time'}"
 
 
@@ -62,7 +74,7 @@ def _length(recipe: Recipe, auto: AutoRecipe) -> str:
     training = recipe.training
     bounds = auto.bounds(recipe)
     if not bounds:
-        return f"{format_count(training.steps, 'step')}, as told"
+        return f"{format_count(training.steps, 'step')}, {auto.source_of('training.steps')}"
     key = min(bounds, key=lambda key: bounds[key])
     per_epoch = auto.batches_per_epoch(recipe) / training.accumulate
     steps, epochs = format_count(bounds[key], "step"), format_epochs(bounds[key] / per_epoch)
@@ -77,7 +89,7 @@ def _length(recipe: Recipe, auto: AutoRecipe) -> str:
 def _validation(recipe: Recipe, auto: AutoRecipe) -> str:
     metric = recipe.validation.metric
     if not has_validation(recipe.data):
-        return "none, as told"
+        return f"none, {auto.source_of('data.valid_fraction')}"
     if not recipe.data.valid_fraction:
         return f"by {metric}, on the text that was named for it"
     return f"by {metric}, {auto.rules.format_validation(recipe.data.valid_fraction)}"

@@ -11,7 +11,7 @@ import torch
 
 from ...config import TransformerConfig
 from ...data import Data
-from ...durations import parse_duration
+from ...durations import parse_duration, spell_duration
 from ...errors import ConfigError
 from ...loading import LoadedModel
 from ..data_recipe import names_text
@@ -25,8 +25,10 @@ from .deadline import Deadline, steps_in
 from .describing import choice_lines
 from .facts import TextFacts, measure_recipe
 from .fitting import EPOCHS, EVERY, STEPS, WARMUP, interval_for, most_steps, warmup_for, with_steps
-from .speed import measure_step
+from .speed import MAX_SECONDS, measure_step
 
+_MEASURING = 0.05  # of a run's time, at most, to measure a step again
+_ROOM = 4  # times what was used before the first step: a time that is worth while
 _FREE = (WARMUP, EVERY, EPOCHS)  # keys that follow the number of steps
 
 
@@ -58,6 +60,7 @@ class Planner:
         self.deadline = Deadline(math.inf)
         self.budget: TimeBudget | None = None  # of a run that has a time
         self._started = time.monotonic()
+        self._chose = 0.0  # seconds that choices took
         self._least_interval = 0  # of validations, in a resumed run that has not seen one yet
 
     @property
@@ -82,9 +85,16 @@ class Planner:
         facts = measure_recipe(recipe)
         model = None if init is None else init.config
         auto = AutoRecipe(
-            given, facts, device, _seconds(given), model, tokenizer_path=recipe.tokenizer.path
+            given,
+            facts,
+            device,
+            _seconds(given),
+            model,
+            tokenizer_path=recipe.tokenizer.path,
+            anew=self.anew,
         )
         chosen = auto.complete()
+        self._chose = time.monotonic() - self._started
         return Choices(
             recipe=chosen,
             lines=choice_lines(chosen, auto),
@@ -171,12 +181,27 @@ class Planner:
     ) -> int:
         told = recipe.training.time
         self.deadline = Deadline(parse_duration("training.time", told), started=self._started)
-        seconds = measure_step(config, recipe, train, device=device).median
+        prepared = self.deadline.seconds_used() - self._chose
+        most = min(MAX_SECONDS, _MEASURING * self.deadline.seconds)
+        seconds = measure_step(config, recipe, train, device=device, seconds=most).median
         if (left := self.deadline.seconds_left()) <= 0:
-            raise ConfigError(
-                f"training.time is {told}, and preparing the text took all of it: give more"
-            )
+            raise ConfigError(self._time_is_over(told, prepared))
         return steps_in(left, seconds)
+
+    def _time_is_over(self, told: str, prepared: float) -> str:
+        """Return a message on a time that is over, with what took it, and a time that may do."""
+        used = self.deadline.seconds_used()
+        phases = {
+            "measuring the text and this machine": self._chose,
+            "preparing the text": prepared,
+            "measuring a step": used - self._chose - prepared,
+        }
+        took = [f"{name} took {spent:.1f} s" for name, spent in phases.items() if spent >= 0.05]
+        least = spell_duration(max(10, 10 * math.ceil(_ROOM * used / 10)))
+        return (
+            f"training.time is {told}, which was over before the first step: {', '.join(took)}; "
+            f"give at least {least}"
+        )
 
     def corrected(self, recipe: Recipe, step: int) -> Recipe | None:
         """Return the recipe with the steps that the pace so far allows; None if they are right.

@@ -19,7 +19,7 @@ from ..trainer import Trainer
 
 _WARM_UP = 2  # steps, in which kernels are chosen and memory is taken
 _STEPS = 5  # measured, at most
-_MAX_SECONDS = 3.0  # that measuring takes, about
+MAX_SECONDS = 3.0  # that measuring takes, about
 
 
 class StepTime(NamedTuple):
@@ -73,7 +73,7 @@ def measure_step(
     data: Data,
     *,
     device: torch.device,
-    seconds: float = _MAX_SECONDS,
+    seconds: float = MAX_SECONDS,
 ) -> StepTime:
     """Return the time of a step, from a few on the data's first batches, in about `seconds`."""
     model = Transformer(config)
