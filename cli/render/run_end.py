@@ -30,6 +30,9 @@ _NEXT = {
         ("generate -m {run} 'Once upon a time'", "goes on with this beginning"),
         ("evaluate -m {run}", "perplexity on the validation text"),
     ),
+    "instructions": (
+        ("generate -m {run} --chat", "type messages; leave --chat out for prompts as they are"),
+    ),
 }
 
 

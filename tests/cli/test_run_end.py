@@ -11,6 +11,7 @@ from cli.render.run_end import end_parts
 from tests.training.faulty_processes import Ended, Program
 from tests.training.toys import toy_recipe
 from transformer.training.events import RunFinished, RunOutcome
+from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import recipe_to_toml
 
 pytestmark = pytest.mark.integration
@@ -84,3 +85,13 @@ def test_a_run_of_some_time_goes_on_for_some_time() -> None:
     assert longer == (
         "  transduce train --resume -o r --time 3m --device cpu  # trains for another 3m"
     )
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_says_what_to_type_next(objective: str) -> None:
+    outcome = RunOutcome(objective, Path("r"), None, {}, [])
+    finished = RunFinished(8, "done", interrupted=False, outcome=outcome)
+    _, after, *commands = end_parts(finished, Path("r"))
+    assert after == "next:"
+    assert all("  transduce " in command and " -m r" in command for command in commands)
+    assert commands

@@ -28,7 +28,7 @@ from transformer.pipelines.session import Session
 from transformer.training.data_recipe import DataRecipe
 from transformer.training.events import Notice
 from transformer.training.initial_model import load_initial_model
-from transformer.training.kept_texts import keep_texts, kept_texts
+from transformer.training.kept_texts import framing_remark, keep_texts, kept_texts
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 
@@ -198,6 +198,11 @@ def test_a_prefix_is_read_in_training_and_after(tmp_path: Path) -> None:
         trained = load_model(run, device="cpu")
         framing = pair_framing(trained)
         ids = trained.tokenizer.encode("quick brown fox")
+        told = framing_remark(trained.texts, pairs_recipe(tmp_path, **asked).data)
+        prefix = asked.get("source_prefix", "the")  # this tokenizer knows no colon
+        assert (
+            told == f"the trained model reads {prefix!r} before each source unless told otherwise"
+        )
         assert framing.source(ids) == pieces("the: quick brown fox")["input_ids"]
         assert framing.target_before == ()
     assert trained.generation.num_beams == 3
@@ -214,6 +219,8 @@ def test_what_is_published_again_reads_the_chosen_languages(tmp_path: Path) -> N
     keep_texts(tmp_path / "run", init, recipe.data)
     kept = kept_texts(tmp_path / "run")
     assert kept is not None
+    told = "the trained model translates from fr into de unless told otherwise"
+    assert framing_remark(kept, recipe.data) == told
     assert pair_framing(kept) == pair_framing(init)
     assert kept.tokenizer.token(kept.special_affixes[0][0]) == "__fr__"
     assert kept.tokenizer.token(kept.generation.forced_bos_token_id or 0) == "__de__"

@@ -66,6 +66,18 @@ def _write(out: Path, init: LoadedModel, template: str | None) -> None:
             path.write_text(to_json({**read_json(path), **named}), encoding="utf-8")
 
 
+def framing_remark(texts: ModelTexts, data: DataRecipe) -> str | None:
+    """Return a line that tells what the trained model does by itself, as it was told; or None."""
+    told = []
+    if data.source_language or data.target_language:
+        sides = zip(("from", "into"), language_codes(texts), strict=True)
+        told.append(f"translates {' '.join(f'{word} {code}' for word, code in sides if code)}")
+    if data.source_prefix or data.task:
+        prefix = data.source_prefix or texts.tokenizer.decode(texts.special_affixes[0])
+        told += [f"reads {prefix!r} before each source"] if prefix else []
+    return f"the trained model {' and '.join(told)} unless told otherwise" if told else None
+
+
 def kept_texts(run: Path) -> ModelTexts | None:
     """Return the texts that a run keeps; None if it started from no other model, or earlier.
 

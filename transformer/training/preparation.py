@@ -15,8 +15,8 @@ from ..folder_layout import DATA
 from ..loading import LoadedModel, ModelTexts, default_generation_config
 from .data_recipe import data_settings
 from .data_report import DataReport, UnknownText
-from .events import DataPrepared, Event, Notice
-from .kept_texts import keep_texts, kept_files, kept_texts
+from .events import DataPrepared, Event, Notice, Remark
+from .kept_texts import framing_remark, keep_texts, kept_files, kept_texts
 from .objectives import OBJECTIVES
 from .prepared_folder import (
     TOKENIZER,
@@ -156,6 +156,8 @@ class Preparation:
             if missing:
                 raise CorpusError(f"{reason}; that needs {_names(missing)}, which is missing")
             yield Notice(reason)
+        if self.initial is not None and (remark := framing_remark(texts, self.recipe.data)):
+            yield Remark(remark)
         report = self._write(texts)
         yield DataPrepared(report.training, report.validation)
         if self.counts.replaced:

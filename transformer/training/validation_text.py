@@ -9,6 +9,7 @@ from tokenizer.quantities import format_count
 from ..data import Ids, TokenStore
 from ..errors import ConfigError
 from ..folder_layout import DATA, run_of_model, unsaved_run_message
+from .conversation_encoding import PREDICTED
 from .corpora import Pair, PairCorpus
 from .data_recipe import has_validation
 from .data_report import PartReport
@@ -41,6 +42,11 @@ def validation_text(run: Path) -> list[Pair] | Ids:
         verify_checksums(run / DATA, trust_cache=True)
         if len(ids := TokenStore(folder / TEXT).ids):
             return ids
+    elif (folder / PREDICTED).is_dir():
+        raise ConfigError(
+            f"the run {run} validates on conversations, of which its log has the loss; other text "
+            f"can be measured: {_REMEDY}"
+        )
     elif pairs := _pairs(run):
         return pairs
     raise ConfigError(f"the run {run} has no validation text: {_REMEDY}")
