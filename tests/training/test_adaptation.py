@@ -290,7 +290,7 @@ def test_a_new_head_is_trained_whole_and_comes_with_the_adapter(
                 update.lora_B.normal_()
     checkpoint = tmp_path / "run" / "checkpoint"
     checkpoint.mkdir(parents=True)
-    keep_texts(tmp_path / "run", init)
+    keep_texts(tmp_path / "run", init, Recipe().data)
     adaptation.write(tmp_path / "run", checkpoint, model.eval(), {})
     loaded = load_model(checkpoint, device="cpu")
     assert loaded.config == config
