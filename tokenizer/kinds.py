@@ -34,6 +34,7 @@ class TrainingOptions:
     min_frequency: int = 2
     byte_fallback: bool | None = None  # unknown characters are spelled in bytes; None: by the size
     special: tuple[str, ...] = field(default=())  # further tokens, recognized in texts
+    reserved: tuple[str, ...] = field(default=())  # further ones, which no ordinary text has
     max_bytes: int = 2_000_000_000  # text beyond is not read: pairs are counted in 32 bits
 
     @property
@@ -56,6 +57,9 @@ class TokenizerKind:
     trainer: Callable[[TrainingOptions], trainers.Trainer]
     pre_tokenizer: Callable[[], pre_tokenizers.PreTokenizer]
     decoder: Callable[[], decoders.Decoder]
+    # that splits around reserved tokens, too: they are read as words; None: the same
+    inner_pre_tokenizer: Callable[[], pre_tokenizers.PreTokenizer] | None = None
+    joins_spaces: bool = False  # True: the space before a word is part of its token
     min_alphabet: int = 1  # the fewest tokens that its model can have
     byte_fallback: bool = False  # True: it can spell unknown characters in bytes
     max_run: int | None = None  # the characters of a word that are counted; None: all
@@ -66,11 +70,18 @@ class TokenizerKind:
 _WORD = r"▁?[\p{L}\p{M}\p{N}]+|▁?[^▁\n\p{L}\p{M}\p{N}]+|\n|▁+"
 
 
-def _word_splitter() -> pre_tokenizers.PreTokenizer:
-    """Split into words with the space before as ▁; punctuation and line ends are separate."""
-    return pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(split=False), pre_tokenizers.Split(Regex(_WORD), "isolated")]
-    )
+def _word_splitter(prepend_scheme: str = "always") -> pre_tokenizers.PreTokenizer:
+    """Split into words with the space before as ▁; punctuation and line ends are separate.
+
+    A text, and each part of it between added tokens, begins with ▁; by the scheme "first", the text
+    alone.
+    """
+    metaspace = pre_tokenizers.Metaspace(prepend_scheme=prepend_scheme, split=False)
+    return pre_tokenizers.Sequence([metaspace, pre_tokenizers.Split(Regex(_WORD), "isolated")])
+
+
+def _inner_word_splitter() -> pre_tokenizers.PreTokenizer:
+    return _word_splitter("first")
 
 
 def _character_splitter() -> pre_tokenizers.PreTokenizer:
@@ -79,7 +90,8 @@ def _character_splitter() -> pre_tokenizers.PreTokenizer:
 
 def _trainer_vocab_size(options: TrainingOptions) -> int:
     """Return the trainer's share of the vocabulary: added tokens and bytes come on top of it."""
-    return options.vocab_size - len(options.special) - len(BYTE_TOKENS) * options.has_bytes
+    added = len(options.special) + len(options.reserved)
+    return options.vocab_size - added - len(BYTE_TOKENS) * options.has_bytes
 
 
 def _bpe_trainer(options: TrainingOptions) -> trainers.Trainer:
@@ -187,6 +199,8 @@ TOKENIZERS: dict[str, TokenizerKind] = {
         model=lambda: models.BPE(unk_token=UNKNOWN, fuse_unk=True),
         trainer=_bpe_trainer,
         pre_tokenizer=_word_splitter,
+        inner_pre_tokenizer=_inner_word_splitter,
+        joins_spaces=True,
         decoder=decoders.Metaspace,
         byte_fallback=True,
         finish=_add_bytes,
@@ -196,12 +210,15 @@ TOKENIZERS: dict[str, TokenizerKind] = {
         trainer=_byte_trainer,
         pre_tokenizer=lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
         decoder=decoders.ByteLevel,
+        joins_spaces=True,
         min_alphabet=256,
     ),
     "unigram": TokenizerKind(  # arXiv 1804.10959
         model=models.Unigram,
         trainer=_unigram_trainer,
         pre_tokenizer=_word_splitter,
+        inner_pre_tokenizer=_inner_word_splitter,
+        joins_spaces=True,
         decoder=decoders.Metaspace,
         max_run=_UNIGRAM_RUN,
         finish=_limit_size,

@@ -245,10 +245,10 @@ class Tokenizer:
         with self._text_errors():
             return self.backend.encode(text, add_special_tokens=False).tokens
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Decode ids; special tokens are skipped."""
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """Decode ids; special tokens are skipped, or come by name."""
         with self._text_errors():
-            return self.backend.decode(list(ids), skip_special_tokens=True)
+            return self.backend.decode(list(ids), skip_special_tokens=skip_special)
 
     def decode_batch(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Decode many rows of ids."""

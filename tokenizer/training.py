@@ -41,7 +41,8 @@ def train_tokenizer(
     """
     kind = check_options(options)
     backend = tokenizers.Tokenizer(kind.model())
-    backend.pre_tokenizer = kind.pre_tokenizer()
+    split_around = kind.inner_pre_tokenizer if options.reserved else None
+    backend.pre_tokenizer = (split_around or kind.pre_tokenizer)()
     backend.decoder = kind.decoder()
     steps = _normalizers(options)
     if steps:
@@ -69,6 +70,8 @@ def train_tokenizer(
         notice(limited.describe_cuts())
     backend = kind.finish(backend, options)
     backend.add_tokens([tokenizers.AddedToken(t, normalized=False) for t in options.special])
+    reserved = {"special": True, "normalized": False, "lstrip": kind.joins_spaces}
+    backend.add_tokens([tokenizers.AddedToken(t, **reserved) for t in options.reserved])
     return Tokenizer(backend)
 
 
@@ -82,12 +85,13 @@ def check_options(options: TrainingOptions) -> TokenizerKind:
             f"byte fallback is for {names}, not {options.kind}: of the others, byte-bpe knows all "
             "bytes"
         )
-    min_vocab_size = kind.min_alphabet + len(BASIC) + len(options.special)
+    special_tokens = len(BASIC) + len(options.special) + len(options.reserved)
+    min_vocab_size = kind.min_alphabet + special_tokens
     min_vocab_size += 256 * options.has_bytes
     if options.vocab_size < min_vocab_size:
         raise TokenizerOptionError(
             f"a {options.kind} vocabulary of {options.vocab_size} is too small for its alphabet "
-            f"and {len(BASIC) + len(options.special)} special tokens; choose at least "
+            f"and {special_tokens} special tokens; choose at least "
             f"{min_vocab_size}"
         )
     return kind

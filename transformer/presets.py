@@ -4,6 +4,7 @@ Sources: original base and big, arXiv 1706.03762 table 3; GPT-2, Radford et al. 
 arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; T5, arXiv 1910.10683; BART, arXiv 1910.13461.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .config import TransformerConfig, config_from_fields
@@ -75,6 +76,15 @@ _BERT: Fields = {
     "attention_dropout": 0.1,
     "initialization": "normal",
     "vocab_size": 30_522,
+}
+
+_BERT_TINY: Fields = {
+    **{name: value for name, value in _BERT.items() if name != "vocab_size"},
+    "encoder_layers": 4,
+    "d_model": 128,
+    "d_ff": 512,
+    "heads": 4,
+    "max_positions": 256,
 }
 
 _T5: Fields = {
@@ -158,8 +168,11 @@ PRESETS: Registry[Preset] = Registry(
         ),
         "t5-base": Preset(222_903_552, "T5's network (arXiv 1910.10683); a GPU", _T5),
         "bart-base": Preset(139_420_416, "BART's network (arXiv 1910.13461); a GPU", _BART),
+        "bert-tiny": Preset(
+            1_875_136, "an encoder, to classify texts or to pre-train, in minutes", _BERT_TINY
+        ),
         "bert-base": Preset(
-            109_514_298, "BERT's network (arXiv 1810.04805), an encoder, to be studied", _BERT
+            109_514_298, "BERT's network (arXiv 1810.04805), an encoder; a GPU", _BERT
         ),
         "write-tiny": Preset(
             1_877_120,
@@ -196,3 +209,8 @@ def preset_config(name: str, **changes: Any) -> TransformerConfig:
     Raises UnknownNameError for a name not in PRESETS and ConfigError for fields that do not fit.
     """
     return config_from_fields({**PRESETS[name].fields, **changes})
+
+
+def preset_shape(model: Mapping[str, Any]) -> str:
+    """Return the shape of a network that a preset and changes of its fields describe."""
+    return str(model.get("shape") or PRESETS[model["preset"]].fields["shape"])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import Parameter
 from typing import Annotated, Any
@@ -32,9 +32,8 @@ PANELS = (
 class Metavar(str):
     """The word that stands for an option's value, such as NAME, with the names that it may be."""
 
-    __slots__ = ("choices", "impossible")
+    __slots__ = ("choices",)
     choices: tuple[str, ...]
-    impossible: Mapping[str, str]  # names of something else, and what they are: no slips of a pen
 
 
 def option(
@@ -43,20 +42,18 @@ def option(
     *,
     panel: str | None = None,
     choices: Iterable[str] = (),
-    impossible: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> Any:
     """Return an option, such as "-n --max-tokens N", with its help.
 
     A last word without a dash is shown for the value. `panel` is its group on the help page, one of
-    PANELS. `choices` are the names that it may be: others are refused, and shells complete them;
-    `impossible` are names of something else, with what they are. A value that is no name of a file
-    or a folder must be UTF-8.
+    PANELS. `choices` are the names that it may be: others are refused, and shells complete them. A
+    value that is no name of a file or a folder must be UTF-8.
     """
     words = names.split()
     metavar = None if words[-1].startswith("-") else Metavar(words.pop())
     if metavar is not None:
-        metavar.choices, metavar.impossible = tuple(choices), impossible or {}
+        metavar.choices = tuple(choices)
         if metavar.choices:
             settings.setdefault("callback", _checked_name)
         elif metavar not in _PATHS:
@@ -73,8 +70,6 @@ def _checked_name(parameter: typer.CallbackParam, value: Any) -> Any:
     choices, name = choices_of(parameter), max(parameter.opts, key=len)
     if value is not None and value not in choices:
         check_text(name, value)
-        if (reason := parameter.metavar.impossible.get(value)) is not None:  # type: ignore
-            raise UnknownNameError(f"{name} is {value!r}, {reason}; allowed: {', '.join(choices)}")
         raise UnknownNameError(f"{name} is {str(value)[:100]!r}; {suggest(value, choices)}")
     return value
 

@@ -2,7 +2,7 @@
 
 from transformer.presets import PRESETS
 
-OBJECTIVE_NAMES = ("translation", "language-model", "instructions")
+OBJECTIVE_NAMES = ("translation", "language-model", "instructions", "masked-lm")
 DTYPES = ("float32", "bfloat16")
 TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
@@ -14,7 +14,4 @@ TOKENIZATIONS = (
     *("auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "spm", "flores101"),
     *("flores200", "spBLEU-1K", "none"),
 )
-TRAINABLE = tuple(name for name, preset in PRESETS.items() if preset.fields["shape"] != "encoder")
-UNTRAINABLE = {
-    name: "an encoder, which nothing here trains" for name in PRESETS if name not in TRAINABLE
-}
+PRESET_NAMES = tuple(PRESETS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .groups import option_field
-from .names import OBJECTIVE_NAMES, TRAINABLE, UNTRAINABLE
+from .names import OBJECTIVE_NAMES, PRESET_NAMES
 
 _COLUMNS, _ADAPTER = "data.columns", "adapter.kind"
 _LORA = "lora"
@@ -23,7 +23,8 @@ class RecipeOptions:
     objective: str | None = _setting(
         "objective",
         "--objective NAME",
-        "translation, language-model or instructions; if not given, what the texts are for.",
+        "translation, language-model, instructions or masked-lm; if not given, what the texts and "
+        "--preset are for: running text is for a language model.",
         panel="Model",
         choices=OBJECTIVE_NAMES,
     )
@@ -154,10 +155,10 @@ class RecipeOptions:
         "--preset NAME",
         "Size of the model. Translation: translate-small, translate-tiny, base, big, t5-base, "
         "bart-base. Language model: write-small, write-tiny, gpt2, gpt2-medium, gpt2-large, "
-        "gpt2-xl, gpt3-175b. Default: chosen; with a recipe, translate-small or write-small.",
+        "gpt2-xl, gpt3-175b. Masked language model: bert-tiny, bert-base. Default: chosen; with a "
+        "recipe, translate-small, write-small or bert-tiny.",
         panel="Model",
-        choices=TRAINABLE,
-        impossible=UNTRAINABLE,
+        choices=PRESET_NAMES,
     )
     time: str | None = _setting(
         "training.time",

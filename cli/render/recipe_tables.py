@@ -11,21 +11,22 @@ from transformer.training.recipe import Recipe
 from transformer.training.recipe_keys import RecipeKey, recipe_keys
 
 from ..console import page_width
-from ..options.names import TRAINABLE
 
 _NARROW = 60  # columns of a terminal
-_SHAPES = {"encoder-decoder": "Translation (--objective translation)"}
-_OTHERS = "Language models (--objective language-model)"
+_TITLES = {
+    "encoder-decoder": "Translation (--objective translation)",
+    "decoder": "Language models (--objective language-model)",
+    "encoder": "Masked language models (--objective masked-lm)",
+}
 
 
 def preset_lines() -> Iterator[str]:
     """Yield a line for each preset: its name, the number of its weights, and its purpose."""
     default = {values["model"]["preset"] for values in DEFAULTS.values()}
-    for title in (*_SHAPES.values(), _OTHERS):
+    for shape, title in _TITLES.items():
         yield from textwrap.wrap(f"{title}:", page_width())
-        for name in TRAINABLE:
-            preset = PRESETS[name]
-            if _SHAPES.get(preset.fields["shape"], _OTHERS) == title:
+        for name, preset in PRESETS.items():
+            if preset.fields["shape"] == shape:
                 mark = " (default)" if name in default else ""
                 head = f"  {name:<16} {format_large(preset.weights):>6}  "
                 indent = " " * (len(head) if page_width() > _NARROW else 4)
@@ -34,7 +35,8 @@ def preset_lines() -> Iterator[str]:
                 )
         yield ""
     yield from textwrap.wrap(
-        f"Weights of translate-* and write-* are counted with {OPEN_VOCABULARY:,} tokens. "
+        "Weights of translate-*, write-* and *-tiny are counted with "
+        f"{OPEN_VOCABULARY:,} tokens. "
         "--set model.KEY=VALUE changes any field of a preset; --keys lists them.",
         page_width(),
         break_on_hyphens=False,

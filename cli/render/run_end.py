@@ -33,6 +33,7 @@ _NEXT = {
     "instructions": (
         ("generate -m {run} --chat", "type messages; leave --chat out for prompts as they are"),
     ),
+    "masked-lm": (("embed -m {run} FILE", "a vector for each line"),),
 }
 
 

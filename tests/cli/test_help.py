@@ -17,7 +17,7 @@ from transformer.export import MODEL_FORMATS
 from transformer.loading import DTYPES
 from transformer.pipelines.overflow import OVERFLOWS
 from transformer.pooling import POOLINGS
-from transformer.presets import PRESETS, preset_config
+from transformer.presets import PRESETS
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import Recipe
 
@@ -41,12 +41,6 @@ PARAMETERS = [
     for parameter in command.params
     if parameter.expose_value
 ]
-TRAINABLE = {
-    name
-    for name in PRESETS
-    if preset_config(name, vocab_size=100).shape
-    in {shape for each in OBJECTIVES.values() for shape in each.shapes}
-}
 TO = ("checkpoint convert", "--to")  # which a registry checks
 # The names that an option takes, which its help must list.
 NAMES = {
@@ -57,7 +51,7 @@ NAMES = {
     ("score", "--length-penalty-kind"): LENGTH_PENALTIES,
     ("embed", "--pooling"): POOLINGS,
     ("train", "--objective"): OBJECTIVES,
-    ("train", "--preset"): TRAINABLE,
+    ("train", "--preset"): PRESETS,
     ("tokenizer train", "--kind"): TOKENIZERS,
     ("tokenizer train", "--normalization"): NORMALIZATIONS,
     TO: MODEL_FORMATS,

@@ -274,8 +274,8 @@ def test_presets_are_listed_with_their_weights(transduce, monkeypatch):
     for name, preset in PRESETS.items():
         size = {} if "vocab_size" in preset.fields else {"vocab_size": OPEN_VOCABULARY}
         assert preset.weights == count_parameters(preset_config(name, **size)), name
-        is_listed = re.search(rf"^  {name} .*{re.escape(preset.purpose)}", written, re.M)
-        assert bool(is_listed) == (preset.fields["shape"] != "encoder"), name
+        assert f"  {name} " in written
+        assert preset.purpose in " ".join(written.split())
     assert " 7.6 M " in written
     monkeypatch.setenv("COLUMNS", "40")
     for option in ("--presets", "--keys"):

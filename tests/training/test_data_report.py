@@ -244,8 +244,8 @@ def test_what_is_not_compared_is_told(monkeypatch, tmp_path, objective) -> None:
     line = "a line of running text that is long enough to compare"
     train = [(line, line)] * 5
     recipe = recipe_of(tmp_path, train, train[:4])
-    units = {"translation": "pairs", "language-model": "longer lines"}
-    unit = units.get(objective, objective)
+    units = {"translation": "pairs", "instructions": "conversations"}
+    unit = units.get(objective, "longer lines")
     if objective != "translation":
         data = {"text": recipe.data.source, "valid_text": recipe.data.valid_source}
         if objective == "instructions":

@@ -7,7 +7,9 @@ import pytest
 from tests.training.toys import toy_recipe, train, write_pairs, write_text
 from transformer.errors import ConfigError, MissingExtraError
 from transformer.training.events import Notice, Validated
-from transformer.training.recipe_resolution import check_recipe, resolve_recipe
+from transformer.training.objectives import OBJECTIVES
+from transformer.training.recipe import recipe_to_toml
+from transformer.training.recipe_resolution import check_recipe, model_config, resolve_recipe
 
 WITHOUT = ("objectives.choice", "objectives.translation", "validation")
 
@@ -91,3 +93,29 @@ def test_where_nothing_is_decoded_it_is_not_asked_for(tmp_path: Path) -> None:
     check_recipe(recipe)
     text = {**write_text(tmp_path), "valid_fraction": 0.1}
     check_recipe(resolve_recipe(None, {"data": text}, []))
+
+
+@pytest.mark.parametrize(
+    ("fields", "objective", "preset"),
+    [
+        ({"objective": "masked-lm"}, "masked-lm", "bert-tiny"),
+        ({"model": {"preset": "bert-base"}}, "masked-lm", "bert-base"),
+        ({"model": {"preset": "gpt2"}}, "language-model", "gpt2"),
+    ],
+)
+def test_running_text_is_for_what_is_named_or_what_a_preset_is_for(
+    fields: dict, objective: str, preset: str
+) -> None:
+    recipe = resolve_recipe(None, {"data": {"text": ["a"]}, **fields}, [])
+    assert (recipe.objective, recipe.model["preset"]) == (objective, preset)
+    assert model_config(recipe, 60_000).shape in OBJECTIVES[objective].shapes
+
+
+def test_noise_that_another_objective_makes_is_refused() -> None:
+    fields = {"data": {"text": ["a"]}, "masking": {"probability": 0.3}}
+    with pytest.raises(ConfigError, match="masking is for the objective masked-lm, and this one"):
+        resolve_recipe(None, fields, [])
+    recipe = resolve_recipe(None, {**fields, "objective": "masked-lm"}, [])
+    assert recipe.masking.probability == 0.3
+    assert "[masking]\nprobability = 0.3\n" in recipe_to_toml(recipe)
+    assert "masking" not in recipe_to_toml(resolve_recipe(None, {"data": {"text": ["a"]}}, []))

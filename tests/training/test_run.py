@@ -35,6 +35,7 @@ VARIANTS = [
     ("translation", {"ema": 0.9}),
     ("language-model", {}),
     ("translation", {"accumulate": 2, "optimizer": "sgd"}),
+    ("masked-lm", {"accumulate": 2}),
 ]
 
 
@@ -132,7 +133,7 @@ def test_every_objective_learns_its_toy(tmp_path: Path, objective: str) -> None:
     events = train(changed(recipe, validation={"every": 40}), tmp_path / "run")
     losses = [event.loss for event in events if isinstance(event, StepReport)]
     validated = [event for event in events if isinstance(event, Validated)]
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.65 * losses[0]
     assert validated[-1].loss < validated[0].loss
     assert validated[-1].sample[-1][1]
     assert [event.step for event in validated] == [40, 80]

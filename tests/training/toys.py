@@ -12,6 +12,7 @@ from tests.models import VOCABULARY
 from transformer.data import Data, Framing, PairData, TokenStore, TokenWriter, WindowData
 from transformer.data.batches import IndexArray
 from transformer.training.events import Event
+from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
@@ -48,7 +49,6 @@ def write_conversations(folder: Path, lines: int = 120) -> dict[str, list[str]]:
 
 TEXTS = {
     "translation": write_pairs,
-    "language-model": write_text,
     "instructions": write_conversations,
 }
 
@@ -104,14 +104,16 @@ SMALL = {"d_model": 16, "d_ff": 32, "heads": 2, "dropout": 0.0}
 
 def toy_recipe(folder: Path, objective: str = "translation", **training: Any) -> Recipe:
     """A recipe that trains in a second or two."""
-    pairs = objective == "translation"
-    data = TEXTS[objective](folder)
-    layers = {"encoder_layers": 1, "decoder_layers": 1} if pairs else {"decoder_layers": 1}
+    data = TEXTS.get(objective, write_text)(folder)
+    shape, preset = OBJECTIVES[objective].shapes[0], OBJECTIVES[objective].rules.presets[0]
+    sides = shape.split("-")
+    layers = {f"{side}_layers": 1 for side in ("encoder", "decoder") if side in sides}
     fields = {
         "objective": objective,
         "data": {**data, "valid_fraction": 0.1, "max_tokens": 40},
-        "tokenizer": {"kind": "char"},
-        "model": {"preset": "translate-tiny" if pairs else "write-tiny", **SMALL, **layers},
+        # of masks, words are easier to learn than letters
+        "tokenizer": {"kind": "char"} if objective != "masked-lm" else {"vocab_size": 60},
+        "model": {"preset": preset, **SMALL, **layers},
         "training": {"steps": 8, "batch_tokens": 256, "context": 32, "warmup": 2, **training},
         "validation": {"every": 4},
     }

@@ -12,6 +12,7 @@ from .classification import (
     expected_calibration_error,
     multilabel_report,
 )
+from .masked import masked_accuracy
 from .perplexity import Likelihood, TextLikelihood, likelihood, stored_likelihood, text_likelihood
 from .precision_recall import AveragedScores, LabelCounts, PrecisionRecall
 from .regression import RegressionReport, average_ranks, regression_report
@@ -46,6 +47,7 @@ __all__ = [
     "confusion_matrix",
     "expected_calibration_error",
     "likelihood",
+    "masked_accuracy",
     "multilabel_report",
     "regression_report",
     "span_report",

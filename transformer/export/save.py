@@ -11,6 +11,7 @@ from torch import Tensor
 from checkpoints import WEIGHTS, save_tensors, to_json
 from tokenizer import SpecialAffixes, Tokenizer
 
+from ..abilities import commands_of
 from ..config import TransformerConfig
 from ..families import FAMILIES, MODEL_TYPE, SOURCE_AFFIXES
 from ..loading.generation_config import GENERATION, GenerationConfig, default_generation_config
@@ -28,12 +29,15 @@ def save_model(
     tokenizer: Tokenizer,
     *,
     card: Mapping[str, Any],
+    source_affixes: SpecialAffixes | None = None,
 ) -> None:
     """Write all that a new model needs to run into a folder, usually inside `write_folder`.
 
-    Its settings of decoding are the ids of the tokenizer's special tokens.
+    Its settings of decoding are the ids of the tokenizer's special tokens. For the others see
+    `save_texts`.
     """
-    save_texts(folder, config, tokenizer, generation_settings(default_generation_config(tokenizer)))
+    settings = generation_settings(default_generation_config(tokenizer))
+    save_texts(folder, config, tokenizer, settings, source_affixes=source_affixes)
     save_network(folder, config, weights, card=card)
 
 
@@ -76,7 +80,7 @@ def config_fields(config: TransformerConfig) -> dict[str, Any]:
 
 def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:
     """Return a README.md for a model: its size and its origin."""
-    verb = "translate" if config.shape == "encoder-decoder" else "generate"
+    verb = next(iter(commands_of(config)), "checkpoint show").split()[0]
     rows = {"shape": config.shape, "parameters": f"{count_parameters(config):,}", **facts}
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     text = f"# A {config.shape} Transformer\n\n| | |\n|---|---|\n{table}\n\n```\n\

@@ -183,7 +183,7 @@ class RunningCorpus:
     def check(self) -> None:
         """Raise ConfigError if the recipe names no text."""
         if not self.recipe.text:
-            raise ConfigError("a language model needs text: give --text FILE")
+            raise ConfigError("training on running text needs --text FILE")
         if not all(self.recipe.document_separators):
             raise ConfigError("data.document_separators has an empty text, which is everywhere")
 

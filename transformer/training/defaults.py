@@ -19,4 +19,10 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "tokenizer": {"kind": "byte-bpe"},
         "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
     },
+    "masked-lm": {
+        "model": {"preset": "bert-tiny"},
+        "training": {"schedule": "linear", "warmup": 500, "weight_decay": 0.01},
+    },
 }
+# The sections of recipes that one objective alone reads.
+NOISE_SECTIONS = {"masked-lm": "masking"}

@@ -195,18 +195,20 @@ def _knows_nothing(tokenizer: Tokenizer, ids: Sequence[int]) -> bool:
 class TextEncoder:
     """Writer of running text as one stream of ids: the end token stands after each document.
 
-    Before it stands what the model begins every text with; where that is nothing, the stream begins
-    with an end token. Blank documents are left out, and counted.
+    If it `begins_documents`, what the model begins every text with stands before it; where that is
+    nothing, the stream begins with an end token. Blank documents are left out, and counted.
     """
 
-    def __init__(self, texts: ModelTexts) -> None:
+    def __init__(self, texts: ModelTexts, *, begins_documents: bool = True) -> None:
         tokenizer = self._tokenizer = texts.tokenizer
-        self._before, self._end = tokenizer.special_affixes()[0], texts.generation.end_id
+        self._before = tokenizer.special_affixes()[0] if begins_documents else []
+        self._end = texts.generation.end_id
         self._unknown = UnknownCounter(tokenizer)
         self._blank = self._documents = self._tokens = self._longest = 0
         self._current = 0  # tokens of the present document so far
         self._inside = False  # chunks of the present document have come
-        self._beginning = [*self._before] or [self._end]  # of the next document
+        # of the next document
+        self._beginning = self._before or ([self._end] if begins_documents else [])
         self._lines = Fingerprints()
         self._end_marks: Counter[str] = Counter()
 

@@ -1,5 +1,7 @@
 """A tokenizer's tokens as noise sees them."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from tokenizer import Tokenizer
@@ -11,6 +13,7 @@ from ..data.noise.vocabulary import BoolArray
 from ..pipelines.word_tokens import word_tokens
 
 
+@lru_cache(maxsize=4)  # training, validation and samples each ask for it
 def noise_vocabulary(tokenizer: Tokenizer, size: int) -> NoiseVocabulary:
     """Return what noise knows of the tokens of a model's vocabulary of `size`.
 

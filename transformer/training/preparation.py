@@ -13,6 +13,7 @@ from ..data import Data
 from ..errors import ConfigError
 from ..folder_layout import DATA
 from ..loading import LoadedModel, ModelTexts, default_generation_config
+from ..presets import preset_shape
 from .data_recipe import data_settings
 from .data_report import DataReport, UnknownText
 from .events import DataPrepared, Event, Notice, Remark
@@ -115,7 +116,8 @@ class Preparation:
         tokenizer = self._tokenizer()
         if (kept := kept_texts(self.run)) is not None:
             return kept
-        return ModelTexts(tokenizer, default_generation_config(tokenizer), self.run)
+        texts = ModelTexts(tokenizer, default_generation_config(tokenizer), self.run)
+        return self.objective.frame_texts(texts, preset_shape(self.recipe.model))
 
     def _tokenizer(self) -> Tokenizer:
         path = self.run / TOKENIZER

@@ -15,8 +15,10 @@ from ..adapters.settings import AdapterSettings
 from ..bounds import check_bounds, convert, doc
 from ..durations import parse_duration
 from ..errors import ConfigError, UnknownNameError
+from ..noise_options import MaskingOptions
 from ..registry import suggest
 from .data_recipe import DataRecipe
+from .defaults import NOISE_SECTIONS
 from .recipe_keys import check_keys
 from .recipe_types import (
     Count,
@@ -78,7 +80,7 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
         dict[str, Positive],
         doc('factors of the rate by such names: {"head" = 5.0}; the last counts'),
     ] = {}
-    context: Annotated[Size, doc("tokens of each window of a language model")] = 256
+    context: Annotated[Size, doc("tokens of each window of running text")] = 256
     optimizer: Annotated[str, doc("adamw or sgd")] = "adamw"
     learning_rate: Annotated[Positive, doc("the peak, after the warm-up")] = 1e-3
     schedule: Annotated[
@@ -133,7 +135,9 @@ PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
 class Recipe(_Section, frozen=True, kw_only=True):
     """All of a recipe. `model` has a preset's name and any fields of TransformerConfig."""
 
-    objective: Annotated[str, doc("translation, language-model or instructions")] = "translation"
+    objective: Annotated[str, doc("translation, language-model, instructions or masked-lm")] = (
+        "translation"
+    )
     seed: Annotated[
         int, Meta(ge=0, lt=1 << 31), doc("of the first weights, the order of the data and dropout")
     ] = 1
@@ -143,6 +147,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
     adapter: AdapterSettings = AdapterSettings()
     training: TrainingRecipe = TrainingRecipe()
     validation: ValidationRecipe = ValidationRecipe()
+    masking: MaskingOptions = MaskingOptions()
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -230,9 +235,13 @@ def recipe_from_fields(fields: Mapping[str, Any]) -> Recipe:
 def recipe_to_toml(recipe: Recipe) -> str:
     """Return the recipe as TOML that reads back equal.
 
-    It has no steps where epochs or time decide on them.
+    It has no steps where epochs or time decide on them, and no section that its objective does not
+    read.
     """
     fields: dict[str, Any] = msgspec.to_builtins(recipe)
+    for objective, name in NOISE_SECTIONS.items():
+        if objective != recipe.objective:
+            del fields[name]
     if recipe.training.epochs or recipe.training.time:
         del fields["training"]["steps"]
     top = [f"{key} = {_toml(v)}" for key, v in fields.items() if not isinstance(v, dict)]

@@ -34,6 +34,7 @@ from .data_recipe import (
     framing_flags,
     text_paths,
 )
+from .defaults import NOISE_SECTIONS
 from .objectives import OBJECTIVES
 from .objectives.choice import choose_objective, default_fields
 from .optimizers import OPTIMIZERS
@@ -49,6 +50,7 @@ _MAX_SHOWN = 60  # characters of a value in a message
 _FIXED: dict[str, tuple[str, ...]] = {
     "data": (*data_settings(DataRecipe()), *FRAMING_KEYS),
     "tokenizer": (),
+    **dict.fromkeys(NOISE_SECTIONS.values(), ()),
     "training": (
         *("optimizer", "ema", "batch_tokens", "accumulate", "context"),
         *("freeze", "learning_rates"),
@@ -265,9 +267,11 @@ def load_tokenizer(path: str) -> Tokenizer:
 
 
 def tokenizer_options(recipe: Recipe) -> TrainingOptions:
-    """Return the options to train the recipe's tokenizer with."""
+    """Return the options to train the recipe's tokenizer with, and the tokens that noise needs."""
     fields = {k: v for k, v in msgspec.to_builtins(recipe.tokenizer).items() if k != "path"}
-    return TrainingOptions(**{**fields, "special": tuple(recipe.tokenizer.special)})
+    special, needed = fields["special"], OBJECTIVES[recipe.objective].special_tokens(recipe)
+    reserved = tuple(token for token in needed if token not in special)
+    return TrainingOptions(**{**fields, "special": tuple(special), "reserved": reserved})
 
 
 def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:

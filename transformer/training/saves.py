@@ -100,7 +100,8 @@ class Saver:
             if (self._folder / INITIAL).is_dir():
                 save_with_kept_texts(self._folder, folder, *network, card=card)
             else:
-                save_model(folder, *network, self._texts.tokenizer, card=card)
+                affixes, tokenizer = self._texts.source_affixes, self._texts.tokenizer
+                save_model(folder, *network, tokenizer, card=card, source_affixes=affixes)
 
     def _write_state(self, folder: Path) -> None:
         self._trainer.save(folder)

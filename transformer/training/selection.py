@@ -1,7 +1,7 @@
 """The choice of the best checkpoint: an order of validations, in which the largest is the best."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -49,7 +49,9 @@ def logged_key(metric: str, record: Mapping[str, Any]) -> SelectionKey | None:
     values: dict[str, float] = {name: score.value for name, score in validation.scores.items()}
     if not values.keys() >= {*_SCORES[metric]}:
         return None
-    scores = {n: Score(n, value, "", "", value >= _SURE[n]) for n, value in values.items()}
+    scores = {
+        n: Score(n, value, "", "", value >= _SURE[n]) for n, value in values.items() if n in _SURE
+    }
     return selection_key(metric, validation.loss, scores)[1]
 
 
@@ -59,7 +61,7 @@ class _LoggedScore(msgspec.Struct):
 
 class _LoggedValidation(msgspec.Struct):
     loss: float
-    scores: dict[Literal["bleu", "chrf"], _LoggedScore]
+    scores: dict[str, _LoggedScore]
 
 
 def fallback_notice(metric: str, decides: str) -> str:

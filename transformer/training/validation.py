@@ -53,7 +53,7 @@ class Validation:
     @property
     def notice(self) -> str | None:
         """A notice for a user who expects scores beside the loss; None where there are."""
-        if len(self.objective.metrics) == 1 or can_score_translations():
+        if "bleu" not in self.objective.metrics or can_score_translations():
             return None
         return (
             "sacrebleu is not installed: validation is by the loss alone; for BLEU and chrF: "

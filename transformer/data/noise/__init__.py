@@ -6,12 +6,12 @@ seeds the generator from (seed, epoch, row), so that noise is new in every epoch
 same whoever computes it. The start, the end and other frames of a row are added after its noise.
 """
 
-from .denoising import NOISES, DenoisingOptions, denoise
-from .masking import MaskingOptions, mask_tokens
+from ...noise_options import DenoisingOptions, MaskingOptions, SpanOptions
+from .denoising import NOISES, denoise
+from .masking import mask_tokens
 from .mixing import mixing_counts, mixing_order, mixing_shares
 from .prefix import draw_prefix_length
 from .spans import (
-    SpanOptions,
     corrupt_spans,
     corrupted_lengths,
     draw_noise_spans,

@@ -8,45 +8,13 @@ Shape suffixes: T tokens of a row, W its words, S spans.
 
 import math
 from collections.abc import Callable
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 
-from ...bounds import check_bounds, doc
-from ...errors import ConfigError
+from ...noise_options import DenoisingOptions
 from ...registry import Registry
 from .vocabulary import BoolArray, IndexArray, NoiseVocabulary, RowIds
-
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class DenoisingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The noises and their strengths; BART's without anything said."""
-
-    noises: Annotated[
-        tuple[str, ...], doc("what is done to a text; always done in the order of NOISES")
-    ] = ("sentence_permutation", "text_infilling")
-    share: Annotated[Share, doc("share of the words that are masked, deleted or infilled")] = 0.3
-    mean_span: Annotated[
-        float, Meta(ge=1), doc("mean number of words in a span that one mask infills (Poisson's λ)")
-    ] = 3.0
-    random: Annotated[Share, doc("share of the masks that are a random token instead")] = 0.0
-    sentence_share: Annotated[Share, doc("share of the sentences that change places")] = 1.0
-    rotated: Annotated[Share, doc("share of the texts that are rotated")] = 1.0
-    whole_words: Annotated[bool, doc("take all pieces of a word, or none")] = False
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        for name in self.noises:
-            NOISES.check(name)
-        taking = [name for name in self.noises if name in _TAKING]
-        if len(taking) > 1:
-            raise ConfigError(
-                f"{' and '.join(taking)} each take a share of the words; ask for one of them"
-            )
-
 
 Noise: TypeAlias = Callable[
     [IndexArray, np.random.Generator, NoiseVocabulary, DenoisingOptions], IndexArray
@@ -246,16 +214,13 @@ def _fillers(
     return fillers
 
 
-_TAKING = {
-    "token_masking": _mask_tokens,
-    "token_deletion": _delete_tokens,
-    "text_infilling": _infill_text,
-}
 NOISES: Registry[Noise] = Registry(
     "noise",
     {
         "sentence_permutation": _permute_sentences,
-        **_TAKING,
+        "token_masking": _mask_tokens,
+        "token_deletion": _delete_tokens,
+        "text_infilling": _infill_text,
         "document_rotation": _rotate_document,
     },
 )

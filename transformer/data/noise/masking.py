@@ -4,36 +4,11 @@ New masks in every epoch are RoBERTa's dynamic masking (arXiv 1907.11692 §4.1).
 Shape suffixes: T tokens of a row, N chosen ones.
 """
 
-from typing import Annotated
-
-import msgspec
 import numpy as np
-from msgspec import Meta
 
-from ...bounds import check_bounds, doc
-from ...errors import ConfigError
 from ...inputs import IGNORE
+from ...noise_options import MaskingOptions
 from .vocabulary import BoolArray, IndexArray, NoiseVocabulary, RowIds
-
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class MaskingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The share of the tokens that are predicted, and what becomes of them in the input."""
-
-    probability: Annotated[float, Meta(gt=0, le=1), doc("share of the tokens to predict")] = 0.15
-    masked: Annotated[Share, doc("share of those that the mask replaces")] = 0.8
-    random: Annotated[Share, doc("share of those that a random token replaces")] = 0.1
-    kept: Annotated[Share, doc("share of those that stay as they are")] = 0.1
-    whole_words: Annotated[bool, doc("choose all pieces of a word, or none")] = False
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if abs(self.masked + self.random + self.kept - 1) > 1e-6:
-            raise ConfigError(
-                f"masked {self.masked}, random {self.random} and kept {self.kept} are shares of "
-                "the predicted tokens; they must add up to 1"
-            )
 
 
 def mask_tokens(

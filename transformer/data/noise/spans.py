@@ -6,28 +6,11 @@ sentinel, and one more sentinel that closes it.
 Shape suffixes: T tokens of a row, K sentinels.
 """
 
-from typing import Annotated
-
-import msgspec
 import numpy as np
-from msgspec import Meta
 
-from ...bounds import check_bounds, doc
 from ...errors import ConfigError
+from ...noise_options import SpanOptions
 from .vocabulary import BoolArray, IndexArray, RowIds
-
-
-class SpanOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The share of the tokens that are noise, and how they are cut into spans."""
-
-    density: Annotated[float, Meta(gt=0, lt=1), doc("share of the tokens that are noise")] = 0.15
-    mean_span: Annotated[float, Meta(ge=1), doc("mean number of tokens in a span of noise")] = 3.0
-    closing_sentinel: Annotated[
-        bool, doc("end each target with one more sentinel, as in T5's paper but not in its code")
-    ] = True
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 def count_noise(length: int, options: SpanOptions) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from ...registry import Registry
 from .base import TRAIN, VALID, Objective, Sample, Stop
 from .instructions import Instructions
 from .language_model import LanguageModel
+from .masked_lm import MaskedLM
 from .translation import Translation
 
 OBJECTIVES: Registry[Objective] = Registry(
@@ -16,6 +17,7 @@ OBJECTIVES: Registry[Objective] = Registry(
         "translation": Translation(),
         "language-model": LanguageModel(),
         "instructions": Instructions(),
+        "masked-lm": MaskedLM(),
     },
 )
 

@@ -49,6 +49,16 @@ class Objective(ABC):
         del recipe
         return {}
 
+    def special_tokens(self, recipe: Recipe) -> tuple[str, ...]:
+        """Return the special tokens that a new tokenizer needs beside the basic ones."""
+        del recipe
+        return ()
+
+    def frame_texts(self, texts: ModelTexts, shape: str) -> ModelTexts:
+        """Return the texts of a new model with the special tokens that this training needs."""
+        del shape
+        return texts
+
     @abstractmethod
     def max_length(self, recipe: Recipe) -> int:
         """Return the largest number of tokens in one sequence, which the model must support."""

@@ -1,35 +1,29 @@
 """Language modelling, from running text."""
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tokenizer import CorpusCounts, CorpusError
-from tokenizer.quantities import format_count
-
-from ...data import Data, TokenStore, WindowData
+from ...data import Data, Ids, TokenStore, WindowData
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.arguments import GenerateArguments
-from ..corpora import RunningCorpus
-from ..data_report import DataReport
 from ..defaults import DEFAULTS
-from ..encoding import TEXT, TextEncoder
+from ..encoding import TEXT
 from ..recipe import Recipe
 from ..sample_prompt import sample_prompt
-from .base import TRAIN, VALID, Objective, Sample, Stop, single_session
+from .base import VALID, Sample, Stop, single_session
 from .rules import ObjectiveRules, RunningTextRules
+from .running_text import RunningText
 
 _PROMPT_TOKENS = 8  # tokens of the validation text that a sample continues
 
 
-class LanguageModel(Objective):
+class LanguageModel(RunningText):
     """Language modelling: `p(next token | all previous ones)`, from running text."""
 
     shapes: ClassVar[tuple[str, ...]] = ("decoder",)
-    metrics: ClassVar[tuple[str, ...]] = ("loss",)
-    texts: ClassVar[tuple[str, ...]] = ("text", "valid_text")
+    begins_documents: ClassVar[bool] = True
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["language-model"]
     # 450 kB of Shakespeare (write-tiny, 1,000 tokens): 2.55 bits a byte after 80 seconds.
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
@@ -42,40 +36,12 @@ class LanguageModel(Objective):
         length="training.context",
     )
 
-    def check(self, recipe: Recipe) -> None:
-        """Implement Objective.check."""
-        RunningCorpus(recipe.data, CorpusCounts()).check()
-
-    def max_length(self, recipe: Recipe) -> int:
-        """Implement Objective.max_length."""
-        return recipe.training.context
-
-    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
-        """Implement Objective.lines."""
-        return RunningCorpus(recipe.data, counts).lines()
-
-    def prepare(
-        self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
-    ) -> DataReport:
-        """Implement Objective.prepare."""
-        corpus = RunningCorpus(recipe.data, counts)
-        train, valid = TextEncoder(texts), TextEncoder(texts)
-        training = train.write(corpus.training(), folder / TRAIN)
-        validation = valid.write(corpus.validation(), folder / VALID, training=train)
-        return DataReport(training, validation if validation.files else None)
-
-    def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
-        """Implement Objective.open."""
+    def batches(self, recipe: Recipe, texts: ModelTexts, ids: Ids) -> Data:
+        """Implement RunningText.batches."""
         del texts
-        store = TokenStore(folder / part / TEXT)
-        if not len(store.ids):
-            return None
         training = recipe.training
-        if len(store.ids) < 3:
-            tokens = format_count(len(store.ids), "token")
-            raise CorpusError(f"the {part} text has {tokens} with its ends; at least 3 are needed")
         return WindowData(
-            store.ids, context=training.context, max_tokens=training.batch_tokens, seed=recipe.seed
+            ids, context=training.context, max_tokens=training.batch_tokens, seed=recipe.seed
         )
 
     def samples(

@@ -41,6 +41,7 @@ class ObjectiveRules(ABC):
     epochs: float  # at most
     length: str  # the key of the longest text
     sides: int  # texts of an example, each of which has a batch's tokens
+    predicted: float = 1.0  # share of the tokens of a row that are
     training: Mapping[str, Any] = field(default_factory=dict)  # further settings
 
     @abstractmethod

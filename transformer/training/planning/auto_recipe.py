@@ -129,7 +129,8 @@ class AutoRecipe:
             return self._tokenizer.vocab_size
         size, options = recipe.tokenizer.vocab_size, tokenizer_options(recipe)
         if options.kind in CHARACTER_TOKENS:
-            size = min(size, self.facts.alphabet + len(BASIC) + len(options.special))
+            added = len(BASIC) + len(options.special) + len(options.reserved)
+            size = min(size, self.facts.alphabet + added)
         return size
 
     @cached_property
@@ -281,7 +282,12 @@ class AutoRecipe:
         recipe = self.recipe(**_size_fields(preset), training={"precision": precision})
         context = recipe.training.context
         length = self.rules.row_length(self.facts, self.tokens(recipe), context)
-        data = RandomBatches(config, length=length, max_tokens=recipe.training.batch_tokens)
+        data = RandomBatches(
+            config,
+            length=length,
+            max_tokens=recipe.training.batch_tokens,
+            predicted=self.rules.predicted,
+        )
         seconds = 3.0 if self.seconds is None else min(3.0, _MEASURING * self.seconds)
         return measure_step(config, recipe, data, device=self.device, seconds=seconds)
 

@@ -25,7 +25,7 @@ class SizeCandidate:
     def tokens_read(self, seconds: float, batches_per_epoch: float, epochs: float) -> float:
         """Return the tokens that are read in a time, and in no more than some epochs."""
         steps = min(0.9 * seconds / self.step_seconds, epochs * batches_per_epoch)
-        sides = 2 if self.config.has_encoder else 1
+        sides = 2 if self.config.shape == "encoder-decoder" else 1
         return steps * self.recipe.training.batch_tokens * sides
 
 

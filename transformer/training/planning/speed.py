@@ -30,20 +30,27 @@ class StepTime(NamedTuple):
 
 
 class RandomBatches:
-    """Data of one batch again and again: rows of random ids, all of one length."""
+    """Data of one batch again and again: rows of random ids, all of one length.
+
+    Of the tokens of a row, a share is `predicted`.
+    """
 
     batches_per_epoch = 1
 
-    def __init__(self, config: TransformerConfig, *, length: int, max_tokens: int) -> None:
+    def __init__(
+        self, config: TransformerConfig, *, length: int, max_tokens: int, predicted: float = 1.0
+    ) -> None:
         length = max(2, min(length, config.max_positions))
         shape = (max(1, max_tokens // length), length)
         generator = torch.Generator().manual_seed(0)
         ids_BT = torch.randint(config.vocab_size, shape, generator=generator)
+        count = max(1, round(predicted * ids_BT.numel()))
+        has_source = config.shape == "encoder-decoder"
         self._batch = Batch(
-            inputs=ModelInputs(ids_BT, source=ModelInputs(ids_BT) if config.has_encoder else None),
+            inputs=ModelInputs(ids_BT, source=ModelInputs(ids_BT) if has_source else None),
             targets=ids_BT.roll(-1, dims=1),
-            predicted_N=None,
-            num_targets=ids_BT.numel(),
+            predicted_N=None if count == ids_BT.numel() else torch.arange(count),
+            num_targets=count,
             rows=np.arange(len(ids_BT)),
         )
 
