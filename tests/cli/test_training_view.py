@@ -316,7 +316,8 @@ def test_a_real_run_in_a_real_terminal(pairs, tmp_path, in_terminal) -> None:
         *("train", "--pairs", pairs, "-o", tmp_path / "run", "--valid-fraction", "0.01"),
         *("--preset", "translate-tiny", "--steps", "100000", "--device", "cpu"),
         *("--set", "tokenizer.vocab_size=60", "--set", "validation.every=2"),
-        *("--set", "validation.max_lines=2", "--batch-tokens", "64"),
+        *("--set", "validation.max_lines=2", "--set", "validation.patience=0"),
+        *("--batch-tokens", "64"),
         rows=12,
     )
     seen = r"step \d+/100,000 · epoch \d+\.\d/[\d.]+ · \d:\d\d elapsed · \d+:\d\d:\d\d left"

@@ -31,7 +31,7 @@ TokenWindow(start=3, end=7, first=5, last=7)]
     """
     if not 0 <= stride < size:
         raise ConfigError(
-            f"the stride is {stride}; it must be from 0 to less than the {size} tokens"
+            f"the stride is {stride}; it must be from 0 to less than the size, {size}"
         )
     starts = [*range(0, max(1, length - stride), size - stride)]
     starts = [max(0, min(start, length - size)) for start in starts]

@@ -8,6 +8,8 @@ Shape suffixes: T tokens of a row, K sentinels.
 
 import numpy as np
 
+from tokenizer.quantities import format_count
+
 from ...errors import ConfigError
 from ...noise_options import SpanOptions
 from .vocabulary import BoolArray, IndexArray, RowIds
@@ -63,8 +65,9 @@ def replace_spans(
     spans = int(starts_T.sum())
     if spans + closing_sentinel > len(sentinel_ids_K):
         raise ConfigError(
-            f"a text of {len(ids_T):,} tokens has {spans:,} spans of noise and needs "
-            f"{spans + closing_sentinel:,} sentinels; the tokenizer has {len(sentinel_ids_K):,}. "
+            f"a text of {format_count(len(ids_T), 'token')} has {format_count(spans, 'span')} of "
+            f"noise and needs {format_count(spans + closing_sentinel, 'sentinel')}; the tokenizer "
+            f"has {len(sentinel_ids_K):,}. "
             "Shorter texts, longer spans or a tokenizer with more sentinels will do"
         )
     input_T = ids_T.astype(np.int64)
