@@ -38,6 +38,7 @@ from .defaults import NOISE_SECTIONS
 from .objectives import OBJECTIVES
 from .objectives.choice import choose_objective, default_fields
 from .optimizers import OPTIMIZERS
+from .progress import TimeBudget
 from .recipe import Recipe, merge, recipe_from_fields
 from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
@@ -185,14 +186,22 @@ def resuming_remark(recipe: Recipe, step: int) -> str:
     return f"resuming at step {step:,} of {training.steps:,}"
 
 
-def changed_settings(old: Recipe, new: Recipe) -> list[str]:
+def changed_settings(
+    old: Recipe, new: Recipe, *, budget: TimeBudget | None = None, is_timed: bool = False
+) -> list[str]:
     """Return the keys in which recipes differ, with both values; files count by their content.
 
-    Steps that are still to follow from a time or from epochs are no change.
+    Steps that are still to follow from a time or from epochs are no change, nor are those, and what
+    follows them, of a run that `is_timed`. `budget` has the time that the old steps were for.
     """
     left_out = {"tokenizer.path", *(f"data.{key}" for key in text_paths(new.data))}
-    if new.training.time or new.training.epochs:
+    if new.training.time or new.training.epochs or is_timed:
         left_out.add("training.steps")
+    if budget is not None:
+        left_out.update(budget.free if is_timed else ())
+        if new.training.time:
+            training = msgspec.structs.replace(old.training, time=budget.time)
+            old = msgspec.structs.replace(old, training=training)
     return [
         f"{key} {_shown(before)} → {_shown(after)}"
         for key, (before, after) in _differences(*map(msgspec.to_builtins, (old, new))).items()

@@ -131,10 +131,11 @@ class Run:
 
     def _resume(self, state: SavedState) -> Iterator[Event]:
         """Go on by the steps that a run of some time had decided on, and tell what changed."""
-        saved = read_run_recipe(self.folder)
-        self.recipe = self.planner.resume(self.recipe, saved, state.progress.budget)
+        saved, budget = read_run_recipe(self.folder), state.progress.budget
+        self.recipe = self.planner.resume(self.recipe, saved, budget)
         yield Remark(resuming_remark(self.recipe, state.progress.step))
-        if changes := changed_settings(saved, self.recipe):
+        is_timed = self.planner.budget is not None
+        if changes := changed_settings(saved, self.recipe, budget=budget, is_timed=is_timed):
             yield Notice(f"changed since the run was saved: {', '.join(changes)}")
 
     def _train(self, preparation: Preparation, state: SavedState | None) -> Iterator[Event]:

@@ -117,6 +117,19 @@ def test_a_run_of_some_time_keeps_its_steps_when_it_is_resumed(
     assert last(events, RunStarted).steps == 5
 
 
+def test_only_what_a_user_changes_is_told_with_its_former_value(tmp_path: Path) -> None:
+    stopped_run(tmp_path, 2, time="30m")
+    told = []
+    for again in ({"time": "20m"}, {}):
+        fields = given_fields(None, {"training": again}, [], resumed=tmp_path / "run")
+        options = {"device": "cpu", "planner": Planner(fields), "resume": True}
+        resumed = Run(recipe_of(fields), tmp_path / "run", **options)
+        resumed.stop = lambda resumed=resumed: resumed.progress.step >= 3
+        events = list(resumed.events())
+        told.append([e.text for e in events if isinstance(e, Notice) and "changed" in e.text])
+    assert told == [['changed since the run was saved: training.time "30m" → "20m"'], []]
+
+
 def test_the_time_of_a_resumed_run_counts_what_was_used(tmp_path: Path) -> None:
     stopped_run(tmp_path, 2, time="30m")
     state = read_progress(find_state(tmp_path / "run").folder)
