@@ -11,7 +11,7 @@ from ..quantities import format_count
 from .columns import Columns, RecordFormat, Row, rows
 from .filters import read_filter_lines
 from .formats import FORMATS, find_format, notice_plain_text
-from .json_records import BLANK, JsonObjects
+from .json_records import JsonObjects
 from .lines import MAX_LINE_BYTES, CorpusCounts, CorpusLines
 from .packing import CHUNK
 from .sources import open_text
@@ -114,11 +114,7 @@ def read_objects(path: str, counts: CorpusCounts | None = None) -> Iterator[tupl
     with _open_records(path, Columns(), counts, records=True) as (lines, layout):
         if not isinstance(layout, JsonObjects):
             raise CorpusError(f"{lines.name} is no file of JSON records (JSONL, or a JSON array)")
-        for number, value in layout.parse(lines):
-            if isinstance(value, CorpusError):
-                raise value
-            if value is not BLANK:
-                yield f"{lines.name}, {layout.unit} {number}", value
+        yield from layout.located(lines)
 
 
 def read_documents(

@@ -28,6 +28,17 @@ class JsonObjects:
     parse: Callable[[CorpusLines], Iterator[tuple[int, Any]]]
     unit: str  # that is numbered
 
+    def located(self, lines: CorpusLines) -> Iterator[tuple[str, Any]]:
+        """Yield the values, but blank ones, each with its location for messages.
+
+        Raises CorpusError for what is no JSON.
+        """
+        for number, value in self.parse(lines):
+            if isinstance(value, CorpusError):
+                raise value
+            if value is not BLANK:
+                yield f"{lines.name}, {self.unit} {number}", value
+
     def records(self, lines: CorpusLines, columns: Columns) -> Iterator[Record]:
         """See RecordFormat."""
         names, is_first = columns.names, True

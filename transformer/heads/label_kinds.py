@@ -18,13 +18,11 @@ class LabelKind(NamedTuple):
     """A kind of labels.
 
     `answers` turns a head's outputs (…, L) into what a user reads: probabilities, or numbers.
-    `loss` takes outputs (B, L), targets and label smoothing; it returns two sums over the targets,
-    of which there are `targets_per_text(L)` for each text.
+    `loss` takes outputs (B, L), targets and label smoothing; it returns two sums over the targets.
     """
 
     answers: Callable[[Tensor], Tensor]
     loss: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
-    targets_per_text: Callable[[int], int]
 
 
 def _one_label(outputs_BL: Tensor, targets_B: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
@@ -55,8 +53,8 @@ def _numbers(outputs_BL: Tensor, targets_BL: Tensor, smoothing: float) -> tuple[
 LABEL_KINDS: Registry[LabelKind] = Registry(
     "kind of labels",
     {
-        "single": LabelKind(partial(torch.softmax, dim=-1), _one_label, lambda labels: 1),
-        "multi": LabelKind(torch.sigmoid, _any_labels, lambda labels: labels),
-        "number": LabelKind(lambda outputs: outputs, _numbers, lambda labels: labels),
+        "single": LabelKind(partial(torch.softmax, dim=-1), _one_label),
+        "multi": LabelKind(torch.sigmoid, _any_labels),
+        "number": LabelKind(lambda outputs: outputs, _numbers),
     },
 )

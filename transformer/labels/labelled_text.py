@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from tokenizer import CorpusCounts, CorpusError, is_blank
 from tokenizer.quantities import format_count
 from tokenizer.text import (
-    BLANK,
     FORMATS,
     Columns,
     CorpusLines,
@@ -157,12 +156,7 @@ def _json_records(
     layout: JsonObjects, lines: CorpusLines, names: Sequence[str]
 ) -> Iterator[LabelledText]:
     columns = named_columns(names) if names else None
-    for number, value in layout.parse(lines):
-        if value is BLANK:
-            continue
-        if isinstance(value, CorpusError):
-            raise value
-        location = f"{lines.name}, {layout.unit} {number}"
+    for location, value in layout.located(lines):
         if not isinstance(value, dict):
             raise CorpusError(f"{location} is no object with a text and a label")
         if columns is None:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from tokenizer import CorpusCounts, CorpusError, is_blank
 from tokenizer.quantities import format_count
 from tokenizer.text import (
-    BLANK,
     FORMATS,
     Columns,
     CorpusLines,
@@ -143,12 +142,7 @@ def _joined(words: Sequence[str], tags: Sequence[str], altered: Counter[str]) ->
 def _json_texts(
     layout: JsonObjects, lines: CorpusLines, file: TaggedFile, altered: Counter[str]
 ) -> Iterator[TaggedText]:
-    for number, value in layout.parse(lines):
-        if value is BLANK:
-            continue
-        if isinstance(value, CorpusError):
-            raise value
-        location = f"{lines.name}, {layout.unit} {number}"
+    for location, value in layout.located(lines):
         if not isinstance(value, dict):
             raise CorpusError(f"{location} is no object with words and tags")
         first, second = _fields(value, file.columns, location)

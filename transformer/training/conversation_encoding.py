@@ -10,7 +10,6 @@ from tokenizer.quantities import format_count
 
 from ..chat.template import ChatTemplate
 from ..chat.turns import ANSWERING, ChatExample, encode_completion, encode_turns
-from ..data import TokenWriter
 from ..errors import ConfigError
 from ..loading import ModelTexts
 from .conversations import ChatRecord, ConversationGroup
@@ -23,6 +22,7 @@ from .data_report import (
     Fingerprints,
     UnknownCounter,
 )
+from .encoding import token_writer
 
 IDS, PREDICTED = "ids", "predicted"
 _MESSAGES = "messages"
@@ -59,10 +59,9 @@ class ConversationEncoder:
         where all are left out, with the reason.
         """
         files = []
-        size = max(self._texts.tokenizer.vocab_size, self._texts.tokenizer.largest_id + 1)
         with ExitStack() as stack:
             ids, predicted = (
-                stack.enter_context(TokenWriter(folder / name, vocab_size=size))
+                stack.enter_context(token_writer(folder / name, self._texts.tokenizer))
                 for name in (IDS, PREDICTED)
             )
             for group in groups:

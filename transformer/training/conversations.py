@@ -4,7 +4,6 @@
 `completion`, or `instruction`, perhaps `input`, and `output` (also `context` and `response`).
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +15,8 @@ from tokenizer.text import listed, read_objects
 from ..chat.template import Message
 from ..errors import ConfigError
 from .data_recipe import DataRecipe
+from .random_split import DRAWS, DrawnRange, draw_number
 
-_RANGE = 1 << 64  # of hashes
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 
 
@@ -159,21 +158,25 @@ class ConversationCorpus:
             yield ConversationGroup(str(path), conversations)
 
     def _is_drawn(self, conversation: ChatRecord) -> bool:
-        return _hash(conversation, self.seed) < self._bound
+        return self._draw(conversation) < self._bound
+
+    def _draw(self, conversation: ChatRecord) -> int:
+        """Return the number of a conversation's first message."""
+        first = "".join(message.content for message in conversation.messages[:1])
+        return draw_number(first, self.seed)
 
     @cached_property
     def _bound(self) -> int:
         """The number below which conversations are for validation; of few, the lowest one is."""
-        bound = int(self.recipe.valid_fraction * _RANGE)
-        lowest, highest = _RANGE, -1
+        bound, drawn = int(self.recipe.valid_fraction * DRAWS), DrawnRange()
         again = replace(self, counts=CorpusCounts())
         for path in self.recipe.conversations:
             for conversation in again._read(path):
-                number = _hash(conversation, self.seed)
+                number = self._draw(conversation)
                 if number < bound:
                     return bound
-                lowest, highest = min(lowest, number), max(highest, number)
-        return lowest + 1 if lowest < highest else 0
+                drawn.add(number)
+        return drawn.bound()
 
     def _read(self, path: str) -> Iterator[ChatRecord]:
         for location, record in read_objects(path, self.counts):
@@ -181,11 +184,3 @@ class ConversationCorpus:
                 yield conversation_of(record)
             except ValueError as error:
                 raise CorpusError(f"{location}: {error}") from None
-
-
-def _hash(conversation: ChatRecord, seed: int) -> int:
-    """Return a number that the seed and the first message decide, evenly among _RANGE."""
-    first = "".join(message.content for message in conversation.messages[:1])
-    key = seed.to_bytes(8, "big")
-    digest = hashlib.blake2b(first.encode("utf-8", "surrogatepass"), digest_size=8, key=key)
-    return int.from_bytes(digest.digest(), "big")

@@ -1,6 +1,5 @@
 """The training and validation text that a recipe names, as pairs or as running text."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,10 +17,10 @@ from tokenizer import (
 
 from ..errors import ConfigError
 from .data_recipe import DataRecipe
+from .random_split import DRAWS, DrawnRange, draw_number
 from .separators import split_documents
 
 Pair = tuple[str, str]
-_HASH_RANGE = 1 << 64  # different hashes of a pair's source
 
 
 def _is_visible(pair: Pair) -> bool:
@@ -41,24 +40,6 @@ class TextGroup(NamedTuple):
 
     name: str
     chunks: Iterator[TextChunk]
-
-
-@dataclass
-class _Range:
-    """The lowest and the highest of some numbers."""
-
-    lowest: int = _HASH_RANGE
-    highest: int = -1
-
-    def add(self, number: int) -> None:
-        self.lowest, self.highest = min(self.lowest, number), max(self.highest, number)
-
-    def __contains__(self, number: int) -> bool:
-        return self.lowest <= number <= self.highest
-
-    def bound(self) -> int:
-        """Return the number that has the lowest alone below it, 0 if there is but one."""
-        return self.lowest + 1 if self.lowest < self.highest else 0
 
 
 @dataclass
@@ -128,13 +109,11 @@ class PairCorpus:
         return bool(self.recipe.valid_fraction) and not self._has_files
 
     def _split(self, pairs: Iterator[Pair], *, validation: bool) -> Iterator[Pair]:
-        return (pair for pair in pairs if (self._hash(pair) < self._bound) == validation)
+        return (pair for pair in pairs if (self._draw(pair) < self._bound) == validation)
 
-    def _hash(self, pair: Pair) -> int:
-        """Return a number that the seed and the source decide, evenly among _HASH_RANGE."""
-        source = pair[0].encode("utf-8", "surrogatepass")
-        key = self.seed.to_bytes(8, "big")
-        return int.from_bytes(hashlib.blake2b(source, digest_size=8, key=key).digest(), "big")
+    def _draw(self, pair: Pair) -> int:
+        """Return the number of a pair's source."""
+        return draw_number(pair[0], self.seed)
 
     @cached_property
     def _bound(self) -> int:
@@ -144,11 +123,11 @@ class PairCorpus:
         lines of training has seen all training pairs. Reading ends at the first pair that is for
         validation and kept.
         """
-        bound = int(self.recipe.valid_fraction * _HASH_RANGE)
-        visible, kept = _Range(), _Range()
+        bound = int(self.recipe.valid_fraction * DRAWS)
+        visible, kept = DrawnRange(), DrawnRange()
         for group in replace(self, counts=CorpusCounts())._all():
             for pair in filter(_is_visible, group.pairs):
-                number = self._hash(pair)
+                number = self._draw(pair)
                 visible.add(number)
                 if number not in kept and self.can_read(pair):
                     if number < bound:

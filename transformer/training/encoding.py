@@ -63,7 +63,7 @@ def spread_evenly(total: int, limit: int) -> list[int]:
     return [(2 * n + 1) * total // (2 * count) for n in range(count)]
 
 
-def _token_writer(folder: Path, tokenizer: Tokenizer) -> TokenWriter:
+def token_writer(folder: Path, tokenizer: Tokenizer) -> TokenWriter:
     """Return a writer for all ids of a tokenizer, which may have gaps."""
     return TokenWriter(folder, vocab_size=max(tokenizer.vocab_size, tokenizer.largest_id + 1))
 
@@ -107,7 +107,7 @@ class PairEncoder:
         files, headers = [], []
         with ExitStack() as stack:
             source, target = (
-                stack.enter_context(_token_writer(folder / side, tokenizer))
+                stack.enter_context(token_writer(folder / side, tokenizer))
                 for side, tokenizer in zip(SIDES, self._tokenizers, strict=True)
             )
             texts = stack.enter_context((folder / _PAIRS).open("w")) if keep_texts else None
@@ -224,7 +224,7 @@ class TextEncoder:
         `training` is the encoder of the text to look for these lines in.
         """
         files = []
-        with _token_writer(folder / TEXT, self._tokenizer) as writer:
+        with token_writer(folder / TEXT, self._tokenizer) as writer:
             for group in groups:
                 before = self._documents + self._blank
                 while batch := list(islice(group.chunks, _BATCH)):
