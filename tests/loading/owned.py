@@ -1,5 +1,6 @@
 """Small models of our own in folders."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -30,12 +31,20 @@ def small(preset: str) -> TransformerConfig:
     return preset_config(preset, **{**SMALL, **layers, **scale})
 
 
-def own(folder: Path, config: TransformerConfig, tokenizer: Tokenizer) -> Transformer:
+def own(
+    folder: Path,
+    config: TransformerConfig,
+    tokenizer: Tokenizer,
+    labels: Sequence[str] = (),
+) -> Transformer:
     model = Transformer(config)
     initialize(model, seed=1)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
     weights = model.state_dict()
-    write_folder(folder, lambda place: save_model(place, config, weights, tokenizer, card={}))
+    write_folder(
+        folder,
+        lambda place: save_model(place, config, weights, tokenizer, card={}, labels=labels),
+    )
     return model.eval()

@@ -1,5 +1,6 @@
 """Published models of every family are trained further, kept as they are decoded, and published."""
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.families.parity import Sides, _compare, required_language
 from tests.families.published import edit
 from tests.families.random_folders import draw, reference, write_folder
 from tests.families.random_tokenizers import TOKENIZERS
+from tests.models import tiny_config
 from tests.tokenizer.pretrained.folders import sentences
 from tests.training.test_framing import VARIANTS
 from tests.training.test_run import changed
@@ -28,7 +30,12 @@ from transformer.pipelines.session import Session
 from transformer.training.data_recipe import DataRecipe
 from transformer.training.events import Notice
 from transformer.training.initial_model import load_initial_model
-from transformer.training.kept_texts import framing_remark, keep_texts, kept_texts
+from transformer.training.kept_texts import (
+    copy_kept_texts,
+    framing_remark,
+    keep_texts,
+    kept_texts,
+)
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
 
@@ -227,3 +234,14 @@ def test_what_is_published_again_reads_the_chosen_languages(tmp_path: Path) -> N
     shutil.copytree(tmp_path / "run" / "initial" / "published", tmp_path / "published")
     pieces = TOKENIZERS["m2m_100"].reference(tmp_path / "published")
     assert pieces("fox")["input_ids"] == pair_framing(kept).source(kept.tokenizer.encode("fox"))
+
+
+def test_labels_of_the_initial_model_give_way(tmp_path: Path) -> None:
+    (tmp_path / "initial").mkdir()
+    kept = {"label_names": ["old", "older"], "source_affixes": [[2], [3]]}
+    (tmp_path / "initial" / "config.json").write_text(json.dumps(kept))
+    config = tiny_config("encoder", head="tagging", labels=2, output_bias=True)
+    for labels, wanted in ((("a", "b"), ["a", "b"]), ((), None)):
+        copy_kept_texts(tmp_path, tmp_path, config, labels)
+        fields = json.loads((tmp_path / "config.json").read_text())
+        assert (fields.get("label_names"), fields["source_affixes"]) == (wanted, [[2], [3]])

@@ -1,6 +1,6 @@
 """Writing of models to folders that hold all that is needed to run them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -13,7 +13,7 @@ from tokenizer import SpecialAffixes, Tokenizer
 
 from ..abilities import commands_of
 from ..config import TransformerConfig
-from ..families import FAMILIES, MODEL_TYPE, SOURCE_AFFIXES
+from ..families import FAMILIES, LABEL_NAMES, MODEL_TYPE, SOURCE_AFFIXES
 from ..loading.generation_config import GENERATION, GenerationConfig, default_generation_config
 from ..loading.load import TOKENIZER
 from ..loading.model_folder import CONFIG
@@ -30,6 +30,7 @@ def save_model(
     *,
     card: Mapping[str, Any],
     source_affixes: SpecialAffixes | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Write all that a new model needs to run into a folder, usually inside `write_folder`.
 
@@ -37,7 +38,8 @@ def save_model(
     `save_texts`.
     """
     settings = generation_settings(default_generation_config(tokenizer))
-    save_texts(folder, config, tokenizer, settings, source_affixes=source_affixes)
+    affixes = source_affixes
+    save_texts(folder, config, tokenizer, settings, source_affixes=affixes, labels=labels)
     save_network(folder, config, weights, card=card)
 
 
@@ -48,12 +50,14 @@ def save_texts(
     settings: Mapping[str, Any],
     *,
     source_affixes: SpecialAffixes | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Write a model's configuration, settings of decoding and tokenizer into a folder.
 
-    `source_affixes` are the ids around an encoder's text where its tokenizer does not say them.
+    `source_affixes` are the ids around an encoder's text where its tokenizer does not say them,
+    `labels` the names of what a head over labels gives, in the order of their ids.
     """
-    fields = config_fields(config)
+    fields = config_fields(config, labels)
     if source_affixes is not None:
         fields[SOURCE_AFFIXES] = source_affixes
     texts = {CONFIG: to_json(fields), GENERATION: to_json(settings), TOKENIZER: tokenizer.to_json()}
@@ -73,9 +77,10 @@ def save_network(
     save_tensors(folder / WEIGHTS, weights)
 
 
-def config_fields(config: TransformerConfig) -> dict[str, Any]:
-    """Return the contents of config.json in our format."""
-    return {"model_type": MODEL_TYPE, **FAMILIES[MODEL_TYPE].write(config)}
+def config_fields(config: TransformerConfig, labels: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the contents of config.json in our format, with the names of a network's labels."""
+    fields = {"model_type": MODEL_TYPE, **FAMILIES[MODEL_TYPE].write(config)}
+    return {**fields, LABEL_NAMES: list(labels)} if labels and config.labels else fields
 
 
 def model_card(config: TransformerConfig, facts: Mapping[str, Any]) -> str:

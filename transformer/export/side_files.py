@@ -54,7 +54,14 @@ def write_native_texts(out: Path, loaded: LoadedModel, contents: FolderContents)
     settings = all_settings(loaded, contents.options)
     settings.setdefault("suppress_tokens", [])  # it may write unknown text, as it was published
     affixes = loaded.source_affixes if loaded.config.has_encoder else None
-    save_texts(out, loaded.config, loaded.tokenizer, settings, source_affixes=affixes)
+    save_texts(
+        out,
+        loaded.config,
+        loaded.tokenizer,
+        settings,
+        source_affixes=affixes,
+        labels=loaded.labels,
+    )
     _write_native_files(out, loaded, contents)
 
 

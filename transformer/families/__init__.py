@@ -15,7 +15,7 @@ from .family import Family
 from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
-from .native import MODEL_TYPE, NATIVE, SOURCE_AFFIXES
+from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
 from .other_kinds import describe_kind
 from .sinusoid_permutation import permute_to_halved_sinusoids
@@ -57,6 +57,7 @@ def family_of(fields: Mapping[str, Any], source: str) -> Family:
 
 __all__ = [
     "FAMILIES",
+    "LABEL_NAMES",
     "MODEL_TYPE",
     "SOURCE_AFFIXES",
     "ConfigReader",

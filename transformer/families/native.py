@@ -12,6 +12,7 @@ from .name_map import NameMap, TensorSource
 
 MODEL_TYPE, FORMAT_VERSION = "transduce", 1
 SOURCE_AFFIXES = "source_affixes"  # ids before and after a source; default: the end token after it
+LABEL_NAMES = "label_names"  # in the order of their ids
 
 
 class _IdentityMap(NameMap):
@@ -40,7 +41,8 @@ def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     if version != FORMAT_VERSION:
         raise reader.error(f"format version {version!r}; this program reads {FORMAT_VERSION}")
     del fields["model_type"]
-    fields.pop(SOURCE_AFFIXES, None)  # of texts, not of the network
+    for name in (SOURCE_AFFIXES, LABEL_NAMES):  # of texts, not of the network
+        fields.pop(name, None)
     return config_from_fields(fields)
 
 

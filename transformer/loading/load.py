@@ -21,6 +21,7 @@ from ..model import Transformer
 from ..registry import Registry
 from .adapter_folder import other_base
 from .generation_config import GenerationConfig, read_generation_config, settings_notices
+from .label_names import read_label_names
 from .model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from .model_texts import ModelTexts, TextProperties
 
@@ -38,6 +39,7 @@ class LoadedModel(TextProperties):
     folder: Path
     target: Tokenizer | None = None  # see ModelTexts
     source_affixes: SpecialAffixes | None = None
+    labels: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
     adapter: Path | None = None  # that is merged into the network
 
@@ -60,7 +62,12 @@ class LoadedModel(TextProperties):
     def texts(self) -> ModelTexts:
         """All but the network."""
         return ModelTexts(
-            self.tokenizer, self.generation, self.folder, self.target, self.source_affixes
+            self.tokenizer,
+            self.generation,
+            self.folder,
+            self.target,
+            self.source_affixes,
+            self.labels,
         )
 
 
@@ -155,7 +162,7 @@ def attach_tokenizers(contents: FolderContents, model: Transformer) -> LoadedMod
 
 
 def read_texts(folder: Path, config: TransformerConfig, options: dict[str, Any]) -> ModelTexts:
-    """Return the tokenizers and settings in a model's folder. Raises CheckpointError.
+    """Return tokenizers, settings and names of labels in a model's folder. Raises CheckpointError.
 
     `options` are those of its config.json.
     """
@@ -171,7 +178,8 @@ def read_texts(folder: Path, config: TransformerConfig, options: dict[str, Any])
                 raise CheckpointError(f"{folder}: {error}") from None
     generation = read_generation_config(folder, options, target, config.vocab_size)
     affixes = _read_source_affixes(folder, config, options, source)
-    texts = ModelTexts(source, generation, folder, target, affixes)
+    labels = read_label_names(folder, config, options)
+    texts = ModelTexts(source, generation, folder, target, affixes, labels)
     is_both = config.has_encoder and config.has_decoder
     if is_both and (texts.decoder_start_id or 0) >= config.vocab_size:
         raise CheckpointError(

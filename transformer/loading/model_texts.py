@@ -16,6 +16,7 @@ class TextProperties:
     folder: Path  # for messages
     target: Tokenizer | None
     source_affixes: SpecialAffixes | None
+    labels: tuple[str, ...]
 
     @property
     def target_tokenizer(self) -> Tokenizer:
@@ -50,3 +51,4 @@ class ModelTexts(TextProperties):
     target: Tokenizer | None = None  # of texts that the model writes, if another
     # Around an encoder's text; None: what the tokenizer adds, or else the end token after it.
     source_affixes: SpecialAffixes | None = None
+    labels: tuple[str, ...] = ()  # their names by id, where the network has a head over labels

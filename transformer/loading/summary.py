@@ -5,6 +5,7 @@ No weights are read, so models of any size are summarized at once.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ..parameters import parameters_by_part
 from .adapter_folder import is_adapter, use_with_base
 from .generation_config import GENERATION, raw_settings, settings_left_to_user
 from .hub import hub_name
+from .label_names import read_label_names
 from .language_tokens import language_names
 from .model_folder import (
     CONFIG,
@@ -32,7 +34,7 @@ from .model_folder import (
 from .pooling_config import read_pooling_config
 
 Fact = tuple[str, str]
-_MAX_NAMES = 20  # of languages
+_MAX_NAMES = 20  # of languages, and of labels
 
 
 def summarize_model(path: Path) -> list[Fact]:
@@ -54,6 +56,7 @@ def summarize_model(path: Path) -> list[Fact]:
         *((f"  {part}", f"{count:,}") for part, count in parts.items()),
         ("vocabulary", _vocabulary(config)),
         ("context", format_count(config.max_positions, "token")),
+        *_labels(contents),
         *_pooling(contents),
         ("weights", _weights(contents)),
         *_files(contents),
@@ -99,8 +102,26 @@ def _languages(contents: FolderContents) -> list[Fact]:
         return []
     tokens = {**source.special_tokens(), **target.special_tokens()}
     names = language_names(tokens) if contents.config.has_encoder else []
+    return [("languages", _listed(names))] if names else []
+
+
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
-    return [("languages", f"{', '.join(names[:_MAX_NAMES])}{more}")] if names else []
+    return f"{', '.join(names[:_MAX_NAMES])}{more}"
+
+
+def _labels(contents: FolderContents) -> list[Fact]:
+    """Return what a head over labels gives: what a text or a word has of them, and their names."""
+    config = contents.config
+    if not config.labels:
+        return []
+    names = read_label_names(contents.folder, config, contents.options)
+    has = {
+        "single": f"one of {config.labels:,}",
+        "multi": f"any of {config.labels:,}",
+        "number": format_count(config.labels, "number"),
+    }[config.label_kind]
+    return [("labels", f"{has}: {_listed(names)}")]
 
 
 def _pooling(contents: FolderContents) -> list[Fact]:

@@ -1,6 +1,6 @@
 """Adapters of a run: trained beside the model of --init, which stays as it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,15 @@ class Adaptation:
         head = {name for name, _ in model.named_parameters() if name.startswith(HEAD)}
         return {*self.saved} | head
 
-    def write(self, run: Path, folder: Path, model: Transformer, card: Mapping[str, Any]) -> None:
-        """Write a model's adapter as a checkpoint, with the run's texts."""
+    def write(
+        self,
+        run: Path,
+        folder: Path,
+        model: Transformer,
+        card: Mapping[str, Any],
+        labels: Sequence[str] = (),
+    ) -> None:
+        """Write a model's adapter as a checkpoint, with the run's texts and names of labels."""
         named = self.base.model
         write_adapter(
             folder,
@@ -65,7 +72,7 @@ class Adaptation:
         )
         write_base(folder, self.base)
         (folder / INITIAL).mkdir()  # apart: the adapter's folder is PEFT's
-        copy_kept_texts(run, folder / INITIAL, model.config)
+        copy_kept_texts(run, folder / INITIAL, model.config, labels)
         facts = {"adapter of": named, **card}
         (folder / CARD).write_text(model_card(model.config, facts), encoding="utf-8")
 

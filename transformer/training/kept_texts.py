@@ -5,7 +5,7 @@ what it takes to publish the model again. Checkpoints get them from there.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..export.side_files import (
     names_below,
     write_native_texts,
 )
-from ..families import FAMILIES, MODEL_TYPE, ConfigReader
+from ..families import FAMILIES, LABEL_NAMES, MODEL_TYPE, ConfigReader
 from ..folder_layout import INITIAL
 from ..loading import CONFIG, LoadedModel, ModelTexts, inspect_folder, read_texts
 from ..pipelines.languages import language_codes
@@ -108,17 +108,24 @@ def save_with_kept_texts(
     weights: Mapping[str, Tensor],
     *,
     card: Mapping[str, Any],
+    labels: Sequence[str] = (),
 ) -> None:
-    """Write a model with the texts that its run keeps into a folder."""
-    copy_kept_texts(run, folder, config)
+    """Write a model with the texts that its run keeps into a folder; `labels` are its own."""
+    copy_kept_texts(run, folder, config, labels)
     save_network(folder, config, weights, card=card)
 
 
-def copy_kept_texts(run: Path, folder: Path, config: TransformerConfig) -> None:
-    """Write the texts that a run keeps, and the configuration of its network, into a folder."""
+def copy_kept_texts(
+    run: Path, folder: Path, config: TransformerConfig, labels: Sequence[str] = ()
+) -> None:
+    """Write the texts that a run keeps, and the configuration of its network, into a folder.
+
+    The labels of the initial model give way to `labels`.
+    """
     kept = run / INITIAL
     copy_files(kept, folder, (name for name in _names(run) if name != MANIFEST))
-    fields = {**read_json(kept / CONFIG), **config_fields(config)}
+    others = {name: v for name, v in read_json(kept / CONFIG).items() if name != LABEL_NAMES}
+    fields = {**others, **config_fields(config, labels)}
     (folder / CONFIG).write_text(to_json(fields), encoding="utf-8")
 
 

@@ -94,14 +94,16 @@ class Saver:
             card["started from"] = progress.init
         with self._trainer.evaluating() as model:
             if self._adaptation is not None:
-                self._adaptation.write(self._folder, folder, model, card)
+                self._adaptation.write(self._folder, folder, model, card, self._texts.labels)
                 return
-            network = (model.config, model.state_dict())
+            network, labels = (model.config, model.state_dict()), self._texts.labels
             if (self._folder / INITIAL).is_dir():
-                save_with_kept_texts(self._folder, folder, *network, card=card)
+                save_with_kept_texts(self._folder, folder, *network, card=card, labels=labels)
             else:
                 affixes, tokenizer = self._texts.source_affixes, self._texts.tokenizer
-                save_model(folder, *network, tokenizer, card=card, source_affixes=affixes)
+                save_model(
+                    folder, *network, tokenizer, card=card, source_affixes=affixes, labels=labels
+                )
 
     def _write_state(self, folder: Path) -> None:
         self._trainer.save(folder)
