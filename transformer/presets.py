@@ -49,6 +49,10 @@ _LLAMA: Fields = {
 }
 
 
+def _inverse_root_of_width(fields: Fields) -> float:
+    return float(fields["d_model"] ** -0.5)
+
+
 def _decoder(base: Fields, layers: int, d_model: int, heads: int, **changes: Any) -> Fields:
     sizes = {"decoder_layers": layers, "d_model": d_model, "heads": heads, "d_ff": 4 * d_model}
     return {**base, **sizes, **changes}
@@ -103,11 +107,21 @@ _T5: Fields = {
     "final_norm": True,
     "bias": False,
     "embedding_scale": False,
-    "output_scale": 768**-0.5,
+    "output_scale": _inverse_root_of_width,
     "attention_dropout": 0.1,
     "activation_dropout": 0.1,
     "initialization": "t5",
     "vocab_size": 32_128,
+}
+
+_T5_TINY: Fields = {
+    **{name: value for name, value in _T5.items() if name != "vocab_size"},
+    "encoder_layers": 3,
+    "decoder_layers": 3,
+    "d_model": 128,
+    "d_ff": 512,
+    "heads": 4,
+    "max_positions": 256,
 }
 
 _BART: Fields = {
@@ -138,7 +152,10 @@ OPEN_VOCABULARY = 8000  # tokens with which the weights of a preset of open voca
 
 
 class Preset(NamedTuple):
-    """A named network: its size, its purpose and its fields, some of a configuration's."""
+    """A named network: its size, its purpose and its fields, some of a configuration's.
+
+    A field may be a function of the others.
+    """
 
     weights: int
     purpose: str
@@ -165,6 +182,9 @@ PRESETS: Registry[Preset] = Registry(
             214_245_376,
             "the first Transformer, big (arXiv 1706.03762); a GPU",
             _encoder_decoder(_ORIGINAL, 6, 1024, 16, dropout=0.3),
+        ),
+        "t5-tiny": Preset(
+            2_402_688, "to pre-train on text and then to translate, in minutes", _T5_TINY
         ),
         "t5-base": Preset(222_903_552, "T5's network (arXiv 1910.10683); a GPU", _T5),
         "bart-base": Preset(139_420_416, "BART's network (arXiv 1910.13461); a GPU", _BART),
@@ -208,7 +228,10 @@ def preset_config(name: str, **changes: Any) -> TransformerConfig:
 
     Raises UnknownNameError for a name not in PRESETS and ConfigError for fields that do not fit.
     """
-    return config_from_fields({**PRESETS[name].fields, **changes})
+    fields = {**PRESETS[name].fields, **changes}
+    return config_from_fields(
+        {name: value(fields) if callable(value) else value for name, value in fields.items()}
+    )
 
 
 def preset_shape(model: Mapping[str, Any]) -> str:

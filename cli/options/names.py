@@ -1,8 +1,9 @@
 """The names that options take, as far as their registries import what is slow; a test compares."""
 
 from transformer.presets import PRESETS
+from transformer.training.defaults import DEFAULTS
 
-OBJECTIVE_NAMES = ("translation", "language-model", "instructions", "masked-lm")
+OBJECTIVE_NAMES = tuple(DEFAULTS)
 DTYPES = ("float32", "bfloat16")
 TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")

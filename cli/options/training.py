@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from transformer.registry import either
+
 from .groups import option_field
 from .names import OBJECTIVE_NAMES, PRESET_NAMES
 
@@ -23,8 +25,8 @@ class RecipeOptions:
     objective: str | None = _setting(
         "objective",
         "--objective NAME",
-        "translation, language-model, instructions or masked-lm; if not given, what the texts and "
-        "--preset are for: running text is for a language model.",
+        f"{either(OBJECTIVE_NAMES)}; if not given, what the texts and --preset are for: running "
+        "text is for a language model.",
         panel="Model",
         choices=OBJECTIVE_NAMES,
     )
@@ -153,10 +155,10 @@ class RecipeOptions:
     preset: str | None = _setting(
         "model.preset",
         "--preset NAME",
-        "Size of the model. Translation: translate-small, translate-tiny, base, big, t5-base, "
-        "bart-base. Language model: write-small, write-tiny, gpt2, gpt2-medium, gpt2-large, "
-        "gpt2-xl, gpt3-175b. Masked language model: bert-tiny, bert-base. Default: chosen; with a "
-        "recipe, translate-small, write-small or bert-tiny.",
+        "Size of the model. Translation: translate-small, translate-tiny, base, big; to pre-train "
+        "first: t5-tiny, t5-base, bart-base. Language model: write-small, write-tiny, gpt2, "
+        "gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model: bert-tiny, bert-base. "
+        "Default: chosen; with a recipe, its objective's (--presets).",
         panel="Model",
         choices=PRESET_NAMES,
     )

@@ -14,7 +14,9 @@ from ..console import page_width
 
 _NARROW = 60  # columns of a terminal
 _TITLES = {
-    "encoder-decoder": "Translation (--objective translation)",
+    "encoder-decoder": (
+        "Translation (--objective translation), and pre-training for it (span-corruption)"
+    ),
     "decoder": "Language models (--objective language-model)",
     "encoder": "Masked language models (--objective masked-lm)",
 }

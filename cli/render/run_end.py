@@ -34,6 +34,9 @@ _NEXT = {
         ("generate -m {run} --chat", "type messages; leave --chat out for prompts as they are"),
     ),
     "masked-lm": (("embed -m {run} FILE", "a vector for each line"),),
+    "span-corruption": (
+        ("train --init {run} --pairs FILE -o NEW_RUN", "learns to translate, or another task"),
+    ),
 }
 
 

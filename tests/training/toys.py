@@ -99,6 +99,8 @@ def recipe_of(objective: str = "translation", *, seed: int = 1, **training: Any)
     return resolve_recipe(None, {"objective": objective, "seed": seed, "training": training}, [])
 
 
+# Of noise, words are easier to learn than letters.
+_TOKENIZERS = {"masked-lm": {"vocab_size": 60}, "span-corruption": {"vocab_size": 160}}
 SMALL = {"d_model": 16, "d_ff": 32, "heads": 2, "dropout": 0.0}
 
 
@@ -111,8 +113,7 @@ def toy_recipe(folder: Path, objective: str = "translation", **training: Any) ->
     fields = {
         "objective": objective,
         "data": {**data, "valid_fraction": 0.1, "max_tokens": 40},
-        # of masks, words are easier to learn than letters
-        "tokenizer": {"kind": "char"} if objective != "masked-lm" else {"vocab_size": 60},
+        "tokenizer": _TOKENIZERS.get(objective, {"kind": "char"}),
         "model": {"preset": preset, **SMALL, **layers},
         "training": {"steps": 8, "batch_tokens": 256, "context": 32, "warmup": 2, **training},
         "validation": {"every": 4},

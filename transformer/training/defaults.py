@@ -23,6 +23,10 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "model": {"preset": "bert-tiny"},
         "training": {"schedule": "linear", "warmup": 500, "weight_decay": 0.01},
     },
+    "span-corruption": {
+        "model": {"preset": "t5-tiny"},
+        "training": {"warmup": 500},
+    },
 }
 # The sections of recipes that one objective alone reads.
-NOISE_SECTIONS = {"masked-lm": "masking"}
+NOISE_SECTIONS = {"masked-lm": "masking", "span-corruption": "spans"}

@@ -15,10 +15,10 @@ from ..adapters.settings import AdapterSettings
 from ..bounds import check_bounds, convert, doc
 from ..durations import parse_duration
 from ..errors import ConfigError, UnknownNameError
-from ..noise_options import MaskingOptions
-from ..registry import suggest
+from ..noise_options import MaskingOptions, SpanOptions
+from ..registry import either, suggest
 from .data_recipe import DataRecipe
-from .defaults import NOISE_SECTIONS
+from .defaults import DEFAULTS, NOISE_SECTIONS
 from .recipe_keys import check_keys
 from .recipe_types import (
     Count,
@@ -135,9 +135,7 @@ PRECISION_NAMES = ("auto", "float32", "tf32", "bfloat16")
 class Recipe(_Section, frozen=True, kw_only=True):
     """All of a recipe. `model` has a preset's name and any fields of TransformerConfig."""
 
-    objective: Annotated[str, doc("translation, language-model, instructions or masked-lm")] = (
-        "translation"
-    )
+    objective: Annotated[str, doc(either([*DEFAULTS]))] = "translation"
     seed: Annotated[
         int, Meta(ge=0, lt=1 << 31), doc("of the first weights, the order of the data and dropout")
     ] = 1
@@ -148,6 +146,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
     training: TrainingRecipe = TrainingRecipe()
     validation: ValidationRecipe = ValidationRecipe()
     masking: MaskingOptions = MaskingOptions()
+    spans: SpanOptions = SpanOptions()
 
     def __post_init__(self) -> None:
         check_bounds(self)

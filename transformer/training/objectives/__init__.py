@@ -9,6 +9,7 @@ from .base import TRAIN, VALID, Objective, Sample, Stop
 from .instructions import Instructions
 from .language_model import LanguageModel
 from .masked_lm import MaskedLM
+from .span_corruption import SpanCorruption
 from .translation import Translation
 
 OBJECTIVES: Registry[Objective] = Registry(
@@ -18,6 +19,7 @@ OBJECTIVES: Registry[Objective] = Registry(
         "language-model": LanguageModel(),
         "instructions": Instructions(),
         "masked-lm": MaskedLM(),
+        "span-corruption": SpanCorruption(),
     },
 )
 

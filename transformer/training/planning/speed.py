@@ -32,7 +32,7 @@ class StepTime(NamedTuple):
 class RandomBatches:
     """Data of one batch again and again: rows of random ids, all of one length.
 
-    Of the tokens of a row, a share is `predicted`.
+    Of the tokens of a row, a share is `predicted`; where rows are sources, so long are the targets.
     """
 
     batches_per_epoch = 1
@@ -43,11 +43,13 @@ class RandomBatches:
         length = max(2, min(length, config.max_positions))
         shape = (max(1, max_tokens // length), length)
         generator = torch.Generator().manual_seed(0)
-        ids_BT = torch.randint(config.vocab_size, shape, generator=generator)
-        count = max(1, round(predicted * ids_BT.numel()))
+        ids_BT = source_BS = torch.randint(config.vocab_size, shape, generator=generator)
         has_source = config.shape == "encoder-decoder"
+        if has_source:
+            ids_BT = source_BS[:, : max(1, round(predicted * length))]
+        count = ids_BT.numel() if has_source else max(1, round(predicted * ids_BT.numel()))
         self._batch = Batch(
-            inputs=ModelInputs(ids_BT, source=ModelInputs(ids_BT) if has_source else None),
+            inputs=ModelInputs(ids_BT, source=ModelInputs(source_BS) if has_source else None),
             targets=ids_BT.roll(-1, dims=1),
             predicted_N=None if count == ids_BT.numel() else torch.arange(count),
             num_targets=count,
