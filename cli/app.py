@@ -13,6 +13,7 @@ from .commands import (
     checkpoint,
     embed,
     evaluate,
+    fill,
     generate,
     runs,
     score,
@@ -37,6 +38,7 @@ app.command("translate")(translate.translate)
 app.command("generate")(generate.generate)
 app.command("score")(score.score)
 app.command("embed")(embed.embed)
+app.command("fill")(fill.fill)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(runs.app, name="runs")

@@ -15,6 +15,7 @@ require_own_packages()
 if TYPE_CHECKING:
     from checkpoints import CheckpointError
     from transformer.errors import ConfigError, LineError
+    from transformer.pipelines.filling import Fill, TextFills
     from transformer.pipelines.scoring import TextScore
 
     from .model import Model, load
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckpointError",
     "ConfigError",
+    "Fill",
     "LineError",
     "Model",
     "Text",
+    "TextFills",
     "TextScore",
     "load",
     "train",
@@ -35,6 +38,8 @@ _MODULES = {
     "CheckpointError": "checkpoints",
     "ConfigError": "transformer.errors",
     "LineError": "transformer.errors",
+    "Fill": "transformer.pipelines.filling",
+    "TextFills": "transformer.pipelines.filling",
     "TextScore": "transformer.pipelines.scoring",
     "Model": "transduce.model",
     "Text": "transduce.results",

@@ -78,3 +78,10 @@ class EmbedKeywords(TypedDict, total=False):
     prompt: str | None
     prompt_name: str | None
     batch_tokens: int
+
+
+class FillKeywords(TypedDict, total=False):
+    """Keyword arguments of `Model.fill`."""
+
+    top_k: int
+    batch_tokens: int

@@ -16,17 +16,20 @@ from transformer.model_names import check_spelled_name
 from transformer.parameters import count_parameters
 from transformer.pipelines.arguments import (
     EmbedArguments,
+    FillArguments,
     GenerateArguments,
     ScoreArguments,
     SpeculationArguments,
     TranslateArguments,
 )
+from transformer.pipelines.filling import TextFills, text_fills
 from transformer.pipelines.records import Answer, Line, Output
 from transformer.pipelines.scoring import TextScore, text_score
 from transformer.pipelines.session import Session
 
 from .keywords import (
     EmbedKeywords,
+    FillKeywords,
     GenerateKeywords,
     ScoreKeywords,
     TranslateKeywords,
@@ -243,3 +246,30 @@ class Model:
         width = session.vector_size(checked)
         matrix = np.stack([np.zeros(width, np.float32), *vectors])[1:]  # none is a matrix too
         return matrix[0] if isinstance(text, str) else matrix
+
+    @overload
+    def fill(  # type: ignore[overload-overlap]
+        self, text: str, **arguments: Unpack[FillKeywords]
+    ) -> TextFills | None: ...
+    @overload
+    def fill(
+        self, text: Iterable[str], **arguments: Unpack[FillKeywords]
+    ) -> Iterator[TextFills | None]: ...
+    def fill(
+        self, text: str | Iterable[str], **arguments: Unpack[FillKeywords]
+    ) -> TextFills | Iterator[TextFills | None] | None:
+        """Fill in the masks of a text, or of each of an iterable; None for an empty text.
+
+        A mask is the name of the model's mask token, as [MASK] or <mask>.
+
+        >>> masked = transduce.load("runs/masked")  # doctest: +SKIP
+        >>> masked.fill("A <mask> runs.").fills[0][0]  # doctest: +SKIP
+        Fill(token='Ġdog', text=' dog', probability=0.8127)
+        """
+        session, checked = self.session, checked_arguments(FillArguments, arguments)
+        result: TextFills | Iterator[TextFills | None] | None = answer(
+            text,
+            lambda source, counts: session.fill(source, checked, counts),
+            lambda found: text_fills(found) if found.outputs else None,
+        )
+        return result

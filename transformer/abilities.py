@@ -1,4 +1,4 @@
-"""Abilities of models by their shape: the commands that each can do, for errors and summaries."""
+"""Abilities of models, by shape and head: the commands that each can do."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,16 @@ _WITH_DECODER = "a model with a decoder"
 
 
 class Ability(NamedTuple):
-    """A command, and the shapes of models that can do it."""
+    """A command, and the shapes and heads of models that can do it."""
 
     verb: str  # completes "cannot"
     shapes: dict[str, str]  # to what follows the command for a model of that shape
     needs: str
+    heads: tuple[str, ...] = ()  # none: whatever the head
+
+    def is_of(self, config: TransformerConfig) -> bool:
+        """Return True for a configuration of a model that can do it."""
+        return config.shape in self.shapes and (not self.heads or config.head in self.heads)
 
 
 ABILITIES: Registry[Ability] = Registry(
@@ -29,6 +34,12 @@ ABILITIES: Registry[Ability] = Registry(
         "translate": Ability("translate", {"encoder-decoder": ""}, f"a {KINDS['encoder-decoder']}"),
         "generate": Ability("generate text", {"decoder": ""}, f"a {KINDS['decoder']}"),
         "score": Ability("score texts", {"decoder": "", "encoder-decoder": ""}, _WITH_DECODER),
+        "fill": Ability(
+            "fill in masks",
+            {"encoder": ""},
+            "a masked language model (an encoder with the head that predicts masked tokens)",
+            heads=("masked",),
+        ),
         "embed": Ability(
             "embed", {"encoder": "", "encoder-decoder": ""}, "a model with an encoder"
         ),
@@ -42,7 +53,7 @@ ABILITIES: Registry[Ability] = Registry(
         ),
     },
 )
-COMMANDS = ("translate", "generate", "score", "embed", "evaluate")
+COMMANDS = ("translate", "generate", "score", "fill", "embed", "evaluate")
 
 
 def commands_of(config: TransformerConfig) -> list[str]:
@@ -52,18 +63,18 @@ def commands_of(config: TransformerConfig) -> list[str]:
     >>> commands_of(preset_config("write-tiny", vocab_size=100))
     ['generate', 'score', 'evaluate --text FILE']
     """
-    abilities = {name: ABILITIES[name].shapes for name in COMMANDS}
+    abilities = {name: ABILITIES[name] for name in COMMANDS}
     return [
-        f"{name}{shapes[config.shape]}"
-        for name, shapes in abilities.items()
-        if config.shape in shapes
+        f"{name}{ability.shapes[config.shape]}"
+        for name, ability in abilities.items()
+        if ability.is_of(config)
     ]
 
 
 def require_ability(config: TransformerConfig, name: str, folder: object) -> None:
-    """Raise ConfigError, naming what the model can do, unless its shape has an ability."""
+    """Raise ConfigError, naming what the model can do, unless it has an ability."""
     ability = ABILITIES[name]
-    if config.shape in ability.shapes:
+    if ability.is_of(config):
         return
     command = name.split(maxsplit=1)[0]  # another form of it, if there is one, comes first
     first, *others = sorted(commands_of(config), key=lambda each: each.split()[0] != command)

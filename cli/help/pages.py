@@ -115,6 +115,13 @@ transduce translate -m runs/en-de in.txt --json |
             "--device",
         ),
     ),
+    "fill": Page(
+        (
+            "echo 'one <mask> three' | transduce fill -m runs/masked",
+            "transduce fill -m runs/masked masked.txt --top-k 3 --json",
+        ),
+        ("--model", "--top-k", "--column", *_LINES, "--device"),
+    ),
     "evaluate": Page(
         (
             "transduce evaluate -m runs/en-de --source test.en --reference test.de",

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -16,20 +16,20 @@ from .typed_text import HINT
 
 if TYPE_CHECKING:
     from tokenizer import CorpusCounts
-    from transformer.pipelines.records import Answer, LineSource, Output
+    from transformer.pipelines.records import Answer, LineSource
 
     from .line_progress import LineProgress
     from .line_reader import LineReader
 
 
 # Answers lines in order, and counts events such as failed lines by name.
-AnswerLines = Callable[["LineSource", Counter[str]], Iterator["Answer[Output]"]]
+AnswerLines = Callable[["LineSource", Counter[str]], Iterator["Answer[Any]"]]
 
 
 class AnswerFormat(Protocol):
     """A formatter of answers, with notices of what it left out."""
 
-    def __call__(self, answer: "Answer[Output]") -> Iterable[str]:
+    def __call__(self, answer: "Answer[Any]") -> Iterable[str]:
         """Return the output lines of one answer."""
         ...
 
@@ -102,9 +102,7 @@ def line_source(
             raise
 
 
-def _with_errors_told(
-    answers: "Iterator[Answer[Output]]", *, every: bool
-) -> "Iterator[Answer[Output]]":
+def _with_errors_told(answers: "Iterator[Answer[Any]]", *, every: bool) -> "Iterator[Answer[Any]]":
     """Yield answers; tell the first error among them, or each."""
     told = False
     for answer in answers:

@@ -71,6 +71,7 @@ class LineReader:
         plain: bool = False,
         as_json: bool = False,
         whole_rows: bool = False,
+        with_prefix: bool = True,
     ) -> None:
         self.paths, self.counts = paths, CorpusCounts() if counts is None else counts
         self._options: dict[str, Any] = {
@@ -79,15 +80,22 @@ class LineReader:
             "as_json": as_json,
             "whole_rows": whole_rows,
         }
+        self._with_prefix = with_prefix
         self._lines = self._read()
 
     @classmethod
     def from_options(
-        cls, paths: Sequence[str], options: LineIOOptions, *, whole_rows: bool = False
+        cls,
+        paths: Sequence[str],
+        options: LineIOOptions,
+        *,
+        whole_rows: bool = False,
+        with_prefix: bool = True,
     ) -> Self:
         """Return the reader of a command's lines.
 
-        With `whole_rows`, the rows of a TSV are lines unless a column is named.
+        With `whole_rows`, the rows of a TSV are lines unless a column is named. Without
+        `with_prefix`, the field `prefix` is one like others.
         """
         return cls(
             paths,
@@ -95,6 +103,7 @@ class LineReader:
             plain=options.plain,
             as_json=options.json_input,
             whole_rows=whole_rows,
+            with_prefix=with_prefix,
         )
 
     def __iter__(self) -> Iterator[Line]:
@@ -125,7 +134,7 @@ class LineReader:
 
     def _line(self, number: int, record: Record) -> Line:
         (text,), fields = record.texts, dict(record.fields)
-        prefix = fields.pop(PREFIX, "") if record.is_json else ""
+        prefix = fields.pop(PREFIX, "") if record.is_json and self._with_prefix else ""
         if record.error is not None:
             return Line(number, "", fields=fields, error=str(record.error))
         if not isinstance(prefix, str):

@@ -94,6 +94,15 @@ Strict = Annotated[
         panel="Output",
     ),
 ]
+StrictFills = Annotated[
+    bool,
+    option(
+        "--strict",
+        "Exit with code 4, after all lines, if any could not be filled in (else only if none "
+        "could).",
+        panel="Output",
+    ),
+]
 StrictScores = Annotated[
     bool,
     option(
@@ -156,6 +165,13 @@ class LineIOOptions:
     def __post_init__(self) -> None:
         """Raise ConfigError for options of which one takes the other's effect."""
         refuse_plain(self.plain, {"--column": self.column, "--json-input": self.json_input})
+
+
+@dataclass(kw_only=True)
+class FillIOOptions(LineIOOptions):
+    """Options of reading lines and of writing fills, which promise less than texts."""
+
+    strict: StrictFills = False
 
 
 @dataclass(kw_only=True)

@@ -33,7 +33,10 @@ _NEXT = {
     "instructions": (
         ("generate -m {run} --chat", "type messages; leave --chat out for prompts as they are"),
     ),
-    "masked-lm": (("embed -m {run} FILE", "a vector for each line"),),
+    "masked-lm": (
+        ("fill -m {run}", "type lines with <mask> in them, or name files"),
+        ("embed -m {run} FILE", "a vector for each line"),
+    ),
     "span-corruption": (
         ("train --init {run} --pairs FILE -o NEW_RUN", "learns to translate, or another task"),
     ),

@@ -13,6 +13,7 @@ from tests.cli.test_line_notices import eager_for
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import (
     EmbedArguments,
+    FillArguments,
     GenerateArguments,
     ScoreArguments,
     SpeculationArguments,
@@ -47,7 +48,7 @@ def test_what_is_missing_is_noticed():
     assert missing_options("", "see transduce translate --piece") == ["translate --piece"]
 
 
-KINDS = (TranslateArguments, GenerateArguments, ScoreArguments, EmbedArguments)
+KINDS = (TranslateArguments, GenerateArguments, ScoreArguments, EmbedArguments, FillArguments)
 NUMBERS = [
     (kind, field.name, field.metadata["flag"])
     for kind in (*KINDS, SpeculationArguments)

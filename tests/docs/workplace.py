@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.adapters.sides import write_random_adapter
 from tests.docs.shell import run_script
+from tests.masked_models import write_masked
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
 from transformer.export import save_model
@@ -38,6 +39,7 @@ FILES = {
     "other.txt": ["It was a long day."] * 3,
     "prompts.txt": ["It was a", "The colour is"],
     "sentences.txt": ENGLISH,
+    "masked.txt": ["A <mask> runs .", "Two <mask> <mask> ."],
     "words.tsv": ["dog\tHund"],
     "captions.csv": ["id,text,author", "7,A dog runs .,Ann", "8,Two cats sleep .,Bob"],
     "pairs.tsv": [f"{ENGLISH[n % 3]} {n}\t{GERMAN[n % 3]} {n}" for n in range(120)],
@@ -72,6 +74,8 @@ def fill(folder: Path) -> None:
         rewrite,
     )
     _save_encoder(folder / ENCODER)
+    for name in ("runs/masked", "path/to/roberta"):
+        write_masked(folder / name)
     write_random_adapter(folder / "path/to/gpt2", folder / "path/to/adapter")
 
 

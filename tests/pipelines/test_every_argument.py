@@ -10,6 +10,7 @@ from tests.pipelines.test_models import tiny_translator, tiny_writer
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import (
     EmbedArguments,
+    FillArguments,
     GenerateArguments,
     ScoreArguments,
     TranslateArguments,
@@ -117,6 +118,8 @@ def test_arguments_of_scoring_and_embedding_are_few() -> None:
     ]  # fmt: skip
     names = [field.name for field in dataclasses.fields(EmbedArguments)]
     assert {"batch_tokens", "normalize", "pooling"} <= set(names)
+    names = [field.name for field in dataclasses.fields(FillArguments)]
+    assert names == ["top_k", "batch_tokens"]  # see test_filling.py
 
 
 BOTH = [

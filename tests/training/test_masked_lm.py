@@ -1,5 +1,6 @@
 """Masked language modelling, from text to checkpoints."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from transformer.evaluation import masked_accuracy
 from transformer.folder_layout import DATA
 from transformer.inputs import ModelInputs
 from transformer.loading import ModelTexts, default_generation_config, load_model
+from transformer.pipelines.arguments import FillArguments
+from transformer.pipelines.records import IterableSource
+from transformer.pipelines.session import Session
 from transformer.training.events import Validated
 from transformer.training.objectives import OBJECTIVES, TRAIN, VALID
 from transformer.training.objectives.running_text import excerpts
@@ -82,6 +86,20 @@ def test_samples_show_masks_the_words_behind_them_and_what_is_filled_in(run: Pat
         assert text.replace(" <mask>", "").strip() != truth
         assert filled
     assert OBJECTIVE.samples(loaded, recipe, run / DATA, lambda: True, limit=2) == []
+
+
+def test_a_run_fills_in_masks(run: Path) -> None:
+    loaded = load_model(run)
+    source = IterableSource(["one <mask> three"])
+    (answer,) = Session([loaded]).fill(source, FillArguments(top_k=3), Counter())
+    (mask,) = answer.outputs[0].fills
+    assert len(mask) == 3
+    before, after = loaded.special_affixes
+    ids = loaded.tokenizer.encode_with_specials("one <mask> three")
+    ids = torch.tensor([[*before, *ids, *after]])
+    logits = loaded.model(ModelInputs(ids))[ids == loaded.tokenizer.role("mask")]
+    wanted = logits.softmax(dim=-1).max()
+    assert mask[0].probability == pytest.approx(float(wanted), abs=1e-6)
 
 
 def test_validation_has_the_accuracy_of_the_masked_tokens(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import transduce
+from tests.masked_models import write_masked
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
 from transduce import keywords
@@ -164,6 +165,18 @@ def test_vectors_are_an_array(folders) -> None:
         model.embed("one")
 
 
+def test_fills_are_of_each_mask(tmp_path, caplog) -> None:
+    model = transduce.load(write_masked(tmp_path), device="cpu")
+    one = model.fill("one <mask> <mask>", top_k=2)
+    assert [len(mask) for mask in one.fills] == [2, 2]
+    assert one.filled == f"one{one.fills[0][0].text}{one.fills[1][0].text}"
+    many = list(model.fill(["one <mask> <mask>", "", "two"], top_k=2))
+    assert many == [one, None, None]
+    assert caplog.messages[0] == "text 3: the line has no mask, which is written <mask>"
+    with pytest.raises(LineError, match="no mask"):
+        model.fill("two")
+
+
 def test_threads_get_what_each_gets_alone(translator, writer) -> None:
     texts = ["one two", "three", "four five six", "two"] * 3
 
@@ -228,7 +241,7 @@ def test_a_model_says_what_it_cannot_do(translator, writer) -> None:
         writer.embed(["one"])
 
 
-@pytest.mark.parametrize("name", ["Translate", "Generate", "Score", "Embed"])
+@pytest.mark.parametrize("name", ["Translate", "Generate", "Score", "Embed", "Fill"])
 def test_keywords_are_the_arguments_with_their_types(name: str) -> None:
     """Editors see what the dataclass has; a few take more in Python than on the command line."""
     kind = getattr(arguments, f"{name}Arguments")

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from msgspec import structs
 
 from transformer.abilities import ABILITIES, KINDS, commands_of, require_ability
 from transformer.errors import ConfigError
@@ -17,7 +18,7 @@ def test_what_a_model_cannot_do_names_what_it_can(preset, ability):
     assert config.shape == SHAPES[preset]
     able = commands_of(config)
     assert able
-    if config.shape in ABILITIES[ability].shapes:
+    if ABILITIES[ability].is_of(config):
         require_ability(config, ability, "runs/x")
         assert any(command.startswith(ability) for command in able)
         return
@@ -29,3 +30,13 @@ def test_what_a_model_cannot_do_names_what_it_can(preset, ability):
     assert f"transduce {[*same, *able][0]} -m runs/x" in message
     assert all(command in message for command in able)
     assert message.count("transduce") == 1
+
+
+def test_masks_are_filled_by_encoders_with_the_head_for_it():
+    masked = preset_config("bert-tiny", vocab_size=100)
+    assert commands_of(masked) == ["fill", "embed"]
+    for head in ("none", "linear"):
+        other = structs.replace(masked, head=head, tie_output=True, output_bias=False)
+        assert commands_of(other) == ["embed"]
+        with pytest.raises(ConfigError, match=r"cannot fill in masks.*: transduce embed -m x"):
+            require_ability(other, "fill", "x")

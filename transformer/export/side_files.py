@@ -218,6 +218,7 @@ def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
         "eos_token": generation.end_id,
         "pad_token": generation.pad_token_id,
         "unk_token": tokenizer.role("unknown"),
+        "mask_token": tokenizer.role("mask"),
     }
     names = {role: tokenizer.token(i) for role, i in ids.items() if i is not None}
     settings = {

@@ -22,6 +22,7 @@ from ..errors import ConfigError
 from ..loading import LoadedModel, PoolingConfig, load_model, read_pooling_config
 from .arguments import (
     EmbedArguments,
+    FillArguments,
     GenerateArguments,
     ScoreArguments,
     SpeculationArguments,
@@ -31,6 +32,7 @@ from .arguments.generate import TEMPERATURE
 from .arguments.search import SearchArguments, beam_or_greedy
 from .compatibility import check_ensemble
 from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_lines
+from .filling import MaskFills, fill_lines
 from .generation import GenerationTask, encode_prompt
 from .line_pipeline import decode_lines
 from .n_best import with_spare_hypotheses
@@ -192,6 +194,12 @@ class Session:
         prompt = choose_prompt(pooling, arguments.prompt, arguments.prompt_name)
         budget = arguments.batch_tokens
         return embed_lines(self.lead, source, pooling, prompt=prompt, budget=budget, counts=counts)
+
+    def fill(
+        self, source: LineSource, arguments: FillArguments, counts: Counter[str]
+    ) -> Iterator[Answer[MaskFills]]:
+        """Fill in the masks of any number of lines, in order and in bounded memory."""
+        return fill_lines(self.lead, source, arguments, counts)
 
     def vector_size(self, arguments: EmbedArguments) -> int:
         """Return the number of dimensions of the vectors that `embed` computes."""

@@ -4,6 +4,7 @@ They import no torch, so that help pages come at once.
 """
 
 from .embed import EmbedArguments
+from .fill import FillArguments
 from .generate import GenerateArguments
 from .score import ScoreArguments
 from .speculation import SpeculationArguments
@@ -11,6 +12,7 @@ from .translate import TranslateArguments
 
 __all__ = [
     "EmbedArguments",
+    "FillArguments",
     "GenerateArguments",
     "ScoreArguments",
     "SpeculationArguments",

@@ -18,7 +18,7 @@ from ...errors import ConfigError
 from ...evaluation import Score, masked_accuracy
 from ...inputs import IGNORE
 from ...loading import LoadedModel, ModelTexts
-from ...pipelines.filling import fill_ids, show_masks
+from ...pipelines.filling import MaskRanking, show_masks
 from ..defaults import DEFAULTS
 from ..encoding import TEXT
 from ..noise_vocabulary import noise_vocabulary
@@ -109,6 +109,7 @@ class MaskedLM(RunningText):
         )
         ids, end_id = TokenStore(folder / VALID / TEXT).ids, loaded.generation.end_id
         length = min(_SAMPLE_TOKENS, recipe.training.context // 2)
+        ranking = MaskRanking(loaded, 1)
         samples: list[Sample] = []
         pieces = excerpts(ids, end_id=end_id, length=length, limit=limit)
         for number, piece in enumerate(takewhile(lambda _: not stop(), pieces)):
@@ -116,7 +117,9 @@ class MaskedLM(RunningText):
             text = piece[starts[0] :] if len(starts) else piece
             noisy, targets = mask_tokens(text, np.random.default_rng(number), vocabulary, options)
             masked = np.flatnonzero(targets != IGNORE)
-            filled = np.array(fill_ids(loaded, noisy.tolist()))
+            (ranked,) = ranking([noisy.tolist()])
+            filled = noisy.copy()
+            filled[masked] = [tokens.ids[0] for tokens in ranked]
             samples.append(
                 [
                     ("masked", show_masks(tokenizer, noisy.tolist())),

@@ -1,0 +1,101 @@
+"""`transduce fill`: lines with masks in, the likeliest tokens for each mask out."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from transformer.pipelines.arguments import FillArguments
+
+from ..console import print_notice
+from ..io.filter import filter_lines
+from ..io.output_checks import output_is_terminal
+from ..io.text_arguments import named_inputs
+from ..options import common as opt
+from ..options.groups import grouped, option
+
+if TYPE_CHECKING:
+    from transformer.pipelines.filling import Fill, MaskFills
+    from transformer.pipelines.records import Answer
+
+
+@grouped
+def fill(
+    files: opt.InputFiles = None,
+    *,
+    model: opt.Model,
+    adapter: opt.Adapter = None,
+    arguments: FillArguments,
+    as_json: Annotated[
+        bool,
+        option(
+            "--json",
+            "Write a JSON object for each line: text, fills (for each mask a list of token, text "
+            "and probability) and filled, the text with the likeliest of each; the other fields of "
+            "a record.",
+            panel="Output",
+        ),
+    ] = False,
+    line_io: opt.FillIOOptions,
+) -> None:
+    """Fill in the masks of each line: the most probable tokens, with their probabilities.
+
+    A mask is written as the model's mask token, [MASK] or <mask>. A line gets
+    FILL<TAB>PROBABILITY for each fill, the likeliest first, and for each of its
+    masks in turn. The model needs the head that predicts masked tokens, as
+    train --objective masked-lm makes it.
+    """
+    from ..io.line_reader import LineReader
+    from ..io.loading import open_session
+
+    reader = LineReader.from_options(named_inputs(files), line_io, with_prefix=False)
+    session = open_session([model], line_io, reading=reader, adapter=adapter)
+    if output_is_terminal(line_io.out) and not (as_json or line_io.quiet):
+        print_notice("fills of each mask with their probabilities, likeliest first:")
+    filter_lines(
+        reader,
+        line_io,
+        lambda source, counts: session.fill(source, arguments, counts),
+        _FillFormatter(as_json=as_json),
+        hint="type a line with a mask; Ctrl-D ends",
+    )
+
+
+class _FillFormatter:
+    """Formatter of each line's fills."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        from ..render.input_fields import InputFields
+
+        self._as_json = as_json
+        self._fields = InputFields({"text", "fills", "filled"})
+
+    def notices(self) -> list[str]:
+        """Return the notices of all lines that were formatted."""
+        return self._fields.notices() if self._as_json else []
+
+    def __call__(self, answer: "Answer[MaskFills]") -> list[str]:
+        """Return the output line of one answer."""
+        if self._as_json:
+            return [json.dumps(self._record(answer), ensure_ascii=False)]
+        fills = [each for output in answer.outputs for mask in output.fills for each in mask]
+        return ["\t".join(f"{_shown(each)}\t{each.probability:.6f}" for each in fills)]
+
+    def _record(self, answer: "Answer[MaskFills]") -> dict[str, Any]:
+        """Return the JSON record of a line, after the other fields of its input."""
+        from transformer.pipelines.notices import notice_field
+
+        record = {**self._fields(answer.line.fields), "text": answer.line.text}
+        notices = notice_field(answer.notices)
+        if answer.error is not None:
+            return {**record, "error": answer.error, **notices}
+        fills: list[Any] = []
+        for output in answer.outputs:
+            fills = [[each._asdict() for each in mask] for mask in output.fills]
+        filled = "".join(output.filled for output in answer.outputs)
+        return {**record, "fills": fills, "filled": filled, **notices}
+
+
+def _shown(fill: "Fill") -> str:
+    """Return a fill's text without spaces around it; its token's name if nothing would be seen."""
+    text = fill.text.strip()
+    text = text if text and "\ufffd" not in text else fill.token
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
