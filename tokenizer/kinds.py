@@ -1,7 +1,7 @@
 """The kinds of tokenizers that can be trained: their components, and the trainers of them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import tokenizers
@@ -171,12 +171,17 @@ def _limit_size(backend: tokenizers.Tokenizer, options: TrainingOptions) -> toke
 
 
 def _split_unknown(backend: tokenizers.Tokenizer, options: TrainingOptions) -> tokenizers.Tokenizer:
-    """Split words at characters that the vocabulary lacks: else all of the word is unknown.
+    backend.pre_tokenizer = split_at_unknown(backend.get_vocab(with_added_tokens=False))
+    return backend
 
-    So are words before a character that is known at the start of a word only. The longest words are
-    cut too, since the model takes those for unknown.
+
+def split_at_unknown(vocabulary: Collection[str]) -> pre_tokenizers.PreTokenizer:
+    """Return the splitter of words for WordPiece: at characters that the vocabulary lacks.
+
+    Else all of the word would be unknown. So are words split before a character that is known at
+    the start of a word only. The longest words are cut too, since the model takes those for
+    unknown.
     """
-    vocabulary = backend.get_vocab(with_added_tokens=False)
     known = {token for token in vocabulary if len(token) == 1}
     starting = {character for character in known if f"##{character}" not in vocabulary}
     steps = [
@@ -186,8 +191,7 @@ def _split_unknown(backend: tokenizers.Tokenizer, options: TrainingOptions) -> t
     if starting:
         steps.append(pre_tokenizers.Split(Regex(f"[{_ranges(starting)}]"), "merged_with_next"))
     steps.append(pre_tokenizers.Split(Regex(rf"[\s\S]{{{MAX_WORD}}}"), "isolated"))
-    backend.pre_tokenizer = pre_tokenizers.Sequence(steps)
-    return backend
+    return pre_tokenizers.Sequence(steps)
 
 
 def _ranges(characters: set[str]) -> str:

@@ -19,7 +19,8 @@ _PRINTABLE = [
     *range(174, 256),
 ]  # bytes that GPT-2's vocabulary writes as themselves
 _UNPRINTABLE = [byte for byte in range(256) if byte not in _PRINTABLE]
-_BYTE_OF = {chr(b): b for b in _PRINTABLE} | {chr(256 + n): b for n, b in enumerate(_UNPRINTABLE)}
+# The bytes that characters of byte-level vocabularies stand for.
+BYTE_OF = {chr(b): b for b in _PRINTABLE} | {chr(256 + n): b for n, b in enumerate(_UNPRINTABLE)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,7 @@ def _strip_context(before: str, text: str, after: str) -> bytes | None:
 def _raw_bytes(name: str, kinds: set[Any]) -> bytes | None:
     """Return the bytes of a token that may be part of a character; None if its name has none."""
     if "ByteLevel" in kinds:
-        values = [_BYTE_OF.get(character) for character in name]
+        values = [BYTE_OF.get(character) for character in name]
         return bytes(b for b in values if b is not None) if None not in values else name.encode()
     if "ByteFallback" in kinds and len(name) == 6 and name[:3] == "<0x" and name[5] == ">":
         try:

@@ -52,7 +52,7 @@ class UnknownCharacters:
             return False
         steps = (self._backend.normalizer, self._backend.pre_tokenizer)
         states = (json.loads(step.__getstate__()) for step in steps if step is not None)
-        byte_level = any("ByteLevel" in _step_types(state) for state in states)
+        byte_level = any("ByteLevel" in step_types(state) for state in states)
         return not (byte_level and _has_all(self._backend, pre_tokenizers.ByteLevel.alphabet()))
 
     def in_text(self, text: str) -> str:
@@ -85,7 +85,7 @@ def _has_all(backend: tokenizers.Tokenizer, names: Iterable[str]) -> bool:
     return all(backend.token_to_id(name) is not None for name in names)
 
 
-def _step_types(state: Any) -> set[str]:
+def step_types(state: Any) -> set[str]:
     """Return the types of a component and of all steps in it."""
     types, pending = set(), [state]
     while pending:
