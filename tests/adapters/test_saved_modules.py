@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.families.test_families import Files, read
 from tests.models import tiny_model
 from transformer.adapters.saved_modules import insert_saved, published_tensors, select_saved
 from transformer.errors import ConfigError
@@ -46,6 +47,28 @@ def test_modules_are_chosen_by_published_names_or_ours(module: str, names: set[s
     residual = {name for name in chosen if "residual" in name}
     assert chosen - residual == names
     assert not residual or module == "norm"  # ours are called so, too
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "names"),
+    [
+        ("bert", {"classifier_layer": "tanh"}, {"bert.pooler.dense", "classifier"}),
+        ("bert", {"classifier_layer": "relu"}, {"head", "head.dense"}),
+        ("roberta", {"classifier_pooling": "mean"}, {"head"}),
+        ("gpt2", {"classifier_pooling": "last", "output_bias": False}, {"score"}),
+        ("t5", {}, {"head"}),
+        ("t5", {"head": "tagging"}, {"head"}),
+        ("llama", {"head": "tagging"}, {"score"}),
+    ],
+)
+def test_a_head_over_labels_has_published_names_where_it_is_the_familys(
+    family: str, fields: dict, names: set[str]
+) -> None:
+    """As transformers' class has them, so that PEFT finds them; ours if it has no such head."""
+    shape = read(family, Files()).shape
+    model = tiny_model(shape, **{"head": "classification", "output_bias": True, **fields}, labels=3)
+    heads = (t for t in published_tensors(model, FAMILIES[family]) if t.ours.startswith("head."))
+    assert {tensor.name.rpartition(".")[0] for tensor in heads} == names
 
 
 def test_a_module_that_does_not_exist_is_told() -> None:

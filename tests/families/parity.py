@@ -14,7 +14,6 @@ from torch import Tensor
 from tests.families.random_folders import (
     ENCODERS,
     Draw,
-    draw,
     reference,
     wrap_weights,
     write_folder,
@@ -46,9 +45,9 @@ class Sides:
     pieces: Any  # transformers' tokenizer
 
 
-def differences(family: str, seed: int, folder: Path) -> Iterator[str]:
+def differences(drawn: Draw, folder: Path) -> Iterator[str]:
     """Yield what differs for a drawn model: as it is, as ours, and published again."""
-    drawn = draw(family, seed)
+    family = drawn.family
     write_folder(drawn, folder / "published")
     theirs = reference(drawn, folder / "published")
     pieces = TOKENIZERS[family].reference(folder / "published")
@@ -74,7 +73,7 @@ def _compare(drawn: Draw, sides: Sides) -> Iterator[str]:
             yield f"ids of {text!r}: {ids}, not {expected}"
         rows.append(ids)
     yield from _compare_logits(sides, rows)
-    if drawn.family not in ENCODERS:
+    if drawn.family not in ENCODERS and not drawn.classifier:
         for beams in (1, sides.ours.generation.num_beams or 3):
             yield from _compare_texts(sides, rows, beams)
 
@@ -182,7 +181,7 @@ def _their_text(sides: Sides, row: list[int], beams: int) -> tuple[list[int], st
 
 def _compare_loaded(published: LoadedModel, ours: LoadedModel) -> Iterator[str]:
     """Yield what differs between a published folder and what it became as ours."""
-    for name in ("config", "generation", "special_affixes", "decoder_start_id"):
+    for name in ("config", "generation", "special_affixes", "decoder_start_id", "labels"):
         value, expected = getattr(ours, name), getattr(published, name)
         if value != expected:
             yield f"ours: {name} {value}, not {expected}"
@@ -198,13 +197,16 @@ def _compare_loaded(published: LoadedModel, ours: LoadedModel) -> Iterator[str]:
 
 def _compare_models(published: Any, again: Any) -> Iterator[str]:
     """Yield what differs between two models of transformers: settings of decoding, and ids."""
+    for name in ("id2label", "label2id"):
+        if getattr(again.config, name) != getattr(published.config, name):
+            yield f"{name} {getattr(again.config, name)}"
     if not hasattr(published, "generation_config") or published.generation_config is None:
         return
     settings, expected = (_settings(model) for model in (again, published))
     for name in sorted(settings.keys() | expected.keys()):
         if settings.get(name) != expected.get(name):
             yield f"{name} {settings.get(name)}, not {expected.get(name)}"
-    rows = len(again.get_output_embeddings().weight)
+    rows = len((again.get_output_embeddings() or again.get_input_embeddings()).weight)
     for name, value in {**settings, **again.config.to_dict()}.items():
         for token_id in _numbers(value) if name.endswith(_ID_NAMES) else ():
             if token_id >= rows:

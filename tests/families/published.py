@@ -99,6 +99,12 @@ FAMILIES: dict[str, Family] = {
         _BERT,
         ({}, dict(type_vocab_size=1, pad_token_id=3), dict(layer_norm_eps=1e-3)),
     ),
+    "distilbert": Family(
+        "DistilBertConfig",
+        "DistilBertForMaskedLM",
+        dict(dim=16, hidden_dim=24, n_layers=2, n_heads=4, max_position_embeddings=42),
+        ({}, dict(activation="relu"), dict(tie_word_embeddings=False)),
+    ),
     "xlm-roberta": Family("XLMRobertaConfig", "XLMRobertaForMaskedLM", _BERT, ({},)),
     "bart": Family(
         "BartConfig",

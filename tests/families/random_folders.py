@@ -20,7 +20,7 @@ from tests.families.random_tokenizers import TOKENIZERS
 
 Rng = random.Random
 GENERATION = "generation_config.json"
-ENCODERS = ("bert", "roberta", "xlm-roberta")
+ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta")
 DECODERS = ("gpt2", "llama", "mistral")
 SEVERAL = "several"  # end tokens: the tokenizer's and others
 
@@ -86,6 +86,13 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
     "llama": {**_LLAMA, "attention_bias": _TIED, "mlp_bias": _TIED},
     "mistral": {**_LLAMA, "sliding_window": _one_of(None, 3, 5, 64)},
     "bert": _BERT,
+    "distilbert": {
+        "n_layers": _one_of(1, 2),
+        "activation": _PLAIN,
+        "tie_word_embeddings": _TIED,
+        "sinusoidal_pos_embds": _TIED,
+        "dropout": _RATE,
+    },
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "bart": {**_BART, "tie_word_embeddings": _TIED},
@@ -179,6 +186,16 @@ class Draw(NamedTuple):
     headed: bool  # False: an encoder without its head
     edits: dict[str, Any]  # of config.json
     wrapper: str  # before the names of tensors
+    classifier: str = ""  # the end of the name of a class with a head over labels
+
+    @property
+    def model_class(self) -> Any:
+        """The class in transformers."""
+        known = FAMILIES[self.family]
+        if self.classifier:
+            return getattr(transformers, f"{known.config.removesuffix('Config')}{self.classifier}")
+        name = known.model if self.headed else known.model.replace("ForMaskedLM", "Model")
+        return getattr(transformers, name)
 
 
 def draw(family: str, seed: int) -> Draw:
@@ -228,6 +245,20 @@ def _draw_settings(family: str, rng: Rng) -> dict[str, Any]:
     return settings
 
 
+def draw_labelled(family: str, seed: int, classifier: str) -> Draw:
+    """Return what a seed decides for a family's class with a head over labels."""
+    drawn, rng = draw(family, seed), random.Random(f"{family} {seed} {classifier}")
+    names = rng.sample(["no", "yes", "Größe", "two words", "+1"], rng.choice([1, 2, 3]))
+    kinds = ["regression", "multi_label_classification"]
+    kinds += [] if len(names) == 1 else ["single_label_classification"]
+    labels = {
+        "id2label": {str(number): name for number, name in enumerate(names)},
+        "label2id": {name: number for number, name in enumerate(names)},
+        "problem_type": rng.choice([None, *kinds]),
+    }
+    return drawn._replace(network={**drawn.network, **labels}, settings={}, classifier=classifier)
+
+
 def write_folder(drawn: Draw, folder: Path) -> None:
     """Write a drawn model as a published folder."""
     known, files = FAMILIES[drawn.family], TOKENIZERS[drawn.family]
@@ -238,8 +269,7 @@ def write_folder(drawn: Draw, folder: Path) -> None:
     if ids.target_size:
         options["decoder_vocab_size"] = ids.target_size + drawn.spare_rows
     torch.manual_seed(drawn.seed)
-    model_class = known.model if drawn.headed else known.model.replace("ForMaskedLM", "Model")
-    model = getattr(transformers, model_class)(getattr(transformers, known.config)(**options))
+    model = drawn.model_class(getattr(transformers, known.config)(**options))
     untie(model, options)
     randomize(model)
     model.save_pretrained(folder, max_shard_size="6KB" if drawn.stored == "shards" else "1GB")
@@ -277,6 +307,4 @@ def _write_settings(drawn: Draw, folder: Path, ids: dict[str, Any]) -> None:
 
 def reference(drawn: Draw, folder: Path) -> Any:
     """Return the model that transformers reads from a folder, in float32."""
-    known = FAMILIES[drawn.family]
-    name = known.model if drawn.headed else known.model.replace("ForMaskedLM", "Model")
-    return getattr(transformers, name).from_pretrained(folder, dtype=torch.float32).eval()
+    return drawn.model_class.from_pretrained(folder, dtype=torch.float32).eval()

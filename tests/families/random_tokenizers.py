@@ -115,9 +115,9 @@ def _sentencepiece(
     return files
 
 
-def _bert(choices: Choices) -> dict[str, Any]:
+def _wordpiece(family: str) -> Callable[[Choices], dict[str, Any]]:
     words = "".join(f"{token}\n" for token in BERT_VOCABULARY)
-    return {"vocab.txt": words, **_config("BertTokenizer", choices)}
+    return lambda choices: {"vocab.txt": words, **_config(family, choices)}
 
 
 def _marian(choices: Choices) -> dict[str, Any]:
@@ -211,7 +211,12 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
     ),
     "bert": TokenizerFolder(
         {"do_lower_case": (True, False), "strip_accents": (None, False)},
-        _bert,
+        _wordpiece("BertTokenizer"),
+        {"pad_token_id": "[PAD]"},
+    ),
+    "distilbert": TokenizerFolder(
+        {"do_lower_case": (True, False)},
+        _wordpiece("DistilBertTokenizer"),
         {"pad_token_id": "[PAD]"},
     ),
     "roberta": TokenizerFolder(

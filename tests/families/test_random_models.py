@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from tests.families.parity import differences
-from tests.families.random_folders import EDITS, NETWORKS, SETTINGS, WRAPPERS, draw
+from tests.families.random_folders import (
+    EDITS,
+    NETWORKS,
+    SETTINGS,
+    WRAPPERS,
+    draw,
+    draw_labelled,
+)
 from transformer import families
 
 pytestmark = [
@@ -39,11 +46,34 @@ def test_every_option_is_drawn_in_the_long_run() -> None:
 
 @pytest.mark.parametrize("family", NETWORKS)
 def test_a_random_model_answers_as_transformers_does(family: str, tmp_path: Path) -> None:
-    assert list(differences(family, 1, tmp_path)) == []
+    assert list(differences(draw(family, 1), tmp_path)) == []
+
+
+LABELLED = [
+    (name, f"For{head.architecture.partition('For')[2]}")
+    for name, family in families.FAMILIES.items()
+    for head in family.label_heads.values()
+]
+
+
+@pytest.mark.parametrize(("family", "classifier"), LABELLED)
+def test_a_random_classifier_answers_as_transformers_does(
+    family: str, classifier: str, tmp_path: Path
+) -> None:
+    assert list(differences(draw_labelled(family, 1, classifier), tmp_path)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(WIDE))
+@pytest.mark.parametrize(("family", "classifier"), LABELLED)
+def test_many_random_classifiers_do(
+    family: str, classifier: str, seed: int, tmp_path: Path
+) -> None:
+    assert list(differences(draw_labelled(family, seed, classifier), tmp_path)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(WIDE))
 @pytest.mark.parametrize("family", NETWORKS)
 def test_many_random_models_do(family: str, seed: int, tmp_path: Path) -> None:
-    assert list(differences(family, seed, tmp_path)) == []
+    assert list(differences(draw(family, seed), tmp_path)) == []

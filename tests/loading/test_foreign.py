@@ -154,11 +154,11 @@ ONE = torch.zeros(1)
 @pytest.mark.parametrize(
     ("family", "keep", "add", "words"),
     [
-        ("bert", "", "classifier.weight", "a classifier's head"),
-        ("roberta", "", "classifier.dense.weight", "a classifier's head"),
+        ("bert", "", "classifier.weight", "BertForMaskedLM; heads of these are known: BertForSeq"),
+        ("t5", "", "classifier.weight", "a classifier's head"),
         ("bart", "", "classification_head.dense.weight", "a classifier's head"),
         ("bert", "", "qa_outputs.weight", "a classifier's head"),
-        ("gpt2", "", "score.weight", "a classifier's head"),
+        ("gpt2", "", "score.weight", "GPT2LMHeadModel; heads of these are known: GPT2ForSeq"),
         ("llama", "", "v_head.summary.weight", "a classifier's head"),
         ("llama", "", "model.layers.0.mlp.up_proj.qweight", "quantized weights .GPTQ or AWQ"),
         ("llama", "", "model.layers.0.mlp.up_proj.weight.absmax", "bitsandbytes"),

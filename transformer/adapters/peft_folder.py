@@ -30,12 +30,14 @@ from .settings import AdapterSettings
 
 _PREFIX = "base_model.model."
 _LORA = re.compile(r"\.(lora_A|lora_B|lora_magnitude_vector|lora_\w+)(\.weight)?$")
-# PEFT's names of what a model is for, by its shape and by whether it has an output layer.
+# PEFT's names of what a model is for, by its shape and by its head.
 _TASKS = {
-    ("decoder", True): "CAUSAL_LM",
-    ("encoder-decoder", True): "SEQ_2_SEQ_LM",
-    ("encoder", False): "FEATURE_EXTRACTION",
+    ("decoder", "linear"): "CAUSAL_LM",
+    ("encoder-decoder", "linear"): "SEQ_2_SEQ_LM",
+    ("encoder", "none"): "FEATURE_EXTRACTION",
 }
+# Likewise by a head over labels that the family has, too.
+_LABEL_TASKS = {"classification": "SEQ_CLS", "tagging": "TOKEN_CLS"}
 
 
 class Adapter(NamedTuple):
@@ -99,13 +101,19 @@ def write_adapter(
     fields = peft_fields(
         settings,
         base=base,
-        task=_TASKS.get((model.config.shape, model.config.head != "none")),
+        task=_task(model.config, family),
         modules=[_published(update.part.name, model.config, family) for update in updates],
         saved=sorted(modules),
         is_transposed=any(update.part.is_transposed for update in updates),
     )
     (folder / ADAPTER_CONFIG).write_text(to_json(fields), encoding="utf-8")
     save_tensors(folder / ADAPTER_WEIGHTS[0], stored)
+
+
+def _task(config: TransformerConfig, family: Family) -> str | None:
+    if config.labels:
+        return _LABEL_TASKS[config.head] if family.has_label_head_of(config) else None
+    return _TASKS.get((config.shape, config.head))
 
 
 def _current(stored: Weights, family: Family) -> Weights:

@@ -17,7 +17,6 @@ from ..registry import either, likely_names
 UPDATES = ".updates."  # in our names of an adapter's own parameters
 HEAD = "head."  # with which the names of a head's weights begin
 _EMBEDDING = "embedding.weight"
-_OWN_HEADS = ("classification", "tagging")
 _READS_EMBEDDING = ("linear", "masked")  # heads whose output is the embedding, if tied
 
 
@@ -45,10 +44,10 @@ class PublishedTensor(NamedTuple):
 def published_tensors(model: Transformer, family: Family) -> Iterator[PublishedTensor]:
     """Yield the published tensors that a model consists of, its adapter left out.
 
-    Heads over labels have our names.
+    A head over labels has our names where its family has none with the same parts.
     """
     state = {name: tensor for name, tensor in model.state_dict().items() if UPDATES not in name}
-    if model.config.head in _OWN_HEADS:
+    if model.config.labels and not family.has_label_head_of(model.config):
         for name in [name for name in state if name.startswith(HEAD)]:
             shape = tuple(state.pop(name).shape)
             yield PublishedTensor(name, name, 0, shape[0], "", shape)

@@ -29,6 +29,7 @@ from ..families import (
     UnmappedError,
     permute_to_halved_sinusoids,
 )
+from ..families.label_options import write_labels
 from ..loading.generation_config import GENERATION, SETTING_NAMES
 from ..loading.load import LoadedModel, attach_tokenizers, build_model, with_adapter
 from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
@@ -78,6 +79,7 @@ _ONLY_WITH = (
     ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
     ("attention", ("sliding",), ("window", "global_tokens")),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
+    ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )
 
 
@@ -250,20 +252,16 @@ def _write_published(
     config = {
         **_unread_options(contents, published),
         "model_type": published.model_type,
-        "architectures": [_architecture(loaded.config, published)],
+        "architectures": [FAMILIES[published.model_type].architecture_of(loaded.config)],
         "dtype": str(next(iter(published.tensors.values())).dtype).removeprefix("torch."),
         **ids,
         **published.options,
+        **(write_labels(loaded.config, loaded.labels) if loaded.labels else {}),
     }
     (folder / CONFIG).write_text(to_json(config), encoding="utf-8")
     (folder / GENERATION).write_text(to_json(settings), encoding="utf-8")
     save_tensors(folder / WEIGHTS, published.tensors)
     write_published_files(folder, loaded, contents)
-
-
-def _architecture(config: TransformerConfig, published: PublishedModel) -> str:
-    family = FAMILIES[published.model_type]
-    return family.bare_architecture if config.head == "none" else family.architecture
 
 
 def _unread_options(contents: FolderContents, published: PublishedModel) -> dict[str, Any]:

@@ -142,7 +142,10 @@ def files_left_behind(contents: FolderContents, carried: Collection[Path]) -> li
 
 def parts_left_behind(contents: FolderContents, _loaded: LoadedModel) -> list[str]:
     """Return the names of weights of parts that this program does not have."""
-    return [n for n in contents.weights if any(fnmatchcase(n, pattern) for pattern in _PARTS)]
+    head = contents.family.label_heads.get(contents.config.head)
+    read = () if head is None else head.parts(contents.family.prefix)
+    parts = (n for n in contents.weights if any(fnmatchcase(n, pattern) for pattern in _PARTS))
+    return [name for name in parts if name.rpartition(".")[0] not in read]
 
 
 def files_in_ctranslate2(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from checkpoints import CheckpointError
 from .bart import BART, M2M100, MARIAN, MBART, PEGASUS
 from .bert import BERT, ROBERTA, XLM_ROBERTA
 from .config_reader import ConfigReader
+from .distilbert import DISTILBERT
 from .family import Family
 from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
@@ -28,6 +29,7 @@ FAMILIES: dict[str, Family] = {
     "llama": LLAMA,
     "mistral": MISTRAL,
     "bert": BERT,
+    "distilbert": DISTILBERT,
     "roberta": ROBERTA,
     "xlm-roberta": XLM_ROBERTA,
     "bart": BART,

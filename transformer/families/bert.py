@@ -8,6 +8,7 @@ from ..config import TransformerConfig
 from .activations import ACTIVATIONS, published_name
 from .config_reader import ConfigReader, TensorNames, is_tied
 from .family import Family
+from .label_heads import LabelHead
 from .name_map import NameMap
 
 _LAYERS = """
@@ -136,8 +137,28 @@ BERT = Family(
     bare_architecture="BertModel",
     prefix="bert.",
     outside=("cls",),
+).with_label_heads(
+    classification=LabelHead(
+        architecture="BertForSequenceClassification",
+        names="head.dense = {p}pooler.dense\nhead = classifier",
+        layer="tanh",
+    ),
+    tagging=LabelHead(architecture="BertForTokenClassification", names="head = classifier"),
 )
-ROBERTA = Family(
+
+
+def _with_roberta_heads(family: Family, name: str) -> Family:
+    return family.with_label_heads(
+        classification=LabelHead(
+            architecture=f"{name}ForSequenceClassification",
+            names="head.dense = classifier.dense\nhead = classifier.out_proj",
+            layer="tanh",
+        ),
+        tagging=LabelHead(architecture=f"{name}ForTokenClassification", names="head = classifier"),
+    )
+
+
+_ROBERTA = Family(
     read=_read_roberta,
     write=_write_roberta,
     names=lambda config: _ROBERTA_NAMES[config.tie_output],
@@ -146,9 +167,13 @@ ROBERTA = Family(
     bare_architecture="RobertaModel",
     prefix="roberta.",
 )
-XLM_ROBERTA = replace(
-    ROBERTA,
-    read=partial(_read_roberta, vocab_size=30_522),  # transformers' default, of no known model
-    architecture="XLMRobertaForMaskedLM",
-    bare_architecture="XLMRobertaModel",
+ROBERTA = _with_roberta_heads(_ROBERTA, "Roberta")
+XLM_ROBERTA = _with_roberta_heads(
+    replace(
+        _ROBERTA,
+        read=partial(_read_roberta, vocab_size=30_522),  # transformers' default, of no known model
+        architecture="XLMRobertaForMaskedLM",
+        bare_architecture="XLMRobertaModel",
+    ),
+    "XLMRoberta",
 )

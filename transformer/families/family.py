@@ -1,8 +1,9 @@
 """Families of published models: their configurations and tensors as ours, and back."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,13 @@ from checkpoints import CheckpointError, Weights
 
 from ..config import TransformerConfig
 from .config_reader import ConfigReader, TensorNames
+from .label_heads import (
+    LabelHead,
+    LabelHeads,
+    names_with_label_heads,
+    read_with_label_heads,
+    write_with_label_heads,
+)
 from .name_map import NameMap, TensorSource, part_rows
 from .tensor_names import current_names
 
@@ -26,6 +34,7 @@ class Family:
     `names` returns the name map for a configuration. `ignored` are patterns of tensors that hold
     no weights, or parts that this program does not have, such as a pooler. Names of tensors begin
     with `prefix`, but for those of the modules in `outside`, and there are tensors of all `stacks`.
+    `label_heads` are its classes with heads over labels, by our names of these.
     """
 
     read: Callable[[ConfigReader, TensorNames], TransformerConfig]
@@ -38,6 +47,31 @@ class Family:
     outside: tuple[str, ...] = ("lm_head",)
     stacks: tuple[str, ...] = ()
     tied_by_default: bool = True  # the output is the embedding where config.json does not say
+    label_heads: LabelHeads = field(default_factory=dict)
+
+    def with_label_heads(self, **heads: LabelHead) -> "Family":
+        """Return a family whose models may have these heads over labels, too."""
+        modules = {module for head in heads.values() for module in head.modules}
+        prefix = self.prefix
+        return replace(
+            self,
+            read=partial(read_with_label_heads, read=self.read, heads=heads, prefix=prefix),
+            write=partial(write_with_label_heads, write=self.write, heads=heads),
+            names=partial(names_with_label_heads, names=self.names, heads=heads),
+            outside=(*self.outside, *sorted(modules)),
+            label_heads=heads,
+        )
+
+    def has_label_head_of(self, config: TransformerConfig) -> bool:
+        """Return True if one of its classes has a network's head over labels, part for part."""
+        head = self.label_heads.get(config.head)
+        return head is not None and head.fits(config)
+
+    def architecture_of(self, config: TransformerConfig) -> str:
+        """Return the class in transformers of a network."""
+        if config.head in self.label_heads:
+            return self.label_heads[config.head].architecture
+        return self.bare_architecture if config.head == "none" else self.architecture
 
     def rename(self, weights: Weights) -> Weights:
         """Return weights under the names that the family's class gives them.

@@ -6,6 +6,7 @@ from ..config import TransformerConfig
 from .activations import ACTIVATIONS, published_name
 from .config_reader import ConfigReader, TensorNames, is_tied
 from .family import Family
+from .label_heads import LabelHead
 from .name_map import NameMap
 
 _NAMES = NameMap(
@@ -88,4 +89,12 @@ GPT2 = Family(
     ignored=("*.attn.bias", "*.attn.masked_bias"),
     architecture="GPT2LMHeadModel",
     prefix="transformer.",
+).with_label_heads(
+    classification=LabelHead(
+        architecture="GPT2ForSequenceClassification",
+        names="head = score",
+        pooling="last",
+        bias=False,
+    ),
+    tagging=LabelHead(architecture="GPT2ForTokenClassification", names="head = classifier"),
 )

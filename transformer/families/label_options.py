@@ -15,6 +15,9 @@ _PROBLEM_TYPES = {
     "multi_label_classification": "multi",
     "regression": "number",
 }
+_CROSS_ENCODER = "sentence_transformers"  # options of a model whose label is a score of a pair
+# By what makes scores of outputs; None: nothing does, and what else is said decides.
+_KINDS_BY_ACTIVATION = {"Identity": None, "Sigmoid": "multi", "Softmax": "single"}
 
 
 def default_label_names(count: int) -> tuple[str, ...]:
@@ -46,9 +49,20 @@ def published_label_names(reader: ConfigReader) -> tuple[str, ...]:
 
 
 def read_label_kind(reader: ConfigReader, count: int) -> str:
-    """Return what a text has of the labels; a single one is a number, as in transformers."""
+    """Return what a text has of the labels; a single one is a number, as in transformers.
+
+    Where a file says what a cross-encoder of sentence-transformers makes of the outputs, it is
+    what fits that. Raises CheckpointError for what fits none.
+    """
     default = "regression" if count == 1 else "single_label_classification"
-    return reader.choice("problem_type", _PROBLEM_TYPES, default)
+    kind = reader.choice("problem_type", _PROBLEM_TYPES, default)
+    old = reader.get("sbert_ce_default_activation_function", str)
+    module = reader.get(_CROSS_ENCODER, dict, {}).get("activation_fn", old)
+    name = "Identity" if module is None else str(module).rpartition(".")[2]
+    if name not in _KINDS_BY_ACTIVATION:
+        known = ", ".join(_KINDS_BY_ACTIVATION)
+        raise reader.error(f"activation_fn is {module!r}, which is not supported; only: {known}")
+    return _KINDS_BY_ACTIVATION[name] or kind
 
 
 def write_labels(config: TransformerConfig, names: Sequence[str] = ()) -> dict[str, Any]:
@@ -59,9 +73,13 @@ def write_labels(config: TransformerConfig, names: Sequence[str] = ()) -> dict[s
         "label2id": {name: number for number, name in numbered.items()},
     }
     kinds = {ours: theirs for theirs, ours in _PROBLEM_TYPES.items()}
-    # of one label for each text there are always several, and of tokens it is not asked
-    is_said = config.head != "tagging" and (config.label_kind, config.labels) != ("single", 1)
-    return {**options, **({"problem_type": kinds[config.label_kind]} if is_said else {})}
+    if config.head == "tagging":
+        return options
+    if config.labels == 1 and config.label_kind == "number":  # else it would be made a probability
+        options[_CROSS_ENCODER] = {"activation_fn": "torch.nn.modules.linear.Identity"}
+    if (config.labels, config.label_kind) != (1, "single"):  # which transformers refuses
+        options["problem_type"] = kinds[config.label_kind]
+    return options
 
 
 def _checked_names(reader: ConfigReader, names: dict[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from ..config import RotaryScaling, TransformerConfig
 from .activations import GATED_ACTIVATIONS, published_name
 from .config_reader import ConfigReader, TensorNames, is_tied
 from .family import Family
+from .label_heads import LabelHead
 from .name_map import NameMap
 
 _NAMES = NameMap(
@@ -186,6 +187,19 @@ def _write_mistral(config: TransformerConfig) -> dict[str, Any]:
     return {**_write(config), "sliding_window": window}
 
 
+def _label_heads(name: str) -> dict[str, LabelHead]:
+    """Return a family's heads over labels: of a text's last token, and of each."""
+    return {
+        "classification": LabelHead(
+            architecture=f"{name}ForSequenceClassification",
+            names="head = score",
+            pooling="last",
+            bias=False,
+        ),
+        "tagging": LabelHead(architecture=f"{name}ForTokenClassification", names="head = score"),
+    }
+
+
 _IGNORED = ("*.rotary_emb.inv_freq",)
 
 LLAMA = Family(
@@ -196,7 +210,7 @@ LLAMA = Family(
     architecture="LlamaForCausalLM",
     prefix="model.",
     tied_by_default=False,
-)
+).with_label_heads(**_label_heads("Llama"))
 MISTRAL = Family(
     read=_read_mistral,
     write=_write_mistral,
@@ -205,4 +219,4 @@ MISTRAL = Family(
     architecture="MistralForCausalLM",
     prefix="model.",
     tied_by_default=False,
-)
+).with_label_heads(**_label_heads("Mistral"))

@@ -44,6 +44,13 @@ class NameMap:
                 name = ours.strip().replace("{s}", stack)
                 self.rules[name] = _rule(theirs.replace("{s}", stack))
 
+    def with_module(self, module: str, text: str) -> "NameMap":
+        """Return the map with the lines of a text in place of all of one of our modules."""
+        changed = NameMap(text, prefix=self.prefix)
+        others = {n: rule for n, rule in self.rules.items() if n.partition(".")[0] != module}
+        changed.rules = {**others, **changed.rules}
+        return changed
+
     def sources(
         self, names: Iterable[str], present: Mapping[str, object]
     ) -> dict[str, TensorSource]:

@@ -149,14 +149,20 @@ def refuse_foreign_config(folder: Path, options: Mapping[str, Any]) -> None:
     require_weights(folder)
 
 
-def refuse_foreign_tensors(weights: Weights) -> None:
-    """Raise CheckpointError for tensors that only models of another kind have."""
+def refuse_foreign_tensors(weights: Weights, family: Family) -> None:
+    """Raise CheckpointError for tensors that only models of another kind have.
+
+    `weights` have the names of the file.
+    """
+    own = {module for head in family.label_heads.values() for module in head.modules}
+    others = [name for name in weights if own.isdisjoint(name.split("."))]
     for what, patterns in _OTHER_TENSORS.items():
-        match = next((name for name in weights if _matches(name, patterns.split())), None)
+        match = next((name for name in others if _matches(name, patterns.split())), None)
         if match is not None:
             raise CheckpointError(
                 f"the weights in {weights.folder} have {_shown(match)}: {what}; only plain text "
-                "models are read, with their language-model head or without any"
+                "models are read, with their language-model head, with a head over labels that is "
+                "known for their family, or without any"
             )
 
 

@@ -143,7 +143,7 @@ def inspect_folder(folder: Path) -> FolderContents:
     refuse_foreign_config(folder, options)
     family = family_of(options, source)
     stored = Weights(folder)
-    refuse_foreign_tensors(stored)
+    refuse_foreign_tensors(stored, family)
     refuse_partial_model(stored, family, options)
     weights = family.rename(stored)
     reader = ConfigReader(options, source)
