@@ -11,6 +11,7 @@ from .registry import suggest
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
+_MASKING = ("token_masking", "text_infilling")
 _TAKING = ("token_masking", "token_deletion", "text_infilling")
 NOISE_NAMES = ("sentence_permutation", *_TAKING, "document_rotation")  # in their order
 
@@ -49,9 +50,10 @@ class SpanOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class DenoisingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The noises and their strengths; BART's without anything said."""
 
-    noises: Annotated[
-        tuple[str, ...], doc("what is done to a text; always done in the order of NOISE_NAMES")
-    ] = ("sentence_permutation", "text_infilling")
+    noises: Annotated[tuple[str, ...], doc(f"of {', '.join(NOISE_NAMES)}, done in this order")] = (
+        "sentence_permutation",
+        "text_infilling",
+    )
     share: Annotated[Share, doc("share of the words that are masked, deleted or infilled")] = 0.3
     mean_span: Annotated[
         float, Meta(ge=1), doc("mean number of words in a span that one mask infills (Poisson's λ)")
@@ -60,6 +62,11 @@ class DenoisingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     sentence_share: Annotated[Share, doc("share of the sentences that change places")] = 1.0
     rotated: Annotated[Share, doc("share of the texts that are rotated")] = 1.0
     whole_words: Annotated[bool, doc("take all pieces of a word, or none")] = False
+
+    @property
+    def writes_masks(self) -> bool:
+        """True if a mask stands for some of a text."""
+        return any(name in _MASKING for name in self.noises)
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -141,6 +141,16 @@ _BART: Fields = {
     "vocab_size": 50_265,
 }
 
+_BART_TINY: Fields = {
+    **{name: value for name, value in _BART.items() if name != "vocab_size"},
+    "encoder_layers": 3,
+    "decoder_layers": 3,
+    "d_model": 128,
+    "d_ff": 512,
+    "heads": 4,
+    "max_positions": 256,
+}
+
 _SMALL_TRANSLATOR: Fields = {
     "shape": "encoder-decoder",
     "norm_placement": "pre",
@@ -187,6 +197,9 @@ PRESETS: Registry[Preset] = Registry(
             2_402_688, "to pre-train on text and then to translate, in minutes", _T5_TINY
         ),
         "t5-base": Preset(222_903_552, "T5's network (arXiv 1910.10683); a GPU", _T5),
+        "bart-tiny": Preset(
+            2_479_104, "to pre-train on text and then to translate, in minutes", _BART_TINY
+        ),
         "bart-base": Preset(139_420_416, "BART's network (arXiv 1910.13461); a GPU", _BART),
         "bert-tiny": Preset(
             1_875_136, "an encoder, to classify texts or to pre-train, in minutes", _BERT_TINY

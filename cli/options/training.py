@@ -156,9 +156,9 @@ class RecipeOptions:
         "model.preset",
         "--preset NAME",
         "Size of the model. Translation: translate-small, translate-tiny, base, big; to pre-train "
-        "first: t5-tiny, t5-base, bart-base. Language model: write-small, write-tiny, gpt2, "
-        "gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model: bert-tiny, bert-base. "
-        "Default: chosen; with a recipe, its objective's (--presets).",
+        "first: t5-tiny, t5-base, bart-tiny, bart-base. Language model: write-small, write-tiny, "
+        "gpt2, gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model: bert-tiny, "
+        "bert-base. Default: chosen; with a recipe, its objective's (--presets).",
         panel="Model",
         choices=PRESET_NAMES,
     )

@@ -15,7 +15,8 @@ from ..console import page_width
 _NARROW = 60  # columns of a terminal
 _TITLES = {
     "encoder-decoder": (
-        "Translation (--objective translation), and pre-training for it (span-corruption)"
+        "Translation (--objective translation), and pre-training for it (span-corruption, "
+        "denoising, prefix-lm)"
     ),
     "decoder": "Language models (--objective language-model)",
     "encoder": "Masked language models (--objective masked-lm)",
@@ -53,7 +54,12 @@ def key_lines() -> Iterator[str]:
         if dot and before != section:
             section = before
             yield ""
-        yield f"{key.name} = {_value(key)}"
+        yield from textwrap.wrap(
+            f"{key.name} = {_value(key)}",
+            page_width(),
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
         yield from textwrap.wrap(
             _description(key),
             page_width(),

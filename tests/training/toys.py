@@ -100,7 +100,12 @@ def recipe_of(objective: str = "translation", *, seed: int = 1, **training: Any)
 
 
 # Of noise, words are easier to learn than letters.
-_TOKENIZERS = {"masked-lm": {"vocab_size": 60}, "span-corruption": {"vocab_size": 160}}
+_TOKENIZERS = {
+    "masked-lm": {"vocab_size": 60},
+    "span-corruption": {"vocab_size": 160},
+    "denoising": {"vocab_size": 60},
+    "prefix-lm": {"vocab_size": 60},
+}
 SMALL = {"d_model": 16, "d_ff": 32, "heads": 2, "dropout": 0.0}
 
 

@@ -105,7 +105,11 @@ class SpanCorruptionData(NoisyPairs):
 
 
 class DenoisingData(NoisyPairs):
-    """Text for BART: it is written from itself with noise."""
+    """Text for BART: it is written from itself with noise.
+
+    No source is longer than the longest piece: noise with so many empty spans, which are masks, is
+    drawn again.
+    """
 
     def __init__(
         self,
@@ -118,6 +122,9 @@ class DenoisingData(NoisyPairs):
         seed: int,
     ) -> None:
         self.vocabulary, self.options = vocabulary, options
+        self._longest = int(pieces.whole.lengths.max())
+        if options.writes_masks:
+            vocabulary.require_mask()
         super().__init__(pieces, framing=framing, max_tokens=max_tokens, seed=seed)
 
     def sides(self, length: int) -> tuple[int, int]:
@@ -126,7 +133,10 @@ class DenoisingData(NoisyPairs):
 
     def pair(self, ids_T: RowIds, rng: np.random.Generator) -> tuple[RowIds, RowIds]:
         """See NoisyPairs."""
-        return denoise(ids_T, rng, self.vocabulary, self.options), ids_T
+        longest = max(self._longest, len(ids_T))
+        while len(noisy_T := denoise(ids_T, rng, self.vocabulary, self.options)) > longest:
+            pass
+        return noisy_T, ids_T
 
 
 class PrefixData(NoisyPairs):

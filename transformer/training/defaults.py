@@ -27,6 +27,18 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "model": {"preset": "t5-tiny"},
         "training": {"warmup": 500},
     },
+    "denoising": {
+        "model": {"preset": "bart-tiny"},
+        "training": {"schedule": "linear", "warmup": 500, "weight_decay": 0.01},
+    },
+    "prefix-lm": {
+        "model": {"preset": "t5-tiny"},
+        "training": {"warmup": 500},
+    },
 }
 # The sections of recipes that one objective alone reads.
-NOISE_SECTIONS = {"masked-lm": "masking", "span-corruption": "spans"}
+NOISE_SECTIONS = {
+    "masked-lm": "masking",
+    "span-corruption": "spans",
+    "denoising": "denoising",
+}

@@ -15,7 +15,7 @@ from ..adapters.settings import AdapterSettings
 from ..bounds import check_bounds, convert, doc
 from ..durations import parse_duration
 from ..errors import ConfigError, UnknownNameError
-from ..noise_options import MaskingOptions, SpanOptions
+from ..noise_options import DenoisingOptions, MaskingOptions, SpanOptions
 from ..registry import either, suggest
 from .data_recipe import DataRecipe
 from .defaults import DEFAULTS, NOISE_SECTIONS
@@ -147,6 +147,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
     validation: ValidationRecipe = ValidationRecipe()
     masking: MaskingOptions = MaskingOptions()
     spans: SpanOptions = SpanOptions()
+    denoising: DenoisingOptions = DenoisingOptions()
 
     def __post_init__(self) -> None:
         check_bounds(self)

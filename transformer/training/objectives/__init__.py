@@ -6,9 +6,11 @@ them, the loss of a batch, and how to score the model beyond its loss.
 
 from ...registry import Registry
 from .base import TRAIN, VALID, Objective, Sample, Stop
+from .denoising import Denoising
 from .instructions import Instructions
 from .language_model import LanguageModel
 from .masked_lm import MaskedLM
+from .prefix_lm import PrefixLM
 from .span_corruption import SpanCorruption
 from .translation import Translation
 
@@ -20,6 +22,8 @@ OBJECTIVES: Registry[Objective] = Registry(
         "instructions": Instructions(),
         "masked-lm": MaskedLM(),
         "span-corruption": SpanCorruption(),
+        "denoising": Denoising(),
+        "prefix-lm": PrefixLM(),
     },
 )
 

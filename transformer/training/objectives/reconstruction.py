@@ -7,11 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...data import Framing, Ids, TokenStore
+from ...data import Framing, Ids, Pieces, TokenStore, document_pieces
 from ...data.noisy import NoisyPairs
 from ...decoding import Request
+from ...errors import ConfigError
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.arguments import TranslateArguments
+from ...pipelines.framing import pair_framing
 from ...pipelines.special_text import show_special
 from ..encoding import TEXT
 from ..recipe import Recipe
@@ -49,6 +51,20 @@ class Reconstruction(RunningText):
             shown = {"input": source.tolist(), "target": target.tolist(), "output": hypothesis.ids}
             samples.append([(name, show_special(tokenizer, row)) for name, row in shown.items()])
         return samples
+
+
+def document_texts(recipe: Recipe, texts: ModelTexts, ids: Ids) -> Pieces:
+    """Return the documents of a stream, cut so that either side of a pair has room for each part.
+
+    Raises ConfigError for a context that is no longer than what stands around a text.
+    """
+    context = recipe.training.context
+    length = context - max(pair_framing(texts).lengths(0, 0))
+    if length < 1:
+        raise ConfigError(
+            f"training.context is {context}, of which the tokens around a text leave none"
+        )
+    return document_pieces(ids, length, end_id=texts.generation.end_id)
 
 
 def _request(framing: Framing, source: list[int], target: list[int]) -> Request:
