@@ -43,11 +43,14 @@ def fill(
     masks in turn. The model needs the head that predicts masked tokens, as
     train --objective masked-lm makes it.
     """
+    from transformer.pipelines.filling import check_fills
+
     from ..io.line_reader import LineReader
     from ..io.loading import open_session
 
     reader = LineReader.from_options(named_inputs(files), line_io, with_prefix=False)
     session = open_session([model], line_io, reading=reader, adapter=adapter)
+    mask = check_fills(session.lead, arguments)
     if output_is_terminal(line_io.out) and not (as_json or line_io.quiet):
         print_notice("fills of each mask with their probabilities, likeliest first:")
     filter_lines(
@@ -55,7 +58,7 @@ def fill(
         line_io,
         lambda source, counts: session.fill(source, arguments, counts),
         _FillFormatter(as_json=as_json),
-        hint="type a line with a mask; Ctrl-D ends",
+        hint=f"type lines with {mask} in them; Ctrl-D ends",
     )
 
 
@@ -77,7 +80,7 @@ class _FillFormatter:
         if self._as_json:
             return [json.dumps(self._record(answer), ensure_ascii=False)]
         fills = [each for output in answer.outputs for mask in output.fills for each in mask]
-        return ["\t".join(f"{_shown(each)}\t{each.probability:.6f}" for each in fills)]
+        return ["\t".join(f"{_shown(each)}\t{each.probability:.4f}" for each in fills)]
 
     def _record(self, answer: "Answer[MaskFills]") -> dict[str, Any]:
         """Return the JSON record of a line, after the other fields of its input."""

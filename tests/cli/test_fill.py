@@ -44,7 +44,7 @@ def test_columns_are_the_fills_of_each_mask_in_turn(run):
     found = records(run("--top-k", "2", "--json").out)
     for columns, record in ((first, found[0]), (last, found[3])):
         fills = [fill for mask in record["fills"] for fill in mask]
-        assert columns[1::2] == [f"{fill['probability']:.6f}" for fill in fills]
+        assert columns[1::2] == [f"{fill['probability']:.4f}" for fill in fills]
         assert columns[0::2] == [_shown(Fill(**fill)) for fill in fills]
     assert [len(mask) for mask in found[3]["fills"]] == [2, 2]
     assert all(len(mask) == 5 for mask in records(run("--json").out)[3]["fills"])
@@ -65,6 +65,13 @@ def test_a_record_has_the_fills_and_all_fields_of_its_line(run, tmp_path):
     assert found["filled"].startswith("one")
     assert lacking["id"] == 8 and "text" in lacking["error"]
     assert b"fields of the input give way to the answer's own" in ended.err
+
+
+def test_a_terminal_says_how_a_mask_is_typed(run, monkeypatch):
+    hints = []
+    monkeypatch.setattr("cli.commands.fill.filter_lines", lambda *_, hint: hints.append(hint))
+    run()
+    assert hints == ["type lines with <mask> in them; Ctrl-D ends"]
 
 
 def test_lines_that_fail_decide_on_the_exit_code(run):
@@ -96,8 +103,10 @@ def test_other_models_are_refused_with_what_they_can_do(transduce, tmp_path):
     assert b"cannot fill in masks, which needs a masked language model" in ended.err
 
 
-def test_more_fills_than_tokens_are_refused(run):
-    ended = run("--top-k", "1000", code=2)
+def test_more_fills_than_tokens_are_refused_before_a_file_is_touched(run, tmp_path):
+    (tmp_path / "out").write_bytes(b"mine")
+    ended = run("--top-k", "1000", "-o", tmp_path / "out", code=2)
+    assert (tmp_path / "out").read_bytes() == b"mine"
     assert b"--top-k is 1,000; the model has 2" in ended.err
 
 

@@ -82,7 +82,6 @@ class FillingTask(LineTask[FillingRequest, list[RankedTokens], MaskFills]):
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        require_ability(loaded.config, "fill", loaded.folder)
         self._loaded, self._tokenizer = loaded, loaded.tokenizer
         self._mask_id = self._tokenizer.require_role("mask")
         self._mask = str(self._tokenizer.token(self._mask_id))
@@ -140,14 +139,35 @@ class FillingTask(LineTask[FillingRequest, list[RankedTokens], MaskFills]):
         return Fill(str(self._tokenizer.token(token_id)), text, probability)
 
 
+def check_fills(loaded: LoadedModel, arguments: FillArguments) -> str:
+    """Return the name of the mask token, as which a text spells a mask.
+
+    Raises ConfigError for a model that is no masked language model, and for more fills than it has
+    tokens; TokenizerError if its tokenizer has no mask.
+    """
+    require_ability(loaded.config, "fill", loaded.folder)
+    name = loaded.tokenizer.token(loaded.tokenizer.require_role("mask"))
+    known = loaded.config.vocab_size - len(nameless_ids(loaded))
+    if arguments.top_k > known:
+        tokens = format_count(known, "token")
+        raise ConfigError(f"--top-k is {arguments.top_k:,}; the model has {tokens}")
+    return str(name)
+
+
+def nameless_ids(loaded: LoadedModel) -> list[int]:
+    """Return the rows of the embedding that stand for no token."""
+    size = loaded.config.vocab_size
+    return [token_id for token_id in range(size) if loaded.tokenizer.token(token_id) is None]
+
+
 def fill_lines(
     loaded: LoadedModel, source: LineSource, arguments: FillArguments, counts: Counter[str]
 ) -> Iterator[Answer[MaskFills]]:
     """Yield the fills of each line's masks, in order, in bounded memory.
 
-    `counts`: see `answer_lines`. Raises ConfigError for a model that is no masked language model,
-    and for more fills than it has tokens; TokenizerError if its tokenizer has no mask.
+    `counts`: see `answer_lines`. Raises what `check_fills` does.
     """
+    check_fills(loaded, arguments)
     task, ranking = FillingTask(loaded), MaskRanking(loaded, arguments.top_k)
 
     def compute(batch: Sequence[FillingRequest]) -> list[list[RankedTokens]]:
@@ -165,15 +185,9 @@ class MaskRanking:
     """
 
     def __init__(self, loaded: LoadedModel, top_k: int) -> None:
-        """Raise ConfigError for more tokens than there are."""
         self._loaded, self._top_k = loaded, top_k
         self._mask_id = loaded.tokenizer.require_role("mask")
-        size = loaded.config.vocab_size
-        nameless = [i for i in range(size) if loaded.tokenizer.token(i) is None]
-        if top_k > size - len(nameless):
-            raise ConfigError(
-                f"--top-k is {top_k:,}; the model has {format_count(size - len(nameless), 'token')}"
-            )
+        nameless = nameless_ids(loaded)
         self._nameless = torch.tensor(nameless, dtype=torch.long, device=loaded.device)
 
     @torch.inference_mode()
