@@ -17,11 +17,11 @@ from tests.adapters.sides import (
     their_logits,
     with_adapter,
 )
-from tests.families.published import VOCABULARY, make
+from tests.families.published import FAMILIES, VOCABULARY, make
 from transformer.adapters.lora import attach_lora, lora_updates, merge_updates
 from transformer.adapters.parts import linear_parts, select_parts
 from transformer.adapters.peft_folder import read_adapter, write_adapter
-from transformer.adapters.saved_modules import select_saved
+from transformer.adapters.saved_modules import insert_saved, select_saved
 from transformer.adapters.settings import AdapterSettings
 
 pytestmark = pytest.mark.integration
@@ -107,6 +107,47 @@ def test_an_adapter_saved_here_answers_the_same_in_peft(
     merged = our_logits(with_adapter(tmp_path / "base", folder))
     torch.testing.assert_close(merged, ours, atol=5e-5, rtol=1e-4)
     assert (ours - their_logits(base, family)).abs().max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("architecture", "target"),
+    [
+        ("BertForSequenceClassification", "dense"),  # its pooler's, too
+        ("RobertaForSequenceClassification", "value"),
+        ("LlamaForSequenceClassification", "v_proj"),
+        ("DistilBertForSequenceClassification", "q_lin"),
+        ("GPT2ForTokenClassification", "c_attn"),
+    ],
+)
+def test_an_adapter_of_a_classifier_answers_the_same_both_ways(
+    tmp_path: Path, architecture: str, target: str
+) -> None:
+    """PEFT keeps the head over labels whole."""
+    family = next(f for f, known in FAMILIES.items() if architecture.startswith(known.config[:-6]))
+    made = getattr(transformers, FAMILIES[family].config)
+    config = made(vocab_size=VOCABULARY, num_labels=3, pad_token_id=0, **FAMILIES[family].sizes)
+    base = getattr(transformers, architecture)(config).eval()
+    base.save_pretrained(tmp_path / "base")
+    task = "TOKEN_CLS" if "Token" in architecture else "SEQ_CLS"
+    adapted = peft_model(base, target_modules=[target], task_type=task)
+    folder = save_peft(adapted, tmp_path / "adapter")
+    model, contents = base_of(tmp_path / "base")
+    adapter = read_adapter(folder, model, contents.family)
+    assert adapter.unused == []
+    assert {tensor.ours.partition(".")[0] for tensor, _ in adapter.saved} == {"head"}
+    wanted = their_logits(adapted, family)
+    assert (wanted - their_logits(base, family)).abs().max() > 0.05
+    merged = with_adapter(tmp_path / "base", folder)
+    torch.testing.assert_close(our_logits(merged), wanted, atol=2e-4, rtol=1e-4)
+    insert_saved(model, adapter.saved)
+    saved = {tensor.ours for tensor, _ in adapter.saved}
+    settings = AdapterSettings(kind="lora", rank=3, alpha=5.0)
+    (tmp_path / "again").mkdir()
+    again = (tmp_path / "again", model, contents.family)
+    write_adapter(*again, adapter.updates, settings, saved=saved)
+    assert json.loads((tmp_path / "again" / "adapter_config.json").read_text())["task_type"] == task
+    back = load_peft(base, tmp_path / "again")
+    torch.testing.assert_close(their_logits(back, family), wanted, atol=2e-4, rtol=1e-4)
 
 
 def test_a_bare_encoder_and_its_pooler_which_is_not_used(tmp_path: Path) -> None:

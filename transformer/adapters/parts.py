@@ -20,7 +20,7 @@ from ..registry import either, likely_names
 from .settings import ALL_LINEAR
 
 _LAYER = re.compile(r"\.layers\.(\d+)\.")
-_STACKS = ("encoder.", "decoder.")
+_STACKS, _HEAD = ("encoder.", "decoder."), "head."
 _WEIGHT = ".weight"
 # Our own models are adapted by our names; the parts of one matrix have those of initializations.
 _OURS = """
@@ -50,14 +50,19 @@ class LinearPart(NamedTuple):
         return self.name.rpartition(".")[2]
 
 
-def linear_parts(model: Transformer, family: Family) -> list[LinearPart]:
-    """Return the linear maps in the layers of a model, by the names that its family gives them."""
+def linear_parts(model: Transformer, family: Family, *, heads: bool = False) -> list[LinearPart]:
+    """Return the linear maps in the layers of a model, by the names that its family gives them.
+
+    With `heads`, they are also those before the outputs of a head that its family has.
+    """
     config = model.config
     names = _own_names(config) if is_native(family) else family.names(config)
+    known = not is_native(family) and (not config.labels or family.has_label_head_of(config))
+    within = (*_STACKS, _HEAD) if heads and known else _STACKS
     maps = {
         f"{name}{_WEIGHT}": module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name.startswith(_STACKS)
+        if isinstance(module, nn.Linear) and name.startswith(within)
     }
     parts: list[LinearPart] = []
     for name, source in names.sources(maps, {names.prefix: None}).items():

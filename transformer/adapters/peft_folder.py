@@ -55,7 +55,7 @@ def read_adapter(folder: Path, model: Transformer, family: Family) -> Adapter:
     """
     config = read_peft_config(folder)
     weights = _current(Weights(folder, ADAPTER_WEIGHTS), family)
-    parts = {part.name: part for part in linear_parts(model, family)}
+    parts = {part.name: part for part in linear_parts(model, family, heads=True)}
     tensors: dict[str, dict[str, str]] = {}
     whole: list[str] = []
     for name in weights:
@@ -64,16 +64,18 @@ def read_adapter(folder: Path, model: Transformer, family: Family) -> Adapter:
             whole.append(name)
         else:
             tensors.setdefault(name[: match.start()], {})[match[1]] = name
-    unused = [module for module in tensors if _is_ignored(f"{module}.weight", family)]
+    known = {each.name: each for each in published_tensors(model, family)}
+    unused = [module for module in tensors if _is_unused(f"{module}.weight", known, family)]
     updates = [
         _update(weights, config, parts, module, names)
         for module, names in tensors.items()
         if module not in unused
     ]
-    saved = _saved(weights, whole, model, family)
+    saved = _saved(weights, whole, model, known, family)
     if not updates and not saved:
         raise CheckpointError(f"{folder} is an adapter without any weights")
-    return Adapter(updates, saved, [*unused, *_ignored(whole, family)])
+    unread = [name for name in whole if _is_unused(name, known, family)]
+    return Adapter(updates, saved, [*unused, *unread])
 
 
 def write_adapter(
@@ -97,7 +99,7 @@ def write_adapter(
         if tensor.ours in saved:
             name = _published(tensor.name, model.config, family)
             stored[_PREFIX + name] = tensor.extract(state[tensor.ours])
-            modules.add(name.rpartition(".")[0])
+            modules.add(_saved_module(name, model.config, family))
     fields = peft_fields(
         settings,
         base=base,
@@ -114,6 +116,16 @@ def _task(config: TransformerConfig, family: Family) -> str | None:
     if config.labels:
         return _LABEL_TASKS[config.head] if family.has_label_head_of(config) else None
     return _TASKS.get((config.shape, config.head))
+
+
+def _saved_module(name: str, config: TransformerConfig, family: Family) -> str:
+    """Return the module to name for a tensor kept whole: its own, or a head over labels as one.
+
+    PEFT names the latter itself, and a module cannot be kept twice.
+    """
+    head = family.label_heads.get(config.head)
+    first = name.partition(".")[0]
+    return first if head is not None and first in head.modules else name.rpartition(".")[0]
 
 
 def _current(stored: Weights, family: Family) -> Weights:
@@ -181,14 +193,17 @@ def _update(
 
 
 def _saved(
-    weights: Weights, names: Iterable[str], model: Transformer, family: Family
+    weights: Weights,
+    names: Iterable[str],
+    model: Transformer,
+    known: Mapping[str, PublishedTensor],
+    family: Family,
 ) -> list[tuple[PublishedTensor, Tensor]]:
     """Return the tensors that are kept whole, each as one of the model's, and its value."""
     folder, saved = weights.folder, []
-    known = {each.name: each for each in published_tensors(model, family)}
     for name in names:
         tensor = known.get(name)
-        if tensor is None and _is_ignored(name, family):
+        if _is_unused(name, known, family):
             continue
         if tensor is None:
             raise CheckpointError(f"{folder} has {name}, which the model does not have")
@@ -209,9 +224,6 @@ def _of_base(config: PeftConfig) -> str:
     return f"it was made for {base}" if base else "it was made for another model"
 
 
-def _is_ignored(name: str, family: Family) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in family.ignored)
-
-
-def _ignored(names: Iterable[str], family: Family) -> list[str]:
-    return [name for name in names if _is_ignored(name, family)]
+def _is_unused(name: str, known: Mapping[str, PublishedTensor], family: Family) -> bool:
+    """Return True for a published tensor of a part that this program, or the model, lacks."""
+    return name not in known and any(fnmatchcase(name, pattern) for pattern in family.ignored)
