@@ -152,6 +152,21 @@ class RecipeOptions:
         "A tokenizer.json. Default: one is trained on the training text.",
         panel="Model",
     )
+    grow_vocabulary: int | None = _setting(
+        "tokenizer.grow",
+        "--grow-vocabulary N",
+        "With --init: up to N tokens more, for a language or a script that the model's tokenizer "
+        "spells badly or does not know; they are learned from the training text. Other text keeps "
+        "its tokens.",
+        panel="Model",
+    )
+    special: list[str] | None = _setting(
+        "tokenizer.special",
+        "--special TOKEN",
+        "A token kept whole wherever a text has it, such as <2fr>; with --init, added to the "
+        "model's vocabulary. May be repeated.",
+        panel="Model",
+    )
     preset: str | None = _setting(
         "model.preset",
         "--preset NAME",

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import TokenizerError, TokenizerOptionError
 from ..kinds import split_at_unknown
 from ..limits import check_added_token
+from ..pretrained.from_json import split_special_token_names
 from ..special import OUT_OF_VOCABULARY
 from ..tokenizer import Tokenizer
 from .merging import learn_merges
@@ -100,7 +101,9 @@ def _vocabulary(tokenizer: Tokenizer, state: dict[str, Any]) -> GrowingVocabular
 
 
 def _rebuilt(state: dict[str, Any]) -> Tokenizer:
-    return Tokenizer.from_json(json.dumps(state), name="the grown tokenizer")
+    tokenizer = Tokenizer.from_json(json.dumps(state), name="the grown tokenizer")
+    split_special_token_names(tokenizer)  # added ones are in the model now
+    return tokenizer
 
 
 def _add_special(state: dict[str, Any], vocabulary: GrowingVocabulary, name: str) -> int:

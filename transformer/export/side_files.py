@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints import MANIFEST, WEIGHT_FILES, read_json, refuse_external_links, to_json
-from tokenizer import TOKENIZER_FILES
+from tokenizer import TOKENIZER_FILES, Tokenizer
 from tokenizer.quantities import format_count
 from tokenizer.special import OUT_OF_VOCABULARY
 
@@ -30,6 +30,7 @@ TARGET_TOKENIZER, TOKENIZER_CONFIG = "target_tokenizer.json", "tokenizer_config.
 _OF_FILES = ("transformers_version", "is_encoder_decoder")  # settings that say nothing of decoding
 # Tensors of parts that this program does not have, among those that families ignore.
 _PARTS = ("*pooler.dense.*", "cls.seq_relationship.*")
+_ANY_CLASS = "PreTrainedTokenizerFast"  # of transformers, which reads tokenizer.json as it is
 _OF_TRANSFORMERS = (TOKENIZER_CONFIG, "special_tokens_map.json")  # no other program's
 _TOKENIZER_FILES = tuple(name for name in TOKENIZER_FILES if name != CONFIG)
 
@@ -104,6 +105,26 @@ def write_published_files(out: Path, loaded: LoadedModel, contents: FolderConten
         (out / CARD).write_text(text, encoding="utf-8")
     else:
         shutil.copyfile(card, out / CARD)
+
+
+def write_other_tokenizer(out: Path, tokenizer: Tokenizer) -> None:
+    """Put a tokenizer in place of a model's own, in all files of its folder in our format.
+
+    Those that cannot have its tokens are removed. Classes with languages read tokenizer.json, too;
+    for others it is named as what it is.
+    """
+    kept = {TOKENIZER, TOKENIZER_CONFIG}
+    for name in _TOKENIZER_FILES:
+        (out / ORIGINALS / name).unlink(missing_ok=True)
+        if name not in kept:
+            (out / name).unlink(missing_ok=True)
+    tokenizer.save(out / TOKENIZER)
+    path = out / TOKENIZER_CONFIG
+    if path.is_file():
+        settings = read_json(path)
+        if settings.get("src_lang") is None:
+            settings["tokenizer_class"] = _ANY_CLASS
+        path.write_text(to_json(settings), encoding="utf-8")
 
 
 def original_options(folder: Path) -> dict[str, Any]:
@@ -225,7 +246,7 @@ def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
     }
     names = {role: tokenizer.token(i) for role, i in ids.items() if i is not None}
     settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
+        "tokenizer_class": _ANY_CLASS,
         "model_max_length": loaded.config.max_positions,
         "clean_up_tokenization_spaces": False,
         **names,

@@ -11,6 +11,7 @@ from checkpoints import CheckpointError, changed_weights, read_json
 from ..bounds import convert
 from ..chat.template import read_chat_template
 from ..chat.turns import turn_end
+from ..config import config_from_fields
 from ..errors import ConfigError
 from ..export.side_files import original_options
 from ..loading import CONFIG, GenerationConfig, LoadedModel, ModelTexts, load_model
@@ -23,6 +24,7 @@ from .data_recipe import DataRecipe, framing_flags
 from .kept_texts import given_template
 from .objectives import OBJECTIVES
 from .recipe import Recipe
+from .vocabulary import with_special_tokens
 
 _TASKS = "task_specific_params"  # of a published config.json
 
@@ -34,6 +36,7 @@ def load_initial_model(path: Path, recipe: Recipe) -> LoadedModel:
     `load_model` raises.
     """
     init = load_model(path, device="cpu", trust_cache=False)
+    init = with_special_tokens(init, recipe)
     data = recipe.data
     if init.config.shape not in OBJECTIVES[recipe.objective].shapes:
         return init  # which is told when the recipe is checked
@@ -65,11 +68,12 @@ def resumed_model(
 ) -> LoadedModel | None:
     """Return the model beside which a saved run trains its adapter; else `init`, if there is one.
 
+    None stands for one whose vocabulary grew when the run began: the state has all of its network.
     Raises ConfigError if it is gone, and CheckpointError if it is not as it was.
     """
     base = read_base(state)
     if base is None:
-        return init
+        return init if init is None or _has_network_of(state, init) else None
     path = Path(base.model)
     if init is None and not path.exists() and not is_hub_name(path):
         raise ConfigError(
@@ -83,6 +87,12 @@ def resumed_model(
             "which it trains an adapter"
         )
     return model
+
+
+def _has_network_of(state: Path, init: LoadedModel) -> bool:
+    """Return True unless a state is of a network of another configuration than a model's."""
+    path = state / CONFIG  # which older versions did not write
+    return not path.is_file() or config_from_fields(read_json(path)) == init.config
 
 
 def with_turn_end(init: LoadedModel, data: DataRecipe) -> LoadedModel:

@@ -22,6 +22,7 @@ from ..export.side_files import (
     copy_files,
     names_below,
     write_native_texts,
+    write_other_tokenizer,
 )
 from ..families import FAMILIES, LABEL_NAMES, MODEL_TYPE, ConfigReader
 from ..folder_layout import INITIAL
@@ -37,23 +38,28 @@ def given_template(data: DataRecipe) -> str | None:
     return Path(path).read_text(encoding="utf-8", errors="replace") if path else None
 
 
-def keep_texts(run: Path, init: LoadedModel | None, data: DataRecipe) -> None:
+def keep_texts(
+    run: Path, init: LoadedModel | None, data: DataRecipe, *, grown: bool = False
+) -> None:
     """Write the initial model's texts into a run that begins; remove those of another.
 
-    A recipe's chat template takes the place of the model's. Raises OSError, and
+    A recipe's chat template takes the place of the model's, and a tokenizer that has `grown` that
+    of its own files. Raises OSError, and
     ForeignFolderError if a user's own files are in their place.
     """
     folder = run / INITIAL
     if init is not None:
         model = init
         template = given_template(data)
-        write_folder(folder, lambda out: _write(out, model, template))
+        write_folder(folder, lambda out: _write(out, model, template, grown=grown))
     elif (folder / MANIFEST).is_file():
         shutil.rmtree(folder)
 
 
-def _write(out: Path, init: LoadedModel, template: str | None) -> None:
+def _write(out: Path, init: LoadedModel, template: str | None, *, grown: bool) -> None:
     write_native_texts(out, init, inspect_folder(init.folder))
+    if grown:
+        write_other_tokenizer(out, init.tokenizer)
     if template is not None:
         write_chat_template(out, template)
     for card in (out / CARD, out / ORIGINALS / CARD):  # of the initial model, which is another

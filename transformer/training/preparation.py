@@ -45,6 +45,7 @@ from .text_identity import (
     identify_texts,
     is_missing,
 )
+from .vocabulary import has_grown, special_remark, way_to_grow, with_learned_tokens
 
 _MAX_NAMED = 3  # files in a message
 
@@ -65,6 +66,7 @@ class Preparation:
         self.counts = CorpusCounts()
         self.spool = Spool(run)
         self._notices: list[str] = []  # of training the tokenizer
+        self._remarks: list[str] = []  # of its growth
         self._contents: Contents | None = None  # of the ids that lie there
         self._changes = TextChanges([], [])
         self._damage = ""
@@ -112,12 +114,31 @@ class Preparation:
         New ones are those of the recipe's tokenizer, or of one that is trained.
         """
         if not self.resuming:
-            keep_texts(self.run, self.initial, self.recipe.data)
+            self._grow_vocabulary()
+            grown = self.initial is not None and has_grown(self.initial, self.recipe)
+            keep_texts(self.run, self.initial, self.recipe.data, grown=grown)
         tokenizer = self._tokenizer()
         if (kept := kept_texts(self.run)) is not None:
             return kept
         texts = ModelTexts(tokenizer, default_generation_config(tokenizer), self.run)
         return self.objective.frame_texts(texts, preset_shape(self.recipe.model))
+
+    def _grow_vocabulary(self) -> None:
+        """Let the initial model's tokenizer learn tokens of the text, if the recipe says so."""
+        if self.initial is None:
+            return
+        if remark := special_remark(self.initial, self.recipe):
+            self._remarks.append(remark)
+        recipe = self.readable_recipe()
+        if not recipe.tokenizer.grow:
+            return
+
+        def lines() -> Iterator[str]:
+            self.counts = CorpusCounts()
+            return self.objective.lines(recipe, self.counts)
+
+        self.initial, told = with_learned_tokens(self.initial, self.recipe, lines)
+        self._remarks.append(told)
 
     def _tokenizer(self) -> Tokenizer:
         path = self.run / TOKENIZER
@@ -149,6 +170,7 @@ class Preparation:
 
         Raises CorpusError for text that is missing, changes meanwhile, or is mostly unknown.
         """
+        yield from map(Remark, self._remarks)
         contents, reason = self._contents, self._reason_to_write()
         if contents is not None and not reason:
             yield from self._kept(contents.report)
@@ -260,7 +282,7 @@ class Preparation:
 
     def _unknown_message(self, name: str, text: UnknownText) -> str:
         if self.initial is not None:
-            way = "start from a model whose tokenizer knows the script, or without --init"
+            way = way_to_grow(self.initial, self.recipe)
         elif self.recipe.tokenizer.path:
             way = "leave --tokenizer out, so that one is trained on this text"
         else:

@@ -55,6 +55,10 @@ class TokenizerRecipe(_Section, frozen=True, kw_only=True):
         doc("of bpe: spell unknown characters in bytes; unset: for 2,000 tokens and more"),
     ] = None
     special: Annotated[list[str], doc("tokens kept whole wherever a text has them")] = []
+    grow: Annotated[
+        Count,
+        doc("the most tokens that an initial model's tokenizer learns from the training text"),
+    ] = 0
 
 
 class TrainingRecipe(_Section, frozen=True, kw_only=True):

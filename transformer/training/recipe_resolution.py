@@ -44,6 +44,7 @@ from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
 from .schedules import SCHEDULES
 from .trainable import trainable_set
+from .vocabulary import check_growth
 
 _MAX_SHOWN = 60  # characters of a value in a message
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
@@ -143,7 +144,8 @@ def check_recipe(
     objective.check(recipe)
     if not resuming:  # a resumed run may have the network of its --init
         smallest = init or model_config(recipe, recipe.model.get("vocab_size") or 1)
-        trainable_set(smallest, training, adaptation)
+        trained = trainable_set(smallest, training, adaptation)
+        check_growth(recipe, trained.factors, has_init=init is not None)
     files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
     refuse_repeated_streams(files)
     for path in files:
@@ -277,7 +279,8 @@ def load_tokenizer(path: str) -> Tokenizer:
 
 def tokenizer_options(recipe: Recipe) -> TrainingOptions:
     """Return the options to train the recipe's tokenizer with, and the tokens that noise needs."""
-    fields = {k: v for k, v in msgspec.to_builtins(recipe.tokenizer).items() if k != "path"}
+    settings = msgspec.to_builtins(recipe.tokenizer)
+    fields = {key: value for key, value in settings.items() if key not in {"path", "grow"}}
     special, needed = fields["special"], OBJECTIVES[recipe.objective].special_tokens(recipe)
     reserved = tuple(token for token in needed if token not in special)
     return TrainingOptions(**{**fields, "special": tuple(special), "reserved": reserved})

@@ -148,7 +148,10 @@ class Run:
                 yield from map(Choice, choices.lines)
             write_run_recipe(self.folder, absolute_paths(self.recipe))
             yield Stage("preparing the tokenizer", preparation.lines_read)
-            texts = preparation.texts()
+            texts, self.init = (
+                preparation.texts(),
+                preparation.initial or self.init,
+            )  # may have grown
             yield Stage("preparing the data", preparation.lines_read)
             yield from preparation.events(texts)
         self._saved_files = state_files(self.folder)

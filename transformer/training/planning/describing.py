@@ -35,7 +35,9 @@ def _leaves_time(recipe: Recipe, auto: AutoRecipe) -> bool:
 def _tokenizer(recipe: Recipe, auto: AutoRecipe) -> str:
     text, tokenizer = auto.rules.format_text(auto.facts), recipe.tokenizer
     if auto.model is not None:
-        return f"the initial model's, for {text}"
+        more = recipe.tokenizer.grow
+        learned = f" and up to {format_count(more, 'token')} more" if more else ""
+        return f"the initial model's{learned}, for {text}"
     tokens = format_count(auto.vocabulary(recipe), "token")
     if tokenizer.path:
         return f"{tokenizer.path} of {tokens}, for {text}"

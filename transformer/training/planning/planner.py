@@ -20,6 +20,7 @@ from ..recipe import Recipe, has_key, merge
 from ..recipe_layers import merged_layers, read_layers
 from ..recipe_resolution import recipe_of
 from ..run_recipe import missing_run_message
+from ..vocabulary import most_grown
 from .auto_recipe import DEFAULT_TIME, AutoRecipe, readable_length
 from .deadline import Deadline, steps_in
 from .describing import choice_lines
@@ -83,7 +84,7 @@ class Planner:
         """
         given = self.given or {}
         facts = measure_recipe(recipe)
-        model = None if init is None else init.config
+        model = None if init is None else most_grown(init, recipe)
         auto = AutoRecipe(
             given,
             facts,
