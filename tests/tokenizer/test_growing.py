@@ -1,7 +1,10 @@
 """Tokenizers that grow: what they learn, and the ids that they keep."""
 
 import json
+import random
+from collections import Counter
 from functools import cache
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +22,7 @@ from tokenizer import (
     train_tokenizer,
 )
 from tokenizer.growing import GrowthOptions, grow_tokenizer
-from tokenizer.growing.merging import learn_merges
+from tokenizer.growing.merging import learn_merges, replace_pair
 from tokenizer.special import OUT_OF_VOCABULARY
 
 TAG = "<2el>"
@@ -101,6 +104,7 @@ def test_what_was_unknown_is_counted():
     unknown = {*"".join(NEW)} - {*"".join(OLD)}
     assert growth.unknown == sum(c in unknown for line in text for c in line)
     assert growth.tokens == sum(map(len, trained("bpe").encode_batch(text)))
+    assert growth.tokens_left == sum(map(len, growth.tokenizer.encode_batch(text)))
 
 
 def test_characters_take_half_of_the_room_where_there_are_merges():
@@ -236,3 +240,21 @@ def test_the_unknown_token_keeps_its_score_beside_new_pieces():
     growth = grow_tokenizer(old, lambda: ["ψ" * 9], GrowthOptions(size=9, special=(TAG,)))
     assert growth.tokenizer.token_id("ψ") == 5
     assert growth.tokenizer.encode("xab") == [1, 0]
+
+
+def test_counts_of_pairs_are_those_of_the_words_as_they_are_by_then():
+    """Each merge against a count of all pairs anew, on words with repeated letters."""
+    chance = random.Random(4)
+    words = {tuple(chance.choices(range(3), k=chance.randint(2, 9))): n + 1 for n in range(60)}
+    merges = learn_merges(words, join=lambda *_: True, first_id=3, limit=40, min_count=2)
+    rows = {word: list(word) for word in words}
+    for left, right, merged, replaced in merges:
+        counts = Counter()
+        for word, row in rows.items():
+            for pair in pairwise(row):
+                counts[pair] += words[word]
+        assert counts[left, right] == max(counts.values())
+        before = sum(len(row) * words[word] for word, row in rows.items())
+        rows = {word: replace_pair(row, (left, right), merged)[0] for word, row in rows.items()}
+        assert before - sum(len(row) * words[word] for word, row in rows.items()) == replaced
+    assert len(merges) == 40

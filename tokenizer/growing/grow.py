@@ -50,11 +50,11 @@ class Growth:
 def grow_tokenizer(tokenizer: Tokenizer, lines: Lines, options: GrowthOptions) -> Growth:
     """Return a tokenizer with the further tokens that a text has most use for.
 
-    `lines` gives the text, which is read twice: for characters that the tokenizer does not know,
-    and for pairs of its tokens that are often neighbours, as arXiv 1508.07909 has it, in words that
-    it spells badly. A text keeps its ids unless one of the further tokens occurs in it; those of
-    BPE stand for runs of its former tokens. Raises TokenizerError for a tokenizer that cannot
-    grow, with the reason.
+    `lines` gives the text anew each time: it is read for characters that the tokenizer does not
+    know, for pairs of its tokens that are often neighbours (arXiv 1508.07909) in words that it
+    spells badly, and to count its tokens. A text keeps its ids unless one of the further tokens
+    occurs in it; those of BPE stand for runs of its former tokens. Raises TokenizerError for a
+    tokenizer that cannot grow, with the reason.
     """
     state = json.loads(tokenizer.to_json())
     vocabulary = _vocabulary(tokenizer, state)
@@ -72,14 +72,15 @@ def grow_tokenizer(tokenizer: Tokenizer, lines: Lines, options: GrowthOptions) -
     spellings |= learner.learn_characters(text)
     _update_splitter(tokenizer, state)
     spellings |= learner.learn_merges(text, _rebuilt(state))
+    grown = _rebuilt(state)
     return Growth(
-        tokenizer=_rebuilt(state),
+        tokenizer=grown,
         first_id=first_id,
         spellings=spellings,
         characters=text.characters.total(),
         unknown=text.unknown,
         tokens=text.tokens,
-        tokens_left=learner.tokens_left,
+        tokens_left=text.count_tokens(grown),
     )
 
 
@@ -141,7 +142,6 @@ class _Learner:
 
     vocabulary: GrowingVocabulary
     options: GrowthOptions
-    tokens_left: int = 0
     _spellings: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def learn_characters(self, text: TextToLearn) -> dict[int, tuple[int, ...]]:
@@ -169,8 +169,7 @@ class _Learner:
     def learn_merges(self, text: TextToLearn, tokenizer: Tokenizer) -> dict[int, tuple[int, ...]]:
         """Add tokens that join two others; return the former spelling of each."""
         vocabulary = self.vocabulary
-        words, self.tokens_left = count_words(text, tokenizer, vocabulary)
-        total = max(1, self.tokens_left)
+        words, total = count_words(text, tokenizer, vocabulary)
         room = self.options.size - len(self._spellings)
         names = dict(vocabulary.names)
 
@@ -190,11 +189,12 @@ class _Learner:
         )
         for left, right, merged, count in merges:
             parts = [names[left], names[right]]
-            score = max(math.log(count / total), sum(map(vocabulary.score, parts)) + _PREFERRED)
+            score = max(
+                math.log(count / max(1, total)), sum(map(vocabulary.score, parts)) + _PREFERRED
+            )
             vocabulary.add(names[merged], score=score)
             vocabulary.add_merge(*parts)
             self._spellings[merged] = self._spelling(left) + self._spelling(right)
-            self.tokens_left -= count
         return self._spellings
 
     def _spelling(self, token_id: int) -> tuple[int, ...]:

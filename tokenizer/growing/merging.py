@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -50,15 +50,15 @@ class _Pairs:
     """The pairs of neighbours in words, with their counts."""
 
     def __init__(self, words: Mapping[tuple[int, ...], int]) -> None:
-        self._words: list[list[int]] = []
-        self._word_counts: list[int] = []
+        self._words = [list(word) for word in words]
+        self._word_counts = list(words.values())
         self._counts: Counter[Pair] = Counter()
-        self._places: defaultdict[Pair, set[int]] = defaultdict(set)  # words that have a pair
+        self._places: defaultdict[Pair, set[int]] = defaultdict(set)  # words that may have a pair
         self._refused: set[Pair] = set()
-        for word, count in words.items():
-            self._words.append(list(word))
-            self._word_counts.append(count)
-            self._count(len(self._words) - 1, 1)
+        for number, (word, count) in enumerate(words.items()):
+            for pair in pairwise(word):
+                self._counts[pair] += count
+                self._places[pair].add(number)
         # What a heap says of a pair may be out of date: it is compared when it comes up.
         self._heap = [(-count, pair) for pair, count in self._counts.items()]
         heapq.heapify(self._heap)
@@ -81,46 +81,43 @@ class _Pairs:
 
     def merge(self, pair: Pair, merged: int) -> int:
         """Put a token in place of a pair, in all words; return how often."""
-        changed: set[Pair] = set()
-        replaced = 0
-        for number in sorted(self._places[pair]):
-            self._count(number, -1)
-            word = self._words[number]
-            self._words[number] = replace_pair(word, pair, merged)
-            replaced += (len(word) - len(self._words[number])) * self._word_counts[number]
-            self._count(number, 1)
-            changed.update(p for p in _neighbours(self._words[number]) if merged in p)
-        for other in changed:  # others have become rarer at most
+        replaced, grown = 0, set()
+        for number in self._places.pop(pair):
+            word, count = self._words[number], self._word_counts[number]
+            self._words[number], changes = replace_pair(word, pair, merged)
+            replaced += (len(word) - len(self._words[number])) * count
+            for other, change in changes.items():
+                self._counts[other] += change * count
+                if change > 0:
+                    self._places[other].add(number)
+                    grown.add(other)
+        for other in grown:  # others have become rarer at most
             heapq.heappush(self._heap, (-self._counts[other], other))
         return replaced
 
-    def _count(self, number: int, sign: int) -> None:
-        """Add the pairs of a word, or with a sign of -1 take them away."""
-        count = sign * self._word_counts[number]
-        for pair in _neighbours(self._words[number]):
-            self._counts[pair] += count
-            if sign > 0:
-                self._places[pair].add(number)
-            else:
-                self._places[pair].discard(number)
 
+def replace_pair(word: list[int], pair: Pair, merged: int) -> tuple[list[int], dict[Pair, int]]:
+    """Return a word with a token in place of a pair, from the left, and how pairs change by it.
 
-def _neighbours(word: list[int]) -> Iterable[Pair]:
-    return pairwise(word)
-
-
-def replace_pair(word: list[int], pair: Pair, merged: int) -> list[int]:
-    """Return a word with a token in place of a pair, from left to right.
-
-    >>> replace_pair([1, 2, 1, 2, 2], (1, 2), 9)
-    [9, 9, 2]
+    >>> replace_pair([1, 2, 1, 2, 3], (1, 2), 9)
+    ([9, 9, 3], {(1, 2): -2, (2, 1): -1, (9, 1): 0, (9, 9): 1, (2, 3): -1, (9, 3): 1})
     """
-    replaced, index = [], 0
-    while index < len(word):
-        if index + 1 < len(word) and (word[index], word[index + 1]) == pair:
-            replaced.append(merged)
-            index += 2
-        else:
+    left, right = pair
+    changes: defaultdict[Pair, int] = defaultdict(int)
+    replaced: list[int] = []
+    index, last = 0, len(word) - 1
+    while index <= last:
+        if index == last or word[index] != left or word[index + 1] != right:
             replaced.append(word[index])
             index += 1
-    return replaced
+            continue
+        changes[pair] -= 1
+        if replaced:
+            changes[replaced[-1], left] -= 1
+            changes[replaced[-1], merged] += 1
+        if index + 2 <= last:
+            changes[right, word[index + 2]] -= 1
+            changes[merged, word[index + 2]] += 1
+        replaced.append(merged)
+        index += 2
+    return replaced, dict(changes)

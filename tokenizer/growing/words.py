@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from zlib import crc32
 
 import tokenizers
 
@@ -11,7 +12,8 @@ from ..special import BYTE_TOKENS
 from ..tokenizer import Tokenizer
 from .vocabularies import GrowingVocabulary
 
-MAX_WORDS = 200_000  # different words to learn from, the most frequent ones
+MAX_WORDS = 500_000  # different words that are counted
+MAX_TOKENS = 1_000_000  # of the words to learn from, the most frequent ones
 MAX_PARTS = 64  # tokens of a word, which is cut; text without spaces has words of thousands
 _BATCH = 1000  # lines that are tokenized together
 # Words of fewer characters a token are learned from. With 8,000 tokens for English and German of
@@ -44,6 +46,10 @@ class TextToLearn:
             for line in batch:
                 text = kept_whole.sub("", line)
                 self.characters.update(normalizer.normalize_str(text) if normalizer else text)
+
+    def count_tokens(self, tokenizer: Tokenizer) -> int:
+        """Count the tokens of the text by another tokenizer."""
+        return sum(len(row) for batch in self.batches() for row in tokenizer.encode_batch(batch))
 
     def batches(self) -> Iterator[list[str]]:
         """Yield the lines in batches, up to a number of bytes."""
@@ -78,9 +84,25 @@ def count_words(
     for batch in text.batches():
         for encoding in tokenizer.backend.encode_batch(batch, add_special_tokens=False):
             tokens += len(encoding.ids)
-            words.update(_words(encoding, special, first))
+            for word in _words(encoding, special, first):
+                if len(words) < MAX_WORDS or word in words:
+                    words[word] += 1
     badly = {word: n for word, n in words.items() if _is_badly_spelled(word, vocabulary)}
-    return dict(Counter(badly).most_common(MAX_WORDS)), tokens
+    return _most_frequent(badly), tokens
+
+
+def _most_frequent(words: dict[tuple[int, ...], int]) -> dict[tuple[int, ...], int]:
+    """Return as many words as may be learned from; of equally frequent ones, some from all over."""
+    if sum(map(len, words)) <= MAX_TOKENS:
+        return words
+    ranked = sorted(words, key=lambda word: (-words[word], crc32(repr(word).encode())))
+    chosen, room = {}, MAX_TOKENS
+    for word in ranked:
+        room -= len(word)
+        if room < 0:
+            break
+        chosen[word] = words[word]
+    return chosen
 
 
 def _is_badly_spelled(word: tuple[int, ...], vocabulary: GrowingVocabulary) -> bool:

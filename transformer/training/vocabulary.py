@@ -45,7 +45,7 @@ def with_learned_tokens(
 ) -> tuple[LoadedModel, str]:
     """Return a model with the tokens that it learns from a text, and a line that tells of them.
 
-    `lines` gives the text, which is read twice. Raises what `with_special_tokens` raises.
+    `lines` gives the text anew each time. Raises what `with_special_tokens` raises.
     """
     settings = recipe.tokenizer
     options = GrowthOptions(size=settings.grow, min_frequency=settings.min_frequency)
