@@ -1,6 +1,7 @@
 """`transduce fill`: lines with masks in, the likeliest tokens for each mask out."""
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 from transformer.pipelines.arguments import FillArguments
@@ -13,6 +14,8 @@ from ..options import common as opt
 from ..options.groups import grouped, option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from transformer.pipelines.filling import Fill, MaskFills
     from transformer.pipelines.records import Answer
 
@@ -79,8 +82,8 @@ class _FillFormatter:
         """Return the output line of one answer."""
         if self._as_json:
             return [json.dumps(self._record(answer), ensure_ascii=False)]
-        fills = [each for output in answer.outputs for mask in output.fills for each in mask]
-        return ["\t".join(f"{_shown(each)}\t{each.probability:.4f}" for each in fills)]
+        masks = [mask for output in answer.outputs for mask in output.fills]
+        return ["\t".join(cell for mask in masks for cell in _cells(mask))]
 
     def _record(self, answer: "Answer[MaskFills]") -> dict[str, Any]:
         """Return the JSON record of a line, after the other fields of its input."""
@@ -97,8 +100,20 @@ class _FillFormatter:
         return {**record, "fills": fills, "filled": filled, **notices}
 
 
+def _cells(mask: "list[Fill]") -> "Iterator[str]":
+    """Yield the cells of a mask's fills; those that look the same by the names of their tokens."""
+    texts = [_shown(each) for each in mask]
+    counts = Counter(texts)
+    for fill, text in zip(mask, texts, strict=True):
+        yield text if counts[text] == 1 else _printable(fill.token)
+        yield f"{fill.probability:.4f}"
+
+
 def _shown(fill: "Fill") -> str:
     """Return a fill's text without spaces around it; its token's name if nothing would be seen."""
     text = fill.text.strip()
-    text = text if text and "\ufffd" not in text else fill.token
+    return _printable(text if text and "\ufffd" not in text else fill.token)
+
+
+def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands.fill import _shown
+from cli.commands.fill import _cells, _shown
 from tests.adapters.sides import write_random_adapter
 from tests.masked_models import write_masked
 from transformer.export import convert_model
@@ -43,9 +43,9 @@ def test_columns_are_the_fills_of_each_mask_in_turn(run):
     ]
     found = records(run("--top-k", "2", "--json").out)
     for columns, record in ((first, found[0]), (last, found[3])):
-        fills = [fill for mask in record["fills"] for fill in mask]
-        assert columns[1::2] == [f"{fill['probability']:.4f}" for fill in fills]
-        assert columns[0::2] == [_shown(Fill(**fill)) for fill in fills]
+        fills = [[Fill(**fill) for fill in mask] for mask in record["fills"]]
+        assert columns == [cell for mask in fills for cell in _cells(mask)]
+        assert columns[0] == _shown(fills[0][0])
     assert [len(mask) for mask in found[3]["fills"]] == [2, 2]
     assert all(len(mask) == 5 for mask in records(run("--json").out)[3]["fills"])
 
@@ -94,6 +94,11 @@ def test_lines_that_fail_decide_on_the_exit_code(run):
 )
 def test_a_fill_is_shown_in_one_cell(token, text, shown):
     assert _shown(Fill(token, text, 0.5)) == shown
+
+
+def test_fills_that_look_the_same_are_told_by_their_tokens():
+    mask = [Fill("▁one", "one", 0.5), Fill("two", "two", 0.25), Fill("one", "one", 0.125)]
+    assert [*_cells(mask)] == ["▁one", "0.5000", "two", "0.2500", "one", "0.1250"]
 
 
 def test_other_models_are_refused_with_what_they_can_do(transduce, tmp_path):
