@@ -21,7 +21,7 @@ LIMIT = re.compile(r"^_?[A-Z][A-Z_]+\b|limit|most|max_|room|longest|context|voca
 # Values that are never 1 where they are told, or that are no numbers, by file.
 NEVER_ONE = {
     "cli/help/render.py": {"count"},  # all options of a command
-    "cli/render/progress_lines.py": {"view.tokens_per_second"},  # a rate
+    "cli/render/progress_lines.py": {"view.units_per_second"},  # a rate
     "transformer/chat/template.py": {"len(text)"},  # more than fit
     "transformer/config.py": {"self.heads"},  # which do not divide a width
     "transformer/decoding/logits/penalties.py": {"logits_RV.size(1)"},

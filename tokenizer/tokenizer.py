@@ -240,6 +240,18 @@ class Tokenizer:
         last = len(special_mask) - special_mask[::-1].index(0)
         return encoding.ids[: special_mask.index(0)], encoding.ids[last:]
 
+    def special_infix(self) -> tuple[list[int], int]:
+        """Return the ids that belong between the texts of a pair, and the second one's token type.
+
+        The type is BERT's, 0 or 1.
+        """
+        with self._text_errors():
+            encoding = self.backend.encode("a", "a", add_special_tokens=True)
+        first, second = ([i for i, s in enumerate(encoding.sequence_ids) if s == n] for n in (0, 1))
+        if not (first and second):  # nothing of a text is left
+            return [], 0
+        return encoding.ids[first[-1] + 1 : second[0]], min(1, encoding.type_ids[second[0]])
+
     def pieces(self, text: str) -> list[str]:
         """Return the tokens of a text by name."""
         with self._text_errors():

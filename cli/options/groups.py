@@ -16,6 +16,7 @@ PANELS = (
     "Input",
     "Pairs",
     "Running text",
+    "Labels",
     "Model",
     "Training",
     "Output",

@@ -103,6 +103,27 @@ class RecipeOptions:
         "output; the answers are learnt, as the model's chat template has them. May be repeated.",
         panel="Running text",
     )
+    labelled: list[str] | None = _setting(
+        "data.labelled",
+        "--labelled FILE",
+        "File of texts with labels, to train a classifier on: TSV, CSV, JSONL or JSON, or lines of "
+        "a label, a space and a text; see --columns. May be repeated.",
+        panel="Labels",
+    )
+    label_kind: str | None = _setting(
+        "data.label_kind",
+        "--label-kind NAME",
+        "single (each text has one label), multi (any number of them) or number (a score is "
+        "learnt). Default: as the labels look.",
+        panel="Labels",
+        choices=("single", "multi", "number"),
+    )
+    label_separator: str | None = _setting(
+        "data.label_separator",
+        "--label-separator TEXT",
+        "What stands between the labels of a text in a table, such as ','. Default: it has one.",
+        panel="Labels",
+    )
     chat_template: str | None = _setting(
         "data.chat_template",
         "--chat-template FILE",
@@ -130,20 +151,27 @@ class RecipeOptions:
         "Like --conversations, to validate on.",
         panel="Running text",
     )
+    valid_labelled: list[str] | None = _setting(
+        "data.valid_labelled",
+        "--valid-labelled FILE",
+        "Like --labelled, to validate on.",
+        panel="Labels",
+    )
     valid_fraction: float | None = _setting(
         "data.valid_fraction",
         "--valid-fraction X",
-        "Without validation files, validate on this share of the training text: pairs drawn "
-        "by --seed, those of equal source together, or the end of running text (0 to below "
-        "1, such as 0.05; 0: no validation). Default: chosen; with a recipe, 0.",
+        "Without validation files, validate on this share of the training text: pairs, or texts "
+        "with labels, drawn by --seed, equal sources together, or the end of running text (0 to "
+        "below 1, such as 0.05; 0: no validation). Default: chosen; with a recipe, 0.",
         panel="Input",
     )
     columns: str | None = _setting(
         _COLUMNS,
         "--columns NAMES",
-        "Columns of tables, two for --pairs and one for --text, such as 1,2 or en,de: numbers, "
-        "or names, which are fields of JSON, or stand in a first line of TSV or CSV that is no "
-        "data. Default: the first two; text, or the only one.",
+        "Columns of tables, two for --pairs, one for --text, a text or two and then the label for "
+        "--labelled, such as 1,2 or en,de: numbers, or names, which are fields of JSON, or stand "
+        "in a first line of TSV or CSV that is no data. Default: the first two; text, or the only "
+        "one; of --labelled, by their names or contents.",
         panel="Input",
     )
     tokenizer: str | None = _setting(
@@ -172,8 +200,8 @@ class RecipeOptions:
         "--preset NAME",
         "Size of the model. Translation: translate-small, translate-tiny, base, big; to pre-train "
         "first: t5-tiny, t5-base, bart-tiny, bart-base. Language model: write-small, write-tiny, "
-        "gpt2, gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model: bert-tiny, "
-        "bert-base. Default: chosen; with a recipe, its objective's (--presets).",
+        "gpt2, gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model, classifier: "
+        "bert-tiny, bert-base. Default: chosen; with a recipe, its objective's (--presets).",
         panel="Model",
         choices=PRESET_NAMES,
     )

@@ -8,21 +8,24 @@ from transformer.training.data_report import (
     REFUSED,
     TOO_LONG,
     UNANSWERED,
+    UNKNOWN,
     UNREADABLE,
     ConversationReport,
     ExamplesReport,
+    LabelledReport,
     PairReport,
     PartReport,
     TextReport,
 )
 from transformer.training.events import DataPrepared
 
-_MAX_FILES = 3  # named in a line
+_MAX_FILES, _MAX_LABELS = 3, 8  # named in a line
 _FEW_PAIRS, _FEW_TOKENS, _FEW_VALIDATED = 500, 5_000, 20  # fewer are told
 _ADVICE = "see docs/it-does-not-learn.md"
 _REASONS = {
     BLANK: "blank",
     TOO_LONG: "of {limit:,} tokens or more",
+    UNKNOWN: "of which the tokenizer knows nothing",
     UNREADABLE: "with a side that the tokenizer does not know",
     UNANSWERED: "without an answer",
     REFUSED: "that the chat template refuses",
@@ -89,6 +92,7 @@ def _part_losses(part: _Part, training: _Part) -> Iterator[str]:
     if part.left_out:
         yield _size(part)
     yield from unknown_characters(part)
+    yield from _cut_texts(part)
     yield from _suspicions(part)
 
 
@@ -109,7 +113,12 @@ def _facts(part: _Part) -> Iterator[str]:
     sides = f", at most {part.longest:,} on a side" if isinstance(part, PairReport) else ""
     if isinstance(part, ConversationReport):
         sides = f", {part.targets:,} of them in answers, at most {part.longest:,} in all"
+    if isinstance(part, LabelledReport):
+        sides = f", at most {part.longest:,} in a text"
     yield f"{format_count(part.tokens, 'token')}{sides}"
+    if isinstance(part, LabelledReport):
+        yield _labels(part)
+        yield from _cut_texts(part)
     if part.repeats:
         yield f"exact repeats: {_count(part.repeats, part.compared)}"
     if isinstance(part, PairReport) and part.sources_in_training:
@@ -117,6 +126,23 @@ def _facts(part: _Part) -> Iterator[str]:
         yield f"in training too: {sources}, {part.in_training:,} with the same target"
     elif part.in_training:
         yield f"in training too: {_count(part.in_training, part.compared)}"
+
+
+def _cut_texts(part: _Part) -> Iterator[str]:
+    if isinstance(part, LabelledReport) and part.shortened:
+        cut = format_count(part.shortened, "text")
+        yield f"{cut} cut at {part.limit:,} tokens (data.max_tokens)"
+
+
+def _labels(part: LabelledReport) -> str:
+    """Return how often each label stands there, the most frequent first."""
+    if not part.labels:
+        return "a number each"
+    frequent = sorted(part.labels.items(), key=lambda each: -each[1])
+    named = ", ".join(f"{name} {count:,}" for name, count in frequent[:_MAX_LABELS])
+    more = len(frequent) - _MAX_LABELS
+    rest = f" and {format_count(more, 'more label')}" if more > 0 else ""
+    return f"{format_count(len(frequent), 'label')}: {named}{rest}"
 
 
 def _not_compared(part: _Part, training: _Part) -> Iterator[str]:

@@ -90,6 +90,6 @@ def progress_line(view: ProgressView) -> str:
     if view.report is None:
         return status
     return (
-        f"{status}: loss {view.loss:.3f}, {view.tokens_per_second:,.0f} tokens/s, "
+        f"{status}: loss {view.loss:.3f}, {view.units_per_second:,.0f} {view.unit}s/s, "
         f"learning rate {view.report.learning_rate:.2e}"
     )

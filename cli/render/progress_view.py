@@ -46,7 +46,7 @@ class ProgressView:
         self.best: Validated | None = None
         self.skipped = self.step = 0
         self.loss = 0.0
-        self.tokens_per_second = 0.0
+        self.units_per_second = 0.0
         self.stage: Stage | None = Stage("starting")
 
     def update(self, event: Event) -> None:
@@ -82,7 +82,7 @@ class ProgressView:
         old = 0.0 if self.report is None else _SMOOTHING
         rate = event.tokens / event.seconds
         self.loss = old * self.loss + (1 - old) * event.loss
-        self.tokens_per_second = old * self.tokens_per_second + (1 - old) * rate
+        self.units_per_second = old * self.units_per_second + (1 - old) * rate
         self.report, self.step = event, event.step
 
     def status(self) -> list[str]:
@@ -92,6 +92,11 @@ class ProgressView:
             return [*self._stage_text(), elapsed]
         steps = f"step {self.step:,}/{self.started.steps:,}"
         return [steps, self._epochs(self.started), elapsed, self.time_left(), *self._stage_text()]
+
+    @property
+    def unit(self) -> str:
+        """The unit of what is predicted, a token or a text."""
+        return "token" if self.started is None else self.started.unit
 
     def _epochs(self, started: RunStarted) -> str:
         per_step = started.batches_per_step / started.batches_per_epoch
@@ -132,7 +137,7 @@ class ProgressView:
         grid.add_column(overflow="fold")
         if self.report is not None:
             grid.add_row("loss", f"{self.loss:.3f}")
-            grid.add_row("tokens/s", f"{self.tokens_per_second:,.0f}")
+            grid.add_row(f"{self.unit}s/s", f"{self.units_per_second:,.0f}")
             grid.add_row("learning rate", f"{self.report.learning_rate:.2e}")
         if self.skipped:
             grid.add_row("skipped", f"{format_count(self.skipped, 'step')} without finite numbers")
@@ -148,7 +153,9 @@ class ProgressView:
 def format_validation(validation: Validated) -> str:
     """Format a validation as one line."""
     scores = "".join(f", {s.name} {s.value:.2f}" for s in validation.scores.values())
-    loss = f"loss {validation.loss:.4f}, perplexity {validation.perplexity:.2f}"
+    loss = f"loss {validation.loss:.4f}"
+    if validation.perplexity is not None:
+        loss += f", perplexity {validation.perplexity:.2f}"
     return f"step {validation.step:,}: {loss}{scores}"
 
 

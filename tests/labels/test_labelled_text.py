@@ -164,3 +164,15 @@ def test_what_is_no_labelled_text_is_one_error(
 ) -> None:
     with pytest.raises(CorpusError, match=message):
         read(write(content, name))
+
+
+def test_known_labels_tell_their_column(tmp_path: Path) -> None:
+    """Few rows, all different: a validation file is read by the labels of training."""
+    path = tmp_path / "few.tsv"
+    path.write_text("1 2\todd\n3\tprime\n2\teven\n")
+    texts = list(read_labelled(LabelledFile(str(path), known=frozenset({"odd", "even"}))))
+    assert [(each.texts, each.labels.values) for each in texts] == [
+        (("1 2",), ("odd",)),
+        (("3",), ("prime",)),
+        (("2",), ("even",)),
+    ]

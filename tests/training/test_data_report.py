@@ -237,6 +237,14 @@ def test_the_way_on_depends_on_where_the_tokenizer_comes_from(tmp_path: Path) ->
         prepare(recipe, tmp_path / "run", initial=initial)
 
 
+# The examples of objectives on no running text, by the key of their files: a record of a pair.
+RECORDS = {
+    "instructions": ("conversations", lambda a, b: {"prompt": a, "completion": b}),
+    "classification": ("labelled", lambda a, _: {"text": a, "label": ["x", "y"]}),
+}
+UNITS = {"translation": "pairs", "instructions": "conversations", "classification": "texts"}
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_what_is_not_compared_is_told(monkeypatch, tmp_path, objective) -> None:
     """Of a very large corpus, the first examples alone are looked at for repeats."""
@@ -244,15 +252,15 @@ def test_what_is_not_compared_is_told(monkeypatch, tmp_path, objective) -> None:
     line = "a line of running text that is long enough to compare"
     train = [(line, line)] * 5
     recipe = recipe_of(tmp_path, train, train[:4])
-    units = {"translation": "pairs", "instructions": "conversations"}
-    unit = units.get(objective, "longer lines")
+    unit = UNITS.get(objective, "longer lines")
     if objective != "translation":
         data = {"text": recipe.data.source, "valid_text": recipe.data.valid_source}
-        if objective == "instructions":
-            unit, data = "conversations", {}
-            for key, pairs in (("conversations", train), ("valid_conversations", train[:4])):
-                records = [json.dumps({"prompt": a, "completion": b}) for a, b in pairs]
-                data[key] = write(tmp_path / key, records)
+        if objective in RECORDS:
+            key, record = RECORDS[objective]
+            data = {
+                name: write(tmp_path / f"{name}.jsonl", [json.dumps(record(*p)) for p in pairs])
+                for name, pairs in ((key, train), (f"valid_{key}", train[:4]))
+            }
         fields = {"objective": objective, "data": data, "tokenizer": {"kind": "char"}}
         recipe = resolve_recipe(None, fields, [])
     event = report(prepare(recipe, tmp_path / "run"))

@@ -7,9 +7,10 @@ import pytest
 from tests.training.toys import toy_recipe, train, write_pairs, write_text
 from transformer.errors import ConfigError, MissingExtraError
 from transformer.training.events import Notice, Validated
+from transformer.training.network_config import model_config
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import recipe_to_toml
-from transformer.training.recipe_resolution import check_recipe, model_config, resolve_recipe
+from transformer.training.recipe_resolution import check_recipe, resolve_recipe
 
 WITHOUT = ("objectives.choice", "objectives.translation", "validation")
 

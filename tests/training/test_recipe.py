@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from transformer.errors import ConfigError, UnknownNameError
+from transformer.training.network_config import model_config
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.packaged_recipes import recipe_names
 from transformer.training.planning.planner import plan_recipe
 from transformer.training.recipe import merge, parse_setting, recipe_from_fields, recipe_to_toml
-from transformer.training.recipe_resolution import model_config, resolve_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run_recipe import RECIPE
 
 
@@ -119,7 +120,9 @@ def test_a_vocabulary_smaller_than_the_tokenizers_is_refused() -> None:
 
 def test_an_objectives_fields_win_over_a_presets_and_the_recipes_over_them(monkeypatch) -> None:
     objective = OBJECTIVES["language-model"]
-    monkeypatch.setattr(objective, "network_fields", lambda _recipe: {"heads": 2, "dropout": 0.3})
+    monkeypatch.setattr(
+        objective, "head_fields", lambda _shape, _labels: {"heads": 2, "dropout": 0.3}
+    )
     fields = {"model": {"preset": "write-tiny", "dropout": 0.25}}
     recipe = resolve_recipe(None, {"objective": "language-model", **fields}, [])
     config = model_config(recipe, 20)

@@ -62,9 +62,20 @@ def test_falling_losses_are_improvements_while_scores_say_nothing() -> None:
 
 
 def test_the_notice_names_who_decides() -> None:
-    assert "BLEU carries no information yet" in fallback_notice("bleu", "chrf")
-    assert fallback_notice("bleu", "chrf").endswith("chrF decides which checkpoint is best")
-    assert "BLEU and chrF carry no" in fallback_notice("bleu", "loss")
+    both = ("bleu", "chrf")
+    assert "BLEU carries no information yet" in fallback_notice("bleu", "chrf", both)
+    assert fallback_notice("bleu", "chrf", both).endswith("chrF decides which checkpoint is best")
+    assert "BLEU and chrF carry no" in fallback_notice("bleu", "loss", both)
+
+
+def test_accuracy_gives_way_without_a_word_where_labels_are_numbers() -> None:
+    numbers = {"pearson": Score("pearson", 40.0, "", "")}
+    assert selection_key("accuracy", 1.0, numbers)[0] == "pearson"
+    assert fallback_notice("accuracy", "pearson", numbers) is None
+    silent = {"accuracy": Score("accuracy", 60.0, "", "", informative=False)}
+    assert selection_key("accuracy", 1.0, silent)[0] == "loss"
+    told = fallback_notice("accuracy", "loss", silent)
+    assert told.startswith("accuracy carries no information yet (all texts get the same answer)")
 
 
 def corpus(lines: int, words: int = 9) -> list[str]:

@@ -47,9 +47,19 @@ def write_conversations(folder: Path, lines: int = 120) -> dict[str, list[str]]:
     return {"conversations": [str(path)]}
 
 
+def write_labelled(folder: Path, lines: int = 120) -> dict[str, list[str]]:
+    """Rows of digits, and whether the first is even or odd."""
+    (source,) = write_pairs(folder, lines)["source"]
+    rows = Path(source).read_text().splitlines()
+    path = folder / "toy.tsv"
+    path.write_text("".join(f"{row}\t{'odd' if int(row[0]) % 2 else 'even'}\n" for row in rows))
+    return {"labelled": [str(path)]}
+
+
 TEXTS = {
     "translation": write_pairs,
     "instructions": write_conversations,
+    "classification": write_labelled,
 }
 
 

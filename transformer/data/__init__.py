@@ -4,6 +4,7 @@ from ..inputs import IGNORE, Batch
 from .batches import Data, PairData, WindowData, pad, pad_rows
 from .conversations import ConversationData
 from .framing import Framing
+from .labelled import LabelledData
 from .loader import BatchLoader, pins_memory
 from .mixed import MixedData
 from .packing import PackedData
@@ -20,6 +21,7 @@ __all__ = [
     "DenoisingData",
     "Framing",
     "Ids",
+    "LabelledData",
     "MaskedData",
     "MixedData",
     "PackedData",

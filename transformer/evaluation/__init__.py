@@ -12,6 +12,7 @@ from .classification import (
     expected_calibration_error,
     multilabel_report,
 )
+from .labels import LABEL_SCORES, THRESHOLD, label_outputs, label_scores
 from .masked import masked_accuracy
 from .perplexity import Likelihood, TextLikelihood, likelihood, stored_likelihood, text_likelihood
 from .precision_recall import AveragedScores, LabelCounts, PrecisionRecall
@@ -23,7 +24,9 @@ from .translation import can_score_translations, check_tokenization, translation
 
 __all__ = [
     "CALIBRATION_BINS",
+    "LABEL_SCORES",
     "SIGNIFICANT",
+    "THRESHOLD",
     "AveragedScores",
     "CalibrationBin",
     "ClassificationReport",
@@ -46,6 +49,8 @@ __all__ = [
     "compare_translations",
     "confusion_matrix",
     "expected_calibration_error",
+    "label_outputs",
+    "label_scores",
     "likelihood",
     "masked_accuracy",
     "multilabel_report",

@@ -37,6 +37,11 @@ class Head(nn.Module, ABC):
 
     @staticmethod
     @abstractmethod
+    def example_targets(config: TransformerConfig, ids_BT: Tensor) -> Tensor:
+        """Return targets of the right shape for texts of some ids, to measure a step with."""
+
+    @staticmethod
+    @abstractmethod
     def count_parameters(config: TransformerConfig) -> int:
         """Return the number of the head's own weights."""
 

@@ -66,6 +66,11 @@ class SequenceClassificationHead(Head):
         return loss, plain.detach()
 
     @staticmethod
+    def example_targets(config: TransformerConfig, ids_BT: Tensor) -> Tensor:
+        """Implement Head.example_targets."""
+        return LABEL_KINDS[config.label_kind].example(len(ids_BT), config.labels)
+
+    @staticmethod
     def count_parameters(config: TransformerConfig) -> int:
         """Return the number of the head's own weights."""
         layer = CLASSIFIER_LAYERS[config.classifier_layer]
@@ -91,6 +96,11 @@ class TokenClassificationHead(TokenHead):
         """Return what the projection multiplies, (B, T, D)."""
         features_BTD: Tensor = self.dropout(hidden_BTD)
         return features_BTD
+
+    @staticmethod
+    def example_targets(config: TransformerConfig, ids_BT: Tensor) -> Tensor:
+        """Implement Head.example_targets."""
+        return ids_BT % config.labels
 
     @staticmethod
     def count_parameters(config: TransformerConfig) -> int:

@@ -19,10 +19,12 @@ class LabelKind(NamedTuple):
 
     `answers` turns a head's outputs (…, L) into what a user reads: probabilities, or numbers.
     `loss` takes outputs (B, L), targets and label smoothing; it returns two sums over the targets.
+    `example` returns targets of B texts and L labels, to measure a step with.
     """
 
     answers: Callable[[Tensor], Tensor]
     loss: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+    example: Callable[[int, int], Tensor]
 
 
 def _one_label(outputs_BL: Tensor, targets_B: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
@@ -53,8 +55,12 @@ def _numbers(outputs_BL: Tensor, targets_BL: Tensor, smoothing: float) -> tuple[
 LABEL_KINDS: Registry[LabelKind] = Registry(
     "kind of labels",
     {
-        "single": LabelKind(partial(torch.softmax, dim=-1), _one_label),
-        "multi": LabelKind(torch.sigmoid, _any_labels),
-        "number": LabelKind(lambda outputs: outputs, _numbers),
+        "single": LabelKind(
+            partial(torch.softmax, dim=-1),
+            _one_label,
+            lambda texts, _labels: torch.zeros(texts, dtype=torch.int64),
+        ),
+        "multi": LabelKind(torch.sigmoid, _any_labels, torch.zeros),
+        "number": LabelKind(lambda outputs: outputs, _numbers, torch.zeros),
     },
 )

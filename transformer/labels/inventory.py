@@ -50,6 +50,16 @@ class LabelInventory:
         check_label_kind(self.kind)
         object.__setattr__(self, "ids", {name: n for n, name in enumerate(self.names)})
 
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """The names of a head's outputs; a number's is as `transformers` has it."""
+        return ("LABEL_0",) if self.kind == "number" else self.names
+
+    @property
+    def head_size(self) -> tuple[int, str]:
+        """The number of a head's outputs, and the kind of labels."""
+        return len(self.head_names), self.kind
+
     def unseen(self, labels: Iterable[str]) -> list[str]:
         """Return those labels that are none of these; numbers are all known."""
         return [] if self.kind == "number" else [each for each in labels if each not in self.ids]

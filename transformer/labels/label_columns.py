@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tokenizer import CorpusError, is_blank
@@ -69,22 +69,24 @@ def columns_of_record(name: str, record: Mapping[str, Any]) -> tuple[LabelColumn
     return columns, _several_labels(name, columns, list(record))
 
 
-def columns_of_rows(name: str, rows: Sequence[Sequence[str]]) -> tuple[LabelColumns, str | None]:
+def columns_of_rows(
+    name: str, rows: Sequence[Sequence[str]], known: Collection[str] = ()
+) -> tuple[LabelColumns, str | None]:
     """Return the columns of a table by its first rows, and what is to be told of the choice.
 
     They are those with known names, if the first row has such; else the label's column is the one
-    with the fewest different cells, or if these are equal that of numbers, or the shortest. Raises
-    CorpusError if there is no telling.
+    with the most cells that are `known` labels, or if these are equal with the fewest different
+    cells, or that of numbers, or the shortest. Raises CorpusError if there is no telling.
     """
     header = [cell.strip() for cell in rows[0]]
     if (columns := _by_names(header)) is not None:
         return columns, _several_labels(name, columns, header)
     if len(header) not in (2, 3):
         raise _unknown(name, header)
-    label = _label_column(rows)
+    label = _label_column(rows, known)
     others = [index for index in range(len(header)) if index != label]
     labels = [row[label].strip() for row in rows if len(row) == len(header)]
-    if _is_header(labels) and len({*header} - {""}) == len(header):
+    if labels[0] not in known and _is_header(labels) and len({*header} - {""}) == len(header):
         texts = tuple(header[index] for index in others)
         return LabelColumns(texts, header[label]), (
             f"{name}: its first row is taken for names of columns, as its label {header[label]!r} "
@@ -160,12 +162,16 @@ def _several_labels(name: str, columns: LabelColumns, names: Sequence[str]) -> s
     return f"{name}: the label is {columns.label}, and {listed(others)} not read (--columns)"
 
 
-def _label_column(rows: Sequence[Sequence[str]]) -> int:
-    """Return the index of the column with the fewest different cells, of numbers, or shortest."""
+def _label_column(rows: Sequence[Sequence[str]], known: Collection[str]) -> int:
+    """Return the index of the column with the most known or the fewest different cells.
+
+    Among equal ones, it is that of numbers, or the shortest.
+    """
     width = len(rows[0])
     columns = list(zip(*(row for row in rows if len(row) == width), strict=True))
     keys = [
         (
+            -sum(cell.strip() in known for cell in column),
             len({*column}),
             not all(is_number(cell.strip()) for cell in column[1:]),
             len("".join(column)),

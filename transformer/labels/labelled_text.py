@@ -47,12 +47,14 @@ class LabelledFile:
     """A file of labelled text (`-` is stdin).
 
     `columns` are names or numbers, the label's last; without them they are told by their names or
-    contents. A `separator` takes a table's label apart into several.
+    contents. A `separator` takes a table's label apart into several; `known` labels tell their
+    column.
     """
 
     path: str
     columns: tuple[str, ...] = ()
     separator: str | None = None
+    known: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -110,7 +112,7 @@ def _records(file: LabelledFile, lines: CorpusLines, head: str) -> Iterator[Labe
         return
     if not names:
         delimiter = "\t" if format_name == "tsv" else find_delimiter(head) or ","
-        columns = Columns(_columns_of_table(lines, head, delimiter).names)
+        columns = Columns(_columns_of_table(lines, head, delimiter, file.known).names)
     for record in layout.records(lines, columns):
         if record.error is not None:
             raise record.error
@@ -124,7 +126,9 @@ def _spaced(lines: CorpusLines) -> Iterator[LabelledText]:
         yield LabelledText((text,), LabelValues(labels, is_list=len(labels) > 1))
 
 
-def _columns_of_table(lines: CorpusLines, head: str, delimiter: str) -> LabelColumns:
+def _columns_of_table(
+    lines: CorpusLines, head: str, delimiter: str, known: frozenset[str]
+) -> LabelColumns:
     """Return the columns of a table by its beginning, and tell of them."""
     if delimiter == "\t":
         ended, _, cut = head.rpartition("\n")
@@ -139,7 +143,7 @@ def _columns_of_table(lines: CorpusLines, head: str, delimiter: str) -> LabelCol
             f"{lines.name} has no labels: its first line has one column. Labelled text is TSV, CSV "
             "or JSONL with a text and a label, or lines of a label, a space and a text"
         )
-    columns, notice = columns_of_rows(lines.name, rows)
+    columns, notice = columns_of_rows(lines.name, rows, known)
     if notice is not None:
         lines.counts.notice(notice)
     return columns

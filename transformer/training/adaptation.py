@@ -45,8 +45,11 @@ class Adaptation:
             model.get_parameter(name).requires_grad_(True)
 
     def kept_whole(self, model: Transformer) -> set[str]:
-        """Return our names of the parameters that are trained whole: a new head's, too."""
-        if model.config == self.config:
+        """Return our names of the parameters that are trained whole.
+
+        Among them are those of a new head and, as in PEFT, of any head over labels.
+        """
+        if model.config == self.config and not model.config.labels:
             return {*self.saved}
         head = {name for name, _ in model.named_parameters() if name.startswith(HEAD)}
         return {*self.saved} | head

@@ -19,13 +19,26 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     conversations: Annotated[
         list[str], doc("JSON records of messages, prompt and completion, or instruction and output")
     ] = []
+    labelled: Annotated[
+        list[str], doc("texts with labels: tables, JSON, or lines of a label and a text")
+    ] = []
     valid_source: Annotated[list[str], doc("like `source`, to validate on")] = []
     valid_target: Annotated[list[str], doc("like `target`, to validate on")] = []
     valid_pairs: Annotated[list[str], doc("like `pairs`, to validate on")] = []
     valid_text: Annotated[list[str], doc("like `text`, to validate on")] = []
     valid_conversations: Annotated[list[str], doc("like `conversations`, to validate on")] = []
+    valid_labelled: Annotated[list[str], doc("like `labelled`, to validate on")] = []
+    label_kind: Annotated[
+        str, doc("single, multi (any number of labels) or number; empty: as the labels are")
+    ] = ""
+    label_separator: Annotated[
+        str, doc("between the labels of a text in a table, such as a comma; empty: it has one")
+    ] = ""
     columns: Annotated[
-        list[str], doc("names or numbers of the columns of tables: two for pairs, one for text")
+        list[str],
+        doc(
+            "names or numbers of the columns of tables: two for pairs, one for text, text and label"
+        ),
     ] = []
     document_separators: Annotated[
         list[str], doc("marks between documents in running text, such as <|endoftext|>")
@@ -83,13 +96,24 @@ def has_validation(data: DataRecipe) -> bool:
     return any(getattr(data, key) for key in data.__struct_fields__ if key.startswith("valid_"))
 
 
+def has_validation_files(data: DataRecipe) -> bool:
+    """Return True if a recipe names files to validate on."""
+    return any(paths for key, paths in text_paths(data).items() if key.startswith("valid_"))
+
+
 def data_settings(data: DataRecipe) -> dict[str, Any]:
-    """Return the keys that decide how the files become ids."""
+    """Return the keys that decide how the files become ids.
+
+    Those that came later count where they are given, so that ids of before stay as they are.
+    """
     without = {*_TEXT_KEYS, *FRAMING_KEYS, "max_unknown"}
+    without.update(key for key in LATER_KEYS if not getattr(data, key))
     return {key: value for key, value in msgspec.to_builtins(data).items() if key not in without}
 
 
+LATER_KEYS = ("label_kind", "label_separator")
 _TEXT_KEYS = (
-    *("source", "target", "pairs", "text", "conversations"),
+    *("source", "target", "pairs", "text", "conversations", "labelled"),
     *("valid_source", "valid_target", "valid_pairs", "valid_text", "valid_conversations"),
+    "valid_labelled",
 )

@@ -13,6 +13,7 @@ from tokenizer import Tokenizer
 
 BLANK = "blank"  # nothing to see on a side
 TOO_LONG = "too long"  # for data.max_tokens
+UNKNOWN = "unknown"  # a text of which the tokenizer knows nothing
 UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
 
 UNANSWERED = "unanswered"  # a conversation without an answer
@@ -97,7 +98,19 @@ class ConversationReport(
     targets: int  # tokens that are predicted
 
 
-ExamplesReport = PairReport | TextReport | ConversationReport
+class LabelledReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="texts"):
+    """Counts of texts with labels."""
+
+    unit = "texts"
+    compared = "texts"
+
+    limit: int  # tokens at which texts are cut, those around them included
+    shortened: int  # texts that were cut
+    kind: str  # of the labels, see LabelInventory
+    labels: dict[str, int]  # texts of each, in the order of their ids; {}: numbers
+
+
+ExamplesReport = PairReport | TextReport | ConversationReport | LabelledReport
 
 
 class DataReport(msgspec.Struct, frozen=True):

@@ -19,6 +19,11 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "tokenizer": {"kind": "byte-bpe"},
         "training": {"schedule": "cosine", "warmup": 100, "weight_decay": 0.1, "beta2": 0.95},
     },
+    "classification": {
+        "model": {"preset": "bert-tiny"},
+        "training": {"schedule": "linear", "warmup": 100, "weight_decay": 0.01},
+        "validation": {"metric": "accuracy"},
+    },
     "masked-lm": {
         "model": {"preset": "bert-tiny"},
         "training": {"schedule": "linear", "warmup": 500, "weight_decay": 0.01},
@@ -36,6 +41,7 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "training": {"warmup": 500},
     },
 }
+METRIC_NAMES = ("loss", "bleu", "chrf", "accuracy", "f1_macro", "f1_micro", "pearson", "spearman")
 # The sections of recipes that one objective alone reads.
 NOISE_SECTIONS = {
     "masked-lm": "masking",

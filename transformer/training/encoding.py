@@ -165,7 +165,7 @@ class PairEncoder:
         if max(lengths) > self._max_tokens or len(pair[0]) > MAX_CHARACTERS:
             return TOO_LONG
         sides = zip(self._tokenizers, row, strict=True)
-        return UNREADABLE if any(_knows_nothing(*side) for side in sides) else None
+        return UNREADABLE if any(knows_nothing(*side) for side in sides) else None
 
     def _report(
         self, files: list[FileReport], headers: list[str], training: "PairEncoder | None"
@@ -186,7 +186,7 @@ class PairEncoder:
         )
 
 
-def _knows_nothing(tokenizer: Tokenizer, ids: Sequence[int]) -> bool:
+def knows_nothing(tokenizer: Tokenizer, ids: Sequence[int]) -> bool:
     """Return True for the ids of a text that a tokenizer knows nothing of."""
     unknown = tokenizer.unknown_id
     return not ids or (ids[0] == unknown and set(ids) == {unknown})

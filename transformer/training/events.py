@@ -54,6 +54,7 @@ class RunStarted(NamedTuple):
     validated_step: int = 0  # the last one that is validated
     is_timed: bool = False  # the steps are an estimate, corrected on the way
     trained: int | None = None  # of the parameters; None: all
+    unit: str = "token"  # of what is predicted
 
 
 class Validating(NamedTuple):
@@ -74,7 +75,7 @@ class Validated(NamedTuple):
 
     step: int
     loss: float
-    perplexity: float
+    perplexity: float | None  # None: no tokens are predicted
     scores: dict[str, Score]
     sample: list[tuple[str, str]]  # labels and texts
     best: bool  # the best so far

@@ -12,9 +12,10 @@ from tokenizer.quantities import format_count
 from ..data import Data
 from ..errors import ConfigError
 from ..folder_layout import DATA
+from ..labels import LabelInventory
 from ..loading import LoadedModel, ModelTexts, default_generation_config
 from ..presets import preset_shape
-from .data_recipe import data_settings
+from .data_recipe import data_settings, has_validation_files
 from .data_report import DataReport, UnknownText
 from .events import DataPrepared, Event, Notice, Remark
 from .kept_texts import framing_remark, keep_texts, kept_files, kept_texts
@@ -203,6 +204,10 @@ class Preparation:
         if not self.resuming:
             yield DataPrepared(report.training, report.validation)
 
+    def labels(self) -> LabelInventory | None:
+        """Return the labels of the prepared text; None if it has none."""
+        return self.objective.labels(self.run / DATA)
+
     def open(self, texts: ModelTexts, part: str) -> Data | None:
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
         return self.objective.open(self.recipe, texts, self.run / DATA, part)
@@ -273,7 +278,7 @@ class Preparation:
         have letters that no other has.
         """
         data = self.recipe.data
-        named = data.valid_source or data.valid_pairs or data.valid_text
+        named = has_validation_files(data)
         for part in (report.training, report.validation if named else None):
             for side, text in part.unknown.items() if part is not None else ():
                 if text.share > self.recipe.data.max_unknown:

@@ -32,7 +32,9 @@ _CONTENTS = "prepared.json"
 _EARLIER = "done.json"  # of earlier versions, which wrote no sums
 _MARKS = {_CONTENTS, MANIFEST, _EARLIER}  # no other folder has these
 _PARTS = {"train", "valid"}
+LABELS = "labels.json"  # of texts with labels
 _TEXTS = {"pairs.jsonl", "shown.json"}  # of validation
+_LABELLED = {"texts.jsonl", "seconds.npy", "targets.npy"}
 
 
 class Contents(msgspec.Struct, kw_only=True):
@@ -144,6 +146,6 @@ def _ours(folder: Path) -> set[Path]:
 def _is_ours(path: Path, *, marked: bool) -> bool:
     """Return True for a file of prepared text; without marks, ids alone are known as such."""
     if path.parts[0] not in _PARTS:
-        return marked and str(path) in {*_MARKS, TOKENIZER}
+        return marked and str(path) in {*_MARKS, TOKENIZER, LABELS}
     is_ids = path.match("ids.uint*") or path.name == "offsets.int64"
-    return is_ids or (marked and path.name in _TEXTS)
+    return is_ids or (marked and path.name in _TEXTS | _LABELLED)

@@ -18,7 +18,7 @@ from ..errors import ConfigError, UnknownNameError
 from ..noise_options import DenoisingOptions, MaskingOptions, SpanOptions
 from ..registry import either, suggest
 from .data_recipe import DataRecipe
-from .defaults import DEFAULTS, NOISE_SECTIONS
+from .defaults import DEFAULTS, METRIC_NAMES, NOISE_SECTIONS
 from .recipe_keys import check_keys
 from .recipe_types import (
     Count,
@@ -118,7 +118,9 @@ class ValidationRecipe(_Section, frozen=True, kw_only=True):
     """Validation: how often, by which metric, and when to stop early."""
 
     every: Annotated[Size, doc("steps between validations")] = 500
-    metric: Annotated[str, doc("decides which checkpoint is the best: loss, bleu or chrf")] = "loss"
+    metric: Annotated[
+        str, doc(f"decides which checkpoint is the best: {', '.join(METRIC_NAMES)}")
+    ] = "loss"
     patience: Annotated[
         Count, doc("validations without improvement that end the run; 0: never")
     ] = 0
@@ -161,7 +163,7 @@ class Recipe(_Section, frozen=True, kw_only=True):
             parse_duration("training.time", self.training.time)
         parse_save_interval(self.training.save_every)
         _check_name("training.precision", self.training.precision, PRECISION_NAMES)
-        _check_name("validation.metric", self.validation.metric, ("loss", "bleu", "chrf"))
+        _check_name("validation.metric", self.validation.metric, METRIC_NAMES)
 
 
 def _check_name(key: str, value: str, names: tuple[str, ...]) -> None:

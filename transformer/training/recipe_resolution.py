@@ -24,17 +24,18 @@ from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..initialization import INITIALIZATIONS
 from ..model import Transformer
-from ..presets import preset_config
 from ..registry import either
 from .adaptation import Adaptation
 from .data_recipe import (
     FRAMING_KEYS,
+    LATER_KEYS,
     DataRecipe,
     data_settings,
     framing_flags,
     text_paths,
 )
 from .defaults import NOISE_SECTIONS
+from .network_config import HEAD_KEYS, further_config, model_config
 from .objectives import OBJECTIVES
 from .objectives.choice import choose_objective, default_fields
 from .optimizers import OPTIMIZERS
@@ -50,7 +51,7 @@ _MAX_SHOWN = 60  # characters of a value in a message
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
 # Files are compared by content: see `Preparation.check`.
 _FIXED: dict[str, tuple[str, ...]] = {
-    "data": (*data_settings(DataRecipe()), *FRAMING_KEYS),
+    "data": (*data_settings(DataRecipe()), *FRAMING_KEYS, *LATER_KEYS),
     "tokenizer": (),
     **dict.fromkeys(NOISE_SECTIONS.values(), ()),
     "training": (
@@ -143,7 +144,10 @@ def check_recipe(
         _check_initial(recipe, init)
     objective.check(recipe)
     if not resuming:  # a resumed run may have the network of its --init
-        smallest = init or model_config(recipe, recipe.model.get("vocab_size") or 1)
+        if init is None:
+            smallest = model_config(recipe, recipe.model.get("vocab_size") or 1)
+        else:
+            smallest = further_config(init, recipe)
         trained = trainable_set(smallest, training, adaptation)
         check_growth(recipe, trained.factors, has_init=init is not None)
     files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
@@ -158,8 +162,10 @@ def _check_initial(recipe: Recipe, init: TransformerConfig) -> None:
     if init.shape not in objective.shapes:
         shapes = either(objective.shapes)
         raise ConfigError(f"{recipe.objective} trains {shapes} models, not {init.shape}")
-    if recipe.model.keys() - {"preset"}:
-        raise ConfigError("--init takes a model as it is: of [model], set nothing but preset")
+    if recipe.model.keys() - {"preset", *HEAD_KEYS}:
+        raise ConfigError(
+            f"--init takes a model as it is: of [model], set nothing but {', '.join(HEAD_KEYS)}"
+        )
     if recipe.tokenizer.path:
         raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
     if init.max_positions < objective.max_length(recipe):
@@ -284,33 +290,3 @@ def tokenizer_options(recipe: Recipe) -> TrainingOptions:
     special, needed = fields["special"], OBJECTIVES[recipe.objective].special_tokens(recipe)
     reserved = tuple(token for token in needed if token not in special)
     return TrainingOptions(**{**fields, "special": tuple(special), "reserved": reserved})
-
-
-def model_config(recipe: Recipe, vocab_size: int) -> TransformerConfig:
-    """Return the recipe's preset with what its objective needs, and with its own changes.
-
-    The vocabulary size is the tokenizer's and the context the objective's, unless set. Raises
-    ConfigError if the shape is not the objective's, or the vocabulary or the context is too small.
-    """
-    objective = OBJECTIVES[recipe.objective]
-    max_length = objective.max_length(recipe)
-    defaults = {"vocab_size": vocab_size, "max_positions": max_length}
-    fields: dict[str, Any] = {**defaults, **objective.network_fields(recipe), **recipe.model}
-    preset = fields.pop("preset")
-    config = preset_config(preset, **fields)
-    if config.shape not in objective.shapes:
-        raise ConfigError(
-            f"the objective {recipe.objective} trains {either(objective.shapes)} models; "
-            f"preset {preset} is {config.shape}"
-        )
-    if config.vocab_size < vocab_size:
-        raise ConfigError(
-            f"model.vocab_size is {config.vocab_size:,}, but the tokenizer has {vocab_size:,} "
-            "tokens; leave it out, or give at least as many"
-        )
-    if config.max_positions < max_length:
-        raise ConfigError(
-            f"model.max_positions is {config.max_positions}, but the recipe trains on texts of "
-            f"up to {max_length} tokens; raise it, or lower training.context or data.max_tokens"
-        )
-    return config

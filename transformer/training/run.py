@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +30,9 @@ from .events import (
 from .initial_model import load_initial_model, resumed_model
 from .kept_texts import state_files
 from .metrics import logged
-from .network import network, network_config
-from .objectives import TRAIN, VALID
+from .network import network, network_config, new_head_remarks
+from .network_config import model_config
+from .objectives import OBJECTIVES, TRAIN, VALID
 from .planning.memory import check_memory
 from .planning.planner import Planner
 from .preparation import Preparation
@@ -40,7 +42,6 @@ from .recipe_resolution import (
     changed_settings,
     check_recipe,
     check_unchanged,
-    model_config,
     read_run_recipe,
     resuming_remark,
 )
@@ -148,23 +149,28 @@ class Run:
                 yield from map(Choice, choices.lines)
             write_run_recipe(self.folder, absolute_paths(self.recipe))
             yield Stage("preparing the tokenizer", preparation.lines_read)
-            texts, self.init = (
-                preparation.texts(),
-                preparation.initial or self.init,
-            )  # may have grown
+            texts = preparation.texts()
+            self.init = preparation.initial or self.init  # may have grown
             yield Stage("preparing the data", preparation.lines_read)
             yield from preparation.events(texts)
         self._saved_files = state_files(self.folder)
         train, valid = (preparation.open(texts, part) for part in (TRAIN, VALID))
         if train is None:
             raise CorpusError("the training text is empty: no line has any text")
-        config = network_config(self.recipe, texts.tokenizer, self.init, self.folder, state)
+        labels = preparation.labels()
+        texts = replace(texts, labels=() if labels is None else labels.head_names)
+        told = (self.recipe, texts.tokenizer, self.init, self.folder, state)
+        config = network_config(*told, labels=labels)
+        if self.init is not None and state is None:
+            yield from map(Remark, new_head_remarks(self.init, config, texts.labels))
         trained = trainable_set(config, self.recipe.training, self.adaptation).trained
         check_memory(config, self.recipe.training, self.device, trained=trained)
         done = 0 if state is None else state.progress.step
         self._keep_recipe(self.planner.fit(self.recipe, config, train, self.device, done=done))
         write_run_recipe(self.folder, absolute_paths(self.recipe))
-        model = network(config, self.init, self.adaptation, seed=self.recipe.seed)
+        model = network(
+            *(config, self.init, self.adaptation), seed=self.recipe.seed, labels=texts.labels
+        )
         trainer = Trainer(model.to(self.device), train, self.recipe)
         saver = Saver(
             *(self.recipe, self.folder, trainer, texts, self._saved_files),
@@ -288,8 +294,10 @@ class Run:
         best = progress.record_validation(key)
         if decides != metric and decides not in progress.announced:
             progress.announced.append(decides)
-            yield Notice(fallback_notice(metric, decides))
-        loss, perplexity = likelihood.loss, likelihood.perplexity
+            if notice := fallback_notice(metric, decides, result.scores):
+                yield Notice(notice)
+        loss, of_tokens = likelihood.loss, OBJECTIVES[self.recipe.objective].unit == "token"
+        perplexity = likelihood.perplexity if of_tokens else None
         yield Validated(
             progress.step, loss, perplexity, result.scores, result.sample, best, decides
         )

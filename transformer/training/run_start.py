@@ -1,6 +1,7 @@
 """The event with which training starts: what is trained, for how long, and how often validated."""
 
 from .events import RunStarted
+from .objectives import OBJECTIVES
 from .progress import Progress
 from .trainer import Trainer
 
@@ -17,5 +18,6 @@ def started_event(trainer: Trainer, validate_every: int, progress: Progress) -> 
         recipe.training.accumulate,
         validate_every,
         progress.validated_step,
+        unit=OBJECTIVES[recipe.objective].unit,
         trained=None if trainable.trained == trainable.total else trainable.trained,
     )

@@ -1,16 +1,24 @@
 """The choice of the best checkpoint: an order of validations, in which the largest is the best."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from ..evaluation import Score
+from .defaults import METRIC_NAMES
 
 LOSS = "loss"
-# The metrics that decide instead of one that carries no information, in turn; then the loss.
-_SCORES = {"bleu": ("bleu", "chrf"), "chrf": ("chrf",), LOSS: ()}
+# The metrics that decide instead of one that carries no information, or that the text has no score
+# of, in turn; then the loss.
+_SCORES: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in METRIC_NAMES},
+    LOSS: (),
+    "bleu": ("bleu", "chrf"),
+    "accuracy": ("accuracy", "pearson"),
+}
 _SURE = {"bleu": 10.0, "chrf": 40.0}  # far above chance in any language
+_NEVER = float("inf")  # a share of labels may be high by chance
 
 
 class SelectionKey(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -32,7 +40,7 @@ def selection_key(
     """Return the metric that decides on a validation, and the validation's key."""
     names = _SCORES[metric]
     for index, name in enumerate(names):
-        if scores[name].informative:
+        if name in scores and scores[name].informative:
             return name, SelectionKey(len(names) - index, round(scores[name].value, 2), -loss)
     return LOSS, SelectionKey(0, 0.0, -loss)
 
@@ -47,10 +55,10 @@ def logged_key(metric: str, record: Mapping[str, Any]) -> SelectionKey | None:
     except msgspec.ValidationError:
         return None
     values: dict[str, float] = {name: score.value for name, score in validation.scores.items()}
-    if not values.keys() >= {*_SCORES[metric]}:
+    if _SCORES[metric] and not values.keys() & {*_SCORES[metric]}:
         return None
     scores = {
-        n: Score(n, value, "", "", value >= _SURE[n]) for n, value in values.items() if n in _SURE
+        n: Score(n, value, "", "", value >= _SURE.get(n, _NEVER)) for n, value in values.items()
     }
     return selection_key(metric, validation.loss, scores)[1]
 
@@ -64,14 +72,32 @@ class _LoggedValidation(msgspec.Struct):
     scores: dict[str, _LoggedScore]
 
 
-def fallback_notice(metric: str, decides: str) -> str:
-    """Return the notice that another metric than the recipe's decides for now."""
-    silent = [_LABELS[name] for name in _SCORES[metric] if name != decides]
-    return (
-        f"{' and '.join(silent)} {'carry' if len(silent) > 1 else 'carries'} no information yet "
-        f"(too few matches, or no better than chance): {_LABELS[decides]} decides which "
-        "checkpoint is best"
-    )
+def fallback_notice(metric: str, decides: str, scores: Collection[str]) -> str | None:
+    """Return the notice that another metric than the recipe's decides for now.
+
+    `scores` are those that there are. None if it always decides, as the text has no such score and
+    the recipe names none in particular.
+    """
+    silent = [_LABELS[name] for name in _SCORES[metric] if name != decides and name in scores]
+    decider = f"{_LABELS[decides]} decides which checkpoint is best"
+    if silent:
+        verb = "carry" if len(silent) > 1 else "carries"
+        reason = "too few matches, or no better than chance"
+        if metric not in _SURE:
+            reason = "all texts get the same answer"
+        return f"{' and '.join(silent)} {verb} no information yet ({reason}): {decider}"
+    if decides in _SCORES[metric]:
+        return None
+    return f"{_LABELS[metric]} is no score of these labels: {decider}"
 
 
-_LABELS = {"bleu": "BLEU", "chrf": "chrF", LOSS: "the loss"}
+_LABELS = {
+    **{name: name for name in METRIC_NAMES},
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    LOSS: "the loss",
+    "f1_macro": "macro F1",
+    "f1_micro": "micro F1",
+    "pearson": "Pearson's correlation",
+    "spearman": "Spearman's correlation",
+}

@@ -15,6 +15,7 @@ from tokenizer import TrainingOptions, train_tokenizer
 from transformer.data.batches import cut_batches
 from transformer.durations import parse_duration
 from transformer.presets import preset_config
+from transformer.training.network_config import model_config
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.planning import auto_recipe
 from transformer.training.planning.describing import choice_lines
@@ -22,7 +23,7 @@ from transformer.training.planning.facts import TextFacts, measure_text
 from transformer.training.planning.planner import Planner
 from transformer.training.planning.speed import StepTime
 from transformer.training.recipe import Recipe
-from transformer.training.recipe_resolution import model_config, recipe_of
+from transformer.training.recipe_resolution import recipe_of
 
 CPU = torch.device("cpu")
 SECONDS = 1e-7  # of a step, for each weight of the layers: 0.07 s with translate-tiny

@@ -6,6 +6,7 @@ them, the loss of a batch, and how to score the model beyond its loss.
 
 from ...registry import Registry
 from .base import TRAIN, VALID, Objective, Sample, Stop
+from .classification import Classification
 from .denoising import Denoising
 from .instructions import Instructions
 from .language_model import LanguageModel
@@ -24,6 +25,7 @@ OBJECTIVES: Registry[Objective] = Registry(
         "span-corruption": SpanCorruption(),
         "denoising": Denoising(),
         "prefix-lm": PrefixLM(),
+        "classification": Classification(),
     },
 )
 

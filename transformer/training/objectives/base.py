@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from tokenizer import CorpusCounts
 from ...batch_loss import batch_loss
 from ...data import Batch, Data
 from ...evaluation import Score
+from ...labels import LabelInventory
 from ...loading import LoadedModel, ModelTexts
 from ...model import Transformer
 from ...pipelines.session import Session
@@ -33,6 +35,7 @@ class Objective(ABC):
     metrics: ClassVar[tuple[str, ...]]  # that can choose the best checkpoint
     texts: ClassVar[tuple[str, ...]]  # keys of the texts that it reads
     rules: ClassVar[ObjectiveRules]  # to choices for its runs
+    unit: ClassVar[str] = "token"  # of what is predicted
 
     @abstractmethod
     def check(self, recipe: Recipe) -> None:
@@ -41,13 +44,19 @@ class Objective(ABC):
         Raises MissingExtraError if its metric cannot be computed.
         """
 
-    def network_fields(self, recipe: Recipe) -> dict[str, Any]:
-        """Return the fields of a new network that this training needs, such as its head.
+    def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
+        """Return the fields of a network's head that this training needs, by the network's shape.
 
-        They win over a preset's, and what the recipe says of its model wins over them.
+        They win over a preset's, and what the recipe says of its model wins over them. Without
+        labels, which follow from the text, they are those of some network of the kind.
         """
-        del recipe
-        return {}
+        del shape, labels
+        return {"head": "linear"}
+
+    def labels(self, folder: Path) -> LabelInventory | None:
+        """Return the labels of a text that is prepared below `folder`; None if it has none."""
+        del folder
+        return None
 
     def special_tokens(self, recipe: Recipe) -> tuple[str, ...]:
         """Return the special tokens that a new tokenizer needs beside the basic ones."""
@@ -103,6 +112,14 @@ class Objective(ABC):
         self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
     ) -> list[Sample]:
         """Return up to `limit` samples of what the model generates; none after `stop()`."""
+
+
+def framed_by_own_tokens(texts: ModelTexts) -> ModelTexts:
+    """Return texts with BERT's tokens around each, a tokenizer's own, if there are none yet."""
+    if texts.source_affixes is not None or texts.tokenizer.special_affixes() != ([], []):
+        return texts
+    begin, end = (texts.tokenizer.require_role(role) for role in ("begin", "end"))
+    return replace(texts, source_affixes=([begin], [end]))
 
 
 def single_session(loaded: LoadedModel, stop: Stop) -> Session:

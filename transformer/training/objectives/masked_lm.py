@@ -1,6 +1,5 @@
 """Masked language modelling, from running text."""
 
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,13 +16,14 @@ from ...data.noise.vocabulary import IndexArray, RowIds
 from ...errors import ConfigError
 from ...evaluation import Score, masked_accuracy
 from ...inputs import IGNORE
+from ...labels import LabelInventory
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.filling import MaskRanking, show_masks
 from ..defaults import DEFAULTS
 from ..encoding import TEXT
 from ..noise_vocabulary import noise_vocabulary
 from ..recipe import Recipe
-from .base import VALID, Sample, Stop
+from .base import VALID, Sample, Stop, framed_by_own_tokens
 from .rules import ObjectiveRules, RunningTextRules
 from .running_text import RunningText, excerpts
 
@@ -38,6 +38,7 @@ class MaskedLM(RunningText):
     """
 
     shapes: ClassVar[tuple[str, ...]] = ("encoder",)
+    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     min_tokens: ClassVar[int] = 1
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["masked-lm"]
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
@@ -56,18 +57,15 @@ class MaskedLM(RunningText):
         del recipe
         return (MASK,)
 
-    def network_fields(self, recipe: Recipe) -> dict[str, Any]:
-        """Implement Objective.network_fields."""
-        del recipe
+    def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
+        """Implement Objective.head_fields."""
+        del shape, labels
         return {"head": "masked"}
 
     def frame_texts(self, texts: ModelTexts, shape: str) -> ModelTexts:
         """Implement Objective.frame_texts: BERT's tokens around each text, if there are none."""
         del shape
-        if texts.source_affixes is not None or texts.tokenizer.special_affixes() != ([], []):
-            return texts
-        begin, end = (texts.tokenizer.require_role(role) for role in ("begin", "end"))
-        return replace(texts, source_affixes=([begin], [end]))
+        return framed_by_own_tokens(texts)
 
     def batches(self, recipe: Recipe, texts: ModelTexts, ids: Ids) -> Data:
         """Implement RunningText.batches."""

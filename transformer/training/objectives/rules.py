@@ -42,6 +42,7 @@ class ObjectiveRules(ABC):
     length: str  # the key of the longest text
     sides: int  # texts of an example, each of which has a batch's tokens
     predicted: float = 1.0  # share of the tokens of a row that are
+    batches: int = 20  # of an epoch, at least: little text is cut into smaller ones
     training: Mapping[str, Any] = field(default_factory=dict)  # further settings
 
     @abstractmethod
@@ -115,6 +116,31 @@ class ConversationRules(PairRules):
     def format_validation(self, share: float) -> str:
         """Implement ObjectiveRules.format_validation."""
         return f"on about {100 * share:.2g}% of conversations (equal beginnings together)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledRules(ConversationRules):
+    """Rules of an objective that trains on texts with labels."""
+
+    batches: int = 100
+
+    def validation_share(self, text: TextSize) -> float:
+        """Return that of about 1,000 texts; of few, a twentieth or a tenth."""
+        return 0.1 if text.lines < 1000 else float(f"{min(0.1, 1000 / text.lines):.2g}")
+
+    def row_length(self, text: TextSize, tokens: float, context: int) -> int:
+        """Implement ObjectiveRules.row_length."""
+        del context
+        return round(tokens / max(1, text.lines)) + 2
+
+    def format_text(self, text: TextSize) -> str:
+        """Implement ObjectiveRules.format_text."""
+        texts = format_count(format_large(text.lines), "text")
+        return f"{texts}, {format_count(format_large(text.characters), 'character')}"
+
+    def format_validation(self, share: float) -> str:
+        """Implement ObjectiveRules.format_validation."""
+        return f"on about {100 * share:.2g}% of texts (equal ones together)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,11 @@ from ...parameters import count_parameters
 from ...presets import preset_config
 from ..adaptation import RATE_FACTORS, count_stand_in
 from ..data_recipe import has_validation
+from ..network_config import model_config
 from ..objectives import OBJECTIVES
 from ..objectives.rules import ObjectiveRules
 from ..recipe import Recipe, has_key, merge
-from ..recipe_resolution import load_tokenizer, model_config, recipe_of, tokenizer_options
+from ..recipe_resolution import load_tokenizer, recipe_of, tokenizer_options
 from .deadline import steps_in
 from .facts import TextFacts
 from .fitting import EPOCHS, interval_for, most_steps, warmup_for
@@ -36,7 +37,7 @@ from .speed import RandomBatches, StepTime, measure_step
 
 DEFAULT_TIME = "20m"  # of a run that is told neither steps nor epochs nor time
 _BATCH_TOKENS, _GPU_BATCH_TOKENS = {"cpu": 2048}, 16_384
-_MIN_BATCH_TOKENS, _BATCHES_PER_EPOCH = 256, 20  # little text is cut into smaller batches
+_MIN_BATCH_TOKENS = 256
 _MEASURING = 0.01  # of the time, for each setting that is measured
 _FASTER = 1.15  # times: bfloat16 is chosen from here on
 _NEXT_SIZE = 3.0  # times the weights, about, from one preset to the next
@@ -187,7 +188,7 @@ class AutoRecipe:
     def _batch_tokens(self) -> int:
         """Choose the tokens of a batch: a power of two, the device's or less."""
         tokens = self.tokens(self.recipe()) / self.rules.sides
-        power = 1 << max(0, math.floor(math.log2(max(1.0, tokens / _BATCHES_PER_EPOCH))))
+        power = 1 << max(0, math.floor(math.log2(max(1.0, tokens / self.rules.batches))))
         most = _BATCH_TOKENS.get(self.device.type, _GPU_BATCH_TOKENS)
         return min(max(power, _MIN_BATCH_TOKENS), most)
 

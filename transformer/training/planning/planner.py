@@ -15,6 +15,7 @@ from ...durations import parse_duration, spell_duration
 from ...errors import ConfigError
 from ...loading import LoadedModel
 from ..data_recipe import names_text
+from ..network_config import further_config
 from ..progress import TimeBudget
 from ..recipe import Recipe, has_key, merge
 from ..recipe_layers import merged_layers, read_layers
@@ -84,7 +85,7 @@ class Planner:
         """
         given = self.given or {}
         facts = measure_recipe(recipe)
-        model = None if init is None else most_grown(init, recipe)
+        model = None if init is None else further_config(most_grown(init, recipe), recipe)
         auto = AutoRecipe(
             given,
             facts,

@@ -10,6 +10,7 @@ import torch
 
 from ...config import TransformerConfig
 from ...data import Batch, Data
+from ...heads import HEADS
 from ...initialization import initialize
 from ...inputs import ModelInputs
 from ...model import Transformer
@@ -47,11 +48,13 @@ class RandomBatches:
         has_source = config.shape == "encoder-decoder"
         if has_source:
             ids_BT = source_BS[:, : max(1, round(predicted * length))]
-        count = ids_BT.numel() if has_source else max(1, round(predicted * ids_BT.numel()))
+        targets = HEADS[config.head].example_targets(config, ids_BT)
+        total = targets.numel()
+        count = total if has_source else max(1, round(predicted * total))
         self._batch = Batch(
             inputs=ModelInputs(ids_BT, source=ModelInputs(source_BS) if has_source else None),
-            targets=ids_BT.roll(-1, dims=1),
-            predicted_N=None if count == ids_BT.numel() else torch.arange(count),
+            targets=targets,
+            predicted_N=None if count == total else torch.arange(count),
             num_targets=count,
             rows=np.arange(len(ids_BT)),
         )

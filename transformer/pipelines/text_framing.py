@@ -1,0 +1,69 @@
+"""The ids of a text that a label head reads, or of two: what stands around and between them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..errors import ConfigError
+from ..loading.model_texts import TextProperties
+
+
+class FramedText(NamedTuple):
+    """The ids of a text, or of the two of a pair, as a model reads them."""
+
+    ids: list[int]
+    second: int  # index from which tokens are of the second text's type; the length: none are
+    truncated: bool
+
+
+class TextFraming(NamedTuple):
+    """The ids around and between the texts of a model, and the most tokens that it reads."""
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
+    second_type: int  # of the tokens of a second text, 0 or 1
+    max_tokens: int
+
+    @classmethod
+    def of(cls, texts: TextProperties, max_tokens: int) -> "TextFraming":
+        """Return the framing of a model. Raises ConfigError if it leaves no room for a text."""
+        before, after = texts.special_affixes
+        between, second_type = texts.tokenizer.special_infix()
+        if (before, after) != texts.tokenizer.special_affixes():  # which do not say them
+            between, second_type = after, 1
+        if len(before) + max(len(after), len(between)) + 1 > max_tokens:
+            raise ConfigError(
+                f"{texts.folder} reads {max_tokens} tokens at most, of which the special tokens "
+                "around a text leave none"
+            )
+        return cls(before, between, after, second_type, max_tokens)
+
+    def frame(self, texts: Sequence[Sequence[int]]) -> FramedText:
+        """Return the ids of a text or two as one row; the longer of two is cut first."""
+        around = len(self.before) + len(self.after) + (len(texts) - 1) * len(self.between)
+        lengths = cut_longest([len(text) for text in texts], self.max_tokens - around)
+        kept = [list(text[:length]) for text, length in zip(texts, lengths, strict=True)]
+        truncated = any(len(a) < len(b) for a, b in zip(kept, texts, strict=True))
+        ids = [*self.before, *kept[0]]
+        second = 0
+        for text in kept[1:]:
+            ids += self.between
+            second = len(ids)
+            ids += text
+        ids += self.after
+        has_second = len(kept) > 1 and self.second_type == 1
+        return FramedText(ids, second if has_second else len(ids), truncated)
+
+
+def cut_longest(lengths: Sequence[int], room: int) -> list[int]:
+    """Return lengths that fit into a room, of which the longest are cut first.
+
+    >>> cut_longest([9, 2], 8), cut_longest([9, 7], 8), cut_longest([1, 2], 8)
+    ([6, 2], [4, 4], [1, 2])
+    """
+    cut = [*lengths]
+    while (over := sum(cut) - max(0, room)) > 0:
+        first = cut.index(max(cut))
+        others = max((n for i, n in enumerate(cut) if i != first), default=0)
+        cut[first] -= min(over, max(1, cut[first] - others))
+    return cut

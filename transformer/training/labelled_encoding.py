@@ -1,0 +1,160 @@
+"""Labelled texts to ids on disk, with their targets, their texts and the labels that there are."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from checkpoints import read_json
+from tokenizer import CorpusError
+from tokenizer.quantities import format_count
+
+from ..data import LabelledData, TokenStore
+from ..labels import LabelInventory, LabelledText, parse_number
+from ..loading import ModelTexts
+from ..pipelines.records import MAX_CHARACTERS
+from ..pipelines.text_framing import FramedText, TextFraming
+from .data_report import UNKNOWN, FileReport, Fingerprints, LabelledReport, UnknownCounter
+from .encoding import knows_nothing, spread_evenly, token_writer
+from .labelled_corpus import LabelledGroup
+from .prepared_folder import LABELS
+
+IDS = "ids"
+_SECONDS, _TARGETS, _TEXTS = "seconds.npy", "targets.npy", "texts.jsonl"
+_TEXT = "text"
+_BATCH = 1000  # texts that are tokenized together
+
+
+class LabelledEncoder:
+    """Writer of labelled texts as a model reads them, cut at `max_tokens` tokens.
+
+    Left out, and counted, are texts of which the tokenizer knows nothing.
+    """
+
+    def __init__(self, texts: ModelTexts, labels: LabelInventory, *, max_tokens: int) -> None:
+        self._tokenizer, self._labels = texts.tokenizer, labels
+        self._framing = TextFraming.of(texts, max_tokens)
+        self._unknown = UnknownCounter(texts.tokenizer)
+        self._left_out: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._kept = self._tokens = self._longest = self._shortened = 0
+        self._fingerprints = Fingerprints()
+
+    def write(
+        self,
+        groups: Iterable[LabelledGroup],
+        folder: Path,
+        *,
+        training: "LabelledEncoder | None" = None,
+    ) -> LabelledReport:
+        """Write texts below a folder; return the report on them.
+
+        `training` is the encoder of those to look for these in. Without it, raises CorpusError
+        where all are left out.
+        """
+        files, seconds, targets = [], list[int](), list[int | list[float]]()
+        with (
+            token_writer(folder / IDS, self._tokenizer) as ids,
+            (folder / _TEXTS).open("w", encoding="utf-8") as kept,
+        ):
+            for group in groups:
+                before = self._kept + self._left_out.total()
+                while batch := list(islice(group.texts, _BATCH)):
+                    for text, framed in self._encode(batch):
+                        ids.write([framed.ids])
+                        seconds.append(framed.second)
+                        targets.append(self._target(text, group.name))
+                        kept.write(json.dumps([text.texts, text.labels.values]) + "\n")
+                files.append(FileReport(group.name, self._kept + self._left_out.total() - before))
+        if training is None and not self._kept:
+            count = format_count(self._left_out.total(), "text")
+            raise CorpusError(f"the tokenizer knows nothing of any of the {count} with labels")
+        dtype = np.int64 if self._labels.kind == "single" else np.float32
+        np.save(folder / _SECONDS, np.array(seconds, dtype=np.int64))
+        np.save(folder / _TARGETS, np.array(targets, dtype=dtype))
+        return self._report(files, training)
+
+    def _encode(self, batch: Sequence[LabelledText]) -> Iterator[tuple[LabelledText, FramedText]]:
+        """Yield the texts that are kept, with their ids; count them."""
+        flat = [text[:MAX_CHARACTERS] for labelled in batch for text in labelled.texts]
+        rows = self._tokenizer.encode_batch(flat)
+        self._unknown.add(flat, rows)
+        rest = iter(rows)
+        for text in batch:
+            parts = [next(rest) for _ in text.texts]
+            if all(knows_nothing(self._tokenizer, part) for part in parts):
+                self._left_out[UNKNOWN] += 1
+                continue
+            framed = self._framing.frame(parts)
+            self._kept += 1
+            self._tokens += len(framed.ids)
+            self._longest = max(self._longest, sum(map(len, parts)))
+            self._shortened += framed.truncated or any(len(t) > MAX_CHARACTERS for t in text.texts)
+            self._counts.update(text.labels.values if self._labels.names else ())
+            self._fingerprints.add(text.texts)
+            yield text, framed
+
+    def _target(self, text: LabelledText, name: str) -> int | list[float]:
+        labels, values = self._labels, text.labels.values
+        if labels.kind == "number":
+            return [parse_number(values[0], name)]
+        ids = [labels.ids[value] for value in values]
+        if labels.kind == "single":
+            return ids[0]
+        return [float(n in ids) for n in range(len(labels.names))]
+
+    def _report(
+        self, files: list[FileReport], training: "LabelledEncoder | None"
+    ) -> LabelledReport:
+        prints = self._fingerprints
+        return LabelledReport(
+            files=files,
+            left_out=dict(self._left_out),
+            kept=self._kept,
+            tokens=self._tokens,
+            longest=self._longest,
+            limit=self._framing.max_tokens,
+            shortened=self._shortened,
+            labels={name: self._counts[name] for name in self._labels.names},
+            kind=self._labels.kind,
+            repeats=prints.repeats(),
+            not_compared=prints.not_compared,
+            in_training=prints.count_in(training._fingerprints) if training else 0,
+            unknown={_TEXT: self._unknown.report()},
+        )
+
+
+def write_labels(folder: Path, labels: LabelInventory) -> None:
+    """Write the labels of a prepared text below its folder."""
+    fields = {"kind": labels.kind, "names": labels.names}
+    (folder / LABELS).write_text(msgspec.json.encode(fields).decode(), encoding="utf-8")
+
+
+def read_labels(folder: Path) -> LabelInventory:
+    """Return the labels that `write_labels` wrote. Raises CheckpointError."""
+    fields = read_json(folder / LABELS)
+    return LabelInventory(tuple(fields["names"]), fields["kind"])
+
+
+def labelled_data(folder: Path, *, max_tokens: int, seed: int) -> LabelledData | None:
+    """Return the batches of the texts that a LabelledEncoder wrote; None if there are none."""
+    ids = TokenStore(folder / IDS)
+    if not len(ids):
+        return None
+    seconds, targets = (np.load(folder / name, mmap_mode="r") for name in (_SECONDS, _TARGETS))
+    return LabelledData(ids, seconds, targets, max_tokens=max_tokens, seed=seed)
+
+
+def read_kept_texts(folder: Path, limit: int) -> list[tuple[int, tuple[str, ...], tuple[str, ...]]]:
+    """Return up to `limit` of the texts that a LabelledEncoder wrote, from all over them.
+
+    Each has its row, its text or two, and its labels.
+    """
+    rows = set(spread_evenly(len(TokenStore(folder / IDS)), limit))
+    with (folder / _TEXTS).open(encoding="utf-8") as lines:
+        records = [(row, json.loads(line)) for row, line in enumerate(lines) if row in rows]
+    return [(row, tuple(texts), tuple(labels)) for row, (texts, labels) in records]

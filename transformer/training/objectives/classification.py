@@ -1,0 +1,151 @@
+"""Classification and regression of texts."""
+
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from tokenizer import CorpusCounts
+
+from ...data import Data
+from ...evaluation import Score, label_outputs, label_scores
+from ...heads import LABEL_KINDS
+from ...labels import LabelInventory
+from ...loading import LoadedModel, ModelTexts
+from ...pipelines.classification import predicted_text
+from ..data_report import DataReport
+from ..defaults import DEFAULTS
+from ..labelled_corpus import LabelledCorpus
+from ..labelled_encoding import (
+    LabelledEncoder,
+    labelled_data,
+    read_kept_texts,
+    read_labels,
+    write_labels,
+)
+from ..recipe import Recipe
+from .base import TRAIN, VALID, Objective, Sample, Stop, framed_by_own_tokens
+from .rules import LabelledRules, ObjectiveRules
+
+_SHOWN = {"single": ("accuracy", "f1_macro"), "multi": ("f1_micro", "accuracy")}
+_SHOWN["number"] = ("pearson", "spearman")
+
+
+class Classification(Objective):
+    """Labels of texts: one of several, any number of them, or a number; arXiv 1810.04805 §4.1.
+
+    An encoder's first token, or a decoder's last one, is what the labels follow from.
+    """
+
+    shapes: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
+    texts: ClassVar[tuple[str, ...]] = ("labelled", "valid_labelled")
+    metrics: ClassVar[tuple[str, ...]] = (
+        *("accuracy", "f1_macro", "f1_micro", "pearson", "spearman", "loss"),
+    )
+    defaults: ClassVar[dict[str, Any]] = DEFAULTS["classification"]
+    unit: ClassVar[str] = "text"
+    rules: ClassVar[ObjectiveRules] = LabelledRules(
+        presets=("bert-tiny", "bert-base"),
+        learning_rates=(1e-3, 1e-4),
+        further=0.5,
+        vocabulary=5.0,
+        min_vocabulary=400,
+        reading=1.0,
+        epochs=10.0,
+        length="data.max_tokens",
+    )
+
+    def check(self, recipe: Recipe) -> None:
+        """Implement Objective.check."""
+        if recipe.data.label_kind:
+            LABEL_KINDS.check(recipe.data.label_kind)
+        LabelledCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
+
+    def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
+        """Implement Objective.head_fields; without labels, there are two."""
+        number, kind = (2, "single") if labels is None else labels.head_size
+        reads_both_ways = shape == "encoder"
+        return {
+            "head": "classification",
+            "labels": number,
+            "label_kind": kind,
+            "classifier_pooling": "first" if reads_both_ways else "last",
+            "classifier_layer": "tanh" if reads_both_ways else "none",
+            "tie_output": True,
+            "output_scale": 1.0,
+            "output_bias": True,
+        }
+
+    def labels(self, folder: Path) -> LabelInventory | None:
+        """Implement Objective.labels. Raises CheckpointError."""
+        return read_labels(folder)
+
+    def frame_texts(self, texts: ModelTexts, shape: str) -> ModelTexts:
+        """Implement Objective.frame_texts."""
+        return framed_by_own_tokens(texts) if shape == "encoder" else texts
+
+    def max_length(self, recipe: Recipe) -> int:
+        """Implement Objective.max_length."""
+        return recipe.data.max_tokens
+
+    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
+        """Implement Objective.lines."""
+        return LabelledCorpus(recipe.data, counts, recipe.seed).lines()
+
+    def has_random_split(self, recipe: Recipe) -> bool:
+        """Implement Objective.has_random_split."""
+        return LabelledCorpus(recipe.data, CorpusCounts(), recipe.seed).has_random_split
+
+    def prepare(
+        self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
+    ) -> DataReport:
+        """Implement Objective.prepare. Raises CorpusError for text without labels to tell apart."""
+        corpus = LabelledCorpus(recipe.data, counts, recipe.seed)
+        labels, length = corpus.inventory(), recipe.data.max_tokens
+        train, valid = (LabelledEncoder(texts, labels, max_tokens=length) for _ in range(2))
+        training = train.write(corpus.training(), folder / TRAIN)
+        validation = valid.write(corpus.validation(labels), folder / VALID, training=train)
+        write_labels(folder, labels)
+        return DataReport(training, validation if validation.files else None)
+
+    def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
+        """Implement Objective.open."""
+        del texts
+        tokens = recipe.training.batch_tokens
+        return labelled_data(folder / part, max_tokens=tokens, seed=recipe.seed)
+
+    def scores(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop
+    ) -> dict[str, Score]:
+        """Compute accuracy and F1, or correlations of numbers, on the validation text."""
+        data = self.open(recipe, loaded.texts, folder, VALID)
+        if data is None:
+            return {}
+        batches = takewhile(lambda _: not stop(), data.in_order())
+        outputs, targets = label_outputs(loaded.model, batches)
+        if stop():
+            return {}
+        kind = loaded.config.label_kind
+        scores = label_scores(kind, outputs, targets, loaded.labels)
+        return {name: scores[name] for name in _SHOWN[kind]}
+
+    @torch.no_grad()
+    def samples(
+        self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
+    ) -> list[Sample]:
+        """Return validation texts with their labels, and those that the model gives."""
+        data = labelled_data(folder / VALID, max_tokens=1, seed=0)
+        if data is None or stop():
+            return []
+        samples: list[Sample] = []
+        for row, texts, labels in read_kept_texts(folder / VALID, limit):
+            batch = data.make(np.array([row])).to(loaded.device)
+            outputs_L = loaded.model(batch.inputs)[0]
+            said = predicted_text(loaded.config.label_kind, outputs_L, loaded.labels)
+            samples.append(
+                [("text", " | ".join(texts)), ("label", ", ".join(labels)), ("output", said)]
+            )
+        return samples
