@@ -11,6 +11,7 @@ from transformer.memory import keep_freed_memory
 
 from .commands import (
     checkpoint,
+    classify,
     embed,
     evaluate,
     fill,
@@ -38,6 +39,7 @@ app.command("translate")(translate.translate)
 app.command("generate")(generate.generate)
 app.command("score")(score.score)
 app.command("embed")(embed.embed)
+app.command("classify")(classify.classify)
 app.command("fill")(fill.fill)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")

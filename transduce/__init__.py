@@ -15,6 +15,7 @@ require_own_packages()
 if TYPE_CHECKING:
     from checkpoints import CheckpointError
     from transformer.errors import ConfigError, LineError
+    from transformer.pipelines.classification import LabelScore, TextLabels
     from transformer.pipelines.filling import Fill, TextFills
     from transformer.pipelines.scoring import TextScore
 
@@ -26,10 +27,12 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "Fill",
+    "LabelScore",
     "LineError",
     "Model",
     "Text",
     "TextFills",
+    "TextLabels",
     "TextScore",
     "load",
     "train",
@@ -38,6 +41,8 @@ _MODULES = {
     "CheckpointError": "checkpoints",
     "ConfigError": "transformer.errors",
     "LineError": "transformer.errors",
+    "LabelScore": "transformer.pipelines.classification",
+    "TextLabels": "transformer.pipelines.classification",
     "Fill": "transformer.pipelines.filling",
     "TextFills": "transformer.pipelines.filling",
     "TextScore": "transformer.pipelines.scoring",

@@ -80,6 +80,15 @@ class EmbedKeywords(TypedDict, total=False):
     batch_tokens: int
 
 
+class ClassifyKeywords(TypedDict, total=False):
+    """Keyword arguments of `Model.classify`."""
+
+    top_k: int | None
+    threshold: float
+    pairs: bool
+    batch_tokens: int
+
+
 class FillKeywords(TypedDict, total=False):
     """Keyword arguments of `Model.fill`."""
 

@@ -15,6 +15,7 @@ from transformer.loading import DTYPES, load_model
 from transformer.model_names import check_spelled_name
 from transformer.parameters import count_parameters
 from transformer.pipelines.arguments import (
+    ClassifyArguments,
     EmbedArguments,
     FillArguments,
     GenerateArguments,
@@ -22,12 +23,14 @@ from transformer.pipelines.arguments import (
     SpeculationArguments,
     TranslateArguments,
 )
+from transformer.pipelines.classification import SECOND, TextLabels, text_labels
 from transformer.pipelines.filling import TextFills, text_fills
 from transformer.pipelines.records import Answer, Line, Output
 from transformer.pipelines.scoring import TextScore, text_score
 from transformer.pipelines.session import Session
 
 from .keywords import (
+    ClassifyKeywords,
     EmbedKeywords,
     FillKeywords,
     GenerateKeywords,
@@ -246,6 +249,39 @@ class Model:
         width = session.vector_size(checked)
         matrix = np.stack([np.zeros(width, np.float32), *vectors])[1:]  # none is a matrix too
         return matrix[0] if isinstance(text, str) else matrix
+
+    @overload
+    def classify(  # type: ignore[overload-overlap]
+        self, text: str | Pair, **arguments: Unpack[ClassifyKeywords]
+    ) -> TextLabels | None: ...
+    @overload
+    def classify(
+        self, text: Iterable[str | Pair], **arguments: Unpack[ClassifyKeywords]
+    ) -> Iterator[TextLabels | None]: ...
+    def classify(
+        self, text: str | Pair | Iterable[str | Pair], **arguments: Unpack[ClassifyKeywords]
+    ) -> TextLabels | Iterator[TextLabels | None] | None:
+        """Classify a text or a pair of texts, or each of an iterable; None for an empty text.
+
+        >>> topics = transduce.load("runs/topics")  # doctest: +SKIP
+        >>> topics.classify("What is the tallest mountain?").label  # doctest: +SKIP
+        'LOC'
+        """
+        session, checked = self.session, checked_arguments(ClassifyArguments, arguments)
+
+        def to_line(number: int, item: str | Pair) -> Line:
+            if isinstance(item, str):
+                return Line(number, item)
+            return Line(number, item[0], fields={SECOND: item[1]})
+
+        result: TextLabels | Iterator[TextLabels | None] | None = answer(
+            text,
+            lambda source, counts: session.classify(source, checked, counts),
+            lambda found: text_labels(found) if found.outputs else None,
+            to_line=to_line,
+            pairs=True,
+        )
+        return result
 
     @overload
     def fill(  # type: ignore[overload-overlap]

@@ -12,7 +12,8 @@ KINDS = {
     "decoder": "language model (decoder)",
     "encoder-decoder": "translator (encoder-decoder)",
 }
-_WITH_DECODER = "a model with a decoder"
+_WITH_DECODER = "a model with a decoder, and no head over labels"
+_OF_WORDS = ("linear", "masked", "none")  # heads whose outputs are tokens
 
 
 class Ability(NamedTuple):
@@ -31,9 +32,21 @@ class Ability(NamedTuple):
 ABILITIES: Registry[Ability] = Registry(
     "ability",
     {
-        "translate": Ability("translate", {"encoder-decoder": ""}, f"a {KINDS['encoder-decoder']}"),
-        "generate": Ability("generate text", {"decoder": ""}, f"a {KINDS['decoder']}"),
-        "score": Ability("score texts", {"decoder": "", "encoder-decoder": ""}, _WITH_DECODER),
+        "translate": Ability(
+            "translate", {"encoder-decoder": ""}, f"a {KINDS['encoder-decoder']}", heads=_OF_WORDS
+        ),
+        "generate": Ability(
+            "generate text", {"decoder": ""}, f"a {KINDS['decoder']}", heads=_OF_WORDS
+        ),
+        "score": Ability(
+            "score texts", {"decoder": "", "encoder-decoder": ""}, _WITH_DECODER, heads=_OF_WORDS
+        ),
+        "classify": Ability(
+            "classify",
+            {"encoder": "", "decoder": ""},
+            "a classifier (a model with a head over labels, as train --labelled makes it)",
+            heads=("classification",),
+        ),
         "fill": Ability(
             "fill in masks",
             {"encoder": ""},
@@ -47,13 +60,14 @@ ABILITIES: Registry[Ability] = Registry(
             "be evaluated",
             {"decoder": " --text FILE", "encoder-decoder": " --pairs FILE"},
             _WITH_DECODER,
+            heads=_OF_WORDS,
         ),
         "evaluate --text": Ability(
-            "predict running text", {"decoder": ""}, f"a {KINDS['decoder']}"
+            "predict running text", {"decoder": ""}, f"a {KINDS['decoder']}", heads=_OF_WORDS
         ),
     },
 )
-COMMANDS = ("translate", "generate", "score", "fill", "embed", "evaluate")
+COMMANDS = ("translate", "generate", "score", "classify", "fill", "embed", "evaluate")
 
 
 def commands_of(config: TransformerConfig) -> list[str]:

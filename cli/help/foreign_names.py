@@ -67,6 +67,7 @@ FOREIGN_COMMANDS: dict[str, tuple[str, ...]] = {
     "export": ("checkpoint convert",),
     "finetune": ("train --init",),
     "fill-mask": ("fill",),
+    "text-classification": ("classify",),
     "fine-tune": ("train --init",),
     "infer": ("translate", "generate"),
     "inference": ("translate", "generate"),

@@ -115,6 +115,13 @@ transduce translate -m runs/en-de in.txt --json |
             "--device",
         ),
     ),
+    "classify": Page(
+        (
+            "echo 'What is the tallest mountain?' | transduce classify -m runs/topics",
+            "transduce classify -m runs/topics texts.txt --top-k 2 --json",
+        ),
+        ("--model", "--top-k", "--column", *_LINES, "--device"),
+    ),
     "fill": Page(
         (
             "echo 'one <mask> three' | transduce fill -m runs/masked",

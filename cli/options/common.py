@@ -94,6 +94,15 @@ Strict = Annotated[
         panel="Output",
     ),
 ]
+StrictLabels = Annotated[
+    bool,
+    option(
+        "--strict",
+        "Exit with code 4, after all lines, if any could not be classified (else only if none "
+        "could).",
+        panel="Output",
+    ),
+]
 StrictFills = Annotated[
     bool,
     option(
@@ -165,6 +174,13 @@ class LineIOOptions:
     def __post_init__(self) -> None:
         """Raise ConfigError for options of which one takes the other's effect."""
         refuse_plain(self.plain, {"--column": self.column, "--json-input": self.json_input})
+
+
+@dataclass(kw_only=True)
+class LabelIOOptions(LineIOOptions):
+    """Options of reading lines and of writing labels, which promise less than texts."""
+
+    strict: StrictLabels = False
 
 
 @dataclass(kw_only=True)

@@ -40,10 +40,7 @@ _NEXT = {
         ("fill -m {run}", "type lines with <mask> in them, or name files"),
         ("embed -m {run} FILE", "a vector for each line"),
     ),
-    "classification": (
-        ("classify -m {run}", "type texts, or name files"),
-        ("evaluate -m {run}", "accuracy or correlation on the validation texts"),
-    ),
+    "classification": (("classify -m {run}", "type texts, or name files"),),
     "span-corruption": _FINE_TUNING,
     "denoising": _FINE_TUNING,
     "prefix-lm": _FINE_TUNING,

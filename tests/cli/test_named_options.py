@@ -12,6 +12,7 @@ from tests.cli.naming import missing_options, options_of
 from tests.cli.test_line_notices import eager_for
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import (
+    ClassifyArguments,
     EmbedArguments,
     FillArguments,
     GenerateArguments,
@@ -49,6 +50,7 @@ def test_what_is_missing_is_noticed():
 
 
 KINDS = (TranslateArguments, GenerateArguments, ScoreArguments, EmbedArguments, FillArguments)
+KINDS = (*KINDS, ClassifyArguments)
 NUMBERS = [
     (kind, field.name, field.metadata["flag"])
     for kind in (*KINDS, SpeculationArguments)

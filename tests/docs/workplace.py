@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.adapters.sides import write_random_adapter
 from tests.docs.shell import run_script
+from tests.label_models import write_classifier
 from tests.masked_models import write_masked
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
@@ -31,6 +32,7 @@ OPEN_NAMES = {
 
 ENGLISH = ["A dog runs .", "Two cats sleep .", "A man and a dog run .", "The cat runs ."]
 GERMAN = ["Ein Hund läuft .", "Zwei Katzen schlafen .", "Ein Mann und ein Hund laufen ."]
+LABELLED = [("A dog runs", "animal"), ("It was dark", "night"), ("Two cats sleep", "animal")]
 FILES = {
     **{f"{name}.en": ENGLISH * 20 for name in ("train", "valid", "test")},
     **{f"{name}.de": [*GERMAN, "Die Katze läuft ."] * 20 for name in ("train", "valid", "test")},
@@ -40,6 +42,8 @@ FILES = {
     "prompts.txt": ["It was a", "The colour is"],
     "sentences.txt": ENGLISH,
     "masked.txt": ["A <mask> runs .", "Two <mask> <mask> ."],
+    "texts.txt": ENGLISH[:3],
+    "questions.tsv": [f"{text} {n}\t{label}" for n in range(30) for text, label in LABELLED],
     "words.tsv": ["dog\tHund"],
     "captions.csv": ["id,text,author", "7,A dog runs .,Ann", "8,Two cats sleep .,Bob"],
     "pairs.tsv": [f"{ENGLISH[n % 3]} {n}\t{GERMAN[n % 3]} {n}" for n in range(120)],
@@ -74,6 +78,7 @@ def fill(folder: Path) -> None:
         rewrite,
     )
     _save_encoder(folder / ENCODER)
+    write_classifier(folder / "runs/topics")
     for name in ("runs/masked", "path/to/roberta"):
         write_masked(folder / name)
     write_random_adapter(folder / "path/to/gpt2", folder / "path/to/adapter")

@@ -9,6 +9,7 @@ import pytest
 from tests.pipelines.test_models import tiny_translator, tiny_writer
 from transformer.errors import ConfigError
 from transformer.pipelines.arguments import (
+    ClassifyArguments,
     EmbedArguments,
     FillArguments,
     GenerateArguments,
@@ -120,6 +121,8 @@ def test_arguments_of_scoring_and_embedding_are_few() -> None:
     assert {"batch_tokens", "normalize", "pooling"} <= set(names)
     names = [field.name for field in dataclasses.fields(FillArguments)]
     assert names == ["top_k", "batch_tokens"]  # see test_filling.py
+    names = [field.name for field in dataclasses.fields(ClassifyArguments)]
+    assert names == ["top_k", "threshold", "pairs", "batch_tokens"]  # see test_classify.py
 
 
 BOTH = [

@@ -19,6 +19,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import transduce
+from tests.label_models import write_classifier
 from tests.masked_models import write_masked
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
@@ -177,6 +178,20 @@ def test_fills_are_of_each_mask(tmp_path, caplog) -> None:
         model.fill("two")
 
 
+def test_labels_of_texts_and_pairs(tmp_path) -> None:
+    model = transduce.load(write_classifier(tmp_path), device="cpu")
+    one = model.classify("one two", top_k=3)
+    assert {label.label for label in one.labels} == {"city", "person", "thing"}
+    assert (one.label, one.score) == one.labels[0]
+    pair = model.classify(("one", "two"), top_k=3)
+    assert pair.labels != one.labels
+    many = [*model.classify(["one two", "", ("one", "two")], top_k=3)]
+    assert many[1] is None
+    for found, alone in ((many[0], one), (many[2], pair)):
+        assert found.label == alone.label
+        assert found.score == pytest.approx(alone.score, abs=1e-6)
+
+
 def test_threads_get_what_each_gets_alone(translator, writer) -> None:
     texts = ["one two", "three", "four five six", "two"] * 3
 
@@ -241,7 +256,7 @@ def test_a_model_says_what_it_cannot_do(translator, writer) -> None:
         writer.embed(["one"])
 
 
-@pytest.mark.parametrize("name", ["Translate", "Generate", "Score", "Embed", "Fill"])
+@pytest.mark.parametrize("name", ["Translate", "Generate", "Score", "Embed", "Fill", "Classify"])
 def test_keywords_are_the_arguments_with_their_types(name: str) -> None:
     """Editors see what the dataclass has; a few take more in Python than on the command line."""
     kind = getattr(arguments, f"{name}Arguments")

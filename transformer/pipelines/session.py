@@ -21,6 +21,7 @@ from ..decoding.steppers import EnsembleStepper
 from ..errors import ConfigError
 from ..loading import LoadedModel, PoolingConfig, load_model, read_pooling_config
 from .arguments import (
+    ClassifyArguments,
     EmbedArguments,
     FillArguments,
     GenerateArguments,
@@ -30,6 +31,7 @@ from .arguments import (
 )
 from .arguments.generate import TEMPERATURE
 from .arguments.search import SearchArguments, beam_or_greedy
+from .classification import LabelScore, classify_lines
 from .compatibility import check_ensemble
 from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_lines
 from .filling import MaskFills, fill_lines
@@ -194,6 +196,12 @@ class Session:
         prompt = choose_prompt(pooling, arguments.prompt, arguments.prompt_name)
         budget = arguments.batch_tokens
         return embed_lines(self.lead, source, pooling, prompt=prompt, budget=budget, counts=counts)
+
+    def classify(
+        self, source: LineSource, arguments: ClassifyArguments, counts: Counter[str]
+    ) -> Iterator[Answer[list[LabelScore]]]:
+        """Classify any number of lines, in order and in bounded memory."""
+        return classify_lines(self.lead, source, arguments, counts)
 
     def fill(
         self, source: LineSource, arguments: FillArguments, counts: Counter[str]

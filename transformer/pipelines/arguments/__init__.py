@@ -3,6 +3,7 @@
 They import no torch, so that help pages come at once.
 """
 
+from .classify import ClassifyArguments
 from .embed import EmbedArguments
 from .fill import FillArguments
 from .generate import GenerateArguments
@@ -11,6 +12,7 @@ from .speculation import SpeculationArguments
 from .translate import TranslateArguments
 
 __all__ = [
+    "ClassifyArguments",
     "EmbedArguments",
     "FillArguments",
     "GenerateArguments",

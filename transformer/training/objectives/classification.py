@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from tokenizer import CorpusCounts
 
@@ -15,7 +14,7 @@ from ...evaluation import Score, label_outputs, label_scores
 from ...heads import LABEL_KINDS
 from ...labels import LabelInventory
 from ...loading import LoadedModel, ModelTexts
-from ...pipelines.classification import predicted_text
+from ...pipelines.classification import answer_text
 from ..data_report import DataReport
 from ..defaults import DEFAULTS
 from ..labelled_corpus import LabelledCorpus
@@ -132,7 +131,6 @@ class Classification(Objective):
         scores = label_scores(kind, outputs, targets, loaded.labels)
         return {name: scores[name] for name in _SHOWN[kind]}
 
-    @torch.no_grad()
     def samples(
         self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
     ) -> list[Sample]:
@@ -142,9 +140,8 @@ class Classification(Objective):
             return []
         samples: list[Sample] = []
         for row, texts, labels in read_kept_texts(folder / VALID, limit):
-            batch = data.make(np.array([row])).to(loaded.device)
-            outputs_L = loaded.model(batch.inputs)[0]
-            said = predicted_text(loaded.config.label_kind, outputs_L, loaded.labels)
+            outputs, _ = label_outputs(loaded.model, [data.make(np.array([row]))])
+            said = answer_text(loaded, outputs[0])
             samples.append(
                 [("text", " | ".join(texts)), ("label", ", ".join(labels)), ("output", said)]
             )
