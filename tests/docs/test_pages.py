@@ -24,6 +24,7 @@ WITHOUT_BLOCKS = {"commands.md"}
 # Pages whose models are so small here that they write other texts than those shown.
 SMALLER = {
     "README.md",
+    "classify-texts.md",
     "guide.md",
     "python.md",
     "train-a-language-model.md",

@@ -8,9 +8,6 @@ from tests.adapters.sides import write_random_adapter
 from tests.docs.shell import run_script
 from tests.label_models import write_classifier
 from tests.masked_models import write_masked
-from tests.models import tiny_model
-from tokenizer import TrainingOptions, train_tokenizer
-from transformer.export import save_model
 
 # Training takes a moment: any `transduce train` loses the first and gets the second.
 SIZES = re.compile(r" --(?:steps|preset|time|epochs) \S+| --set (?:training\.steps|model\.\w+)=\S+")
@@ -77,16 +74,8 @@ def fill(folder: Path) -> None:
         """,
         rewrite,
     )
-    _save_encoder(folder / ENCODER)
+    write_masked(folder / ENCODER, head="none", output_bias=False)
     write_classifier(folder / "runs/topics")
     for name in ("runs/masked", "path/to/roberta"):
         write_masked(folder / name)
     write_random_adapter(folder / "path/to/gpt2", folder / "path/to/adapter")
-
-
-def _save_encoder(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    options = TrainingOptions(kind="byte-bpe", vocab_size=270, normalization="none")
-    tokenizer = train_tokenizer(ENGLISH, options)
-    model = tiny_model("encoder", vocab_size=tokenizer.vocab_size)
-    save_model(folder, model.config, model.state_dict(), tokenizer, card={})
