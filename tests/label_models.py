@@ -1,5 +1,6 @@
 """Tiny models with a head over labels: random weights, a tokenizer that knows every byte."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from transformer.presets import preset_config
 LABELS = ("city", "person", "thing")
 
 
-def write_classifier(folder: Path, kind: str = "single", **changes: Any) -> Path:
+def write_classifier(
+    folder: Path, kind: str = "single", names: Sequence[str] = LABELS, **changes: Any
+) -> Path:
     """Write an encoder that classifies texts of up to 32 tokens."""
     tokenizer = masked_tokenizer()
     affixes = ([tokenizer.require_role("begin")], [tokenizer.require_role("end")])
-    names = ("LABEL_0",) if kind == "number" else LABELS
+    names = ("LABEL_0",) if kind == "number" else names
     bert = structs.asdict(preset_config("bert-tiny", vocab_size=tokenizer.vocab_size))
     sizes = {"d_model": 16, "d_ff": 24, "heads": 4, "encoder_layers": 2, "max_positions": CONTEXT}
     head = {"head": "classification", "labels": len(names), "label_kind": kind}

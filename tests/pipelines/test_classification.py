@@ -57,3 +57,9 @@ def test_labels_of_pairs_are_those_of_transformers(tmp_path) -> None:
     for row, labels in zip(expected.tolist(), found, strict=True):
         by_name = {each.label: each.score for each in labels}
         assert [by_name[n] for n in ("no", "yes", "perhaps")] == pytest.approx(row, abs=1e-5)
+
+
+def test_the_only_label_of_a_cross_encoder_is_always_given(tmp_path) -> None:
+    folder = write_classifier(tmp_path, "multi", labels=1, names=("score",))
+    for labels in labels_of(folder, ["one", "two three", "four"], threshold=1.0):
+        assert [each.label for each in labels] == ["score"]

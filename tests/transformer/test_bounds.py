@@ -100,7 +100,7 @@ KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
     ),
     recipe.TokenizerRecipe: (
         lambda **fields: recipe.Recipe(tokenizer=recipe.TokenizerRecipe(**fields)),
-        {"vocab_size": (1, None)},
+        {"vocab_size": (1, None), "grow": (0, None)},
         "min_frequency",
     ),
     recipe.TrainingRecipe: (
@@ -162,7 +162,7 @@ LIMITS: dict[str, tuple[float | None, float | None]] = {
     "diversity": (0.0, None),
     "contrastive": (0.0, 1.0),
     "temperature": (0.0, 1e3),
-    "min_p": (0.0, 1.0),
+    **dict.fromkeys(("min_p", "threshold"), (0.0, 1.0)),
     **dict.fromkeys(("top_p", "typical"), (ABOVE_0, 1.0)),
     **dict.fromkeys(("top_n_sigma", "repetition_penalty"), (ABOVE_0, None)),
     **dict.fromkeys(("presence_penalty", "frequency_penalty"), (None, None)),

@@ -67,7 +67,7 @@ def _likeliest(scores: list[LabelScore], arguments: ClassifyArguments) -> list[L
 
 
 def _likely(scores: list[LabelScore], arguments: ClassifyArguments) -> list[LabelScore]:
-    if arguments.top_k is not None:
+    if arguments.top_k is not None or len(scores) == 1:  # as a cross-encoder's, which is a score
         return scores[: arguments.top_k]
     return [each for each in scores if each.score >= arguments.threshold]
 
