@@ -1,5 +1,6 @@
 """Runs whose initial model's vocabulary grows: whole, resumed, kept and published."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer as Backend
+from tokenizers import models
 
 from tests.families.parity import Sides, _compare, required_language
 from tests.families.random_folders import draw, reference, write_folder
@@ -15,7 +18,7 @@ from tests.tokenizer.growing_texts import NEW, OLD, lines
 from tests.tokenizer.pretrained.folders import sentences
 from tests.training.test_run import changed
 from tests.training.toys import train
-from tokenizer import CorpusError
+from tokenizer import CorpusError, Tokenizer
 from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.loading import LoadedModel, load_model
@@ -24,6 +27,7 @@ from transformer.training.initial_model import load_initial_model
 from transformer.training.planning.planner import plan_recipe
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import resolve_recipe
+from transformer.training.vocabulary import with_special_tokens, without_further_tokens
 
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:{words}")
@@ -223,3 +227,14 @@ def test_a_plan_counts_the_rows_that_there_may_be(folder: Path) -> None:
     choices = planner.choose(planner.recipe_for(planned, init.config), torch.device("cpu"), init)
     assert choices.config.vocab_size == init.config.vocab_size + 500
     assert "the initial model's and up to 500 tokens more, for" in choices.lines[0]
+
+
+def test_a_tokenizer_that_cannot_grow_is_told_before_the_text_is_read(folder: Path) -> None:
+    words = Backend(models.WordLevel({"<unk>": 0, "a": 1}, unk_token="<unk>"))
+    loaded = load_model(folder / "old", device="cpu")
+    other = dataclasses.replace(loaded, tokenizer=Tokenizer(words), target=None)
+    with pytest.raises(ConfigError, match=r"^--grow-vocabulary: .*cannot grow: its model is Word"):
+        with_special_tokens(other, recipe([], grow=9))
+    with pytest.raises(ConfigError, match=r"^--special: .*cannot grow: its model is Word"):
+        with_special_tokens(other, recipe([], grow=0))
+    assert with_special_tokens(other, without_further_tokens(recipe([]))) is other

@@ -84,6 +84,11 @@ def grow_tokenizer(tokenizer: Tokenizer, lines: Lines, options: GrowthOptions) -
     )
 
 
+def check_growth(tokenizer: Tokenizer) -> None:
+    """Raise TokenizerError for a tokenizer that cannot grow, with the reason."""
+    _vocabulary(tokenizer, json.loads(tokenizer.to_json()))
+
+
 def _vocabulary(tokenizer: Tokenizer, state: dict[str, Any]) -> GrowingVocabulary:
     kind = state["model"]["type"]
     if kind not in VOCABULARIES:

@@ -24,7 +24,7 @@ from .data_recipe import DataRecipe, framing_flags
 from .kept_texts import given_template
 from .objectives import OBJECTIVES
 from .recipe import Recipe
-from .vocabulary import with_special_tokens
+from .vocabulary import with_special_tokens, without_further_tokens
 
 _TASKS = "task_specific_params"  # of a published config.json
 
@@ -80,7 +80,7 @@ def resumed_model(
             f"{run} trains an adapter of {path}, which is not there any more: give the model where "
             "it is now, with --init"
         )
-    model = init or load_initial_model(path, recipe)
+    model = init or load_initial_model(path, without_further_tokens(recipe))
     if changed := changed_weights(model.folder, base.weights):
         raise CheckpointError(
             f"{run} cannot go on: the {changed} of {model.folder} is not that of the model beside "

@@ -45,7 +45,7 @@ from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
 from .schedules import SCHEDULES
 from .trainable import trainable_set
-from .vocabulary import check_growth
+from .vocabulary import check_recipe_of_growth
 
 _MAX_SHOWN = 60  # characters of a value in a message
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
@@ -149,7 +149,7 @@ def check_recipe(
         else:
             smallest = further_config(init, recipe)
         trained = trainable_set(smallest, training, adaptation)
-        check_growth(recipe, trained.factors, has_init=init is not None)
+        check_recipe_of_growth(recipe, trained.factors, has_init=init is not None)
     files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
     refuse_repeated_streams(files)
     for path in files:

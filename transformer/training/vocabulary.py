@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
+import msgspec
+
 from tokenizer import TokenizerError, read_tokenizers
-from tokenizer.growing import Growth, GrowthOptions, grow_tokenizer
+from tokenizer.growing import Growth, GrowthOptions, check_growth, grow_tokenizer
 from tokenizer.quantities import format_count
 
 from ..adapters.settings import NO_ADAPTER
@@ -27,17 +29,22 @@ def most_grown(init: LoadedModel, recipe: Recipe) -> TransformerConfig:
 def with_special_tokens(init: LoadedModel, recipe: Recipe) -> LoadedModel:
     """Return a model that keeps the recipe's special tokens whole; those that it has stay.
 
-    Raises ConfigError for one whose vocabulary cannot grow.
+    Raises ConfigError for one that cannot get the tokens that the recipe has it learn.
     """
     added = init.tokenizer.backend.get_added_tokens_decoder().values()
     present = {token.content for token in added}
-    missing = [token for token in recipe.tokenizer.special if token not in present]
-    if recipe.tokenizer.grow:
-        _check(init, recipe, _LEARNED)
-    if not missing:
+    missing = tuple(token for token in recipe.tokenizer.special if token not in present)
+    if not (missing or recipe.tokenizer.grow):
         return init
-    _check(init, recipe, _SPECIAL)
-    return _grown(init, recipe, list, GrowthOptions(special=tuple(missing)), _SPECIAL)[0]
+    if reason := _reason_against(init, recipe):
+        raise ConfigError(f"{_LEARNED if recipe.tokenizer.grow else _SPECIAL}: {reason}")
+    return _grown(init, recipe, list, GrowthOptions(special=missing))[0] if missing else init
+
+
+def without_further_tokens(recipe: Recipe) -> Recipe:
+    """Return a recipe that leaves the vocabulary of its initial model as it is."""
+    tokenizer = msgspec.structs.replace(recipe.tokenizer, grow=0, special=[])
+    return msgspec.structs.replace(recipe, tokenizer=tokenizer)
 
 
 def with_learned_tokens(
@@ -45,11 +52,11 @@ def with_learned_tokens(
 ) -> tuple[LoadedModel, str]:
     """Return a model with the tokens that it learns from a text, and a line that tells of them.
 
-    `lines` gives the text anew each time. Raises what `with_special_tokens` raises.
+    `lines` gives the text anew each time.
     """
     settings = recipe.tokenizer
     options = GrowthOptions(size=settings.grow, min_frequency=settings.min_frequency)
-    grown, growth = _grown(init, recipe, lines, options, _LEARNED)
+    grown, growth = _grown(init, recipe, lines, options)
     return grown, _described(growth)
 
 
@@ -72,7 +79,7 @@ def way_to_grow(init: LoadedModel, recipe: Recipe) -> str:
     return f"let it learn the script with {_LEARNED} {more}, or {other}"
 
 
-def check_growth(recipe: Recipe, trained: Collection[str], *, has_init: bool) -> None:
+def check_recipe_of_growth(recipe: Recipe, trained: Collection[str], *, has_init: bool) -> None:
     """Raise ConfigError for tokens that nothing would learn; `trained` are names of parameters."""
     if not recipe.tokenizer.grow:
         return
@@ -96,11 +103,6 @@ def has_grown(init: LoadedModel, recipe: Recipe) -> bool:
     return source.to_json() != init.tokenizer.to_json()
 
 
-def _check(init: LoadedModel, recipe: Recipe, flag: str) -> None:
-    if reason := _reason_against(init, recipe):
-        raise ConfigError(f"{flag}: {reason}")
-
-
 def _reason_against(init: LoadedModel, recipe: Recipe) -> str:
     """Return why a model cannot get tokens that it learns to read and write; "" if it can."""
     if recipe.adapter.kind != NO_ADAPTER:
@@ -113,6 +115,10 @@ def _reason_against(init: LoadedModel, recipe: Recipe) -> str:
             f"{init.folder} has one tokenizer for what it reads and another for what it writes, "
             "which cannot grow together: start from a model with one"
         )
+    try:
+        check_growth(init.tokenizer)
+    except TokenizerError as error:
+        return f"{init.folder}: {error}"
     return ""
 
 
@@ -121,17 +127,12 @@ def _grown(
     recipe: Recipe,
     lines: Callable[[], Iterable[str]],
     options: GrowthOptions,
-    flag: str,
 ) -> tuple[LoadedModel, Growth]:
-    try:
-        growth = grow_tokenizer(init.tokenizer, lines, options)
-    except TokenizerError as error:
-        raise ConfigError(f"{flag}: {init.folder}: {error}") from None
-    tokenizer, model = growth.tokenizer, init.model
+    growth, model = grow_tokenizer(init.tokenizer, lines, options), init.model
     if growth.added:
         model = grow_vocabulary(model, growth.spellings, first_id=growth.first_id, seed=recipe.seed)
-    target = None if init.target is None else tokenizer
-    return replace(init, model=model, tokenizer=tokenizer, target=target), growth
+    target = None if init.target is None else growth.tokenizer
+    return replace(init, model=model, tokenizer=growth.tokenizer, target=target), growth
 
 
 def _described(growth: Growth) -> str:
