@@ -110,6 +110,14 @@ class RecipeOptions:
         "a label, a space and a text; see --columns. May be repeated.",
         panel="Labels",
     )
+    tagged: list[str] | None = _setting(
+        "data.tagged",
+        "--tagged FILE",
+        "File of words with tags, such as named entities, to train a tagger on: columns of word "
+        "and tag with a blank line after each sentence (CoNLL), or JSONL or JSON with tokens and "
+        "tags, or text and spans. May be repeated.",
+        panel="Labels",
+    )
     label_kind: str | None = _setting(
         "data.label_kind",
         "--label-kind NAME",
@@ -157,21 +165,28 @@ class RecipeOptions:
         "Like --labelled, to validate on.",
         panel="Labels",
     )
+    valid_tagged: list[str] | None = _setting(
+        "data.valid_tagged",
+        "--valid-tagged FILE",
+        "Like --tagged, to validate on.",
+        panel="Labels",
+    )
     valid_fraction: float | None = _setting(
         "data.valid_fraction",
         "--valid-fraction X",
         "Without validation files, validate on this share of the training text: pairs, or texts "
-        "with labels, drawn by --seed, equal sources together, or the end of running text (0 to "
-        "below 1, such as 0.05; 0: no validation). Default: chosen; with a recipe, 0.",
+        "with labels or tags, drawn by --seed, equal sources together, or the end of running text "
+        "(0 to below 1, such as 0.05; 0: no validation). Default: chosen; with a recipe, 0.",
         panel="Input",
     )
     columns: str | None = _setting(
         _COLUMNS,
         "--columns NAMES",
         "Columns of tables, two for --pairs, one for --text, a text or two and then the label for "
-        "--labelled, such as 1,2 or en,de: numbers, or names, which are fields of JSON, or stand "
-        "in a first line of TSV or CSV that is no data. Default: the first two; text, or the only "
-        "one; of --labelled, by their names or contents.",
+        "--labelled, word and tag for --tagged, such as 1,2 or en,de: numbers, or names, which are "
+        "fields of JSON, or stand in a first line of TSV or CSV that is no data. Default: the "
+        "first two; text, or the only one; of --labelled, by their names or contents; of --tagged, "
+        "the first and the last.",
         panel="Input",
     )
     tokenizer: str | None = _setting(
@@ -200,7 +215,8 @@ class RecipeOptions:
         "--preset NAME",
         "Size of the model. Translation: translate-small, translate-tiny, base, big; to pre-train "
         "first: t5-tiny, t5-base, bart-tiny, bart-base. Language model: write-small, write-tiny, "
-        "gpt2, gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model, classifier: "
+        "gpt2, gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model, classifier, "
+        "tagger: "
         "bert-tiny, bert-base. Default: chosen; with a recipe, its objective's (--presets).",
         panel="Model",
         choices=PRESET_NAMES,

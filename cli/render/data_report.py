@@ -1,6 +1,6 @@
 """The text of a run, and what was left out of it, as a few lines."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tokenizer.quantities import format_count
 from transformer.training.data_report import (
@@ -15,6 +15,7 @@ from transformer.training.data_report import (
     LabelledReport,
     PairReport,
     PartReport,
+    TaggedReport,
     TextReport,
 )
 from transformer.training.events import DataPrepared
@@ -93,6 +94,7 @@ def _part_losses(part: _Part, training: _Part) -> Iterator[str]:
         yield _size(part)
     yield from unknown_characters(part)
     yield from _cut_texts(part)
+    yield from _lost_words(part)
     yield from _suspicions(part)
 
 
@@ -113,12 +115,15 @@ def _facts(part: _Part) -> Iterator[str]:
     sides = f", at most {part.longest:,} on a side" if isinstance(part, PairReport) else ""
     if isinstance(part, ConversationReport):
         sides = f", {part.targets:,} of them in answers, at most {part.longest:,} in all"
-    if isinstance(part, LabelledReport):
+    if isinstance(part, LabelledReport | TaggedReport):
         sides = f", at most {part.longest:,} in a text"
     yield f"{format_count(part.tokens, 'token')}{sides}"
     if isinstance(part, LabelledReport):
-        yield _labels(part)
+        yield _labels(part.labels) if part.labels else "a number each"
         yield from _cut_texts(part)
+    if isinstance(part, TaggedReport):
+        yield from _tags(part)
+        yield from _lost_words(part)
     if part.repeats:
         yield f"exact repeats: {_count(part.repeats, part.compared)}"
     if isinstance(part, PairReport) and part.sources_in_training:
@@ -134,15 +139,38 @@ def _cut_texts(part: _Part) -> Iterator[str]:
         yield f"{cut} cut at {part.limit:,} tokens (data.max_tokens)"
 
 
-def _labels(part: LabelledReport) -> str:
+def _labels(labels: Mapping[str, int], noun: str = "label") -> str:
     """Return how often each label stands there, the most frequent first."""
-    if not part.labels:
-        return "a number each"
-    frequent = sorted(part.labels.items(), key=lambda each: -each[1])
+    frequent = sorted(labels.items(), key=lambda each: -each[1])
     named = ", ".join(f"{name} {count:,}" for name, count in frequent[:_MAX_LABELS])
     more = len(frequent) - _MAX_LABELS
-    rest = f" and {format_count(more, 'more label')}" if more > 0 else ""
-    return f"{format_count(len(frequent), 'label')}: {named}{rest}"
+    rest = f" and {format_count(more, f'more {noun}')}" if more > 0 else ""
+    return f"{format_count(len(frequent), noun)}: {named}{rest}"
+
+
+def _tags(part: TaggedReport) -> Iterator[str]:
+    """Tell of words and their tags, and of texts that are read in windows."""
+    words = format_count(part.words, "word")
+    if part.are_spans:
+        spans = format_count(sum(part.tags.values()), "span")
+        yield f"{words}, {spans} of {_labels(part.tags)}" if part.tags else f"{words}, no span"
+    else:
+        yield f"{words}, {_labels(part.tags, 'tag')}"
+    if part.windowed:
+        texts = format_count(part.windowed, "text")
+        yield f"{texts} read in windows of {part.limit:,} tokens (data.max_tokens)"
+
+
+def _lost_words(part: _Part) -> Iterator[str]:
+    if not isinstance(part, TaggedReport):
+        return
+    if part.unknown_words:
+        yield f"{format_count(part.unknown_words, 'word')} of which the tokenizer knows nothing"
+    if part.hidden:
+        yield (
+            f"{format_count(part.hidden, 'span')} that begin or end inside a token, which cannot "
+            "be told right"
+        )
 
 
 def _not_compared(part: _Part, training: _Part) -> Iterator[str]:

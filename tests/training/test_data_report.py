@@ -241,8 +241,10 @@ def test_the_way_on_depends_on_where_the_tokenizer_comes_from(tmp_path: Path) ->
 RECORDS = {
     "instructions": ("conversations", lambda a, b: {"prompt": a, "completion": b}),
     "classification": ("labelled", lambda a, _: {"text": a, "label": ["x", "y"]}),
+    "tagging": ("tagged", lambda a, b: {"tokens": [a, b], "tags": ["O", "B-X"]}),
 }
 UNITS = {"translation": "pairs", "instructions": "conversations", "classification": "texts"}
+UNITS["tagging"] = "tagged texts"
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

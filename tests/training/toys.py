@@ -56,10 +56,24 @@ def write_labelled(folder: Path, lines: int = 120) -> dict[str, list[str]]:
     return {"labelled": [str(path)]}
 
 
+def write_tagged(folder: Path, lines: int = 120) -> dict[str, list[str]]:
+    """Rows of digits, of which the low and the high ones are spans."""
+    (source,) = write_pairs(folder, lines)["source"]
+    rows = [row.split() for row in Path(source).read_text().splitlines()]
+    path = folder / "toy.conll"
+    path.write_text("".join(f"{_tagged_row(row)}\n" for row in rows))
+    return {"tagged": [str(path)]}
+
+
+def _tagged_row(digits: Sequence[str]) -> str:
+    return "".join(f"{d}\t{'B-low' if d < '3' else 'B-high' if d > '6' else 'O'}\n" for d in digits)
+
+
 TEXTS = {
     "translation": write_pairs,
     "instructions": write_conversations,
     "classification": write_labelled,
+    "tagging": write_tagged,
 }
 
 

@@ -11,6 +11,7 @@ from .packing import PackedData
 from .pieces import Pieces, document_pieces, row_pieces, window_pieces
 from .pretraining import DenoisingData, MaskedData, PrefixData, SpanCorruptionData
 from .store import Ids, TokenStore, TokenWriter
+from .tagged import TaggedData
 
 __all__ = [
     "IGNORE",
@@ -29,6 +30,7 @@ __all__ = [
     "Pieces",
     "PrefixData",
     "SpanCorruptionData",
+    "TaggedData",
     "TokenStore",
     "TokenWriter",
     "WindowData",

@@ -20,6 +20,7 @@ from .regression import RegressionReport, average_ranks, regression_report
 from .score import Score
 from .significance import SIGNIFICANT, Comparison, check_comparable, compare_translations
 from .span_scores import SpanReport, span_report
+from .tags import tag_outputs, tag_scores
 from .translation import can_score_translations, check_tokenization, translation_scores
 
 __all__ = [
@@ -57,6 +58,8 @@ __all__ = [
     "regression_report",
     "span_report",
     "stored_likelihood",
+    "tag_outputs",
+    "tag_scores",
     "text_likelihood",
     "translation_scores",
 ]

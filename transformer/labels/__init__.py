@@ -28,6 +28,8 @@ from .schemes import (
     read_spans,
     read_spans_strictly,
     repair_tags,
+    span_tag,
+    tells_spans,
     write_tags,
 )
 from .tagged_text import TaggedFile, TaggedText, TagRepair, read_tagged
@@ -71,9 +73,11 @@ __all__ = [
     "scored_spans",
     "shared_words",
     "sort_labels",
+    "span_tag",
     "spans_inside_tokens",
     "spans_of_characters",
     "spans_of_words",
+    "tells_spans",
     "token_targets",
     "token_windows",
     "tokens_of_words",

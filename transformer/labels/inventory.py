@@ -70,11 +70,14 @@ def collect_labels(
     kind: str | None = None,
     *,
     name: str = "the labels",
+    noun: str = "text",
     notices: list[str] | None = None,
 ) -> LabelInventory:
     """Return the labels of texts, which are read once, and their kind, unless it is given.
 
-    They are several if one text has a list of them, and numbers if all are and one is not written
+    Messages call what has a label by a `noun`.
+
+    Labels are several if one text has a list of them, and numbers if all are and one is not written
     as a whole number. Raises CorpusError where there is nothing to tell apart, or where a label is
     none of its kind; UnknownNameError for an unknown kind.
     """
@@ -84,7 +87,7 @@ def collect_labels(
         size, has_list, widest = size + 1, has_list or is_list, max(widest, len(values))
         counts.update(values)
     if not size:
-        raise CorpusError(f"there is no text with a label in {name}")
+        raise CorpusError(f"there is no {noun} with a label in {name}")
     kind = kind or ("multi" if has_list else "number" if _are_numbers(counts) else "single")
     check_label_kind(kind)
     if kind == "number":
@@ -95,12 +98,14 @@ def collect_labels(
         raise CorpusError(f"{name}: a text has several labels; the kind multi takes them")
     if len(counts) < (2 if kind == "single" else 1):
         only = (
-            f"all texts have the label {next(iter(counts))!r}" if counts else "no text has a label"
+            f"all {noun}s have the label {next(iter(counts))!r}"
+            if counts
+            else f"no {noun} has a label"
         )
         raise CorpusError(f"{name}: {only}, so there is nothing to tell apart")
     if notices is not None and kind == "single" and len(counts) > max(_MANY, _SHARE * size):
         notices.append(
-            f"{name}: {format_count(len(counts), 'label')} in {format_count(size, 'text')}, such "
+            f"{name}: {format_count(len(counts), 'label')} in {format_count(size, noun)}, such "
             f"as {next(iter(counts))[:60]!r}: are they the right column?"
         )
     return LabelInventory(tuple(sort_labels(counts)), kind)

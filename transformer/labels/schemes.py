@@ -121,6 +121,26 @@ def label_of(tag: str) -> str:
     return _parse(tag).label
 
 
+def tells_spans(names: Sequence[str]) -> bool:
+    """Return True if tags stand for spans of words: O is one of them, or each has a letter.
+
+    Tags of each word by itself, such as parts of speech, do not.
+
+    >>> tells_spans(["O", "PER"]), tells_spans(["B-X", "I-X"]), tells_spans(["NOUN", "VERB"])
+    (True, True, False)
+    """
+    return OUTSIDE in names or all(map(_TAG.fullmatch, names))
+
+
+def span_tag(name: str) -> str:
+    """Return a tag of spans for one that may be a label alone, which is inside of a span.
+
+    >>> span_tag("PER"), span_tag("B-PER"), span_tag("O")
+    ('I-PER', 'B-PER', 'O')
+    """
+    return name if name == OUTSIDE or _TAG.fullmatch(name) else f"I-{name}"
+
+
 def read_spans(tags: Sequence[str]) -> list[Span]:
     """Return the spans of tags of any scheme, also where they do not obey it.
 

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import ConfigError
+from ..labels import TokenWindow, token_windows
 from ..loading.model_texts import TextProperties
+
+_SHARED = 4  # neighbouring windows share this part of their tokens, a quarter
 
 
 class FramedText(NamedTuple):
@@ -53,6 +56,15 @@ class TextFraming(NamedTuple):
         ids += self.after
         has_second = len(kept) > 1 and self.second_type == 1
         return FramedText(ids, second if has_second else len(ids), truncated)
+
+    def windows(self, length: int) -> list[TokenWindow]:
+        """Return windows over the tokens of a text, each as long as can be framed, or the text."""
+        room = self.max_tokens - len(self.before) - len(self.after)
+        return token_windows(length, room, room // _SHARED)
+
+    def frame_window(self, ids: Sequence[int], window: TokenWindow) -> list[int]:
+        """Return the ids of a window of a text as one row."""
+        return [*self.before, *ids[window.start : window.end], *self.after]
 
 
 def cut_longest(lengths: Sequence[int], room: int) -> list[int]:

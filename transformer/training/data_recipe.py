@@ -22,12 +22,16 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     labelled: Annotated[
         list[str], doc("texts with labels: tables, JSON, or lines of a label and a text")
     ] = []
+    tagged: Annotated[
+        list[str], doc("words with tags: columns as in CoNLL, or JSON of tokens or of spans")
+    ] = []
     valid_source: Annotated[list[str], doc("like `source`, to validate on")] = []
     valid_target: Annotated[list[str], doc("like `target`, to validate on")] = []
     valid_pairs: Annotated[list[str], doc("like `pairs`, to validate on")] = []
     valid_text: Annotated[list[str], doc("like `text`, to validate on")] = []
     valid_conversations: Annotated[list[str], doc("like `conversations`, to validate on")] = []
     valid_labelled: Annotated[list[str], doc("like `labelled`, to validate on")] = []
+    valid_tagged: Annotated[list[str], doc("like `tagged`, to validate on")] = []
     label_kind: Annotated[
         str, doc("single, multi (any number of labels) or number; empty: as the labels are")
     ] = ""
@@ -37,7 +41,8 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     columns: Annotated[
         list[str],
         doc(
-            "names or numbers of the columns of tables: two for pairs, one for text, text and label"
+            "names or numbers of the columns of tables: two for pairs, one for text, text and "
+            "label, word and tag"
         ),
     ] = []
     document_separators: Annotated[
@@ -113,7 +118,7 @@ def data_settings(data: DataRecipe) -> dict[str, Any]:
 
 LATER_KEYS = ("label_kind", "label_separator")
 _TEXT_KEYS = (
-    *("source", "target", "pairs", "text", "conversations", "labelled"),
+    *("source", "target", "pairs", "text", "conversations", "labelled", "tagged"),
     *("valid_source", "valid_target", "valid_pairs", "valid_text", "valid_conversations"),
-    "valid_labelled",
+    *("valid_labelled", "valid_tagged"),
 )

@@ -110,7 +110,22 @@ class LabelledReport(PartReport, frozen=True, kw_only=True, tag_field="unit", ta
     labels: dict[str, int]  # texts of each, in the order of their ids; {}: numbers
 
 
-ExamplesReport = PairReport | TextReport | ConversationReport | LabelledReport
+class TaggedReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="tagged texts"):
+    """Counts of texts whose words have tags."""
+
+    unit = "tagged texts"
+    compared = "tagged texts"
+
+    limit: int  # tokens of a window, those around it included
+    windowed: int  # texts that are longer, and read in several windows
+    words: int
+    unknown_words: int  # of which the tokenizer knows nothing
+    tags: dict[str, int]  # spans of each label, or words of each tag, in the order of their ids
+    are_spans: bool
+    hidden: int  # spans that begin or end inside a token
+
+
+ExamplesReport = PairReport | TextReport | ConversationReport | LabelledReport | TaggedReport
 
 
 class DataReport(msgspec.Struct, frozen=True):

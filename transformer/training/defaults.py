@@ -24,6 +24,11 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "training": {"schedule": "linear", "warmup": 100, "weight_decay": 0.01},
         "validation": {"metric": "accuracy"},
     },
+    "tagging": {
+        "model": {"preset": "bert-tiny"},
+        "training": {"schedule": "linear", "warmup": 100, "weight_decay": 0.01},
+        "validation": {"metric": "span_f1"},
+    },
     "masked-lm": {
         "model": {"preset": "bert-tiny"},
         "training": {"schedule": "linear", "warmup": 500, "weight_decay": 0.01},
@@ -41,7 +46,9 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "training": {"warmup": 500},
     },
 }
-METRIC_NAMES = ("loss", "bleu", "chrf", "accuracy", "f1_macro", "f1_micro", "pearson", "spearman")
+METRIC_NAMES = (
+    *("loss", "bleu", "chrf", "accuracy", "f1_macro", "f1_micro", "pearson", "spearman", "span_f1"),
+)
 # The sections of recipes that one objective alone reads.
 NOISE_SECTIONS = {
     "masked-lm": "masking",

@@ -34,7 +34,7 @@ _MARKS = {_CONTENTS, MANIFEST, _EARLIER}  # no other folder has these
 _PARTS = {"train", "valid"}
 LABELS = "labels.json"  # of texts with labels
 _TEXTS = {"pairs.jsonl", "shown.json"}  # of validation
-_LABELLED = {"texts.jsonl", "seconds.npy", "targets.npy"}
+_LABELLED = {"texts.jsonl", "seconds.npy", "targets.npy"}  # and tagged
 
 
 class Contents(msgspec.Struct, kw_only=True):

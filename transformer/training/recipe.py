@@ -118,9 +118,7 @@ class ValidationRecipe(_Section, frozen=True, kw_only=True):
     """Validation: how often, by which metric, and when to stop early."""
 
     every: Annotated[Size, doc("steps between validations")] = 500
-    metric: Annotated[
-        str, doc(f"decides which checkpoint is the best: {', '.join(METRIC_NAMES)}")
-    ] = "loss"
+    metric: Annotated[str, doc(f"of the best checkpoint: {', '.join(METRIC_NAMES)}")] = "loss"
     patience: Annotated[
         Count, doc("validations without improvement that end the run; 0: never")
     ] = 0

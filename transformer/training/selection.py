@@ -16,6 +16,7 @@ _SCORES: dict[str, tuple[str, ...]] = {
     LOSS: (),
     "bleu": ("bleu", "chrf"),
     "accuracy": ("accuracy", "pearson"),
+    "span_f1": ("span_f1", "accuracy"),
 }
 _SURE = {"bleu": 10.0, "chrf": 40.0}  # far above chance in any language
 _NEVER = float("inf")  # a share of labels may be high by chance
@@ -78,19 +79,22 @@ def fallback_notice(metric: str, decides: str, scores: Collection[str]) -> str |
     `scores` are those that there are. None if it always decides, as the text has no such score and
     the recipe names none in particular.
     """
-    silent = [_LABELS[name] for name in _SCORES[metric] if name != decides and name in scores]
+    silent = [name for name in _SCORES[metric] if name != decides and name in scores]
     decider = f"{_LABELS[decides]} decides which checkpoint is best"
     if silent:
         verb = "carry" if len(silent) > 1 else "carries"
-        reason = "too few matches, or no better than chance"
-        if metric not in _SURE:
-            reason = "all texts get the same answer"
-        return f"{' and '.join(silent)} {verb} no information yet ({reason}): {decider}"
+        names = " and ".join(_LABELS[name] for name in silent)
+        return f"{names} {verb} no information yet ({_REASONS[silent[0]]}): {decider}"
     if decides in _SCORES[metric]:
         return None
     return f"{_LABELS[metric]} is no score of these labels: {decider}"
 
 
+_REASONS = {
+    **dict.fromkeys(METRIC_NAMES, "all texts get the same answer"),
+    **dict.fromkeys(_SURE, "too few matches, or no better than chance"),
+    "span_f1": "no span is right",
+}
 _LABELS = {
     **{name: name for name in METRIC_NAMES},
     "bleu": "BLEU",
@@ -100,4 +104,5 @@ _LABELS = {
     "f1_micro": "micro F1",
     "pearson": "Pearson's correlation",
     "spearman": "Spearman's correlation",
+    "span_f1": "F1 of spans",
 }

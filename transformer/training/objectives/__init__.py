@@ -13,6 +13,7 @@ from .language_model import LanguageModel
 from .masked_lm import MaskedLM
 from .prefix_lm import PrefixLM
 from .span_corruption import SpanCorruption
+from .tagging import Tagging
 from .translation import Translation
 
 OBJECTIVES: Registry[Objective] = Registry(
@@ -26,6 +27,7 @@ OBJECTIVES: Registry[Objective] = Registry(
         "denoising": Denoising(),
         "prefix-lm": PrefixLM(),
         "classification": Classification(),
+        "tagging": Tagging(),
     },
 )
 

@@ -1,0 +1,56 @@
+"""Scores of a head over the tags of tokens, by the tags of words.
+
+Shape suffixes: B texts, T tokens, L labels.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tokenizer.quantities import format_count
+
+from ..finite import require_finite
+from ..inputs import Batch
+from ..labels import span_tag
+from ..model import Transformer
+from .score import Score
+from .span_scores import span_report
+
+
+@torch.no_grad()
+def tag_outputs(model: Transformer, batches: Iterable[Batch]) -> dict[int, NDArray[np.int64]]:
+    """Return the likeliest labels' ids of the tokens of each row, those of padding too."""
+    outputs: dict[int, NDArray[np.int64]] = {}
+    for batch in batches:
+        logits_BTL = require_finite(model(batch.to(model.device).inputs).float())
+        ids_BT = logits_BTL.argmax(-1).cpu().numpy()
+        outputs.update(zip(batch.rows.tolist(), ids_BT, strict=True))
+    return outputs
+
+
+def tag_scores(
+    references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], *, are_spans: bool
+) -> dict[str, Score]:
+    """Return the scores of the tags of texts' words by name: of spans as seqeval has them.
+
+    Tags that stand for no spans have the accuracy alone. Raises CorpusError without words.
+    """
+    if are_spans:
+        sides = ([[*map(span_tag, tags)] for tags in side] for side in (references, predictions))
+        return span_report(*sides).by_name()
+    return {"accuracy": _accuracy(references, predictions)}
+
+
+def _accuracy(references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]) -> Score:
+    pairs = [
+        pair
+        for truth, given in zip(references, predictions, strict=True)
+        for pair in zip(truth, given, strict=True)
+    ]
+    right = sum(tag == other for tag, other in pairs)
+    value = 100 * right / max(1, len(pairs))
+    informative = len({given for _, given in pairs}) > 1
+    details = f"{right:,} of {format_count(len(pairs), 'word')}"
+    return Score("accuracy", value, f"words:{len(pairs)}", details, informative)

@@ -1,0 +1,89 @@
+"""Texts of files, of which some may be drawn for validation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Generic, NamedTuple, TypeVar
+
+from tokenizer import CorpusCounts
+
+from .data_recipe import DataRecipe
+from .random_split import DRAWS, DrawnRange, draw_number
+
+Text = TypeVar("Text")
+
+
+class DrawnGroup(NamedTuple, Generic[Text]):
+    """The texts of one file."""
+
+    name: str
+    texts: Iterator[Text]
+
+
+@dataclass
+class DrawnCorpus(ABC, Generic[Text]):
+    """The texts of a recipe's files.
+
+    Without validation files, about `valid_fraction` of them are drawn for validation: the seed and
+    the text alone decide, so that equal texts stay together.
+    """
+
+    recipe: DataRecipe
+    counts: CorpusCounts
+    seed: int
+
+    @property
+    @abstractmethod
+    def paths(self) -> list[str]:
+        """The files to train on."""
+
+    @property
+    @abstractmethod
+    def valid_paths(self) -> list[str]:
+        """The files to validate on."""
+
+    @abstractmethod
+    def read(self, path: str) -> Iterator[Text]:
+        """Yield the texts of a file to train on."""
+
+    @abstractmethod
+    def content(self, text: Text) -> str:
+        """Return what is drawn by: texts of equal content stay together."""
+
+    def training(self) -> Iterator[DrawnGroup[Text]]:
+        """Yield the texts to train on."""
+        yield from self._groups(validation=False)
+
+    def drawn(self) -> Iterator[DrawnGroup[Text]]:
+        """Yield the texts that are drawn for validation; none if there are files of them."""
+        if self.has_random_split:
+            yield from replace(self, counts=CorpusCounts())._groups(validation=True)
+
+    @property
+    def has_random_split(self) -> bool:
+        """True if texts are drawn for validation."""
+        return bool(self.recipe.valid_fraction) and not self.valid_paths
+
+    def _groups(self, *, validation: bool) -> Iterator[DrawnGroup[Text]]:
+        for path in self.paths:
+            texts = self.read(path)
+            if self.has_random_split:
+                texts = (t for t in texts if (self._draw(t) < self._bound) == validation)
+            yield DrawnGroup(str(path), texts)
+
+    def _draw(self, text: Text) -> int:
+        return draw_number(self.content(text), self.seed)
+
+    @cached_property
+    def _bound(self) -> int:
+        """The number below which texts are for validation; of few, the lowest one is."""
+        bound, drawn = int(self.recipe.valid_fraction * DRAWS), DrawnRange()
+        again = replace(self, counts=CorpusCounts())
+        for path in self.paths:
+            for text in again.read(path):
+                number = self._draw(text)
+                if number < bound:
+                    return bound
+                drawn.add(number)
+        return drawn.bound()
