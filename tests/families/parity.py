@@ -65,8 +65,10 @@ def differences(drawn: Draw, folder: Path) -> Iterator[str]:
 
 def _compare(drawn: Draw, sides: Sides) -> Iterator[str]:
     rows = []
+    before, after = sides.ours.tokenizer.special_affixes()
+    if drawn.classifier:
+        before, after = sides.ours.special_affixes
     for text in TEXTS:
-        before, after = sides.ours.tokenizer.special_affixes()
         ids = [*before, *sides.ours.tokenizer.encode(text), *after]
         expected = sides.pieces(text)["input_ids"]
         if ids != expected:

@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from checkpoints import CheckpointError
 from tests.families.published import FAMILIES as PUBLISHED
 from tests.families.published import VOCABULARY, edit, make
+from tests.families.random_folders import draw_labelled, write_folder
 from tests.families.test_families import Files, read
+from tests.families.test_published_configs import _BERT
 from tests.loading.owned import own
 from tests.models import model_inputs
 from tokenizer import Tokenizer
@@ -112,6 +114,65 @@ def test_what_labels_cannot_be_is_refused(given: dict, words: str) -> None:
         read("bert", Files(*POOLED), **given)
 
 
+# config.json files as well-known classifiers have them, and what they are.
+CONFIGS: dict[str, tuple[str, tuple[str, ...], dict[str, Any], dict[str, Any]]] = {
+    "SST-2": (
+        "distilbert",
+        ("pre_classifier.weight", "classifier.weight"),
+        {
+            "activation": "gelu",
+            "architectures": ["DistilBertForSequenceClassification"],
+            "finetuning_task": "sst-2",
+            "id2label": {"0": "NEGATIVE", "1": "POSITIVE"},
+            "label2id": {"NEGATIVE": 0, "POSITIVE": 1},
+            "output_past": True,
+            "qa_dropout": 0.1,
+            "seq_classif_dropout": 0.2,
+            "sinusoidal_pos_embds": False,
+            "tie_weights_": True,
+        },
+        {"labels": 2, "label_kind": "single", "classifier_layer": "relu"},
+    ),
+    "MS MARCO": (
+        "bert",
+        POOLED,
+        {
+            **_BERT,
+            "architectures": [SEQUENCE],
+            "hidden_size": 384,
+            "id2label": {"0": "LABEL_0"},
+            "intermediate_size": 1536,
+            "label2id": {"LABEL_0": 0},
+            "num_hidden_layers": 6,
+            "sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity",
+        },
+        {"labels": 1, "label_kind": "number", "classifier_layer": "tanh", "d_model": 384},
+    ),
+    "NER": (
+        "bert",
+        TAGGED,
+        {
+            **_BERT,
+            "_num_labels": 3,
+            "architectures": [TOKENS],
+            "directionality": "bidi",
+            "id2label": {"0": "O", "1": "B-PER", "2": "I-PER"},
+            "label2id": {"B-PER": 1, "I-PER": 2, "O": 0},
+            "output_past": True,
+            "pooler_type": "first_token_transform",
+        },
+        {"head": "tagging", "labels": 3, "classifier_layer": "none"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_published_config_is_read(name: str) -> None:
+    family, files, options, wanted = CONFIGS[name]
+    found = read(family, Files(*files), **{**options, "model_type": family})
+    assert {field: getattr(found, field) for field in wanted} == wanted
+
+
 def labelled(family: str, kind: str, folder: Path, **changes: Any) -> TransformerConfig:
     """The network of one of a family's classes with a head over labels."""
     make(family, 0, folder)
@@ -153,6 +214,10 @@ def test_what_is_trained_here_runs_in_transformers(
     torch.testing.assert_close(model(model_inputs(ids_BT)), wanted, atol=1e-4, rtol=0)
     back = load_model(tmp_path / "theirs", device="cpu")
     assert (back.config.label_kind, back.labels) == (kind, ("b", "a", "c d"))
+    before, after = back.special_affixes
+    assert (before, after) == load_model(tmp_path / "ours", device="cpu").special_affixes
+    pieces = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    assert pieces("the fox")["input_ids"] == [*before, *tokenizer.encode("the fox"), *after]
 
 
 @pytest.mark.parametrize(
@@ -224,3 +289,21 @@ def test_a_classifier_embeds_as_its_body_does(classifier: Path, tokenizer: Token
     found_D = answer.outputs[0].vector
     cosine = torch.nn.functional.cosine_similarity(found_D, mean_D, dim=0)
     assert float(cosine) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_text_is_framed_elsewhere_as_in_training(tmp_path: Path) -> None:
+    """Also by an end token after it, which published decoders do not have."""
+    write_folder(draw_labelled("gpt2", 1, "ForSequenceClassification"), tmp_path / "theirs")
+    convert_model(tmp_path / "theirs", tmp_path / "ours", to="transduce")
+    ours = load_model(tmp_path / "ours", device="cpu")
+    assert ours.special_affixes == ([], [])
+    end = ours.generation.end_id
+    for change, after in (({}, []), ({"source_affixes": [[], [end]]}, [end])):
+        edit(tmp_path / "ours" / "config.json", **change)
+        (tmp_path / "ours" / "manifest.json").unlink(missing_ok=True)
+        out = tmp_path / f"out-{len(after)}"
+        convert_model(tmp_path / "ours", out, to="gpt2")
+        loaded = load_model(out, device="cpu")
+        assert loaded.special_affixes == ([], after)
+        pieces = transformers.AutoTokenizer.from_pretrained(out)
+        assert pieces("the fox")["input_ids"] == [*loaded.tokenizer.encode("the fox"), *after]

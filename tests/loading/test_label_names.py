@@ -85,6 +85,7 @@ def test_published_names_that_are_damaged_are_refused(names: Any, words: str) ->
     ("names", "words"),
     [
         (["a", "b"], "label_names has 2 names; the network has 4 labels"),
+        (list("abcde"), "label_names has 5 names; the network has 4 labels"),
         (["a", "b", "c", 4], "label_names names label 3 4"),
         ("abcd", "label_names is 'abcd'; it must be list"),
     ],

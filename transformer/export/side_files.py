@@ -54,7 +54,7 @@ def write_native_texts(out: Path, loaded: LoadedModel, contents: FolderContents)
     """
     settings = all_settings(loaded, contents.options)
     settings.setdefault("suppress_tokens", [])  # it may write unknown text, as it was published
-    affixes = loaded.source_affixes if loaded.config.has_encoder else None
+    affixes = loaded.source_affixes if _reads_framed(loaded) else None
     save_texts(
         out,
         loaded.config,
@@ -95,8 +95,11 @@ def write_published_files(out: Path, loaded: LoadedModel, contents: FolderConten
     copy_files(folder, out, CHAT_FILES)
     copy_sentence_files(folder, out)
     has_original = any((originals / name).is_file() for name in _TOKENIZER_FILES)
+    # A classifier that was trained with other ids around a text than its tokenizer says.
+    reframed = loaded.config.labels and loaded.special_affixes != loaded.tokenizer.special_affixes()
     copy_files(originals if has_original else folder, out, _TOKENIZER_FILES)
-    if is_native(contents) and not has_original and not (folder / TOKENIZER_CONFIG).is_file():
+    complete = has_original or (folder / TOKENIZER_CONFIG).is_file()
+    if is_native(contents) and (reframed or not complete):
         _write_tokenizer(out, loaded)
     folders = (sentence_root(folder), originals)
     card = next((f / CARD for f in folders if has_foreign_card(f)), None)
@@ -125,6 +128,11 @@ def write_other_tokenizer(out: Path, tokenizer: Tokenizer) -> None:
         if settings.get("src_lang") is None:
             settings["tokenizer_class"] = _ANY_CLASS
         path.write_text(to_json(settings), encoding="utf-8")
+
+
+def _reads_framed(loaded: LoadedModel) -> bool:
+    """Return True for an encoder, and a head over labels: special tokens stand around a text."""
+    return loaded.config.has_encoder or loaded.config.labels > 0
 
 
 def original_options(folder: Path) -> dict[str, Any]:
@@ -252,5 +260,5 @@ def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
         **names,
     }
     (folder / TOKENIZER_CONFIG).write_text(to_json(settings), encoding="utf-8")
-    affixes = loaded.special_affixes if loaded.config.has_encoder else tokenizer.special_affixes()
+    affixes = loaded.special_affixes if _reads_framed(loaded) else tokenizer.special_affixes()
     (folder / TOKENIZER).write_text(tokenizer.to_json(special_affixes=affixes), encoding="utf-8")

@@ -197,7 +197,7 @@ def _read_source_affixes(
     Published models have none but those of their tokenizer, which may be none at all.
     """
     size = config.source_vocabulary
-    if not config.has_encoder:
+    if not (config.has_encoder or config.labels):
         return None
     if options.get("model_type") != MODEL_TYPE:
         return ([], []) if tokenizer.special_affixes() == ([], []) else None

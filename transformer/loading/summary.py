@@ -163,7 +163,8 @@ def _vocabulary(config: TransformerConfig) -> str:
     sizes = f"{config.vocab_size:,} tokens"
     if config.source_vocabulary != config.vocab_size:
         sizes = f"{config.source_vocabulary:,} source, {config.vocab_size:,} target tokens"
-    return f"{sizes}, head {config.head}{', tied' if config.tie_output else ''}"
+    tied = config.tie_output and not config.labels  # which have nothing to be tied to it
+    return f"{sizes}, head {config.head}{', tied' if tied else ''}"
 
 
 def _weights(contents: FolderContents) -> str:
