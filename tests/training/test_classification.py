@@ -16,6 +16,7 @@ from tokenizer import CorpusError, Tokenizer
 from transformer.data import LabelledData, TokenStore
 from transformer.errors import ConfigError
 from transformer.evaluation import label_outputs, label_scores
+from transformer.export import convert_model
 from transformer.folder_layout import DATA
 from transformer.labels import LabelInventory
 from transformer.loading import ModelTexts, default_generation_config, load_model
@@ -221,6 +222,8 @@ def test_a_decoder_classifies_by_its_last_token(tmp_path: Path) -> None:
     assert (loaded.config.classifier_pooling, loaded.config.classifier_layer) == ("last", "none")
     ids = TokenStore(tmp_path / "run" / DATA / TRAIN / "ids")
     assert ids[0][-1] == loaded.generation.end_id
+    convert_model(tmp_path / "run", tmp_path / "published", to="llama")  # which has no bias there
+    assert load_model(tmp_path / "published").special_affixes == loaded.special_affixes
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Classification(Objective):
             "classifier_layer": "tanh" if reads_both_ways else "none",
             "tie_output": True,
             "output_scale": 1.0,
-            "output_bias": True,
+            "output_bias": reads_both_ways,  # published decoders have none
         }
 
     def labels(self, folder: Path) -> LabelInventory | None:
