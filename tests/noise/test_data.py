@@ -290,6 +290,16 @@ def test_packed_windows_by_hand() -> None:
     assert batch.num_targets == 9
 
 
+def test_packed_documents_may_begin_with_a_token_of_their_own() -> None:
+    """As of a model that begins each text with one, where no end token stands before it."""
+    ids = np.array([BEGIN, 4, 5, END, BEGIN, 6, END, BEGIN, 7], dtype=np.uint16)
+    size = {"end_id": END, "context": 5, "max_tokens": 99, "seed": 1}
+    (batch,) = PackedData(ids, has_begin=True, **size).in_order()
+    assert batch.inputs.ids_BT.tolist() == [[BEGIN, 4, 5, BEGIN, 6], [BEGIN, 0, 0, 0, 0]]
+    assert batch.targets.tolist() == [[4, 5, END, 6, END], [7, *[IGNORE] * 4]]
+    assert batch.inputs.segments_BT.tolist() == [[0, 0, 0, 1, 1], [0, -1, -1, -1, -1]]
+
+
 def test_a_packed_document_longer_than_a_window_is_cut() -> None:
     ids = np.array([END, 4, 5, 6, 7, 8, END], dtype=np.uint16)
     (batch,) = PackedData(ids, end_id=END, context=4, max_tokens=99, seed=1).in_order()

@@ -49,15 +49,24 @@ def pack(lengths: IndexArray, size: int) -> list[list[int]]:
 class PackedData:
     """Documents of a stream, each whole in a window of `context` tokens, or cut where longer.
 
-    Each begins with the end token before it, from which its first token is predicted, and ends with
-    its own, which is predicted. Segments tell the documents of a window apart, and positions begin
-    anew in each. What is packed together never changes, as it makes no difference; every epoch
-    shuffles the windows.
+    Each begins with the end token before it, from which its first token is predicted, or where it
+    `has_begin` with a token of its own, and ends with its own end token, which is predicted.
+    Segments tell the documents of a window apart, and positions begin anew in each. What is packed
+    together never changes, as it makes no difference; every epoch shuffles the windows.
     """
 
-    def __init__(self, ids: Ids, *, end_id: int, context: int, max_tokens: int, seed: int) -> None:
+    def __init__(
+        self,
+        ids: Ids,
+        *,
+        end_id: int,
+        has_begin: bool = False,
+        context: int,
+        max_tokens: int,
+        seed: int,
+    ) -> None:
         self.seed = seed
-        self.pieces = _documents_with_ends(ids, end_id, context)
+        self.pieces = _documents_with_ends(ids, end_id, context, has_begin=has_begin)
         windows = pack(self.pieces.lengths, context)
         self._order = np.concatenate(windows)  # pieces, window by window
         self._counts = np.array([len(pieces) for pieces in windows])
@@ -126,16 +135,18 @@ class PackedData:
         )
 
 
-def _documents_with_ends(ids: Ids, end_id: int, length: int) -> Pieces:
+def _documents_with_ends(ids: Ids, end_id: int, length: int, *, has_begin: bool) -> Pieces:
     """Return documents from the end token before each on, to the token before the end of its own.
 
-    So a piece's targets are the tokens one further. Documents of nothing are left out.
+    So a piece's targets are the tokens one further. A document that `has_begin` begins after that
+    end token. Documents of nothing are left out.
     """
     ids_N = np.asarray(ids)
     borders = np.flatnonzero(ids_N == end_id)
     if len(ids):  # a stream that begins or ends within a document
         borders = np.unique(np.concatenate([[0], borders, [len(ids) - 1]]))
     is_end = ids_N[borders] == end_id
-    lengths = np.diff(borders)
+    starts = borders[:-1] + (is_end[:-1] & has_begin)
+    lengths = borders[1:] - starts
     has_text = (lengths > 1) | ~is_end[:-1] | ~is_end[1:]
-    return cut_pieces(ids, borders[:-1][has_text], lengths[has_text], length)
+    return cut_pieces(ids, starts[has_text], lengths[has_text], length)

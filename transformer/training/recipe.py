@@ -85,6 +85,9 @@ class TrainingRecipe(_Section, frozen=True, kw_only=True):
         doc('factors of the rate by such names: {"head" = 5.0}; the last counts'),
     ] = {}
     context: Annotated[Size, doc("tokens of each window of running text")] = 256
+    pack: Annotated[
+        bool, doc("of a language model: windows of whole documents, none of which sees another")
+    ] = False
     optimizer: Annotated[str, doc("adamw or sgd")] = "adamw"
     learning_rate: Annotated[Positive, doc("the peak, after the warm-up")] = 1e-3
     schedule: Annotated[

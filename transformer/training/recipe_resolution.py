@@ -55,7 +55,7 @@ _FIXED: dict[str, tuple[str, ...]] = {
     "tokenizer": (),
     **dict.fromkeys(NOISE_SECTIONS.values(), ()),
     "training": (
-        *("optimizer", "ema", "batch_tokens", "accumulate", "context"),
+        *("optimizer", "ema", "batch_tokens", "accumulate", "context", "pack"),
         *("freeze", "learning_rates"),
     ),
     "validation": ("metric",),
@@ -129,6 +129,11 @@ def check_recipe(
         raise ConfigError(
             f"validation.metric is {recipe.validation.metric!r}; the objective "
             f"{recipe.objective} has {', '.join(objective.metrics)}"
+        )
+    if training.pack and not objective.packs:
+        packing = either([name for name, each in OBJECTIVES.items() if each.packs])
+        raise ConfigError(
+            f"training.pack is for the objective {packing}, and this one is {recipe.objective}"
         )
     if init is None:
         if (flags := framing_flags(recipe.data)) and not resuming:

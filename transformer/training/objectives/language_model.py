@@ -5,7 +5,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...data import Data, Ids, TokenStore, WindowData
+from ...data import Data, Ids, PackedData, TokenStore, WindowData
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.arguments import GenerateArguments
 from ..defaults import DEFAULTS
@@ -24,6 +24,7 @@ class LanguageModel(RunningText):
 
     shapes: ClassVar[tuple[str, ...]] = ("decoder",)
     begins_documents: ClassVar[bool] = True
+    packs: ClassVar[bool] = True
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["language-model"]
     # 450 kB of Shakespeare (write-tiny, 1,000 tokens): 2.55 bits a byte after 80 seconds.
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
@@ -38,11 +39,13 @@ class LanguageModel(RunningText):
 
     def batches(self, recipe: Recipe, texts: ModelTexts, ids: Ids) -> Data:
         """Implement RunningText.batches."""
-        del texts
         training = recipe.training
-        return WindowData(
-            ids, context=training.context, max_tokens=training.batch_tokens, seed=recipe.seed
-        )
+        size = {"context": training.context, "max_tokens": training.batch_tokens}
+        if not training.pack:
+            return WindowData(ids, **size, seed=recipe.seed)
+        has_begin = bool(texts.tokenizer.special_affixes()[0])
+        end_id = texts.generation.end_id
+        return PackedData(ids, end_id=end_id, has_begin=has_begin, **size, seed=recipe.seed)
 
     def samples(
         self, loaded: LoadedModel, recipe: Recipe, folder: Path, stop: Stop, *, limit: int
