@@ -19,6 +19,7 @@ from transformer.training.data_report import (
     TextReport,
 )
 from transformer.training.events import DataPrepared
+from transformer.training.mixture import corpus_sizes
 
 _MAX_FILES, _MAX_LABELS = 3, 8  # named in a line
 _FEW_PAIRS, _FEW_TOKENS, _FEW_VALIDATED = 500, 5_000, 20  # fewer are told
@@ -65,8 +66,17 @@ def _part_lines(part: _Part, training: _Part) -> Iterator[str]:
     yield _size(part)
     unknown = unknown_characters(part) or ["no unknown characters"]
     yield "; ".join([*_facts(part), *_not_compared(part, training), *unknown])
+    yield from _mixture(part)
     yield from _scarcity(part, training)
     yield from _suspicions(part)
+
+
+def _mixture(part: _Part) -> Iterator[str]:
+    """Tell the share of the batches that each file has, and how often an epoch reads it."""
+    sizes = corpus_sizes(part.files)
+    for file, share, size in zip(part.files, part.shares, sizes, strict=False):
+        times = format_count(f"{share * sum(sizes) / size:.2g}", "time")
+        yield f"{share:.1%} of the batches are of {file.name}, which an epoch reads {times}"
 
 
 def _scarcity(part: _Part, training: _Part) -> Iterator[str]:

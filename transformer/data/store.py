@@ -1,6 +1,7 @@
 """Token ids on disk: one flat file and the offsets of its rows, both memory-mapped."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +21,11 @@ class TokenWriter:
         self._offsets = (folder / "offsets.int64").open("wb")
         self._total = 0
         self._offsets.write(np.int64(0).tobytes())
+
+    @property
+    def total(self) -> int:
+        """The number of ids so far."""
+        return self._total
 
     def write(self, rows: Iterable[Sequence[int]]) -> None:
         """Append rows."""
@@ -54,6 +60,12 @@ class TokenStore:
 
     def __getitem__(self, row: int) -> Ids:
         return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    def rows(self, first: int, end: int) -> "TokenStore":
+        """Return a view of the rows from one on to before another."""
+        view = copy(self)
+        view.offsets = self.offsets[first : end + 1]
+        return view
 
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of ids in each row."""

@@ -16,7 +16,7 @@ from tokenizer import (
 )
 
 from ..errors import ConfigError
-from .data_recipe import DataRecipe
+from .data_recipe import DataRecipe, mixes
 from .random_split import DRAWS, DrawnRange, draw_number
 from .separators import split_documents
 
@@ -153,7 +153,7 @@ class RunningCorpus:
     """Documents: each plain file is one, and each record of a TSV or JSONL file is one.
 
     The recipe's `document_separators` end documents, too. Without validation files, the last
-    `valid_fraction` of the text is for validation.
+    `valid_fraction` of the text is for validation; of files that are mixed, that of each.
     """
 
     recipe: DataRecipe
@@ -168,15 +168,19 @@ class RunningCorpus:
 
     def training(self) -> Iterator[TextGroup]:
         """Yield the training text."""
-        groups, size = self._read(self.recipe.text), self._training_size
-        yield from groups if size is None else _cut(groups, 0, size)
+        for files, size in self._training_sizes:
+            groups = self._read(files)
+            yield from groups if size is None else _cut(groups, 0, size)
 
     def validation(self) -> Iterator[TextGroup]:
         """Yield the validation text; none if the recipe has no validation data."""
         if self.recipe.valid_text:
             yield from self._read(self.recipe.valid_text)
-        elif (size := self._training_size) is not None:
-            yield from _cut(replace(self, counts=CorpusCounts())._read(self.recipe.text), size)
+            return
+        uncounted = replace(self, counts=CorpusCounts())
+        for files, size in self._training_sizes:
+            if size is not None:
+                yield from _cut(uncounted._read(files), size)
 
     def lines(self) -> Iterator[str]:
         """Yield the training text without document ends, to train a vocabulary on."""
@@ -192,13 +196,21 @@ class RunningCorpus:
             )
 
     @cached_property
-    def _training_size(self) -> int | None:
-        """The number of characters for training, for which all text is read; None: all."""
-        if self.recipe.valid_text or not self.recipe.valid_fraction:
-            return None
-        groups = replace(self, counts=CorpusCounts())._read(self.recipe.text)
-        total = sum(len(chunk.text) for group in groups for chunk in group.chunks)
-        return int((1 - self.recipe.valid_fraction) * total)
+    def _training_sizes(self) -> list[tuple[list[str], int | None]]:
+        """The files, and the number of their characters for training, for which all is read.
+
+        None: all of them are. Files that are mixed are cut one by one.
+        """
+        recipe = self.recipe
+        corpora = [[path] for path in recipe.text] if mixes(recipe) else [recipe.text]
+        if recipe.valid_text or not recipe.valid_fraction:
+            return [(files, None) for files in corpora]
+        sizes: list[tuple[list[str], int | None]] = []
+        for files in corpora:
+            groups = replace(self, counts=CorpusCounts())._read(files)
+            total = sum(len(chunk.text) for group in groups for chunk in group.chunks)
+            sizes.append((files, int((1 - recipe.valid_fraction) * total)))
+        return sizes
 
 
 def _cut(groups: Iterator[TextGroup], start: int, end: int | None = None) -> Iterator[TextGroup]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ..bounds import doc
-from .recipe_types import Fraction, Share, Size
+from .recipe_types import Fraction, NonNegative, Positive, Share, Size
 
 
 class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +52,12 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Fraction,
         doc("without validation files, the share held out: drawn pairs, or the end of a text"),
     ] = 0.0
+    weights: Annotated[
+        list[Positive], doc("of the files of `text` or `pairs`, in order: their shares of batches")
+    ] = []
+    temperature: Annotated[
+        NonNegative, doc("in place of weights: shares by size^(1/T); 0: files are not mixed")
+    ] = 0.0
     source_language: Annotated[str, doc("of a multilingual model that training starts from")] = ""
     target_language: Annotated[str, doc("that it is to write")] = ""
     source_prefix: Annotated[
@@ -76,6 +82,7 @@ _OF_SOURCES = {
     "task": "--task",
 }
 _FRAMING = {**_OF_SOURCES, "chat_template": "--chat-template"}
+MIXING_KEYS = ("weights", "temperature")
 FRAMING_KEYS = tuple(_FRAMING)  # of what stands around the texts of the initial model
 
 
@@ -116,7 +123,12 @@ def data_settings(data: DataRecipe) -> dict[str, Any]:
     return {key: value for key, value in msgspec.to_builtins(data).items() if key not in without}
 
 
-LATER_KEYS = ("label_kind", "label_separator")
+def mixes(data: DataRecipe) -> bool:
+    """Return True if a recipe mixes its files, of which each then has a share of the batches."""
+    return any(getattr(data, key) for key in MIXING_KEYS)
+
+
+LATER_KEYS = ("label_kind", "label_separator", *MIXING_KEYS)
 _TEXT_KEYS = (
     *("source", "target", "pairs", "text", "conversations", "labelled", "tagged"),
     *("valid_source", "valid_target", "valid_pairs", "valid_text", "valid_conversations"),

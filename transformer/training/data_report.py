@@ -42,6 +42,7 @@ class FileReport(msgspec.Struct, frozen=True):
 
     name: str
     examples: int
+    end: int = 0  # ids of text, or kept pairs, up to its own last; not of conversations
 
 
 class PartReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
     in_training: int = 0  # validation: of what is compared, in training too
     not_compared: int = 0  # pairs, or longer lines, after as many as are compared
     unknown: dict[str, UnknownText] = {}  # by side
+    shares: list[float] = []  # of the batches, of each file; []: files are not mixed
 
     @property
     def examples(self) -> int:

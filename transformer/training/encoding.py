@@ -123,7 +123,7 @@ class PairEncoder:
                     target.write(sides[1])
                     if texts is not None:  # ASCII, with every line end escaped
                         texts.writelines(json.dumps(pair) + "\n" for pair in kept)
-                files.append(FileReport(group.name, count))
+                files.append(FileReport(group.name, count, self._kept))
         return self._report(files, headers, training)
 
     def can_read(self, pair: Pair) -> bool:
@@ -231,7 +231,8 @@ class TextEncoder:
                     writer.write(self._encode(batch))
                 if self._current:  # the rest of its document is for validation
                     self._end_document()
-                files.append(FileReport(group.name, self._documents + self._blank - before))
+                count = self._documents + self._blank - before
+                files.append(FileReport(group.name, count, writer.total))
         return TextReport(
             files=files,
             left_out={BLANK: self._blank} if self._blank else {},

@@ -35,6 +35,7 @@ from .data_recipe import (
     text_paths,
 )
 from .defaults import NOISE_SECTIONS
+from .mixture import check_mixing
 from .network_config import HEAD_KEYS, further_config, model_config
 from .objectives import OBJECTIVES
 from .objectives.choice import choose_objective, default_fields
@@ -130,6 +131,7 @@ def check_recipe(
             f"validation.metric is {recipe.validation.metric!r}; the objective "
             f"{recipe.objective} has {', '.join(objective.metrics)}"
         )
+    check_mixing(recipe.data, objective.corpora, recipe.objective)
     if training.pack and not objective.packs:
         packing = either([name for name, each in OBJECTIVES.items() if each.packs])
         raise ConfigError(

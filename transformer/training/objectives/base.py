@@ -34,6 +34,7 @@ class Objective(ABC):
     defaults: ClassVar[dict[str, Any]]  # the lowest layer of its recipes
     metrics: ClassVar[tuple[str, ...]]  # that can choose the best checkpoint
     texts: ClassVar[tuple[str, ...]]  # keys of the texts that it reads
+    corpora: ClassVar[str | None] = None  # the key of files that may be mixed
     packs: ClassVar[bool] = False  # True: whole documents together in a window, if asked for
     rules: ClassVar[ObjectiveRules]  # to choices for its runs
     unit: ClassVar[str] = "token"  # of what is predicted

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from tokenizer import CorpusCounts, CorpusError
@@ -15,8 +16,10 @@ from ...data import Data, Ids, TokenStore
 from ...data.noise.vocabulary import RowIds
 from ...loading import ModelTexts
 from ..corpora import RunningCorpus
+from ..data_recipe import mixes
 from ..data_report import DataReport
 from ..encoding import TEXT, TextEncoder
+from ..mixture import corpus_shares, mix
 from ..recipe import Recipe
 from .base import TRAIN, VALID, Objective
 
@@ -25,6 +28,7 @@ class RunningText(Objective):
     """Training on running text. A subclass says which batches are made of its stream of ids."""
 
     texts: ClassVar[tuple[str, ...]] = ("text", "valid_text")
+    corpora: ClassVar[str | None] = "text"
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
     min_tokens: ClassVar[int] = 3  # of a part
     begins_documents: ClassVar[bool] = False  # True: as the model begins every text
@@ -50,6 +54,8 @@ class RunningText(Objective):
             TextEncoder(texts, begins_documents=self.begins_documents) for _ in range(2)
         )
         training = train.write(corpus.training(), folder / TRAIN)
+        shares = corpus_shares(recipe.data, training.files)
+        training = msgspec.structs.replace(training, shares=shares)
         validation = valid.write(corpus.validation(), folder / VALID, training=train)
         return DataReport(training, validation if validation.files else None)
 
@@ -58,10 +64,22 @@ class RunningText(Objective):
         ids = TokenStore(folder / part / TEXT).ids
         if not len(ids):
             return None
+        if part == TRAIN and mixes(recipe.data):
+
+            def open_file(first: int, end: int) -> Data:
+                follows = first > 0 and self.begins_documents
+                before = int(follows and ids[first - 1] == texts.generation.end_id)
+                return self._open(recipe, texts, ids[first - before : end], "text of a file")
+
+            return mix(recipe, folder, open_file)
+        return self._open(recipe, texts, ids, f"{part} text")
+
+    def _open(self, recipe: Recipe, texts: ModelTexts, ids: Ids, name: str) -> Data:
+        """Return the batches of a stream of ids. Raises CorpusError for too short a one."""
         if len(ids) < self.min_tokens:
             tokens = format_count(len(ids), "token")
             raise CorpusError(
-                f"the {part} text has {tokens} with its ends; at least {self.min_tokens} are needed"
+                f"the {name} has {tokens} with its ends; at least {self.min_tokens} are needed"
             )
         return self.batches(recipe, texts, ids)
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+
 from tokenizer import CorpusCounts
 
 from ...data import Data, PairData, TokenStore
@@ -15,10 +17,11 @@ from ...pipelines.arguments import TranslateArguments
 from ...pipelines.framing import pair_framing
 from ...pipelines.records import IterableSource
 from ..corpora import PairCorpus
-from ..data_recipe import has_validation
+from ..data_recipe import has_validation, mixes
 from ..data_report import DataReport
 from ..defaults import DEFAULTS
 from ..encoding import SIDES, PairEncoder, count_kept_pairs, read_kept_pairs
+from ..mixture import corpus_shares, mix
 from ..recipe import Recipe
 from .base import TRAIN, VALID, Objective, Sample, Stop, single_session
 from .rules import ObjectiveRules, PairRules
@@ -28,6 +31,7 @@ class Translation(Objective):
     """Translation: `p(target | source)`, from pairs of lines."""
 
     shapes: ClassVar[tuple[str, ...]] = ("encoder-decoder",)
+    corpora: ClassVar[str | None] = "pairs"
     metrics: ClassVar[tuple[str, ...]] = ("loss", "bleu", "chrf")
     texts: ClassVar[tuple[str, ...]] = (
         *("source", "target", "pairs"),
@@ -82,6 +86,8 @@ class Translation(Objective):
         train, valid = (PairEncoder(texts, max_tokens=recipe.data.max_tokens) for _ in range(2))
         corpus = PairCorpus(recipe.data, counts, recipe.seed, valid.can_read)
         training = train.write(corpus.training(), folder / TRAIN)
+        shares = corpus_shares(recipe.data, training.files)
+        training = msgspec.structs.replace(training, shares=shares)
         validation = valid.write(
             corpus.validation(), folder / VALID, keep_texts=True, training=train
         )
@@ -92,13 +98,16 @@ class Translation(Objective):
         source, target = (TokenStore(folder / part / side) for side in SIDES)
         if not len(source):
             return None
-        return PairData(
-            source,
-            target,
-            framing=pair_framing(texts),
-            max_tokens=recipe.training.batch_tokens,
-            seed=recipe.seed,
-        )
+        framing, max_tokens = pair_framing(texts), recipe.training.batch_tokens
+
+        def batches(*stores: TokenStore) -> PairData:
+            return PairData(*stores, framing=framing, max_tokens=max_tokens, seed=recipe.seed)
+
+        if part == TRAIN and mixes(recipe.data):
+            return mix(
+                recipe, folder, lambda *rows: batches(source.rows(*rows), target.rows(*rows))
+            )
+        return batches(source, target)
 
     def scored_part(self, recipe: Recipe, folder: Path) -> dict[str, str]:
         """Implement Objective.scored_part."""
