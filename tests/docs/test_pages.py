@@ -26,6 +26,7 @@ SMALLER = {
     "README.md",
     "classify-texts.md",
     "guide.md",
+    "pre-train.md",
     "python.md",
     "train-a-language-model.md",
     "train-a-translator.md",

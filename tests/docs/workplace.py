@@ -43,6 +43,8 @@ FILES = {
     "questions.tsv": [f"{text} {n}\t{label}" for n in range(30) for text, label in LABELLED],
     "words.tsv": ["dog\tHund"],
     "captions.csv": ["id,text,author", "7,A dog runs .,Ann", "8,Two cats sleep .,Bob"],
+    "to-german.tsv": [f"<2de> {en}\t{de}" for en, de in zip(ENGLISH, GERMAN, strict=False)] * 20,
+    "to-english.tsv": [f"<2en> {de}\t{en}" for en, de in zip(ENGLISH, GERMAN, strict=False)] * 9,
     "pairs.tsv": [f"{ENGLISH[n % 3]} {n}\t{GERMAN[n % 3]} {n}" for n in range(120)],
 }
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # as a folder, not from the hub

@@ -183,6 +183,28 @@ def test_a_trained_model_goes_on_at_a_lower_rate_the_larger_it_is(preset, rate) 
     assert auto.complete().training.learning_rate == 0.002
 
 
+def test_parts_of_a_new_t5_learn_at_their_own_rates() -> None:
+    text = TextFacts(9_000, 500_000, 63, 0)
+    for objective in ("span-corruption", "prefix-lm"):
+        assert choose(text, {"objective": objective})[0].training.learning_rates == {
+            "embedding": 5.0
+        }
+    assert choose(text, LANGUAGE_MODEL)[0].training.learning_rates == {}
+    given = {"objective": "span-corruption", "training": {"freeze": ["embedding"]}}
+    assert choose(text, given)[0].training.learning_rates == {}
+    config = preset_config("t5-tiny", vocab_size=700)
+    auto = auto_recipe.AutoRecipe({"objective": "prefix-lm"}, text, CPU, 1200, config)
+    assert auto.complete().training.learning_rates == {}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_is_planned(objective: str) -> None:
+    recipe, _ = choose(TextFacts(9_000, 500_000, 63, 0), {"objective": objective})
+    rules = OBJECTIVES[objective].rules
+    assert recipe.model["preset"] == rules.presets[0]
+    assert recipe.training.learning_rate == rules.learning_rates[0]
+
+
 @pytest.mark.parametrize("objective", ["translation", "language-model"])
 @pytest.mark.parametrize("time", [None, "20m", "20s"])
 @pytest.mark.parametrize("pairs", [300, 1_000_000])

@@ -24,7 +24,7 @@ class Denoising(Reconstruction):
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["denoising"]
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
         presets=("bart-tiny", "bart-base"),
-        learning_rates=(2e-3, 1e-4),
+        learning_rates=(1e-3, 1e-4),
         vocabulary=1.5,
         min_vocabulary=400,
         reading=5.0,

@@ -8,7 +8,7 @@ from ...pipelines.framing import pair_framing
 from ..defaults import DEFAULTS
 from ..recipe import Recipe
 from .reconstruction import Reconstruction, document_texts
-from .rules import ObjectiveRules, RunningTextRules
+from .rules import T5_FACTORS, ObjectiveRules, RunningTextRules
 
 
 class PrefixLM(Reconstruction):
@@ -22,6 +22,7 @@ class PrefixLM(Reconstruction):
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
         presets=("t5-tiny", "t5-base"),
         learning_rates=(2e-3, 1e-4),
+        factors=T5_FACTORS,
         vocabulary=1.5,
         min_vocabulary=400,
         reading=5.0,

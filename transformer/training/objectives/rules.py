@@ -7,6 +7,10 @@ from typing import Any, Protocol
 
 from tokenizer.quantities import format_count, format_large
 
+# T5 begins with large embeddings (a standard deviation of 1), which Adafactor moves by their size.
+# Span corruption of 1.1 MB of Shakespeare, t5-tiny, 240 steps at 2e-3: loss 4.91 with this factor,
+# 5.03 without.
+T5_FACTORS = {"embedding": 5.0}
 _PADDED = 1.15  # times the tokens of pairs: with the padding of their batches
 _UNEVEN = 0.5  # batches: of few, each has pairs of more different lengths
 _LAST = 0.5  # batches: the last one is not full
@@ -32,6 +36,8 @@ class ObjectiveRules(ABC):
 
     presets: tuple[str, ...]  # from the smallest to the largest
     learning_rates: tuple[float, ...]  # of each
+    # of parts of a new model, by their names: factors of its rate
+    factors: Mapping[str, float] = field(default_factory=dict)
     further: float = 0.25  # of such a rate, for a model that was trained before
     vocabulary: float  # tokens for the square root of a text's characters
     min_vocabulary: int

@@ -14,7 +14,7 @@ from ..defaults import DEFAULTS
 from ..noise_vocabulary import noise_vocabulary
 from ..recipe import Recipe
 from .reconstruction import Reconstruction
-from .rules import ObjectiveRules, RunningTextRules
+from .rules import T5_FACTORS, ObjectiveRules, RunningTextRules
 
 _SENTINELS = 100  # of T5's tokenizers
 
@@ -30,6 +30,7 @@ class SpanCorruption(Reconstruction):
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
         presets=("t5-tiny", "t5-base"),
         learning_rates=(2e-3, 1e-4),
+        factors=T5_FACTORS,
         vocabulary=1.5,
         min_vocabulary=500,
         reading=5.0,

@@ -201,6 +201,8 @@ class AutoRecipe:
         if preset in rules.presets:
             rate = rules.learning_rates[rules.presets.index(preset)]
             fields["training"] = {"learning_rate": rate}
+            if rules.factors and not self.is_given("training.freeze"):
+                fields["training"]["learning_rates"] = dict(rules.factors)
         return fields
 
     def tokens(self, recipe: Recipe) -> float:
