@@ -13,6 +13,8 @@ KINDS = {
     "encoder-decoder": "translator (encoder-decoder)",
 }
 _WITH_DECODER = "a model with a decoder, and no head over labels"
+_TEXT = " --text FILE"
+_CLASSIFIER = "a classifier (a model with a head over labels, as train --labelled makes it)"
 _OF_WORDS = ("linear", "masked", "none")  # heads whose outputs are tokens
 
 
@@ -23,10 +25,12 @@ class Ability(NamedTuple):
     shapes: dict[str, str]  # to what follows the command for a model of that shape
     needs: str
     heads: tuple[str, ...] = ()  # none: whatever the head
+    encoder_heads: tuple[str, ...] = ()  # of encoders, where they are others
 
     def is_of(self, config: TransformerConfig) -> bool:
         """Return True for a configuration of a model that can do it."""
-        return config.shape in self.shapes and (not self.heads or config.head in self.heads)
+        heads = (config.shape == "encoder" and self.encoder_heads) or self.heads
+        return config.shape in self.shapes and (not heads or config.head in heads)
 
 
 ABILITIES: Registry[Ability] = Registry(
@@ -44,7 +48,7 @@ ABILITIES: Registry[Ability] = Registry(
         "classify": Ability(
             "classify",
             {"encoder": "", "decoder": ""},
-            "a classifier (a model with a head over labels, as train --labelled makes it)",
+            _CLASSIFIER,
             heads=("classification",),
         ),
         "fill": Ability(
@@ -58,16 +62,32 @@ ABILITIES: Registry[Ability] = Registry(
         ),
         "evaluate": Ability(
             "be evaluated",
-            {"decoder": " --text FILE", "encoder-decoder": " --pairs FILE"},
+            {
+                **dict.fromkeys(("decoder", "encoder"), " --text FILE"),
+                "encoder-decoder": " --pairs FILE",
+            },
             _WITH_DECODER,
             heads=_OF_WORDS,
+            encoder_heads=("masked",),
+        ),
+        "evaluate --labelled": Ability(
+            "classify",
+            dict.fromkeys(("encoder", "decoder"), " FILE"),
+            _CLASSIFIER,
+            heads=("classification",),
         ),
         "evaluate --text": Ability(
-            "predict running text", {"decoder": ""}, f"a {KINDS['decoder']}", heads=_OF_WORDS
+            "predict running text",
+            {"decoder": ""},
+            f"a {KINDS['decoder']}, or an encoder that predicts masked tokens",
+            heads=_OF_WORDS,
         ),
     },
 )
-COMMANDS = ("translate", "generate", "score", "classify", "fill", "embed", "evaluate")
+COMMANDS = (
+    *("translate", "generate", "score", "classify", "fill", "embed"),
+    *("evaluate", "evaluate --labelled"),
+)
 
 
 def commands_of(config: TransformerConfig) -> list[str]:

@@ -27,11 +27,18 @@ SHORT = {
     "Write no progress and no summary to stderr,": "Write no progress and no summary.",
     "Write a JSON object for each line:": "Write a JSON object for each line.",
     "Write a JSON object for each prompt:": "Write a JSON object for each prompt.",
-    "Write one JSON object: bleu": "Write one JSON object.",
+    "Write one JSON object: each": "Write one JSON object.",
+    "Write what is scored to this file,": "Write what is scored to this file: translations, or "
+    "labels with their texts.",
+    "File of texts with labels, or of pairs": "File of texts with labels: a table, JSON, or lines "
+    "of a label and a text.",
+    "File of running text for a language model to predict;": "File of running text to predict. - "
+    "is stdin.",
+    "Translate with this model, too,": "Translate with this model, too, and test the difference.",
     "Column of the text:": "Column or field of the text, by name or number.",
     "Columns of the text,": "Columns or fields of the text, by names or numbers.",
     "Columns of tables,": "Columns of tables, by names or numbers: 1,2 or en,de.",
-    "With --pairs, its two columns,": "Columns of --pairs, by names or numbers: 1,2 or en,de.",
+    "With --pairs, its two columns;": "Columns of --pairs or --labelled, by names or numbers.",
     "TSV file of phrases": "TSV file of phrases and their translations; needs beam search.",
     "Write each answer's score": "Write each answer's score and a tab before it.",
     "File of running text, one document;": "File of running text, one document.",
@@ -132,11 +139,12 @@ transduce translate -m runs/en-de in.txt --json |
     "evaluate": Page(
         (
             "transduce evaluate -m runs/en-de --source test.en --reference test.de",
-            "transduce evaluate -m runs/prose --text other.txt",
+            "transduce evaluate -m runs/topics --labelled labels.tsv",
         ),
         (
-            *("--model", "--source", "--reference", "--pairs", "--columns", "--text", "--versus"),
-            *("--tokenize", "--beam", "--save-outputs", "--json", "--quiet", "--device"),
+            *("--model", "--source", "--reference", "--pairs", "--labelled", "--columns"),
+            *("--text", "--versus", "--tokenize", "--beam", "--save-outputs", "--json"),
+            *("--quiet", "--device"),
         ),
     ),
     "tokenizer": Page(

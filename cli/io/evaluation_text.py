@@ -1,4 +1,4 @@
-"""Pairs to evaluate on: of files, or those on which a run validates."""
+"""Texts to evaluate on, of files: pairs, and texts with labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from tokenizer import CorpusCounts, CorpusError, TextFile, read_columns, read_pairs
 from tokenizer.text import begins_with_names, format_of_name
 
-from ..options.evaluation import TranslationScoreOptions
+from ..options.evaluation import DOORS, EvaluationOptions
 from .output_checks import check_files, descriptor_of
 
 Pair = tuple[str, str]
 
 
-def check_evaluation_files(options: TranslationScoreOptions, text: str | None) -> None:
+def check_evaluation_files(options: EvaluationOptions) -> None:
     """Raise OSError or ConfigError for files that cannot be read or written."""
-    named = (options.source, options.reference, options.pairs, text)
-    reading = [name for name in named if name is not None]
+    named = [getattr(options, door.field) for door in DOORS.values()]
+    reading = [name for name in (*named, options.reference) if name is not None]
     if (out := options.save_outputs) is not None:
         if out == Path("-") or descriptor_of(out) is not None:
             from transformer.errors import ConfigError
@@ -25,7 +25,7 @@ def check_evaluation_files(options: TranslationScoreOptions, text: str | None) -
     check_files(None, reading)
 
 
-def read_evaluation_pairs(options: TranslationScoreOptions, read: CorpusCounts) -> list[Pair]:
+def read_evaluation_pairs(options: EvaluationOptions, read: CorpusCounts) -> list[Pair]:
     """Return the pairs of files. Raises OSError, or CorpusError where there are none."""
     if options.pairs is not None:
         names = options.columns.split(",") if options.columns else []

@@ -22,7 +22,7 @@ from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
 
 from ..console import progress_enabled
-from ..options.evaluation import TranslationScoreOptions
+from ..options.evaluation import EvaluationOptions
 from .evaluation_text import Pair, read_evaluation_pairs
 from .filter import reading_counts
 from .line_progress import LineProgress
@@ -44,7 +44,7 @@ class PairScorer(NamedTuple):
     """Models that translate the sources of pairs, and are scored by the references."""
 
     models: Sequence[Path]  # whose probabilities are averaged
-    options: TranslationScoreOptions
+    options: EvaluationOptions
     arguments: TranslateArguments
     load: Callable[[Path], LoadedModel]
     quiet: bool

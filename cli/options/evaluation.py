@@ -1,16 +1,20 @@
-"""The options of the two doors of `evaluate`: translations, and running text."""
+"""The options of `evaluate`: texts of each kind, and how a model is measured on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from transformer.errors import ConfigError
+from transformer.registry import either
 
 from .groups import changed_options, option_field
 from .names import TOKENIZATIONS
 
 
 @dataclass(kw_only=True)
-class TranslationScoreOptions:
-    """Options of scoring translations."""
+class EvaluationOptions:
+    """The text that a model is measured on, and how; `DOORS` says what goes with which text."""
 
     source: str | None = option_field(
         None,
@@ -33,9 +37,45 @@ class TranslationScoreOptions:
     columns: str | None = option_field(
         None,
         "--columns NAMES",
-        "With --pairs, its two columns, such as 1,2 or en,de: numbers, or names, which are fields "
-        "of JSON, or stand in the first line of a table. Default: the first two.",
-        panel="Pairs",
+        "With --pairs, its two columns; with --labelled, a text or two and then the label: by "
+        "number, or by name, which is a field of JSON or stands in a table's first line, such as "
+        "en,de. Default: the first two; of labels, as they look.",
+        panel="Input",
+    )
+    labelled: str | None = option_field(
+        None,
+        "--labelled FILE",
+        "File of texts with labels, or of pairs of texts, for a classifier: TSV, CSV, JSONL or "
+        "JSON, or lines of a label, a space and a text; see --columns.",
+        panel="Labels",
+    )
+    label_separator: str | None = option_field(
+        None,
+        "--label-separator TEXT",
+        "With --labelled, what stands between the labels of a text in a table, such as a comma. "
+        "Default: as the run was trained, or none.",
+        panel="Labels",
+    )
+    text: str | None = option_field(
+        None,
+        "--text FILE",
+        "File of running text for a language model to predict; a masked one predicts masked "
+        "tokens, and another run does what it was trained to do. - is stdin.",
+        panel="Running text",
+    )
+    column: str | None = option_field(
+        None,
+        "--column NAME",
+        "With --text, the column of a table: a field of JSON, or of TSV and CSV a name in "
+        "the first line or a number from 1. Default: text, or the only one.",
+        panel="Running text",
+    )
+    conversations: str | None = option_field(
+        None,
+        "--conversations FILE",
+        "JSONL or JSON file of messages, prompt and completion, or instruction and output, of "
+        "which a language model predicts the answers. - is stdin.",
+        panel="Running text",
     )
     tokenize: str | None = option_field(
         None,
@@ -65,7 +105,7 @@ class TranslationScoreOptions:
         4096,
         "--batch-tokens N",
         "Of translations, most source tokens of a batch, counted for each beam, with "
-        "padding; each CPU core has a batch.",
+        "padding; each CPU core has a batch. Of labels, most tokens of a batch.",
         min=1,
         panel="Running",
     )
@@ -79,71 +119,72 @@ class TranslationScoreOptions:
     save_outputs: Path | None = option_field(
         None,
         "--save-outputs FILE",
-        "Write the translations that are scored to this file, replacing it, a line for each "
-        "source.",
+        "Write what is scored to this file, replacing it: a translation for each source; or, for "
+        "each text with labels, these, those that the model gives, the probability of the first "
+        "or the number, and the text, with tabs between.",
         panel="Output",
     )
 
 
-@dataclass(kw_only=True)
-class RunningTextOptions:
-    """Options of predicting running text."""
+class Door(NamedTuple):
+    """A kind of text to evaluate on."""
 
-    text: str | None = option_field(
-        None,
-        "--text FILE",
-        "File of running text for a language model to predict. - is stdin.",
-        panel="Running text",
-    )
-    column: str | None = option_field(
-        None,
-        "--column NAME",
-        "With --text, the column of a table: a field of JSON, or of TSV and CSV a name in "
-        "the first line or a number from 1. Default: text, or the only one.",
-        panel="Running text",
-    )
+    field: str  # of the options, which names the text
+    options: tuple[str, ...]  # others that go with it
 
 
-def check_door(
-    translations: TranslationScoreOptions, running_text: RunningTextOptions, *others: object
-) -> str | None:
+_TRANSLATING = (
+    *("--reference", "--tokenize", "--beam", "--length-penalty", "--batch-tokens", "--versus"),
+    *("--save-outputs", "--from", "--to"),
+)
+DOORS = {
+    "--source": Door("source", _TRANSLATING),
+    "--pairs": Door("pairs", (*_TRANSLATING, "--columns")),
+    "--labelled": Door(
+        "labelled", ("--columns", "--label-separator", "--batch-tokens", "--save-outputs")
+    ),
+    "--text": Door("text", ("--column",)),
+    "--conversations": Door("conversations", ()),
+}
+_OF_FILES = ("--columns", "--label-separator", "--column")  # a run's own text needs none of them
+
+
+def check_door(options: EvaluationOptions, *others: object) -> str | None:
     """Return the option that names the text to evaluate on; None for a run's own validation text.
 
-    `others` go with translations, too. Raises ConfigError unless all options are of one door.
+    Raises ConfigError unless all options, and those of the groups `others`, go with that text.
     """
-    from transformer.errors import ConfigError
-
-    source, pairs, text = translations.source, translations.pairs, running_text.text
-    if (source is None) != (translations.reference is None):
+    if (options.source is None) != (options.reference is None):
         raise ConfigError("--source and --reference go together, line for line")
-    doors = {"--source": source, "--pairs": pairs, "--text": text}
-    named = [name for name, value in doors.items() if value is not None]
+    named = [name for name, door in DOORS.items() if getattr(options, door.field) is not None]
     if len(named) > 1:
         raise ConfigError(f"{' and '.join(named)}: give one text to evaluate on")
-    if pairs is None and translations.columns is not None:
-        raise ConfigError("--columns names the columns of --pairs, which is missing")
-    if running_text.column is not None and text is None:
-        other = f"not with {named[0]}" if named else "which is missing"
-        raise ConfigError(f"--column: with --text, {other}")
-    if text is not None:
-        refuse_translation_options("not with --text", translations, *others)
-    return named[0] if named else None
+    if named:
+        check_options(named[0], f"not with {named[0]}", options, *others)
+        return named[0]
+    for name in set(changed_options(options)) & {*_OF_FILES}:
+        raise ConfigError(f"{name}: with {either(_doors_of(name))}, which is missing")
+    return None
+
+
+def check_options(door: str | None, reason: str, *groups: object) -> None:
+    """Raise ConfigError for options that do not go with a door, with the reason; None: for any."""
+    allowed = () if door is None else (door, *DOORS[door].options)
+    refused = [name for each in groups for name in changed_options(each) if name not in allowed]
+    if refused:
+        doors = [each for each in DOORS if all(each in _doors_of(name) for name in refused)]
+        belongs = f"with {either(doors or _doors_of(refused[0]))}, "
+        raise ConfigError(f"{', '.join(refused)}: {belongs}{reason}")
+
+
+def _doors_of(name: str) -> list[str]:
+    return [each for each, door in DOORS.items() if name in door.options]
 
 
 def one_model(models: Sequence[Path], text: str) -> Path:
     """Return the only model. Raises ConfigError for several, which only translate together."""
-    from transformer.errors import ConfigError
-
     if len(models) == 1:
         return models[0]
     raise ConfigError(
-        f"-m: several models translate together; the likelihood of {text} is one model's"
+        f"-m: several models translate together; what is measured on {text} is one model's"
     )
-
-
-def refuse_translation_options(reason: str, *groups: object) -> None:
-    """Raise ConfigError for options that are of translations alone, with the reason."""
-    from transformer.errors import ConfigError
-
-    if refused := [name for group in groups for name in changed_options(group)]:
-        raise ConfigError(f"{', '.join(refused)}: with --source or --pairs, {reason}")

@@ -44,6 +44,11 @@ def loss_lines(event: DataPrepared) -> list[str]:
     return _lines_of_parts(event, _part_losses)
 
 
+def losses_of(part: ExamplesReport) -> list[str]:
+    """Return lines about what a text loses: what is left out, and unknown characters."""
+    return [*([_size(part)] if part.left_out else []), *unknown_characters(part)]
+
+
 def _count(number: int, plural: str) -> str:
     return format_count(number, plural.removesuffix("s"), plural)
 

@@ -35,12 +35,17 @@ _NEXT = {
     ),
     "instructions": (
         ("generate -m {run} --chat", "type messages; leave --chat out for prompts as they are"),
+        ("evaluate -m {run}", "perplexity of the answers in the validation text"),
     ),
     "masked-lm": (
         ("fill -m {run}", "type lines with <mask> in them, or name files"),
         ("embed -m {run} FILE", "a vector for each line"),
+        ("evaluate -m {run}", "loss and accuracy on masked tokens of the validation text"),
     ),
-    "classification": (("classify -m {run}", "type texts, or name files"),),
+    "classification": (
+        ("classify -m {run}", "type texts, or name files"),
+        ("evaluate -m {run}", "accuracy and F1, or correlations, on the validation text"),
+    ),
     "span-corruption": _FINE_TUNING,
     "denoising": _FINE_TUNING,
     "prefix-lm": _FINE_TUNING,

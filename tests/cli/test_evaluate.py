@@ -158,7 +158,7 @@ def test_an_older_runs_validation_files_are_read_by_their_names(held_out, transl
     import shutil
 
     from transformer.errors import ConfigError
-    from transformer.training.validation_text import run_with_validation, validation_text
+    from transformer.training.validation_text import run_with_validation, validation_pairs
 
     for run, named in ((held_out, False), (tmp_path / "named", True)):
         if named:
@@ -172,12 +172,12 @@ def test_an_older_runs_validation_files_are_read_by_their_names(held_out, transl
             run = shutil.copytree(held_out, tmp_path / "drawn")  # noqa: PLW2901
         shutil.rmtree(run / "data")
         if named:
-            assert validation_text(run_with_validation(run)) == [("one", "one")]
+            assert validation_pairs(run_with_validation(run)) == [("one", "one")]
         else:
             with pytest.raises(
                 ConfigError, match=r"cannot be drawn again: give --pairs, or --source"
             ):
-                validation_text(run)
+                validation_pairs(run)
 
 
 def test_a_second_model_that_cannot_translate_is_told_before_the_first_begins(

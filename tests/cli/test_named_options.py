@@ -86,6 +86,6 @@ def test_a_model_of_two_languages_says_that_it_has_no_others(transduce, translat
 def test_words_that_belong_to_no_option_are_told(transduce, translator):
     ended = transduce("evaluate", "-m", translator, "A dog", "runs.")
     assert (ended.code, ended.out) == (2, b"")
-    named = b"--source FILE, --reference FILE, --pairs FILE, --text FILE"
+    named = b"--source FILE, --reference FILE, --pairs FILE, --labelled FILE"
     assert b"too many arguments: A dog runs.; options name the files that are read: " in ended.err
     assert named in ended.err

@@ -36,14 +36,14 @@ def test_a_head_over_labels_classifies_whatever_the_shape():
     head = {"head": "classification", "labels": 2, "tie_output": True, "output_bias": True}
     for preset, also in (("bert-tiny", ["embed"]), ("write-tiny", [])):
         config = preset_config(preset, vocab_size=100, **head)
-        assert commands_of(config) == ["classify", *also]
+        assert commands_of(config) == ["classify", *also, "evaluate --labelled FILE"]
         with pytest.raises(ConfigError, match=r"cannot generate text.*: transduce classify -m x"):
             require_ability(config, "generate", "x")
 
 
 def test_masks_are_filled_by_encoders_with_the_head_for_it():
     masked = preset_config("bert-tiny", vocab_size=100)
-    assert commands_of(masked) == ["fill", "embed"]
+    assert commands_of(masked) == ["fill", "embed", "evaluate --text FILE"]
     for head in ("none", "linear"):
         other = structs.replace(masked, head=head, tie_output=True, output_bias=False)
         assert commands_of(other) == ["embed"]

@@ -12,7 +12,14 @@ from .classification import (
     expected_calibration_error,
     multilabel_report,
 )
-from .labels import LABEL_SCORES, THRESHOLD, label_outputs, label_scores
+from .labels import (
+    LABEL_REPORTS,
+    THRESHOLD,
+    LabelReport,
+    label_outputs,
+    label_report,
+    label_scores,
+)
 from .masked import masked_accuracy
 from .perplexity import Likelihood, TextLikelihood, likelihood, stored_likelihood, text_likelihood
 from .precision_recall import AveragedScores, LabelCounts, PrecisionRecall
@@ -25,7 +32,7 @@ from .translation import can_score_translations, check_tokenization, translation
 
 __all__ = [
     "CALIBRATION_BINS",
-    "LABEL_SCORES",
+    "LABEL_REPORTS",
     "SIGNIFICANT",
     "THRESHOLD",
     "AveragedScores",
@@ -33,6 +40,7 @@ __all__ = [
     "ClassificationReport",
     "Comparison",
     "LabelCounts",
+    "LabelReport",
     "Likelihood",
     "MultiLabelReport",
     "PrecisionRecall",
@@ -51,6 +59,7 @@ __all__ = [
     "confusion_matrix",
     "expected_calibration_error",
     "label_outputs",
+    "label_report",
     "label_scores",
     "likelihood",
     "masked_accuracy",

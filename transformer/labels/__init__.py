@@ -19,6 +19,7 @@ from .inventory import (
     sort_labels,
 )
 from .labelled_text import LabelledFile, LabelledText, read_labelled
+from .references import References, label_references
 from .schemes import (
     TAG_SCHEMES,
     RepairedTags,
@@ -51,6 +52,7 @@ __all__ = [
     "LabelValues",
     "LabelledFile",
     "LabelledText",
+    "References",
     "RepairedTags",
     "ScoredSpan",
     "Span",
@@ -64,6 +66,7 @@ __all__ = [
     "collect_labels",
     "detect_scheme",
     "join_windows",
+    "label_references",
     "parse_number",
     "read_labelled",
     "read_spans",

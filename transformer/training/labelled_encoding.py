@@ -1,6 +1,7 @@
 """Labelled texts to ids on disk, with their targets, their texts and the labels that there are."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -149,7 +150,9 @@ def labelled_data(folder: Path, *, max_tokens: int, seed: int) -> LabelledData |
     return LabelledData(ids, seconds, targets, max_tokens=max_tokens, seed=seed)
 
 
-def read_kept_texts(folder: Path, limit: int) -> list[tuple[int, tuple[str, ...], tuple[str, ...]]]:
+def read_kept_texts(
+    folder: Path, limit: int = sys.maxsize
+) -> list[tuple[int, tuple[str, ...], tuple[str, ...]]]:
     """Return up to `limit` of the texts that a LabelledEncoder wrote, from all over them.
 
     Each has its row, its text or two, and its labels.

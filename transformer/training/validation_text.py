@@ -1,24 +1,25 @@
 """The validation text of a finished run: what its models were measured on while it trained."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from checkpoints import verify_checksums
 from tokenizer import CorpusCounts
-from tokenizer.quantities import format_count
 
 from ..data import Ids, TokenStore
 from ..errors import ConfigError
 from ..folder_layout import DATA, run_of_model, unsaved_run_message
-from .conversation_encoding import PREDICTED
+from ..labels import LabelledText, LabelValues
 from .corpora import Pair, PairCorpus
 from .data_recipe import has_validation
 from .data_report import PartReport
 from .encoding import TEXT, read_kept_pairs
+from .labelled_encoding import read_kept_texts, read_labels
 from .objectives import VALID
 from .prepared_folder import recorded_report
 from .recipe_resolution import read_run_recipe
 
-_REMEDY = "give --pairs, --source and --target, or --text"
+_REMEDY = "give --pairs, --source and --target, --labelled, or --text"
 
 
 def run_with_validation(path: Path) -> Path:
@@ -32,37 +33,50 @@ def run_with_validation(path: Path) -> Path:
     return run
 
 
-def validation_text(run: Path) -> list[Pair] | Ids:
-    """Return the pairs that a run of a translator validates on, or the ids of another's text.
+def validation_pairs(run: Path) -> list[Pair]:
+    """Return the pairs that a run of a translator validates on.
 
-    Raises ConfigError for a run without such text, CheckpointError where it is damaged.
+    Raises ConfigError for a run without any, CheckpointError where they are damaged.
     """
-    folder = run / DATA / VALID
-    if (folder / TEXT).is_dir():
-        verify_checksums(run / DATA, trust_cache=True)
-        if len(ids := TokenStore(folder / TEXT).ids):
-            return ids
-    elif (folder / PREDICTED).is_dir():
-        raise ConfigError(
-            f"the run {run} validates on conversations, of which its log has the loss; other text "
-            f"can be measured: {_REMEDY}"
-        )
-    elif pairs := _pairs(run):
+    if pairs := _pairs(run):
         return pairs
-    raise ConfigError(f"the run {run} has no validation text: {_REMEDY}")
+    raise without_text(run)
 
 
-def validation_size(text: list[Pair] | Ids) -> str:
-    """Return the size of that text in words: its pairs, or the tokens that are predicted."""
-    if isinstance(text, list):
-        return format_count(len(text), "pair")
-    return f"{format_count(len(text) - 1, 'token')}, document ends included"
+def validation_ids(run: Path) -> Ids:
+    """Return the ids of the running text that a run validates on.
+
+    Raises ConfigError for a run without any, CheckpointError where they are damaged.
+    """
+    if (run / DATA / VALID / TEXT).is_dir():
+        verify_checksums(run / DATA, trust_cache=True)
+        if len(ids := TokenStore(run / DATA / VALID / TEXT).ids):
+            return ids
+    raise without_text(run)
+
+
+def validation_labelled(run: Path) -> list[LabelledText]:
+    """Return the texts with labels that a run of a classifier validates on.
+
+    Raises ConfigError for a run without such texts, CheckpointError where they are damaged.
+    """
+    verify_checksums(run / DATA, trust_cache=True)
+    is_list = read_labels(run / DATA).kind == "multi"
+    with suppress(FileNotFoundError):
+        if texts := read_kept_texts(run / DATA / VALID):
+            return [LabelledText(each, LabelValues(labels, is_list)) for _, each, labels in texts]
+    raise without_text(run)
 
 
 def validation_report(run: Path) -> PartReport | None:
     """Return the report on a run's validation text; None where an earlier version wrote none."""
     report = recorded_report(run / DATA)
     return None if report is None else report.validation
+
+
+def without_text(run: Path) -> ConfigError:
+    """Return the error of a run without validation text."""
+    return ConfigError(f"the run {run} has no validation text: {_REMEDY}")
 
 
 def _pairs(run: Path) -> list[Pair]:
