@@ -27,6 +27,7 @@ from transformer.pipelines.arguments import GenerateArguments, TranslateArgument
 from transformer.pipelines.languages import translation_prompt
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
+from transformer.pipelines.text_framing import TextFraming
 
 # Without what transformers' own converters of tokenizers treat otherwise than SentencePiece does.
 TEXTS = ["The quick brown fox", "jumps over 1234 lazy dogs, e.g. bananas", "Zwölf Boxkämpfer jagen"]
@@ -74,10 +75,24 @@ def _compare(drawn: Draw, sides: Sides) -> Iterator[str]:
         if ids != expected:
             yield f"ids of {text!r}: {ids}, not {expected}"
         rows.append(ids)
+    if drawn.classifier:
+        yield from _compare_pairs(sides)
     yield from _compare_logits(sides, rows)
     if drawn.family not in ENCODERS and not drawn.classifier:
         for beams in (1, sides.ours.generation.num_beams or 3):
             yield from _compare_texts(sides, rows, beams)
+
+
+def _compare_pairs(sides: Sides) -> Iterator[str]:
+    """Yield what differs in how two texts are read, as of a cross-encoder."""
+    pair = [sides.ours.tokenizer.encode(text) for text in TEXTS[:2]]
+    found = TextFraming.of(sides.ours, 1000).frame(pair)
+    expected = sides.pieces(*TEXTS[:2])
+    if found.ids != expected["input_ids"]:
+        yield f"ids of a pair: {found.ids}, not {expected['input_ids']}"
+    types = expected.get("token_type_ids") if sides.ours.config.token_types else None
+    if types is not None and types != [int(n >= found.second) for n in range(len(types))]:
+        yield f"types of a pair: {types}, not from {found.second} on"
 
 
 def _compare_logits(sides: Sides, rows: list[list[int]]) -> Iterator[str]:

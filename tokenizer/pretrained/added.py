@@ -95,16 +95,26 @@ def add_tokens(backend: tokenizers.Tokenizer, added: Iterable[TokenToAdd], folde
 
 
 def set_special_affixes(
-    backend: tokenizers.Tokenizer, before: Sequence[str], after: Sequence[str]
+    backend: tokenizers.Tokenizer,
+    before: Sequence[str],
+    after: Sequence[str],
+    *,
+    between: Sequence[str] = (),
+    second_type: int = 0,
 ) -> None:
-    """Put special tokens around single texts. Raises TokenizerError for a missing one."""
-    ids = {name: backend.token_to_id(name) for name in (*before, *after)}
+    """Put special tokens around a text, and around and between two, as pairs are read.
+
+    Tokens of a second text, and those after it, have `second_type`. Raises TokenizerError for a
+    missing one.
+    """
+    ids = {name: backend.token_to_id(name) for name in (*before, *between, *after)}
     missing = [name for name, token_id in ids.items() if token_id is None]
     if missing:
         raise TokenizerError(f"no token is called {missing[0]!r}, which belongs around texts")
     single: list[str] = [*before, "$A", *after]
+    second = [f"{name}:{second_type}" for name in ("$B", *after)]
     backend.post_processor = processors.TemplateProcessing(
-        single=single, pair=[*before, "$A", "$B", *after], special_tokens=[*ids.items()]
+        single=single, pair=[*before, "$A", *between, *second], special_tokens=[*ids.items()]
     )
 
 
@@ -118,7 +128,7 @@ def set_bos_and_eos(
     eos = settings.eos_token or defaults.get("eos_token")
     before = [token_text(bos)] if settings.add_bos_token and bos else []
     after = [token_text(eos)] if settings.add_eos_token and eos else []
-    set_special_affixes(backend, before, after)
+    set_special_affixes(backend, before, after, between=[*after, *before])
 
 
 @dataclass(frozen=True)

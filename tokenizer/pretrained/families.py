@@ -69,7 +69,8 @@ def read_t5(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenizer:
         name=str(folder.path / "spiece.model"), model=model, pieces=[*model.pieces, *extra]
     )
     backend = assemble(layout, collect_added_tokens(folder, settings, T5), folder)
-    set_special_affixes(backend, [], [token_name(settings, T5, "eos_token")])
+    end = token_name(settings, T5, "eos_token")
+    set_special_affixes(backend, [], [end], between=[end])
     return backend
 
 
@@ -85,7 +86,8 @@ def read_llama(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenize
         prefix_once=settings.legacy is False and not all(token.special for token, _ in added),
     )
     backend = assemble(layout, added, folder)
-    set_special_affixes(backend, [token_name(settings, LLAMA, "bos_token")], [])
+    begin = token_name(settings, LLAMA, "bos_token")
+    set_special_affixes(backend, [begin], [], between=[begin])
     set_bos_and_eos(backend, settings, LLAMA)
     return backend
 
@@ -113,7 +115,7 @@ def read_xlm_roberta(folder: Folder, settings: TokenizerConfig) -> tokenizers.To
     """Read XLM-RoBERTa's tokenizer: texts between <s> and </s>."""
     backend = _read_fairseq(folder, settings, ())
     before, after = (token_name(settings, FAIRSEQ, n) for n in ("cls_token", "sep_token"))
-    set_special_affixes(backend, [before], [after])
+    set_special_affixes(backend, [before], [after], between=[after, after])
     return backend
 
 

@@ -40,7 +40,7 @@ def read_roberta(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokeni
     """Read the tokenizer of RoBERTa or BART: byte-level BPE, texts between <s> and </s>."""
     backend = _byte_level(folder, settings, FAIRSEQ)
     before, after = (token_name(settings, FAIRSEQ, field) for field in ("cls_token", "sep_token"))
-    set_special_affixes(backend, [before], [after])
+    set_special_affixes(backend, [before], [after], between=[after, after])
     return backend
 
 
@@ -66,11 +66,8 @@ def read_bert(folder: Folder, settings: TokenizerConfig) -> tokenizers.Tokenizer
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece()
     add_tokens(backend, collect_added_tokens(folder, settings, BERT), folder)
-    set_special_affixes(
-        backend,
-        [token_name(settings, BERT, "cls_token")],
-        [token_name(settings, BERT, "sep_token")],
-    )
+    before, after = (token_name(settings, BERT, field) for field in ("cls_token", "sep_token"))
+    set_special_affixes(backend, [before], [after], between=[after], second_type=1)
     return backend
 
 
