@@ -11,6 +11,7 @@ import numpy as np
 from tests.models import VOCABULARY
 from transformer.data import Data, Framing, PairData, TokenStore, TokenWriter, WindowData
 from transformer.data.batches import IndexArray
+from transformer.presets import PRESETS
 from transformer.training.events import Event
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import Recipe
@@ -130,13 +131,18 @@ _TOKENIZERS = {
     "denoising": {"vocab_size": 60},
     "prefix-lm": {"vocab_size": 60},
 }
+_VERBS = {"encoder": "bert", "decoder": "write", "encoder-decoder": "translate"}
 SMALL = {"d_model": 16, "d_ff": 32, "heads": 2, "dropout": 0.0}
 
 
-def toy_recipe(folder: Path, objective: str = "translation", **training: Any) -> Recipe:
-    """A recipe that trains in a second or two."""
+def toy_recipe(
+    folder: Path, objective: str = "translation", *, shape: str = "", **training: Any
+) -> Recipe:
+    """A recipe that trains in a second or two, of the objective's first shape or another."""
     data = TEXTS.get(objective, write_text)(folder)
-    shape, preset = OBJECTIVES[objective].shapes[0], OBJECTIVES[objective].rules.presets[0]
+    own = PRESETS[OBJECTIVES[objective].rules.presets[0]].fields["shape"]
+    shape = shape or OBJECTIVES[objective].shapes[0]
+    preset = OBJECTIVES[objective].rules.presets[0] if shape == own else f"{_VERBS[shape]}-tiny"
     sides = shape.split("-")
     layers = {f"{side}_layers": 1 for side in ("encoder", "decoder") if side in sides}
     fields = {
