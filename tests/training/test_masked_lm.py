@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -10,10 +11,11 @@ import torch
 from tests.models import tiny_model
 from tests.training.preparing import prepare
 from tests.training.test_run import changed
-from tests.training.toys import toy_recipe, train
+from tests.training.toys import toy_recipe, train, write_text
 from tokenizer import Tokenizer
 from transformer.data import IGNORE, Batch
 from transformer.evaluation import masked_accuracy
+from transformer.export import convert_model, save_model
 from transformer.folder_layout import DATA
 from transformer.inputs import ModelInputs
 from transformer.loading import ModelTexts, default_generation_config, load_model
@@ -139,3 +141,26 @@ def test_excerpts_stay_within_a_document_and_come_from_all_over() -> None:
     pieces = [piece.tolist() for piece in excerpts(ids, end_id=2, length=4, limit=3)]
     assert pieces == [[13, 14, 15, 16], [26, 27, 28, 29], [7, 8, 9]]
     assert excerpts(np.array([2, 2]), end_id=2, length=4, limit=3) == []
+
+
+def test_an_encoder_without_a_head_gets_that_of_a_published_one(run: Path, tmp_path: Path) -> None:
+    """BERT's head has a bias of each token, and families with such heads take the trained model."""
+    bare = tmp_path / "bare"
+    loaded = load_model(run)
+    config = msgspec.structs.replace(loaded.config, head="none", output_bias=False)
+    body = {n: t for n, t in loaded.model.state_dict().items() if not n.startswith("head.")}
+    affixes = loaded.source_affixes
+    bare.mkdir()
+    save_model(bare, config, body, loaded.tokenizer, card={}, source_affixes=affixes)
+    recipe = resolve_recipe(
+        None,
+        {
+            "objective": "masked-lm",
+            "data": write_text(tmp_path),
+            "training": {"steps": 1, "context": 32, "warmup": 0},
+        },
+        [],
+    )
+    train(recipe, tmp_path / "run", init=bare)
+    convert_model(tmp_path / "run", tmp_path / "bert", to="bert")
+    assert load_model(tmp_path / "bert").config.head == "masked"

@@ -67,7 +67,7 @@ def test_one_batch_is_learnt_by_heart(tmp_path: Path, objective: str, shape: str
     model |= dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), 0.0)
     trainer = trainer_of(msgspec.structs.replace(recipe, model=model), tmp_path / "run")
     losses: list[float] = []
-    while len(losses) < 250 and (not losses or losses[-1] > 0.02):
+    while len(losses) < 250 and (not losses or losses[-1] > 0.05):
         trainer.step()
         losses += [report.loss for report in trainer.reports(flush=True)]
-    assert losses[-1] <= 0.02 < losses[0]
+    assert losses[-1] <= 0.05 < losses[0]

@@ -60,7 +60,7 @@ class MaskedLM(RunningText):
     def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
         """Implement Objective.head_fields."""
         del shape, labels
-        return {"head": "masked"}
+        return {"head": "masked", "tie_output": True, "output_scale": 1.0, "output_bias": True}
 
     def frame_texts(self, texts: ModelTexts, shape: str) -> ModelTexts:
         """Implement Objective.frame_texts: BERT's tokens around each text, if there are none."""
