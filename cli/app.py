@@ -18,6 +18,7 @@ from .commands import (
     generate,
     runs,
     score,
+    tag,
     tokenizer,
     train,
     translate,
@@ -40,6 +41,7 @@ app.command("generate")(generate.generate)
 app.command("score")(score.score)
 app.command("embed")(embed.embed)
 app.command("classify")(classify.classify)
+app.command("tag")(tag.tag)
 app.command("fill")(fill.fill)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(checkpoint.app, name="checkpoint")

@@ -14,6 +14,15 @@ from transformer.presets import preset_config
 LABELS = ("city", "person", "thing")
 
 
+TAGS = ("B-city", "I-city", "B-person", "I-person")
+
+
+def write_tagger(folder: Path, names: Sequence[str] = TAGS, **changes: Any) -> Path:
+    """Write an encoder that tags the words of texts, in windows of up to 32 tokens."""
+    fields = {"head": "tagging", "classifier_layer": "none", **changes}
+    return write_classifier(folder, names=names, **fields)
+
+
 def write_classifier(
     folder: Path, kind: str = "single", names: Sequence[str] = LABELS, **changes: Any
 ) -> Path:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformer.pipelines.classification import LabelScore, TextLabels
     from transformer.pipelines.filling import Fill, TextFills
     from transformer.pipelines.scoring import TextScore
+    from transformer.pipelines.tagging import TaggedSpan, TextSpans
 
     from .model import Model, load
     from .results import Text
@@ -30,10 +31,12 @@ __all__ = [
     "LabelScore",
     "LineError",
     "Model",
+    "TaggedSpan",
     "Text",
     "TextFills",
     "TextLabels",
     "TextScore",
+    "TextSpans",
     "load",
     "train",
 ]
@@ -42,7 +45,9 @@ _MODULES = {
     "ConfigError": "transformer.errors",
     "LineError": "transformer.errors",
     "LabelScore": "transformer.pipelines.classification",
+    "TaggedSpan": "transformer.pipelines.tagging",
     "TextLabels": "transformer.pipelines.classification",
+    "TextSpans": "transformer.pipelines.tagging",
     "Fill": "transformer.pipelines.filling",
     "TextFills": "transformer.pipelines.filling",
     "TextScore": "transformer.pipelines.scoring",

@@ -89,6 +89,14 @@ class ClassifyKeywords(TypedDict, total=False):
     batch_tokens: int
 
 
+class TagKeywords(TypedDict, total=False):
+    """Keyword arguments of `Model.tag`."""
+
+    words: str
+    threshold: float
+    batch_tokens: int
+
+
 class FillKeywords(TypedDict, total=False):
     """Keyword arguments of `Model.fill`."""
 

@@ -21,6 +21,7 @@ from transformer.pipelines.arguments import (
     GenerateArguments,
     ScoreArguments,
     SpeculationArguments,
+    TagArguments,
     TranslateArguments,
 )
 from transformer.pipelines.classification import SECOND, TextLabels, text_labels
@@ -28,6 +29,7 @@ from transformer.pipelines.filling import TextFills, text_fills
 from transformer.pipelines.records import Answer, Line, Output
 from transformer.pipelines.scoring import TextScore, text_score
 from transformer.pipelines.session import Session
+from transformer.pipelines.tagging import TextSpans, text_spans
 
 from .keywords import (
     ClassifyKeywords,
@@ -35,6 +37,7 @@ from .keywords import (
     FillKeywords,
     GenerateKeywords,
     ScoreKeywords,
+    TagKeywords,
     TranslateKeywords,
 )
 from .results import Text, answer, checked_arguments, logged, to_text, warn
@@ -280,6 +283,31 @@ class Model:
             lambda found: text_labels(found) if found.outputs else None,
             to_line=to_line,
             pairs=True,
+        )
+        return result
+
+    @overload
+    def tag(  # type: ignore[overload-overlap]
+        self, text: str, **arguments: Unpack[TagKeywords]
+    ) -> TextSpans | None: ...
+    @overload
+    def tag(
+        self, text: Iterable[str], **arguments: Unpack[TagKeywords]
+    ) -> Iterator[TextSpans | None]: ...
+    def tag(
+        self, text: str | Iterable[str], **arguments: Unpack[TagKeywords]
+    ) -> TextSpans | Iterator[TextSpans | None] | None:
+        """Find the spans of a text, or of each of an iterable; None for an empty text.
+
+        >>> names = transduce.load("runs/names")  # doctest: +SKIP
+        >>> names.tag("Ada Lovelace was born in London.").spans[1]  # doctest: +SKIP
+        TaggedSpan(label='location', text='London', start=25, end=31, score=0.9812)
+        """
+        session, checked = self.session, checked_arguments(TagArguments, arguments)
+        result: TextSpans | Iterator[TextSpans | None] | None = answer(
+            text,
+            lambda source, counts: session.tag(source, checked, counts),
+            lambda found: text_spans(found) if found.outputs else None,
         )
         return result
 

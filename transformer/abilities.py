@@ -51,6 +51,12 @@ ABILITIES: Registry[Ability] = Registry(
             _CLASSIFIER,
             heads=("classification",),
         ),
+        "tag": Ability(
+            "tag",
+            {"encoder": "", "decoder": ""},
+            "a tagger (a model with a head over the tags of words, as train --tagged makes it)",
+            heads=("tagging",),
+        ),
         "fill": Ability(
             "fill in masks",
             {"encoder": ""},
@@ -85,7 +91,7 @@ ABILITIES: Registry[Ability] = Registry(
     },
 )
 COMMANDS = (
-    *("translate", "generate", "score", "classify", "fill", "embed"),
+    *("translate", "generate", "score", "classify", "tag", "fill", "embed"),
     *("evaluate", "evaluate --labelled"),
 )
 

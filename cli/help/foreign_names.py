@@ -68,6 +68,8 @@ FOREIGN_COMMANDS: dict[str, tuple[str, ...]] = {
     "finetune": ("train --init",),
     "fill-mask": ("fill",),
     "text-classification": ("classify",),
+    "token-classification": ("tag",),
+    "ner": ("tag",),
     "fine-tune": ("train --init",),
     "infer": ("translate", "generate"),
     "inference": ("translate", "generate"),

@@ -129,6 +129,13 @@ transduce translate -m runs/en-de in.txt --json |
         ),
         ("--model", "--top-k", "--column", *_LINES, "--device"),
     ),
+    "tag": Page(
+        (
+            "echo 'Ada Lovelace was born in London.' | transduce tag -m runs/names",
+            "transduce tag -m runs/names texts.txt --json > spans.jsonl",
+        ),
+        ("--model", "--threshold", "--column", *_LINES, "--device"),
+    ),
     "fill": Page(
         (
             "echo 'one <mask> three' | transduce fill -m runs/masked",

@@ -103,6 +103,14 @@ StrictLabels = Annotated[
         panel="Output",
     ),
 ]
+StrictTags = Annotated[
+    bool,
+    option(
+        "--strict",
+        "Exit with code 4, after all lines, if any could not be tagged (else only if none could).",
+        panel="Output",
+    ),
+]
 StrictFills = Annotated[
     bool,
     option(
@@ -181,6 +189,13 @@ class LabelIOOptions(LineIOOptions):
     """Options of reading lines and of writing labels, which promise less than texts."""
 
     strict: StrictLabels = False
+
+
+@dataclass(kw_only=True)
+class TagIOOptions(LineIOOptions):
+    """Options of reading lines and of writing spans, which promise less than texts."""
+
+    strict: StrictTags = False
 
 
 @dataclass(kw_only=True)

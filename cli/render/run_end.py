@@ -49,7 +49,7 @@ _NEXT = {
     "span-corruption": _FINE_TUNING,
     "denoising": _FINE_TUNING,
     "prefix-lm": _FINE_TUNING,
-    "tagging": (("train --init {run} --tagged FILE -o NEW_RUN", "goes on with other text"),),
+    "tagging": (("tag -m {run}", "type texts, or name files"),),
 }
 
 

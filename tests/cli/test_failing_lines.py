@@ -52,7 +52,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("command", ["translate", "embed", "classify", "fill", "score"])
+@pytest.mark.parametrize("command", ["translate", "embed", "classify", "tag", "fill", "score"])
 def test_a_wrong_column_is_told_at_line_1(transduce, tmp_path, name, command):
     """Before a model is loaded: here there is none. So it is of a pipe that has a line."""
     text, column, told = WRONG[name]

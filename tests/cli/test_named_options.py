@@ -18,6 +18,7 @@ from transformer.pipelines.arguments import (
     GenerateArguments,
     ScoreArguments,
     SpeculationArguments,
+    TagArguments,
     TranslateArguments,
 )
 
@@ -50,7 +51,7 @@ def test_what_is_missing_is_noticed():
 
 
 KINDS = (TranslateArguments, GenerateArguments, ScoreArguments, EmbedArguments, FillArguments)
-KINDS = (*KINDS, ClassifyArguments)
+KINDS = (*KINDS, ClassifyArguments, TagArguments)
 NUMBERS = [
     (kind, field.name, field.metadata["flag"])
     for kind in (*KINDS, SpeculationArguments)

@@ -172,7 +172,7 @@ def test_a_folder_does_not_go_to_stdout(transduce, tmp_path, monkeypatch, comman
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
-@pytest.mark.parametrize("command", ["translate", "score", "embed", "classify", "fill"])
+@pytest.mark.parametrize("command", ["translate", "score", "embed", "classify", "tag", "fill"])
 def test_an_input_is_looked_at_before_the_work(encode, transduce, command):
     ended = transduce(command, "-m", "nothing", "in.txt", "missing.txt")
     assert (ended.code, ended.err) == (3, b"transduce: missing.txt: no such file or directory\n")

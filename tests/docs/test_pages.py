@@ -25,6 +25,7 @@ WITHOUT_BLOCKS = {"commands.md"}
 SMALLER = {
     "README.md",
     "classify-texts.md",
+    "tag-words.md",
     "guide.md",
     "pre-train.md",
     "python.md",

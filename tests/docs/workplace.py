@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.adapters.sides import write_random_adapter
 from tests.docs.shell import run_script
-from tests.label_models import LABELS, write_classifier
+from tests.label_models import LABELS, write_classifier, write_tagger
 from tests.masked_models import write_masked
 
 # Training takes a moment: any `transduce train` loses the first and gets the second.
@@ -42,6 +42,7 @@ FILES = {
     "texts.txt": ENGLISH[:3],
     "questions.tsv": [f"{text} {n}\t{label}" for n in range(30) for text, label in LABELLED],
     "labels.tsv": [f"{text}\t{label}" for text, label in zip(ENGLISH, LABELS * 2, strict=False)],
+    "names.conll": ["Ada\tB-person", "slept\tO", "", "It\tO", "rained\tO", ""] * 30,
     "words.tsv": ["dog\tHund"],
     "captions.csv": ["id,text,author", "7,A dog runs .,Ann", "8,Two cats sleep .,Bob"],
     "to-german.tsv": [f"<2de> {en}\t{de}" for en, de in zip(ENGLISH, GERMAN, strict=False)] * 20,
@@ -79,6 +80,7 @@ def fill(folder: Path) -> None:
     )
     write_masked(folder / ENCODER, head="none", output_bias=False)
     write_classifier(folder / "runs/topics")
+    write_tagger(folder / "runs/names")
     for name in ("runs/masked", "path/to/roberta"):
         write_masked(folder / name)
     write_random_adapter(folder / "path/to/gpt2", folder / "path/to/adapter")

@@ -14,6 +14,7 @@ from transformer.pipelines.arguments import (
     FillArguments,
     GenerateArguments,
     ScoreArguments,
+    TagArguments,
     TranslateArguments,
 )
 from transformer.pipelines.generation import GenerationTask
@@ -123,6 +124,8 @@ def test_arguments_of_scoring_and_embedding_are_few() -> None:
     assert names == ["top_k", "batch_tokens"]  # see test_filling.py
     names = [field.name for field in dataclasses.fields(ClassifyArguments)]
     assert names == ["top_k", "threshold", "pairs", "batch_tokens"]  # see test_classify.py
+    names = [field.name for field in dataclasses.fields(TagArguments)]
+    assert names == ["words", "threshold", "batch_tokens"]  # see test_tagging.py
 
 
 BOTH = [

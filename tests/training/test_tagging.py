@@ -16,12 +16,26 @@ from transformer.data import IGNORE, TaggedData, TokenStore
 from transformer.errors import ConfigError
 from transformer.folder_layout import DATA
 from transformer.inputs import ModelInputs
-from transformer.labels import TaggedFile, read_tagged, tokens_of_words
+from transformer.labels import (
+    LabelInventory,
+    TaggedFile,
+    TaggedText,
+    TokenWindow,
+    read_tagged,
+    tokens_of_words,
+)
 from transformer.loading import load_model
 from transformer.training.events import DataPrepared, Notice, Remark, Validated
 from transformer.training.objectives import TRAIN, VALID
 from transformer.training.recipe_resolution import resolve_recipe
-from transformer.training.tagged_encoding import read_kept_texts, read_tags_of, tagged_data
+from transformer.training.tagged_corpus import TagInventory
+from transformer.training.tagged_encoding import (
+    KeptText,
+    predicted_tags,
+    read_kept_texts,
+    read_tags_of,
+    tagged_data,
+)
 from transformer.training.trainer import StepReport
 
 SPANS = ("O", "B-high", "B-low")
@@ -192,6 +206,16 @@ def test_predictions_of_windows_make_the_tags_of_a_text(tmp_path: Path, runs) ->
     (validated,) = [event for event in events if isinstance(event, Validated)]
     assert validated.scores["accuracy"].details.endswith("of 40 words")
     assert validated.scores["span_f1"].value > 30
+
+
+def test_each_window_answers_its_own_tokens() -> None:
+    """Two windows share the tokens 2 and 3; the first of each row is a special one."""
+    words = tuple((n, n + 1) for n in range(5))
+    tags = TagInventory(LabelInventory(("a", "b", "c")), None)
+    windows = [TokenWindow(0, 4, 0, 3), TokenWindow(2, 5, 3, 5)]
+    kept = KeptText(TaggedText("vwxyz", words, ("a",) * 5), [*words], windows)
+    rows = [np.array([2, 0, 1, 2, 0, 2]), np.array([2, 0, 1, 2, 0])]
+    assert predicted_tags(kept, rows, tags, before=1) == ["a", "b", "c", "b", "c"]
 
 
 def test_words_with_a_tag_that_training_lacks_are_told_and_count_as_wrong(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import transduce
-from tests.label_models import write_classifier
+from tests.label_models import write_classifier, write_tagger
 from tests.masked_models import write_masked
 from tests.models import tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
@@ -178,6 +178,18 @@ def test_fills_are_of_each_mask(tmp_path, caplog) -> None:
         model.fill("two")
 
 
+def test_spans_of_texts(tmp_path) -> None:
+    model = transduce.load(write_tagger(tmp_path), device="cpu")
+    text = "one two, three"
+    one = model.tag(text)
+    assert one.text == text and one.spans
+    assert all(span.text == text[span.start : span.end] for span in one.spans)
+    first, empty, last = model.tag([text, "", "four"])
+    assert empty is None
+    assert [s[:4] for s in first.spans] == [s[:4] for s in one.spans]
+    assert len(model.tag(text, threshold=1.0).spans) == 0 < len(last.spans)
+
+
 def test_labels_of_texts_and_pairs(tmp_path) -> None:
     model = transduce.load(write_classifier(tmp_path), device="cpu")
     one = model.classify("one two", top_k=3)
@@ -256,7 +268,9 @@ def test_a_model_says_what_it_cannot_do(translator, writer) -> None:
         writer.embed(["one"])
 
 
-@pytest.mark.parametrize("name", ["Translate", "Generate", "Score", "Embed", "Fill", "Classify"])
+@pytest.mark.parametrize(
+    "name", ["Translate", "Generate", "Score", "Embed", "Fill", "Classify", "Tag"]
+)
 def test_keywords_are_the_arguments_with_their_types(name: str) -> None:
     """Editors see what the dataclass has; a few take more in Python than on the command line."""
     kind = getattr(arguments, f"{name}Arguments")

@@ -32,6 +32,15 @@ def test_what_a_model_cannot_do_names_what_it_can(preset, ability):
     assert message.count("transduce") == 1
 
 
+def test_a_head_over_tags_tags_whatever_the_shape():
+    head = {"head": "tagging", "labels": 3, "tie_output": True, "output_bias": True}
+    for preset, also in (("bert-tiny", ["embed"]), ("write-tiny", [])):
+        config = preset_config(preset, vocab_size=100, **head)
+        assert commands_of(config) == ["tag", *also]
+        with pytest.raises(ConfigError, match=r"cannot classify, .*: transduce tag -m x"):
+            require_ability(config, "classify", "x")
+
+
 def test_a_head_over_labels_classifies_whatever_the_shape():
     head = {"head": "classification", "labels": 2, "tie_output": True, "output_bias": True}
     for preset, also in (("bert-tiny", ["embed"]), ("write-tiny", [])):

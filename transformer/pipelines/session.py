@@ -27,6 +27,7 @@ from .arguments import (
     GenerateArguments,
     ScoreArguments,
     SpeculationArguments,
+    TagArguments,
     TranslateArguments,
 )
 from .arguments.generate import TEMPERATURE
@@ -44,6 +45,7 @@ from .scoring import score_lines
 from .search_settings import default_beams, scoring_parameters, search_parameters
 from .speculation import speculative_search
 from .streaming import stream_ids
+from .tagging import TaggedSpan, tag_lines
 from .translation import TranslationTask
 from .unknown import unwritable
 
@@ -202,6 +204,12 @@ class Session:
     ) -> Iterator[Answer[list[LabelScore]]]:
         """Classify any number of lines, in order and in bounded memory."""
         return classify_lines(self.lead, source, arguments, counts)
+
+    def tag(
+        self, source: LineSource, arguments: TagArguments, counts: Counter[str]
+    ) -> Iterator[Answer[list[TaggedSpan]]]:
+        """Tag any number of lines, in order and in bounded memory."""
+        return tag_lines(self.lead, source, arguments, counts)
 
     def fill(
         self, source: LineSource, arguments: FillArguments, counts: Counter[str]

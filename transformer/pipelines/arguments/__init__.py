@@ -9,6 +9,7 @@ from .fill import FillArguments
 from .generate import GenerateArguments
 from .score import ScoreArguments
 from .speculation import SpeculationArguments
+from .tag import TagArguments
 from .translate import TranslateArguments
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "GenerateArguments",
     "ScoreArguments",
     "SpeculationArguments",
+    "TagArguments",
     "TranslateArguments",
 ]
