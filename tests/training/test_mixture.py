@@ -15,6 +15,7 @@ from transformer.data import MixedData
 from transformer.errors import ConfigError
 from transformer.folder_layout import DATA
 from transformer.loading import load_model
+from transformer.training.data_recipe import DataRecipe, data_settings
 from transformer.training.objectives import OBJECTIVES, TRAIN, VALID
 from transformer.training.recipe import Recipe
 from transformer.training.recipe_resolution import check_recipe, resolve_recipe
@@ -116,6 +117,11 @@ def test_a_mixed_run_resumes_to_equal_weights(tmp_path: Path, objective: str) ->
         train(changed(recipe, data={"weights": [2.0, 1.0]}), tmp_path / "cut", resume=True)
     train(recipe, tmp_path / "cut", resume=True)
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_ids_of_before_files_were_mixed_stay() -> None:
+    assert not {"weights", "temperature"} & {*data_settings(DataRecipe())}
+    assert data_settings(DataRecipe(temperature=2.0))["temperature"] == 2.0
 
 
 def test_each_file_is_validated_on_its_end(tmp_path: Path) -> None:
