@@ -174,19 +174,17 @@ class RecipeOptions:
     valid_fraction: float | None = _setting(
         "data.valid_fraction",
         "--valid-fraction X",
-        "Without validation files, validate on this share of the training text: pairs, or texts "
-        "with labels or tags, drawn by --seed, equal sources together, or the end of running text "
-        "(0 to below 1, such as 0.05; 0: no validation). Default: chosen; with a recipe, 0.",
+        "Without validation files, validate on this share of the training text: examples drawn by "
+        "--seed, equal ones together, or the end of running text (0 to below 1, such as 0.05; 0: "
+        "no validation). Default: chosen; with a recipe, 0.",
         panel="Input",
     )
     columns: str | None = _setting(
         _COLUMNS,
         "--columns NAMES",
-        "Columns of tables, two for --pairs, one for --text, a text or two and then the label for "
-        "--labelled, word and tag for --tagged, such as 1,2 or en,de: numbers, or names, which are "
-        "fields of JSON, or stand in a first line of TSV or CSV that is no data. Default: the "
-        "first two; text, or the only one; of --labelled, by their names or contents; of --tagged, "
-        "the first and the last.",
+        "Columns of tables, by number, or by a name that is a field of JSON or stands in a first "
+        "line: two of --pairs, one of --text, of --labelled a text or two, then the label, of "
+        "--tagged word and tag. Default: as the text looks.",
         panel="Input",
     )
     tokenizer: str | None = _setting(

@@ -31,7 +31,7 @@ TRAINING_MISTAKES = {
     f"{PAIRS} --set model.max_positions=8": ["model.max_positions is 8", "256"],
     f"{PAIRS} --set model.preset=5": ["preset", "5"],
     f"{PAIRS} --set model.positions=rotry": ["rotry", "did you mean rotary?"],
-    f"{PAIRS} --set objective=[1]": ["objective", "allowed: instructions", "masked-lm"],
+    f"{PAIRS} --set objective=[1]": ["objective", "allowed: classification", "masked-lm"],
     f"{PAIRS} --set tokenizer.kind=bppe": ["'bppe'", "allowed", "byte-bpe"],
     f"{PAIRS} --preset huge": ["'huge'", "allowed", "translate-tiny"],
     f"{PAIRS} --preset gpt2": ["translation", "encoder-decoder", "gpt2 is decoder"],

@@ -51,7 +51,7 @@ def folders(tmp_path, monkeypatch):
         (["train", "--preset=translate-t"], ["--preset=translate-tiny"]),
         (["train", "--preset", "=", "translate-t"], ["translate-tiny"]),
         (["train", "--preset", "="], None),
-        (["train", "--preset", "base", "--objective", "t"], ["translation"]),
+        (["train", "--preset", "base", "--objective", "t"], ["translation", "tagging"]),
         (["train", "--set", "training.warm"], ["training.warmup="]),
         (["train", "multi"], ["multi30k-en-de", "file"]),
         (["translate", "--device", "c"], ["cpu", "cuda"]),
