@@ -12,6 +12,8 @@ KINDS = {
     "decoder": "language model (decoder)",
     "encoder-decoder": "translator (encoder-decoder)",
 }
+# By their head, where that says what they are.
+_KINDS_BY_HEAD = {"classification": "classifier of texts", "tagging": "tagger of words"}
 _WITH_DECODER = "a model with a decoder, and no head over labels"
 _TEXT = " --text FILE"
 _CLASSIFIER = "a classifier (a model with a head over labels, as train --labelled makes it)"
@@ -119,7 +121,7 @@ def require_ability(config: TransformerConfig, name: str, folder: object) -> Non
     command = name.split(maxsplit=1)[0]  # another form of it, if there is one, comes first
     first, *others = sorted(commands_of(config), key=lambda each: each.split()[0] != command)
     also = f" (also {', '.join(others)})" if others else ""
-    kind = KINDS[config.shape]
+    kind = _KINDS_BY_HEAD.get(config.head, KINDS[config.shape])
     raise ConfigError(
         f"the {kind} in {folder} cannot {ability.verb}, which needs {ability.needs}; "
         f"it can do this: transduce {first} -m {folder}{also}"

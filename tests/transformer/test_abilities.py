@@ -46,7 +46,9 @@ def test_a_head_over_labels_classifies_whatever_the_shape():
     for preset, also in (("bert-tiny", ["embed"]), ("write-tiny", [])):
         config = preset_config(preset, vocab_size=100, **head)
         assert commands_of(config) == ["classify", *also, "evaluate --labelled FILE"]
-        with pytest.raises(ConfigError, match=r"cannot generate text.*: transduce classify -m x"):
+        with pytest.raises(
+            ConfigError, match=r"the classifier of texts in x cannot gen.*: transduce classify -m x"
+        ):
             require_ability(config, "generate", "x")
 
 
