@@ -33,10 +33,14 @@ EMPTY = {number for number, line in enumerate(LINES) if not line.decode(errors="
 LONG = 11
 SEARCHES = [(), ("--beam", "1"), ("-t", "1", "--seed", "3")]
 HEAVY = ("torch", "tokenizers", "numpy", "transformer.model", "tokenizer.training")
-# All of the package but the arguments of its pipelines, which are options of commands.
+# All of the package but the arguments of its pipelines, which are options of commands, and the
+# defaults of training, whose names are.
 NETWORKS = tuple(
     f"transformer.{name}"
-    for name in ["model", "decoding", "loading", "training", "evaluation", "export", "data", "chat"]
+    for name in [
+        *("model", "decoding", "loading", "training.recipe", "training.run"),
+        *("evaluation", "export", "data", "chat"),
+    ]
 )
 
 
