@@ -189,6 +189,7 @@ def test_parts_of_a_new_t5_learn_at_their_own_rates() -> None:
         assert choose(text, {"objective": objective})[0].training.learning_rates == {
             "embedding": 5.0
         }
+        assert choose(text, {"objective": objective})[0].model["dropout"] == 0.0
     assert choose(text, LANGUAGE_MODEL)[0].training.learning_rates == {}
     given = {"objective": "span-corruption", "training": {"freeze": ["embedding"]}}
     assert choose(text, given)[0].training.learning_rates == {}

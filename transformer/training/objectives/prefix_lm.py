@@ -23,6 +23,7 @@ class PrefixLM(Reconstruction):
         presets=("t5-tiny", "t5-base"),
         learning_rates=(2e-3, 1e-4),
         factors=T5_FACTORS,
+        dropout=0.0,
         vocabulary=1.5,
         min_vocabulary=400,
         reading=5.0,

@@ -31,6 +31,7 @@ class SpanCorruption(Reconstruction):
         presets=("t5-tiny", "t5-base"),
         learning_rates=(2e-3, 1e-4),
         factors=T5_FACTORS,
+        dropout=0.0,
         vocabulary=1.5,
         min_vocabulary=500,
         reading=5.0,

@@ -197,7 +197,10 @@ class AutoRecipe:
         rules = self.rules
         trial = self.recipe(model={"preset": preset})
         weights = layer_weights(model_config(trial, 1))
-        fields: dict[str, Any] = {"model": {"dropout": dropout_for(self.tokens(trial), weights)}}
+        dropout = rules.dropout
+        if dropout is None:
+            dropout = dropout_for(self.tokens(trial), weights)
+        fields: dict[str, Any] = {"model": {"dropout": dropout}}
         if preset in rules.presets:
             rate = rules.learning_rates[rules.presets.index(preset)]
             fields["training"] = {"learning_rate": rate}
