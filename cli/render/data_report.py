@@ -9,6 +9,7 @@ from transformer.training.data_report import (
     TOO_LONG,
     UNANSWERED,
     UNKNOWN,
+    UNLABELLED,
     UNREADABLE,
     ConversationReport,
     ExamplesReport,
@@ -30,6 +31,7 @@ _REASONS = {
     UNKNOWN: "of which the tokenizer knows nothing",
     UNREADABLE: "with a side that the tokenizer does not know",
     UNANSWERED: "without an answer",
+    UNLABELLED: "without a label",
     REFUSED: "that the chat template refuses",
 }
 

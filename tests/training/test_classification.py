@@ -283,3 +283,14 @@ def test_a_head_over_other_labels_of_the_same_number_is_replaced(runs, tmp_path:
     events = train(resolve_recipe(None, fields, []), tmp_path / "run", init=runs["single"])
     assert [e for e in events if isinstance(e, Remark) and "new head" in e.text]
     assert load_model(tmp_path / "run").labels == ("x", "y")
+
+
+@pytest.mark.parametrize("kind", ["single", "number"])
+def test_an_empty_list_of_labels_is_left_out_where_a_text_needs_one(tmp_path, kind) -> None:
+    path = tmp_path / "lists.jsonl"
+    records = [{"text": f"{n} {n}", "label": [[], ["1"], ["2"]][n % 3]} for n in range(9)]
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+    data = {"labelled": [str(path)], "label_kind": kind, "valid_fraction": 0.0}
+    recipe = changed(toy_recipe(tmp_path, "classification", steps=1), data=data)
+    (prepared,) = [e for e in train(recipe, tmp_path / "run") if isinstance(e, DataPrepared)]
+    assert (prepared.training.kept, prepared.training.left_out) == (6, {"unlabelled": 3})

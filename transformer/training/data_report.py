@@ -16,6 +16,7 @@ TOO_LONG = "too long"  # for data.max_tokens
 UNKNOWN = "unknown"  # a text of which the tokenizer knows nothing
 UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
 
+UNLABELLED = "unlabelled"  # a text with an empty list of labels, where it needs one
 UNANSWERED = "unanswered"  # a conversation without an answer
 REFUSED = "refused"  # by the chat template
 

@@ -19,7 +19,14 @@ from ..labels import LabelInventory, LabelledText, parse_number
 from ..loading import ModelTexts
 from ..pipelines.records import MAX_CHARACTERS
 from ..pipelines.text_framing import FramedText, TextFraming
-from .data_report import UNKNOWN, FileReport, Fingerprints, LabelledReport, UnknownCounter
+from .data_report import (
+    UNKNOWN,
+    UNLABELLED,
+    FileReport,
+    Fingerprints,
+    LabelledReport,
+    UnknownCounter,
+)
 from .encoding import knows_nothing, spread_evenly, token_writer
 from .labelled_corpus import LabelledGroup
 from .prepared_folder import LABELS
@@ -33,7 +40,8 @@ _BATCH = 1000  # texts that are tokenized together
 class LabelledEncoder:
     """Writer of labelled texts as a model reads them, cut at `max_tokens` tokens.
 
-    Left out, and counted, are texts of which the tokenizer knows nothing.
+    Left out, and counted, are texts of which the tokenizer knows nothing, and those with an empty
+    list of labels where each needs one.
     """
 
     def __init__(self, texts: ModelTexts, labels: LabelInventory, *, max_tokens: int) -> None:
@@ -87,6 +95,9 @@ class LabelledEncoder:
         rest = iter(rows)
         for text in batch:
             parts = [next(rest) for _ in text.texts]
+            if self._labels.kind != "multi" and not text.labels.values:
+                self._left_out[UNLABELLED] += 1
+                continue
             if all(knows_nothing(self._tokenizer, part) for part in parts):
                 self._left_out[UNKNOWN] += 1
                 continue
