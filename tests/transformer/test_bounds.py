@@ -95,8 +95,9 @@ KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
             "valid_fraction": (0.0, BELOW_1),
             "max_tokens": (1, None),
             "max_unknown": (0.0, 1.0),
+            "temperature": (0.0, None),
         },
-        "",
+        "weights",
     ),
     recipe.TokenizerRecipe: (
         lambda **fields: recipe.Recipe(tokenizer=recipe.TokenizerRecipe(**fields)),
