@@ -97,7 +97,7 @@ KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
             "max_unknown": (0.0, 1.0),
             "temperature": (0.0, None),
         },
-        "weights",
+        "",
     ),
     recipe.TokenizerRecipe: (
         lambda **fields: recipe.Recipe(tokenizer=recipe.TokenizerRecipe(**fields)),
