@@ -1,6 +1,5 @@
 """`transduce classify`: texts in, labels with their probabilities out."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 from transformer.pipelines.arguments import ClassifyArguments
@@ -12,6 +11,7 @@ from ..io.text_arguments import named_inputs
 from ..io.typed_text import HINT
 from ..options import common as opt
 from ..options.groups import grouped, option
+from ..render.line_records import LineFormatter, in_a_cell
 
 if TYPE_CHECKING:
     from transformer.loading import LoadedModel
@@ -76,42 +76,23 @@ def _listed(labels: tuple[str, ...], limit: int = 8) -> str:
     return ", ".join([*labels[:limit], *more])
 
 
-class _LabelFormatter:
+class _LabelFormatter(LineFormatter):
     """Formatter of each line's labels."""
 
     def __init__(self, loaded: "LoadedModel", *, as_json: bool) -> None:
-        from ..render.input_fields import InputFields
+        self._gives_number = loaded.config.label_kind == "number"
+        super().__init__({"score" if self._gives_number else "labels"}, as_json=as_json)
 
-        self._as_json, self._gives_number = as_json, loaded.config.label_kind == "number"
-        self._fields = InputFields({"text", "score" if self._gives_number else "labels"})
-
-    def notices(self) -> list[str]:
-        """Return the notices of all lines that were formatted."""
-        return self._fields.notices() if self._as_json else []
-
-    def __call__(self, answer: "Answer[list[LabelScore]]") -> list[str]:
-        """Return the output line of one answer; an empty one where there is none."""
-        if self._as_json:
-            return [json.dumps(self._record(answer), ensure_ascii=False)]
+    def columns(self, answer: "Answer[list[LabelScore]]") -> str:
+        """Implement LineFormatter.columns."""
         labels = answer.outputs[0] if answer.outputs else []
         if self._gives_number:
-            return [f"{labels[0].score:.6f}" if labels else ""]
-        return ["\t".join(f"{_in_a_cell(name)}\t{score:.6f}" for name, score in labels)]
+            return f"{labels[0].score:.6f}" if labels else ""
+        return "\t".join(f"{in_a_cell(name)}\t{score:.6f}" for name, score in labels)
 
-    def _record(self, answer: "Answer[list[LabelScore]]") -> dict[str, Any]:
-        """Return the JSON record of a line, after the other fields of its input."""
-        from transformer.pipelines.notices import notice_field
-
-        record = {**self._fields(answer.line.fields), "text": answer.line.text}
-        notices = notice_field(answer.notices)
-        if answer.error is not None:
-            return {**record, "error": answer.error, **notices}
+    def fields(self, answer: "Answer[list[LabelScore]]") -> dict[str, Any]:
+        """Implement LineFormatter.fields."""
         labels = answer.outputs[0] if answer.outputs else []
         if self._gives_number:
-            return {**record, "score": labels[0].score if labels else None, **notices}
-        return {**record, "labels": [each._asdict() for each in labels], **notices}
-
-
-def _in_a_cell(label: str) -> str:
-    """Return a label without the tabs and line ends that published names may have."""
-    return " ".join(label.split())
+            return {"score": labels[0].score if labels else None}
+        return {"labels": [each._asdict() for each in labels]}

@@ -1,6 +1,5 @@
 """`transduce fill`: lines with masks in, the likeliest tokens for each mask out."""
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from ..io.output_checks import output_is_terminal
 from ..io.text_arguments import named_inputs
 from ..options import common as opt
 from ..options.groups import grouped, option
+from ..render.line_records import LineFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,39 +65,23 @@ def fill(
     )
 
 
-class _FillFormatter:
+class _FillFormatter(LineFormatter):
     """Formatter of each line's fills."""
 
     def __init__(self, *, as_json: bool) -> None:
-        from ..render.input_fields import InputFields
+        super().__init__({"fills", "filled"}, as_json=as_json)
 
-        self._as_json = as_json
-        self._fields = InputFields({"text", "fills", "filled"})
-
-    def notices(self) -> list[str]:
-        """Return the notices of all lines that were formatted."""
-        return self._fields.notices() if self._as_json else []
-
-    def __call__(self, answer: "Answer[MaskFills]") -> list[str]:
-        """Return the output line of one answer."""
-        if self._as_json:
-            return [json.dumps(self._record(answer), ensure_ascii=False)]
+    def columns(self, answer: "Answer[MaskFills]") -> str:
+        """Implement LineFormatter.columns."""
         masks = [mask for output in answer.outputs for mask in output.fills]
-        return ["\t".join(cell for mask in masks for cell in _cells(mask))]
+        return "\t".join(cell for mask in masks for cell in _cells(mask))
 
-    def _record(self, answer: "Answer[MaskFills]") -> dict[str, Any]:
-        """Return the JSON record of a line, after the other fields of its input."""
-        from transformer.pipelines.notices import notice_field
-
-        record = {**self._fields(answer.line.fields), "text": answer.line.text}
-        notices = notice_field(answer.notices)
-        if answer.error is not None:
-            return {**record, "error": answer.error, **notices}
+    def fields(self, answer: "Answer[MaskFills]") -> dict[str, Any]:
+        """Implement LineFormatter.fields."""
         fills: list[Any] = []
         for output in answer.outputs:
             fills = [[each._asdict() for each in mask] for mask in output.fills]
-        filled = "".join(output.filled for output in answer.outputs)
-        return {**record, "fills": fills, "filled": filled, **notices}
+        return {"fills": fills, "filled": "".join(output.filled for output in answer.outputs)}
 
 
 def _cells(mask: "list[Fill]") -> "Iterator[str]":

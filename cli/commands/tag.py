@@ -1,6 +1,5 @@
 """`transduce tag`: texts in, their labelled spans out, such as named entities."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 from transformer.pipelines.arguments import TagArguments
@@ -12,6 +11,7 @@ from ..io.text_arguments import named_inputs
 from ..io.typed_text import HINT
 from ..options import common as opt
 from ..options.groups import grouped, option
+from ..render.line_records import LineFormatter, in_a_cell
 
 if TYPE_CHECKING:
     from transformer.pipelines.records import Answer
@@ -60,41 +60,21 @@ def tag(
     )
 
 
-class _SpanFormatter:
+class _SpanFormatter(LineFormatter):
     """Formatter of each line's spans."""
 
     def __init__(self, *, as_json: bool) -> None:
-        from ..render.input_fields import InputFields
+        super().__init__({"spans"}, as_json=as_json)
 
-        self._as_json = as_json
-        self._fields = InputFields({"text", "spans"})
-
-    def notices(self) -> list[str]:
-        """Return the notices of all lines that were formatted."""
-        return self._fields.notices() if self._as_json else []
-
-    def __call__(self, answer: "Answer[list[TaggedSpan]]") -> list[str]:
-        """Return the output line of one answer; an empty one where there is no span."""
-        if self._as_json:
-            return [json.dumps(self._record(answer), ensure_ascii=False)]
+    def columns(self, answer: "Answer[list[TaggedSpan]]") -> str:
+        """Implement LineFormatter.columns."""
         spans = answer.outputs[0] if answer.outputs else []
-        cells = ((_in_a_cell(s.label), _in_a_cell(s.text), s.start, s.end) for s in spans)
+        cells = ((in_a_cell(s.label), in_a_cell(s.text), s.start, s.end) for s in spans)
         scores = (f"{span.score:.6f}" for span in spans)
         pairs = zip(cells, scores, strict=True)
-        return ["\t".join(str(cell) for each, score in pairs for cell in (*each, score))]
+        return "\t".join(str(cell) for each, score in pairs for cell in (*each, score))
 
-    def _record(self, answer: "Answer[list[TaggedSpan]]") -> dict[str, Any]:
-        """Return the JSON record of a line, after the other fields of its input."""
-        from transformer.pipelines.notices import notice_field
-
-        record = {**self._fields(answer.line.fields), "text": answer.line.text}
-        notices = notice_field(answer.notices)
-        if answer.error is not None:
-            return {**record, "error": answer.error, **notices}
+    def fields(self, answer: "Answer[list[TaggedSpan]]") -> dict[str, Any]:
+        """Implement LineFormatter.fields."""
         spans = answer.outputs[0] if answer.outputs else []
-        return {**record, "spans": [span._asdict() for span in spans], **notices}
-
-
-def _in_a_cell(text: str) -> str:
-    """Return a text without tabs and line ends."""
-    return " ".join(text.split())
+        return {"spans": [span._asdict() for span in spans]}
