@@ -68,7 +68,7 @@ def test_a_record_of_no_form_is_told_with_its_place(record, words: str, tmp_path
     path.write_text(f"{json.dumps(FORMS[0])}\n\n{json.dumps(record)}\n")
     corpus = ConversationCorpus(DataRecipe(conversations=[str(path)]), CorpusCounts(), 1)
     with pytest.raises(CorpusError, match=rf"talk.jsonl, line 3.*{words}"):
-        [list(group.conversations) for group in corpus.training()]
+        [list(group.texts) for group in corpus.training()]
 
 
 def test_conversations_that_begin_alike_are_drawn_together(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_conversations_that_begin_alike_are_drawn_together(tmp_path: Path) -> No
     recipe = DataRecipe(conversations=[str(path)], valid_fraction=0.2)
     corpus = ConversationCorpus(recipe, CorpusCounts(), 1)
     parts = [
-        {c.messages[0].content for group in groups for c in group.conversations}
+        {c.messages[0].content for group in groups for c in group.texts}
         for groups in (corpus.training(), corpus.validation())
     ]
     assert parts[0] & parts[1] == set()

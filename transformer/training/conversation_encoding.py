@@ -12,7 +12,7 @@ from ..chat.template import ChatTemplate
 from ..chat.turns import ANSWERING, ChatExample, encode_completion, encode_turns
 from ..errors import ConfigError
 from ..loading import ModelTexts
-from .conversations import ChatRecord, ConversationGroup
+from .conversations import ChatRecord
 from .data_report import (
     REFUSED,
     TOO_LONG,
@@ -22,6 +22,7 @@ from .data_report import (
     Fingerprints,
     UnknownCounter,
 )
+from .drawn_corpus import DrawnGroup
 from .encoding import token_writer
 
 IDS, PREDICTED = "ids", "predicted"
@@ -48,7 +49,7 @@ class ConversationEncoder:
 
     def write(
         self,
-        groups: Iterable[ConversationGroup],
+        groups: Iterable[DrawnGroup[ChatRecord]],
         folder: Path,
         *,
         training: "ConversationEncoder | None" = None,
@@ -66,7 +67,7 @@ class ConversationEncoder:
             )
             for group in groups:
                 before = self._kept + self._left_out.total()
-                for conversation in group.conversations:
+                for conversation in group.texts:
                     examples = self._encode(conversation)
                     ids.write(example.ids for example in examples)
                     predicted.write([int(p) for p in e.is_predicted] for e in examples)

@@ -4,18 +4,16 @@
 `completion`, or `instruction`, perhaps `input`, and `output` (also `context` and `response`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tokenizer import CorpusCounts, CorpusError
+from tokenizer import CorpusError
 from tokenizer.text import listed, read_objects
 
 from ..chat.template import Message
 from ..errors import ConfigError
-from .data_recipe import DataRecipe
-from .random_split import DRAWS, DrawnRange, draw_number
+from .drawn_corpus import DrawnCorpus, DrawnGroup
 
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 
@@ -25,13 +23,6 @@ class ChatRecord(NamedTuple):
 
     messages: tuple[Message, ...]
     is_completion: bool = False  # of a prompt and its completion, which need no chat template
-
-
-class ConversationGroup(NamedTuple):
-    """The conversations of one file."""
-
-    name: str
-    conversations: Iterator[ChatRecord]
 
 
 def conversation_of(record: Any) -> ChatRecord:
@@ -110,75 +101,42 @@ def _text(value: Any) -> str:
 
 
 @dataclass
-class ConversationCorpus:
-    """The conversations of a recipe's files.
+class ConversationCorpus(DrawnCorpus[ChatRecord]):
+    """The conversations of a recipe's files; those that begin alike are drawn together."""
 
-    Without validation files, about `valid_fraction` of them are drawn for validation: the seed and
-    the first message alone decide, so that conversations that begin alike stay together.
-    """
+    @property
+    def paths(self) -> list[str]:
+        """See DrawnCorpus."""
+        return self.recipe.conversations
 
-    recipe: DataRecipe
-    counts: CorpusCounts
-    seed: int
+    @property
+    def valid_paths(self) -> list[str]:
+        """See DrawnCorpus."""
+        return self.recipe.valid_conversations
 
     def check(self) -> None:
         """Raise ConfigError if the recipe names no conversations."""
         if not self.recipe.conversations:
             raise ConfigError("instructions need conversations: give --conversations FILE")
 
-    def training(self) -> Iterator[ConversationGroup]:
-        """Yield the conversations to train on."""
-        yield from self._groups(self.recipe.conversations, validation=False)
-
-    def validation(self) -> Iterator[ConversationGroup]:
+    def validation(self) -> Iterator[DrawnGroup[ChatRecord]]:
         """Yield those to validate on; none if the recipe has no validation data."""
-        if self.recipe.valid_conversations:
-            for path in self.recipe.valid_conversations:
-                yield ConversationGroup(str(path), self._read(path))
-        elif self.has_random_split:
-            again = replace(self, counts=CorpusCounts())
-            yield from again._groups(self.recipe.conversations, validation=True)
+        for path in self.valid_paths:
+            yield DrawnGroup(str(path), self.read(path))
+        yield from self.drawn()
 
     def lines(self) -> Iterator[str]:
         """Yield the messages of training, to train a vocabulary on."""
         for group in self.training():
-            for conversation in group.conversations:
+            for conversation in group.texts:
                 yield from (message.content for message in conversation.messages)
 
-    @property
-    def has_random_split(self) -> bool:
-        """True if conversations are drawn for validation."""
-        return bool(self.recipe.valid_fraction) and not self.recipe.valid_conversations
+    def content(self, text: ChatRecord) -> str:
+        """See DrawnCorpus: that of the first message."""
+        return "".join(message.content for message in text.messages[:1])
 
-    def _groups(self, paths: Sequence[str], *, validation: bool) -> Iterator[ConversationGroup]:
-        for path in paths:
-            conversations = self._read(path)
-            if self.has_random_split:
-                conversations = (c for c in conversations if self._is_drawn(c) == validation)
-            yield ConversationGroup(str(path), conversations)
-
-    def _is_drawn(self, conversation: ChatRecord) -> bool:
-        return self._draw(conversation) < self._bound
-
-    def _draw(self, conversation: ChatRecord) -> int:
-        """Return the number of a conversation's first message."""
-        first = "".join(message.content for message in conversation.messages[:1])
-        return draw_number(first, self.seed)
-
-    @cached_property
-    def _bound(self) -> int:
-        """The number below which conversations are for validation; of few, the lowest one is."""
-        bound, drawn = int(self.recipe.valid_fraction * DRAWS), DrawnRange()
-        again = replace(self, counts=CorpusCounts())
-        for path in self.recipe.conversations:
-            for conversation in again._read(path):
-                number = self._draw(conversation)
-                if number < bound:
-                    return bound
-                drawn.add(number)
-        return drawn.bound()
-
-    def _read(self, path: str) -> Iterator[ChatRecord]:
+    def read(self, path: str) -> Iterator[ChatRecord]:
+        """See DrawnCorpus. Raises CorpusError for a record that is no conversation."""
         for location, record in read_objects(path, self.counts):
             try:
                 yield conversation_of(record)
