@@ -135,7 +135,10 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         doc("of the head classification: first, last, mean, max, mean-sqrt or weighted-mean"),
     ] = "first"
     classifier_layer: Annotated[
-        str, doc("a layer before its projection: none, tanh, relu or gelu")
+        str,
+        doc(
+            "a layer before its projection: none, tanh, relu, gelu, gelu-tanh, gelu-sigmoid or silu"
+        ),
     ] = "none"
 
     dropout: Annotated[Rate, doc("of embeddings and of each sublayer's output")] = 0.1

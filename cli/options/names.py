@@ -9,8 +9,8 @@ TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
 MODEL_FORMAT_NAMES = (
     *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral", "bert"),
-    *("distilbert", "roberta", "xlm-roberta", "bart", "mbart", "pegasus", "marian"),
-    *("m2m_100", "t5"),
+    *("distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
+    *("marian", "m2m_100", "t5"),
 )
 TOKENIZATIONS = (
     *("auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "spm", "flores101"),

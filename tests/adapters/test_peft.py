@@ -33,6 +33,8 @@ CASES = [
     ("llama", 2, {"target_modules": r".*\.(k_proj|o_proj|gate_proj)", "lora_alpha": 2.5}),
     ("mistral", 2, {"target_modules": ["up_proj", "down_proj"], "layers_to_transform": [1]}),
     ("bert", 0, {"target_modules": ["query", "value"]}),
+    ("roformer", 0, {"target_modules": ["query", "key", "value"]}),
+    ("roformer", 2, {"target_modules": ["query", "key"], "use_dora": True}),
     ("roberta", 0, {"target_modules": ["attention.output.dense", "key"], "use_rslora": True}),
     ("t5", 1, {"target_modules": ["q", "v", "wi_1", "wo"]}),
     ("t5", 0, {"target_modules": ["EncDecAttention.k", "o", "wi"]}),
@@ -74,6 +76,11 @@ OURS = [
     ("llama", 1, {"target_modules": ["q_proj", "v_proj"], "layers": [1]}),
     ("llama", 2, {"target_modules": r".*\.(k_proj|gate_proj)", "alpha": 2.5}),
     ("bert", 0, {"target_modules": ["query", "dense"]}),
+    (
+        "roformer",
+        1,
+        {"target_modules": ["query", "value"], "layers": [0], "modules_to_save": ["layer.1"]},
+    ),
     ("t5", 1, {"target_modules": ["EncDecAttention.v", "wi_0", "o"]}),
     ("marian", 2, {"target_modules": "all-linear"}),
     ("bart", 0, {"target_modules": ["cross.kv", "attention.out"]}),  # by our names
@@ -116,6 +123,7 @@ def test_an_adapter_saved_here_answers_the_same_in_peft(
         ("RobertaForSequenceClassification", "value"),
         ("LlamaForSequenceClassification", "v_proj"),
         ("DistilBertForSequenceClassification", "q_lin"),
+        ("RoFormerForSequenceClassification", "key"),
         ("GPT2ForTokenClassification", "c_attn"),
     ],
 )

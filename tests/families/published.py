@@ -106,6 +106,16 @@ FAMILIES: dict[str, Family] = {
         ({}, dict(activation="relu"), dict(tie_word_embeddings=False)),
     ),
     "xlm-roberta": Family("XLMRobertaConfig", "XLMRobertaForMaskedLM", _BERT, ({},)),
+    "roformer": Family(
+        "RoFormerConfig",
+        "RoFormerForMaskedLM",
+        _BERT,
+        (
+            {},
+            dict(hidden_act="gelu_new", type_vocab_size=1, layer_norm_eps=1e-3),
+            dict(tie_word_embeddings=False, num_attention_heads=2),
+        ),
+    ),
     "bart": Family(
         "BartConfig",
         "BartForConditionalGeneration",

@@ -20,7 +20,7 @@ from tests.families.random_tokenizers import TOKENIZERS
 
 Rng = random.Random
 GENERATION = "generation_config.json"
-ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta")
+ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "roformer")
 DECODERS = ("gpt2", "llama", "mistral")
 SEVERAL = "several"  # end tokens: the tokenizer's and others
 
@@ -95,6 +95,7 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
     },
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
+    "roformer": {**_BERT, "num_attention_heads": _one_of(1, 2, 4)},
     "bart": {**_BART, "tie_word_embeddings": _TIED},
     "mbart": {**_BART, "tie_word_embeddings": _TIED},
     "pegasus": {**_BART, "tie_word_embeddings": _TIED},
@@ -126,6 +127,7 @@ EDITS: dict[str, tuple[dict[str, Any], ...]] = {
     "mistral": (*_ROPE_EDITS, {"sliding_window": None}, {"attention_bias": False}),
     "bart": ({"extra_pos_embeddings": 0}, {"author": "A", "kobart_version": 2.0}),
     "mbart": ({"extra_pos_embeddings": 2, "add_final_layer_norm": True},),
+    "roformer": ({"embedding_size": None, "rotary_value": None}, {"use_cache": False}),
     "gpt2": ({"n_ctx": 1024, "pruned_heads": {}, "torchscript": False},),
     "m2m_100": ({"pad_token_id": 0}, {"pad_token_id": 4}),
     "t5": ({"output_past": True, "n_positions": 512},),

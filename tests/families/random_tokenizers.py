@@ -225,6 +225,12 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
     "xlm-roberta": TokenizerFolder(
         {}, _sentencepiece("XLMRobertaTokenizer", _XLMR, "unigram", 300), _FAIRSEQ
     ),
+    "roformer": TokenizerFolder(
+        {"do_lower_case": (True, False)},
+        _wordpiece("BertTokenizer"),
+        {"pad_token_id": "[PAD]"},
+        converted=True,
+    ),
     "bart": TokenizerFolder(
         {"add_prefix_space": (False, True), **EXTRA}, _bytes("BartTokenizer", "<mask>"), _SEQ2SEQ
     ),

@@ -41,6 +41,8 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
         ("llama", {"rope_scaling": {"rope_type": "linear"}}, "factor is missing"),
         ("llama", {"rope_scaling": {"type": "llama3", "factor": 2}}, "low_freq_factor is missing"),
         ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
+        ("roformer", {"rotary_value": True}, "rotary_value is True, which is not supported; only"),
+        ("roformer", {"embedding_size": 8, "hidden_size": 16}, "embedding_size is 8"),
         ("t5", {"is_gated_act": True}, "is_gated_act is True, but feed_forward_proj is 'relu'"),
         (
             "llama",

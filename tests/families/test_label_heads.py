@@ -46,7 +46,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_encoders_and_decoders_have_heads_over_labels() -> None:
     families = {family for family, _ in HEADS}
-    encoders = {"bert", "distilbert", "roberta", "xlm-roberta"}
+    encoders = {"bert", "distilbert", "roberta", "xlm-roberta", "roformer"}
     assert families == {*encoders, "gpt2", "llama", "mistral"}
     assert len(HEADS) == 2 * len(families)
 
@@ -176,17 +176,17 @@ def test_a_published_config_is_read(name: str) -> None:
 def labelled(family: str, kind: str, folder: Path, **changes: Any) -> TransformerConfig:
     """The network of one of a family's classes with a head over labels."""
     make(family, 0, folder)
-    head = FAMILIES[family].label_heads[kind]
+    head, body = FAMILIES[family].label_heads[kind], inspect_folder(folder).config
     fields = {
         "head": kind,
         "labels": 3,
         "classifier_pooling": head.pooling,
-        "classifier_layer": head.layer,
+        "classifier_layer": head.layer_in(body),
         "output_bias": head.bias,
         "tie_output": True,
         **changes,
     }
-    return msgspec.structs.replace(inspect_folder(folder).config, **fields)
+    return msgspec.structs.replace(body, **fields)
 
 
 KINDS = [

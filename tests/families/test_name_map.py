@@ -3,7 +3,7 @@
 import pytest
 
 from tests.models import tiny_config
-from transformer.families.name_map import NameMap, part_rows
+from transformer.families.name_map import NameMap, TensorSource, part_rows
 
 
 def test_lines_of_a_name_map() -> None:
@@ -19,15 +19,18 @@ def test_lines_of_a_name_map() -> None:
     )
     wanted = ["a.weight", "a.bias", "stack.3.b.weight", "stack.3.b.bias", "decoder.c.weight"]
     found = names.sources(wanted, {"p.first.weight": None})
-    assert (found["a.weight"].parts, found["a.weight"].form) == (("p.first.weight",), "^T")
-    assert (found["a.bias"].parts, found["a.bias"].form) == (("p.second",), "^row")
+    assert (found["a.weight"].parts, found["a.weight"].forms) == (("p.first.weight",), ("^T",))
+    assert (found["a.bias"].parts, found["a.bias"].forms) == (("p.second",), ("^row",))
     both = ("p.layers.3.x.weight", "p.layers.3.y.weight")
     assert found["stack.3.b.weight"].parts == both
     assert found["stack.3.b.weight"].aliases == ("p.other.weight",)
     assert found["stack.3.b.bias"].parts == tuple(n.replace("weight", "bias") for n in both)
     assert found["decoder.c.weight"].fallbacks == ("d.weight",)
     turned = NameMap("a = b ^T").sources(["a.weight", "a.bias"], {})
-    assert [source.form for source in turned.values()] == ["^T", ""]
+    assert [source.forms for source in turned.values()] == [("^T",), ("",)]
+    paired = NameMap("a = b.{q ^pairs,k}").sources(["a.weight", "a.bias"], {})
+    assert paired["a.bias"] == TensorSource(("b.q.bias", "b.k.bias"), ("^pairs", ""))
+    assert paired["a.weight"].forms == ("^pairs", "")
 
 
 def test_files_of_bare_models_lack_the_prefix() -> None:

@@ -340,6 +340,18 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"feedforward": "geglu-tanh", "output_scale": 1.0},
     ),
     "BERT": (_BERT, {"position_offset": 0, "max_positions": 512}),
+    "RoFormer": (
+        {
+            **{name: value for name, value in _BERT.items() if name != "position_embedding_type"},
+            "embedding_size": 768,
+            "max_position_embeddings": 1536,
+            "model_type": "roformer",
+            "pad_token_id": 0,
+            "rotary_value": False,
+            "vocab_size": 50_000,
+        },
+        {"positions": "rotary", "rotary_base": 1e4, "max_positions": 1536},
+    ),
     "RoBERTa": (
         {**_ROBERTA, "model_type": "roberta"},
         {"position_offset": 2, "max_positions": 512},

@@ -50,7 +50,7 @@ def test_a_random_model_answers_as_transformers_does(family: str, tmp_path: Path
 
 
 LABELLED = [
-    (name, f"For{head.architecture.partition('For')[2]}")
+    (name, f"For{head.architecture.rpartition('For')[2]}")
     for name, family in families.FAMILIES.items()
     for head in family.label_heads.values()
 ]

@@ -8,11 +8,12 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..families import FAMILIES, MODEL_TYPE, Family
+from ..families.forms import FORMS
 from ..families.name_map import NameMap, part_rows
 from ..feedforward import FEEDFORWARDS
 from ..model import Transformer
@@ -42,12 +43,28 @@ class LinearPart(NamedTuple):
     start: int  # rows
     stop: int
     inputs: int
-    is_transposed: bool = False  # it is stored as (inputs, outputs), as GPT-2's
+    form: str = ""  # how it is stored, an entry of FORMS
+    head_width: int = 0
 
     @property
     def key(self) -> str:
         """A name that no other part of the same module has."""
         return self.name.rpartition(".")[2]
+
+    @property
+    def is_transposed(self) -> bool:
+        """True if it is stored as (inputs, outputs), as GPT-2's."""
+        return self.form == "^T"
+
+    def outputs_to_published(self, outputs: Tensor) -> Tensor:
+        """Return a tensor with a row for each output in the order of the published outputs."""
+        form = FORMS[self.form]
+        return form.to_published(outputs, self.head_width) if form.of_outputs else outputs
+
+    def outputs_from_published(self, outputs: Tensor) -> Tensor:
+        """Return a tensor with a row for each output in the order of ours."""
+        form = FORMS[self.form]
+        return form.from_published(outputs, self.head_width) if form.of_outputs else outputs
 
 
 def linear_parts(model: Transformer, family: Family, *, heads: bool = False) -> list[LinearPart]:
@@ -67,15 +84,11 @@ def linear_parts(model: Transformer, family: Family, *, heads: bool = False) -> 
     parts: list[LinearPart] = []
     for name, source in names.sources(maps, {names.prefix: None}).items():
         linear, start = maps[name], 0
-        for theirs, rows in zip(
-            source.parts, part_rows(config, source.parts, linear.out_features), strict=True
-        ):
-            stop, module = start + rows, name.removesuffix(_WEIGHT)
-            published, is_transposed = theirs.removesuffix(_WEIGHT), source.form == "^T"
-            parts.append(
-                LinearPart(published, module, start, stop, linear.in_features, is_transposed)
-            )
-            start = stop
+        sizes = part_rows(config, source.parts, linear.out_features)
+        for theirs, form, rows in zip(source.parts, source.forms, sizes, strict=True):
+            place = (name.removesuffix(_WEIGHT), start, start + rows, linear.in_features)
+            parts.append(LinearPart(theirs.removesuffix(_WEIGHT), *place, form, config.head_width))
+            start += rows
     return parts
 
 

@@ -93,7 +93,7 @@ def write_adapter(
     for update in updates:
         name = _published(update.part.name, model.config, family)
         stored[f"{_PREFIX}{name}.lora_A.weight"] = update.a
-        stored[f"{_PREFIX}{name}.lora_B.weight"] = update.b
+        stored[f"{_PREFIX}{name}.lora_B.weight"] = update.part.outputs_to_published(update.b)
     modules, state = set(), model.state_dict()
     for tensor in published_tensors(model, family):
         if tensor.ours in saved:
@@ -188,8 +188,11 @@ def _update(
             f"{folder}: lora_magnitude_vector of {module} has "
             f"{format_count(magnitude.numel(), 'number')} for {format_count(outputs, 'row')}"
         )
+    if magnitude is not None:
+        magnitude = part.outputs_from_published(magnitude.flatten())
     a, b = (weights.tensor(names[key]) for key in ("lora_A", "lora_B"))
-    return LowRankUpdate(part, a, b, config.scale(module, rank), magnitude)
+    scale = config.scale(module, rank)
+    return LowRankUpdate(part, a, part.outputs_from_published(b), scale, magnitude)
 
 
 def _saved(

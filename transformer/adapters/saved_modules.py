@@ -9,7 +9,7 @@ from torch import Tensor
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..families import Family
-from ..families.family import FROM_PUBLISHED, TO_PUBLISHED
+from ..families.forms import FORMS
 from ..families.name_map import part_rows
 from ..model import Transformer
 from ..registry import either, likely_names
@@ -28,16 +28,18 @@ class PublishedTensor(NamedTuple):
     start: int
     stop: int
     form: str
+    head_width: int
     shape: tuple[int, ...]  # of the published one
 
     def extract(self, ours: Tensor) -> Tensor:
         """Return the published tensor."""
-        return TO_PUBLISHED[self.form](ours[self.start : self.stop])
+        return FORMS[self.form].to_published(ours[self.start : self.stop], self.head_width)
 
     def insert(self, ours: Tensor, value: Tensor) -> Tensor:
         """Return our tensor with the published one in it."""
         changed = torch.empty_like(ours, device=value.device) if ours.is_meta else ours.clone()
-        changed[self.start : self.stop] = FROM_PUBLISHED[self.form](value).to(changed)
+        own = FORMS[self.form].from_published(value, self.head_width)
+        changed[self.start : self.stop] = own.to(changed)
         return changed
 
 
@@ -47,19 +49,20 @@ def published_tensors(model: Transformer, family: Family) -> Iterator[PublishedT
     A head over labels has our names where its family has none with the same parts.
     """
     state = {name: tensor for name, tensor in model.state_dict().items() if UPDATES not in name}
+    width = model.config.head_width
     if model.config.labels and not family.has_label_head_of(model.config):
         for name in [name for name in state if name.startswith(HEAD)]:
             shape = tuple(state.pop(name).shape)
-            yield PublishedTensor(name, name, 0, shape[0], "", shape)
+            yield PublishedTensor(name, name, 0, shape[0], "", width, shape)
     names = family.names(model.config)
     for ours, source in names.sources(state, {names.prefix: None}).items():
         tensor = state[ours]
         start = 0
         rows = part_rows(model.config, source.parts, len(tensor))
-        for name, size in zip(source.parts, rows, strict=True):
+        for name, form, size in zip(source.parts, source.forms, rows, strict=True):
             part = torch.empty((size, *tensor.shape[1:]), device="meta")
-            shape = tuple(TO_PUBLISHED[source.form](part).shape)
-            yield PublishedTensor(name, ours, start, start + size, source.form, shape)
+            shape = tuple(FORMS[form].to_published(part, width).shape)
+            yield PublishedTensor(name, ours, start, start + size, form, width, shape)
             start += size
 
 

@@ -19,6 +19,7 @@ from .name_map import UnmappedError
 from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
 from .other_kinds import describe_kind
+from .roformer import ROFORMER
 from .sinusoid_permutation import permute_to_halved_sinusoids
 from .t5 import T5
 
@@ -32,6 +33,7 @@ FAMILIES: dict[str, Family] = {
     "distilbert": DISTILBERT,
     "roberta": ROBERTA,
     "xlm-roberta": XLM_ROBERTA,
+    "roformer": ROFORMER,
     "bart": BART,
     "mbart": MBART,
     "pegasus": PEGASUS,

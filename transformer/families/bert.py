@@ -13,10 +13,9 @@ from .name_map import NameMap
 
 _LAYERS = """
     embedding = {p}embeddings.word_embeddings | HEAD.decoder
-    encoder.positions.embedding = {p}embeddings.position_embeddings
     types = {p}embeddings.token_type_embeddings
     embedding_norms.0 = {p}embeddings.LayerNorm
-    encoder.layers.{i}.attention.qkv = {p}encoder.layer.{i}.attention.self.{query,key,value}
+    encoder.layers.{i}.attention.qkv = {p}encoder.layer.{i}.attention.self.{QKV}
     encoder.layers.{i}.attention.out = {p}encoder.layer.{i}.attention.output.dense
     encoder.layers.{i}.attention_residual.norm = {p}encoder.layer.{i}.attention.output.LayerNorm
     encoder.layers.{i}.feedforward.up = {p}encoder.layer.{i}.intermediate.dense
@@ -26,34 +25,45 @@ _LAYERS = """
     head.dense = HEAD.DENSE
     head.norm = HEAD.NORM
 """
+_POSITIONS = "encoder.positions.embedding = {p}embeddings.position_embeddings\n"
 _TIED = "head.bias = HEAD.bias | HEAD.decoder.bias"
 _UNTIED = "head.bias = HEAD.decoder.bias or HEAD.bias"
 
 
-def _names(prefix: str, *, head: str, dense: str, norm: str) -> dict[bool, NameMap]:
-    """Return the name maps of a family by whether the output is the embedding."""
+def encoder_names(
+    prefix: str,
+    *,
+    positions: str = _POSITIONS,
+    qkv: str = "query,key,value",
+    head: str = "cls.predictions",
+    dense: str = "transform.dense",
+    norm: str = "transform.LayerNorm",
+) -> dict[bool, NameMap]:
+    """Return the name maps of a family with BERT's, by whether the output is the embedding."""
     maps = {}
     for tie, bias in ((True, _TIED), (False, _UNTIED)):
-        text = f"{_LAYERS}{bias}".replace("DENSE", dense).replace("NORM", norm)
-        maps[tie] = NameMap(text.replace("HEAD", head), prefix=prefix)
+        text = f"{positions}{_LAYERS}{bias}".replace("QKV", qkv).replace("DENSE", dense)
+        text = text.replace("NORM", norm).replace("HEAD", head)
+        maps[tie] = NameMap(text, prefix=prefix)
     return maps
 
 
-_BERT_NAMES = _names(
-    "bert.", head="cls.predictions", dense="transform.dense", norm="transform.LayerNorm"
-)
-_ROBERTA_NAMES = _names("roberta.", head="lm_head", dense="dense", norm="layer_norm")
+_BERT_NAMES = encoder_names("bert.")
+_ROBERTA_NAMES = encoder_names("roberta.", head="lm_head", dense="dense", norm="layer_norm")
 
 
-def _read(
+def read_encoder(
     reader: ConfigReader,
     names: TensorNames,
     *,
     prefix: str,
-    head: str,
+    head: str = "cls.predictions",
+    positions: str = "learned",
+    max_positions: int = 512,
     offset: int = 0,
     vocab_size: int = 30_522,
 ) -> TransformerConfig:
+    """Return the network that BERT's options describe, for which files have BERT's names."""
     headed = any(f"{head}.{bias}" in names for bias in ("bias", "decoder.bias"))
     embedding = f"{prefix}embeddings.word_embeddings.weight"
     same = is_tied(reader, names, True, f"{head}.decoder.weight", embedding)
@@ -68,8 +78,8 @@ def _read(
         d_ff=reader.integer("intermediate_size", 3072),
         encoder_layers=reader.integer("num_hidden_layers", 12),
         heads=reader.integer("num_attention_heads", 12),
-        positions="learned",
-        max_positions=reader.integer("max_position_embeddings", 512) - offset,
+        positions=positions,
+        max_positions=reader.integer("max_position_embeddings", max_positions) - offset,
         position_offset=offset,
         feedforward=reader.choice("hidden_act", ACTIVATIONS, "gelu"),
         norm_eps=reader.number("layer_norm_eps", 1e-12),
@@ -86,14 +96,14 @@ def _read(
 
 
 def _read_bert(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
-    return _read(reader, names, prefix="bert.", head="cls.predictions")
+    return read_encoder(reader, names, prefix="bert.")
 
 
 def _read_roberta(
     reader: ConfigReader, names: TensorNames, *, vocab_size: int = 50_265
 ) -> TransformerConfig:
     offset = reader.integer("pad_token_id", 1) + 1  # the index of the first position
-    config = _read(
+    config = read_encoder(
         reader, names, prefix="roberta.", head="lm_head", offset=offset, vocab_size=vocab_size
     )
     if config.head == "masked" and config.feedforward != "gelu":  # its head supports no other
@@ -101,7 +111,8 @@ def _read_roberta(
     return config
 
 
-def _write_bert(config: TransformerConfig) -> dict[str, Any]:
+def write_encoder(config: TransformerConfig) -> dict[str, Any]:
+    """Return BERT's options of a network."""
     return {
         "vocab_size": config.vocab_size,
         "hidden_size": config.d_model,
@@ -120,7 +131,7 @@ def _write_bert(config: TransformerConfig) -> dict[str, Any]:
 
 def _write_roberta(config: TransformerConfig) -> dict[str, Any]:
     return {
-        **_write_bert(config),
+        **write_encoder(config),
         "max_position_embeddings": config.max_positions + config.position_offset,
         "pad_token_id": config.position_offset - 1,
     }
@@ -130,7 +141,7 @@ _IGNORED = ("*pooler.dense.*", "*embeddings.position_ids", "*embeddings.token_ty
 
 BERT = Family(
     read=_read_bert,
-    write=_write_bert,
+    write=write_encoder,
     names=lambda config: _BERT_NAMES[config.tie_output],
     ignored=(*_IGNORED, "cls.seq_relationship.*"),
     architecture="BertForMaskedLM",

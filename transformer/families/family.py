@@ -1,6 +1,6 @@
 """Families of published models: their configurations and tensors as ours, and back."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -13,6 +13,7 @@ from checkpoints import CheckpointError, Weights
 
 from ..config import TransformerConfig
 from .config_reader import ConfigReader, TensorNames
+from .forms import FORMS
 from .label_heads import (
     LabelHead,
     LabelHeads,
@@ -94,7 +95,8 @@ class Family:
             parts = [present[part] for part in source.parts]
             if len(parts) > 1:
                 _check_rows(weights, parts, part_rows(config, parts, shapes[name][0]))
-            yield name, _join(weights, parts, source.form, shapes[name], dtype)
+            whole = torch.empty(shapes[name], dtype=dtype, device="meta")
+            yield name, _join(weights, parts, source.forms, whole, config.head_width)
 
     def store(
         self, tensors: Mapping[str, Tensor], config: TransformerConfig
@@ -104,9 +106,9 @@ class Family:
         sources = names.sources(tensors, {names.prefix: None})
         for name, source in sources.items():
             rows = part_rows(config, source.parts, len(tensors[name]))
-            whole = TO_PUBLISHED[source.form](tensors[name])
-            cuts = [whole] if len(source.parts) == 1 else list(torch.split(whole, rows))
-            yield from zip(source.parts, cuts, strict=True)
+            cuts = torch.split(tensors[name], rows)
+            for part, form, cut in zip(source.parts, source.forms, cuts, strict=True):
+                yield part, FORMS[form].to_published(cut, config.head_width)
 
     def _check_names(
         self, weights: Weights, present: dict[str, str], sources: dict[str, TensorSource]
@@ -136,35 +138,25 @@ class Family:
             )
 
 
-# How a tensor is stored in a published file, and how it is read back.
-TO_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
-    "": lambda tensor: tensor,
-    "^T": Tensor.t,
-    "^row": lambda tensor: tensor[None],
-}
-FROM_PUBLISHED: dict[str, Callable[[Tensor], Tensor]] = {
-    **TO_PUBLISHED,
-    "^row": lambda tensor: tensor[0],
-}
-
-
 def _join(
-    weights: Weights, names: list[str], form: str, shape: torch.Size, dtype: torch.dtype
+    weights: Weights, names: list[str], forms: Sequence[str], ours: Tensor, width: int
 ) -> Tensor:
-    """Return one of our tensors: a view of the file if possible, else one copy."""
+    """Return one of our tensors, as `ours` on the meta device: a view of the file, or one copy."""
     stored = [weights[name].shape for name in names]
-    expected = tuple(TO_PUBLISHED[form](torch.empty(shape, device="meta")).shape)
+    expected = tuple(FORMS[forms[0]].to_published(ours, width).shape)
     if _stacked(stored) != expected:
         raise CheckpointError(
             f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
             f"{stored[0]}; expected {expected}{' of all parts' if len(names) > 1 else ''}"
         )
     if len(names) == 1:
-        copied = weights[names[0]].dtype != dtype
-        return FROM_PUBLISHED[form](weights.tensor(names[0], to_copy=copied).to(dtype))
-    whole, start = torch.empty(shape, dtype=dtype), 0
-    for name, part in zip(names, stored, strict=True):
-        whole[start : start + part[0]].copy_(weights.tensor(name, to_copy=True))
+        copied = weights[names[0]].dtype != ours.dtype
+        tensor = weights.tensor(names[0], to_copy=copied).to(ours.dtype)
+        return FORMS[forms[0]].from_published(tensor, width)
+    whole, start = torch.empty(ours.shape, dtype=ours.dtype), 0
+    for name, form, part in zip(names, forms, stored, strict=True):
+        tensor = weights.tensor(name, to_copy=True)
+        whole[start : start + part[0]].copy_(FORMS[form].from_published(tensor, width))
         start += part[0]
     return whole
 

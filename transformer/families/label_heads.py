@@ -20,13 +20,14 @@ class LabelHead:
     """A published class with a head over labels: its weights' names, and our options for it.
 
     `names` are lines of a name map, of the head alone. In evaluation, all of these heads are
-    `W · act(W₁ · pooled + b₁) + b`, or `W · hidden + b` of each token.
+    `W · act(W₁ · pooled + b₁) + b`, or `W · hidden + b` of each token. Without a `layer`, the
+    activation is that of the network's feed-forward.
     """
 
     architecture: str  # the class in transformers
     names: str
     pooling: str = "first"
-    layer: str = "none"
+    layer: str | None = "none"
     bias: bool = True
 
     @property
@@ -45,27 +46,34 @@ class LabelHead:
 
     def is_said_by(self, architecture: str) -> bool:
         """Return True for its class, or that of a family with the same weights."""
-        return architecture.endswith(f"For{self.architecture.partition('For')[2]}")
+        return architecture.endswith(f"For{self.architecture.rpartition('For')[2]}")
+
+    def layer_in(self, config: TransformerConfig) -> str:
+        """Return the layer that the head has in a network."""
+        return config.feedforward if self.layer is None else self.layer
 
     def fits(self, config: TransformerConfig) -> bool:
         """Return True if a network's head has exactly the published one's parts."""
-        wanted = (self.pooling, self.layer, self.bias)
+        wanted = (self.pooling, self.layer_in(config), self.bias)
         found = (config.classifier_pooling, config.classifier_layer, config.output_bias)
         return found == wanted if config.head == "classification" else found[-1] == wanted[-1]
 
-    def fields(self, kind: str, reader: ConfigReader) -> dict[str, Any]:
-        """Return the fields of a configuration whose head is of our `kind`."""
+    def attach(
+        self, kind: str, config: TransformerConfig, reader: ConfigReader
+    ) -> TransformerConfig:
+        """Return the configuration of a network with this head, which is of our `kind`."""
         count = count_labels(reader)
-        return {
-            "head": kind,
-            "labels": count,
-            "label_kind": read_label_kind(reader, count) if kind == "classification" else "single",
-            "classifier_pooling": self.pooling,
-            "classifier_layer": self.layer,
-            "output_bias": self.bias,
-            "tie_output": True,  # there is no output over the vocabulary
-            "output_scale": 1.0,
-        }
+        return msgspec.structs.replace(
+            config,
+            head=kind,
+            labels=count,
+            label_kind=read_label_kind(reader, count) if kind == "classification" else "single",
+            classifier_pooling=self.pooling,
+            classifier_layer=self.layer_in(config),
+            output_bias=self.bias,
+            tie_output=True,  # there is no output over the vocabulary
+            output_scale=1.0,
+        )
 
 
 LabelHeads = Mapping[str, LabelHead]  # by our names of heads
@@ -77,7 +85,7 @@ def read_with_label_heads(
     """Return what `read` does, with a head over labels where the file has the weights of one."""
     config = read(reader, names)
     kind = _present_head(reader, names, heads, prefix)
-    return msgspec.structs.replace(config, **heads[kind].fields(kind, reader)) if kind else config
+    return heads[kind].attach(kind, config, reader) if kind else config
 
 
 def write_with_label_heads(

@@ -4,8 +4,9 @@ A line is `ours = theirs`; `{i}` is a layer's number and `{s}` a stack, `encoder
 Either side names a module, with its weight and bias, or a single tensor; of two lines for one
 tensor, that for its whole name wins. `{q,k,v}` stands for several published tensors, which are the
 rows of ours one after another. `^T` marks a matrix that is stored transposed, `^row` a vector that
-is stored as a matrix of one row. `{p}` is a prefix that files of bare models lack. `|` precedes
-other names of the same tensor, ` or ` one that is used if the first is absent.
+is stored as a matrix of one row, `^pairs` rows of heads whose rotated pairs are neighbours; such a
+mark stands at the end of a name, also of one in braces. `{p}` is a prefix that files of bare models
+lack. `|` precedes other names of the same tensor, ` or ` one that is used if the first is absent.
 """
 
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..config import TransformerConfig
+from .forms import FORMS
 
 _ENDS = (".weight", ".bias")
 _NUMBER = re.compile(r"\.(\d+)\.")
@@ -27,7 +29,7 @@ class TensorSource(NamedTuple):
     """The published tensors that one of ours consists of."""
 
     parts: tuple[str, ...]  # published names; their rows are concatenated
-    form: str = ""  # how it is stored: "", "^T" or "^row"
+    forms: tuple[str, ...] = ("",)  # how each is stored: an entry of FORMS
     aliases: tuple[str, ...] = ()  # other names of the same tensor
     fallbacks: tuple[str, ...] = ()  # used if the tensor is absent, else ignored
 
@@ -76,19 +78,26 @@ class NameMap:
             filled = template.replace("{p}", prefix).replace("{i}", number[1] if number else "")
             return filled + suffix
 
-        # The form applies to the module's weight.
-        form = "" if end == ".bias" and suffix else rule.form
+        forms = rule.forms
+        if end == ".bias" and suffix:  # a module's form is its weight's
+            forms = tuple(form if FORMS[form].of_outputs else "" for form in forms)
         names = (tuple(map(fill, group)) for group in (rule.parts, rule.aliases, rule.fallbacks))
         parts, aliases, fallbacks = names
-        return TensorSource(parts, form, aliases, fallbacks)
+        return TensorSource(parts, forms, aliases, fallbacks)
 
 
 def _rule(text: str) -> TensorSource:
     text, *fallbacks = (part.strip() for part in text.split(" or "))
     main, *aliases = (part.strip() for part in text.split("|"))
-    main, *form = main.split(" ^")
+    parts, marks = zip(*(_split_mark(part) for part in _expand(main)), strict=True)
     names = tuple(name for alias in aliases for name in _expand(alias))
-    return TensorSource(_expand(main), f"^{form[0]}" if form else "", names, tuple(fallbacks))
+    return TensorSource(parts, marks, names, tuple(fallbacks))
+
+
+def _split_mark(name: str) -> tuple[str, str]:
+    """Return the name and the form of `name ^T`."""
+    name, mark, form = name.partition(" ^")
+    return name, mark.strip() + form
 
 
 def _expand(template: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ..config import TransformerConfig
 from ..dropout import Dropout
 from ..errors import ConfigError
+from ..feedforward import FEEDFORWARDS
 from ..inputs import Batch
 from ..pooling import POOLINGS
 from ..registry import Registry
@@ -21,7 +22,11 @@ from .label_kinds import LABEL_KINDS
 
 CLASSIFIER_LAYERS: Registry[Callable[[Tensor], Tensor] | None] = Registry(
     "classifier layer",
-    {"none": None, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu},
+    {
+        "none": None,
+        "tanh": torch.tanh,
+        **{name: kind.activation for name, kind in FEEDFORWARDS.items() if not kind.gated},
+    },
 )
 
 
