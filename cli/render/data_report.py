@@ -110,6 +110,7 @@ def _part_losses(part: _Part, training: _Part) -> Iterator[str]:
     if part.left_out:
         yield _size(part)
     yield from unknown_characters(part)
+    yield from _unread_messages(part)
     yield from _cut_texts(part)
     yield from _lost_words(part)
     yield from _suspicions(part)
@@ -135,6 +136,7 @@ def _facts(part: _Part) -> Iterator[str]:
     if isinstance(part, LabelledReport | TaggedReport):
         sides = f", at most {part.longest:,} in a text"
     yield f"{format_count(part.tokens, 'token')}{sides}"
+    yield from _unread_messages(part)
     if isinstance(part, LabelledReport):
         yield _labels(part.labels) if part.labels else "a number each"
         yield from _cut_texts(part)
@@ -148,6 +150,11 @@ def _facts(part: _Part) -> Iterator[str]:
         yield f"in training too: {sources}, {part.in_training:,} with the same target"
     elif part.in_training:
         yield f"in training too: {_count(part.in_training, part.compared)}"
+
+
+def _unread_messages(part: _Part) -> Iterator[str]:
+    if isinstance(part, ConversationReport) and part.unread:
+        yield f"{format_count(part.unread, 'message')} after the last answer, not read"
 
 
 def _cut_texts(part: _Part) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cli.render.data_report import data_lines, loss_lines
 from tests.chat.styles import LLAMA2
 from tests.families.random_folders import draw, write_folder
 from tests.training.test_run import changed
@@ -164,6 +165,19 @@ def test_a_run_learns_the_answers_of_conversations(tmp_path: Path) -> None:
         assert float(batch_loss(trained.model, batch)[1]) == pytest.approx(expected, rel=1e-5)
     convert_model(tmp_path / "run", tmp_path / "again", to="llama")
     assert (tmp_path / "again" / "chat_template.jinja").read_text() == LLAMA2
+
+
+def test_messages_after_the_last_answer_are_counted(tmp_path: Path) -> None:
+    thanks = [{"role": "user", "content": text} for text in ("thanks", "bye")]
+    short = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    talk = {"messages": [*short * 2, *thanks]}
+    recipe = conversations_recipe(tmp_path, [*RECORDS, talk], valid_fraction=0.0)
+    events = train(recipe, tmp_path / "run", init=llama(tmp_path))
+    (told,) = [event for event in events if isinstance(event, DataPrepared)]
+    assert told.training.unread == len(thanks)
+    expected = "2 messages after the last answer, not read"
+    assert any(expected in line for line in data_lines(told))
+    assert f"training: {expected}" in loss_lines(told)
 
 
 def test_nothing_to_train_on_is_told_with_its_reason(tmp_path: Path) -> None:

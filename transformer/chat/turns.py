@@ -39,6 +39,15 @@ class _Turn(NamedTuple):
         return self.prompt[: len(ids)] == ids
 
 
+def answer_positions(messages: Sequence[Message]) -> list[int]:
+    """Return the positions of the answers to learn: those to something, and not blank."""
+    return [
+        index
+        for index, message in enumerate(messages)
+        if index and message.role == ANSWERING and not is_blank(message.content)
+    ]
+
+
 def encode_turns(
     template: ChatTemplate,
     tokenizer: Tokenizer,
@@ -54,8 +63,7 @@ def encode_turns(
     """
     turns = [
         _encode_turn(template, tokenizer, messages[: index + 1], end_ids)
-        for index, message in enumerate(messages)
-        if index and message.role == ANSWERING and not is_blank(message.content)
+        for index in answer_positions(messages)
     ]
     if not turns:
         return []

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tokenizer import CorpusError, is_blank
+from tokenizer import CorpusError
 from tokenizer.quantities import format_count
 
 from ..chat.template import ChatTemplate
-from ..chat.turns import ANSWERING, ChatExample, encode_completion, encode_turns
+from ..chat.turns import ChatExample, answer_positions, encode_completion, encode_turns
 from ..errors import ConfigError
 from ..loading import ModelTexts
 from .conversations import ChatRecord
@@ -43,7 +43,7 @@ class ConversationEncoder:
         self._before = texts.tokenizer.special_affixes()[0]
         self._unknown = UnknownCounter(texts.tokenizer)
         self._left_out: Counter[str] = Counter()
-        self._kept = self._tokens = self._targets = self._longest = 0
+        self._kept = self._tokens = self._targets = self._longest = self._unread = 0
         self._fingerprints = Fingerprints()
         self._refusal = ""  # the first one's reason
 
@@ -79,7 +79,7 @@ class ConversationEncoder:
     def _encode(self, conversation: ChatRecord) -> Sequence[ChatExample]:
         """Return the examples of a conversation; count it, and what is left out."""
         messages = conversation.messages
-        answers = [m for m in messages[1:] if m.role == ANSWERING and not is_blank(m.content)]
+        answers = answer_positions(messages)
         if not answers:
             self._left_out[UNANSWERED] += 1
             return ()
@@ -98,6 +98,7 @@ class ConversationEncoder:
         self._unknown.add(contents, self._texts.tokenizer.encode_batch(contents))
         self._fingerprints.add(messages)
         self._kept += 1
+        self._unread += len(messages) - 1 - answers[-1]
         self._tokens += sum(len(example.ids) for example in examples)
         self._targets += sum(sum(example.is_predicted) for example in examples)
         return examples
@@ -140,6 +141,7 @@ class ConversationEncoder:
             kept=self._kept,
             tokens=self._tokens,
             targets=self._targets,
+            unread=self._unread,
             longest=self._longest,
             limit=self._max_tokens + 1,
             repeats=prints.repeats(),

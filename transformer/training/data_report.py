@@ -99,6 +99,7 @@ class ConversationReport(
 
     limit: int  # tokens from which conversations are too long
     targets: int  # tokens that are predicted
+    unread: int = 0  # messages after a conversation's last answer
 
 
 class LabelledReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="texts"):
