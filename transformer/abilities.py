@@ -17,6 +17,7 @@ _KINDS_BY_HEAD = {"classification": "classifier of texts", "tagging": "tagger of
 _WITH_DECODER = "a model with a decoder, and no head over labels"
 _TEXT = " --text FILE"
 _CLASSIFIER = "a classifier (a model with a head over labels, as train --labelled makes it)"
+_TAGGER = "a tagger (a model with a head over the tags of words, as train --tagged makes it)"
 _OF_WORDS = ("linear", "masked", "none")  # heads whose outputs are tokens
 
 
@@ -56,7 +57,7 @@ ABILITIES: Registry[Ability] = Registry(
         "tag": Ability(
             "tag",
             {"encoder": "", "decoder": ""},
-            "a tagger (a model with a head over the tags of words, as train --tagged makes it)",
+            _TAGGER,
             heads=("tagging",),
         ),
         "fill": Ability(
@@ -84,6 +85,9 @@ ABILITIES: Registry[Ability] = Registry(
             _CLASSIFIER,
             heads=("classification",),
         ),
+        "evaluate --tagged": Ability(
+            "tag", dict.fromkeys(("encoder", "decoder"), " FILE"), _TAGGER, heads=("tagging",)
+        ),
         "evaluate --text": Ability(
             "predict running text",
             {"decoder": ""},
@@ -94,7 +98,7 @@ ABILITIES: Registry[Ability] = Registry(
 )
 COMMANDS = (
     *("translate", "generate", "score", "classify", "tag", "fill", "embed"),
-    *("evaluate", "evaluate --labelled"),
+    *("evaluate", "evaluate --labelled", "evaluate --tagged"),
 )
 
 

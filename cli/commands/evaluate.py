@@ -37,15 +37,17 @@ def evaluate(
     dtype: opt.Dtype = "float32",
     quiet: opt.Quiet = False,
 ) -> None:
-    """Measure a model: BLEU and chrF of translations, the labels of texts, or perplexity.
+    """Measure a model: translations, labels of texts, tags of words, or perplexity.
 
-    Give --pairs, or --source and --reference, --labelled, --text or
+    Give --pairs, or --source and --reference, --labelled, --tagged, --text or
     --conversations. Without any of them, a run is measured on its own
     validation text. Scores come with signatures, which say what was computed.
     BLEU and chrF need the extra "eval" (sacreBLEU); they are of all lines,
     blank ones too, whose number is told. Of labels there are accuracy, F1,
     Matthews' correlation and calibration, the scores of each label and which
-    are taken for which; of numbers, correlations. --text gives the loss in nats
+    are taken for which; of numbers, correlations. Of tagged words there are F1,
+    precision and recall of spans, as seqeval and conlleval have them, or of each
+    tag, and accuracy. --text gives the loss in nats
     a token, perplexity and bits per byte, or the loss of what is masked.
     """
     from ..evaluations import EVALUATIONS, Job, evaluate_own

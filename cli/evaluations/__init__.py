@@ -13,6 +13,7 @@ from .labels import evaluate_labels, evaluate_own_labels
 from .objective import evaluate_conversations, evaluate_own_objective
 from .pairs import evaluate_own_pairs, evaluate_pairs
 from .running_text import evaluate_own_text, evaluate_text
+from .tags import evaluate_tags
 
 # By the option that names the text.
 EVALUATIONS: Registry[Callable[[Job], Evaluation]] = Registry(
@@ -21,6 +22,7 @@ EVALUATIONS: Registry[Callable[[Job], Evaluation]] = Registry(
         "--source": evaluate_pairs,
         "--pairs": evaluate_pairs,
         "--labelled": evaluate_labels,
+        "--tagged": evaluate_tags,
         "--text": evaluate_text,
         "--conversations": evaluate_conversations,
     },

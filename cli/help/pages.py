@@ -28,17 +28,20 @@ SHORT = {
     "Write a JSON object for each line:": "Write a JSON object for each line.",
     "Write a JSON object for each prompt:": "Write a JSON object for each prompt.",
     "Write one JSON object: each": "Write one JSON object.",
-    "Write what is scored to this file,": "Write what is scored to this file: translations, or "
-    "labels with their texts.",
+    "Write what is scored to this file,": "Write what is scored to this file: translations, labels "
+    "with their texts, or words with their tags.",
     "File of texts with labels, or of pairs": "File of texts with labels: a table, JSON, or lines "
     "of a label and a text.",
+    "File of words with tags, for a tagger:": "File of words with tags: columns, as CoNLL has "
+    "them, or JSON.",
     "File of running text for a language model to predict;": "File of running text to predict. - "
     "is stdin.",
     "Translate with this model, too,": "Translate with this model, too, and test the difference.",
     "Column of the text:": "Column or field of the text, by name or number.",
     "Columns of the text,": "Columns or fields of the text, by names or numbers.",
     "Columns of tables,": "Columns of tables, by names or numbers: 1,2 or en,de.",
-    "With --pairs, its two columns;": "Columns of --pairs or --labelled, by names or numbers.",
+    "With --pairs, its two columns;": "Columns of --pairs, --labelled or --tagged, by names or "
+    "numbers.",
     "TSV file of phrases": "TSV file of phrases and their translations; needs beam search.",
     "Write each answer's score": "Write each answer's score and a tab before it.",
     "File of running text, one document;": "File of running text, one document.",
@@ -147,10 +150,11 @@ transduce translate -m runs/en-de in.txt --json |
         (
             "transduce evaluate -m runs/en-de --source test.en --reference test.de",
             "transduce evaluate -m runs/topics --labelled labels.tsv",
+            "transduce evaluate -m runs/names --tagged names.conll",
         ),
         (
             *("--model", "--source", "--reference", "--pairs", "--labelled", "--columns"),
-            *("--text", "--versus", "--tokenize", "--beam", "--save-outputs", "--json"),
+            *("--tagged", "--text", "--versus", "--tokenize", "--beam", "--save-outputs", "--json"),
             *("--quiet", "--device"),
         ),
     ),

@@ -37,9 +37,10 @@ class EvaluationOptions:
     columns: str | None = option_field(
         None,
         "--columns NAMES",
-        "With --pairs, its two columns; with --labelled, a text or two and then the label: by "
-        "number, or by name, which is a field of JSON or stands in a table's first line, such as "
-        "en,de. Default: the first two; of labels, as they look.",
+        "With --pairs, its two columns; with --labelled, a text or two and then the label; with "
+        "--tagged, word and tag: by number, or by name, which is a field of JSON or stands in a "
+        "table's first line, such as en,de. Default: the first two; of labels, as they look; of "
+        "tags, the first and the last.",
         panel="Input",
     )
     labelled: str | None = option_field(
@@ -54,6 +55,13 @@ class EvaluationOptions:
         "--label-separator TEXT",
         "With --labelled, what stands between the labels of a text in a table, such as a comma. "
         "Default: as the run was trained, or none.",
+        panel="Labels",
+    )
+    tagged: str | None = option_field(
+        None,
+        "--tagged FILE",
+        "File of words with tags, for a tagger: columns, as CoNLL has them, or JSON of tokens and "
+        "tags or of text and spans; see --columns. - is stdin.",
         panel="Labels",
     )
     text: str | None = option_field(
@@ -105,7 +113,7 @@ class EvaluationOptions:
         4096,
         "--batch-tokens N",
         "Of translations, most source tokens of a batch, counted for each beam, with "
-        "padding; each CPU core has a batch. Of labels, most tokens of a batch.",
+        "padding; each CPU core has a batch. Of labels and tags, most tokens of a batch.",
         min=1,
         panel="Running",
     )
@@ -121,7 +129,8 @@ class EvaluationOptions:
         "--save-outputs FILE",
         "Write what is scored to this file, replacing it: a translation for each source; or, for "
         "each text with labels, these, those that the model gives, the probability of the first "
-        "or the number, and the text, with tabs between.",
+        "or the number, and the text, with tabs between; or, as CoNLL has them, words with their "
+        "tags and those that the model gives.",
         panel="Output",
     )
 
@@ -143,6 +152,7 @@ DOORS = {
     "--labelled": Door(
         "labelled", ("--columns", "--label-separator", "--batch-tokens", "--save-outputs")
     ),
+    "--tagged": Door("tagged", ("--columns", "--batch-tokens", "--save-outputs")),
     "--text": Door("text", ("--column",)),
     "--conversations": Door("conversations", ()),
 }

@@ -24,11 +24,11 @@ def evaluation_of_labels(found: ScoredLabels) -> Evaluation:
     result, report = Evaluation(found.read, found.counts), found.report
     result.add_scores(report.scores, texts=found.texts)
     if report.labels:
-        result.parts.append(_Labels(report.labels))
-        result.record["labels"] = {name: _per_cent(s) for name, s in report.labels.items()}
+        result.parts.append(LabelTable(report.labels))
+        result.record["labels"] = {name: per_cent(s) for name, s in report.labels.items()}
     if report.bins:
         result.parts.append(_Calibration(report.bins))
-        result.record["calibration"] = [_per_cent(each) for each in report.bins]
+        result.record["calibration"] = [per_cent(each) for each in report.bins]
     if report.confusion_LL is not None:
         result.parts.append(_Confusion.of(report))
         matrix = {"labels": [*report.names], "texts": report.confusion_LL.tolist()}
@@ -36,21 +36,25 @@ def evaluation_of_labels(found: ScoredLabels) -> Evaluation:
     return result
 
 
-class _Labels(NamedTuple):
-    """The scores of each label."""
+class LabelTable(NamedTuple):
+    """The scores of each label, of what there are so many of."""
 
     labels: dict[str, PrecisionRecall]
+    unit: str = "text"
 
     def rows(self) -> Iterator[Row]:
+        """See Part."""
         for name, (precision, recall, f1, support) in self.labels.items():
             remark = f"precision {100 * precision:.2f}, recall {100 * recall:.2f}"
-            texts = format_count(support, "text")
-            yield f"f1 of {_shown(name)}", f"{100 * f1:.2f}", f"{remark}; {texts}"
+            size = format_count(support, self.unit)
+            yield f"f1 of {_shown(name)}", f"{100 * f1:.2f}", f"{remark}; {size}"
 
     def lines(self, width: int) -> Iterator[str]:
+        """See Part."""
         most = sorted(self.labels.items(), key=lambda item: -item[1].support)[:_MOST]
         kept = {name for name, _ in most}
-        header = ["label", "precision" if width >= _WIDE else "prec.", "recall", "F1", "texts"]
+        precision = "precision" if width >= _WIDE else "prec."
+        header = ["label", precision, "recall", "F1", f"{self.unit}s"]
         yield from _grid(
             header,
             [
@@ -61,8 +65,8 @@ class _Labels(NamedTuple):
             width,
         )
         if rest := len(self.labels) - len(kept):
-            texts = sum(s.support for name, s in self.labels.items() if name not in kept)
-            more = f"{format_count(rest, 'more label')}, of {format_count(texts, 'text')}"
+            size = sum(s.support for name, s in self.labels.items() if name not in kept)
+            more = f"{format_count(rest, 'more label')}, of {format_count(size, self.unit)}"
             yield from wrapped(f"… {more}: --json has all", width)
 
 
@@ -161,7 +165,7 @@ def _shown(name: str) -> str:
     return printable(" ".join(name.split()))
 
 
-def _per_cent(found: CalibrationBin | PrecisionRecall) -> dict[str, Any]:
+def per_cent(found: CalibrationBin | PrecisionRecall) -> dict[str, Any]:
     """Return fields for JSON, of which fractions are in per cent."""
     fields = found._asdict()
     return {k: 100 * x if isinstance(x, float) else x for k, x in fields.items()}

@@ -36,7 +36,7 @@ def test_a_head_over_tags_tags_whatever_the_shape():
     head = {"head": "tagging", "labels": 3, "tie_output": True, "output_bias": True}
     for preset, also in (("bert-tiny", ["embed"]), ("write-tiny", [])):
         config = preset_config(preset, vocab_size=100, **head)
-        assert commands_of(config) == ["tag", *also]
+        assert commands_of(config) == ["tag", *also, "evaluate --tagged FILE"]
         with pytest.raises(ConfigError, match=r"cannot classify, .*: transduce tag -m x"):
             require_ability(config, "classify", "x")
 

@@ -27,7 +27,7 @@ from .regression import RegressionReport, average_ranks, regression_report
 from .score import Score
 from .significance import SIGNIFICANT, Comparison, check_comparable, compare_translations
 from .span_scores import SpanReport, span_report
-from .tags import tag_outputs, tag_scores
+from .tags import TagReport, tag_outputs, tag_report, tag_scores
 from .translation import can_score_translations, check_tokenization, translation_scores
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "RegressionReport",
     "Score",
     "SpanReport",
+    "TagReport",
     "TextLikelihood",
     "average_ranks",
     "calibration_bins",
@@ -68,6 +69,7 @@ __all__ = [
     "span_report",
     "stored_likelihood",
     "tag_outputs",
+    "tag_report",
     "tag_scores",
     "text_likelihood",
     "translation_scores",

@@ -61,7 +61,7 @@ class ClassificationReport(NamedTuple):
         details = f"{self.confusion_LL.trace():,} of {format_count(texts, 'text')}"
         scores = [
             Score("accuracy", 100 * self.accuracy, f"texts:{texts}", details),
-            *_f1_scores(self.scores, "observed"),
+            *f1_scores(self.scores, "observed"),
             Score("matthews", 100 * self.matthews_correlation, f"texts:{texts}|{_ZERO}", ""),
         ]
         return {score.name: score._replace(informative=bool(informative)) for score in scores}
@@ -85,7 +85,7 @@ class MultiLabelReport(NamedTuple):
         details = f"{right} of {format_count(self.texts, 'text')}, all labels right"
         scores = [
             Score("accuracy", 100 * self.subset_accuracy, f"texts:{self.texts}|subset", details),
-            *_f1_scores(self.scores, "all"),
+            *f1_scores(self.scores, "all"),
             Score("f1_samples", 100 * self.samples_f1, f"average:samples|labels:all|{_ZERO}", ""),
         ]
         return {score.name: score._replace(informative=not self.constant) for score in scores}
@@ -194,7 +194,7 @@ def calibration_score(
     return Score("calibration_error", value, f"bins:{bins}|confidence:largest", details)
 
 
-def _f1_scores(found: AveragedScores, labels: str) -> list[Score]:
+def f1_scores(found: AveragedScores, labels: str) -> list[Score]:
     """Return micro, macro and weighted F1 over `observed` labels, or `all`."""
     missed = found.unpredicted
     names = ", ".join(missed[:_LISTED]) + (" …" if len(missed) > _LISTED else "")

@@ -33,6 +33,7 @@ from .schemes import (
     tells_spans,
     write_tags,
 )
+from .tag_references import TagReferences, tag_references
 from .tagged_text import TaggedFile, TaggedText, TagRepair, read_tagged
 from .windows import TokenWindow, join_windows, token_windows
 from .words import (
@@ -56,6 +57,7 @@ __all__ = [
     "RepairedTags",
     "ScoredSpan",
     "Span",
+    "TagReferences",
     "TagRepair",
     "TagScheme",
     "TaggedFile",
@@ -80,6 +82,7 @@ __all__ = [
     "spans_inside_tokens",
     "spans_of_characters",
     "spans_of_words",
+    "tag_references",
     "tells_spans",
     "token_targets",
     "token_windows",

@@ -48,8 +48,8 @@ def label_references(
     several = next((t.labels.values for t in kept if len(t.labels.values) > 1), None)
     if several and inventory.kind != "multi":
         raise CorpusError(
-            f"{name}: a text has {format_count(len(several), 'label')} ({_listed(several)}); the "
-            "model gives one"
+            f"{name}: a text has {format_count(len(several), 'label')} ({quoted_labels(several)}); "
+            "the model gives one"
         )
     if inventory.kind == "number":
         numbers = [[parse_number(text.labels.values[0], name)] for text in kept]
@@ -70,18 +70,18 @@ def _ids(
             most = sorted(unknown, key=lambda each: -counts[each])
             notices.append(
                 f"{name}: {format_count(size, 'text')} with a label that the model lacks, which "
-                f"counts as missed: {_listed(most)}"
+                f"counts as missed: {quoted_labels(most)}"
             )
         names = (*inventory.names, *sort_labels(unknown))
         return {label: number for number, label in enumerate(names)}, names
     by_number = {str(number): number for number in range(len(inventory.names))}
     if counts.keys() <= by_number.keys():
         pairs = (f"{each} {inventory.names[by_number[each]]!r}" for each in sort_labels(counts))
-        notices.append(f"{name}: labels are numbers of the model's: {_first(pairs)}")
+        notices.append(f"{name}: labels are numbers of the model's: {first_words(pairs)}")
         return by_number, inventory.names
     raise CorpusError(
-        f"{name}: none of its labels ({_listed(counts)}) is one of the model's "
-        f"({_listed(inventory.names)}); --columns names the columns, the label's last"
+        f"{name}: none of its labels ({quoted_labels(counts)}) is one of the model's "
+        f"({quoted_labels(inventory.names)}); --columns names the columns, the label's last"
     )
 
 
@@ -96,11 +96,12 @@ def _targets(
     return targets_NL
 
 
-def _listed(names: Iterable[str]) -> str:
-    return _first(repr(each[:40]) for each in names)
+def quoted_labels(names: Iterable[str]) -> str:
+    """Return the first labels, quoted and cut, for a message."""
+    return first_words(repr(each[:40]) for each in names)
 
 
-def _first(words: Iterable[str]) -> str:
+def first_words(words: Iterable[str]) -> str:
     """Return the first words, and a mark if there are more."""
     every = [*words]
     return ", ".join(every[:_LISTED]) + (" …" if len(every) > _LISTED else "")

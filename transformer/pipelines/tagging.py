@@ -6,7 +6,7 @@ Shape suffixes: B windows, T tokens, L labels.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from ..labels import (
     word_probabilities,
     word_ranges,
 )
+from ..labels.words import Range
 from ..loading import LoadedModel
 from .arguments import TagArguments
 from .executors import ForwardExecutor
@@ -41,6 +42,7 @@ from .text_framing import TextFraming
 from .unknown import unknown_read
 
 Floats = npt.NDArray[np.float32]
+WordSplitter = Callable[[Line], Sequence[Range]]  # the words of a line, as ranges of its characters
 
 
 class TaggedSpan(NamedTuple):
@@ -80,10 +82,14 @@ class TagRequest:
 class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
     """The labelled spans of lines."""
 
-    def __init__(self, loaded: LoadedModel, arguments: TagArguments) -> None:
+    def __init__(
+        self, loaded: LoadedModel, arguments: TagArguments, words_of: WordSplitter | None = None
+    ) -> None:
+        """Prepare a model; `words_of` tells words, of any line, in place of a rule."""
         require_ability(loaded.config, "tag", loaded.folder)
         WORD_SPLITTERS.check(arguments.words)
         self._loaded, self._arguments = loaded, arguments
+        self._words_of = words_of or self._words_by_rule
         self._framing = TextFraming.of(loaded, loaded.config.max_positions)
         self._are_spans = tells_spans(loaded.labels)
         self._names = [*map(span_tag, loaded.labels)] if self._are_spans else [*loaded.labels]
@@ -113,6 +119,9 @@ class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
             answers.append(probs_TL[before + first - start : before + last - start].copy())
         return answers
 
+    def _words_by_rule(self, line: Line) -> list[Range]:
+        return word_ranges(line.text[:MAX_CHARACTERS], self._arguments.words)
+
     def to_outputs(
         self, line: Line, requests: Sequence[TagRequest], results: Sequence[Floats]
     ) -> tuple[list[list[TaggedSpan]], Notices]:
@@ -122,7 +131,7 @@ class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
             shortened=len(line.text) > MAX_CHARACTERS,
             unknown_read=unknown_read(self._loaded.tokenizer, [text], [requests[0].text_ids]),
         )
-        words = word_ranges(text, self._arguments.words)
+        words = self._words_of(line)
         tokens = tokens_of_words(requests[0].offsets, words)
         scheme = "bio" if self._are_spans else None
         probs_WL = word_probabilities(tokens, np.concatenate(results))
@@ -136,13 +145,18 @@ class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
 
 
 def tag_lines(
-    loaded: LoadedModel, source: LineSource, arguments: TagArguments, counts: Counter[str]
+    loaded: LoadedModel,
+    source: LineSource,
+    arguments: TagArguments,
+    counts: Counter[str],
+    words_of: WordSplitter | None = None,
 ) -> Iterator[Answer[list[TaggedSpan]]]:
     """Yield the labelled spans of each line, in order and in bounded memory.
 
-    `counts`: see `answer_lines`. Raises ConfigError for a model without a head over tags.
+    `counts`: see `answer_lines`; `words_of`: see TaggingTask. Raises ConfigError for a model
+    without a head over tags.
     """
-    task = TaggingTask(loaded, arguments)
+    task = TaggingTask(loaded, arguments, words_of)
 
     def compute(batch: Sequence[TagRequest]) -> list[Floats]:
         with torch.inference_mode():

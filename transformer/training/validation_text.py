@@ -19,7 +19,7 @@ from .objectives import VALID
 from .prepared_folder import recorded_report
 from .recipe_resolution import read_run_recipe
 
-_REMEDY = "give --pairs, --source and --target, --labelled, or --text"
+_REMEDY = "give --pairs, --source and --target, --labelled, --tagged, or --text"
 
 
 def run_with_validation(path: Path) -> Path:
