@@ -150,7 +150,6 @@ transduce translate -m runs/en-de in.txt --json |
         (
             "transduce evaluate -m runs/en-de --source test.en --reference test.de",
             "transduce evaluate -m runs/topics --labelled labels.tsv",
-            "transduce evaluate -m runs/names --tagged names.conll",
         ),
         (
             *("--model", "--source", "--reference", "--pairs", "--labelled", "--columns"),

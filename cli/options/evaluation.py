@@ -37,10 +37,9 @@ class EvaluationOptions:
     columns: str | None = option_field(
         None,
         "--columns NAMES",
-        "With --pairs, its two columns; with --labelled, a text or two and then the label; with "
-        "--tagged, word and tag: by number, or by name, which is a field of JSON or stands in a "
-        "table's first line, such as en,de. Default: the first two; of labels, as they look; of "
-        "tags, the first and the last.",
+        "With --pairs, its two columns; with --labelled, a text or two, then the label; with "
+        "--tagged, word and tag: by number or name, as a field of JSON or in a table's first line. "
+        "Default: the first two; labels: as they look; tags: the last.",
         panel="Input",
     )
     labelled: str | None = option_field(
@@ -127,10 +126,9 @@ class EvaluationOptions:
     save_outputs: Path | None = option_field(
         None,
         "--save-outputs FILE",
-        "Write what is scored to this file, replacing it: a translation for each source; or, for "
-        "each text with labels, these, those that the model gives, the probability of the first "
-        "or the number, and the text, with tabs between; or, as CoNLL has them, words with their "
-        "tags and those that the model gives.",
+        "Write what is scored to this file, replacing it: translations; or, with tabs between, "
+        "each text's labels, those given, the first one's probability or the number, and the "
+        "text; or each word, its tag and the one given, as CoNLL has them.",
         panel="Output",
     )
 
