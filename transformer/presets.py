@@ -1,7 +1,8 @@
 """Named configurations, as data; the small ones leave the size of the vocabulary open.
 
 Sources: original base and big, arXiv 1706.03762 table 3; GPT-2, Radford et al. 2019; GPT-3,
-arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; T5, arXiv 1910.10683; BART, arXiv 1910.13461.
+arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; RoFormer, arXiv 2104.09864; T5, arXiv
+1910.10683; BART, arXiv 1910.13461.
 """
 
 from collections.abc import Mapping
@@ -88,6 +89,7 @@ _BERT_TINY: Fields = {
     "d_model": 128,
     "d_ff": 512,
     "heads": 4,
+    "positions": "rotary",
     "max_positions": 256,
 }
 
@@ -202,7 +204,9 @@ PRESETS: Registry[Preset] = Registry(
         ),
         "bart-base": Preset(139_420_416, "BART's network (arXiv 1910.13461); a GPU", _BART),
         "bert-tiny": Preset(
-            1_875_136, "an encoder, to classify texts or to pre-train, in minutes", _BERT_TINY
+            1_842_368,
+            "an encoder with rotary positions, to classify texts or to pre-train, in minutes",
+            _BERT_TINY,
         ),
         "bert-base": Preset(
             109_514_298, "BERT's network (arXiv 1810.04805), an encoder; a GPU", _BERT

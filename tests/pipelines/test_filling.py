@@ -67,9 +67,12 @@ def test_fills_are_those_of_transformers_pipeline(family: str, seed: int, tmp_pa
                 assert "".join(output.filled.split()) == "".join(named[0]["sequence"].split())
 
 
-def test_a_model_of_ours_fills_the_same_once_it_is_published(tmp_path: Path) -> None:
-    loaded = load_masked(tmp_path / "ours")
-    convert_model(tmp_path / "ours", tmp_path / "published", to="bert")
+@pytest.mark.parametrize(("positions", "family"), [("rotary", "roformer"), ("learned", "bert")])
+def test_a_model_of_ours_fills_the_same_once_it_is_published(
+    positions: str, family: str, tmp_path: Path
+) -> None:
+    loaded = load_masked(tmp_path / "ours", positions=positions)
+    assert convert_model(tmp_path / "ours", tmp_path / "published", to="huggingface") == family
     pipeline = transformers.pipeline("fill-mask", model=str(tmp_path / "published"), device="cpu")
     for answer in filled(loaded, ["one <mask> größer", "<mask> two"]):
         wanted = pipeline(answer.line.text)

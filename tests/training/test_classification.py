@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from checkpoints import read_json
 from tests.training.preparing import prepare
@@ -18,6 +19,7 @@ from transformer.errors import ConfigError
 from transformer.evaluation import label_outputs, label_scores
 from transformer.export import convert_model
 from transformer.folder_layout import DATA
+from transformer.inputs import ModelInputs
 from transformer.labels import LabelInventory
 from transformer.loading import ModelTexts, default_generation_config, load_model
 from transformer.training.events import DataPrepared, Notice, Remark, Validated
@@ -257,13 +259,35 @@ def test_a_metric_that_the_labels_have_no_score_of_gives_way_to_the_loss(tmp_pat
 
 @pytest.mark.parametrize("kind", ["multi", "number"])
 def test_every_kind_learns_its_toy(tmp_path: Path, kind: str) -> None:
-    recipe = toy_recipe(tmp_path, "classification", steps=40, learning_rate=1e-2, warmup=4)
+    recipe = toy_recipe(tmp_path, "classification", steps=60, learning_rate=1e-2, warmup=4)
     recipe = changed(
         recipe,
         data={"labelled": [str(write_kind(tmp_path, kind, lines=20))], "valid_fraction": 0.0},
     )
     losses = [e.loss for e in train(recipe, tmp_path / "run") if isinstance(e, StepReport)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("positions", "family", "layer"), [("rotary", "roformer", "gelu"), ("learned", "bert", "tanh")]
+)
+@pytest.mark.parametrize("objective", ["masked-lm", "classification", "tagging"])
+def test_an_encoder_is_published_with_each_of_its_heads(
+    objective: str, positions: str, family: str, layer: str, tmp_path: Path
+) -> None:
+    recipe = toy_recipe(tmp_path, objective, steps=1, warmup=0)
+    train(changed(recipe, model={"positions": positions}), tmp_path / "run")
+    out = tmp_path / "published"
+    assert convert_model(tmp_path / "run", out, to="huggingface") == family
+    ours = load_model(tmp_path / "run", device="cpu")
+    if objective == "classification":
+        assert ours.config.classifier_layer == layer
+    (name,) = read_json(out / "config.json")["architectures"]
+    theirs = getattr(transformers, name).from_pretrained(out).eval()
+    ids = torch.arange(5, 12)[None]
+    with torch.no_grad():
+        wanted, found = theirs(input_ids=ids).logits, ours.model(ModelInputs(ids))
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
 
 
 def test_labels_of_a_run_lie_in_its_data(runs) -> None:

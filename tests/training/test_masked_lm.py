@@ -144,7 +144,7 @@ def test_excerpts_stay_within_a_document_and_come_from_all_over() -> None:
 
 
 def test_an_encoder_without_a_head_gets_that_of_a_published_one(run: Path, tmp_path: Path) -> None:
-    """BERT's head has a bias of each token, and families with such heads take the trained model."""
+    """RoFormer's head has a bias of each token, and its family takes the trained model."""
     bare = tmp_path / "bare"
     loaded = load_model(run)
     config = msgspec.structs.replace(loaded.config, head="none", output_bias=False)
@@ -162,5 +162,5 @@ def test_an_encoder_without_a_head_gets_that_of_a_published_one(run: Path, tmp_p
         [],
     )
     train(recipe, tmp_path / "run", init=bare)
-    convert_model(tmp_path / "run", tmp_path / "bert", to="bert")
-    assert load_model(tmp_path / "bert").config.head == "masked"
+    convert_model(tmp_path / "run", tmp_path / "published", to="roformer")
+    assert load_model(tmp_path / "published").config.head == "masked"

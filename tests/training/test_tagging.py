@@ -73,9 +73,9 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         "words": (write_words(folder), write_words(folder, "valid", 9)),
     }
     for name, (training, valid) in files.items():
-        recipe = toy_recipe(folder, "tagging", steps=6, learning_rate=1e-2)
+        recipe = toy_recipe(folder, "tagging", steps=4, learning_rate=1e-2)
         data = {"tagged": [str(training)], "valid_tagged": [str(valid)], "valid_fraction": 0.0}
-        train(changed(recipe, data=data, validation={"every": 6}), folder / name)
+        train(changed(recipe, data=data, validation={"every": 4}), folder / name)
         (folder / name / "valid.txt").symlink_to(valid)
     return {name: folder / name for name in files}
 

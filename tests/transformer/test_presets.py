@@ -83,6 +83,21 @@ def test_gpt3_is_table_2_1_of_its_paper() -> None:
     assert (c.max_positions, c.d_ff, c.feedforward) == (2048, 4 * 12_288, small.feedforward)
 
 
+def test_our_own_encoder_is_a_roformer() -> None:
+    """Its sizes aside; with learned positions, it is a BERT."""
+    sizes = {"vocab_size", "d_model", "d_ff", "encoder_layers", "heads", "max_positions"}
+    wanted = {"rotary": ("roformer", transformers.RoFormerConfig)}
+    wanted["learned"] = ("bert", transformers.BertConfig)
+    for positions, (family, make) in wanted.items():
+        changes = {} if positions == "rotary" else {"positions": positions}
+        found, theirs = (
+            preset_config("bert-tiny", vocab_size=9, **changes),
+            published(family, make()),
+        )
+        for field in {*TransformerConfig.__struct_fields__} - sizes:
+            assert getattr(found, field) == getattr(theirs, field), field
+
+
 @pytest.mark.parametrize("name", sorted(name for name in PRESETS if name.startswith("write-")))
 def test_our_own_writers_are_llamas(name: str) -> None:
     """Where Llama's configuration says anything about it, and a preset's size does not."""

@@ -7,7 +7,7 @@ import msgspec
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..labels import LabelInventory
-from ..presets import preset_config, preset_shape
+from ..presets import preset_config
 from ..registry import either
 from .objectives import OBJECTIVES
 from .recipe import Recipe
@@ -28,11 +28,10 @@ def model_config(
     """
     objective = OBJECTIVES[recipe.objective]
     max_length = objective.max_length(recipe)
-    defaults = {"vocab_size": vocab_size, "max_positions": max_length}
-    head = objective.head_fields(preset_shape(recipe.model), labels)
-    fields: dict[str, Any] = {**defaults, **head, **recipe.model}
+    fields = {"vocab_size": vocab_size, "max_positions": max_length, **recipe.model}
     preset = fields.pop("preset")
-    config = preset_config(preset, **fields)
+    head = objective.head_fields(preset_config(preset, **fields), labels)
+    config = preset_config(preset, **{**head, **fields})
     if config.shape not in objective.shapes:
         raise ConfigError(
             f"the objective {recipe.objective} trains {either(objective.shapes)} models; "
@@ -60,7 +59,7 @@ def further_config(
 
     That is its own if the objective has one of the same kind and size; else a new one.
     """
-    head = OBJECTIVES[recipe.objective].head_fields(config.shape, labels)
+    head = OBJECTIVES[recipe.objective].head_fields(config, labels)
     told = {key: recipe.model[key] for key in HEAD_KEYS if key in recipe.model}
     kind = {key: value for key, value in head.items() if key in _IDENTITY} | told
     if all(getattr(config, key) == value for key, value in kind.items()):

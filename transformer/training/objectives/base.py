@@ -11,6 +11,7 @@ from torch import Tensor
 from tokenizer import CorpusCounts
 
 from ...batch_loss import batch_loss
+from ...config import TransformerConfig
 from ...data import Batch, Data
 from ...evaluation import Score
 from ...labels import LabelInventory
@@ -46,13 +47,15 @@ class Objective(ABC):
         Raises MissingExtraError if its metric cannot be computed.
         """
 
-    def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
-        """Return the fields of a network's head that this training needs, by the network's shape.
+    def head_fields(
+        self, network: TransformerConfig, labels: LabelInventory | None
+    ) -> dict[str, Any]:
+        """Return the fields of a network's head that this training needs; it may have another yet.
 
         They win over a preset's, and what the recipe says of its model wins over them. Without
         labels, which follow from the text, they are those of some network of the kind.
         """
-        del shape, labels
+        del network, labels
         return {"head": "linear"}
 
     def labels(self, folder: Path) -> LabelInventory | None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from tokenizer import CorpusCounts
 
+from ...config import TransformerConfig
 from ...data import Data
 from ...evaluation import Score, label_outputs, label_scores
-from ...heads import LABEL_KINDS
+from ...heads import CLASSIFIER_LAYERS, LABEL_KINDS
 from ...labels import LabelInventory
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.classification import answer_text
@@ -63,16 +64,18 @@ class Classification(Objective):
             LABEL_KINDS.check(recipe.data.label_kind)
         LabelledCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
 
-    def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
+    def head_fields(
+        self, network: TransformerConfig, labels: LabelInventory | None
+    ) -> dict[str, Any]:
         """Implement Objective.head_fields; without labels, there are two."""
         number, kind = (2, "single") if labels is None else labels.head_size
-        reads_both_ways = shape == "encoder"
+        reads_both_ways = network.shape == "encoder"
         return {
             "head": "classification",
             "labels": number,
             "label_kind": kind,
             "classifier_pooling": "first" if reads_both_ways else "last",
-            "classifier_layer": "tanh" if reads_both_ways else "none",
+            "classifier_layer": _published_layer(network) if reads_both_ways else "none",
             "tie_output": True,
             "output_scale": 1.0,
             "output_bias": reads_both_ways,  # published decoders have none
@@ -146,3 +149,9 @@ class Classification(Objective):
                 [("text", " | ".join(texts)), ("label", ", ".join(labels)), ("output", said)]
             )
         return samples
+
+
+def _published_layer(encoder: TransformerConfig) -> str:
+    """Return the layer before the labels that a published encoder has: BERT's or RoFormer's."""
+    layer = {"rotary": encoder.feedforward}.get(encoder.positions, "tanh")
+    return layer if layer in CLASSIFIER_LAYERS else "tanh"

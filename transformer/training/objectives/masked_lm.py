@@ -10,6 +10,7 @@ import numpy as np
 from tokenizer import Tokenizer
 from tokenizer.special import MASK
 
+from ...config import TransformerConfig
 from ...data import Data, Ids, MaskedData, TokenStore, window_pieces
 from ...data.noise import mask_tokens
 from ...data.noise.vocabulary import IndexArray, RowIds
@@ -57,9 +58,11 @@ class MaskedLM(RunningText):
         del recipe
         return (MASK,)
 
-    def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
+    def head_fields(
+        self, network: TransformerConfig, labels: LabelInventory | None
+    ) -> dict[str, Any]:
         """Implement Objective.head_fields."""
-        del shape, labels
+        del network, labels
         return {"head": "masked", "tie_output": True, "output_scale": 1.0, "output_bias": True}
 
     def frame_texts(self, texts: ModelTexts, shape: str) -> ModelTexts:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tokenizer import CorpusCounts
 
+from ...config import TransformerConfig
 from ...data import Data
 from ...evaluation import Score, tag_outputs, tag_scores
 from ...labels import (
@@ -65,9 +66,11 @@ class Tagging(Objective):
         """Implement Objective.check."""
         TaggedCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
 
-    def head_fields(self, shape: str, labels: LabelInventory | None) -> dict[str, Any]:
+    def head_fields(
+        self, network: TransformerConfig, labels: LabelInventory | None
+    ) -> dict[str, Any]:
         """Implement Objective.head_fields; without labels, there are two."""
-        del shape
+        del network
         return {
             "head": "tagging",
             "labels": 2 if labels is None else len(labels.names),
