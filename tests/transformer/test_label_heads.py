@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.activations import ACT2FN
 
 from tests.models import tiny_config, tiny_model
 from transformer.batch_loss import batch_loss
@@ -37,13 +38,18 @@ def batch(targets: Tensor, **fields: object) -> Batch:
     return Batch(inputs=inputs, targets=targets, num_targets=2, rows=None, **fields)
 
 
+# In transformers, as the heads of published classes have them.
+_PUBLISHED = {"gelu-tanh": "gelu_new", "gelu-sigmoid": "quick_gelu"}
+_PUBLISHED |= {name: name for name in ("tanh", "relu", "gelu", "silu")}
+
+
 @pytest.mark.parametrize("layer", CLASSIFIER_LAYERS)
 def test_a_text_is_classified_by_its_first_token(layer: str) -> None:
     head = head_of(head="classification", classifier_layer=layer, output_bias=True)
     hidden_BTD = torch.randn(2, 4, 16)
     features_BD = hidden_BTD[:, 0]
     if layer != "none":
-        activation = {"tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}[layer]
+        activation = ACT2FN[_PUBLISHED[layer]]
         features_BD = activation(features_BD @ head.dense.weight.T + head.dense.bias)
     wanted_BL = features_BD @ head.weight.T + head.bias
     torch.testing.assert_close(head(hidden_BTD, torch.empty(0), POSITIONS_BT), wanted_BL)
