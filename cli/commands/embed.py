@@ -102,7 +102,7 @@ def _writing(
     """Open the output; give what writes an answer there: as an array's row, a list or a record."""
     if out is not None and is_array_name(out):
         with array_output(out, width=width, reading=reading) as array:
-            yield lambda answer: array.row(answer.outputs[0].vector.numpy())
+            yield lambda answer: array().row(answer.outputs[0].vector.numpy())
         return
     with output(out, reading=reading) as writer:
         yield lambda answer: writer.line(json.dumps(_value(answer, fields), ensure_ascii=False))

@@ -1,11 +1,25 @@
 """NumPy arrays in files, written row by row, of a length that is known at the end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
+
+
+@contextmanager
+def open_array(path: Path, width: int) -> Iterator["ArrayWriter"]:
+    """Open a file for the rows of an array, whose number its header tells in the end."""
+    with path.open("wb") as stream:
+        writer = ArrayWriter(stream, width)
+        try:
+            yield writer
+        finally:
+            writer.finish()
 
 
 class ArrayWriter:

@@ -4,10 +4,11 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from .output_checks import STDOUT, check_files, descriptor_of, packing_of, standard_state
 
@@ -18,10 +19,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Writer:
-    """Writer of text to a stream, as UTF-8 in any locale, flushed at once."""
+    """Writer of text to a stream, as UTF-8 in any locale, flushed at once.
 
-    def __init__(self, stream: BinaryIO, *, flush: bool = True) -> None:
-        self._stream, self._flush = stream, flush
+    `opened` returns the stream, whenever there is a piece to write.
+    """
+
+    def __init__(self, opened: Callable[[], BinaryIO], *, flush: bool = True) -> None:
+        self._opened, self._flush = opened, flush
 
     def line(self, text: str) -> None:
         """Write a line."""
@@ -29,9 +33,10 @@ class Writer:
 
     def piece(self, text: str) -> None:
         """Write a piece of a line."""
-        self._stream.write(text.encode("utf-8", errors="replace"))
+        stream = self._opened()
+        stream.write(text.encode("utf-8", errors="replace"))
         if self._flush:
-            self._stream.flush()
+            stream.flush()
 
 
 def terminal_width() -> int | None:
@@ -48,54 +53,67 @@ def is_file_name(path: Path) -> bool:
 
 @contextmanager
 def output(path: Path | None, *, reading: Sequence[str | Path] = ()) -> Iterator[Writer]:
-    """Open the file for results, or stdout; raise what `check_files` does.
+    """Give a writer of results to a file, or to stdout; raise what `check_files` does.
 
     What is open already, such as /dev/stdout or the file that stdout goes to, is written where it
-    stands. Where the name ends as that of a packed file, it is packed. An error that ends the work
-    says that the file is incomplete.
+    stands. Where the name ends as that of a packed file, it is packed. An error before the first
+    result leaves a file as it was; one after it says that the file is incomplete.
     """
     check_files(path, reading)
     packing = None if path is None else packing_of(path)
-    with _naming_file(path), _open_output(path) as stream:
-        if packing is None:
-            yield Writer(stream)
-            return
-        from tokenizer.text.signatures import PACKINGS
-
-        with PACKINGS[packing].create(stream) as packed:
-            yield Writer(packed, flush=False)
+    opening = _open_output(path) if packing is None else _open_packed(path, packing)
+    with _opened_late(path, opening) as opened:
+        yield Writer(opened, flush=packing is None)
 
 
 @contextmanager
 def array_output(
     path: Path, *, width: int, reading: Sequence[str | Path] = ()
-) -> Iterator["ArrayWriter"]:
-    """Open a .npy file for rows of a matrix; raise what `check_files` does.
+) -> Iterator[Callable[[], "ArrayWriter"]]:
+    """Give what opens the writer of rows of a matrix to a .npy file; raise what `check_files` does.
 
-    However the work ends, the file is an array of the rows that were written.
+    However the work ends, the file is an array of the rows that were written; without any, an
+    error leaves it as it was.
     """
-    from .arrays import ArrayWriter
+    from .arrays import open_array
 
     check_files(path, reading, arrays=True)
-    with _naming_file(path), path.open("wb") as stream:
-        writer = ArrayWriter(stream, width)
-        try:
-            yield writer
-        finally:
-            writer.finish()
+    with _opened_late(path, open_array(path, width)) as opened:
+        yield opened
+
+
+_Opened = TypeVar("_Opened")
 
 
 @contextmanager
-def _naming_file(path: Path | None) -> Iterator[None]:
-    """Add to an error that the file is incomplete; name it in that of a full disk."""
+def _opened_late(
+    path: Path | None, opening: AbstractContextManager[_Opened]
+) -> Iterator[Callable[[], _Opened]]:
+    """Give what opens an output when it is first called, or at the end where it never was.
+
+    An error after that says that the file is incomplete, and the one of a full disk names it.
+    """
+    stack = ExitStack()
+    opened = cache(lambda: stack.enter_context(opening))
     try:
-        yield
+        with stack:
+            yield opened
+            opened()
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
             error.filename = str(path or "stdout")
-        if path is not None and is_file_name(path) and path.exists():
+        if opened.cache_info().currsize and path is not None and is_file_name(path):
             error.add_note(f"{path} is incomplete")
         raise
+
+
+@contextmanager
+def _open_packed(path: Path | None, packing: str) -> Iterator[BinaryIO]:
+    """Open a file whose bytes are packed."""
+    from tokenizer.text.signatures import PACKINGS
+
+    with _open_output(path) as stream, PACKINGS[packing].create(stream) as packed:
+        yield packed
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def test_a_message_without_an_answer_was_not_said(monkeypatch):
     counts, out = Counter(), BytesIO()
     lead = SimpleNamespace(folder="", tokenizer=None)
     session = SimpleNamespace(lead=lead, stream_ids=stream)
-    monkeypatch.setattr(conversation, "output", lambda _: nullcontext(Writer(out)))
+    monkeypatch.setattr(conversation, "output", lambda _: nullcontext(Writer(lambda: out)))
     line, line_io = Line(0, ""), SimpleNamespace(out=None, quiet=True)
     conversation.run_chat(session, line, None, counts, system=None, line_io=line_io)
     assert prompts[1:] == [["one", "answer 0", "bad"], ["one", "answer 0", "three"]]

@@ -167,7 +167,7 @@ def test_an_edited_line_that_is_begun_is_dropped(monkeypatch, capsys) -> None:
 
 def test_an_answer_that_is_written_is_stopped_and_its_line_ended() -> None:
     out = io.BytesIO()
-    writer = Writer(out)
+    writer = Writer(lambda: out)
     with stopped_by_interrupt(writer):
         writer.piece("one tw")
         raise KeyboardInterrupt

@@ -234,6 +234,49 @@ def test_an_error_tells_that_an_output_is_incomplete(transduce, tokenizer, tmp_p
     assert b"incomplete" not in transduce(*words, "-o", out, stdin=b"5\n").err
 
 
+UNFIT = {  # commands that end before there is a result: by the model, or by the first line
+    "translate": ("translate", "-m", "writer"),
+    "classify": ("classify", "-m", "writer"),
+    "tag": ("tag", "-m", "writer"),
+    "fill": ("fill", "-m", "writer"),
+    "generate": ("generate", "-m", "translator", "--lines"),
+    "decode": ("tokenizer", "decode", "-t", "tokenizer"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_an_error_before_the_first_result_replaces_nothing(
+    transduce, translator, writer, tokenizer, tmp_path, name, ending
+):
+    paths = {"translator": translator, "writer": writer, "tokenizer": tokenizer}
+    (tmp_path / f"old{ending}").write_bytes(b"kept")
+    words = [paths.get(word, word) for word in UNFIT[name]]
+    for out in (tmp_path / f"old{ending}", tmp_path / f"new{ending}"):
+        ended = transduce(*words, "-o", out, stdin=b"one\n")
+        assert (ended.code != 0, ended.out, b"incomplete" in ended.err) == (True, b"", False)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"kept"]
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.txt"])
+def test_an_array_of_an_unfit_model_replaces_nothing(transduce, writer, tmp_path, name):
+    (tmp_path / name).write_bytes(b"kept")
+    ended = transduce(
+        "embed", "-m", writer, "--prompt-name", "none", "-o", tmp_path / name, stdin=b"a\n"
+    )
+    assert ended.code == 2
+    assert (tmp_path / name).read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("name", ["x", "x.gz", "x.npy"])
+def test_a_result_without_a_line_replaces_a_file(transduce, translator, tokenizer, tmp_path, name):
+    (tmp_path / name).write_bytes(b"old")
+    encode = ("tokenizer", "encode", "-t", tokenizer)
+    words = ("embed", "-m", translator) if name == "x.npy" else encode
+    assert transduce(*words, "-o", tmp_path / name).code == 0
+    assert (tmp_path / name).read_bytes()[:3] != b"old"
+
+
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), RuntimeError("a bug"), OSError(28, "full"), OSError(27, "large")]
 )
