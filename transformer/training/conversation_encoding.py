@@ -1,11 +1,11 @@
 """Conversations to ids on disk, and the marks of those that are to be predicted."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from typing import Any, ClassVar
 
-from tokenizer import CorpusError
 from tokenizer.quantities import format_count
 
 from ..chat.template import ChatTemplate
@@ -13,68 +13,42 @@ from ..chat.turns import ChatExample, answer_positions, encode_completion, encod
 from ..errors import ConfigError
 from ..loading import ModelTexts
 from .conversations import ChatRecord
-from .data_report import (
-    REFUSED,
-    TOO_LONG,
-    UNANSWERED,
-    ConversationReport,
-    FileReport,
-    Fingerprints,
-    UnknownCounter,
-)
+from .data_report import REFUSED, TOO_LONG, UNANSWERED, ConversationReport
 from .drawn_corpus import DrawnGroup
+from .drawn_encoding import DrawnEncoder
 from .encoding import token_writer
 
 IDS, PREDICTED = "ids", "predicted"
-_MESSAGES = "messages"
 
 
-class ConversationEncoder:
+class ConversationEncoder(DrawnEncoder[ChatRecord, ChatTemplate | None, ConversationReport]):
     """Writer of the ids of conversations, as a model's chat template has them.
 
     Left out, and counted, are conversations without an answer, those of more than `max_tokens`
     tokens, and those that the template refuses.
     """
 
+    side: ClassVar[str] = "messages"
+
     def __init__(
         self, texts: ModelTexts, template: ChatTemplate | None, *, max_tokens: int
     ) -> None:
-        self._texts, self._template, self._max_tokens = texts, template, max_tokens
+        super().__init__(texts, template, max_tokens=max_tokens)
+        self._texts, self._template = texts, template
         self._before = texts.tokenizer.special_affixes()[0]
-        self._unknown = UnknownCounter(texts.tokenizer)
-        self._left_out: Counter[str] = Counter()
-        self._kept = self._tokens = self._targets = self._longest = self._unread = 0
-        self._fingerprints = Fingerprints()
+        self._targets = self._unread = 0
         self._refusal = ""  # the first one's reason
 
-    def write(
-        self,
-        groups: Iterable[DrawnGroup[ChatRecord]],
-        folder: Path,
-        *,
-        training: "ConversationEncoder | None" = None,
-    ) -> ConversationReport:
-        """Write conversations below a folder; return the report on them.
-
-        `training` is the encoder of those to look for these in. Without it, raises CorpusError
-        where all are left out, with the reason.
-        """
-        files = []
+    def _write(self, groups: Iterable[DrawnGroup[ChatRecord]], folder: Path) -> None:
         with ExitStack() as stack:
             ids, predicted = (
-                stack.enter_context(token_writer(folder / name, self._texts.tokenizer))
+                stack.enter_context(token_writer(folder / name, self._tokenizer))
                 for name in (IDS, PREDICTED)
             )
-            for group in groups:
-                before = self._kept + self._left_out.total()
-                for conversation in group.texts:
-                    examples = self._encode(conversation)
-                    ids.write(example.ids for example in examples)
-                    predicted.write([int(p) for p in e.is_predicted] for e in examples)
-                files.append(FileReport(group.name, self._kept + self._left_out.total() - before))
-        if training is None and self._left_out and not self._kept:
-            raise CorpusError(self._refusal or self._nothing_kept())
-        return self._report(files, training)
+            for conversation in chain.from_iterable(group.texts for group in groups):
+                examples = self._encode(conversation)
+                ids.write(example.ids for example in examples)
+                predicted.write([int(p) for p in e.is_predicted] for e in examples)
 
     def _encode(self, conversation: ChatRecord) -> Sequence[ChatExample]:
         """Return the examples of a conversation; count it, and what is left out."""
@@ -95,7 +69,7 @@ class ConversationEncoder:
             self._left_out[TOO_LONG] += 1
             return ()
         contents = [message.content for message in messages]
-        self._unknown.add(contents, self._texts.tokenizer.encode_batch(contents))
+        self._unknown.add(contents, self._tokenizer.encode_batch(contents))
         self._fingerprints.add(messages)
         self._kept += 1
         self._unread += len(messages) - 1 - answers[-1]
@@ -103,7 +77,10 @@ class ConversationEncoder:
         self._targets += sum(sum(example.is_predicted) for example in examples)
         return examples
 
-    def _nothing_kept(self) -> str:
+    def _nothing_kept(self) -> str | None:
+        """See DrawnEncoder: the template's first refusal, or how many there are of each kind."""
+        if self._refusal or not self._left_out:
+            return self._refusal or None
         reasons = {
             TOO_LONG: f"of {self._max_tokens + 1:,} tokens or more (data.max_tokens)",
             UNANSWERED: "without an answer",
@@ -131,21 +108,6 @@ class ConversationEncoder:
         end = texts.generation.end_id
         return [encode_completion(texts.tokenizer, self._before, prompt, completion, end)]
 
-    def _report(
-        self, files: list[FileReport], training: "ConversationEncoder | None"
-    ) -> ConversationReport:
-        prints = self._fingerprints
-        return ConversationReport(
-            files=files,
-            left_out=dict(self._left_out),
-            kept=self._kept,
-            tokens=self._tokens,
-            targets=self._targets,
-            unread=self._unread,
-            longest=self._longest,
-            limit=self._max_tokens + 1,
-            repeats=prints.repeats(),
-            not_compared=prints.not_compared,
-            in_training=prints.count_in(training._fingerprints) if training else 0,
-            unknown={_MESSAGES: self._unknown.report()},
-        )
+    def _report(self, fields: dict[str, Any]) -> ConversationReport:
+        limit = self._max_tokens + 1
+        return ConversationReport(**fields, limit=limit, targets=self._targets, unread=self._unread)

@@ -115,7 +115,7 @@ class ConversationCorpus(DrawnCorpus[ChatRecord]):
         return self.recipe.valid_conversations
 
     def check(self) -> None:
-        """Raise ConfigError if the recipe names no conversations."""
+        """See DrawnCorpus."""
         if not self.recipe.conversations:
             raise ConfigError("instructions need conversations: give --conversations FILE")
 
@@ -126,7 +126,7 @@ class ConversationCorpus(DrawnCorpus[ChatRecord]):
         yield from self.drawn()
 
     def lines(self) -> Iterator[str]:
-        """Yield the messages of training, to train a vocabulary on."""
+        """See DrawnCorpus: the messages."""
         for group in self.training():
             for conversation in group.texts:
                 yield from (message.content for message in conversation.messages)

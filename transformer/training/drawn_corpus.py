@@ -12,6 +12,7 @@ from .data_recipe import DataRecipe
 from .random_split import DRAWS, DrawnRange, draw_number
 
 Text = TypeVar("Text")
+Inventory = TypeVar("Inventory")
 
 
 class DrawnGroup(NamedTuple, Generic[Text]):
@@ -42,6 +43,14 @@ class DrawnCorpus(ABC, Generic[Text]):
     @abstractmethod
     def valid_paths(self) -> list[str]:
         """The files to validate on."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ConfigError if the recipe names no text of the kind."""
+
+    @abstractmethod
+    def lines(self) -> Iterator[str]:
+        """Yield the texts of training, to train a vocabulary on."""
 
     @abstractmethod
     def read(self, path: str) -> Iterator[Text]:
@@ -87,3 +96,21 @@ class DrawnCorpus(ABC, Generic[Text]):
                     return bound
                 drawn.add(number)
         return drawn.bound()
+
+
+class LabelledTexts(DrawnCorpus[Text], Generic[Text, Inventory]):
+    """The texts of files with labels, of which training has an inventory."""
+
+    @abstractmethod
+    def inventory(self) -> Inventory:
+        """Read the training files for their labels. Raises CorpusError for none to tell apart."""
+
+    @abstractmethod
+    def compared(self, path: str, inventory: Inventory) -> Iterator[Text]:
+        """Yield the texts of a validation file; tell of labels that the inventory lacks."""
+
+    def validation(self, inventory: Inventory) -> Iterator[DrawnGroup[Text]]:
+        """Yield those to validate on; none if the recipe has no validation data."""
+        for path in self.valid_paths:
+            yield DrawnGroup(str(path), self.compared(path, inventory))
+        yield from self.drawn()

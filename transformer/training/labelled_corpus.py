@@ -14,13 +14,13 @@ from ..labels import (
     collect_labels,
     read_labelled,
 )
-from .drawn_corpus import DrawnCorpus, DrawnGroup
+from .drawn_corpus import DrawnGroup, LabelledTexts
 
 LabelledGroup = DrawnGroup[LabelledText]
 
 
 @dataclass
-class LabelledCorpus(DrawnCorpus[LabelledText]):
+class LabelledCorpus(LabelledTexts[LabelledText, LabelInventory]):
     """The labelled texts of a recipe's files.
 
     Validation texts with a label that the training files lack are left out, and told.
@@ -37,12 +37,12 @@ class LabelledCorpus(DrawnCorpus[LabelledText]):
         return self.recipe.valid_labelled
 
     def check(self) -> None:
-        """Raise ConfigError if the recipe names no labelled text."""
+        """See DrawnCorpus."""
         if not self.recipe.labelled:
             raise ConfigError("classification needs texts with labels: give --labelled FILE")
 
     def inventory(self) -> LabelInventory:
-        """Read the training files for their labels. Raises CorpusError where there are none."""
+        """See LabelledTexts."""
         name = " + ".join(self.recipe.labelled)
         quiet = replace(self, counts=CorpusCounts())
         texts = (text for path in self.recipe.labelled for text in quiet.read(path))
@@ -52,14 +52,8 @@ class LabelledCorpus(DrawnCorpus[LabelledText]):
             self.counts.notice(notice)
         return found
 
-    def validation(self, labels: LabelInventory) -> Iterator[LabelledGroup]:
-        """Yield those to validate on; none if the recipe has no validation data."""
-        for path in self.recipe.valid_labelled:
-            yield DrawnGroup(str(path), self._known(path, labels))
-        yield from self.drawn()
-
     def lines(self) -> Iterator[str]:
-        """Yield the texts of training, to train a vocabulary on."""
+        """See DrawnCorpus."""
         for group in self.training():
             for text in group.texts:
                 yield from text.texts
@@ -75,10 +69,9 @@ class LabelledCorpus(DrawnCorpus[LabelledText]):
             LabelledFile(path, columns, separator, frozenset(known)), self.counts
         )
 
-    def _known(self, path: str, labels: LabelInventory) -> Iterator[LabelledText]:
-        unseen = UnseenLabels(labels, str(path))
-        yield from (
-            text for text in self.read(path, labels.names) if unseen.check(text.labels.values)
-        )
+    def compared(self, path: str, inventory: LabelInventory) -> Iterator[LabelledText]:
+        """See LabelledTexts. Texts with such a label are left out."""
+        unseen, texts = UnseenLabels(inventory, str(path)), self.read(path, inventory.names)
+        yield from (text for text in texts if unseen.check(text.labels.values))
         if notice := unseen.notice():
             self.counts.notice(notice)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from checkpoints import read_json
-from tokenizer import CorpusError
 from tokenizer.quantities import format_count
 
 from ..data import LabelledData, TokenStore
@@ -19,25 +19,18 @@ from ..labels import LabelInventory, LabelledText, parse_number
 from ..loading import ModelTexts
 from ..pipelines.records import MAX_CHARACTERS
 from ..pipelines.text_framing import FramedText, TextFraming
-from .data_report import (
-    UNKNOWN,
-    UNLABELLED,
-    FileReport,
-    Fingerprints,
-    LabelledReport,
-    UnknownCounter,
-)
+from .data_report import UNKNOWN, UNLABELLED, LabelledReport
+from .drawn_encoding import DrawnEncoder
 from .encoding import knows_nothing, spread_evenly, token_writer
 from .labelled_corpus import LabelledGroup
 from .prepared_folder import LABELS
 
 IDS = "ids"
 _SECONDS, _TARGETS, _TEXTS = "seconds.npy", "targets.npy", "texts.jsonl"
-_TEXT = "text"
 _BATCH = 1000  # texts that are tokenized together
 
 
-class LabelledEncoder:
+class LabelledEncoder(DrawnEncoder[LabelledText, LabelInventory, LabelledReport]):
     """Writer of labelled texts as a model reads them, cut at `max_tokens` tokens.
 
     Left out, and counted, are texts of which the tokenizer knows nothing, and those with an empty
@@ -45,47 +38,32 @@ class LabelledEncoder:
     """
 
     def __init__(self, texts: ModelTexts, labels: LabelInventory, *, max_tokens: int) -> None:
-        self._tokenizer, self._labels = texts.tokenizer, labels
+        super().__init__(texts, labels, max_tokens=max_tokens)
+        self._labels = labels
         self._framing = TextFraming.of(texts, max_tokens)
-        self._unknown = UnknownCounter(texts.tokenizer)
-        self._left_out: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
-        self._kept = self._tokens = self._longest = self._shortened = 0
-        self._fingerprints = Fingerprints()
+        self._shortened = 0
 
-    def write(
-        self,
-        groups: Iterable[LabelledGroup],
-        folder: Path,
-        *,
-        training: "LabelledEncoder | None" = None,
-    ) -> LabelledReport:
-        """Write texts below a folder; return the report on them.
-
-        `training` is the encoder of those to look for these in. Without it, raises CorpusError
-        where all are left out.
-        """
-        files, seconds, targets = [], list[int](), list[int | list[float]]()
+    def _write(self, groups: Iterable[LabelledGroup], folder: Path) -> None:
+        seconds, targets = list[int](), list[int | list[float]]()
         with (
             token_writer(folder / IDS, self._tokenizer) as ids,
             (folder / _TEXTS).open("w", encoding="utf-8") as kept,
         ):
             for group in groups:
-                before = self._kept + self._left_out.total()
                 while batch := list(islice(group.texts, _BATCH)):
                     for text, framed in self._encode(batch):
                         ids.write([framed.ids])
                         seconds.append(framed.second)
                         targets.append(self._target(text, group.name))
                         kept.write(json.dumps([text.texts, text.labels.values]) + "\n")
-                files.append(FileReport(group.name, self._kept + self._left_out.total() - before))
-        if training is None and not self._kept:
-            count = format_count(self._left_out.total(), "text")
-            raise CorpusError(f"the tokenizer knows nothing of any of the {count} with labels")
         dtype = np.int64 if self._labels.kind == "single" else np.float32
         np.save(folder / _SECONDS, np.array(seconds, dtype=np.int64))
         np.save(folder / _TARGETS, np.array(targets, dtype=dtype))
-        return self._report(files, training)
+
+    def _nothing_kept(self) -> str:
+        count = format_count(self._left_out.total(), "text")
+        return f"the tokenizer knows nothing of any of the {count} with labels"
 
     def _encode(self, batch: Sequence[LabelledText]) -> Iterator[tuple[LabelledText, FramedText]]:
         """Yield the texts that are kept, with their ids; count them."""
@@ -119,24 +97,13 @@ class LabelledEncoder:
             return ids[0]
         return [float(n in ids) for n in range(len(labels.names))]
 
-    def _report(
-        self, files: list[FileReport], training: "LabelledEncoder | None"
-    ) -> LabelledReport:
-        prints = self._fingerprints
+    def _report(self, fields: dict[str, Any]) -> LabelledReport:
         return LabelledReport(
-            files=files,
-            left_out=dict(self._left_out),
-            kept=self._kept,
-            tokens=self._tokens,
-            longest=self._longest,
+            **fields,
             limit=self._framing.max_tokens,
             shortened=self._shortened,
             labels={name: self._counts[name] for name in self._labels.names},
             kind=self._labels.kind,
-            repeats=prints.repeats(),
-            not_compared=prints.not_compared,
-            in_training=prints.count_in(training._fingerprints) if training else 0,
-            unknown={_TEXT: self._unknown.report()},
         )
 
 

@@ -20,7 +20,7 @@ from ..labels import (
     detect_scheme,
     read_tagged,
 )
-from .drawn_corpus import DrawnCorpus, DrawnGroup
+from .drawn_corpus import LabelledTexts
 
 _LISTED = 5  # tags in a notice
 
@@ -33,7 +33,7 @@ class TagInventory(NamedTuple):
 
 
 @dataclass
-class TaggedCorpus(DrawnCorpus[TaggedText]):
+class TaggedCorpus(LabelledTexts[TaggedText, TagInventory]):
     """The tagged texts of a recipe's files, whose tags are repaired to obey one scheme.
 
     That is the one of the training files (`detect_scheme`). Words of validation files with a tag
@@ -51,7 +51,7 @@ class TaggedCorpus(DrawnCorpus[TaggedText]):
         return self.recipe.valid_tagged
 
     def check(self) -> None:
-        """Raise ConfigError if the recipe names no tagged text."""
+        """See DrawnCorpus."""
         if not self.recipe.tagged:
             raise ConfigError("tagging needs texts whose words have tags: give --tagged FILE")
 
@@ -61,7 +61,7 @@ class TaggedCorpus(DrawnCorpus[TaggedText]):
         return detect_scheme(text.tags for path in self.paths for text in self._read(path))
 
     def inventory(self) -> TagInventory:
-        """Read the training files for their tags. Raises CorpusError where there is but one."""
+        """See LabelledTexts."""
         quiet, notices = replace(self, counts=CorpusCounts()), list[str]()
         texts = (text for path in self.paths for text in quiet.read(path))
         labels = collect_labels(
@@ -75,14 +75,8 @@ class TaggedCorpus(DrawnCorpus[TaggedText]):
             self.counts.notice(notice)
         return TagInventory(labels, self.scheme)
 
-    def validation(self, labels: LabelInventory) -> Iterator[DrawnGroup[TaggedText]]:
-        """Yield those to validate on; none if the recipe has no validation data."""
-        for path in self.valid_paths:
-            yield DrawnGroup(str(path), self._compared(path, labels))
-        yield from self.drawn()
-
     def lines(self) -> Iterator[str]:
-        """Yield the texts of training, to train a vocabulary on."""
+        """See DrawnCorpus."""
         for group in self.training():
             yield from (text.text for text in group.texts)
 
@@ -101,10 +95,11 @@ class TaggedCorpus(DrawnCorpus[TaggedText]):
     def _read(self, path: str, counts: CorpusCounts | None = None) -> Iterator[TaggedText]:
         return read_tagged(TaggedFile(path, tuple(self.recipe.columns)), counts)
 
-    def _compared(self, path: str, labels: LabelInventory) -> Iterator[TaggedText]:
+    def compared(self, path: str, inventory: TagInventory) -> Iterator[TaggedText]:
+        """See LabelledTexts. Texts with such a tag are kept."""
         unseen: Counter[str] = Counter()
         for text in self.read(path):
-            unseen.update(labels.unseen(text.tags))
+            unseen.update(inventory.labels.unseen(text.tags))
             yield text
         if unseen:
             names = [repr(tag[:40]) for tag, _ in unseen.most_common(_LISTED)]

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from checkpoints import read_json
-from tokenizer import CorpusError, OffsetEncoding
+from tokenizer import OffsetEncoding
 from tokenizer.quantities import format_count
 
 from ..data import TaggedData, TokenStore, TokenWriter
@@ -30,14 +31,14 @@ from ..labels import (
 from ..labels.words import Range
 from ..loading import ModelTexts
 from ..pipelines.text_framing import TextFraming
-from .data_report import UNKNOWN, FileReport, Fingerprints, TaggedReport, UnknownCounter
+from .data_report import UNKNOWN, TaggedReport
 from .drawn_corpus import DrawnGroup
+from .drawn_encoding import DrawnEncoder
 from .encoding import knows_nothing, token_writer
 from .prepared_folder import LABELS
 from .tagged_corpus import TagInventory
 
 _IDS, _TAGS, _TEXTS = "ids", "tags", "texts.jsonl"
-_TEXT = "text"
 
 
 class KeptText(msgspec.Struct):
@@ -53,7 +54,7 @@ class KeptText(msgspec.Struct):
         return max((window.last for window in self.windows), default=0)
 
 
-class TaggedEncoder:
+class TaggedEncoder(DrawnEncoder[TaggedText, TagInventory, TaggedReport]):
     """Writer of tagged texts as a model reads them, in windows of up to `max_tokens` tokens.
 
     A word's first token has its tag as a target, in the window that answers it; windows without a
@@ -61,28 +62,14 @@ class TaggedEncoder:
     """
 
     def __init__(self, texts: ModelTexts, tags: TagInventory, *, max_tokens: int) -> None:
-        self._tokenizer, self._labels = texts.tokenizer, tags.labels
+        super().__init__(texts, tags, max_tokens=max_tokens)
+        self._labels = tags.labels
         self._are_spans = tells_spans(tags.labels.names)
         self._framing = TextFraming.of(texts, max_tokens)
-        self._unknown = UnknownCounter(texts.tokenizer)
-        self._left_out = self._kept = self._tokens = self._longest = self._windowed = 0
-        self._words = self._unknown_words = self._hidden = 0
+        self._windowed = self._words = self._unknown_words = self._hidden = 0
         self._counts: Counter[str] = Counter()
-        self._fingerprints = Fingerprints()
 
-    def write(
-        self,
-        groups: Iterable[DrawnGroup[TaggedText]],
-        folder: Path,
-        *,
-        training: "TaggedEncoder | None" = None,
-    ) -> TaggedReport:
-        """Write texts below a folder; return the report on them.
-
-        `training` is the encoder of those to look for these in. Without it, raises CorpusError
-        where all are left out.
-        """
-        files = []
+    def _write(self, groups: Iterable[DrawnGroup[TaggedText]], folder: Path) -> None:
         tags = TokenWriter(folder / _TAGS, vocab_size=len(self._labels.names) + 1)
         with (
             token_writer(folder / _IDS, self._tokenizer) as ids,
@@ -90,17 +77,15 @@ class TaggedEncoder:
             (folder / _TEXTS).open("wb") as kept,
         ):
             for group in groups:
-                before = self._kept + self._left_out
                 for text in group.texts:
                     encoding = self._tokenizer.encode_with_offsets(text.text)
                     if (encoded := self._encode(text, encoding)) is not None:
                         self._write_windows(encoded, encoding.ids, ids, tags)
                         kept.write(msgspec.json.encode(encoded) + b"\n")
-                files.append(FileReport(group.name, self._kept + self._left_out - before))
-        if training is None and not self._kept:
-            count = format_count(self._left_out, "text")
-            raise CorpusError(f"the tokenizer knows nothing of any of the {count} with tags")
-        return self._report(files, training)
+
+    def _nothing_kept(self) -> str:
+        count = format_count(self._left_out.total(), "text")
+        return f"the tokenizer knows nothing of any of the {count} with tags"
 
     def _encode(self, text: TaggedText, encoding: OffsetEncoding) -> KeptText | None:
         """Return a text with its windows; None if it is left out. Count it."""
@@ -108,7 +93,7 @@ class TaggedEncoder:
         tokens = tokens_of_words(encoding.offsets, text.words)
         begins = {first for first, last in tokens if first < last}
         if not begins or knows_nothing(self._tokenizer, encoding.ids):
-            self._left_out += 1
+            self._left_out[UNKNOWN] += 1
             return None
         windows = self._framing.windows(len(encoding.ids))
         answering = [w for w in windows if not begins.isdisjoint(range(w.first, w.last))]
@@ -146,14 +131,9 @@ class TaggedEncoder:
             tags.write([[*before, *own, *after]])
             self._tokens += len(framed)
 
-    def _report(self, files: list[FileReport], training: "TaggedEncoder | None") -> TaggedReport:
-        prints = self._fingerprints
+    def _report(self, fields: dict[str, Any]) -> TaggedReport:
         return TaggedReport(
-            files=files,
-            left_out={UNKNOWN: self._left_out} if self._left_out else {},
-            kept=self._kept,
-            tokens=self._tokens,
-            longest=self._longest,
+            **fields,
             limit=self._framing.max_tokens,
             windowed=self._windowed,
             words=self._words,
@@ -161,10 +141,6 @@ class TaggedEncoder:
             tags=dict(self._counts.most_common()),
             are_spans=self._are_spans,
             hidden=self._hidden,
-            repeats=prints.repeats(),
-            not_compared=prints.not_compared,
-            in_training=prints.count_in(training._fingerprints) if training else 0,
-            unknown={_TEXT: self._unknown.report()},
         )
 
 

@@ -30,6 +30,11 @@ def argument(default: Any, names: str, help: str, **settings: Any) -> Any:  # no
     return dataclasses.field(default=default, metadata={"flag": Flag(names, help, **settings)})
 
 
+def batch_argument(help: str = "Most tokens of a batch: its lines times the longest.") -> Any:  # noqa: A002
+    """Return the field of a batch's tokens."""
+    return argument(4096, "--batch-tokens N", help, min=1, panel="Running")
+
+
 def flag_of(arguments: object, field: str) -> str:
     """Return the long name of an argument on the command line."""
     fields = {field.name: field for field in dataclasses.fields(arguments)}  # type: ignore[arg-type]

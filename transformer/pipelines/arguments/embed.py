@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ...errors import ConfigError
-from .argument import argument, check_values
+from .argument import argument, batch_argument, check_values
 from .names import POOLING_NAMES
 
 
@@ -39,13 +39,7 @@ class EmbedArguments:
         "Put the model's prompt of this name before each text, such as query or passage.",
         panel="Input",
     )
-    batch_tokens: int = argument(
-        4096,
-        "--batch-tokens N",
-        "Most tokens of a batch: its lines times the longest.",
-        min=1,
-        panel="Running",
-    )
+    batch_tokens: int = batch_argument()
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of bounds, an unknown pooling and two prompts."""

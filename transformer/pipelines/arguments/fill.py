@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .argument import argument, check_values
+from .argument import argument, batch_argument, check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +16,7 @@ class FillArguments:
         min=1,
         panel="Output",
     )
-    batch_tokens: int = argument(
-        4096,
-        "--batch-tokens N",
-        "Most tokens of a batch: its lines times the longest.",
-        min=1,
-        panel="Running",
-    )
+    batch_tokens: int = batch_argument()
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of bounds."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from .argument import argument
+from .argument import argument, batch_argument
 from .names import OVERFLOW_NAMES
 from .search import MAX_SEED, SEED, SearchArguments, beam_argument, sampling_argument
 from .text import text_argument
@@ -50,13 +50,9 @@ class GenerateArguments(SearchArguments):
         panel="Input",
         choices=OVERFLOW_NAMES,
     )
-    batch_tokens: int = argument(
-        4096,
-        "--batch-tokens N",
+    batch_tokens: int = batch_argument(
         "With --lines, most tokens of a batch: those of prompts and of --max-tokens, for "
-        "each beam or sample, with padding.",
-        min=1,
-        panel="Running",
+        "each beam or sample, with padding."
     )
     beam: int | None = beam_argument(
         None,

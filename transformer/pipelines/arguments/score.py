@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .argument import argument, check_values
+from .argument import argument, batch_argument, check_values
 from .languages import LanguageArguments
 from .names import LENGTH_PENALTY_NAMES
 
@@ -27,12 +27,8 @@ class ScoreArguments(LanguageArguments):
         panel="Output",
         choices=LENGTH_PENALTY_NAMES,
     )
-    batch_tokens: int = argument(
-        4096,
-        "--batch-tokens N",
-        "Most tokens of a batch: its lines times the longest source or text.",
-        min=1,
-        panel="Running",
+    batch_tokens: int = batch_argument(
+        "Most tokens of a batch: its lines times the longest source or text."
     )
 
     def __post_init__(self) -> None:

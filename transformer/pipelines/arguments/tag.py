@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .argument import argument, check_values
+from .argument import argument, batch_argument, check_values
 
 WORD_RULE_NAMES = ("words", "spaces")  # of WORD_SPLITTERS
 
@@ -27,12 +27,8 @@ class TagArguments:
         max=1.0,
         panel="Output",
     )
-    batch_tokens: int = argument(
-        4096,
-        "--batch-tokens N",
-        "Most tokens of a batch: its lines, or windows of long ones, times the longest.",
-        min=1,
-        panel="Running",
+    batch_tokens: int = batch_argument(
+        "Most tokens of a batch: its lines, or windows of long ones, times the longest."
     )
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
-from .argument import argument
+from .argument import argument, batch_argument
 from .languages import LanguageArguments
 from .search import MAX_SEED, SEED, SearchArguments, beam_argument, sampling_argument
 from .text import text_argument
@@ -71,13 +71,9 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         "repeating any 3 tokens, unless the source repeats itself too.",
         panel="Length, repetition and content",
     )
-    batch_tokens: int = argument(
-        4096,
-        "--batch-tokens N",
+    batch_tokens: int = batch_argument(
         "Most source tokens of a batch, counted for each beam or sample, with padding; "
-        "each CPU core has a batch.",
-        min=1,
-        panel="Running",
+        "each CPU core has a batch."
     )
     beam: int | None = beam_argument(
         None,

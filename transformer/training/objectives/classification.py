@@ -1,13 +1,10 @@
 """Classification and regression of texts."""
 
-from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-
-from tokenizer import CorpusCounts
 
 from ...config import TransformerConfig
 from ...data import Data
@@ -16,8 +13,9 @@ from ...heads import CLASSIFIER_LAYERS, LABEL_KINDS
 from ...labels import LabelInventory
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.classification import answer_text
-from ..data_report import DataReport
 from ..defaults import DEFAULTS
+from ..drawn_corpus import LabelledTexts
+from ..drawn_encoding import DrawnEncoder
 from ..labelled_corpus import LabelledCorpus
 from ..labelled_encoding import (
     LabelledEncoder,
@@ -27,42 +25,33 @@ from ..labelled_encoding import (
     write_labels,
 )
 from ..recipe import Recipe
-from .base import TRAIN, VALID, Objective, Sample, Stop, framed_by_own_tokens
-from .rules import LabelledRules, ObjectiveRules
+from .base import VALID, Sample, Stop
+from .labelled import LabelledObjective
 
 _SHOWN = {"single": ("accuracy", "f1_macro"), "multi": ("f1_micro", "accuracy")}
 _SHOWN["number"] = ("pearson", "spearman")
 
 
-class Classification(Objective):
+class Classification(LabelledObjective):
     """Labels of texts: one of several, any number of them, or a number; arXiv 1810.04805 §4.1.
 
     An encoder's first token, or a decoder's last one, is what the labels follow from.
     """
 
-    shapes: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
     texts: ClassVar[tuple[str, ...]] = ("labelled", "valid_labelled")
     metrics: ClassVar[tuple[str, ...]] = (
         *("accuracy", "f1_macro", "f1_micro", "pearson", "spearman", "loss"),
     )
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["classification"]
     unit: ClassVar[str] = "text"
-    rules: ClassVar[ObjectiveRules] = LabelledRules(
-        presets=("bert-tiny", "bert-base"),
-        learning_rates=(1e-3, 1e-4),
-        further=0.5,
-        vocabulary=5.0,
-        min_vocabulary=400,
-        reading=1.0,
-        epochs=10.0,
-        length="data.max_tokens",
-    )
+    corpus: ClassVar[type[LabelledTexts[Any, Any]]] = LabelledCorpus
+    encoder: ClassVar[type[DrawnEncoder[Any, Any, Any]]] = LabelledEncoder
 
     def check(self, recipe: Recipe) -> None:
         """Implement Objective.check."""
         if recipe.data.label_kind:
             LABEL_KINDS.check(recipe.data.label_kind)
-        LabelledCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
+        super().check(recipe)
 
     def head_fields(
         self, network: TransformerConfig, labels: LabelInventory | None
@@ -85,33 +74,9 @@ class Classification(Objective):
         """Implement Objective.labels. Raises CheckpointError."""
         return read_labels(folder)
 
-    def frame_texts(self, texts: ModelTexts, shape: str) -> ModelTexts:
-        """Implement Objective.frame_texts."""
-        return framed_by_own_tokens(texts) if shape == "encoder" else texts
-
-    def max_length(self, recipe: Recipe) -> int:
-        """Implement Objective.max_length."""
-        return recipe.data.max_tokens
-
-    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
-        """Implement Objective.lines."""
-        return LabelledCorpus(recipe.data, counts, recipe.seed).lines()
-
-    def has_random_split(self, recipe: Recipe) -> bool:
-        """Implement Objective.has_random_split."""
-        return LabelledCorpus(recipe.data, CorpusCounts(), recipe.seed).has_random_split
-
-    def prepare(
-        self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
-    ) -> DataReport:
-        """Implement Objective.prepare. Raises CorpusError for text without labels to tell apart."""
-        corpus = LabelledCorpus(recipe.data, counts, recipe.seed)
-        labels, length = corpus.inventory(), recipe.data.max_tokens
-        train, valid = (LabelledEncoder(texts, labels, max_tokens=length) for _ in range(2))
-        training = train.write(corpus.training(), folder / TRAIN)
-        validation = valid.write(corpus.validation(labels), folder / VALID, training=train)
-        write_labels(folder, labels)
-        return DataReport(training, validation if validation.files else None)
+    def write_inventory(self, folder: Path, inventory: LabelInventory) -> None:
+        """Implement LabelledObjective.write_inventory."""
+        write_labels(folder, inventory)
 
     def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
         """Implement Objective.open."""

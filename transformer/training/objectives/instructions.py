@@ -1,6 +1,5 @@
 """Instructions: conversations of which the answers are predicted."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,20 +16,23 @@ from ..conversation_encoding import IDS, PREDICTED, ConversationEncoder
 from ..conversations import ConversationCorpus
 from ..data_report import DataReport
 from ..defaults import DEFAULTS
+from ..drawn_corpus import DrawnCorpus
 from ..recipe import Recipe
-from .base import TRAIN, VALID, Objective, Sample, Stop, single_session
+from .base import TRAIN, VALID, Sample, Stop, single_session
+from .drawn import DrawnObjective
 from .rules import ConversationRules, ObjectiveRules
 
 _SAMPLE_TOKENS = 60
 
 
-class Instructions(Objective):
+class Instructions(DrawnObjective):
     """Answers in conversations: `p(answer | all before it)`, of each turn."""
 
     shapes: ClassVar[tuple[str, ...]] = ("decoder",)
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
     texts: ClassVar[tuple[str, ...]] = ("conversations", "valid_conversations")
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["instructions"]
+    corpus: ClassVar[type[DrawnCorpus[Any]]] = ConversationCorpus
     rules: ClassVar[ObjectiveRules] = ConversationRules(
         presets=("write-tiny", "write-small"),
         learning_rates=(3e-3, 1e-3),
@@ -40,22 +42,6 @@ class Instructions(Objective):
         epochs=3.0,
         length="data.max_tokens",
     )
-
-    def check(self, recipe: Recipe) -> None:
-        """Implement Objective.check."""
-        ConversationCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
-
-    def max_length(self, recipe: Recipe) -> int:
-        """Implement Objective.max_length."""
-        return recipe.data.max_tokens
-
-    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
-        """Implement Objective.lines."""
-        return ConversationCorpus(recipe.data, counts, recipe.seed).lines()
-
-    def has_random_split(self, recipe: Recipe) -> bool:
-        """Implement Objective.has_random_split."""
-        return ConversationCorpus(recipe.data, CorpusCounts(), recipe.seed).has_random_split
 
     def prepare(
         self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts

@@ -1,5 +1,6 @@
 """Language modelling after a prefix that an encoder reads, from running text."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ...data import Ids, PrefixData
@@ -8,7 +9,7 @@ from ...pipelines.framing import pair_framing
 from ..defaults import DEFAULTS
 from ..recipe import Recipe
 from .reconstruction import Reconstruction, document_texts
-from .rules import T5_FACTORS, ObjectiveRules, RunningTextRules
+from .rules import T5_RULES, ObjectiveRules
 
 
 class PrefixLM(Reconstruction):
@@ -19,18 +20,7 @@ class PrefixLM(Reconstruction):
     """
 
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["prefix-lm"]
-    rules: ClassVar[ObjectiveRules] = RunningTextRules(
-        presets=("t5-tiny", "t5-base"),
-        learning_rates=(2e-3, 1e-4),
-        factors=T5_FACTORS,
-        dropout=0.0,
-        vocabulary=1.5,
-        min_vocabulary=400,
-        reading=5.0,
-        epochs=100.0,
-        length="training.context",
-        predicted=0.5,
-    )
+    rules: ClassVar[ObjectiveRules] = replace(T5_RULES, predicted=0.5)
 
     def batches(self, recipe: Recipe, texts: ModelTexts, ids: Ids) -> PrefixData:
         """Implement RunningText.batches."""

@@ -7,12 +7,6 @@ from typing import Any, Protocol
 
 from tokenizer.quantities import format_count, format_large
 
-# T5 begins with large embeddings (a standard deviation of 1), which Adafactor moves by their size.
-# Span corruption of 1.1 MB of Shakespeare, t5-tiny, 240 steps at 2e-3: loss 4.91 with this factor,
-# 5.03 without.
-T5_FACTORS = {"embedding": 5.0}
-# Without dropout, as T5 v1.1 is pre-trained, it learns sooner: on numbers in words, loss 1.23
-# after 300 steps, where 0.3 (by the text) had 1.31 at best, after 475.
 _PADDED = 1.15  # times the tokens of pairs: with the padding of their batches
 _UNEVEN = 0.5  # batches: of few, each has pairs of more different lengths
 _LAST = 0.5  # batches: the last one is not full
@@ -180,3 +174,20 @@ class RunningTextRules(ObjectiveRules):
     def format_validation(self, share: float) -> str:
         """Implement ObjectiveRules.format_validation."""
         return f"on the last {100 * share:.2g}% of the text"
+
+
+# T5 begins with large embeddings (a standard deviation of 1), which Adafactor moves by their size.
+# Span corruption of 1.1 MB of Shakespeare, t5-tiny, 240 steps at 2e-3: loss 4.91 with this factor,
+# 5.03 without. Without dropout, as T5 v1.1 is pre-trained, it learns sooner: on numbers in words,
+# loss 1.23 after 300 steps, where 0.3 (by the text) had 1.31 at best, after 475.
+T5_RULES = RunningTextRules(
+    presets=("t5-tiny", "t5-base"),
+    learning_rates=(2e-3, 1e-4),
+    factors={"embedding": 5.0},
+    dropout=0.0,
+    vocabulary=1.5,
+    min_vocabulary=400,
+    reading=5.0,
+    epochs=100.0,
+    length="training.context",
+)

@@ -1,5 +1,6 @@
 """T5's span corruption, from running text."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from tokenizer.special import sentinel
@@ -14,7 +15,7 @@ from ..defaults import DEFAULTS
 from ..noise_vocabulary import noise_vocabulary
 from ..recipe import Recipe
 from .reconstruction import Reconstruction
-from .rules import T5_FACTORS, ObjectiveRules, RunningTextRules
+from .rules import T5_RULES, ObjectiveRules
 
 _SENTINELS = 100  # of T5's tokenizers
 
@@ -27,18 +28,7 @@ class SpanCorruption(Reconstruction):
     """
 
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["span-corruption"]
-    rules: ClassVar[ObjectiveRules] = RunningTextRules(
-        presets=("t5-tiny", "t5-base"),
-        learning_rates=(2e-3, 1e-4),
-        factors=T5_FACTORS,
-        dropout=0.0,
-        vocabulary=1.5,
-        min_vocabulary=500,
-        reading=5.0,
-        epochs=100.0,
-        length="training.context",
-        predicted=0.22,
-    )
+    rules: ClassVar[ObjectiveRules] = replace(T5_RULES, min_vocabulary=500, predicted=0.22)
 
     def special_tokens(self, recipe: Recipe) -> tuple[str, ...]:
         """Implement Objective.special_tokens: as many sentinels as T5 has, or as texts need."""

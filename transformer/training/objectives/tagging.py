@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tokenizer import CorpusCounts
-
 from ...config import TransformerConfig
 from ...data import Data
 from ...evaluation import Score, tag_outputs, tag_scores
@@ -22,11 +20,12 @@ from ...labels import (
 )
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.text_framing import TextFraming
-from ..data_report import DataReport
 from ..defaults import DEFAULTS
+from ..drawn_corpus import LabelledTexts
+from ..drawn_encoding import DrawnEncoder
 from ..encoding import spread_evenly
 from ..recipe import Recipe
-from ..tagged_corpus import TaggedCorpus
+from ..tagged_corpus import TaggedCorpus, TagInventory
 from ..tagged_encoding import (
     KeptText,
     TaggedEncoder,
@@ -36,35 +35,22 @@ from ..tagged_encoding import (
     tagged_data,
     write_tags_of,
 )
-from .base import TRAIN, VALID, Objective, Sample, Stop, framed_by_own_tokens
-from .rules import LabelledRules, ObjectiveRules
+from .base import VALID, Sample, Stop
+from .labelled import LabelledObjective
 
 
-class Tagging(Objective):
+class Tagging(LabelledObjective):
     """A tag for each word, predicted at its first token; arXiv 1810.04805 §5.3.
 
     Tags of spans obey a scheme, such as BIO. Long texts are read in windows that overlap.
     """
 
-    shapes: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
     texts: ClassVar[tuple[str, ...]] = ("tagged", "valid_tagged")
     metrics: ClassVar[tuple[str, ...]] = ("span_f1", "accuracy", "loss")
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["tagging"]
     unit: ClassVar[str] = "word"
-    rules: ClassVar[ObjectiveRules] = LabelledRules(
-        presets=("bert-tiny", "bert-base"),
-        learning_rates=(1e-3, 1e-4),
-        further=0.5,
-        vocabulary=5.0,
-        min_vocabulary=400,
-        reading=1.0,
-        epochs=10.0,
-        length="data.max_tokens",
-    )
-
-    def check(self, recipe: Recipe) -> None:
-        """Implement Objective.check."""
-        TaggedCorpus(recipe.data, CorpusCounts(), recipe.seed).check()
+    corpus: ClassVar[type[LabelledTexts[Any, Any]]] = TaggedCorpus
+    encoder: ClassVar[type[DrawnEncoder[Any, Any, Any]]] = TaggedEncoder
 
     def head_fields(
         self, network: TransformerConfig, labels: LabelInventory | None
@@ -84,33 +70,9 @@ class Tagging(Objective):
         """Implement Objective.labels. Raises CheckpointError."""
         return read_tags_of(folder).labels
 
-    def frame_texts(self, texts: ModelTexts, shape: str) -> ModelTexts:
-        """Implement Objective.frame_texts."""
-        return framed_by_own_tokens(texts) if shape == "encoder" else texts
-
-    def max_length(self, recipe: Recipe) -> int:
-        """Implement Objective.max_length."""
-        return recipe.data.max_tokens
-
-    def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
-        """Implement Objective.lines."""
-        return TaggedCorpus(recipe.data, counts, recipe.seed).lines()
-
-    def has_random_split(self, recipe: Recipe) -> bool:
-        """Implement Objective.has_random_split."""
-        return TaggedCorpus(recipe.data, CorpusCounts(), recipe.seed).has_random_split
-
-    def prepare(
-        self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
-    ) -> DataReport:
-        """Implement Objective.prepare. Raises CorpusError for text without tags to tell apart."""
-        corpus = TaggedCorpus(recipe.data, counts, recipe.seed)
-        tags, length = corpus.inventory(), recipe.data.max_tokens
-        train, valid = (TaggedEncoder(texts, tags, max_tokens=length) for _ in range(2))
-        training = train.write(corpus.training(), folder / TRAIN)
-        validation = valid.write(corpus.validation(tags.labels), folder / VALID, training=train)
-        write_tags_of(folder, tags)
-        return DataReport(training, validation if validation.files else None)
+    def write_inventory(self, folder: Path, inventory: TagInventory) -> None:
+        """Implement LabelledObjective.write_inventory."""
+        write_tags_of(folder, inventory)
 
     def open(self, recipe: Recipe, texts: ModelTexts, folder: Path, part: str) -> Data | None:
         """Implement Objective.open."""
