@@ -148,6 +148,12 @@ CONFIGS: dict[str, tuple[str, tuple[str, ...], dict[str, Any], dict[str, Any]]] 
         },
         {"labels": 1, "label_kind": "number", "classifier_layer": "tanh", "d_model": 384},
     ),
+    "the activation of RoFormer's feed-forward": (
+        "roformer",
+        ("classifier.dense.weight", "classifier.out_proj.weight"),
+        {"architectures": ["RoFormerForSequenceClassification"], "hidden_act": "gelu_new"},
+        {"labels": 2, "classifier_layer": "gelu-tanh", "positions": "rotary"},
+    ),
     "NER": (
         "bert",
         TAGGED,
