@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers.decoders import DecodeStream
 from tokenizers.processors import TemplateProcessing
 
 from .backend_errors import backend_errors, discard_stderr, stderr_lock
 from .bpe_dropout import switch_off_dropout, with_dropout
+from .detokenizer import IncrementalDetokenizer
 from .errors import TokenizerError
 from .limits import has_nested_quantifiers, parse_json
 from .offsets import OffsetEncoding, token_ranges
@@ -267,9 +267,9 @@ class Tokenizer:
         with self._text_errors():
             return self.backend.decode_batch([list(row) for row in rows], skip_special_tokens=True)
 
-    def stream(self, before: Sequence[int] = ()) -> "IncrementalDetokenizer":
+    def stream(self, before: Sequence[int] = ()) -> IncrementalDetokenizer:
         """Return a decoder for one id at a time; `before` are the ids that were shown already."""
-        return IncrementalDetokenizer(self, before)
+        return IncrementalDetokenizer(self.backend, self.decode, before)
 
     def describe(self) -> dict[str, Any]:
         """Return a summary: the kind of model, the vocabulary's size and the special tokens."""
@@ -279,25 +279,3 @@ class Tokenizer:
         if kind == "BPE" and not data["model"]["merges"]:  # as `tokenizer train --kind char` makes
             kind = "char"
         return {"kind": kind, "vocabulary": self.vocab_size, "special": special}
-
-
-class IncrementalDetokenizer:
-    """Decoder of a growing text, whose output never ends inside a character."""
-
-    def __init__(self, tokenizer: Tokenizer, before: Sequence[int]) -> None:
-        self._tokenizer = tokenizer
-        self._stream = DecodeStream(ids=list(before), skip_special_tokens=True)
-        self._ids = list(before)
-        self._shown = len(tokenizer.decode(before))
-
-    def feed(self, token_id: int) -> str:
-        """Return the text that an id completes; empty if it ends inside a character."""
-        self._ids.append(token_id)
-        with backend_errors("the tokenizer cannot be used with this text"):
-            text = self._stream.step(self._tokenizer.backend, token_id) or ""
-        self._shown += len(text)
-        return text
-
-    def flush(self) -> str:
-        """Return the text that was held back, after the last id."""
-        return self._tokenizer.decode(self._ids)[self._shown :]

@@ -27,7 +27,8 @@ from transformer.training.metrics import metrics_record
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.prepared_folder import TOKENIZER
 from transformer.training.recipe import TokenizerRecipe
-from transformer.training.recipe_resolution import check_recipe, resolve_recipe
+from transformer.training.recipe_checks import check_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 
 
 @pytest.fixture(autouse=True)

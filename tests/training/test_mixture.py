@@ -18,7 +18,8 @@ from transformer.loading import load_model
 from transformer.training.data_recipe import DataRecipe, data_settings
 from transformer.training.objectives import OBJECTIVES, TRAIN, VALID
 from transformer.training.recipe import Recipe
-from transformer.training.recipe_resolution import check_recipe, resolve_recipe
+from transformer.training.recipe_checks import check_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
 

@@ -10,7 +10,8 @@ from transformer.training.events import Notice, Validated
 from transformer.training.network_config import model_config
 from transformer.training.objectives import OBJECTIVES
 from transformer.training.recipe import recipe_to_toml
-from transformer.training.recipe_resolution import check_recipe, resolve_recipe
+from transformer.training.recipe_checks import check_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 
 WITHOUT = ("objectives.choice", "objectives.translation", "validation")
 

@@ -13,7 +13,8 @@ from transformer.folder_layout import DATA
 from transformer.inputs import IGNORE
 from transformer.loading import load_model
 from transformer.training.objectives import OBJECTIVES, TRAIN
-from transformer.training.recipe_resolution import check_recipe, resolve_recipe
+from transformer.training.recipe_checks import check_recipe
+from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
 OBJECTIVE = OBJECTIVES["language-model"]

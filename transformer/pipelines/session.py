@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import torch
 
@@ -16,7 +15,6 @@ from ..decoding import (
     decode_all,
 )
 from ..decoding.constraints.bad_words import word_forms
-from ..decoding.search.speculative import SpeculativeSearch
 from ..decoding.steppers import EnsembleStepper
 from ..errors import ConfigError
 from ..loading import LoadedModel, PoolingConfig, load_model, read_pooling_config
@@ -43,13 +41,11 @@ from .notices import REMEDIED
 from .records import Answer, Line, LineSource, Output
 from .scoring import score_lines
 from .search_settings import default_beams, scoring_parameters, search_parameters
-from .speculation import speculative_search
+from .speculation import count_drafts, speculative_search
 from .streaming import stream_ids
 from .tagging import TaggedSpan, tag_lines
 from .translation import TranslationTask
 from .unknown import unwritable
-
-ItemT = TypeVar("ItemT")
 
 
 class Session:
@@ -181,7 +177,7 @@ class Session:
             continuing=continuing,
             threads=self._threads,
         )
-        return _count_drafts(pieces, [engine], counts)
+        return count_drafts(pieces, [engine], counts)
 
     def score(
         self, source: LineSource, arguments: ScoreArguments, counts: Counter[str]
@@ -289,19 +285,7 @@ class Session:
             threads=self._threads,
             stop=self._stop,
         )
-        return _count_drafts(answers, engines, counts)
-
-
-def _count_drafts(
-    items: Iterator[ItemT], engines: Sequence[Engine], counts: Counter[str]
-) -> Generator[ItemT, None, None]:
-    """Yield the items; then count "drafted" tokens and those that were "accepted"."""
-    try:
-        yield from items
-    finally:
-        for search in (engine.search for engine in engines):
-            if isinstance(search, SpeculativeSearch):
-                counts.update(drafted=search.proposed, accepted=search.accepted)
+        return count_drafts(answers, engines, counts)
 
 
 def plain_engine(loaded: LoadedModel, parameters: SearchParameters) -> Engine:

@@ -1,12 +1,18 @@
 """Speculative decoding of loaded models."""
 
-from ..decoding import ModelStepper, SearchParameters
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from typing import TypeVar
+
+from ..decoding import Engine, ModelStepper, SearchParameters
 from ..decoding.search.drafters import DRAFTERS, DraftOptions
 from ..decoding.search.speculative import DRAFT_TOKENS, SpeculativeSearch
 from ..decoding.search.tokenwise import TokenwiseParameters
 from ..errors import ConfigError
 from ..loading import LoadedModel
 from .compatibility import check_rewinding, check_same_tokens
+
+ItemT = TypeVar("ItemT")
 
 
 def speculative_search(
@@ -50,3 +56,15 @@ def _shares_tokens(loaded: LoadedModel) -> bool:
     config = loaded.config
     same_tokens = config.share_embeddings or loaded.target_tokenizer is loaded.tokenizer
     return config.has_encoder and config.source_vocabulary == config.vocab_size and same_tokens
+
+
+def count_drafts(
+    items: Iterator[ItemT], engines: Sequence[Engine], counts: Counter[str]
+) -> Generator[ItemT, None, None]:
+    """Yield the items; then count "drafted" tokens and those that were "accepted"."""
+    try:
+        yield from items
+    finally:
+        for search in (engine.search for engine in engines):
+            if isinstance(search, SpeculativeSearch):
+                counts.update(drafted=search.proposed, accepted=search.accepted)

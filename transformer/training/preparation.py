@@ -15,10 +15,11 @@ from ..folder_layout import DATA
 from ..labels import LabelInventory
 from ..loading import LoadedModel, ModelTexts, default_generation_config
 from ..presets import preset_shape
-from .data_recipe import data_settings, has_validation_files
-from .data_report import DataReport, UnknownText
+from .data_recipe import data_settings
+from .data_report import DataReport
 from .events import DataPrepared, Event, Notice, Remark
 from .kept_texts import framing_remark, keep_texts, kept_files, kept_texts
+from .known_text import check_known
 from .objectives import OBJECTIVES
 from .prepared_folder import (
     TOKENIZER,
@@ -46,7 +47,7 @@ from .text_identity import (
     identify_texts,
     is_missing,
 )
-from .vocabulary import has_grown, special_remark, way_to_grow, with_learned_tokens
+from .vocabulary import has_grown, special_remark, with_learned_tokens
 
 _MAX_NAMED = 3  # files in a message
 
@@ -244,7 +245,7 @@ class Preparation:
             recipe = self.readable_recipe()
             states, read = file_states(recipe.data), identify_texts(recipe.data)
             report = self.objective.prepare(recipe, texts, folder, self.counts)
-            self._check_known(report)
+            check_known(report, self.recipe, self.initial)
             for path, state in file_states(recipe.data).items():
                 if state != states[path]:
                     raise CorpusError(f"{path} changed while it was read: start again")
@@ -270,36 +271,6 @@ class Preparation:
 
     def _tokenizer_sum(self) -> str:
         return hashlib.sha256((self.run / TOKENIZER).read_bytes()).hexdigest()
-
-    def _check_known(self, report: DataReport) -> None:
-        """Raise CorpusError if the tokenizer does not know most of a text.
-
-        What was drawn from the training text for validation is not looked at: of few pairs, it may
-        have letters that no other has.
-        """
-        data = self.recipe.data
-        named = has_validation_files(data)
-        for part in (report.training, report.validation if named else None):
-            for side, text in part.unknown.items() if part is not None else ():
-                if text.share > self.recipe.data.max_unknown:
-                    name = "training" if part is report.training else "validation"
-                    raise CorpusError(self._unknown_message(f"{name} {side}", text))
-
-    def _unknown_message(self, name: str, text: UnknownText) -> str:
-        if self.initial is not None:
-            way = way_to_grow(self.initial, self.recipe)
-        elif self.recipe.tokenizer.path:
-            way = "leave --tokenizer out, so that one is trained on this text"
-        else:
-            way = (
-                "set tokenizer.kind to byte-bpe, which knows all text, or raise "
-                "tokenizer.vocab_size"
-            )
-        return (
-            f"the tokenizer does not know {text.share:.0%} of the characters in the {name} text "
-            f"({' '.join(text.most_frequent)} …): {way}; to train nevertheless, set "
-            "data.max_unknown=1"
-        )
 
 
 def _names(paths: list[str]) -> str:

@@ -1,52 +1,22 @@
-"""Merging the layers of a recipe, and checking the result before any work is done."""
+"""Merging the layers of a recipe; what may change of it when its run is resumed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import torch
 
-from tokenizer import (
-    STDIN,
-    Spool,
-    SpooledPath,
-    Tokenizer,
-    TrainingOptions,
-    check_options,
-    is_rereadable,
-    open_text,
-)
-from tokenizer.quantities import format_count
-from tokenizer.text import refuse_repeated_streams
+from tokenizer import Spool, SpooledPath, Tokenizer, TrainingOptions
 
-from ..config import TransformerConfig
 from ..errors import ConfigError
-from ..initialization import INITIALIZATIONS
-from ..model import Transformer
-from ..registry import either
-from .adaptation import Adaptation
-from .data_recipe import (
-    FRAMING_KEYS,
-    LATER_KEYS,
-    DataRecipe,
-    data_settings,
-    framing_flags,
-    text_paths,
-)
+from .data_recipe import FRAMING_KEYS, LATER_KEYS, DataRecipe, data_settings, text_paths
 from .defaults import NOISE_SECTIONS
-from .mixture import check_mixing
-from .network_config import HEAD_KEYS, further_config, model_config
 from .objectives import OBJECTIVES
 from .objectives.choice import choose_objective, default_fields
-from .optimizers import OPTIMIZERS
 from .progress import TimeBudget
 from .recipe import Recipe, merge, recipe_from_fields
 from .recipe_layers import given_fields
 from .run_recipe import read_run_fields
-from .schedules import SCHEDULES
-from .trainable import trainable_set
-from .vocabulary import check_recipe_of_growth
 
 _MAX_SHOWN = 60  # characters of a value in a message
 # Keys that a run's saved state depends on, which cannot change on resuming; (): the whole section.
@@ -109,88 +79,6 @@ def _file_name(name: str) -> str:
             "or give it by a link of another name"
         ) from None
     return str(Path(name).expanduser()) if name.startswith("~/") else name
-
-
-def check_recipe(
-    recipe: Recipe,
-    init: TransformerConfig | None = None,
-    *,
-    resuming: bool = False,
-    adaptation: Adaptation | None = None,
-) -> None:
-    """Check a recipe before any work is done. A resumed run may do without its files of text.
-
-    Raises ConfigError, UnknownNameError, TokenizerError, CorpusError, or OSError for a file that
-    cannot be read.
-    """
-    objective, training = OBJECTIVES[recipe.objective], recipe.training
-    SCHEDULES.check(training.schedule)
-    OPTIMIZERS.check(training.optimizer)
-    if recipe.validation.metric not in objective.metrics:
-        raise ConfigError(
-            f"validation.metric is {recipe.validation.metric!r}; the objective "
-            f"{recipe.objective} has {', '.join(objective.metrics)}"
-        )
-    check_mixing(recipe.data, objective.corpora, recipe.objective)
-    if training.pack and not objective.packs:
-        packing = either([name for name, each in OBJECTIVES.items() if each.packs])
-        raise ConfigError(
-            f"training.pack is for the objective {packing}, and this one is {recipe.objective}"
-        )
-    if init is None:
-        if (flags := framing_flags(recipe.data)) and not resuming:
-            raise ConfigError(
-                f"{' and '.join(flags)}: only with --init, for a model that was trained so"
-            )
-        if not recipe.tokenizer.path:
-            check_options(tokenizer_options(recipe))
-        with torch.device("meta"):
-            model = Transformer(model_config(recipe, recipe.model.get("vocab_size") or 1))
-        INITIALIZATIONS.check(model.config.initialization)
-    else:
-        _check_initial(recipe, init)
-    objective.check(recipe)
-    if not resuming:  # a resumed run may have the network of its --init
-        if init is None:
-            smallest = model_config(recipe, recipe.model.get("vocab_size") or 1)
-        else:
-            smallest = further_config(init, recipe)
-        trained = trainable_set(smallest, training, adaptation)
-        check_recipe_of_growth(recipe, trained.factors, has_init=init is not None)
-    files = [] if resuming else [*data_paths(recipe), *filter(None, [recipe.tokenizer.path])]
-    refuse_repeated_streams(files)
-    for path in files:
-        _check_readable(path)
-
-
-def _check_initial(recipe: Recipe, init: TransformerConfig) -> None:
-    """Raise ConfigError if a model cannot be trained further by a recipe, with the reason."""
-    objective = OBJECTIVES[recipe.objective]
-    if init.shape not in objective.shapes:
-        shapes = either(objective.shapes)
-        raise ConfigError(f"{recipe.objective} trains {shapes} models, not {init.shape}")
-    if recipe.model.keys() - {"preset", *HEAD_KEYS}:
-        raise ConfigError(
-            f"--init takes a model as it is: of [model], set nothing but {', '.join(HEAD_KEYS)}"
-        )
-    if recipe.tokenizer.path:
-        raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
-    if init.max_positions < objective.max_length(recipe):
-        raise ConfigError(
-            f"the initial model has {format_count(init.max_positions, 'position')}; the "
-            f"recipe trains on texts of "
-            f"up to {objective.max_length(recipe)}: lower training.context or data.max_tokens"
-        )
-
-
-def _check_readable(path: str) -> None:
-    """Raise OSError for a file that cannot be opened, CorpusError for one that is no text.
-
-    What can be read only once is left alone: it would be read, or waited for.
-    """
-    if path != STDIN and (is_rereadable(path) or Path(path).is_dir()):
-        with open_text(path, corpus=True):
-            pass
 
 
 def resuming_remark(recipe: Recipe, step: int) -> str:

@@ -24,23 +24,21 @@ from .events import (
     Saved,
     Stage,
     StepsChanged,
-    Validated,
     Validating,
 )
 from .initial_model import load_initial_model, resumed_model
 from .kept_texts import state_files
 from .metrics import logged
 from .network import network, network_config, new_head_remarks
-from .network_config import model_config
-from .objectives import OBJECTIVES, TRAIN, VALID
+from .objectives import TRAIN, VALID
 from .planning.memory import check_memory
 from .planning.planner import Planner
 from .preparation import Preparation
 from .progress import Progress
 from .recipe import Recipe
+from .recipe_checks import check_recipe, smallest_config
 from .recipe_resolution import (
     changed_settings,
-    check_recipe,
     check_unchanged,
     read_run_recipe,
     resuming_remark,
@@ -52,11 +50,10 @@ from .run_recipe import RECIPE, sealed_recipe, write_run_recipe
 from .run_recovery import SavedState, find_state, mend, restore_files
 from .run_start import started_event
 from .saves import Saver
-from .selection import fallback_notice, selection_key
 from .text_identity import absolute_paths
 from .trainable import trainable_set
 from .trainer import Trainer
-from .validation import Validation, ValidationResult, compare_validations
+from .validation import Validation, compare_validations, record_validation
 
 _RELEASE = 20  # steps between releases of freed memory: 1% of the time of the Multi30k recipe
 
@@ -202,8 +199,7 @@ class Run:
         adaptation = None if resuming else make_adaptation(self.recipe, self.init)
         check_recipe(self.recipe, config, resuming=resuming, adaptation=adaptation)
         if config is None:
-            smallest = model_config(self.recipe, self.recipe.model.get("vocab_size") or 1)
-            check_memory(smallest, self.recipe.training, self.device)
+            check_memory(smallest_config(self.recipe), self.recipe.training, self.device)
 
     def _steps(
         self, trainer: Trainer, saver: Saver, validation: Validation | None
@@ -283,24 +279,9 @@ class Run:
                 raise
             if result is None:
                 return
-            yield from self._record(result)
+            yield from record_validation(self.recipe, self.progress, result)
         self.progress.validated_step = self.progress.step
         yield self._save(saver)
-
-    def _record(self, result: ValidationResult) -> Iterator[Event]:
-        """Count a whole validation and report it, and once if another metric has to decide."""
-        metric, progress, likelihood = self.recipe.validation.metric, self.progress, result[0]
-        decides, key = selection_key(metric, likelihood.loss, result.scores)
-        best = progress.record_validation(key)
-        if decides != metric and decides not in progress.announced:
-            progress.announced.append(decides)
-            if notice := fallback_notice(metric, decides, result.scores):
-                yield Notice(notice)
-        loss, of_tokens = likelihood.loss, OBJECTIVES[self.recipe.objective].unit == "token"
-        perplexity = likelihood.perplexity if of_tokens else None
-        yield Validated(
-            progress.step, loss, perplexity, result.scores, result.sample, best, decides
-        )
 
     def _restore(self, trainer: Trainer, saver: Saver, state: SavedState) -> Iterator[str]:
         """Restore the state, and mend the run's folder; yield notices."""

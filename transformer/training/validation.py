@@ -17,11 +17,12 @@ from ..folder_layout import DATA
 from ..loading import LoadedModel, ModelTexts
 from ..model import Transformer
 from .data_recipe import has_validation
-from .events import Event, Notice, Remark
+from .events import Event, Notice, Remark, Validated
 from .objectives import OBJECTIVES, VALID, Sample
 from .prepared_folder import part_identity
 from .progress import REMEDY, Progress
 from .recipe import Recipe
+from .selection import fallback_notice, selection_key
 from .trainer import Trainer
 
 _DECIDING = ("metric", "beam", "max_lines", "tokenize")  # settings that scores depend on
@@ -130,3 +131,19 @@ def compare_validations(
             "the validation text, or how it is scored, is not what it was: scores of before do "
             "not compare, and the next validation counts as the best"
         )
+
+
+def record_validation(
+    recipe: Recipe, progress: Progress, result: ValidationResult
+) -> Iterator[Event]:
+    """Count a whole validation and report it, and once if another metric has to decide."""
+    metric, loss = recipe.validation.metric, result.likelihood.loss
+    decides, key = selection_key(metric, loss, result.scores)
+    best = progress.record_validation(key)
+    if decides != metric and decides not in progress.announced:
+        progress.announced.append(decides)
+        if notice := fallback_notice(metric, decides, result.scores):
+            yield Notice(notice)
+    of_tokens = OBJECTIVES[recipe.objective].unit == "token"
+    perplexity = result.likelihood.perplexity if of_tokens else None
+    yield Validated(progress.step, loss, perplexity, result.scores, result.sample, best, decides)

@@ -13,7 +13,6 @@ from tokenizer.special import BASIC
 
 from ...config import TransformerConfig
 from ...parameters import count_parameters
-from ...presets import preset_config
 from ..adaptation import RATE_FACTORS, count_stand_in
 from ..data_recipe import has_validation
 from ..network_config import model_config
@@ -30,6 +29,7 @@ from .sizes import (
     SizeCandidate,
     characters_per_token,
     dropout_for,
+    further_learning_rate,
     layer_weights,
     vocabulary_size,
 )
@@ -168,22 +168,9 @@ class AutoRecipe:
         if not any(self.is_given(f"training.{key}") for key in ("steps", "epochs")):
             training["epochs"] = self.rules.epochs
         if self.model is not None:
-            rate = self._further_learning_rate(self.model)
+            rate = further_learning_rate(self.rules, self.model)
             training["learning_rate"] = rate * RATE_FACTORS[self.base.adapter.kind]
         return {"training": training, "validation": {"patience": 8, "max_lines": 500}}
-
-    def _further_learning_rate(self, model: TransformerConfig) -> float:
-        """Choose a part of the rate of a new model that is about as large.
-
-        Beyond the largest preset rates fall with the cube root of the weights, about as those of
-        GPT-3 do (Brown et al. 2020, table 2.1).
-        """
-        rules, weights = self.rules, max(1, layer_weights(model))
-        sizes = [layer_weights(preset_config(name, vocab_size=1)) for name in rules.presets]
-        distances = [abs(math.log(weights / size)) for size in sizes]
-        rate = rules.further * rules.learning_rates[distances.index(min(distances))]
-        beyond = max(1.0, weights / max(sizes))
-        return float(f"{rate / beyond ** (1 / 3):.3g}")
 
     def _batch_tokens(self) -> int:
         """Choose the tokens of a batch: a power of two, the device's or less."""
@@ -268,8 +255,7 @@ class AutoRecipe:
         """Measure a size, on a CPU in both precisions."""
         recipe = self.recipe(**_size_fields(preset))
         config = self.config(recipe)
-        trained = count_stand_in(config, recipe)
-        check_memory(config, recipe.training, self.device, trained=trained)
+        check_memory(config, recipe.training, self.device, trained=count_stand_in(config, recipe))
         times = {name: self._measure(preset, config, name) for name in self._precisions()}
         first, *others = times
         precision, gain = first, 1.0

@@ -12,9 +12,10 @@ from tokenizer.quantities import format_bytes, format_count
 
 from ...durations import format_duration
 from ..recipe import Recipe, recipe_to_toml
+from ..recipe_checks import check_recipe
 from ..recipe_keys import recipe_keys
 from ..recipe_layers import without_empty_lengths
-from ..recipe_resolution import check_recipe, with_copies
+from ..recipe_resolution import with_copies
 from .describing import format_epochs
 from .fitting import with_steps
 from .memory import available_memory, training_memory

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...config import TransformerConfig
 from ...parameters import parameters_by_part
+from ...presets import preset_config
 from ..objectives.rules import ObjectiveRules
 from ..recipe import Recipe
 from .facts import TextFacts
@@ -64,3 +65,17 @@ def dropout_for(tokens: float, weights: int) -> float:
     """Return a rate of dropout: the more weights for each token of the text, the higher."""
     per_token = weights / max(1.0, tokens)
     return 0.1 if per_token < 2 else 0.2 if per_token < 12 else 0.3
+
+
+def further_learning_rate(rules: ObjectiveRules, model: TransformerConfig) -> float:
+    """Return a part of the rate of a new model that is about as large as one to train further.
+
+    Beyond the largest preset rates fall with the cube root of the weights, about as those of
+    GPT-3 do (Brown et al. 2020, table 2.1).
+    """
+    weights = max(1, layer_weights(model))
+    sizes = [layer_weights(preset_config(name, vocab_size=1)) for name in rules.presets]
+    distances = [abs(math.log(weights / size)) for size in sizes]
+    rate = rules.further * rules.learning_rates[distances.index(min(distances))]
+    beyond = max(1.0, weights / max(sizes))
+    return float(f"{rate / beyond ** (1 / 3):.3g}")
