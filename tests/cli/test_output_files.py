@@ -244,12 +244,16 @@ UNFIT = {  # commands that end before there is a result: by the model, or by the
 }
 
 
+@pytest.fixture
+def paths(translator, writer, tokenizer):
+    return {"translator": translator, "writer": writer, "tokenizer": tokenizer}
+
+
 @pytest.mark.parametrize("name", UNFIT)
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_an_error_before_the_first_result_replaces_nothing(
-    transduce, translator, writer, tokenizer, tmp_path, name, ending
+    transduce, paths, tmp_path, name, ending
 ):
-    paths = {"translator": translator, "writer": writer, "tokenizer": tokenizer}
     (tmp_path / f"old{ending}").write_bytes(b"kept")
     words = [paths.get(word, word) for word in UNFIT[name]]
     for out in (tmp_path / f"old{ending}", tmp_path / f"new{ending}"):
