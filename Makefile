@@ -14,6 +14,9 @@ PARALLEL := -n 2 --dist loadfile
 GPU_PYTHON = $(if $(filter command environment,$(word 1,$(origin PYTHON))),$(PYTHON),$(firstword \
 	$(wildcard $(BIN)/python) $(PYTHON)))
 
+# Tests start the program often: its compiled modules are kept, wherever this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test quick test-slow test-published test-gpu coverage mutation journeys docs lint format \
 	benchmark benchmark-gpu benchmark-filter clean
 

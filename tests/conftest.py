@@ -41,6 +41,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def _seeded() -> None:
     torch.manual_seed(0)
-    monkeypatch.setattr("transformer.pipelines.arguments.generate.fresh_seed", lambda: 0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fixed_seeds() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transformer.pipelines.arguments.generate.fresh_seed", lambda: 0)
+        yield

@@ -13,9 +13,9 @@ LAUGHS = (
 ENDLESS = {  # all that the CPU does in a second, in Python's loop or in one call of C
     "loops": NESTED + ENDS,
     "laughs compared": LAUGHS + "{{ ns.x == ns.y }}",
-    "power": "{{ 10**(10**8) }}",
 }
 ENDLESS_TOO = {  # ended in the same way
+    "power": "{{ 10**(10**8) }}",
     "loops that go on": NESTED + "{% continue %}" + ENDS,
     "loops of nothing": MANY + "{% for b in range(100000) if false %}" + ENDS,
     "a billion laughs": LAUGHS + "{{ ns.x }}",

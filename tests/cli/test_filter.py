@@ -99,7 +99,7 @@ FAST = settings(deadline=None, suppress_health_check=[HealthCheck.function_scope
 
 
 @given(STREAMS)
-@settings(FAST, max_examples=150)
+@settings(FAST, max_examples=60)
 def test_every_line_has_its_own_answer(filtered, stream: bytes) -> None:
     filtered(stream)
 

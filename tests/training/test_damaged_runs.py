@@ -108,12 +108,7 @@ def delete(run: Path, name: str, chance: random.Random) -> str:
     return f"{name} deleted"
 
 
-def test_a_damaged_file_of_a_run_is_mended_or_refused(interrupted) -> None:
-    """One for all; and see test_run_recovery.py."""
-    interrupted.check(lambda run: flip(run, "run.json", random.Random(1)))
-
-
-@pytest.mark.slow
+@pytest.mark.slow  # test_run_recovery.py has the kinds of damage, without programs
 @pytest.mark.parametrize(("damage", "times"), [(flip, 200), (cut, 100), (delete, 30)])
 def test_every_file_may_be_damaged(interrupted, damage, times) -> None:
     names, chance = interrupted.files(), random.Random(5)

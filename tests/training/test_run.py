@@ -79,9 +79,9 @@ def test_an_interrupted_run_goes_on_to_equal_weights(tmp_path, objective, traini
 
 def test_sigterm_saves_and_leaves_and_resuming_gives_equal_weights(tmp_path: Path) -> None:
     """The real program, a real signal, whenever it happens to come."""
-    recipe = toy_recipe(tmp_path, steps=60)
+    recipe = toy_recipe(tmp_path, steps=40)
     file = tmp_path / "recipe.toml"
-    file.write_text(recipe_to_toml(changed(recipe, validation={"every": 25})))
+    file.write_text(recipe_to_toml(changed(recipe, validation={"every": 15})))
     program = [sys.executable, "-m", "cli.app", "train", str(file), "--device", "cpu", "-q", "-o"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([*program, str(tmp_path / "whole")], check=True, env=environment)
@@ -92,7 +92,7 @@ def test_sigterm_saves_and_leaves_and_resuming_gives_equal_weights(tmp_path: Pat
             time.sleep(0.01)
         running.send_signal(signal.SIGTERM)
         assert running.wait() == 130
-    assert 0 < read_json(tmp_path / "cut" / find_state(tmp_path / "cut"))["step"] < 60
+    assert 0 < read_json(tmp_path / "cut" / find_state(tmp_path / "cut"))["step"] < 40
     subprocess.run([*program, str(tmp_path / "cut"), "--resume"], check=True, env=environment)
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
 
@@ -140,7 +140,7 @@ def test_every_objective_learns_its_toy(tmp_path: Path, objective: str) -> None:
 
 
 def test_a_toy_translation_is_learnt_to_the_letter(tmp_path: Path) -> None:
-    recipe = toy_recipe(tmp_path, steps=400, learning_rate=1e-2, warmup=20, batch_tokens=1024)
+    recipe = toy_recipe(tmp_path, steps=250, learning_rate=1e-2, warmup=20, batch_tokens=1024)
     write_pairs(tmp_path, lines=800)
     recipe = changed(
         recipe, model={"d_model": 32, "d_ff": 64}, tokenizer={"kind": "bpe", "vocab_size": 100},

@@ -135,8 +135,14 @@ def close(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
         torch.testing.assert_close(found[name], tensor, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=str)
-@pytest.mark.parametrize("objective", ["translation", "language-model"])
+@pytest.mark.parametrize(
+    ("objective", "change"),
+    [
+        *(("translation", change) for change in CHANGES),
+        *(("language-model", c) for c in CHANGES[:4]),
+    ],
+    ids=str,
+)
 def test_ten_steps_are_those_of_the_equations(tmp_path: Path, objective: str, change: dict) -> None:
     training = {**BASE, **change}
     pairs = objective == "translation"
