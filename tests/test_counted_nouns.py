@@ -43,7 +43,7 @@ NEVER_ONE = {
     "transformer/labels/tagged_text.py": {"lines.name"},
     "transformer/training/initial_model.py": {"init.folder"},
     "transformer/training/network_config.py": {"either(objective.shapes)"},
-    "transformer/training/recipe_resolution.py": {"shapes"},
+    "transformer/training/recipe_checks.py": {"shapes"},
     "tokenizer/limits.py": {"len(content)", "len(raw)", "len(steps)", "name"},  # more than fit
     "tokenizer/text/delimited.py": {"len(numbers)", "lines.name", "max(wider)"},
     "tokenizer/text/json_beginnings.py": {"path"},
