@@ -15,7 +15,7 @@ from tokenizer import Tokenizer
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.export import convert_model
-from transformer.export.convert import _ONLY_WITH, _TRAINING, _network
+from transformer.export.published import _ONLY_WITH, _TRAINING, _network
 from transformer.loading import build_model, inspect_folder, load_model
 from transformer.presets import PRESETS
 

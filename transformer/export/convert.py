@@ -1,18 +1,15 @@
 """Conversion of model folders: to formats of other programs, or to ours."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from checkpoints import (
     WEIGHTS,
-    CheckpointError,
     Tensors,
     save_tensors,
     to_json,
@@ -20,21 +17,14 @@ from checkpoints import (
     write_folder,
 )
 
-from ..config import TransformerConfig, config_to_fields
-from ..errors import ConfigError
-from ..families import (
-    FAMILIES,
-    MODEL_TYPE,
-    ConfigReader,
-    UnmappedError,
-    permute_to_halved_sinusoids,
-)
+from ..families import FAMILIES, MODEL_TYPE, ConfigReader
 from ..families.label_options import write_labels
 from ..loading.generation_config import GENERATION, SETTING_NAMES
 from ..loading.load import LoadedModel, attach_tokenizers, build_model, with_adapter
 from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from ..registry import Registry
 from .ctranslate2 import export_ctranslate2
+from .published import PUBLISHED, PublishedModel, to_published
 from .save import save_network
 from .side_files import (
     all_settings,
@@ -49,7 +39,6 @@ from .side_files import (
     write_published_files,
 )
 
-PUBLISHED = "huggingface"  # the first family that can express the network
 CTRANSLATE2 = "ctranslate2"
 
 # Ids of config.json that the classes of transformers have defaults for.
@@ -63,32 +52,6 @@ _IDS = (
 )
 # Options of config.json that are written anew.
 _OF_WRITERS = {"architectures", "dtype", "torch_dtype", "transformers_version", *SETTING_NAMES}
-
-# Parts of a network by the beginnings of their parameters' names, as users call them.
-_PARTS = {
-    "types": "token types (embeddings of segments)",
-    "encoder": "encoder weights",
-    "decoder": "decoder weights",
-    "embedding_norms": "norms of embeddings",
-    "head": "output layer",
-}
-# Fields that only training uses, and those that only some values of another field use.
-_TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
-_ONLY_WITH = (
-    ("positions", ("rotary",), ("rotary_base", "rotary_scaling")),
-    ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
-    ("attention", ("sliding",), ("window", "global_tokens")),
-    ("shape", ("encoder-decoder",), ("share_embeddings",)),
-    ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
-)
-
-
-class PublishedModel(NamedTuple):
-    """A network as a model of a published family."""
-
-    model_type: str
-    options: dict[str, Any]  # of config.json
-    tensors: dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,80 +103,6 @@ def stored_dtype(contents: FolderContents) -> torch.dtype:
     return next(floating, torch.float32)
 
 
-def to_published(loaded: LoadedModel, to: str) -> PublishedModel:
-    """Return a model as one of a family; `huggingface` is the first family that can express it."""
-    reasons: dict[str, str] = {}
-    families = [name for name in FAMILIES if name != MODEL_TYPE] if to == PUBLISHED else [to]
-    for name in families:
-        for config, tensors in _equivalents(loaded):
-            try:
-                return _as_family(name, config, tensors)
-            except ConfigError as error:
-                reasons[name] = str(error)
-    if to == PUBLISHED:
-        raise ConfigError(
-            f"no published family has networks like that of {loaded.folder}; it can stay as it is "
-            f"(--to {MODEL_TYPE})"
-        )
-    able = [name for name in FAMILIES if name != to and _fits(name, loaded)]
-    raise ConfigError(
-        f"{loaded.folder} cannot be a {to} model: {reasons[to]}; it can be --to {', '.join(able)}"
-    )
-
-
-def _fits(name: str, loaded: LoadedModel) -> bool:
-    """Return True if a family can express a model's network; our own always can."""
-    if name == MODEL_TYPE:
-        return True
-    for config, tensors in _equivalents(loaded):
-        with suppress(ConfigError):
-            _as_family(name, config, tensors)
-            return True
-    return False
-
-
-def _equivalents(loaded: LoadedModel) -> Iterator[tuple[TransformerConfig, dict[str, Tensor]]]:
-    """Yield the network as it is, and with its features in the order of published sinusoids."""
-    config, tensors = loaded.config, dict(loaded.model.state_dict())
-    yield config, tensors
-    if config.positions == "sinusoidal" and config.d_model % 2 == 0:
-        permuted, permuted_config = permute_to_halved_sinusoids(tensors, config)
-        yield permuted_config, permuted
-
-
-def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor]) -> PublishedModel:
-    """Return a model of a family. Raises ConfigError if it reads back as another network."""
-    family = FAMILIES[name]
-    options = family.write(config)
-    try:
-        stored = dict(family.store(tensors, config))
-        back = family.read(ConfigReader(options, f"the {name} config"), Tensors(stored))
-    except UnmappedError as error:
-        part = str(error.args[0])
-        known = _PARTS.get(part.partition(".")[0])
-        what = f"{known}: {part}" if known else f"weights such as {part}"
-        raise ConfigError(f"its networks do not have this one's {what}") from None
-    except CheckpointError as error:
-        raise ConfigError(str(error)) from None
-    was, would_be = _network(config), _network(back)
-    for field, value in was.items():
-        if value != would_be[field]:
-            raise ConfigError(f"it supports {field} {would_be[field]!r} here, not {value!r}")
-    return PublishedModel(name, options, stored)
-
-
-def _network(config: TransformerConfig) -> dict[str, Any]:
-    """Return the fields that determine what a network computes, with defaults resolved."""
-    fields = config_to_fields(config)
-    fields["kv_heads"], fields["d_head"] = config.key_value_heads, config.head_width
-    fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale
-    fields["source_vocab_size"] = config.source_vocabulary
-    irrelevant = set(_TRAINING.split())
-    for field, kinds, others in _ONLY_WITH:
-        irrelevant.update(() if fields[field] in kinds else others)
-    return {name: value for name, value in fields.items() if name not in irrelevant}
-
-
 def _convert_to_native(out: Path, loaded: LoadedModel, contents: FolderContents) -> str:
     write_folder(out, lambda folder: _write_native(folder, loaded, contents))
     return MODEL_TYPE
@@ -227,7 +116,7 @@ def _convert_to_ctranslate2(out: Path, loaded: LoadedModel, _contents: FolderCon
 def _convert_to_published(
     out: Path, loaded: LoadedModel, contents: FolderContents, *, to: str
 ) -> str:
-    published = to_published(loaded, to)
+    published = to_published(loaded, to, former=_published_options(contents).get("model_type"))
     write_folder(out, lambda folder: _write_published(folder, loaded, contents, published))
     return published.model_type
 
@@ -252,7 +141,7 @@ def _write_published(
     config = {
         **_unread_options(contents, published),
         "model_type": published.model_type,
-        "architectures": [FAMILIES[published.model_type].architecture_of(loaded.config)],
+        "architectures": [published.architecture],
         "dtype": str(next(iter(published.tensors.values())).dtype).removeprefix("torch."),
         **ids,
         **published.options,
@@ -264,15 +153,19 @@ def _write_published(
     write_published_files(folder, loaded, contents)
 
 
-def _unread_options(contents: FolderContents, published: PublishedModel) -> dict[str, Any]:
-    """Return options of the published config.json that say nothing of the network, such as labels.
+def _published_options(contents: FolderContents) -> dict[str, Any]:
+    """Return the options of a folder; of ours, those of the model that it was converted from."""
+    return original_options(contents.folder) if is_native(contents) else contents.options
 
-    Of a folder of ours, they are those of the model that it was converted from.
-    """
-    options = original_options(contents.folder) if is_native(contents) else contents.options
+
+def _unread_options(contents: FolderContents, published: PublishedModel) -> dict[str, Any]:
+    """Return the published options that say nothing of the network, such as labels."""
+    options = _published_options(contents)
     if options.get("model_type") != published.model_type:
         return {}
-    reader = ConfigReader(options, str(contents.folder))
+    # The class is the network's that is written, whose head may be another.
+    classes = {"architectures": [published.architecture]}
+    reader = ConfigReader({**options, **classes}, str(contents.folder))
     FAMILIES[published.model_type].read(reader, Tensors(published.tensors))
     return {name: v for name, v in reader.unread.items() if name not in _OF_WRITERS}
 

@@ -85,7 +85,7 @@ def read_encoder(
         norm_eps=reader.number("layer_norm_eps", 1e-12),
         embedding_scale=False,
         embedding_norm=True,
-        token_types=reader.integer("type_vocab_size", 2),
+        token_types=_read_token_types(reader),
         tie_output=same or not headed,
         output_bias=headed,
         head="masked" if headed else "none",
@@ -93,6 +93,14 @@ def read_encoder(
         attention_dropout=reader.number("attention_probs_dropout_prob", 0.1),
         initialization="normal",
     )
+
+
+def _read_token_types(reader: ConfigReader) -> int:
+    """Return the number of token types. Raises CheckpointError for none: each token has one."""
+    number = reader.integer("type_vocab_size", 2)
+    if number < 1:
+        raise reader.error(f"type_vocab_size is {number}; it must be at least 1")
+    return number
 
 
 def _read_bert(reader: ConfigReader, names: TensorNames) -> TransformerConfig:

@@ -4,11 +4,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 
 from ...config import TransformerConfig
 from ...data import Data
 from ...evaluation import Score, label_outputs, label_scores
+from ...export import published_family
+from ...families import FAMILIES
+from ...families.label_heads import LabelHead
 from ...heads import CLASSIFIER_LAYERS, LABEL_KINDS
 from ...labels import LabelInventory
 from ...loading import LoadedModel, ModelTexts
@@ -58,16 +62,16 @@ class Classification(LabelledObjective):
     ) -> dict[str, Any]:
         """Implement Objective.head_fields; without labels, there are two."""
         number, kind = (2, "single") if labels is None else labels.head_size
-        reads_both_ways = network.shape == "encoder"
+        head = _published_head(network)
         return {
             "head": "classification",
             "labels": number,
             "label_kind": kind,
-            "classifier_pooling": "first" if reads_both_ways else "last",
-            "classifier_layer": _published_layer(network) if reads_both_ways else "none",
+            "classifier_pooling": head.pooling,
+            "classifier_layer": head.layer_in(network),
             "tie_output": True,
             "output_scale": 1.0,
-            "output_bias": reads_both_ways,  # published decoders have none
+            "output_bias": head.bias,
         }
 
     def labels(self, folder: Path) -> LabelInventory | None:
@@ -116,7 +120,16 @@ class Classification(LabelledObjective):
         return samples
 
 
-def _published_layer(encoder: TransformerConfig) -> str:
-    """Return the layer before the labels that a published encoder has: BERT's or RoFormer's."""
-    layer = {"rotary": encoder.feedforward}.get(encoder.positions, "tanh")
-    return layer if layer in CLASSIFIER_LAYERS else "tanh"
+def _published_head(network: TransformerConfig) -> LabelHead:
+    """Return the head over labels of the published family that can express a network.
+
+    Without one, it is BERT's of an encoder, and Llama's of a decoder.
+    """
+    body: dict[str, Any] = {"head": "none" if network.shape == "encoder" else "linear"}
+    body |= {"labels": 0, "tie_output": True, "output_bias": False, "output_scale": 1.0}
+    family = published_family(msgspec.structs.replace(network, **body))
+    own = FAMILIES[family].label_heads.get("classification") if family else None
+    if own is not None and own.layer_in(network) in CLASSIFIER_LAYERS:
+        return own
+    other = "bert" if network.shape == "encoder" else "llama"
+    return FAMILIES[other].label_heads["classification"]

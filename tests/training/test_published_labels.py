@@ -1,0 +1,62 @@
+"""Published models, trained here on labels or tags: they are published again, with that head."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+import transformers
+
+from checkpoints import CheckpointError, read_json
+from tests.families.random_folders import draw, write_folder
+from tests.training.toys import toy_recipe, train
+from transformer.export import convert_model, published_family
+from transformer.families import FAMILIES, ConfigReader
+from transformer.inputs import ModelInputs
+from transformer.loading import load_model
+from transformer.presets import preset_config
+from transformer.training.recipe import recipe_from_fields
+
+LABELLED = [name for name, family in FAMILIES.items() if family.label_heads]
+
+
+@pytest.mark.parametrize("objective", ["classification", "tagging"])
+@pytest.mark.parametrize("family", LABELLED)
+def test_a_published_model_with_new_labels_is_published_again(
+    family: str, objective: str, tmp_path: Path
+) -> None:
+    write_folder(draw(family, 6), tmp_path / "base")
+    recipe = toy_recipe(tmp_path, objective, steps=1, warmup=0)
+    fields = msgspec.to_builtins(recipe)
+    fields["data"] |= {"max_tokens": 16, "max_unknown": 1.0}
+    fields |= {"model": {"preset": "bert-tiny"}, "tokenizer": {}}
+    train(recipe_from_fields(fields), tmp_path / "run", init=tmp_path / "base")
+    out = tmp_path / "out"
+    assert convert_model(tmp_path / "run", out, to="huggingface") == family
+    ours = load_model(tmp_path / "run", device="cpu")
+    (name,) = read_json(out / "config.json")["architectures"]
+    assert name == FAMILIES[family].label_heads[objective].architecture
+    theirs = getattr(transformers, name).from_pretrained(out).eval()
+    ids = torch.arange(5, 12)[None]
+    with torch.no_grad():
+        wanted, found = theirs(input_ids=ids).logits, ours.model(ModelInputs(ids))
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+    assert load_model(out, device="cpu").labels == ours.labels
+
+
+def test_a_network_has_the_first_family_that_can_express_it() -> None:
+    bert = preset_config("bert-base", vocab_size=40, d_model=16, heads=2, d_ff=16, encoder_layers=1)
+    assert published_family(bert) == "bert"
+    assert published_family(preset_config("bert-tiny", vocab_size=40)) == "roformer"
+    assert published_family(preset_config("write-tiny", vocab_size=40)) == "llama"
+    assert published_family(msgspec.structs.replace(bert, norm="rmsnorm")) is None
+    without_types = msgspec.structs.replace(bert, token_types=0)
+    assert published_family(msgspec.structs.replace(without_types)) == "distilbert"
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "roformer"])
+def test_token_types_are_one_or_more(family: str) -> None:
+    """With none, transformers reads such a folder and cannot run it."""
+    reader = ConfigReader({"type_vocab_size": 0}, "config.json")
+    with pytest.raises(CheckpointError, match="type_vocab_size is 0; it must be at least 1"):
+        FAMILIES[family].read(reader, {})

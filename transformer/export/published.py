@@ -1,0 +1,141 @@
+"""Networks as models of published families, and which of these can express a network."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from checkpoints import CheckpointError, Tensors
+
+from ..config import TransformerConfig, config_to_fields
+from ..errors import ConfigError
+from ..families import (
+    FAMILIES,
+    MODEL_TYPE,
+    ConfigReader,
+    UnmappedError,
+    permute_to_halved_sinusoids,
+)
+from ..loading.load import LoadedModel
+from ..model import Transformer
+
+PUBLISHED = "huggingface"  # the first family that can express the network
+
+# Parts of a network by the beginnings of their parameters' names, as users call them.
+_PARTS = {
+    "types": "token types (embeddings of segments)",
+    "encoder": "encoder weights",
+    "decoder": "decoder weights",
+    "embedding_norms": "norms of embeddings",
+    "head": "output layer",
+}
+# Fields that only training uses, and those that only some values of another field use.
+_TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
+_ONLY_WITH = (
+    ("positions", ("rotary",), ("rotary_base", "rotary_scaling")),
+    ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
+    ("attention", ("sliding",), ("window", "global_tokens")),
+    ("shape", ("encoder-decoder",), ("share_embeddings",)),
+    ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
+)
+
+
+class PublishedModel(NamedTuple):
+    """A network as a model of a published family."""
+
+    model_type: str
+    architecture: str  # its class in transformers
+    options: dict[str, Any]  # of config.json
+    tensors: dict[str, Tensor]
+
+
+def to_published(loaded: LoadedModel, to: str, *, former: object = None) -> PublishedModel:
+    """Return a model as one of a family; `huggingface` is the first that can express it.
+
+    The first to be tried is the `former` family, which a model was of before it was trained here.
+    """
+    reasons: dict[str, str] = {}
+    families = [name for name in FAMILIES if name != MODEL_TYPE] if to == PUBLISHED else [to]
+    families.sort(key=lambda name: name != former)
+    for name in families:
+        for config, tensors in _equivalents(loaded):
+            try:
+                return _as_family(name, config, tensors)
+            except ConfigError as error:
+                reasons[name] = str(error)
+    if to == PUBLISHED:
+        raise ConfigError(
+            f"no published family has networks like that of {loaded.folder}; it can stay as it is "
+            f"(--to {MODEL_TYPE})"
+        )
+    able = [name for name in FAMILIES if name != to and _fits(name, loaded)]
+    raise ConfigError(
+        f"{loaded.folder} cannot be a {to} model: {reasons[to]}; it can be --to {', '.join(able)}"
+    )
+
+
+def published_family(config: TransformerConfig) -> str | None:
+    """Return the first family that can express a network, whatever its weights; None if none."""
+    with torch.device("meta"):
+        tensors = dict(Transformer(config).state_dict())
+    for name in FAMILIES:
+        with suppress(ConfigError):
+            if name != MODEL_TYPE:
+                _as_family(name, config, tensors)
+                return name
+    return None
+
+
+def _fits(name: str, loaded: LoadedModel) -> bool:
+    """Return True if a family can express a model's network; our own always can."""
+    if name == MODEL_TYPE:
+        return True
+    for config, tensors in _equivalents(loaded):
+        with suppress(ConfigError):
+            _as_family(name, config, tensors)
+            return True
+    return False
+
+
+def _equivalents(loaded: LoadedModel) -> Iterator[tuple[TransformerConfig, dict[str, Tensor]]]:
+    """Yield the network as it is, and with its features in the order of published sinusoids."""
+    config, tensors = loaded.config, dict(loaded.model.state_dict())
+    yield config, tensors
+    if config.positions == "sinusoidal" and config.d_model % 2 == 0:
+        permuted, permuted_config = permute_to_halved_sinusoids(tensors, config)
+        yield permuted_config, permuted
+
+
+def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor]) -> PublishedModel:
+    """Return a model of a family. Raises ConfigError if it reads back as another network."""
+    family = FAMILIES[name]
+    options = family.write(config)
+    try:
+        stored = dict(family.store(tensors, config))
+        back = family.read(ConfigReader(options, f"the {name} config"), Tensors(stored))
+    except UnmappedError as error:
+        part = str(error.args[0])
+        known = _PARTS.get(part.partition(".")[0])
+        what = f"{known}: {part}" if known else f"weights such as {part}"
+        raise ConfigError(f"its networks do not have this one's {what}") from None
+    except CheckpointError as error:
+        raise ConfigError(str(error)) from None
+    was, would_be = _network(config), _network(back)
+    for field, value in was.items():
+        if value != would_be[field]:
+            raise ConfigError(f"it supports {field} {would_be[field]!r} here, not {value!r}")
+    return PublishedModel(name, family.architecture_of(config), options, stored)
+
+
+def _network(config: TransformerConfig) -> dict[str, Any]:
+    """Return the fields that determine what a network computes, with defaults resolved."""
+    fields = config_to_fields(config)
+    fields["kv_heads"], fields["d_head"] = config.key_value_heads, config.head_width
+    fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale
+    fields["source_vocab_size"] = config.source_vocabulary
+    irrelevant = set(_TRAINING.split())
+    for field, kinds, others in _ONLY_WITH:
+        irrelevant.update(() if fields[field] in kinds else others)
+    return {name: value for name, value in fields.items() if name not in irrelevant}
