@@ -1,9 +1,11 @@
 """What holds for every kind of tokenizer, and the promises that single kinds make."""
 
 import json
+import random
 from collections import namedtuple
 
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -294,3 +296,25 @@ def test_dropout_of_a_tokenizer_file_is_off_in_use_and_kept_in_the_file(byte_bpe
     for kept in (ours.to_json(), ours.to_json(special_affixes=affixes)):
         assert json.loads(kept)["model"]["dropout"] == pytest.approx(0.9)
     assert ours.encode(text) == wanted
+
+
+def test_bytes_that_make_no_text_do_not_end_a_stream():
+    """As a model writes that has learnt little: with the same text wherever there is one."""
+    vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)}
+    vocabulary |= {"▁a": 256, "b": 257, "한": 258, "▁": 259}
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, [], byte_fallback=True))
+    parts = tokenizers.decoders
+    steps = [parts.Replace("▁", " "), parts.ByteFallback(), parts.Fuse()]
+    backend.decoder = parts.Sequence([*steps, parts.Strip(" ", 1, 0)])
+    tokenizer, chance, changed = Tokenizer(backend), random.Random(1), 0
+    for _ in range(300):
+        ids = [chance.choice([chance.randrange(256), 0x51, 256, 257, 258, 259]) for _ in range(12)]
+        stream, whole = tokenizer.stream(), tokenizer.decode(ids)
+        text = "".join([*map(stream.feed, ids), stream.flush()])
+        assert len(text) == len(whole)
+        assert all(b in (a, "�") for a, b in zip(text, whole, strict=True))
+        changed += text != whole
+    assert changed > 10
+    stream = tokenizer.stream()
+    pieces = [stream.feed(token_id) for token_id in (0x51, 0xFF, 258, *"é".encode())]
+    assert (pieces, stream.flush()) == (["Q", "", "�한", "", "é"], "")
