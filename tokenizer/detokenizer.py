@@ -9,7 +9,6 @@ from .backend_errors import backend_errors
 
 Decode = Callable[[Sequence[int]], str]
 
-
 _REPLACEMENT = "\ufffd"
 _CHANGED = "Invalid prefix"  # how the library says that an id changed the text before it
 
@@ -26,9 +25,15 @@ class IncrementalDetokenizer:
     ) -> None:
         """Go on after ids that were shown already; `decode` gives the text of ids."""
         self._backend, self._decode = backend, decode
-        self._stream: DecodeStream | None = DecodeStream(ids=list(before), skip_special_tokens=True)
-        self._ids = list(before)
-        self._shown = len(decode(before))
+        self._ids, text = list(before), decode(before)
+        self._shown = len(text)
+        self._stream = self._stream_after(text)
+
+    def _stream_after(self, text: str) -> DecodeStream | None:
+        """Return a stream that goes on after all ids, whose text this is; None where none can."""
+        if text.endswith(_REPLACEMENT):  # perhaps the beginning of a character
+            return None
+        return DecodeStream(ids=self._ids, skip_special_tokens=True)
 
     def feed(self, token_id: int) -> str:
         """Return the text that an id completes; empty if it ends inside a character."""
@@ -47,8 +52,9 @@ class IncrementalDetokenizer:
                 if _CHANGED not in str(error):
                     raise
                 self._stream = None  # which does not go on from there
-        new = self._decode(self._ids)[self._shown :]
-        return "" if new.endswith(_REPLACEMENT) else new
+        text = self._decode(self._ids)
+        self._stream = self._stream_after(text)
+        return "" if self._stream is None else text[self._shown :]
 
     def flush(self) -> str:
         """Return the text that was held back, after the last id."""

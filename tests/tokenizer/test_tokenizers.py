@@ -20,6 +20,7 @@ from tokenizer import (
     read_tokenizers,
     train_tokenizer,
 )
+from tokenizer.detokenizer import IncrementalDetokenizer
 from tokenizer.special import BASIC
 
 SENTENCES = [
@@ -298,15 +299,19 @@ def test_dropout_of_a_tokenizer_file_is_off_in_use_and_kept_in_the_file(byte_bpe
     assert ours.encode(text) == wanted
 
 
-def test_bytes_that_make_no_text_do_not_end_a_stream():
-    """As a model writes that has learnt little: with the same text wherever there is one."""
+def byte_fallback() -> Tokenizer:
     vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)}
     vocabulary |= {"▁a": 256, "b": 257, "한": 258, "▁": 259}
     backend = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, [], byte_fallback=True))
     parts = tokenizers.decoders
     steps = [parts.Replace("▁", " "), parts.ByteFallback(), parts.Fuse()]
     backend.decoder = parts.Sequence([*steps, parts.Strip(" ", 1, 0)])
-    tokenizer, chance, changed = Tokenizer(backend), random.Random(1), 0
+    return Tokenizer(backend)
+
+
+def test_bytes_that_make_no_text_do_not_end_a_stream():
+    """As a model writes that has learnt little: with the same text wherever there is one."""
+    tokenizer, chance, changed = byte_fallback(), random.Random(1), 0
     for _ in range(300):
         ids = [chance.choice([chance.randrange(256), 0x51, 256, 257, 258, 259]) for _ in range(12)]
         stream, whole = tokenizer.stream(), tokenizer.decode(ids)
@@ -318,3 +323,24 @@ def test_bytes_that_make_no_text_do_not_end_a_stream():
     stream = tokenizer.stream()
     pieces = [stream.feed(token_id) for token_id in (0x51, 0xFF, 258, *"é".encode())]
     assert (pieces, stream.flush()) == (["Q", "", "�한", "", "é"], "")
+
+
+def test_a_stream_goes_on_after_bytes_that_make_no_text_without_decoding_all_again():
+    tokenizer, decoded = byte_fallback(), []
+
+    def decode(ids):
+        decoded.append(len(ids))
+        return tokenizer.decode(ids)
+
+    stream = IncrementalDetokenizer(tokenizer.backend, decode, [])
+    text = "".join(map(stream.feed, [0x51, 0xFF, *[257] * 50]))
+    assert (text, stream.flush()) == ("Q�" + "b" * 50, "")
+    assert len(decoded) == 3  # at first, where a byte changed the text, and at the end
+
+
+@pytest.mark.parametrize("before", ["a�", "�", ""])
+def test_a_stream_does_not_repeat_what_it_goes_on_after(before):
+    """Mojibake in a prompt has the sign that stands for the beginning of a character, too."""
+    stream = byte_fallback().stream([*before.encode()])
+    assert [stream.feed(token_id) for token_id in (0x41, 257, *"é".encode())] == ["A", "b", "", "é"]
+    assert stream.flush() == ""
