@@ -9,9 +9,8 @@ def evaluation_of_tags(found: ScoredTags) -> Evaluation:
     """Return the evaluation of a tagger."""
     result, report = Evaluation(found.read, found.counts), found.report
     result.add_scores(report.scores, texts=found.texts, words=found.words)
-    _, micro, macro, weighted, _ = averaged = report.averaged
+    averaged = report.averaged
     result.parts.append(LabelTable(averaged.labels, "span" if report.are_spans else "word"))
-    averages = {"micro": micro, "macro": macro, "weighted": weighted}
-    result.record["averages"] = {name: per_cent(each) for name, each in averages.items()}
-    result.record["labels"] = {name: per_cent(each) for name, each in averaged.labels.items()}
+    for key, scores in {"averages": averaged.averages, "labels": averaged.labels}.items():
+        result.record[key] = {name: per_cent(each) for name, each in scores.items()}
     return result

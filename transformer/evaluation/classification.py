@@ -12,13 +12,13 @@ import numpy.typing as npt
 from tokenizer import CorpusError
 from tokenizer.quantities import format_count
 
+from ..labels import first_words
 from .precision_recall import AveragedScores, LabelCounts, rounded
 from .score import Score
 
 Integers = npt.NDArray[np.int64]
 CALIBRATION_BINS = 15  # arXiv 1706.04599
 _ZERO = "undefined:0"
-_LISTED = 5  # labels in a score's details
 
 
 class CalibrationBin(NamedTuple):
@@ -197,9 +197,7 @@ def calibration_score(
 def f1_scores(found: AveragedScores, labels: str) -> list[Score]:
     """Return micro, macro and weighted F1 over `observed` labels, or `all`."""
     missed = found.unpredicted
-    names = ", ".join(missed[:_LISTED]) + (" …" if len(missed) > _LISTED else "")
-    remark = f"; never predicted: {names}" if missed else ""
-    averages = {"micro": found.micro, "macro": found.macro, "weighted": found.weighted}
+    remark = f"; never predicted: {first_words(missed)}" if missed else ""
     return [
         Score(
             f"f1_{name}",
@@ -207,7 +205,7 @@ def f1_scores(found: AveragedScores, labels: str) -> list[Score]:
             f"average:{name}|labels:{labels}|{_ZERO}",
             f"{rounded(each)}; {format_count(len(found.labels), 'label')}{remark}",
         )
-        for name, each in averages.items()
+        for name, each in found.averages.items()
     ]
 
 

@@ -49,6 +49,11 @@ class AveragedScores(NamedTuple):
     weighted: PrecisionRecall
     unpredicted: tuple[str, ...]  # labels of the references that nothing was predicted to be
 
+    @property
+    def averages(self) -> dict[str, PrecisionRecall]:
+        """The averages by name."""
+        return {"micro": self.micro, "macro": self.macro, "weighted": self.weighted}
+
     @classmethod
     def of(cls, counts: Mapping[str, LabelCounts]) -> "AveragedScores":
         """Return the scores of each label's counts."""

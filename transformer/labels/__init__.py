@@ -19,6 +19,7 @@ from .inventory import (
     sort_labels,
 )
 from .labelled_text import LabelledFile, LabelledText, read_labelled
+from .quoting import first_words, quoted_labels
 from .references import References, label_references
 from .schemes import (
     TAG_SCHEMES,
@@ -67,9 +68,11 @@ __all__ = [
     "WordSpans",
     "collect_labels",
     "detect_scheme",
+    "first_words",
     "join_windows",
     "label_references",
     "parse_number",
+    "quoted_labels",
     "read_labelled",
     "read_spans",
     "read_spans_strictly",

@@ -12,13 +12,13 @@ from tokenizer.quantities import format_count
 
 from ..errors import UnknownNameError
 from ..registry import suggest
+from .quoting import quoted_labels
 from .schemes import OUTSIDE
 
 KINDS = ("single", "multi", "number")  # labels of a text: one, any number, a number itself
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MANY, _SHARE = 50, 0.5  # labels, and their share of the texts, from which on they are suspicious
-_LISTED = 5  # labels in a notice
 
 
 class LabelValues(NamedTuple):
@@ -169,9 +169,8 @@ class UnseenLabels:
         """Return what there is to tell, or None."""
         if not self.texts:
             return None
-        names = [repr(each[:40]) for each, _ in self._labels.most_common(_LISTED)]
-        more = " …" if len(self._labels) > _LISTED else ""
+        names = quoted_labels(label for label, _ in self._labels.most_common())
         return (
             f"{self._name}: {format_count(self.texts, 'text')} with a label that the training text "
-            f"lacks left out: {', '.join(names)}{more}"
+            f"lacks left out: {names}"
         )

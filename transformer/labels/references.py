@@ -1,7 +1,7 @@
 """Labels of texts that a model's answers are compared with: those that it lacks count as missed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,7 @@ from tokenizer.quantities import format_count
 
 from .inventory import LabelInventory, parse_number, sort_labels
 from .labelled_text import LabelledText
-
-_LISTED = 5  # labels in a message
+from .quoting import first_words, quoted_labels
 
 
 class References(NamedTuple):
@@ -94,14 +93,3 @@ def _targets(
     for row, text in enumerate(texts):
         targets_NL[row, [ids[label] for label in text.labels.values]] = 1
     return targets_NL
-
-
-def quoted_labels(names: Iterable[str]) -> str:
-    """Return the first labels, quoted and cut, for a message."""
-    return first_words(repr(each[:40]) for each in names)
-
-
-def first_words(words: Iterable[str]) -> str:
-    """Return the first words, and a mark if there are more."""
-    every = [*words]
-    return ", ".join(every[:_LISTED]) + (" …" if len(every) > _LISTED else "")

@@ -8,7 +8,7 @@ from tokenizer import CorpusError
 from tokenizer.quantities import format_count
 
 from .inventory import sort_labels
-from .references import first_words, quoted_labels
+from .quoting import first_words, quoted_labels
 from .schemes import (
     NO_LABEL,
     Span,

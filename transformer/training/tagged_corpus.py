@@ -18,11 +18,10 @@ from ..labels import (
     TagRepair,
     collect_labels,
     detect_scheme,
+    quoted_labels,
     read_tagged,
 )
 from .drawn_corpus import LabelledTexts
-
-_LISTED = 5  # tags in a notice
 
 
 class TagInventory(NamedTuple):
@@ -102,9 +101,8 @@ class TaggedCorpus(LabelledTexts[TaggedText, TagInventory]):
             unseen.update(inventory.labels.unseen(text.tags))
             yield text
         if unseen:
-            names = [repr(tag[:40]) for tag, _ in unseen.most_common(_LISTED)]
-            more = " …" if len(unseen) > _LISTED else ""
+            names = quoted_labels(tag for tag, _ in unseen.most_common())
             self.counts.notice(
                 f"{path}: {format_count(unseen.total(), 'word')} with a tag that the training text "
-                f"lacks, which cannot be told right: {', '.join(names)}{more}"
+                f"lacks, which cannot be told right: {names}"
             )
