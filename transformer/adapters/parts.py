@@ -54,7 +54,7 @@ class LinearPart(NamedTuple):
     @property
     def is_transposed(self) -> bool:
         """True if it is stored as (inputs, outputs), as GPT-2's."""
-        return self.form == "^T"
+        return FORMS[self.form].is_transposed
 
     def outputs_to_published(self, outputs: Tensor) -> Tensor:
         """Return a tensor with a row for each output in the order of the published outputs."""

@@ -17,6 +17,7 @@ class Form(NamedTuple):
     from_published: Change
     # True for an order of a linear map's outputs: that of its bias, and of an update's, too.
     of_outputs: bool = False
+    is_transposed: bool = False  # a matrix is stored as (inputs, outputs), as GPT-2's
 
 
 def _as_it_is(tensor: Tensor, _width: int) -> Tensor:
@@ -52,7 +53,7 @@ def _pairs(width: int) -> int:
 # By the marks of a name map.
 FORMS: dict[str, Form] = {
     "": Form(_as_it_is, _as_it_is),
-    "^T": Form(_transposed, _transposed),
+    "^T": Form(_transposed, _transposed, is_transposed=True),
     "^row": Form(lambda tensor, _width: tensor[None], lambda tensor, _width: tensor[0]),
     "^pairs": Form(_interleave, _separate, of_outputs=True),
 }

@@ -13,6 +13,7 @@ from .name_map import NameMap
 
 Reader = Callable[[ConfigReader, TensorNames], TransformerConfig]
 Writer = Callable[[TransformerConfig], dict[str, Any]]
+HIDDEN_ACT = "hidden_act"  # a layer whose activation is that of the network's feed-forward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +21,14 @@ class LabelHead:
     """A published class with a head over labels: its weights' names, and our options for it.
 
     `names` are lines of a name map, of the head alone. In evaluation, all of these heads are
-    `W · act(W₁ · pooled + b₁) + b`, or `W · hidden + b` of each token. Without a `layer`, the
-    activation is that of the network's feed-forward.
+    `W · act(W₁ · pooled + b₁) + b`, or `W · hidden + b` of each token. `layer` names the activation
+    as CLASSIFIER_LAYERS does, or is HIDDEN_ACT.
     """
 
     architecture: str  # the class in transformers
     names: str
     pooling: str = "first"
-    layer: str | None = "none"
+    layer: str = "none"
     bias: bool = True
 
     @property
@@ -50,7 +51,7 @@ class LabelHead:
 
     def layer_in(self, config: TransformerConfig) -> str:
         """Return the layer that the head has in a network."""
-        return config.feedforward if self.layer is None else self.layer
+        return config.feedforward if self.layer == HIDDEN_ACT else self.layer
 
     def fits(self, config: TransformerConfig) -> bool:
         """Return True if a network's head has exactly the published one's parts."""

@@ -6,7 +6,7 @@ from ..config import TransformerConfig
 from .bert import encoder_names, read_encoder, write_encoder
 from .config_reader import ConfigReader, TensorNames
 from .family import Family
-from .label_heads import LabelHead
+from .label_heads import HIDDEN_ACT, LabelHead
 
 # It rotates pairs (2i, 2i + 1) of a head's features.
 _NAMES = encoder_names("roformer.", positions="", qkv="query ^pairs,key ^pairs,value")
@@ -42,7 +42,7 @@ ROFORMER = Family(
     classification=LabelHead(
         architecture="RoFormerForSequenceClassification",
         names="head.dense = classifier.dense\nhead = classifier.out_proj",
-        layer=None,
+        layer=HIDDEN_ACT,
     ),
     tagging=LabelHead(architecture="RoFormerForTokenClassification", names="head = classifier"),
 )
