@@ -39,7 +39,7 @@ class EvaluationOptions:
         "--columns NAMES",
         "With --pairs, its two columns; with --labelled, a text or two, then the label; with "
         "--tagged, word and tag: by number or name, as a field of JSON or in a table's first line. "
-        "Default: the first two; labels: as they look; tags: the last.",
+        "Default: the first two; labels: as they look; tags: the first and last.",
         panel="Input",
     )
     labelled: str | None = option_field(

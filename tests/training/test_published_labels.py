@@ -51,7 +51,7 @@ def test_a_network_has_the_first_family_that_can_express_it() -> None:
     assert published_family(preset_config("write-tiny", vocab_size=40)) == "llama"
     assert published_family(msgspec.structs.replace(bert, norm="rmsnorm")) is None
     without_types = msgspec.structs.replace(bert, token_types=0)
-    assert published_family(msgspec.structs.replace(without_types)) == "distilbert"
+    assert published_family(without_types) == "distilbert"
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "roformer"])
