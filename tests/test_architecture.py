@@ -45,3 +45,12 @@ def test_a_kind_of_model_has_one_name():
         if (names := other.findall(path.read_text(encoding="utf-8")))
     }
     assert found == {}
+
+
+def test_no_module_is_too_long_to_be_read_at_once():
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > 300} == {}

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from transformer.pipelines.scoring import TextScore
     from transformer.pipelines.tagging import TaggedSpan, TextSpans
 
-    from .model import Model, load
+    from .model import Model
+    from .model_loading import load
     from .results import Text
     from .training import train
 
@@ -53,7 +54,7 @@ _MODULES = {
     "TextScore": "transformer.pipelines.scoring",
     "Model": "transduce.model",
     "Text": "transduce.results",
-    "load": "transduce.model",
+    "load": "transduce.model_loading",
     "train": "transduce.training",
 }
 

@@ -1,0 +1,47 @@
+"""Loading of a model in Python, or of several that decode together."""
+
+from pathlib import Path
+
+from checkpoints import CheckpointError
+from transformer.errors import ConfigError, MissingModelError
+from transformer.loading import DTYPES, load_model
+from transformer.model_names import check_spelled_name
+from transformer.pipelines.arguments import SpeculationArguments
+from transformer.pipelines.session import Session
+
+from .model import Model
+
+
+def load(
+    model: str | Path,
+    *others: str | Path,
+    device: str = "auto",
+    dtype: str = "float32",
+    adapter: str | Path | None = None,
+    draft: str | Path | None = None,
+    lookup: bool = False,
+    draft_tokens: int | None = None,
+) -> Model:
+    """Load a model: a folder, a training run's folder, or a name on the Hugging Face hub.
+
+    Others with the same tokens are averaged with it. The keywords are the command line's options of
+    the same names. Raises CheckpointError, ConfigError and OSError.
+
+    >>> model = transduce.load("runs/en-de")  # doctest: +SKIP
+    """
+    for name in (model, *others, *(each for each in (adapter, draft) if each is not None)):
+        try:
+            check_spelled_name(name)
+        except MissingModelError as error:
+            raise CheckpointError(str(error)) from None
+    speculation = SpeculationArguments(
+        draft=None if draft is None else Path(draft), lookup=lookup, draft_tokens=draft_tokens
+    )
+    if adapter is not None and others:
+        raise ConfigError(f"an adapter is for one model, and {1 + len(others)} are named")
+    on_it = None if adapter is None else Path(adapter)
+    loaded = [
+        load_model(Path(path), device=device, dtype=DTYPES[dtype], adapter=on_it)
+        for path in (model, *others)
+    ]
+    return Model(Session(loaded, speculation))
