@@ -38,7 +38,7 @@ class EvaluationOptions:
         None,
         "--columns NAMES",
         "With --pairs, its two columns; with --labelled, a text or two, then the label; with "
-        "--tagged, word and tag: by number or name, as a field of JSON or in a table's first line. "
+        "--tagged, word and tag: by number, or by name in JSON or a table's first line. "
         "Default: the first two; labels: as they look; tags: the first and last.",
         panel="Input",
     )
