@@ -341,6 +341,11 @@ def test_a_stream_goes_on_after_bytes_that_make_no_text_without_decoding_all_aga
 @pytest.mark.parametrize("before", ["a�", "�", ""])
 def test_a_stream_does_not_repeat_what_it_goes_on_after(before):
     """Mojibake in a prompt has the sign that stands for the beginning of a character, too."""
-    stream = byte_fallback().stream([*before.encode()])
-    assert [stream.feed(token_id) for token_id in (0x41, 257, *"é".encode())] == ["A", "b", "", "é"]
-    assert stream.flush() == ""
+    tokenizer = byte_fallback()
+    for ids, pieces in {
+        (0x41, *"é".encode()): ["A", "", "é"],
+        (*"éb".encode(),): ["", "é", "b"],
+    }.items():
+        stream = tokenizer.stream([*before.encode()])
+        assert [stream.feed(token_id) for token_id in ids] == pieces
+        assert stream.flush() == ""
