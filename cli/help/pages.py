@@ -152,8 +152,8 @@ transduce translate -m runs/en-de in.txt --json |
             "transduce evaluate -m runs/topics --labelled labels.tsv",
         ),
         (
-            *("--model", "--source", "--reference", "--pairs", "--labelled", "--columns"),
-            *("--tagged", "--text", "--versus", "--tokenize", "--beam", "--save-outputs", "--json"),
+            *("--model", "--source", "--reference", "--pairs", "--labelled", "--tagged"),
+            *("--columns", "--text", "--versus", "--tokenize", "--beam", "--save-outputs", "--json"),
             *("--quiet", "--device"),
         ),
     ),

@@ -42,7 +42,7 @@ from .text_framing import TextFraming
 from .unknown import unknown_read
 
 Floats = npt.NDArray[np.float32]
-WordSplitter = Callable[[Line], Sequence[Range]]  # the words of a line, as ranges of its characters
+LineWords = Callable[[Line], Sequence[Range]]  # the words of a line, as ranges of its characters
 
 
 class TaggedSpan(NamedTuple):
@@ -83,7 +83,7 @@ class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
     """The labelled spans of lines."""
 
     def __init__(
-        self, loaded: LoadedModel, arguments: TagArguments, words_of: WordSplitter | None = None
+        self, loaded: LoadedModel, arguments: TagArguments, words_of: LineWords | None = None
     ) -> None:
         """Prepare a model; `words_of` tells words, of any line, in place of a rule."""
         require_ability(loaded.config, "tag", loaded.folder)
@@ -149,7 +149,7 @@ def tag_lines(
     source: LineSource,
     arguments: TagArguments,
     counts: Counter[str],
-    words_of: WordSplitter | None = None,
+    words_of: LineWords | None = None,
 ) -> Iterator[Answer[list[TaggedSpan]]]:
     """Yield the labelled spans of each line, in order and in bounded memory.
 
