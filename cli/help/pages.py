@@ -153,8 +153,8 @@ transduce translate -m runs/en-de in.txt --json |
         ),
         (
             *("--model", "--source", "--reference", "--pairs", "--labelled", "--tagged"),
-            *("--columns", "--text", "--versus", "--tokenize", "--beam", "--save-outputs", "--json"),
-            *("--quiet", "--device"),
+            *("--columns", "--text", "--versus", "--tokenize", "--beam", "--save-outputs"),
+            *("--json", "--quiet", "--device"),
         ),
     ),
     "tokenizer": Page(
