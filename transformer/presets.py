@@ -254,3 +254,9 @@ def preset_config(name: str, **changes: Any) -> TransformerConfig:
 def preset_shape(model: Mapping[str, Any]) -> str:
     """Return the shape of a network that a preset and changes of its fields describe."""
     return str(model.get("shape") or PRESETS[model["preset"]].fields["shape"])
+
+
+def preset_token_types(model: Mapping[str, Any]) -> int:
+    """Return the token types of a network that a preset and changes of its fields describe."""
+    fields = {**PRESETS[model["preset"]].fields, **model}
+    return int(fields.get("token_types", 0))

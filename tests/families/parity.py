@@ -90,7 +90,7 @@ def _compare_pairs(sides: Sides) -> Iterator[str]:
     expected = sides.pieces(*TEXTS[:2])
     if found.ids != expected["input_ids"]:
         yield f"ids of a pair: {found.ids}, not {expected['input_ids']}"
-    types = expected.get("token_type_ids") if sides.ours.config.token_types else None
+    types = expected.get("token_type_ids") if sides.ours.config.token_types > 1 else None
     if types is not None and types != [int(n >= found.second) for n in range(len(types))]:
         yield f"types of a pair: {types}, not from {found.second} on"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints import MANIFEST, WEIGHT_FILES, read_json, refuse_external_links, to_json
-from tokenizer import TOKENIZER_FILES, Tokenizer
+from tokenizer import TOKENIZER_FILES
 from tokenizer.quantities import format_count
 from tokenizer.special import OUT_OF_VOCABULARY
 
@@ -110,8 +110,8 @@ def write_published_files(out: Path, loaded: LoadedModel, contents: FolderConten
         shutil.copyfile(card, out / CARD)
 
 
-def write_other_tokenizer(out: Path, tokenizer: Tokenizer) -> None:
-    """Put a tokenizer in place of a model's own, in all files of its folder in our format.
+def write_other_tokenizer(out: Path, loaded: LoadedModel) -> None:
+    """Put a model's tokenizer in place of the one it had, in all files of its folder in our format.
 
     Those that cannot have its tokens are removed. Classes with languages read tokenizer.json, too;
     for others it is named as what it is.
@@ -121,13 +121,25 @@ def write_other_tokenizer(out: Path, tokenizer: Tokenizer) -> None:
         (out / ORIGINALS / name).unlink(missing_ok=True)
         if name not in kept:
             (out / name).unlink(missing_ok=True)
-    tokenizer.save(out / TOKENIZER)
+    loaded.tokenizer.save(out / TOKENIZER)
     path = out / TOKENIZER_CONFIG
     if path.is_file():
         settings = read_json(path)
         if settings.get("src_lang") is None:
-            settings["tokenizer_class"] = _ANY_CLASS
+            settings |= _any_class(loaded)
         path.write_text(to_json(settings), encoding="utf-8")
+
+
+def _any_class(loaded: LoadedModel) -> dict[str, Any]:
+    """Return the settings of a tokenizer of no class of its own: its name, and what it gives.
+
+    Unless they are named, that class gives no token types, and each text is of type 0.
+    """
+    types = ["token_type_ids"] if loaded.config.token_types > 1 else []
+    return {
+        "tokenizer_class": _ANY_CLASS,
+        "model_input_names": ["input_ids", *types, "attention_mask"],
+    }
 
 
 def _reads_framed(loaded: LoadedModel) -> bool:
@@ -254,7 +266,7 @@ def _write_tokenizer(folder: Path, loaded: LoadedModel) -> None:
     }
     names = {role: tokenizer.token(i) for role, i in ids.items() if i is not None}
     settings = {
-        "tokenizer_class": _ANY_CLASS,
+        **_any_class(loaded),
         "model_max_length": loaded.config.max_positions,
         "clean_up_tokenization_spaces": False,
         **names,

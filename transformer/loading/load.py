@@ -40,6 +40,7 @@ class LoadedModel(TextProperties):
     target: Tokenizer | None = None  # see ModelTexts
     source_affixes: SpecialAffixes | None = None
     labels: tuple[str, ...] = ()
+    token_types: int = 0
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
     adapter: Path | None = None  # that is merged into the network
 
@@ -68,6 +69,7 @@ class LoadedModel(TextProperties):
             self.target,
             self.source_affixes,
             self.labels,
+            self.token_types,
         )
 
 
@@ -179,7 +181,8 @@ def read_texts(folder: Path, config: TransformerConfig, options: dict[str, Any])
     generation = read_generation_config(folder, options, target, config.vocab_size)
     affixes = _read_source_affixes(folder, config, options, source)
     labels = read_label_names(folder, config, options)
-    texts = ModelTexts(source, generation, folder, target, affixes, labels)
+    types = config.token_types
+    texts = ModelTexts(source, generation, folder, target, affixes, labels, types)
     is_both = config.has_encoder and config.has_decoder
     if is_both and (texts.decoder_start_id or 0) >= config.vocab_size:
         raise CheckpointError(

@@ -17,6 +17,7 @@ class TextProperties:
     target: Tokenizer | None
     source_affixes: SpecialAffixes | None
     labels: tuple[str, ...]
+    token_types: int
 
     @property
     def target_tokenizer(self) -> Tokenizer:
@@ -52,3 +53,4 @@ class ModelTexts(TextProperties):
     # Around an encoder's text; None: what the tokenizer adds, or else the end token after it.
     source_affixes: SpecialAffixes | None = None
     labels: tuple[str, ...] = ()  # their names by id, where the network has a head over labels
+    token_types: int = 0  # of the network

@@ -164,8 +164,7 @@ def classify_lines(
 def label_answers(loaded: LoadedModel, rows: Sequence[FramedText]) -> Tensor:
     """Return the probabilities, or numbers, of framed texts (B, L)."""
     inputs = pad_rows([row.ids for row in rows], loaded.device)
-    has_types = loaded.config.token_types > 1
-    if has_types and any(row.second < len(row.ids) for row in rows):
+    if any(row.second < len(row.ids) for row in rows):
         columns_T = torch.arange(inputs.ids_BT.size(1), device=loaded.device)
         seconds_B = torch.tensor([row.second for row in rows], device=loaded.device)
         types_BT = (columns_T >= seconds_B[:, None]).long()

@@ -24,22 +24,26 @@ class TextFraming(NamedTuple):
     before: list[int]
     between: list[int]
     after: list[int]
-    second_type: int  # of the tokens of a second text, 0 or 1
+    second_type: int  # of the tokens of a second text, 0 or 1: one that the network has
     max_tokens: int
 
     @classmethod
     def of(cls, texts: TextProperties, max_tokens: int) -> "TextFraming":
         """Return the framing of a model. Raises ConfigError if it leaves no room for a text."""
         before, after = texts.special_affixes
-        between, second_type = texts.tokenizer.special_infix()
-        if (before, after) != texts.tokenizer.special_affixes():  # which do not say them
-            between, second_type = after, 1
+        between, second_type = _special_infix(texts)
+        second_type = min(second_type, max(0, texts.token_types - 1))
         if len(before) + max(len(after), len(between)) + 1 > max_tokens:
             raise ConfigError(
                 f"{texts.folder} reads {max_tokens} tokens at most, of which the special tokens "
                 "around a text leave none"
             )
         return cls(before, between, after, second_type, max_tokens)
+
+    @classmethod
+    def lacks_type(cls, texts: TextProperties) -> bool:
+        """Return True if a model reads a second text, that is of type 1 elsewhere, as of type 0."""
+        return texts.token_types == 1 and _special_infix(texts)[1] == 1
 
     def frame(self, texts: Sequence[Sequence[int]]) -> FramedText:
         """Return the ids of a text or two as one row; the longer of two is cut first."""
@@ -65,6 +69,14 @@ class TextFraming(NamedTuple):
     def frame_window(self, ids: Sequence[int], window: TokenWindow) -> list[int]:
         """Return the ids of a window of a text as one row."""
         return [*self.before, *ids[window.start : window.end], *self.after]
+
+
+def _special_infix(texts: TextProperties) -> tuple[list[int], int]:
+    """Return the ids between two texts, and the second one's type by the tokenizer, or BERT's."""
+    affixes = texts.special_affixes
+    if affixes != texts.tokenizer.special_affixes():  # which do not say them
+        return affixes[1], 1
+    return texts.tokenizer.special_infix()
 
 
 def cut_longest(lengths: Sequence[int], room: int) -> list[int]:

@@ -59,7 +59,7 @@ def keep_texts(
 def _write(out: Path, init: LoadedModel, template: str | None, *, grown: bool) -> None:
     write_native_texts(out, init, inspect_folder(init.folder))
     if grown:
-        write_other_tokenizer(out, init.tokenizer)
+        write_other_tokenizer(out, init)
     if template is not None:
         write_chat_template(out, template)
     for card in (out / CARD, out / ORIGINALS / CARD):  # of the initial model, which is another

@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..folder_layout import DATA
 from ..labels import LabelInventory
 from ..loading import LoadedModel, ModelTexts, default_generation_config
-from ..presets import preset_shape
+from ..presets import preset_shape, preset_token_types
 from .data_recipe import data_settings
 from .data_report import DataReport
 from .events import DataPrepared, Event, Notice, Remark
@@ -122,8 +122,10 @@ class Preparation:
         tokenizer = self._tokenizer()
         if (kept := kept_texts(self.run)) is not None:
             return kept
-        texts = ModelTexts(tokenizer, default_generation_config(tokenizer), self.run)
-        return self.objective.frame_texts(texts, preset_shape(self.recipe.model))
+        generation, model = default_generation_config(tokenizer), self.recipe.model
+        types = preset_token_types(model)
+        texts = ModelTexts(tokenizer, generation, self.run, token_types=types)
+        return self.objective.frame_texts(texts, preset_shape(model))
 
     def _grow_vocabulary(self) -> None:
         """Let the initial model's tokenizer learn tokens of the text, if the recipe says so."""
@@ -173,7 +175,7 @@ class Preparation:
         Raises CorpusError for text that is missing, changes meanwhile, or is mostly unknown.
         """
         yield from map(Remark, self._remarks)
-        contents, reason = self._contents, self._reason_to_write()
+        contents, reason = self._contents, self._reason_to_write(texts)
         if contents is not None and not reason:
             yield from self._kept(contents.report)
             return
@@ -213,7 +215,7 @@ class Preparation:
         """Return the batches of a prepared part, TRAIN or VALID; None if it is empty."""
         return self.objective.open(self.recipe, texts, self.run / DATA, part)
 
-    def _reason_to_write(self) -> str:
+    def _reason_to_write(self, texts: ModelTexts) -> str:
         """Return the reason why ids must be written, "" if those that lie there can be used."""
         contents, data = self._contents, self.run / DATA
         if changed := self._changes.changed + self._changes.other:
@@ -224,7 +226,7 @@ class Preparation:
         if contents is None or contents.version != VERSION:
             return f"{self._damage or self._lack()}: the text is prepared anew"
         settings = (contents.settings, contents.tokenizer)
-        if settings != (self._settings(), self._tokenizer_sum()):
+        if settings != (self._settings(texts), self._tokenizer_sum()):
             return f"the ids in {data} belong to other settings: the text is prepared anew"
         if not self.resuming and not all(map(can_reread, data_paths(self.recipe))):
             return "text that can be read only once may have changed"
@@ -251,7 +253,7 @@ class Preparation:
                     raise CorpusError(f"{path} changed while it was read: start again")
             return Contents(
                 version=VERSION,
-                settings=self._settings(),
+                settings=self._settings(texts),
                 tokenizer=self._tokenizer_sum(),
                 texts=read,
                 report=report,
@@ -259,9 +261,10 @@ class Preparation:
 
         return write_contents(self.run / DATA, fill).report
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, texts: ModelTexts) -> dict[str, Any]:
         """Return all settings that the ids depend on, as they read back from JSON."""
         settings = {"objective": self.recipe.objective, **data_settings(self.recipe.data)}
+        settings |= self.objective.framing_settings(texts)
         if self._has_random_split:
             settings["seed"] = self.recipe.seed
         if files := kept_files(self.run):

@@ -73,6 +73,11 @@ class Objective(ABC):
         del shape
         return texts
 
+    def framing_settings(self, texts: ModelTexts) -> dict[str, Any]:
+        """Return what the ids of the text depend on, beside tokenizer and recipe."""
+        del texts
+        return {}
+
     @abstractmethod
     def max_length(self, recipe: Recipe) -> int:
         """Return the largest number of tokens in one sequence, which the model must support."""

@@ -17,6 +17,7 @@ from ...heads import CLASSIFIER_LAYERS, LABEL_KINDS
 from ...labels import LabelInventory
 from ...loading import LoadedModel, ModelTexts
 from ...pipelines.classification import answer_text
+from ...pipelines.text_framing import TextFraming
 from ..defaults import DEFAULTS
 from ..drawn_corpus import LabelledTexts
 from ..drawn_encoding import DrawnEncoder
@@ -77,6 +78,10 @@ class Classification(LabelledObjective):
     def labels(self, folder: Path) -> LabelInventory | None:
         """Implement Objective.labels. Raises CheckpointError."""
         return read_labels(folder)
+
+    def framing_settings(self, texts: ModelTexts) -> dict[str, Any]:
+        """Implement Objective.framing_settings: a network may have one type for both texts."""
+        return {"token_types": 1} if TextFraming.lacks_type(texts) else {}
 
     def write_inventory(self, folder: Path, inventory: LabelInventory) -> None:
         """Implement LabelledObjective.write_inventory."""
