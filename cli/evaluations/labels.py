@@ -39,7 +39,7 @@ def evaluate_own_labels(job: Job, run: Path) -> Evaluation:
 
 def _scorer(job: Job, text: str) -> LabelScorer:
     loaded = job.load_only(text)
-    require_ability(loaded.config, "evaluate --labelled", loaded.folder)
+    require_ability(loaded.config, "evaluate --labelled", loaded.named_folder)
     options = job.options
     return LabelScorer(loaded, options.batch_tokens, options.save_outputs, job.quiet)
 

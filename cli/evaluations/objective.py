@@ -114,7 +114,7 @@ def evaluate_conversations(job: Job) -> Evaluation:
     """Evaluate a language model by the answers in a file of conversations."""
     path, read = str(job.options.conversations), CorpusCounts()
     loaded = job.load_only("--conversations")
-    require_ability(loaded.config, "evaluate --text", loaded.folder)
+    require_ability(loaded.config, "evaluate --text", loaded.named_folder)
     recipe = recipe_of({"objective": "instructions", "data": {"conversations": [path]}})
     corpus = ConversationCorpus(recipe.data, read, recipe.seed)
     template = read_chat_template(loaded.folder, loaded.tokenizer)

@@ -14,7 +14,7 @@ def evaluate_tags(job: Job) -> Evaluation:
     """Evaluate a tagger on a file of words with tags."""
     options, read = job.options, CorpusCounts()
     loaded = job.load_only("--tagged")
-    require_ability(loaded.config, "evaluate --tagged", loaded.folder)
+    require_ability(loaded.config, "evaluate --tagged", loaded.named_folder)
     columns = tuple(options.columns.split(",")) if options.columns else ()
     file = TaggedFile(str(options.tagged), columns)
     scorer = TagScorer(loaded, options.batch_tokens, options.save_outputs, job.quiet)

@@ -66,7 +66,7 @@ class PairScorer(NamedTuple):
         loaded = [self.load(model) for model in self.models]
         other = [] if versus is None else [self.load(versus)]
         for each in [*loaded, *other]:
-            require_ability(each.config, "translate", each.folder)
+            require_ability(each.config, "translate", each.named_folder)
         texts = self._translate(loaded, sources, counts, out=self.options.save_outputs)
         counts["blank"] = 0  # told with all blank sources
         counts["blank_source"] = sum(map(is_blank, sources))

@@ -8,6 +8,7 @@ from transformer.training.data_report import (
     REFUSED,
     TOO_LONG,
     UNANSWERED,
+    UNFRAMED,
     UNKNOWN,
     UNLABELLED,
     UNREADABLE,
@@ -33,6 +34,7 @@ _REASONS = {
     UNANSWERED: "without an answer",
     UNLABELLED: "without a label",
     REFUSED: "that the chat template refuses",
+    UNFRAMED: "that need a chat template, which the model lacks (--chat-template)",
 }
 
 

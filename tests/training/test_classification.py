@@ -318,3 +318,14 @@ def test_an_empty_list_of_labels_is_left_out_where_a_text_needs_one(tmp_path, ki
     recipe = changed(toy_recipe(tmp_path, "classification", steps=1), data=data)
     (prepared,) = [e for e in train(recipe, tmp_path / "run") if isinstance(e, DataPrepared)]
     assert (prepared.training.kept, prepared.training.left_out) == (6, {"unlabelled": 3})
+
+
+def test_texts_that_are_all_drawn_for_validation_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "equal.tsv"
+    path.write_text("a b\tx\na b\ty\n")
+    recipe = changed(
+        toy_recipe(tmp_path, "classification"),
+        data={"labelled": [str(path)], "valid_fraction": 0.3, "columns": ["1", "2"]},
+    )
+    with pytest.raises(CorpusError, match="no text is left to train on: all are drawn for valid"):
+        train(recipe, tmp_path / "run")

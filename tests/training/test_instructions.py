@@ -180,6 +180,16 @@ def test_messages_after_the_last_answer_are_counted(tmp_path: Path) -> None:
     assert f"training: {expected}" in loss_lines(told)
 
 
+def test_messages_need_a_template_and_completions_do_not(tmp_path: Path) -> None:
+    completions = [{"prompt": "a", "completion": word} for word in ("b", "c")]
+    recipe = conversations_recipe(tmp_path, [*RECORDS, *completions], valid_fraction=0.0)
+    events = train(recipe, tmp_path / "run", init=llama(tmp_path, template=None))
+    (told,) = [event for event in events if isinstance(event, DataPrepared)]
+    assert (told.training.kept, told.training.left_out) == (2, {"unframed": len(RECORDS)})
+    need = "6 that need a chat template, which the model lacks (--chat-template)"
+    assert need in loss_lines(told)[0]
+
+
 def test_nothing_to_train_on_is_told_with_its_reason(tmp_path: Path) -> None:
     recipe = conversations_recipe(tmp_path, RECORDS, max_tokens=4)
     with pytest.raises(CorpusError, match=r"all 6 conversations.*: 6 of 5 tokens or more"):

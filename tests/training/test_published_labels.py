@@ -10,10 +10,13 @@ import transformers
 from checkpoints import CheckpointError, read_json
 from tests.families.random_folders import draw, write_folder
 from tests.training.toys import toy_recipe, train
+from transformer.errors import ConfigError
 from transformer.export import convert_model, published_family
 from transformer.families import FAMILIES, ConfigReader
 from transformer.inputs import ModelInputs
-from transformer.loading import load_model
+from transformer.loading import load_model, summarize_model
+from transformer.pipelines.arguments import FillArguments
+from transformer.pipelines.filling import check_fills
 from transformer.presets import preset_config
 from transformer.training.recipe import recipe_from_fields
 
@@ -42,6 +45,21 @@ def test_a_published_model_with_new_labels_is_published_again(
         wanted, found = theirs(input_ids=ids).logits, ours.model(ModelInputs(ids))
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     assert load_model(out, device="cpu").labels == ours.labels
+
+
+def test_an_adapter_with_labels_is_named_and_shown_as_itself(tmp_path: Path) -> None:
+    write_folder(draw("bert", 6), tmp_path / "base")
+    fields = msgspec.to_builtins(toy_recipe(tmp_path, "classification", steps=1, warmup=0))
+    fields["data"] |= {"max_tokens": 16, "max_unknown": 1.0}
+    fields |= {"model": {"preset": "bert-tiny"}, "tokenizer": {}, "adapter": {"kind": "lora"}}
+    train(recipe_from_fields(fields), tmp_path / "run", init=tmp_path / "base")
+    loaded = load_model(tmp_path / "run", device="cpu")
+    told = rf"transduce classify -m {loaded.adapter} \(also embed, evaluate --labelled FILE\)"
+    with pytest.raises(ConfigError, match=told):
+        check_fills(loaded, FillArguments())
+    facts = dict(summarize_model(tmp_path / "run"))
+    assert facts["commands"] == "classify, embed, evaluate --labelled FILE"
+    assert facts["labels"].startswith("one of 2: ")
 
 
 def test_a_network_has_the_first_family_that_can_express_it() -> None:

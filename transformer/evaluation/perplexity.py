@@ -71,7 +71,7 @@ def text_likelihood(
     the model's context; its ids are held on disk. Raises CorpusError where there is no text,
     ConfigError for a model that is not a decoder.
     """
-    require_ability(loaded.config, "evaluate --text", loaded.folder)
+    require_ability(loaded.config, "evaluate --text", loaded.named_folder)
     text_bytes = unknown_lines = 0
     with tempfile.TemporaryDirectory() as folder:
         with TokenWriter(Path(folder), vocab_size=loaded.config.vocab_size) as writer:
@@ -96,7 +96,7 @@ def stored_likelihood(
     that lower-cases, or lacks characters, do not tell. The end token is predicted after each
     document. Raises what `text_likelihood` does.
     """
-    require_ability(loaded.config, "evaluate --text", loaded.folder)
+    require_ability(loaded.config, "evaluate --text", loaded.named_folder)
     return TextLikelihood(_likelihood_of_ids(loaded, ids, progress), num_bytes, 0)
 
 

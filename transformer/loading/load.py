@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import torch
 
-from checkpoints import CheckpointError, Tensors, read_json, verify_checksums
+from checkpoints import CheckpointError, verify_checksums
 from tokenizer import SpecialAffixes, Tokenizer, TokenizerError, read_tokenizers
 
 from ..adapters.lora import merge_updates
@@ -15,14 +15,19 @@ from ..adapters.peft_folder import read_adapter
 from ..adapters.saved_modules import HEAD, insert_saved
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
-from ..families import FAMILIES, MODEL_TYPE, SOURCE_AFFIXES, ConfigReader
-from ..folder_layout import INITIAL
+from ..families import MODEL_TYPE, SOURCE_AFFIXES
 from ..model import Transformer
 from ..registry import Registry
 from .adapter_folder import other_base
 from .generation_config import GenerationConfig, read_generation_config, settings_notices
 from .label_names import read_label_names
-from .model_folder import CONFIG, FolderContents, find_folders, inspect_folder
+from .model_folder import (
+    CONFIG,
+    FolderContents,
+    find_folders,
+    inspect_folder,
+    inspect_initial,
+)
 from .model_texts import ModelTexts, TextProperties
 
 TOKENIZER = "tokenizer.json"
@@ -48,6 +53,11 @@ class LoadedModel(TextProperties):
     def config(self) -> TransformerConfig:
         """The network's configuration."""
         return self.model.config
+
+    @property
+    def named_folder(self) -> Path:
+        """The folder that messages name it by: that of its adapter, if there is one."""
+        return self.adapter or self.folder
 
     @property
     def device(self) -> torch.device:
@@ -121,14 +131,11 @@ def with_adapter(loaded: LoadedModel, contents: FolderContents, folder: Path) ->
     One that was trained here has its own texts, and may have its own head. Raises CheckpointError
     if it does not fit.
     """
-    own, model, device = folder / INITIAL / CONFIG, loaded.model, loaded.device
-    if own.is_file():
-        options = read_json(own)
-        config = FAMILIES[MODEL_TYPE].read(ConfigReader(options, str(own)), Tensors({}))
-        model = _with_head_of(model, config)
-        loaded = replace(
-            LoadedModel.of(model, read_texts(own.parent, config, options)), notices=loaded.notices
-        )
+    own, model, device = inspect_initial(folder), loaded.model, loaded.device
+    if own is not None:
+        model = _with_head_of(model, own.config)
+        texts = read_texts(own.folder, own.config, own.options)
+        loaded = replace(LoadedModel.of(model, texts), notices=loaded.notices)
     adapter = read_adapter(folder, model, contents.family)
     merge_updates(model, adapter.updates)
     insert_saved(model, adapter.saved)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from checkpoints import CheckpointError, Weights, read_json, refuse_external_links
+from checkpoints import CheckpointError, Tensors, Weights, read_json, refuse_external_links
 from tokenizer import TOKENIZER_FILES
 from tokenizer.quantities import format_count
 
@@ -11,8 +11,8 @@ from ..adapters.peft_config import ADAPTER_WEIGHTS
 from ..chat.template import CHAT_FILES
 from ..config import TransformerConfig
 from ..errors import ConfigError, MissingModelError
-from ..families import ConfigReader, Family, family_of
-from ..folder_layout import has_any, has_saves, unsaved_run_message
+from ..families import FAMILIES, MODEL_TYPE, ConfigReader, Family, family_of
+from ..folder_layout import INITIAL, has_any, has_saves, unsaved_run_message
 from ..model_names import check_model_name, is_hub_name
 from ..parameters import count_parameters
 from .adapter_folder import is_adapter, named_base, other_base, read_base, use_with_base
@@ -37,6 +37,14 @@ class FolderContents(NamedTuple):
     family: Family
     weights: Weights
     options: dict[str, Any]  # the contents of config.json
+
+
+class InitialFiles(NamedTuple):
+    """The network that an adapter was trained here on, with its own head; it has no weights."""
+
+    folder: Path
+    config: TransformerConfig
+    options: dict[str, Any]  # the contents of its config.json
 
 
 class ModelFolders(NamedTuple):
@@ -154,6 +162,16 @@ def inspect_folder(folder: Path) -> FolderContents:
     reader.finish()
     _check_size(config, weights, source)
     return FolderContents(folder, config, family, weights, options)
+
+
+def inspect_initial(adapter: Path) -> InitialFiles | None:
+    """Return the network that an adapter was trained here on, None for others."""
+    folder = adapter / INITIAL
+    if not (folder / CONFIG).is_file():
+        return None
+    options = read_json(folder / CONFIG)
+    reader = ConfigReader(options, str(folder / CONFIG))
+    return InitialFiles(folder, FAMILIES[MODEL_TYPE].read(reader, Tensors({})), options)
 
 
 def read_config(folder: Path) -> TransformerConfig:

@@ -27,9 +27,11 @@ from .language_tokens import language_names
 from .model_folder import (
     CONFIG,
     FolderContents,
+    InitialFiles,
     find_folder,
     find_folders,
     inspect_folder,
+    inspect_initial,
 )
 from .pooling_config import read_pooling_config
 
@@ -72,7 +74,12 @@ def _summarize_adapter(folder: Path) -> list[Fact]:
     use = use_with_base(folder)
     with suppress(CheckpointError):
         contents = inspect_folder(find_folders(folder).model)
-        base = [("commands", _commands(contents)), ("architecture", _architecture(contents.config))]
+        network = inspect_initial(folder) or contents
+        base = [
+            ("commands", _commands(network)),
+            ("architecture", _architecture(network.config)),
+            *_labels(network),
+        ]
         use = f"-m {folder}"
     present = [p for p in (folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS[0]) if p.is_file()]
     return [
@@ -85,7 +92,7 @@ def _summarize_adapter(folder: Path) -> list[Fact]:
     ]
 
 
-def _commands(contents: FolderContents) -> str:
+def _commands(contents: FolderContents | InitialFiles) -> str:
     """Return the commands that can use the model."""
     commands = commands_of(contents.config)
     with suppress(CheckpointError, OSError):
@@ -110,7 +117,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_MAX_NAMES])}{more}"
 
 
-def _labels(contents: FolderContents) -> list[Fact]:
+def _labels(contents: FolderContents | InitialFiles) -> list[Fact]:
     """Return what a head over labels gives: what a text or a word has of them, and their names."""
     config = contents.config
     if not config.labels:

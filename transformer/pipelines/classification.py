@@ -92,7 +92,7 @@ class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[
     """The labels of lines, which are texts, or pairs with a tab between."""
 
     def __init__(self, loaded: LoadedModel, arguments: ClassifyArguments) -> None:
-        require_ability(loaded.config, "classify", loaded.folder)
+        require_ability(loaded.config, "classify", loaded.named_folder)
         self._loaded, self._arguments = loaded, arguments
         self._framing = TextFraming.of(loaded, loaded.config.max_positions)
         self._choose = LABEL_CHOICES[loaded.config.label_kind]

@@ -21,7 +21,7 @@ def check_ensemble(models: Sequence[LoadedModel]) -> LoadedModel:
         raise ConfigError("an ensemble needs at least one model")
     first, *others = models
     if not first.config.has_decoder:
-        require_ability(first.config, "generate", first.folder)
+        require_ability(first.config, "generate", first.named_folder)
     for other in others:
         check_same_tokens(first, other, "be averaged")
     return min(models, key=lambda model: model.config.max_positions)

@@ -146,7 +146,7 @@ def choose_prompt(pooling: PoolingConfig, prompt: str | None, name: str | None) 
 
 def check_pooling(loaded: LoadedModel, pooling: PoolingConfig) -> int:
     """Return the size of the vectors; raise an error for a pooling that cannot be computed."""
-    require_ability(loaded.config, "embed", loaded.folder)
+    require_ability(loaded.config, "embed", loaded.named_folder)
     POOLINGS.check(pooling.kind)
     width = loaded.config.d_model
     for number, layer in enumerate(pooling.dense, 1):

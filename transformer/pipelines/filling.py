@@ -145,7 +145,7 @@ def check_fills(loaded: LoadedModel, arguments: FillArguments) -> str:
     Raises ConfigError for a model that is no masked language model, and for more fills than it has
     tokens; TokenizerError if its tokenizer has no mask.
     """
-    require_ability(loaded.config, "fill", loaded.folder)
+    require_ability(loaded.config, "fill", loaded.named_folder)
     name = loaded.tokenizer.token(loaded.tokenizer.require_role("mask"))
     known = loaded.config.vocab_size - len(nameless_ids(loaded))
     if arguments.top_k > known:

@@ -44,7 +44,7 @@ def encode_prompt(loaded: LoadedModel, prompt: str) -> list[int]:
 
 def check_decoder(loaded: LoadedModel) -> None:
     """Raise ConfigError unless the model is a decoder."""
-    require_ability(loaded.config, "generate", loaded.folder)
+    require_ability(loaded.config, "generate", loaded.named_folder)
 
 
 class GenerationTask(LineTask[Request, list[Hypothesis], Output]):

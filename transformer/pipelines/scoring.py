@@ -225,7 +225,7 @@ def score_lines(
 
     `counts`: see `answer_lines`. Raises ConfigError for a model without a decoder.
     """
-    require_ability(loaded.config, "score", loaded.folder)
+    require_ability(loaded.config, "score", loaded.named_folder)
     named = flags_with_values(arguments, "source_language", "target_language")
     if named and loaded.config.shape != "encoder-decoder":
         raise ConfigError(f"{' and '.join(named)}: only for models that translate")

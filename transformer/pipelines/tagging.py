@@ -86,7 +86,7 @@ class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
         self, loaded: LoadedModel, arguments: TagArguments, words_of: LineWords | None = None
     ) -> None:
         """Prepare a model; `words_of` tells words, of any line, in place of a rule."""
-        require_ability(loaded.config, "tag", loaded.folder)
+        require_ability(loaded.config, "tag", loaded.named_folder)
         WORD_SPLITTERS.check(arguments.words)
         self._loaded, self._arguments = loaded, arguments
         self._words_of = words_of or self._words_by_rule

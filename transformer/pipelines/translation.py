@@ -47,7 +47,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
     def __init__(
         self, loaded: LoadedModel, arguments: TranslateArguments, parameters: SearchParameters
     ) -> None:
-        require_ability(loaded.config, "translate", loaded.folder)
+        require_ability(loaded.config, "translate", loaded.named_folder)
         self._loaded, self._arguments = loaded, arguments
         self._parameters, self._glossary = parameters, arguments.phrases
         self._prompt = translation_prompt(

@@ -13,12 +13,16 @@ from ..chat.turns import ChatExample, answer_positions, encode_completion, encod
 from ..errors import ConfigError
 from ..loading import ModelTexts
 from .conversations import ChatRecord
-from .data_report import REFUSED, TOO_LONG, UNANSWERED, ConversationReport
+from .data_report import REFUSED, TOO_LONG, UNANSWERED, UNFRAMED, ConversationReport
 from .drawn_corpus import DrawnGroup
 from .drawn_encoding import DrawnEncoder
 from .encoding import token_writer
 
 IDS, PREDICTED = "ids", "predicted"
+_NO_TEMPLATE = (
+    "the model has no chat template, which messages need: give one with --chat-template, or "
+    "records of prompt and completion"
+)
 
 
 class ConversationEncoder(DrawnEncoder[ChatRecord, ChatTemplate | None, ConversationReport]):
@@ -56,6 +60,10 @@ class ConversationEncoder(DrawnEncoder[ChatRecord, ChatTemplate | None, Conversa
         answers = answer_positions(messages)
         if not answers:
             self._left_out[UNANSWERED] += 1
+            return ()
+        if self._template is None and not conversation.is_completion:
+            self._left_out[UNFRAMED] += 1
+            self._refusal = self._refusal or _NO_TEMPLATE
             return ()
         try:
             examples = self._examples(conversation)
@@ -99,11 +107,6 @@ class ConversationEncoder(DrawnEncoder[ChatRecord, ChatTemplate | None, Conversa
         if self._template is not None:
             ends = texts.generation.end_ids
             return encode_turns(self._template, texts.tokenizer, messages, ends)
-        if not conversation.is_completion:
-            raise ConfigError(
-                f"{texts.folder} has no chat template, which conversations need: give one with "
-                "--chat-template, or records of prompt and completion"
-            )
         prompt, completion = (message.content for message in messages)
         end = texts.generation.end_id
         return [encode_completion(texts.tokenizer, self._before, prompt, completion, end)]

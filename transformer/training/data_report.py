@@ -19,6 +19,7 @@ UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
 UNLABELLED = "unlabelled"  # a text with an empty list of labels, where it needs one
 UNANSWERED = "unanswered"  # a conversation without an answer
 REFUSED = "refused"  # by the chat template
+UNFRAMED = "unframed"  # messages, for a model without a chat template
 
 MAX_HASHES = 20_000_000  # 160 MB; what comes after is not compared
 _NAMED_CHARACTERS = 8  # unknown ones shown

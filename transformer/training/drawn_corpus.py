@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
-from tokenizer import CorpusCounts
+from tokenizer import CorpusCounts, CorpusError
 
 from .data_recipe import DataRecipe
 from .random_split import DRAWS, DrawnRange, draw_number
@@ -61,7 +61,9 @@ class DrawnCorpus(ABC, Generic[Text]):
         """Return what is drawn by: texts of equal content stay together."""
 
     def training(self) -> Iterator[DrawnGroup[Text]]:
-        """Yield the texts to train on."""
+        """Yield the texts to train on. Raises CorpusError if all are drawn for validation."""
+        if self.has_random_split:
+            self._check_some_are_left()
         yield from self._groups(validation=False)
 
     def drawn(self) -> Iterator[DrawnGroup[Text]]:
@@ -80,6 +82,20 @@ class DrawnCorpus(ABC, Generic[Text]):
             if self.has_random_split:
                 texts = (t for t in texts if (self._draw(t) < self._bound) == validation)
             yield DrawnGroup(str(path), texts)
+
+    def _check_some_are_left(self) -> None:
+        """Raise CorpusError if all texts are drawn for validation, as few or equal ones may be."""
+        drawn, again = False, replace(self, counts=CorpusCounts())
+        for path in self.paths:
+            for text in again.read(path):
+                if self._draw(text) >= self._bound:
+                    return
+                drawn = True
+        if drawn:
+            raise CorpusError(
+                "no text is left to train on: all are drawn for validation, where equal ones stay "
+                "together; give more texts, files to validate on, or --valid-fraction 0"
+            )
 
     def _draw(self, text: Text) -> int:
         return draw_number(self.content(text), self.seed)
