@@ -40,7 +40,7 @@ NEVER_ONE = {
     "transformer/pipelines/translation.py": {"len(line.text)"},  # more than fit
     "transformer/pipelines/unknown.py": {"prefix[:60]"},
     "transformer/training/planning/memory.py": {"count_parameters(config)"},
-    "transformer/labels/tagged_text.py": {"lines.name"},
+    "transformer/labels/tag_columns.py": {"lines.name"},
     "transformer/training/initial_model.py": {"init.folder"},
     "transformer/training/network_config.py": {"either(objective.shapes)"},
     "transformer/training/recipe_checks.py": {"shapes"},

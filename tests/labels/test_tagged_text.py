@@ -41,7 +41,6 @@ def columns(separator: str, between: str = "\n", middle: str = "") -> str:
         columns("\t", "\t\n"),  # as WNUT-17 has it
         columns("\t", "\n \n\n"),
         columns(" ", "\n-DOCSTART- -X- O O\n\n"),
-        columns("\t", "\n# another = sentence\n"),
         columns("\t")[:-1],
         "-DOCSTART- O\n\n" + columns(" "),
     ],

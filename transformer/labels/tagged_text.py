@@ -20,9 +20,9 @@ from tokenizer.text import (
 )
 
 from .schemes import Span, repair_tags, write_tags
+from .tag_columns import read_sentences
 from .words import Range, spans_of_words, word_ranges
 
-_DOCUMENT = "-DOCSTART-"  # CoNLL-2003's first word of a document
 _TOKENS = ("tokens", "words")
 _TAGS = ("tags", "ner_tags", "pos_tags", "labels")
 _SPANS = ("spans", "entities", "label", "labels")
@@ -54,8 +54,8 @@ class TaggedFile:
 def read_tagged(file: TaggedFile, counts: CorpusCounts | None = None) -> Iterator[TaggedText]:
     """Yield the tagged texts of a file, in which words of columns stand a space apart.
 
-    A blank line ends a sentence of columns. Words that are blank are left out, and spans that begin
-    or end inside a word have all of it; `counts` is told of them. Raises OSError or CorpusError.
+    Columns are as `read_sentences` has them. Blank words are left out, and spans that begin or end
+    inside a word have all of it; `counts` is told of them. Raises OSError or CorpusError.
     """
     counts = counts if counts is not None else CorpusCounts()
     altered: Counter[str] = Counter()
@@ -72,7 +72,8 @@ def read_tagged(file: TaggedFile, counts: CorpusCounts | None = None) -> Iterato
         if isinstance(layout, JsonObjects):
             texts = _json_texts(layout, lines, file, altered)
         else:
-            texts = _column_texts(lines, file.columns, altered)
+            sentences = read_sentences(lines, file.columns, altered)
+            texts = (_joined(sentence, altered) for sentence in sentences)
         for text in texts:
             if text.words:
                 size += 1
@@ -83,51 +84,9 @@ def read_tagged(file: TaggedFile, counts: CorpusCounts | None = None) -> Iterato
         raise CorpusError(f"{lines.name} has no words with tags")
 
 
-def _column_texts(
-    lines: CorpusLines, names: Sequence[str], altered: Counter[str]
-) -> Iterator[TaggedText]:
-    if not all(name.isdecimal() and int(name) for name in names):
-        raise CorpusError(
-            f"{lines.name} has columns: give their numbers from 1, not {listed(names)}"
-        )
-    indexes = [int(name) - 1 for name in names]
-    words: list[str] = []
-    tags: list[str] = []
-    separator, width = None, 0
-    for line in lines:
-        if is_blank(line) or line.startswith(_DOCUMENT):
-            yield _joined(words, tags, altered)
-            words, tags = [], []
-            continue
-        if not width:
-            separator = "\t" if "\t" in line else None
-            width = len(line.split(separator))
-            _tell_columns(lines, width, indexes)
-        if separator and separator not in line and line.startswith("#"):
-            continue  # a comment, as in CoNLL-U
-        cells = line.rstrip(" \r").split(separator)
-        word, tag = indexes or (0, len(cells) - 1)
-        if len(cells) <= max(word, tag, 1):
-            raise CorpusError(
-                f"{lines.location} has {format_count(len(cells), 'column')}: a word and its tag "
-                f"are separated by a {'tab' if separator else 'space'}"
-            )
-        words.append(replace_surrogates(cells[word], lines.counts))
-        tags.append(cells[tag].strip())
-    yield _joined(words, tags, altered)
-
-
-def _tell_columns(lines: CorpusLines, width: int, indexes: Sequence[int]) -> None:
-    if width > 2 and not indexes:
-        lines.counts.notice(
-            f"{lines.name} has {format_count(width, 'column')}: the first is the word, the last "
-            "the tag (--columns)"
-        )
-
-
-def _joined(words: Sequence[str], tags: Sequence[str], altered: Counter[str]) -> TaggedText:
-    """Return words with a space between them as a text; blank words are left out."""
-    kept = [(word, tag) for word, tag in zip(words, tags, strict=True) if not is_blank(word)]
+def _joined(words: Sequence[tuple[str, str]], altered: Counter[str]) -> TaggedText:
+    """Return words and tags as a text with a space between words; blank words are left out."""
+    kept = [(word, tag) for word, tag in words if not is_blank(word)]
     if len(kept) < len(words):
         altered["blank words left out"] += len(words) - len(kept)
     ranges, start = [], 0
@@ -158,7 +117,7 @@ def _json_texts(
                     f"{location} has {format_count(len(words), 'word')} and "
                     f"{format_count(len(tags), 'tag')}"
                 )
-            yield _joined(words, tags, altered)
+            yield _joined([*zip(words, tags, strict=True)], altered)
         else:
             raise CorpusError(
                 f"{location}: {first!r} is no text and no list of words, or {second!r} no list"
