@@ -73,7 +73,10 @@ def test_a_long_template_ends_or_is_ended(name: str) -> None:
         assert "more than" in str(error)
 
 
-@pytest.mark.parametrize("name", hostile.LARGE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(e, marks=pytest.mark.slow if n % 2 else ()) for n, e in enumerate(hostile.LARGE)],
+)
 def test_a_large_template_is_refused(name: str) -> None:
     assert refusal(hostile.LARGE[name]).endswith("it takes more than 256 MiB of memory")
 

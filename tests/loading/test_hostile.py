@@ -62,7 +62,13 @@ def assert_runs(ended: Ended) -> None:
     assert set(ended.err.splitlines()) <= NOTICES, ended.err
 
 
-@pytest.mark.parametrize("name", CORPUS)
+def halves() -> list[object]:
+    """Every other folder is looked at each time, the rest by make test-slow."""
+    marks = ((), (pytest.mark.slow,))
+    return [pytest.param(name, marks=marks[n % 2]) for n, name in enumerate(CORPUS)]
+
+
+@pytest.mark.parametrize("name", halves())
 def test_a_hostile_folder_is_one_line(good: Path, forks: Forks, tmp_path: Path, name: str) -> None:
     hostile = CORPUS[name]
     folder = tmp_path / "model"
