@@ -22,6 +22,7 @@ from ..loading.load import LoadedModel
 from ..model import Transformer
 
 PUBLISHED = "huggingface"  # the first family that can express the network
+_FAMILIES = [name for name in FAMILIES if name != MODEL_TYPE]
 
 # Parts of a network by the beginnings of their parameters' names, as users call them.
 _PARTS = {
@@ -57,9 +58,8 @@ def to_published(loaded: LoadedModel, to: str, *, former: object = None) -> Publ
     The first to be tried is the `former` family, which a model was of before it was trained here.
     """
     reasons: dict[str, str] = {}
-    families = [name for name in FAMILIES if name != MODEL_TYPE] if to == PUBLISHED else [to]
-    families.sort(key=lambda name: name != former)
-    for name in families:
+    families = _FAMILIES if to == PUBLISHED else [to]
+    for name in sorted(families, key=lambda name: name != former):
         for config, tensors in _equivalents(loaded):
             try:
                 return _as_family(name, config, tensors)
@@ -80,11 +80,9 @@ def published_family(config: TransformerConfig) -> str | None:
     """Return the first family that can express a network, whatever its weights; None if none."""
     with torch.device("meta"):
         tensors = dict(Transformer(config).state_dict())
-    for name in FAMILIES:
+    for name in _FAMILIES:
         with suppress(ConfigError):
-            if name != MODEL_TYPE:
-                _as_family(name, config, tensors)
-                return name
+            return _as_family(name, config, tensors).model_type
     return None
 
 

@@ -29,7 +29,7 @@ class ConversationEncoder(DrawnEncoder[ChatRecord, ChatTemplate | None, Conversa
     """Writer of the ids of conversations, as a model's chat template has them.
 
     Left out, and counted, are conversations without an answer, those of more than `max_tokens`
-    tokens, and those that the template refuses.
+    tokens, those that the template refuses, and messages where there is none.
     """
 
     side: ClassVar[str] = "messages"

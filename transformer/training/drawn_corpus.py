@@ -85,12 +85,11 @@ class DrawnCorpus(ABC, Generic[Text]):
 
     def _check_some_are_left(self) -> None:
         """Raise CorpusError if all texts are drawn for validation, as few or equal ones may be."""
-        drawn, again = False, replace(self, counts=CorpusCounts())
-        for path in self.paths:
-            for text in again.read(path):
-                if self._draw(text) >= self._bound:
-                    return
-                drawn = True
+        drawn = False
+        for number in self._draws():
+            if number >= self._bound:
+                return
+            drawn = True
         if drawn:
             raise CorpusError(
                 "no text is left to train on: all are drawn for validation, where equal ones stay "
@@ -104,14 +103,17 @@ class DrawnCorpus(ABC, Generic[Text]):
     def _bound(self) -> int:
         """The number below which texts are for validation; of few, the lowest one is."""
         bound, drawn = int(self.recipe.valid_fraction * DRAWS), DrawnRange()
+        for number in self._draws():
+            if number < bound:
+                return bound
+            drawn.add(number)
+        return drawn.bound()
+
+    def _draws(self) -> Iterator[int]:
+        """Yield the draw of each text, as it is read; nothing of that is counted."""
         again = replace(self, counts=CorpusCounts())
         for path in self.paths:
-            for text in again.read(path):
-                number = self._draw(text)
-                if number < bound:
-                    return bound
-                drawn.add(number)
-        return drawn.bound()
+            yield from map(self._draw, again.read(path))
 
 
 class LabelledTexts(DrawnCorpus[Text], Generic[Text, Inventory]):
