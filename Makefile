@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo       train and run two small models, two minutes"
-	@echo "make test       the test suite, under four minutes; T=tests/decoding or T='-k beam' for a part"
+	@echo "make test       the test suite, about four minutes; T=tests/decoding or T='-k beam' for a part"
 	@echo "make quick      some cases of most tests, under half a minute; T=… as above"
 	@echo "make test-slow  proofs that take longer"
 	@echo "make test-published  tests with files of published models, 84 MB"
