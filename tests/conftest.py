@@ -1,5 +1,6 @@
 """Shared by all tests: few threads, fixed seeds, a cache folder of their own, and --quick."""
 
+import gc
 import signal
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # tiny models run fastest on one thread
+gc.disable()  # until all tests are found: they stay, and looking through them takes a third longer
 # Under nohup and behind & they are ignored, which the programs of tests would inherit.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -18,6 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="the first and the last case of each test, without those marked `integration`",
     )
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m, so that what they leave counts

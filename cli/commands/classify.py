@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from transformer.pipelines.classification import LabelScore
     from transformer.pipelines.records import Answer
 
+_PAIRS = "; for a model of pairs: cut -f1,2 FILE | transduce classify --pairs"
+
 
 @grouped
 def classify(
@@ -50,7 +52,7 @@ def classify(
 
     tabs = arguments.pairs
     reader = LineReader.from_options(
-        named_inputs(files), line_io, whole_rows=tabs, with_prefix=False
+        named_inputs(files), line_io, whole_rows=tabs, remedy=_PAIRS, with_prefix=False
     )
     session = open_session([model], line_io, reading=reader, adapter=adapter)
     if output_is_terminal(line_io.out) and not (as_json or line_io.quiet):

@@ -71,6 +71,7 @@ class LineReader:
         plain: bool = False,
         as_json: bool = False,
         whole_rows: bool = False,
+        remedy: str = "",
         with_prefix: bool = True,
     ) -> None:
         self.paths, self.counts = paths, CorpusCounts() if counts is None else counts
@@ -79,6 +80,7 @@ class LineReader:
             "plain": plain,
             "as_json": as_json,
             "whole_rows": whole_rows,
+            "remedy": remedy,
         }
         self._with_prefix = with_prefix
         self._lines = self._read()
@@ -90,12 +92,14 @@ class LineReader:
         options: LineIOOptions,
         *,
         whole_rows: bool = False,
+        remedy: str = "",
         with_prefix: bool = True,
     ) -> Self:
         """Return the reader of a command's lines.
 
-        With `whole_rows`, the rows of a TSV are lines unless a column is named. Without
-        `with_prefix`, the field `prefix` is one like others.
+        With `whole_rows`, the rows of a TSV are lines unless a column is named. `remedy` is what
+        else the command can do with a table. Without `with_prefix`, the field `prefix` is one like
+        others.
         """
         return cls(
             paths,
@@ -103,6 +107,7 @@ class LineReader:
             plain=options.plain,
             as_json=options.json_input,
             whole_rows=whole_rows,
+            remedy=remedy,
             with_prefix=with_prefix,
         )
 

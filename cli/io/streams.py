@@ -22,16 +22,22 @@ def input_records(
     plain: bool = False,
     as_json: bool = False,
     whole_rows: bool = False,
+    remedy: str = "",
 ) -> "Iterator[Record]":
     """Yield the records of files, one after another; `-` is stdin.
 
-    With `plain` they are the lines of all; else see `read_filter_records`.
+    With `plain` they are the lines of all; else see `read_filter_records`. Of a table of which no
+    column is named, the error has a command's own `remedy` too.
     """
     from dataclasses import replace
 
     from tokenizer.text import FILTER_COLUMNS, Record, read_filter_lines, read_filter_records
 
-    columns = replace(FILTER_COLUMNS, names=() if column is None else (column,))
+    columns = replace(
+        FILTER_COLUMNS,
+        names=() if column is None else (column,),
+        remedy=f"{FILTER_COLUMNS.remedy}{remedy}",
+    )
     for path in paths:
         if plain:
             yield from (Record((line,)) for line in read_filter_lines(path, counts))

@@ -73,6 +73,8 @@ def _lines_of_parts(event: DataPrepared, describe: _Describe) -> list[str]:
 
 def _part_lines(part: _Part, training: _Part) -> Iterator[str]:
     yield _size(part)
+    if not part.kept:
+        return
     unknown = unknown_characters(part) or ["no unknown characters"]
     yield "; ".join([*_facts(part), *_not_compared(part, training), *unknown])
     yield from _mixture(part)

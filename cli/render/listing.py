@@ -23,7 +23,7 @@ def run_rows(runs: Sequence[RunSummary]) -> list[dict[str, str]]:
     return [
         {
             "RUN": str(run.folder),
-            "MODEL": run.preset or run.objective or "?",
+            "MODEL": _model(run),
             "STEP": f"{run.step:,}/{'?' if run.steps is None else f'{run.steps:,}'}",
             "BEST": run.best or "-",
             "SIZE": format_bytes(run.num_bytes),
@@ -89,6 +89,13 @@ def table(rows: Sequence[dict[str, str]], *, limit: int | None = None) -> Iterat
 def cut_notice(folder: Path, cut: str) -> str:
     """Return a notice that a list may lack something, for the reason why its search was cut."""
     return f"{folder.absolute()} {_CUTS[cut]}: name one further down"
+
+
+def _model(run: RunSummary) -> str:
+    """Return the preset of a run's model, or the model that it started from."""
+    if run.init:
+        return f"from {Path(run.init).name}"
+    return run.preset or run.objective or "?"
 
 
 def _day(seconds: float) -> str:

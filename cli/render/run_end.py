@@ -43,7 +43,7 @@ _NEXT = {
         ("evaluate -m {run}", "loss and accuracy on masked tokens of the validation text"),
     ),
     "classification": (
-        ("classify -m {run}", "type texts, or name files"),
+        ("classify -m {run}", "type texts, or name files; --pairs where it learnt pairs"),
         ("evaluate -m {run}", "accuracy and F1, or correlations, on the validation text"),
     ),
     "span-corruption": _FINE_TUNING,

@@ -86,6 +86,11 @@ def test_pairs_are_two_columns_or_two_fields(run, tmp_path):
     assert b"line 2: the line has no tab" in ended.err
     (tmp_path / "in.jsonl").write_text('{"text": "one", "text_pair": "two"}\n')
     assert rows(run(tmp_path / "in.jsonl").out) == [pair]
+    ended = run("--pairs", stdin=b"one\ttwo\teven\none\ttwo\n")  # with the answer beside it
+    assert rows(ended.out) == [[""], pair]
+    assert b"line 1: the line has 3 columns, where the two texts" in ended.err
+    (tmp_path / "in.tsv").write_text("one\ttwo\teven\n")
+    assert b"for a model of pairs: cut -f1,2 FILE" in run(tmp_path / "in.tsv", code=4).err
     assert rows(run(stdin=b"one two\n").out) != [pair]
 
 

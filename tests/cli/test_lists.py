@@ -77,6 +77,7 @@ def test_runs_are_listed_with_their_steps_and_best_scores(transduce, runs):
     assert second["init"] == str(runs / "runs" / "first")
     heads, *rows = transduce("runs", "list", runs).out.decode().splitlines()
     assert heads.split() == ["RUN", "MODEL", "STEP", "BEST", "SIZE", "CHANGED"]
+    assert rows[0].split()[1:4] == ["from", "first", "4/4"]  # whatever presets say
     assert rows[1].split()[:3] == [first["folder"], "translate-tiny", "4/4"]
     assert f" {first['decided_by']} " in rows[1]
 
@@ -288,6 +289,7 @@ def test_a_model_shows_what_it_can_do_and_where_it_came_from(transduce, runs, mo
     assert show(".")["run"] == facts["run"]
     assert show(second)["started from"] == str(first)
     assert facts["trained on"] == "pairs.tsv"
+    assert facts["objective"] == f"translation, measured by evaluate -m {first}"
     assert "| started from |" in (find_model(second) / "README.md").read_text()
     decoder = show(runs / "exported")
     assert decoder["commands"] == "generate, score, evaluate --text FILE"

@@ -88,6 +88,8 @@ def test_score_reads_pairs_with_a_tab_and_adds_up(transduce, translator):
     assert bits > 0
     assert b"line 3: the line has no tab" in ended.err
     assert f"perplexity {perplexity:.4f}".encode() in ended.err
+    ended = transduce("score", "-m", translator, stdin=b"one\ttwo\t0.9\n")
+    assert b"line 1: the line has 3 columns" in ended.err
 
 
 def test_fields_of_json_lines_come_through_and_a_bad_line_fails_alone(run):

@@ -73,7 +73,7 @@ def network(shape: str, cache: str = "static", positions: str = "rotary") -> Tra
 
 def tasks(shape: str, **rules: object) -> list[Request]:
     """Of different lengths and limits, so that rows finish and leave one by one."""
-    texts, made = [([5], 4), ([6, 7, 8, 9], 9), ([10, 11], 12)], []
+    texts, made = [([5], 2), ([6, 7, 8, 9], 4), ([10, 11], 7)], []
     for number, (text, limit) in enumerate(texts):
         source = {"source": [*text, 3]} if shape == "encoder-decoder" else {}
         prompt = [2] if source else text

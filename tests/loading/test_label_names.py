@@ -110,3 +110,8 @@ def test_a_summary_names_the_labels(
     names = [f"n{number}" for number in range(labels)]
     own(tmp_path / "a", labelled(labels, label_kind=kind), tokenizer, names)
     assert dict(summarize_model(tmp_path / "a"))["labels"] == wanted
+
+
+def test_a_number_that_nobody_named_has_no_name(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    own(tmp_path / "a", labelled(1, label_kind="number"), tokenizer, ["LABEL_0"])
+    assert dict(summarize_model(tmp_path / "a"))["labels"] == "1 number"

@@ -51,7 +51,7 @@ WORDS = st.sampled_from(
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @given(text=st.lists(WORDS, max_size=12).map(" ".join))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_text_keeps_its_ids_unless_a_further_token_is_in_it(kind, text):
     growth, before = grown(kind), trained(kind).encode(text)
     after = growth.tokenizer.encode(text)

@@ -292,6 +292,12 @@ def test_too_little_text_is_told(tmp_path) -> None:
     assert not any(page in line for line in told)
 
 
+def test_of_text_that_is_all_left_out_nothing_else_is_told(tmp_path) -> None:
+    recipe = recipe_of(tmp_path, [("a", "x")] * 3, [("", "")] * 2)
+    *_, last = data_lines(report(prepare(recipe, tmp_path / "run")))
+    assert last.startswith("validation: 0 pairs of ") and last.endswith("; left out: 2 blank")
+
+
 def test_source_and_target_are_two_columns(tmp_path) -> None:
     with pytest.raises(ConfigError, match="1,1: source and target are the same column"):
         check_recipe(resolve_recipe(None, {"data": {"pairs": ["p"], "columns": ["1", "1"]}}, []))

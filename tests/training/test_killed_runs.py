@@ -26,7 +26,7 @@ def program() -> Iterator[Program]:
     started.close()
 
 
-def write_recipe(folder: Path, steps: int = 10) -> Path:
+def write_recipe(folder: Path, steps: int = 7) -> Path:
     recipe = toy_recipe(folder, steps=steps, learning_rate=0.01)
     fields = msgspec.to_builtins(recipe)
     fields["validation"] |= {"every": 3, "patience": 4, "max_lines": 3}

@@ -72,14 +72,14 @@ def test_limits_stand_before_torch_is_imported_and_are_the_users_where_given() -
     assert run(IMPORT + SHOW, **{NAMES[0]: "7"}) == ["7", "16"]
 
 
-def test_a_child_does_not_take_inherited_limits_for_a_users() -> None:
+def test_training_keeps_no_kernels_in_a_child_that_inherits_limits() -> None:
+    """It does not take them for a user's."""
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
     program = f"import transformer, sys; sys.argv = ['', {TRAIN + SHOW!r}]; {child}"
     assert run(program) == ["0", "16"]
 
 
-def test_training_keeps_no_kernels_unless_the_user_wants_them() -> None:
-    assert run(TRAIN + SHOW) == ["0", "16"]
+def test_training_keeps_kernels_where_the_user_wants_them() -> None:
     assert run(TRAIN + SHOW, **dict.fromkeys(NAMES, "9")) == ["9", "9"]
 
 

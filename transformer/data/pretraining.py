@@ -90,7 +90,7 @@ class SpanCorruptionData(NoisyPairs):
         if needed > len(self._sentinel_ids):
             raise ConfigError(
                 f"texts of {longest:,} tokens have {needed:,} sentinels; the tokenizer has "
-                f"{len(self._sentinel_ids):,}. Shorter texts or longer spans have fewer"
+                f"{len(self._sentinel_ids):,}: lower training.context or raise spans.mean_span"
             )
         super().__init__(pieces, framing=framing, max_tokens=max_tokens, seed=seed)
 

@@ -18,6 +18,7 @@ from ..adapters.peft_config import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_fact
 from ..chat.template import chat_template_text
 from ..config import TransformerConfig
 from ..families import MODEL_TYPE
+from ..families.label_options import default_label_names
 from ..parameters import parameters_by_part
 from .adapter_folder import is_adapter, use_with_base
 from .generation_config import GENERATION, raw_settings, settings_left_to_user
@@ -128,6 +129,8 @@ def _labels(contents: FolderContents | InitialFiles) -> list[Fact]:
         "multi": f"any of {config.labels:,}",
         "number": format_count(config.labels, "number"),
     }[config.label_kind]
+    if config.label_kind == "number" and names == default_label_names(config.labels):
+        return [("labels", has)]  # nobody named it
     return [("labels", f"{has}: {_listed(names)}")]
 
 

@@ -25,7 +25,7 @@ from .arguments import ClassifyArguments
 from .executors import ForwardExecutor
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
-from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
+from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask, split_pair
 from .text_framing import FramedText, TextFraming
 from .unknown import unknown_read
 
@@ -112,10 +112,10 @@ class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[
         if isinstance(second := line.fields.get(SECOND), str):
             texts = (line.text, second)
         elif self._arguments.pairs and line.text:
-            first, tab, second = line.text.partition("\t")
-            if not tab:
-                return LineError("the line has no tab, which stands between the texts of a pair")
-            texts = (first, second)
+            try:
+                texts = split_pair(line.text)
+            except LineError as error:
+                return error
         return () if all(map(is_blank, texts)) else texts
 
     def _requests(

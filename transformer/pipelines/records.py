@@ -7,6 +7,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from tokenizer.quantities import format_count
+
 from ..decoding.request import Hypothesis, Request
 from ..errors import LineError
 from .notices import NO_NOTICES, Notices
@@ -35,6 +37,23 @@ class Line(NamedTuple):
     fields: Mapping[str, Any] = MappingProxyType({})  # of its JSON object; repeated with the answer
     error: str | None = None  # the reason why it cannot be read
     notices: Notices = NO_NOTICES  # about reading it
+
+
+def split_pair(text: str) -> tuple[str, str]:
+    """Return the two texts of a line with a tab between them.
+
+    Raises LineError for a line of one text, or of more columns: the second text would have the
+    others, which may be labels.
+    """
+    columns = text.split("\t")
+    if len(columns) == 1:
+        raise LineError("the line has no tab, which stands between its two texts")
+    if len(columns) > 2:
+        raise LineError(
+            f"the line has {format_count(len(columns), 'column')}, where the two texts of a pair "
+            "are expected: leave the others out (cut -f1,2)"
+        )
+    return columns[0], columns[1]
 
 
 class Output(NamedTuple):

@@ -32,7 +32,7 @@ from .generation import check_decoder, encode_prompt
 from .languages import translation_prompt
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
-from .records import Answer, Line, LineSource, LineTask, Output
+from .records import Answer, Line, LineSource, LineTask, Output, split_pair
 from .unknown import unknown_read
 
 
@@ -155,11 +155,10 @@ class TranslationScoringTask(ScoringTask):
         """See ScoringTask."""
         if is_blank(line.text):
             return None
-        source, tab, text = line.text.partition("\t")
         if "source" in line.fields:
             source, text = _string_field(line, "source"), line.text
-        elif not tab:
-            raise LineError("the line has no tab between a source and its translation")
+        else:
+            source, text = split_pair(line.text)
         prompt = self._prompt
         encoded = self._loaded.tokenizer.encode(source)
         target = target_ids(self._loaded, line, text, add_end=True)

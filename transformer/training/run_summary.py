@@ -16,7 +16,7 @@ from .metrics import METRICS, read_validation
 from .run_condition import read_run_files
 from .run_folder import read_progress, state_folders
 
-_TRAINING_FILES = ("source", "target", "pairs", "text")
+_TRAINING_FILES = ("source", "target", "pairs", "text", "conversations", "labelled", "tagged")
 _MAX_NAMED = 4  # files
 _TAIL = 1 << 16  # bytes at the end of a log in which its last step stands
 _LEVELS = 4  # of folders that are looked into
@@ -137,6 +137,8 @@ def run_facts(model: Path) -> list[tuple[str, str]]:
     if scores := validation_scores(run, step):
         named = (f"{name} {format_score(name, value)}" for name, value in scores.items())
         facts.append(("validation", ", ".join(named)))
+    if known.objective:
+        facts.append(("objective", f"{known.objective}, measured by evaluate -m {run}"))
     if texts := _names_of_texts(run):
         facts.append(("trained on", texts))
     return facts + ([] if known.init is None else [("started from", known.init)])

@@ -8,6 +8,7 @@ from ..data_recipe import has_validation
 from ..recipe import Recipe
 from .auto_recipe import AutoRecipe
 
+_METRICS = {"accuracy": "accuracy, or Pearson's correlation of numbers"}  # which have no accuracy
 _USED = 0.8  # of the time: a run that takes less is told why
 
 
@@ -89,7 +90,7 @@ def _length(recipe: Recipe, auto: AutoRecipe) -> str:
 
 
 def _validation(recipe: Recipe, auto: AutoRecipe) -> str:
-    metric = recipe.validation.metric
+    metric = _METRICS.get(recipe.validation.metric, recipe.validation.metric)
     if not has_validation(recipe.data):
         return f"none, {auto.source_of('data.valid_fraction')}"
     if not recipe.data.valid_fraction:
