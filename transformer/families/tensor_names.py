@@ -23,7 +23,7 @@ def current_names(
     `prefix` is what a family's names begin with, but for those of the modules in `outside`.
     """
     current = {name: _without_wrappers(name) for name in names}
-    while (field := _common_field(current.values(), prefix, outside)) is not None:
+    while (field := _common_field(current.values())) is not None:
         current = {stored: name.removeprefix(field) for stored, name in current.items()}
     if prefix and not any(name.startswith(prefix) for name in current.values()):
         current = {
@@ -39,13 +39,7 @@ def _without_wrappers(name: str) -> str:
     return ".".join([*modules, _OLD_ENDS.get(end, end) if modules else end])
 
 
-def _common_field(names: Collection[str], prefix: str, outside: Collection[str]) -> str | None:
-    """Return what all names begin with, where it is the field of another program."""
-    for field in (f"{field}." for field in _FIELDS):
-        if not names or not all(name.startswith(field) for name in names):
-            continue
-        inner = [name.removeprefix(field) for name in names]
-        is_whole = any(name.startswith(prefix) for name in inner if prefix)
-        if field != prefix or is_whole or any(n.partition(".")[0] in outside for n in inner):
-            return field
-    return None
+def _common_field(names: Collection[str]) -> str | None:
+    """Return what all names begin with, where it is a field that holds a model."""
+    fields = (f"{field}." for field in _FIELDS)
+    return next((f for f in fields if names and all(name.startswith(f) for name in names)), None)
