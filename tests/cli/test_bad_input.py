@@ -279,7 +279,6 @@ def test_a_mistake_in_a_recipe_is_found_before_anything_is_written(transduce, pl
     "command",
     [
         "translate --bogus",
-        "translate {nowhere}/a.txt -m {translator}",
         f"{TRAIN} --pairs {{nothing}}",
     ],
 )
