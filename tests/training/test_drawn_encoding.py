@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.label_models import write_classifier
 from tests.training.preparing import latin, prepare, report
 from tests.training.toys import toy_recipe
+from tokenizer import CorpusError
+from transformer.labels import LabelInventory, LabelledText, LabelValues
+from transformer.loading import load_model
+from transformer.training.labelled_corpus import LabelledGroup
+from transformer.training.labelled_encoding import LabelledEncoder
 from transformer.training.objectives import OBJECTIVES
 
 # Records of each kind: two that are read, and one that is left out.
@@ -49,3 +55,18 @@ def test_each_file_has_its_number_and_what_training_has_too_is_counted(objective
     for part, kept, repeated in ((made.training, 2, 0), (made.validation, 1, 1)):
         assert (part.kept, sum(part.left_out.values())) == (kept, 1)
         assert part.in_training == repeated
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "reason"),
+    [
+        ("one", (), "none of the 2 texts has a label"),
+        ("", ("odd",), "the tokenizer knows nothing of any of the 2 texts with labels"),
+    ],
+)
+def test_the_reason_why_nothing_is_kept_is_the_true_one(text, labels, reason, tmp_path) -> None:
+    texts = load_model(write_classifier(tmp_path / "m"), device="cpu").texts
+    encoder = LabelledEncoder(texts, LabelInventory(("even", "odd"), "single"), max_tokens=9)
+    unread = LabelledText((text,), LabelValues(labels, is_list=True))
+    with pytest.raises(CorpusError, match=reason):
+        encoder.write([LabelledGroup("a", iter([unread] * 2))], tmp_path)

@@ -63,6 +63,8 @@ class LabelledEncoder(DrawnEncoder[LabelledText, LabelInventory, LabelledReport]
 
     def _nothing_kept(self) -> str:
         count = format_count(self._left_out.total(), "text")
+        if not self._left_out[UNKNOWN]:
+            return f"none of the {count} has a label"
         return f"the tokenizer knows nothing of any of the {count} with labels"
 
     def _encode(self, batch: Sequence[LabelledText]) -> Iterator[tuple[LabelledText, FramedText]]:
