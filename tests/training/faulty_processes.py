@@ -55,6 +55,7 @@ class Program:
 
 def _serve() -> None:
     import torch
+    import torch._dynamo  # which optimizers import
 
     import cli.io.loading
     import cli.render.answers
