@@ -69,6 +69,12 @@ def test_a_users_own_files_beside_them_are_written(run, published, tmp_path):
     assert not refused(tmp_path / "manifest.json")
 
 
+def test_what_a_manifest_has_sums_of_is_not_replaced_whatever_it_is(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"notes.txt": {"sha256": "0", "size": 1}}')
+    assert refused(tmp_path / "notes.txt") and refused(tmp_path / "manifest.json")
+    assert not refused(tmp_path / "others.txt")
+
+
 def test_the_commands_obey(transduce, run, published, tmp_path):
     tokenizer = (run / "tokenizer.json").read_bytes()
     for out in (run / "tokenizer.json", published / "spiece.model", published / "vocab.json"):

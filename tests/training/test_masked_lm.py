@@ -68,6 +68,12 @@ def test_texts_have_begin_and_end_tokens_and_a_mask_that_no_text_spells(tmp_path
     assert tokenizer.decode(torch.cat(inner).tolist()) == (tmp_path / "a.txt").read_text()
 
 
+def test_windows_are_as_long_as_the_context_with_their_special_tokens(run: Path) -> None:
+    recipe = resolve_recipe(None, {}, [], resumed=run)
+    data = OBJECTIVE.open(recipe, own_texts(run), run / DATA, TRAIN)
+    assert {batch.inputs.ids_BT.size(1) for batch in data.in_order()} == {32}
+
+
 def test_a_checkpoint_is_an_encoder_that_frames_its_texts(run: Path) -> None:
     loaded = load_model(run)
     config, tokenizer = loaded.config, loaded.tokenizer
@@ -123,7 +129,7 @@ def test_accuracy_by_hand() -> None:
     model = tiny_model("encoder", head="masked").eval()
     ids = torch.tensor([[3, 4, 5]])
     best = model(ModelInputs(ids)).argmax(dim=-1)
-    targets = torch.tensor([[int(best[0, 0]), IGNORE, int(best[0, 2]) + 1]])
+    targets = torch.tensor([[int(best[0, 0]) + 1, IGNORE, int(best[0, 2])]])
     batch = Batch(
         inputs=ModelInputs(ids),
         targets=targets,

@@ -105,6 +105,7 @@ def test_where_nothing_is_decoded_it_is_not_asked_for(tmp_path: Path) -> None:
         ({"model": {"preset": "gpt2"}}, "language-model", "gpt2"),
         ({"model": {"preset": "t5-tiny"}}, "span-corruption", "t5-tiny"),
         ({"model": {"preset": "bart-tiny"}}, "denoising", "bart-tiny"),
+        ({"model": {"preset": "translate-tiny"}}, "span-corruption", "translate-tiny"),
         ({"objective": "prefix-lm"}, "prefix-lm", "t5-tiny"),
     ],
 )
