@@ -84,13 +84,16 @@ def random_options(chance: random.Random) -> BeamParameters:
 
 
 def random_requests(chance: random.Random, count: int) -> list[Request]:
-    stop: Callable[[SequenceState], bool] = lambda row: row.generated_ids[-2:] == [C, C]  # noqa: E731
+    stops: list[Callable[[SequenceState], bool]] = [
+        lambda row: row.generated_ids[-2:] == [C, C],
+        lambda row: row.last_id != C,  # fewer go on than there are beams
+    ]
     return [
         Request(
             prompt=[9, chance.randrange(99)],
             max_new_tokens=chance.randint(1, 8),
             min_new_tokens=chance.choice([0, 0, 2]),
-            stop=chance.choice([None, stop]),
+            stop=chance.choice([None, *stops]),
         )
         for _ in range(count)
     ]

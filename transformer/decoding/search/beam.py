@@ -161,7 +161,6 @@ class BeamSearch:
         chosen_NK = (~live_NC).byte().argsort(dim=1, stable=True)[:, : self._group_size]
         counts_N = live_NC.sum(dim=1)
         for number, finished, chosen in self._select_singly(len(earlier), candidates):
-            finished_NC[number] = False
             finished_NC[number, finished] = True
             chosen_NK[number, : len(chosen)] = torch.tensor(chosen, dtype=torch.long)
             counts_N[number] = len(chosen)
