@@ -42,10 +42,12 @@ class MaskedLM(RunningText):
     metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     min_tokens: ClassVar[int] = 1
     defaults: ClassVar[dict[str, Any]] = DEFAULTS["masked-lm"]
+    # More tokens than a language model: what is fine-tuned reads other texts, whose words should be
+    # whole. After 3.5 MB, SST-2 is 79% right with 8,000 tokens, 77% with 4,200, 75% with 2,800.
     rules: ClassVar[ObjectiveRules] = RunningTextRules(
         presets=("bert-tiny", "bert-base"),
         learning_rates=(2e-3, 1e-4),
-        vocabulary=1.5,
+        vocabulary=4.3,
         min_vocabulary=400,
         reading=5.0,
         epochs=100.0,
