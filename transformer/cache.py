@@ -8,7 +8,7 @@ Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K head width
 """
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -20,8 +20,18 @@ from .errors import ConfigError
 KeysValues = tuple[Tensor, Tensor]
 
 
+class CacheSize(NamedTuple):
+    """Sizes of a new cache: its layers, its rows and the tokens of the longest; and its place."""
+
+    layers: int
+    rows: int
+    tokens: int
+    device: torch.device
+    dtype: torch.dtype
+
+
 class Cache(Protocol):
-    """The cache of the decoder's self-attention."""
+    """The cache of self-attention in layers that are alike, which are numbered from 0."""
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """Make room for new tokens and return the positions (B or 1, S) of all visible keys.
@@ -51,20 +61,35 @@ class Cache(Protocol):
         ...
 
 
+class SelfAttentionCache:
+    """The caches of a decoder's self-attention: one for all layers that are alike."""
+
+    def __init__(self, parts: list[Cache]) -> None:
+        self.parts = parts
+
+    def reorder(self, rows: Sequence[int]) -> None:
+        """See Cache."""
+        for part in self.parts:
+            part.reorder(rows)
+
+    def append_rows(self, other: Self) -> None:
+        """See Cache."""
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
+            mine.append_rows(theirs)
+
+    def truncate(self, length: int) -> None:
+        """See Cache."""
+        for part in self.parts:
+            part.truncate(length)
+
+
 class _LayerBuffers(Buffers):
     """Keys and values of each layer, (rows, slots + 1, G, K)."""
 
-    def __init__(
-        self,
-        config: TransformerConfig,
-        rows: int,
-        slots: int,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        shape = (rows, slots + 1, config.key_value_heads, config.head_width)
-        parts = range(2 * config.decoder_layers)
-        super().__init__([torch.zeros(shape, device=device, dtype=dtype) for _ in parts])
+    def __init__(self, config: TransformerConfig, size: CacheSize, slots: int) -> None:
+        shape = (size.rows, slots + 1, config.key_value_heads, config.head_width)
+        parts = range(2 * size.layers)
+        super().__init__([torch.zeros(shape, device=size.device, dtype=size.dtype) for _ in parts])
 
     def write_layer(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
         """Write one layer's new keys and values into slots."""
@@ -79,15 +104,8 @@ class _LayerBuffers(Buffers):
 class StaticCache:
     """A cache with position p in slot p and room for the longest text."""
 
-    def __init__(
-        self,
-        config: TransformerConfig,
-        rows: int,
-        size: int,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        self._buffers = _LayerBuffers(config, rows, size, device, dtype)
+    def __init__(self, config: TransformerConfig, size: CacheSize) -> None:
+        self._buffers = _LayerBuffers(config, size, size.tokens)
         self._used = 0
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
@@ -126,21 +144,12 @@ class RingCache:
     Position p ≥ g is in slot g + (p - g) mod window, where g is the number of global tokens.
     """
 
-    def __init__(
-        self,
-        config: TransformerConfig,
-        rows: int,
-        size: int,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        self._global_tokens = min(config.global_tokens, size)
-        self._window = max(1, min(config.window, size - self._global_tokens))
-        self._buffers = _LayerBuffers(
-            config, rows, self._global_tokens + self._window, device, dtype
-        )
-        shape = (rows, self._buffers.slots + 1)
-        self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=device)
+    def __init__(self, config: TransformerConfig, size: CacheSize) -> None:
+        self._global_tokens = min(config.global_tokens, size.tokens)
+        self._window = max(1, min(config.window, size.tokens - self._global_tokens))
+        self._buffers = _LayerBuffers(config, size, self._global_tokens + self._window)
+        shape = (size.rows, self._buffers.slots + 1)
+        self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=size.device)
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Several new tokens at once see a copy of the old ring beside themselves.

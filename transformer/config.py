@@ -41,6 +41,26 @@ class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"rotary_scaling's high is {self.high}, not above low, {self.low}")
 
 
+class LayerSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What a layer has of its own; what is unset is as the network's field of that name."""
+
+    attention: Annotated[str | None, doc("full or sliding")] = None
+    window: Annotated[Size | None, doc("of sliding attention")] = None
+    global_tokens: Annotated[Count | None, doc("of sliding attention")] = None
+    positions: Annotated[
+        Literal["none", "rotary", "alibi"] | None, doc("of attention: none, rotary or alibi")
+    ] = None
+    rotary_base: Annotated[
+        Annotated[float, Meta(gt=1), _LIMIT] | None, doc("of rotary positions")
+    ] = None
+    rotary_scaling: Annotated[RotaryScaling | None, doc("of rotary positions")] = None
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Transformer (arXiv 1706.03762), in any of its three shapes.
 
@@ -92,6 +112,11 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 0
     attention_scale: Annotated[
         Number | None, doc("factor of query-key products; unset: 1/√d_head")
+    ] = None
+
+    layers: Annotated[
+        tuple[LayerSpec, ...] | None,
+        doc("what single layers have of their own, over and over until each stack is full"),
     ] = None
 
     feedforward: Annotated[
@@ -154,6 +179,16 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         check_bounds(self)
         self._check_shape()
         self._check_attention()
+        self._check_layers()
+
+    def of_layer(self, number: int) -> "TransformerConfig":
+        """Return the configuration of a network whose layers all are as one is, by its number."""
+        if self.layers is None:
+            return self
+        spec = self.layers[number % len(self.layers)]
+        own = {name: getattr(spec, name) for name in spec.__struct_fields__}
+        set_fields = {name: value for name, value in own.items() if value is not None}
+        return msgspec.structs.replace(self, layers=None, **set_fields)
 
     @property
     def has_encoder(self) -> bool:
@@ -214,6 +249,17 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ConfigError(f"rotary positions need an even head width, not {self.head_width}")
         if self.relative_max_distance <= self.relative_buckets // 2:
             raise ConfigError("relative_max_distance must be above half of relative_buckets")
+
+    def _check_layers(self) -> None:
+        if self.layers is None:
+            return
+        most = max(self.encoder_layers, self.decoder_layers)
+        if not 1 <= len(self.layers) <= most:
+            raise ConfigError(
+                f"layers describes {len(self.layers)} layers; it must describe between 1 and {most}"
+            )
+        for number in range(len(self.layers)):
+            self.of_layer(number)
 
 
 def require_known_fields(

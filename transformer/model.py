@@ -11,8 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .attention import ATTENTION
-from .cache import Cache, CrossAttentionCache
+from .cache import CrossAttentionCache, SelfAttentionCache
 from .config import TransformerConfig
 from .dropout import Dropout
 from .heads import HEADS, TokenHead
@@ -26,7 +25,7 @@ from .uninitialized import Embedding
 class DecoderCache(NamedTuple):
     """Key-value caches of a batch: of self-attention, and of attention to the encoder's output."""
 
-    self_attention: Cache
+    self_attention: SelfAttentionCache
     cross_attention: CrossAttentionCache | None
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
@@ -153,8 +152,7 @@ class Transformer(nn.Module):
         `source_lengths` counts the tokens of each source row; None: none is padded.
         """
         assert self.decoder is not None
-        make_cache = ATTENTION[self.config.attention].cache
-        self_attention = make_cache(self.config, rows, size, self.device, self.dtype)
+        self_attention = self.decoder.groups.new_cache(rows, size, self.device, self.dtype)
         if self.encoder is None:
             return DecoderCache(self_attention, None)
         assert source_BS is not None

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.models import tiny_config
 from transformer.buffers import Buffers
-from transformer.cache import CrossAttentionCache, RingCache, StaticCache
+from transformer.cache import CacheSize, CrossAttentionCache, RingCache, StaticCache
 from transformer.masks import padding
 
 LAYER = 1  # of two
@@ -23,7 +23,7 @@ def shown(cache_keys: Tensor) -> list[list[float]]:
 
 
 def static(rows: list[list[float]], size: int = 6) -> StaticCache:
-    cache = StaticCache(tiny_config(), len(rows), size, *CPU)
+    cache = StaticCache(tiny_config(), CacheSize(2, len(rows), size, *CPU))
     length = len(rows[0])
     cache.start_forward(torch.arange(length).expand(len(rows), length), length)
     cache.update(LAYER, keys(rows), keys(rows))
@@ -66,7 +66,7 @@ def test_a_position_beyond_the_cache_is_refused() -> None:
 
 
 def test_padding_is_kept_nowhere() -> None:
-    cache = StaticCache(tiny_config(), 2, 4, *CPU)
+    cache = StaticCache(tiny_config(), CacheSize(2, 2, 4, *CPU))
     cache.start_forward(torch.tensor([[0, 1], [0, -1]]), 2)
     found, _ = cache.update(LAYER, keys([[1.0, 2.0], [3.0, 9.0]]), keys([[0.0, 0.0]] * 2))
     assert shown(found) == [[1.0, 2.0], [3.0, 0.0]]
@@ -74,7 +74,7 @@ def test_padding_is_kept_nowhere() -> None:
 
 def test_a_ring_keeps_its_window_and_the_global_tokens() -> None:
     config = tiny_config(attention="sliding", window=3, global_tokens=1)
-    cache = RingCache(config, 1, 20, *CPU)
+    cache = RingCache(config, CacheSize(2, 1, 20, *CPU))
     for position in range(9):
         places = cache.start_forward(torch.tensor([[position]]), position + 1)
         found, _ = cache.update(LAYER, keys([[float(position)]]), keys([[0.0]]))
@@ -85,7 +85,7 @@ def test_a_ring_keeps_its_window_and_the_global_tokens() -> None:
 
 def test_a_rings_rows_may_stand_at_other_places_and_change_theirs() -> None:
     config = tiny_config(attention="sliding", window=2)
-    cache = RingCache(config, 2, 20, *CPU)
+    cache = RingCache(config, CacheSize(2, 2, 20, *CPU))
     cache.start_forward(torch.tensor([[0, 1, 2, 3], [0, 1, -1, -1]]), 4)
     cache.update(LAYER, keys([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 9.0, 9.0]]), keys([[0.0] * 4] * 2))
     cache.reorder([1, 0])
@@ -100,7 +100,7 @@ def test_a_rings_rows_may_stand_at_other_places_and_change_theirs() -> None:
 
 def test_a_prompt_longer_than_its_ring_leaves_its_end_there() -> None:
     config = tiny_config(attention="sliding", window=2)
-    cache = RingCache(config, 1, 20, *CPU)
+    cache = RingCache(config, CacheSize(2, 1, 20, *CPU))
     cache.start_forward(torch.arange(5)[None], 5)
     seen, _ = cache.update(LAYER, keys([[0.0, 1.0, 2.0, 3.0, 4.0]]), keys([[0.0] * 5]))
     assert shown(seen)[0][-5:] == [0.0, 1.0, 2.0, 3.0, 4.0]  # beside the empty ring
@@ -113,7 +113,9 @@ def test_a_prompt_longer_than_its_ring_leaves_its_end_there() -> None:
 def test_no_two_tokens_go_to_one_slot_of_a_ring(length: int) -> None:
     """Which of them a GPU would write last is not defined."""
     config = tiny_config(attention="sliding", window=3, global_tokens=1)
-    slots = RingCache(config, 1, 20, *CPU)._slots(torch.arange(length)[None])[0].tolist()
+    slots = (
+        RingCache(config, CacheSize(2, 1, 20, *CPU))._slots(torch.arange(length)[None])[0].tolist()
+    )
     kept = [slot for slot in slots if slot < 4]
     assert len(set(kept)) == len(kept) == min(length, 4)
 
@@ -122,7 +124,7 @@ def test_rings_of_texts_shorter_than_their_window_join() -> None:
     """Each position stands in the slot of its number, in whichever ring, so it is overwritten when
     it leaves the window and not before."""
     config = tiny_config(attention="sliding", window=6, global_tokens=1)
-    short, long = (RingCache(config, 1, size, *CPU) for size in (3, 12))
+    short, long = (RingCache(config, CacheSize(2, 1, size, *CPU)) for size in (3, 12))
     for cache, values in ((short, [0.0, 1.0, 2.0]), (long, [10.0, 11.0, 12.0, 13.0])):
         cache.start_forward(torch.arange(len(values))[None], len(values))
         cache.update(LAYER, keys([values]), keys([values]))

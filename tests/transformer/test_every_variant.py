@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_config, tiny_model
 from transformer.attention import ATTENTION
+from transformer.config import LayerSpec
 from transformer.feedforward import FEEDFORWARDS
 from transformer.heads import CLASSIFIER_LAYERS, HEADS, LABEL_KINDS
 from transformer.heads.language import LinearHead
@@ -44,9 +45,21 @@ SLIDING = [
     for window, tokens in ((1, 0), (3, 0), (3, 2), (40, 1))
     for positions in ("rotary", "alibi", "learned")
 ]
+MIXED = [
+    dict(positions=positions, layers=tuple(layers))
+    for positions, *layers in (
+        ("sinusoidal", LayerSpec(attention="sliding", window=3, global_tokens=1), LayerSpec()),
+        ("rotary", LayerSpec(), LayerSpec(positions="none")),
+        ("rotary", LayerSpec(rotary_base=500.0, attention="sliding", window=4), LayerSpec()),
+        ("relative", LayerSpec(positions="none"), LayerSpec()),
+        ("learned", LayerSpec(positions="alibi", attention="sliding", window=2), LayerSpec()),
+    )
+]
 WITH_DECODER = [v for v in EVERY if v["shape"] != "encoder"]
-WITH_DECODER += [dict(shape=s, **v) for v in OTHERS + SLIDING for s in ("decoder", SHAPES[2])]
-ALL = EVERY + [dict(shape=shape, **variant) for variant in OTHERS + SLIDING for shape in SHAPES]
+WITH_DECODER += [
+    dict(shape=s, **v) for v in OTHERS + SLIDING + MIXED for s in ("decoder", SHAPES[2])
+]
+ALL = EVERY + [dict(shape=s, **v) for v in OTHERS + SLIDING + MIXED for s in SHAPES]
 OVER_LABELS = [
     *(dict(head="classification", classifier_layer=name) for name in CLASSIFIER_LAYERS),
     *(dict(head="classification", classifier_pooling=name) for name in POOLINGS),
@@ -58,7 +71,7 @@ LABELLED = [dict(shape=shape, labels=3, **fields) for fields in OVER_LABELS for 
 
 
 def name(variant: dict[str, object]) -> str:
-    return "-".join(str(value) for value in variant.values())
+    return "-".join("mixed" if key == "layers" else str(v) for key, v in variant.items())
 
 
 def some_ids(rows: int, length: int) -> Tensor:

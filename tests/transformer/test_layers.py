@@ -31,7 +31,7 @@ def attention(kind: str, **changes: object) -> nn.Module:
 def mixed(module: nn.Module, x_BTD: Tensor) -> Tensor:
     """Every token looks at every token of x."""
     scope = PLAIN if isinstance(module, SelfAttention) else CrossAttentionContext(x_BTD, None, None)
-    return module(x_BTD, scope, 0)
+    return module(x_BTD, scope)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,7 +65,7 @@ def test_what_is_looked_at_is_what_torch_says() -> None:
     x_BTD, source_BSD = torch.randn(2, 3, 16), torch.randn(2, 5, 16)
     positions_BS = padded_positions(torch.tensor([5, 2]), 5)
     looks: list[Tensor] = []
-    ours(x_BTD, CrossAttentionContext(source_BSD, None, make_cross_mask(positions_BS), looks), 0)
+    ours(x_BTD, CrossAttentionContext(source_BSD, None, make_cross_mask(positions_BS), looks))
     _, wanted = theirs(
         x_BTD, source_BSD, source_BSD, key_padding_mask=positions_BS < 0, average_attn_weights=False
     )
@@ -78,7 +78,7 @@ def test_what_is_looked_at_scales_as_attention_does() -> None:
     for part in (longer.q.weight, longer.q.bias):
         part.data.mul_(2)
     for module, found in zip((scaled, longer), looks, strict=True):
-        module(x_BTD, CrossAttentionContext(x_BTD, None, None, found), 0)
+        module(x_BTD, CrossAttentionContext(x_BTD, None, None, found))
     torch.testing.assert_close(looks[0], looks[1])
 
 
@@ -94,7 +94,7 @@ def test_what_heads_of_a_group_look_at_is_what_copies_of_their_keys_would() -> N
             getattr(written_out.out, part).copy_(getattr(grouped.out, part))
     outputs = []
     for module, found in zip((grouped, written_out), looks, strict=True):
-        outputs.append(module(x_BTD, CrossAttentionContext(x_BTD, None, None, found), 0))
+        outputs.append(module(x_BTD, CrossAttentionContext(x_BTD, None, None, found)))
     torch.testing.assert_close(looks[0], looks[1])
     torch.testing.assert_close(outputs[0], outputs[1])
 

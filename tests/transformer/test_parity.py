@@ -114,7 +114,7 @@ def test_multi_head_attention_with_padding() -> None:
     copy_self_attention(ours, theirs)
     x, y = leaves(7)
     wanted, _ = theirs(y, y, y, key_padding_mask=~REAL, need_weights=False)
-    same(ours(x, padding_scope(), 0), wanted, [(x, y)], REAL)
+    same(ours(x, padding_scope()), wanted, [(x, y)], REAL)
 
 
 def test_multi_head_cross_attention_with_padding() -> None:
@@ -125,7 +125,7 @@ def test_multi_head_cross_attention_with_padding() -> None:
     wanted, _ = theirs(y, memory_y, memory_y, key_padding_mask=~REAL, need_weights=False)
     scope = CrossAttentionContext(memory_x, None, make_cross_mask(PADDED))
     everywhere = torch.ones(3, 6, dtype=torch.bool)
-    same(ours(x, scope, 0), wanted, [(x, y), (memory_x, memory_y)], everywhere)
+    same(ours(x, scope), wanted, [(x, y), (memory_x, memory_y)], everywhere)
 
 
 @pytest.mark.parametrize(("placement", "activation"), KINDS)
@@ -135,7 +135,7 @@ def test_encoder_layer(placement: str, activation: str) -> None:
     copy_layer(ours, theirs)
     x, y = leaves(7)
     wanted = theirs(y, src_key_padding_mask=~REAL)
-    same(ours(x, padding_scope(), None, 0), wanted, [(x, y)], REAL)
+    same(ours(x, padding_scope(), None), wanted, [(x, y)], REAL)
 
 
 @pytest.mark.parametrize(("placement", "activation"), KINDS)
@@ -147,7 +147,7 @@ def test_decoder_layer(placement: str, activation: str) -> None:
     wanted = theirs(y, memory_y, tgt_mask=TRIANGLE, memory_key_padding_mask=~REAL)
     cross = CrossAttentionContext(memory_x, None, make_cross_mask(PADDED))
     everywhere = torch.ones(3, 6, dtype=torch.bool)
-    found = ours(x, AttentionContext(partial(dense_attention, causal=True), None, None), cross, 0)
+    found = ours(x, AttentionContext(partial(dense_attention, causal=True), None, None), cross)
     same(found, wanted, [(x, y), (memory_x, memory_y)], everywhere)
 
 

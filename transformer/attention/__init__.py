@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from .. import masks
-from ..cache import Cache, RingCache, StaticCache
+from ..cache import Cache, CacheSize, RingCache, StaticCache
 from ..config import TransformerConfig
 from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
@@ -28,16 +27,15 @@ __all__ = [
 
 # Positions of queries (B, T) and of keys (B, S) to the pairs that see each other, (B, T, S).
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
-# Rows, tokens of the longest row, device and dtype to a cache.
-MakeCache = Callable[[TransformerConfig, int, int, torch.device, torch.dtype], Cache]
+MakeCache = Callable[[TransformerConfig, CacheSize], Cache]
 
 
 class AttentionKind(NamedTuple):
     """A kind of self-attention.
 
     `pattern` returns the boolean mask (B, T, S) of the pairs of positions that see each other;
-    None: all. `band` is the extent of the pattern, where it is one. `cache` makes the cache for
-    rows of up to so many tokens.
+    None: all. `band` is the extent of the pattern, where it is one. `cache` makes a cache of
+    some layers.
     """
 
     pattern: Pattern | None

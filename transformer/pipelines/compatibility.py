@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from tokenizer import SpecialAffixes, Tokenizer
 
 from ..abilities import require_ability
-from ..attention import ATTENTION
 from ..errors import ConfigError
 from ..loading import LoadedModel
 
@@ -72,5 +71,6 @@ def _differing_token(first: Tokenizer, other: Tokenizer) -> str | None:
 
 def check_rewinding(loaded: LoadedModel) -> None:
     """Raise ConfigError for a model whose cache cannot be truncated."""
-    make_cache, model = ATTENTION[loaded.config.attention].cache, loaded.model
-    make_cache(loaded.config, 1, 1, model.device, model.dtype).truncate(0)
+    model = loaded.model
+    assert model.decoder is not None
+    model.decoder.groups.new_cache(1, 1, model.device, model.dtype).truncate(0)

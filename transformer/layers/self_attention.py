@@ -1,0 +1,40 @@
+"""Multi-head self-attention; arXiv 1706.03762 §3.2.2.
+
+Shape suffixes: B batch, T tokens, D d_model, H heads, G key heads, K head width.
+"""
+
+from torch import Tensor, nn
+
+from ..config import TransformerConfig
+from ..positions import rotate
+from ..uninitialized import Linear
+from .contexts import AttentionContext
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention, with one matrix for queries, keys and values.
+
+    `rank` is its number among the layers that are as it is, which share a cache.
+    """
+
+    def __init__(self, config: TransformerConfig, rank: int = 0) -> None:
+        super().__init__()
+        self.config, self.rank = config, rank
+        width = config.head_width
+        rows = (config.heads + 2 * config.key_value_heads) * width
+        self.qkv = Linear(config.d_model, rows, bias=config.has_attention_bias)
+        self.out = Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
+
+    def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        config = self.config
+        groups = config.key_value_heads
+        qkv_heads = self.qkv(x_BTD).unflatten(-1, (-1, config.head_width))
+        q, k, v = qkv_heads.split([config.heads, groups, groups], dim=2)
+        q, k = rotate(q, context.rotation), rotate(k, context.rotation)
+        if context.cache is not None:
+            k, v = context.cache.update(self.rank, k, v)
+        dropout = config.attention_dropout if self.training else 0.0
+        mixed_BTHK = context.attend(q, k, v, scale=config.scale, dropout=dropout)
+        y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
+        return y_BTD
