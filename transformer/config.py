@@ -9,56 +9,10 @@ from msgspec import Meta
 
 from .bounds import check_bounds, convert, doc
 from .errors import ConfigError
+from .layer_spec import LIMIT, Count, LayerSpec, Number, Positive, Rate, RotaryScaling, Size
 from .registry import suggest
 
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
-
-_LIMIT = Meta(le=10**12)  # of every number of a network
-Number = Annotated[float, Meta(ge=-(10**12), le=10**12)]
-Positive = Annotated[float, Meta(gt=0), _LIMIT]
-Size = Annotated[int, Meta(ge=1), _LIMIT]
-Count = Annotated[int, Meta(ge=0), _LIMIT]
-Rate = Annotated[float, Meta(ge=0, lt=1)]
-
-
-class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Scaling of rotary frequencies beyond the trained context.
-
-    `linear` divides every position by `factor` (arXiv 2306.15595). `llama3` divides only the
-    slow frequencies, with a ramp between the two wavelengths `original_context / low` and
-    `original_context / high` (Llama 3.1).
-    """
-
-    kind: str = "linear"
-    factor: Positive = 1.0
-    low: Number = 1.0
-    high: Number = 4.0
-    original_context: Size = 8192
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if self.kind == "llama3" and self.high <= self.low:
-            raise ConfigError(f"rotary_scaling's high is {self.high}, not above low, {self.low}")
-
-
-class LayerSpec(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What a layer has of its own; what is unset is as the network's field of that name."""
-
-    attention: Annotated[str | None, doc("full or sliding")] = None
-    window: Annotated[Size | None, doc("of sliding attention")] = None
-    global_tokens: Annotated[Count | None, doc("of sliding attention")] = None
-    positions: Annotated[
-        Literal["none", "rotary", "alibi"] | None, doc("of attention: none, rotary or alibi")
-    ] = None
-    rotary_base: Annotated[
-        Annotated[float, Meta(gt=1), _LIMIT] | None, doc("of rotary positions")
-    ] = None
-    rotary_scaling: Annotated[RotaryScaling | None, doc("of rotary positions")] = None
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,12 +47,12 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Count, doc("of learned and sinusoidal positions: the row of position 0 in the table")
     ] = 0
     rotary_base: Annotated[
-        float, Meta(gt=1), _LIMIT, doc("base of the wavelengths of rotary positions")
+        float, Meta(gt=1), LIMIT, doc("base of the wavelengths of rotary positions")
     ] = 10_000.0
     rotary_scaling: Annotated[
         RotaryScaling | None, doc("of rotary positions beyond the trained context: kind, factor …")
     ] = None
-    relative_buckets: Annotated[int, Meta(ge=4), _LIMIT, doc("buckets of relative positions")] = 32
+    relative_buckets: Annotated[int, Meta(ge=4), LIMIT, doc("buckets of relative positions")] = 32
     relative_max_distance: Annotated[
         Size, doc("relative positions from here on share a bucket")
     ] = 128
@@ -116,7 +70,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     layers: Annotated[
         tuple[LayerSpec, ...] | None,
-        doc("what single layers have of their own, over and over until each stack is full"),
+        doc("what layers have of their own, by turns: kinds of attention, or tables of fields"),
     ] = None
 
     feedforward: Annotated[
@@ -279,13 +233,30 @@ def require_known_fields(
 def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
     """Build a configuration from a mapping, as read from JSON or a recipe.
 
-    Raises a ConfigError that names the field and what is wrong with it.
+    A layer may be the name of its kind of attention. Raises a ConfigError that names the field and
+    what is wrong with it.
     """
-    known = [field.name for field in msgspec.structs.fields(TransformerConfig)]
+    _check_names(fields, TransformerConfig, "a model")
+    layers = fields.get("layers")
+    if isinstance(layers, list | tuple):
+        fields = {**fields, "layers": [_layer_fields(each) for each in layers]}
+    return convert(fields, TransformerConfig)
+
+
+def _layer_fields(layer: object) -> object:
+    """Return the fields of a layer; of a name, which is a kind of attention, it is that alone."""
+    if isinstance(layer, str):
+        return {"attention": layer}
+    if isinstance(layer, dict):
+        _check_names(layer, LayerSpec, "a layer")
+    return layer
+
+
+def _check_names(fields: Collection[str], kind: type[msgspec.Struct], owner: str) -> None:
+    known = kind.__struct_fields__
     for name in fields:
         if name not in known:
-            raise ConfigError(f"no field of a model is called {name!r}; {suggest(name, known)}")
-    return convert(fields, TransformerConfig)
+            raise ConfigError(f"no field of {owner} is called {name!r}; {suggest(name, known)}")
 
 
 def config_to_fields(config: TransformerConfig) -> dict[str, Any]:

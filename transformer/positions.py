@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .config import RotaryScaling, TransformerConfig
+from .config import TransformerConfig
+from .layer_spec import RotaryScaling
 from .registry import Registry
 from .uninitialized import Embedding
 

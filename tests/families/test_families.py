@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from checkpoints import CheckpointError
-from transformer.config import RotaryScaling, TransformerConfig
+from transformer.config import TransformerConfig
 from transformer.families import FAMILIES, ConfigReader, family_of
+from transformer.layer_spec import RotaryScaling
 
 
 class Files:

@@ -79,7 +79,9 @@ def test_flags_win_over_settings_over_the_file_over_the_resumed_run_over_default
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objectives_recipe_reads_back_equal_from_toml(objective: str) -> None:
-    changes = {"model": {"rotary_scaling": {"kind": "linear", "factor": 2.0}}, "seed": 9}
+    layers = ["sliding", {"positions": "none", "rotary_scaling": {"factor": 3.0}}]
+    model = {"rotary_scaling": {"kind": "linear", "factor": 2.0}, "layers": layers}
+    changes = {"model": model, "seed": 9}
     odd = {"data": {OBJECTIVES[objective].texts[0]: ['quote " and \\ and é']}}
     recipe = resolve_recipe(None, merge({"objective": objective}, changes, odd), [])
     assert recipe_from_fields(tomllib.loads(recipe_to_toml(recipe))) == recipe

@@ -9,7 +9,7 @@ from torch import nn
 from tests.models import VOCABULARY, model_inputs, tiny_config, tiny_model
 from transformer import positions
 from transformer.attention import dense_attention, eager_attention, sdpa_attention
-from transformer.config import RotaryScaling
+from transformer.layer_spec import RotaryScaling
 from transformer.masks import (
     additive,
     causal,

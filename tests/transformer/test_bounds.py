@@ -13,9 +13,10 @@ from msgspec import Meta
 
 from tests.models import tiny_config
 from transformer.bounds import check_bounds, check_number, convert
-from transformer.config import RotaryScaling, TransformerConfig
+from transformer.config import TransformerConfig
 from transformer.decoding import SEARCHES
 from transformer.errors import ConfigError
+from transformer.layer_spec import RotaryScaling
 from transformer.loading.generation_config import GenerationConfig
 from transformer.pipelines import arguments
 from transformer.training import recipe

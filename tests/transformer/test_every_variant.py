@@ -8,11 +8,11 @@ from torch import Tensor
 
 from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_config, tiny_model
 from transformer.attention import ATTENTION
-from transformer.config import LayerSpec
 from transformer.feedforward import FEEDFORWARDS
 from transformer.heads import CLASSIFIER_LAYERS, HEADS, LABEL_KINDS
 from transformer.heads.language import LinearHead
 from transformer.initialization import INITIALIZATIONS, initialize
+from transformer.layer_spec import LayerSpec
 from transformer.masks import padded_positions
 from transformer.model import Transformer
 from transformer.norms import NORMS, RESIDUALS

@@ -6,14 +6,9 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.config import (
-    LayerSpec,
-    RotaryScaling,
-    TransformerConfig,
-    config_from_fields,
-    config_to_fields,
-)
+from transformer.config import TransformerConfig, config_from_fields, config_to_fields
 from transformer.errors import ConfigError, UnknownNameError
+from transformer.layer_spec import LayerSpec, RotaryScaling
 from transformer.model import Transformer
 
 WINDOW = LayerSpec(attention="sliding", window=3)
@@ -86,13 +81,20 @@ def test_a_configuration_reads_back_with_what_is_set_alone() -> None:
     assert config_from_fields({**fields, "layers": [*fields["layers"]]}) == config
 
 
+def test_a_name_is_a_kind_of_attention() -> None:
+    fields = config_to_fields(tiny_config())
+    named = config_from_fields({**fields, "layers": ["sliding", {"window": 9}]})
+    assert named.layers == (LayerSpec(attention="sliding"), LayerSpec(window=9))
+
+
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
         ([], "layers describes 0 layers; it must describe between 1 and 2"),
         ([{}] * 3, "layers describes 3 layers; it must describe between 1 and 2"),
         ([{"window": 0}], r"layers\[0\].window is 0; it must be at least 1"),
-        ([{}, {"windw": 3}], "windw"),
+        ([{}, {"windw": 3}], "no field of a layer is called 'windw'; did you mean window"),
+        ([3], r"layers\[0\] is 3; it must be a table"),
         ([{"positions": "learned"}], "layers"),
         ([{"rotary_base": 1.0}], r"rotary_base is 1.0"),
     ],

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.config import RotaryScaling
 from transformer.errors import UnknownNameError
+from transformer.layer_spec import RotaryScaling
 from transformer.positions import POSITIONS, alibi_slopes, rotate
 
 ANYWHERE = ("none", "rotary", "relative", "alibi")  # kinds that know distances alone

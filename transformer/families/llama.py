@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..config import RotaryScaling, TransformerConfig
+from ..config import TransformerConfig
+from ..layer_spec import RotaryScaling
 from .activations import GATED_ACTIVATIONS, published_name
 from .config_reader import ConfigReader, TensorNames, is_tied
 from .family import Family

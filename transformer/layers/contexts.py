@@ -1,4 +1,4 @@
-"""What layers share in a forward pass: one context for all of a stack that are alike.
+"""Contexts of self-attention in a forward pass: one for all layers of a stack that are alike.
 
 Shape suffixes: B batch, T tokens, S keys, D d_model, H heads.
 """

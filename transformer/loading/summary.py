@@ -162,11 +162,20 @@ def _architecture(config: TransformerConfig) -> str:
 
 
 def _layers(config: TransformerConfig) -> str:
+    if config.layers is None:
+        return f"{_attention(config)}, {_sublayers(config)}"
+    turns = [_attention(config.of_layer(number)) for number in range(len(config.layers))]
+    return f"by turns {'; '.join(turns)}; {_sublayers(config)}"
+
+
+def _attention(config: TransformerConfig) -> str:
     window = f", window {config.window}" if config.attention == "sliding" else ""
-    return (
-        f"{config.positions} positions, {config.attention} attention{window}, "
-        f"{config.feedforward} feed-forward of {config.d_ff}, {config.norm_placement}-{config.norm}"
-    )
+    return f"{config.positions} positions, {config.attention} attention{window}"
+
+
+def _sublayers(config: TransformerConfig) -> str:
+    feedforward = f"{config.feedforward} feed-forward of {config.d_ff}"
+    return f"{feedforward}, {config.norm_placement}-{config.norm}"
 
 
 def _vocabulary(config: TransformerConfig) -> str:

@@ -263,5 +263,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         pairs = ((k if _BARE_KEY.fullmatch(k) else _toml(k), _toml(v)) for k, v in value.items())
         return "{" + ", ".join(f"{key} = {v}" for key, v in pairs) + "}"
-    # JSON's strings, numbers, booleans and lists are TOML's too; U+007F must be escaped there
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_toml, value))}]"
+    # JSON's strings, numbers and booleans are TOML's too; U+007F must be escaped there
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

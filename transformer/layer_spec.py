@@ -1,0 +1,56 @@
+"""LayerSpec: fields that a layer may have of its own, as data. Imports no torch."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .bounds import check_bounds, doc
+from .errors import ConfigError
+
+LIMIT = Meta(le=10**12)  # of every number of a network
+Number = Annotated[float, Meta(ge=-(10**12), le=10**12)]
+Positive = Annotated[float, Meta(gt=0), LIMIT]
+Size = Annotated[int, Meta(ge=1), LIMIT]
+Count = Annotated[int, Meta(ge=0), LIMIT]
+Rate = Annotated[float, Meta(ge=0, lt=1)]
+
+
+class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Scaling of rotary frequencies beyond the trained context.
+
+    `linear` divides every position by `factor` (arXiv 2306.15595). `llama3` divides only the
+    slow frequencies, with a ramp between the two wavelengths `original_context / low` and
+    `original_context / high` (Llama 3.1).
+    """
+
+    kind: str = "linear"
+    factor: Positive = 1.0
+    low: Number = 1.0
+    high: Number = 4.0
+    original_context: Size = 8192
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.kind == "llama3" and self.high <= self.low:
+            raise ConfigError(f"rotary_scaling's high is {self.high}, not above low, {self.low}")
+
+
+class LayerSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Fields of one layer; what is unset is as the network's field of that name."""
+
+    attention: Annotated[str | None, doc("full or sliding")] = None
+    window: Annotated[Size | None, doc("of sliding attention")] = None
+    global_tokens: Annotated[Count | None, doc("of sliding attention")] = None
+    positions: Annotated[
+        Literal["none", "rotary", "alibi"] | None, doc("of attention: none, rotary or alibi")
+    ] = None
+    rotary_base: Annotated[
+        Annotated[float, Meta(gt=1), LIMIT] | None, doc("of rotary positions")
+    ] = None
+    rotary_scaling: Annotated[RotaryScaling | None, doc("of rotary positions")] = None
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
