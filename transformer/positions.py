@@ -175,16 +175,6 @@ def _llama3_scaling(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
 ROTARY_SCALINGS = Registry("rotary scaling", {"linear": _linear_scaling, "llama3": _llama3_scaling})
 
 
-def rotate(x_BTHK: Tensor, rotation: Tensor | None) -> Tensor:
-    """Rotate each pair (i, i + K/2) by its angle, in float32; the dtype of x is kept."""
-    if rotation is None:
-        return x_BTHK
-    cos, sin = rotation
-    first, second = x_BTHK.float().chunk(2, dim=-1)
-    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-    return turned.to(x_BTHK.dtype)
-
-
 class Relative(Positions):
     """A trained bias for each head and bucket of distances; T5, arXiv 1910.10683 §2.1.
 

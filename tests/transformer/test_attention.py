@@ -18,7 +18,8 @@ from transformer.masks import (
     padding,
     sliding_window,
 )
-from transformer.positions import POSITIONS, alibi_slopes, rotate
+from transformer.positions import POSITIONS, alibi_slopes
+from transformer.rotation import rotate
 
 
 def heads(length: int, groups: int = 4) -> torch.Tensor:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_model
-from transformer.attention import Band, banded_attention, make_band_mask
+from transformer.attention import Band, Tokens, banded_attention, make_band_mask
 from transformer.attention.banded import MIN_BLOCK
-from transformer.layers import Stack, Tokens
+from transformer.layers import Stack
 from transformer.masks import mask_padding, padded_positions, sliding_window
 from transformer.positions import POSITIONS
 
@@ -58,7 +58,7 @@ def test_blocks_are_taken_once_a_text_is_longer_than_two(length: int, blocks: bo
     model = tiny_model(attention="sliding", window=5, max_positions=length)
     x_BTD = torch.randn(1, length, model.config.d_model)
     assert isinstance(model.decoder, Stack)
-    (scope, _) = model.decoder.groups.contexts(Tokens.of(x_BTD, None), None, None)
+    (scope, _) = model.decoder.groups.mixings(Tokens.of(x_BTD, None), None, None)
     assert (scope.attend.func is banded_attention) == blocks
     if blocks:  # 3 blocks of 64 queries, each of which sees 2 · 64 keys
         assert scope.attend.keywords["band_mask"].mask_NhCS.shape == (3, 1, 64, 128)
@@ -92,7 +92,7 @@ def test_a_window_that_a_text_does_not_fill_needs_no_mask() -> None:
     model = tiny_model(attention="sliding", window=8)
     assert isinstance(model.decoder, Stack)
     inside, outside = (
-        model.decoder.groups.contexts(Tokens.of(torch.randn(1, length, 16), None), None, None)[0]
+        model.decoder.groups.mixings(Tokens.of(torch.randn(1, length, 16), None), None, None)[0]
         for length in (8, 9)
     )
     assert inside.attend.keywords == {"causal": True}
@@ -104,7 +104,7 @@ def test_a_padded_encoders_mask_has_one_row_for_all_queries() -> None:
     assert isinstance(model.encoder, Stack)
     positions_BT = padded_positions(torch.tensor([4, 2]), 4)
     tokens = Tokens.of(torch.randn(2, 4, 16), positions_BT)
-    (scope, _) = model.encoder.groups.contexts(tokens, None, None)
+    (scope, _) = model.encoder.groups.mixings(tokens, None, None)
     mask = scope.attend.keywords["mask"]
     assert mask.shape == (2, 1, 1, 4)
     assert mask.flatten(1).int().tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]

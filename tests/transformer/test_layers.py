@@ -5,9 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.attention import dense_attention
+from transformer.attention import SoftmaxMixing, dense_attention
 from transformer.layers import (
-    AttentionContext,
     CrossAttention,
     CrossAttentionContext,
     SelfAttention,
@@ -16,7 +15,6 @@ from transformer.layers import (
 from transformer.masks import padded_positions
 from transformer.model import Transformer
 
-PLAIN = AttentionContext(dense_attention, None, None)
 KINDS = ("self", "cross")
 
 
@@ -30,7 +28,11 @@ def attention(kind: str, **changes: object) -> nn.Module:
 
 def mixed(module: nn.Module, x_BTD: Tensor) -> Tensor:
     """Every token looks at every token of x."""
-    scope = PLAIN if isinstance(module, SelfAttention) else CrossAttentionContext(x_BTD, None, None)
+    scope = (
+        SoftmaxMixing(dense_attention, module.config.scale)
+        if isinstance(module, SelfAttention)
+        else CrossAttentionContext(x_BTD, None, None)
+    )
     return module(x_BTD, scope)
 
 

@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from transformer.attention import dense_attention
+from transformer.attention import SoftmaxMixing, dense_attention
 from transformer.config import TransformerConfig
 from transformer.layers import (
-    AttentionContext,
     CrossAttention,
     CrossAttentionContext,
     CrossLayer,
@@ -104,8 +103,8 @@ REAL = PADDED >= 0
 TRIANGLE = nn.Transformer.generate_square_subsequent_mask(6)
 
 
-def padding_scope() -> AttentionContext:
-    return AttentionContext(partial(dense_attention, mask=REAL[:, None, None, :]), None, None)
+def padding_scope() -> SoftmaxMixing:
+    return SoftmaxMixing(partial(dense_attention, mask=REAL[:, None, None, :]), config().scale)
 
 
 def test_multi_head_attention_with_padding() -> None:
@@ -147,7 +146,7 @@ def test_decoder_layer(placement: str, activation: str) -> None:
     wanted = theirs(y, memory_y, tgt_mask=TRIANGLE, memory_key_padding_mask=~REAL)
     cross = CrossAttentionContext(memory_x, None, make_cross_mask(PADDED))
     everywhere = torch.ones(3, 6, dtype=torch.bool)
-    found = ours(x, AttentionContext(partial(dense_attention, causal=True), None, None), cross)
+    found = ours(x, SoftmaxMixing(partial(dense_attention, causal=True), config().scale), cross)
     same(found, wanted, [(x, y), (memory_x, memory_y)], everywhere)
 
 

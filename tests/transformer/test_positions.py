@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from tests.models import model_inputs, tiny_config, tiny_model
 from transformer.errors import UnknownNameError
 from transformer.layer_spec import RotaryScaling
-from transformer.positions import POSITIONS, alibi_slopes, rotate
+from transformer.positions import POSITIONS, alibi_slopes
+from transformer.rotation import rotate
 
 ANYWHERE = ("none", "rotary", "relative", "alibi")  # kinds that know distances alone
 

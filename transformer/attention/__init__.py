@@ -1,16 +1,15 @@
 """Attention functions, and the registry of attention kinds."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from torch import Tensor
 
 from .. import masks
-from ..cache import Cache, CacheSize, RingCache, StaticCache
+from ..cache import RingCache, StaticCache
 from ..config import TransformerConfig
 from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
+from .kinds import AttentionKind, Mixing, Scope, Tokens
+from .softmax import SoftmaxAttention, SoftmaxMixing
 
 __all__ = [
     "ATTENTION",
@@ -18,29 +17,17 @@ __all__ = [
     "AttentionKind",
     "Band",
     "BandMask",
+    "Mixing",
+    "Scope",
+    "SoftmaxAttention",
+    "SoftmaxMixing",
+    "Tokens",
     "banded_attention",
     "dense_attention",
     "eager_attention",
     "make_band_mask",
     "sdpa_attention",
 ]
-
-# Positions of queries (B, T) and of keys (B, S) to the pairs that see each other, (B, T, S).
-Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
-MakeCache = Callable[[TransformerConfig, CacheSize], Cache]
-
-
-class AttentionKind(NamedTuple):
-    """A kind of self-attention.
-
-    `pattern` returns the boolean mask (B, T, S) of the pairs of positions that see each other;
-    None: all. `band` is the extent of the pattern, where it is one. `cache` makes a cache of
-    some layers.
-    """
-
-    pattern: Pattern | None
-    band: Callable[[TransformerConfig], Band] | None
-    cache: MakeCache
 
 
 def _sliding_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
@@ -56,7 +43,7 @@ def _sliding_band(config: TransformerConfig) -> Band:
 ATTENTION: Registry[AttentionKind] = Registry(
     "attention kind",
     {
-        "full": AttentionKind(None, None, StaticCache),
-        "sliding": AttentionKind(_sliding_pattern, _sliding_band, RingCache),
+        "full": SoftmaxAttention(None, None, StaticCache),
+        "sliding": SoftmaxAttention(_sliding_pattern, _sliding_band, RingCache),
     },
 )

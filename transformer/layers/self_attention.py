@@ -5,10 +5,9 @@ Shape suffixes: B batch, T tokens, D d_model, H heads, G key heads, K head width
 
 from torch import Tensor, nn
 
+from ..attention import Mixing
 from ..config import TransformerConfig
-from ..positions import rotate
 from ..uninitialized import Linear
-from .contexts import AttentionContext
 
 
 class SelfAttention(nn.Module):
@@ -25,16 +24,13 @@ class SelfAttention(nn.Module):
         self.qkv = Linear(config.d_model, rows, bias=config.has_attention_bias)
         self.out = Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
 
-    def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
+    def forward(self, x_BTD: Tensor, mixing: Mixing) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         config = self.config
         groups = config.key_value_heads
         qkv_heads = self.qkv(x_BTD).unflatten(-1, (-1, config.head_width))
         q, k, v = qkv_heads.split([config.heads, groups, groups], dim=2)
-        q, k = rotate(q, context.rotation), rotate(k, context.rotation)
-        if context.cache is not None:
-            k, v = context.cache.update(self.rank, k, v)
         dropout = config.attention_dropout if self.training else 0.0
-        mixed_BTHK = context.attend(q, k, v, scale=config.scale, dropout=dropout)
+        mixed_BTHK = mixing(q, k, v, layer=self.rank, dropout=dropout)
         y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
         return y_BTD

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from .. import masks
+from ..attention import Mixing, Tokens
 from ..cache import CrossAttentionCache, SelfAttentionCache
 from ..config import TransformerConfig
 from ..feedforward import FeedForward
 from ..norms import make_norm, make_residual
 from ..positions import POSITIONS
-from .contexts import AttentionContext, LayerGroups, Tokens
 from .cross_attention import CrossAttention, CrossAttentionContext
+from .groups import LayerGroups
 from .self_attention import SelfAttention
 
 
@@ -32,12 +33,10 @@ class Layer(nn.Module):
         self.feedforward = FeedForward(config)
         self.feedforward_residual = make_residual(config)
 
-    def forward(
-        self, x_BTD: Tensor, context: AttentionContext, cross: CrossAttentionContext | None
-    ) -> Tensor:
+    def forward(self, x_BTD: Tensor, mixing: Mixing, cross: CrossAttentionContext | None) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         del cross
-        x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, context))
+        x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, mixing))
         y_BTD: Tensor = self.feedforward_residual(x_BTD, self.feedforward)
         return y_BTD
 
@@ -50,11 +49,9 @@ class CrossLayer(Layer):
         self.cross = CrossAttention(config, number)
         self.cross_residual = make_residual(config)
 
-    def forward(
-        self, x_BTD: Tensor, context: AttentionContext, cross: CrossAttentionContext | None
-    ) -> Tensor:
+    def forward(self, x_BTD: Tensor, mixing: Mixing, cross: CrossAttentionContext | None) -> Tensor:
         """(B, T, D) → (B, T, D)."""
-        x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, context))
+        x_BTD = self.attention_residual(x_BTD, lambda x: self.attention(x, mixing))
         x_BTD = self.cross_residual(x_BTD, lambda x: self.cross(x, cross))
         y_BTD: Tensor = self.feedforward_residual(x_BTD, self.feedforward)
         return y_BTD
@@ -94,9 +91,9 @@ class Stack(nn.Module):
         new ones included.
         """
         tokens = Tokens.of(x_BTD, positions_BT, segments_BT)
-        contexts = self.groups.contexts(tokens, cache, longest)
-        for layer, context in zip(self.layers, contexts, strict=True):
-            x_BTD = layer(x_BTD, context, cross)
+        mixings = self.groups.mixings(tokens, cache, longest)
+        for layer, mixing in zip(self.layers, mixings, strict=True):
+            x_BTD = layer(x_BTD, mixing, cross)
         y_BTD: Tensor = self.norm(x_BTD)
         return y_BTD
 
