@@ -33,18 +33,6 @@ class CacheSize(NamedTuple):
 class Cache(Protocol):
     """The cache of self-attention in layers that are alike, which are numbered from 0."""
 
-    def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
-        """Make room for new tokens and return the positions (B or 1, S) of all visible keys.
-
-        Position -1 is padding, which is not stored. `longest` is the number of tokens of the
-        longest row, the new ones included.
-        """
-        ...
-
-    def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
-        """Store one layer's new keys and values and return all visible ones, (B, S, G, K) each."""
-        ...
-
     def reorder(self, rows: Sequence[int]) -> None:
         """Gather rows: row r becomes row `rows[r]`, so that rows are repeated or dropped."""
         ...
@@ -58,6 +46,22 @@ class Cache(Protocol):
 
         Raises ConfigError where the cache cannot forget.
         """
+        ...
+
+
+class KeyValueCache(Cache, Protocol):
+    """A cache of keys and values, by their positions."""
+
+    def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
+        """Make room for new tokens and return the positions (B or 1, S) of all visible keys.
+
+        Position -1 is padding, which is not stored. `longest` is the number of tokens of the
+        longest row, the new ones included.
+        """
+        ...
+
+    def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
+        """Store one layer's new keys and values and return all visible ones, (B, S, G, K) each."""
         ...
 
 

@@ -57,7 +57,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Size, doc("relative positions from here on share a bucket")
     ] = 128
 
-    attention: Annotated[str, doc("full or sliding")] = "full"
+    attention: Annotated[str, doc("full, sliding, linear or linear-decay")] = "full"
     window: Annotated[
         Size, doc("of sliding attention: a position sees those less than this away")
     ] = 256
@@ -121,7 +121,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = "none"
 
     dropout: Annotated[Rate, doc("of embeddings and of each sublayer's output")] = 0.1
-    attention_dropout: Annotated[Rate, doc("of attention weights")] = 0.0
+    attention_dropout: Annotated[Rate, doc("of attention weights, where there are any")] = 0.0
     activation_dropout: Annotated[Rate, doc("inside the feed-forward")] = 0.0
 
     initialization: Annotated[str, doc("of the weights: xavier, normal, gpt2 or t5")] = "xavier"

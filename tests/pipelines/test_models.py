@@ -9,6 +9,7 @@ import torch
 
 from tests.models import VOCABULARY, model_inputs, tiny_model
 from tokenizer import TrainingOptions, train_tokenizer
+from transformer.attention import ATTENTION
 from transformer.decoding import SEARCHES, ModelStepper, Request, decode_all
 from transformer.errors import PromptError
 from transformer.loading import LoadedModel, default_generation_config
@@ -61,7 +62,7 @@ def test_reported_log_probabilities_are_those_of_a_full_pass() -> None:
             assert found.log_probabilities == pytest.approx(wanted.tolist(), abs=1e-5)
 
 
-@pytest.mark.parametrize("attention", ["full", "sliding"])
+@pytest.mark.parametrize("attention", ATTENTION)
 @torch.inference_mode()
 def test_prompts_of_different_lengths_go_on_side_by_side(attention: str) -> None:
     model = tiny_model("decoder", positions="rotary", attention=attention, window=4)

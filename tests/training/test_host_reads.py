@@ -9,6 +9,7 @@ import torch
 from tests.models import tiny_model
 from tests.training.test_noise import TOKENS, every_data, pairs, windows
 from tests.virtual_device import VirtualDevice, virtual_device
+from transformer.attention import ATTENTION
 from transformer.data import Data, PairData, WindowData
 from transformer.positions import POSITIONS
 from transformer.training import trainer as loop
@@ -70,6 +71,13 @@ def test_a_step_with_every_kind_of_positions_reads_nothing(
     make, attention, positions: str, tmp_path: Path
 ) -> None:
     model = {"positions": positions, "max_positions": LONG, "kv_heads": 2, **attention}
+    assert not watched(make(tmp_path), ALL, steps=2, **model).reads
+
+
+@pytest.mark.parametrize("make", [windows, pairs, long_windows])
+@pytest.mark.parametrize("attention", ATTENTION)
+def test_a_step_with_every_kind_of_attention_reads_nothing(make, attention, tmp_path) -> None:
+    model = {"positions": "rotary", "max_positions": LONG, "attention": attention}
     assert not watched(make(tmp_path), ALL, steps=2, **model).reads
 
 

@@ -45,6 +45,11 @@ SLIDING = [
     for window, tokens in ((1, 0), (3, 0), (3, 2), (40, 1))
     for positions in ("rotary", "alibi", "learned")
 ]
+LINEAR = [
+    dict(attention=name, positions=positions, **fields)
+    for name in ("linear", "linear-decay")
+    for positions, fields in (("rotary", {}), ("learned", {"kv_heads": 2}), ("none", {}))
+]
 MIXED = [
     dict(positions=positions, layers=tuple(layers))
     for positions, *layers in (
@@ -53,13 +58,15 @@ MIXED = [
         ("rotary", LayerSpec(rotary_base=500.0, attention="sliding", window=4), LayerSpec()),
         ("relative", LayerSpec(positions="none"), LayerSpec()),
         ("learned", LayerSpec(positions="alibi", attention="sliding", window=2), LayerSpec()),
+        ("rotary", LayerSpec(attention="linear-decay"), LayerSpec()),
+        ("alibi", LayerSpec(), LayerSpec(attention="linear", positions="none")),
     )
 ]
 WITH_DECODER = [v for v in EVERY if v["shape"] != "encoder"]
 WITH_DECODER += [
-    dict(shape=s, **v) for v in OTHERS + SLIDING + MIXED for s in ("decoder", SHAPES[2])
+    dict(shape=s, **v) for v in OTHERS + SLIDING + LINEAR + MIXED for s in ("decoder", SHAPES[2])
 ]
-ALL = EVERY + [dict(shape=s, **v) for v in OTHERS + SLIDING + MIXED for s in SHAPES]
+ALL = EVERY + [dict(shape=s, **v) for v in OTHERS + SLIDING + LINEAR + MIXED for s in SHAPES]
 OVER_LABELS = [
     *(dict(head="classification", classifier_layer=name) for name in CLASSIFIER_LAYERS),
     *(dict(head="classification", classifier_pooling=name) for name in POOLINGS),
@@ -189,5 +196,5 @@ def test_initialization_fills_every_weight_the_same_way_for_a_seed(scheme: str, 
 
 
 def test_every_table_of_the_network_is_covered_here() -> None:
-    assert {v["attention"] for v in SLIDING} | {"full"} == set(ATTENTION)
+    assert {v["attention"] for v in SLIDING + LINEAR} | {"full"} == set(ATTENTION)
     assert {v["head"] for v in OVER_LABELS} | {*OVER_VOCABULARY} == set(HEADS)

@@ -1,5 +1,7 @@
 """Attention functions, and the registry of attention kinds."""
 
+from typing import Any
+
 from torch import Tensor
 
 from .. import masks
@@ -9,6 +11,7 @@ from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
 from .kinds import AttentionKind, Mixing, Scope, Tokens
+from .linear import LinearAttention, elu_features
 from .softmax import SoftmaxAttention, SoftmaxMixing
 
 __all__ = [
@@ -40,10 +43,12 @@ def _sliding_band(config: TransformerConfig) -> Band:
     return Band(config.window, config.global_tokens)
 
 
-ATTENTION: Registry[AttentionKind] = Registry(
+ATTENTION: Registry[AttentionKind[Any]] = Registry(
     "attention kind",
     {
         "full": SoftmaxAttention(None, None, StaticCache),
         "sliding": SoftmaxAttention(_sliding_pattern, _sliding_band, RingCache),
+        "linear": LinearAttention(elu_features, decay=False),
+        "linear-decay": LinearAttention(elu_features, decay=True),
     },
 )

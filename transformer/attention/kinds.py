@@ -5,13 +5,15 @@ Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K he
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..cache import Cache, CacheSize
 from ..config import TransformerConfig
+
+CacheT = TypeVar("CacheT", bound=Cache)
 
 
 class Tokens(NamedTuple):
@@ -66,8 +68,8 @@ class Mixing(Protocol):
         ...
 
 
-class AttentionKind(ABC):
-    """A kind of self-attention."""
+class AttentionKind(ABC, Generic[CacheT]):
+    """A kind of self-attention, and of its cache."""
 
     @abstractmethod
     def check(self, config: TransformerConfig) -> None:
@@ -75,10 +77,10 @@ class AttentionKind(ABC):
 
     @abstractmethod
     def mixing(
-        self, scope: Scope, tokens: Tokens, cache: Cache | None, longest: int | None
+        self, scope: Scope, tokens: Tokens, cache: CacheT | None, longest: int | None
     ) -> Mixing:
-        """Compute once what layers share. A cache needs `longest`; see Cache.start_forward."""
+        """Compute once what layers share; with a cache, `longest` is as for Transformer.decode."""
 
     @abstractmethod
-    def new_cache(self, config: TransformerConfig, size: CacheSize) -> Cache:
+    def new_cache(self, config: TransformerConfig, size: CacheSize) -> CacheT:
         """Return an empty cache."""

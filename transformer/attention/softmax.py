@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from .. import masks
-from ..cache import Cache, CacheSize
+from ..cache import CacheSize, KeyValueCache
 from ..config import TransformerConfig
 from ..rotation import rotate
 from .banded import Band, banded_attention, make_band_mask
@@ -28,7 +28,7 @@ class SoftmaxMixing(NamedTuple):
     attend: Callable[..., Tensor]  # with its mask; takes q, k, v, scale and dropout
     scale: float
     rotation: Tensor | None = None
-    cache: Cache | None = None
+    cache: KeyValueCache | None = None
 
     def __call__(
         self, q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, *, layer: int, dropout: float
@@ -42,7 +42,7 @@ class SoftmaxMixing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SoftmaxAttention(AttentionKind):
+class SoftmaxAttention(AttentionKind[KeyValueCache]):
     """Attention weights `softmax(QKᵀ/√d_k)` over what is seen; arXiv 1706.03762 §3.2.1.
 
     `pattern` returns the boolean mask (B, T, S) of the pairs of positions that see each other;
@@ -51,18 +51,18 @@ class SoftmaxAttention(AttentionKind):
 
     pattern: Pattern | None
     band: Callable[[TransformerConfig], Band] | None
-    cache: Callable[[TransformerConfig, CacheSize], Cache]
+    cache: Callable[[TransformerConfig, CacheSize], KeyValueCache]
 
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check: any network can."""
         del config
 
-    def new_cache(self, config: TransformerConfig, size: CacheSize) -> Cache:
+    def new_cache(self, config: TransformerConfig, size: CacheSize) -> KeyValueCache:
         """Implement AttentionKind.new_cache."""
         return self.cache(config, size)
 
     def mixing(
-        self, scope: Scope, tokens: Tokens, cache: Cache | None, longest: int | None
+        self, scope: Scope, tokens: Tokens, cache: KeyValueCache | None, longest: int | None
     ) -> SoftmaxMixing:
         """Implement AttentionKind.mixing: the mask, the rotation and the cache's slots."""
         positions_BT = tokens.positions_BT
