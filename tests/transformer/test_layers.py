@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.attention import SoftmaxMixing, dense_attention
+from transformer.attention import ATTENTION, Scope, Tokens
 from transformer.layers import (
     CrossAttention,
     CrossAttentionContext,
@@ -14,6 +14,7 @@ from transformer.layers import (
 )
 from transformer.masks import padded_positions
 from transformer.model import Transformer
+from transformer.positions import Positions
 
 KINDS = ("self", "cross")
 
@@ -28,12 +29,10 @@ def attention(kind: str, **changes: object) -> nn.Module:
 
 def mixed(module: nn.Module, x_BTD: Tensor) -> Tensor:
     """Every token looks at every token of x."""
-    scope = (
-        SoftmaxMixing(dense_attention, module.config.scale)
-        if isinstance(module, SelfAttention)
-        else CrossAttentionContext(x_BTD, None, None)
-    )
-    return module(x_BTD, scope)
+    if not isinstance(module, SelfAttention):
+        return module(x_BTD, CrossAttentionContext(x_BTD, None, None))
+    scope = Scope(module.config, Positions(module.config, causal=False), causal=False)
+    return module(x_BTD, ATTENTION["full"].mixing(scope, Tokens.of(x_BTD, None), None, None))
 
 
 @pytest.mark.parametrize("kind", KINDS)
