@@ -4,7 +4,7 @@ Shape suffixes: B batch, T tokens, C tokens of a chunk, H heads, G key heads, K 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 import torch
@@ -112,9 +112,10 @@ class Sides(NamedTuple):
     rotated_k: Tensor
     v: Tensor
 
-    def part(self, start: int, end: int) -> "Sides":
-        """Return the sides of some of the tokens, (B, H, C, K) each."""
-        return Sides(*(x[:, start:end].transpose(1, 2) for x in self))
+    def chunks(self, size: int) -> Iterator["Sides"]:
+        """Yield the sides of some tokens after another, (B, H, C, K) each."""
+        # one split of each: gradients of many slices would each be as long as the text
+        yield from map(Sides, *(torch.split(x.transpose(1, 2), size, dim=2) for x in self))
 
 
 def mix_all_pairs(
@@ -124,7 +125,7 @@ def mix_all_pairs(
 
     `o_i = Σ_j γ^(i-j) φ(q_i)·φ(k_j) v_j / Σ_j γ^(i-j) φ(q_i)·φ(k_j)`; arXiv 2006.16236 §3.2.
     """
-    q, k, rotated_q, rotated_k, v = sides.part(0, real_BT.size(1))
+    ((q, k, rotated_q, rotated_k, v),) = sides.chunks(real_BT.size(1))
     factors_BHTT = seen_BTT[:, None] * _decay_between(real_BT, log_decay_H)
     weights_BHTT = rotated_q @ rotated_k.transpose(-2, -1) * factors_BHTT
     total_BHT1 = (q @ k.transpose(-2, -1) * factors_BHTT).sum(dim=-1, keepdim=True)
@@ -152,9 +153,8 @@ def mix_in_chunks(
         zeros = sides.q.new_zeros(rows, heads, width)
         state = LinearState(zeros[..., None].expand(-1, -1, -1, width), zeros)
     mixed = []
-    for start in range(0, real_BT.size(1), CHUNK):
-        real_BC = real_BT[:, start : start + CHUNK]
-        q, k, rotated_q, rotated_k, v = sides.part(start, start + CHUNK)
+    for real_BC, chunk in zip(torch.split(real_BT, CHUNK, dim=1), sides.chunks(CHUNK), strict=True):
+        q, k, rotated_q, rotated_k, v = chunk
         factors_BHCC = _before(real_BC)[:, None] * _decay_between(real_BC, log_decay_H)
         since_BHC, until_BHC = _decay_across(real_BC, log_decay_H)
         values = (rotated_q @ rotated_k.transpose(-2, -1) * factors_BHCC) @ v
