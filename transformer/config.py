@@ -210,7 +210,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         most = max(self.encoder_layers, self.decoder_layers)
         if not 1 <= len(self.layers) <= most:
             raise ConfigError(
-                f"layers describes {len(self.layers)} layers; it must describe between 1 and {most}"
+                f"layers has {len(self.layers):,} entries; it must have between 1 and {most:,}"
             )
         for number in range(len(self.layers)):
             self.of_layer(number)

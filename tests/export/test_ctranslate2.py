@@ -18,6 +18,7 @@ from transformer.decoding.steppers.model import ModelStepper
 from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.export.ctranslate2 import KNOWN_FIELDS, _check
+from transformer.layer_spec import LayerSpec
 from transformer.loading import load_model
 
 LENGTH = 12
@@ -102,6 +103,13 @@ def test_what_it_does_not_have_is_named(
     ((field, value),) = changes.items()
     config = tiny_config("decoder", vocab_size=VOCABULARY, **changes)
     with pytest.raises(ConfigError, match=f"{field} is '{value}'"):
+        written(tmp_path, config, tokenizer)
+
+
+def test_layers_that_differ_are_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    layers = (LayerSpec(positions="none"), LayerSpec())
+    config = tiny_config("decoder", vocab_size=VOCABULARY, layers=layers)
+    with pytest.raises(ConfigError, match="no such networks: layers is"):
         written(tmp_path, config, tokenizer)
 
 

@@ -74,7 +74,7 @@ def test_a_step_with_every_kind_of_positions_reads_nothing(
     assert not watched(make(tmp_path), ALL, steps=2, **model).reads
 
 
-@pytest.mark.parametrize("make", [windows, pairs, long_windows])
+@pytest.mark.parametrize("make", [pairs, long_windows])
 @pytest.mark.parametrize("attention", ATTENTION)
 def test_a_step_with_every_kind_of_attention_reads_nothing(make, attention, tmp_path) -> None:
     model = {"positions": "rotary", "max_positions": LONG, "attention": attention}

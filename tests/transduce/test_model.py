@@ -318,7 +318,10 @@ def test_a_single_text_that_is_cut_is_logged_too(translator, caplog) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("call", ["stream('one')", "generate(t for t in ['one'] * 99)"])
+@pytest.mark.parametrize(
+    "call",
+    ["stream('one')", pytest.param("generate(t for t in ['one'] * 99)", marks=pytest.mark.slow)],
+)
 def test_a_script_may_end_before_an_iterator(folders, call: str) -> None:
     code = f"import transduce; found = transduce.load({str(folders['decoder'])!r}, device='cpu')"
     code += f".{call}; next(found)"
