@@ -14,7 +14,7 @@ from transformer.decoding.request import RequestFinished, TokenEvent
 from transformer.decoding.search.drafters import DRAFTERS, DraftOptions
 from transformer.decoding.search.speculative import SpeculativeSearch
 
-SIZE, MIXTURES = 7, 400
+SIZE, MIXTURES = 7, 200
 SPECULATIVE = [f"{name} by {drafter}" for name in ("greedy", "sample") for drafter in DRAFTERS]
 FIELDS = {
     "greedy": {"processors": {"repetition-penalty": 1.3}},

@@ -48,7 +48,7 @@ OF_SOURCE = dict(
 )
 FORCED = dict(num_beams=4, forced_bos_token_id=5, forced_eos_token_id=END)
 WRITERS = [
-    pytest.param(name, number, marks=pytest.mark.slow if number > 1 else ())
+    pytest.param(name, number, marks=pytest.mark.slow if number else ())
     for name, family in FAMILIES.items()
     if "MaskedLM" not in family.model
     for number in range(len(family.variants))

@@ -64,7 +64,7 @@ def test_a_step_of_every_optimizer_reads_nothing(make, optimizer, precision, tmp
     assert not watched(make(tmp_path), training, steps=2).reads
 
 
-@pytest.mark.parametrize("make", [windows, pairs, long_windows])
+@pytest.mark.parametrize("make", [pairs, long_windows])
 @pytest.mark.parametrize("attention", [{}, SLIDING], ids=["full", "sliding"])
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_a_step_with_every_kind_of_positions_reads_nothing(
