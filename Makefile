@@ -79,7 +79,7 @@ test-published: $(VENV)/published
 coverage: $(VENV)/tests
 	$(PYTEST) $(T) --cov
 
-# A list of faults in tests/mutation/faults, a file for each room; an hour for all on two cores.
+# A list of faults in tests/mutation/faults, a file for each room; 75 minutes for all, beside other work.
 mutation: $(VENV)/tests
 	$(BIN)/python -m tests.mutation $(ROOMS)
 
