@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from checkpoints import write_folder
 from tokenizer import Tokenizer
 
-from ..config import TransformerConfig, require_known_fields
+from ..config import TransformerConfig
+from ..config_fields import require_known_fields
 from ..errors import ConfigError, MissingExtraError
 from ..feedforward import FEEDFORWARDS
 from ..layers import CrossLayer, Layer, Stack

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from checkpoints import CheckpointError, Tensors
 
-from ..config import TransformerConfig, config_to_fields
+from ..config import TransformerConfig
+from ..config_fields import config_to_fields
 from ..errors import ConfigError
 from ..families import (
     FAMILIES,

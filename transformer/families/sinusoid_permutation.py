@@ -12,7 +12,8 @@ import msgspec
 import torch
 from torch import Tensor
 
-from ..config import TransformerConfig, require_known_fields
+from ..config import TransformerConfig
+from ..config_fields import require_known_fields
 from ..errors import ConfigError
 
 _REFUSAL = "sinusoids cannot be reordered in such networks"
