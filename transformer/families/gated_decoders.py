@@ -46,6 +46,7 @@ class DecoderFields(TypedDict, total=False):
     norm_placement: str
     embedding_scale: bool
     logit_softcap: float | None
+    dropout: float
 
 
 def read_decoder(
@@ -73,6 +74,7 @@ def read_decoder(
         "norm_placement": "pre",
         "embedding_scale": False,
         "window": UNUSED_WINDOW,
+        "dropout": 0.0,
         **fields,
     }
     return TransformerConfig(
@@ -95,7 +97,6 @@ def read_decoder(
         tie_output=is_tied(
             reader, names, defaults.tied, "lm_head.weight", "model.embed_tokens.weight"
         ),
-        dropout=0.0,
         attention_dropout=reader.number("attention_dropout", 0.0),
         initialization="gpt2",
         **own,

@@ -17,6 +17,8 @@ def by_turns(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...] | None:
     >>> by_turns([local, plain, local]) == (local, plain), by_turns([plain, plain])
     (True, None)
     """
+    if not layers:
+        return None
     sizes = range(1, len(layers) + 1)
     turn = next(
         size
@@ -24,6 +26,16 @@ def by_turns(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...] | None:
         if all(layer == layers[number % size] for number, layer in enumerate(layers))
     )
     return None if list(layers[:turn]) == [LayerSpec()] else tuple(layers[:turn])
+
+
+def read_turns(reader: ConfigReader, layers: int, turn: Sequence[str]) -> list[str]:
+    """Read the kinds of layers, FULL or SLIDING; without a list of them, they are one `turn`."""
+    kinds: list[str] | None = reader.get("layer_types", list)
+    if kinds is None:
+        return list(turn[: max(0, layers)])
+    if len(kinds) != layers:
+        raise reader.error(f"layer_types has {len(kinds):,} entries; there are {layers:,} layers")
+    return read_layer_types(reader, kinds)
 
 
 def read_layer_types(reader: ConfigReader, default: Sequence[str]) -> list[str]:
@@ -47,11 +59,14 @@ def layer_types_of(config: TransformerConfig) -> list[str]:
     return [SLIDING if layer.attention == "sliding" else FULL for layer in layers]
 
 
-def write_layer_types(config: TransformerConfig) -> dict[str, Any]:
-    """Return the options of a network's windows: each layer's kind, and the size of all of them."""
+def write_layer_types(config: TransformerConfig, *, unused: int | None = None) -> dict[str, Any]:
+    """Return the options of a network's windows: each layer's kind, and the size of all of them.
+
+    Where no layer attends to a window, its size is said to be `unused`.
+    """
     windows = {
         layer.window
         for layer in map(config.of_layer, range(config.decoder_layers))
         if layer.attention == "sliding"
     }
-    return {"layer_types": layer_types_of(config), "sliding_window": max(windows, default=None)}
+    return {"layer_types": layer_types_of(config), "sliding_window": max(windows, default=unused)}

@@ -1,11 +1,14 @@
 """Options of rotary positions in config.json, under their names of any year."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..config import TransformerConfig
 from ..layer_spec import RotaryScaling
 from .config_reader import ConfigReader
+
+# From nested options and the context before scaling.
+ScalingReader = Callable[[ConfigReader, int], RotaryScaling | None]
 
 
 class RotaryOptions(NamedTuple):
@@ -22,21 +25,48 @@ def read_rotary(reader: ConfigReader, max_positions: int, *, base: float = 1e4) 
     As in transformers, what stands in the nested options wins over the same name outside, but for
     the original context, of which the outer one wins.
     """
-    options = [reader.get(name, dict) for name in ("rope_scaling", "rope_parameters")]
-    inner = ConfigReader(options[0] or options[1] or {}, f"{reader.source}: rope_scaling")
-    kind = inner.get("rope_type", str, inner.get("type", str, "default"))
-    base = inner.number("rope_theta", reader.number("rope_theta", base))
+    inner = nested_rotary_options(reader)
+    base = reader.number("rope_theta", base)
     for source in (inner, reader):
         source.must_be("partial_rotary_factor", 1.0)
     original = inner.integer("original_max_position_embeddings", max_positions)
     original = reader.integer("original_max_position_embeddings", original)
-    read_scaling = _SCALINGS.get(kind)
+    return read_rotary_set(inner, base=base, original_context=original)
+
+
+def nested_rotary_options(reader: ConfigReader) -> ConfigReader:
+    """Return the nested options of rotary positions, under either of their names."""
+    options = [reader.get(name, dict) for name in ("rope_scaling", "rope_parameters")]
+    return ConfigReader(options[0] or options[1] or {}, f"{reader.source}: rope_scaling")
+
+
+def read_rotary_set(
+    inner: ConfigReader,
+    *,
+    base: float,
+    original_context: int,
+    fraction: float = 1.0,
+    scalings: Mapping[str, ScalingReader] | None = None,
+) -> RotaryOptions:
+    """Read all options of nested ones; the others are for what these do not say.
+
+    The original context is the caller's. `scalings` None: those that most families have.
+    """
+    scalings = _SCALINGS if scalings is None else scalings
+    kind = inner.get("rope_type", str, inner.get("type", str, "default"))
+    base = inner.number("rope_theta", base)
+    fraction = inner.number("partial_rotary_factor", fraction)
+    read_scaling = scalings.get(kind)
     if read_scaling is None:
-        allowed = ", ".join(_SCALINGS)
+        allowed = ", ".join(scalings)
         raise inner.error(f"rope_type is {kind!r}, which is not supported; only: {allowed}")
-    scaling = read_scaling(inner, original)
+    scaling = read_scaling(inner, original_context)
     inner.finish()
-    return RotaryOptions(base, scaling)
+    return RotaryOptions(base, scaling, fraction)
+
+
+def no_scaling(_reader: ConfigReader, _original_context: int) -> None:
+    """Return None, which is no scaling."""
 
 
 def _read_linear(reader: ConfigReader, _original_context: int) -> RotaryScaling:
@@ -53,9 +83,8 @@ def _read_llama3(reader: ConfigReader, original_context: int) -> RotaryScaling:
     )
 
 
-# From the nested options and the context before scaling.
-_SCALINGS: dict[str, Callable[[ConfigReader, int], RotaryScaling | None]] = {
-    "default": lambda _reader, _original_context: None,
+_SCALINGS: dict[str, ScalingReader] = {
+    "default": no_scaling,
     "linear": _read_linear,
     "llama3": _read_llama3,
 }
@@ -78,3 +107,9 @@ def _write_scaling(scaling: RotaryScaling | None) -> dict[str, Any] | None:
         options["high_freq_factor"] = scaling.high
         options["original_max_position_embeddings"] = scaling.original_context
     return options
+
+
+def write_rotary_set(config: TransformerConfig) -> dict[str, Any]:
+    """Return the options of one set of rotary positions, which `read_rotary_set` reads."""
+    scaling = _write_scaling(config.rotary_scaling) or {"rope_type": "default"}
+    return {"rope_theta": config.rotary_base, **scaling}
