@@ -17,6 +17,7 @@ _LLAMA = dict(
     num_attention_heads=4,
     max_position_embeddings=64,
 )
+_LINEAR = dict(rope_type="linear", rope_theta=1e4, factor=2.0)
 _BERT = {**_LLAMA, "max_position_embeddings": 42}
 _BART = dict(
     d_model=16,
@@ -42,6 +43,18 @@ _LLAMA3 = dict(
     high_freq_factor=4.0,
     original_max_position_embeddings=16,
 )
+_GEMMA = dict(
+    **{**_LLAMA, "num_hidden_layers": 3},
+    num_key_value_heads=2,
+    head_dim=8,
+    sliding_window=5,
+    query_pre_attn_scalar=8,
+)
+_LOCAL, _GLOBAL = "sliding_attention", "full_attention"
+_GEMMA3_ROPE = {
+    _LOCAL: dict(rope_type="default", rope_theta=100.0),
+    _GLOBAL: dict(rope_type="linear", rope_theta=1e5, factor=8.0),
+}
 
 
 class Family(NamedTuple):
@@ -74,7 +87,7 @@ FAMILIES: dict[str, Family] = {
             dict(num_key_value_heads=2, rope_parameters=_LLAMA3, tie_word_embeddings=True),
             dict(head_dim=6, attention_bias=True, rms_norm_eps=1e-3),
             dict(num_key_value_heads=1, mlp_bias=True, hidden_act="gelu"),
-            dict(rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=2.0)),
+            dict(rope_parameters=_LINEAR),
         ),
     ),
     "mistral": Family(
@@ -85,6 +98,37 @@ FAMILIES: dict[str, Family] = {
             dict(sliding_window=None),
             dict(sliding_window=3),
             dict(sliding_window=5, head_dim=6, tie_word_embeddings=True),
+        ),
+    ),
+    "gemma2": Family(
+        "Gemma2Config",
+        "Gemma2ForCausalLM",
+        _GEMMA,
+        (
+            {},
+            dict(attn_logit_softcapping=2.0, final_logit_softcapping=1.5, num_hidden_layers=4),
+            dict(attn_logit_softcapping=None, final_logit_softcapping=None, num_key_value_heads=1),
+            dict(sliding_window=3, layer_types=[_GLOBAL, _LOCAL, _LOCAL], attention_bias=True),
+            dict(tie_word_embeddings=False, query_pre_attn_scalar=3, num_key_value_heads=4),
+            dict(head_dim=6, hidden_activation="silu", rope_parameters=_LINEAR, rms_norm_eps=1e-3),
+            dict(layer_types=[_GLOBAL] * 3, sliding_window=64),
+        ),
+    ),
+    "gemma3_text": Family(
+        "Gemma3TextConfig",
+        "Gemma3ForCausalLM",
+        _GEMMA,
+        (
+            dict(num_hidden_layers=7),
+            dict(sliding_window_pattern=2, sliding_window=3, rope_parameters=_GEMMA3_ROPE),
+            dict(layer_types=[_GLOBAL, _LOCAL, _LOCAL], attention_bias=True, rms_norm_eps=1e-3),
+            dict(tie_word_embeddings=False, query_pre_attn_scalar=3, num_key_value_heads=1),
+            dict(final_logit_softcapping=1.5, head_dim=6, hidden_activation="silu"),
+            dict(layer_types=[_GLOBAL] * 3, rope_parameters={_GLOBAL: _LLAMA3}),
+            dict(
+                rope_parameters={_LOCAL: _LINEAR, _GLOBAL: _LINEAR},
+                layer_types=[_LOCAL, _GLOBAL, _LOCAL],
+            ),
         ),
     ),
     "bert": Family(

@@ -21,7 +21,7 @@ from tests.families.random_tokenizers import TOKENIZERS
 Rng = random.Random
 GENERATION = "generation_config.json"
 ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "roformer")
-DECODERS = ("gpt2", "llama", "mistral")
+DECODERS = ("gpt2", "llama", "mistral", "gemma2", "gemma3_text")
 SEVERAL = "several"  # end tokens: the tokenizer's and others
 
 
@@ -54,6 +54,22 @@ _LLAMA = {
     "tie_word_embeddings": _TIED,
     "attention_dropout": _RATE,
 }
+_LOCAL, _GLOBAL = "sliding_attention", "full_attention"
+_GEMMA = {
+    **{name: value for name, value in _LLAMA.items() if name not in ("hidden_act",)},
+    "num_hidden_layers": _one_of(3),  # as many as layer_types has
+    "layer_types": _one_of([_GLOBAL, _LOCAL, _LOCAL], [_LOCAL] * 3, [_GLOBAL] * 3),
+    "sliding_window": _one_of(3, 5, 64),
+    "hidden_activation": _GATED,
+    "attention_bias": _TIED,
+    "query_pre_attn_scalar": _one_of(3, 6, 24),
+    "final_logit_softcapping": _one_of(None, 5.0),
+}
+_GEMMA3_ROPE = _one_of(
+    {_GLOBAL: {**_LINEAR, "factor": 8.0}},
+    {_GLOBAL: _LLAMA3, _LOCAL: {"rope_type": "default", "rope_theta": 100.0}},
+    {_GLOBAL: {"rope_type": "default", "rope_theta": 300.0}, _LOCAL: _LINEAR},
+)
 _BERT = {
     "num_hidden_layers": _one_of(1, 2),
     "hidden_act": _PLAIN,
@@ -85,6 +101,12 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
     },
     "llama": {**_LLAMA, "attention_bias": _TIED, "mlp_bias": _TIED},
     "mistral": {**_LLAMA, "sliding_window": _one_of(None, 3, 5, 64)},
+    "gemma2": {**_GEMMA, "attn_logit_softcapping": _one_of(None, 2.0)},
+    "gemma3_text": {
+        **_GEMMA,
+        "rope_parameters": _GEMMA3_ROPE,
+        "sliding_window_pattern": _one_of(1, 2, 3),
+    },
     "bert": _BERT,
     "distilbert": {
         "n_layers": _one_of(1, 2),
@@ -125,6 +147,18 @@ _ROPE_EDITS = (
 EDITS: dict[str, tuple[dict[str, Any], ...]] = {
     "llama": _ROPE_EDITS,
     "mistral": (*_ROPE_EDITS, {"sliding_window": None}, {"attention_bias": False}),
+    "gemma2": (
+        *_ROPE_EDITS[:4],
+        {"hidden_act": "gelu", "cache_implementation": "hybrid", "layer_types": None},
+        {"final_logit_softcapping": 3.0, "sliding_window": 4, "use_bidirectional_attention": False},
+    ),
+    "gemma3_text": (
+        {"rope_parameters": None, "rope_theta": 700.0, "rope_local_base_freq": 50.0},
+        {"rope_parameters": None, "rope_scaling": {"rope_type": "linear", "factor": 3.0}},
+        {"rope_theta": 700.0, "rope_scaling": {"rope_type": "linear", "factor": 3}},
+        {"layer_types": None, "sliding_window_pattern": 2, "_sliding_window_pattern": 2},
+        {"hidden_act": "gelu", "use_bidirectional_attention": False, "query_pre_attn_scalar": 5},
+    ),
     "bart": ({"extra_pos_embeddings": 0}, {"author": "A", "kobart_version": 2.0}),
     "mbart": ({"extra_pos_embeddings": 2, "add_final_layer_norm": True},),
     "roformer": ({"embedding_size": None, "rotary_value": None}, {"use_cache": False}),
@@ -212,7 +246,9 @@ def draw(family: str, seed: int) -> Draw:
         network["share_encoder_decoder_embeddings"] = False
     settings = _draw_settings(family, rng)
     # transformers looks for the strings in names of special tokens too, and in a source's pieces.
-    if family in ("mbart", "m2m_100", "t5") or tokenizer.get("separate_vocabs"):
+    if family in ("mbart", "m2m_100", "t5", "gemma2", "gemma3_text") or tokenizer.get(
+        "separate_vocabs"
+    ):
         settings.pop("stop_strings", None)
     edits = ({}, *EDITS.get(family, ()), {})
     return Draw(

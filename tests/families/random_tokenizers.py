@@ -179,6 +179,14 @@ def _m2m100(choices: Choices) -> dict[str, Any]:
     }
 
 
+_GEMMA_PIECES = {
+    "pad_id": 0,
+    "eos_id": 1,
+    "bos_id": 2,
+    "unk_id": 3,
+    "eos_piece": "<eos>",
+    "bos_piece": "<bos>",
+}
 _T5 = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
 _FAIRSEQ = {"bos_token_id": "<s>", "pad_token_id": "<pad>", "eos_token_id": "</s>"}
 _SEQ2SEQ = {**_FAIRSEQ, "decoder_start_token_id": "</s>"}
@@ -186,6 +194,12 @@ _LLAMA_FILES = _sentencepiece("LlamaTokenizer", "tokenizer.model", "bpe", 340, *
 _XLMR = "sentencepiece.bpe.model"
 _NLLB_FILES = _sentencepiece("NllbTokenizer", _XLMR, "bpe", 300)
 _NLLB_LANGUAGES = ("eng_Latn", "deu_Latn")
+_GEMMA = TokenizerFolder(  # tokenizer.json stands beside the model in all that are published
+    {"add_bos_token": (True, False), **EXTRA},
+    _sentencepiece("GemmaTokenizer", "tokenizer.model", "bpe", 340, **LLAMA, **_GEMMA_PIECES),
+    {"pad_token_id": "<pad>", "bos_token_id": "<bos>", "eos_token_id": "<eos>"},
+    converted=True,
+)
 _LLAMA_OPTIONS = {
     FORM: ("model", "converted", "bytes"),
     "add_bos_token": (True, False),
@@ -209,6 +223,8 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         _llama,
         {"bos_token_id": "<s>", "eos_token_id": "</s>"},
     ),
+    "gemma2": _GEMMA,
+    "gemma3_text": _GEMMA,
     "bert": TokenizerFolder(
         {"do_lower_case": (True, False), "strip_accents": (None, False)},
         _wordpiece("BertTokenizer"),

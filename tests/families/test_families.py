@@ -8,7 +8,7 @@ import pytest
 from checkpoints import CheckpointError
 from transformer.config import TransformerConfig
 from transformer.families import FAMILIES, ConfigReader, family_of
-from transformer.layer_spec import RotaryScaling
+from transformer.layer_spec import LayerSpec, RotaryScaling
 
 
 class Files:
@@ -50,6 +50,26 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
             {"rope_scaling": {"type": "linear", "factor": 2, "beta": 3}},
             "rope_scaling: the option beta = 3",
         ),
+        ("gemma2", {"use_bidirectional_attention": True}, "use_bidirectional_attention is True"),
+        ("gemma2", {"sliding_window": None}, "sliding_window is null, and there are layers"),
+        ("gemma2", {"sliding_window": 9, "sliding_window_size": 8}, "sliding_window_size is 8"),
+        ("gemma2", {"query_pre_attn_scalar": 0}, "query_pre_attn_scalar is 0; it must be above 0"),
+        ("gemma2", {"layer_types": ["full_attention"]}, "has 1 entries; there are 26 layers"),
+        ("gemma2", {"hidden_activation": "tanh"}, "hidden_activation is 'tanh', which is not"),
+        ("gemma3_text", {"use_bidirectional_attention": True}, "use_bidirectional_attention is T"),
+        ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping is 50.0, which"),
+        ("gemma3_text", {"sliding_window_pattern": 0}, "sliding_window_pattern is 0; it must be"),
+        (
+            "gemma3_text",
+            {"num_hidden_layers": 1, "layer_types": ["chunked_attention"]},
+            "layer_types has 'chunked_attention', which is not supported; only: full_attention, sl",
+        ),
+        ("gemma3_text", {"rope_parameters": {"rope_type": "linear"}}, "the option rope_type ="),
+        (
+            "gemma3_text",
+            {"rope_parameters": {"sliding_attention": {"rope_type": "yarn"}}},
+            "rope_parameters: sliding_attention: rope_type is 'yarn', which is not supported",
+        ),
         ("transduce", {"model_type": "transduce", "format_version": 2}, "format version 2"),
         ("transduce", {"model_type": "transduce"}, "format version 0"),
     ],
@@ -75,6 +95,20 @@ def test_options_of_another_network_are_refused(family: str, given: dict, words:
             Files(),
             {"rope_parameters": {"rope_theta": 7.0}},
             {"rotary_base": 7.0},
+        ),
+        ("gemma2", Files(), {"attn_logit_softcapping": None}, {"attention_softcap": None}),
+        (
+            "gemma2",
+            Files(),
+            {"num_hidden_layers": 1},
+            {"layers": (LayerSpec(attention="sliding"),)},
+        ),
+        ("gemma3_text", Files(), {"sliding_window_pattern": 1}, {"layers": None, "window": 256}),
+        (
+            "gemma3_text",
+            Files(),
+            {"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 2}}},
+            {"rotary_base": 1e6, "rotary_scaling": RotaryScaling(kind="linear", factor=2.0)},
         ),
         ("t5", Files(), {}, {"output_scale": 512**-0.5, "tie_output": True}),
         ("t5", Files(), {"tie_word_embeddings": False}, {"output_scale": 1.0}),
@@ -109,6 +143,9 @@ def test_two_different_matrices_are_believed(same: bool) -> None:
     assert read("gpt2", both).tie_output is same
 
 
+LOCAL = LayerSpec(
+    attention="sliding", rotary_base=9.0, rotary_scaling=RotaryScaling(kind="linear", factor=3.0)
+)
 LLAMA3 = RotaryScaling(kind="llama3", factor=8.0, low=2.0, high=5.0, original_context=99)
 
 
@@ -121,6 +158,11 @@ LLAMA3 = RotaryScaling(kind="llama3", factor=8.0, low=2.0, high=5.0, original_co
         ("llama", {"bias": False, "attention_bias": True}),
         ("mistral", {"attention": "sliding", "window": 5}),
         ("mistral", {"attention": "full", "window": 256}),
+        ("gemma2", {"attention_scale": 144**-0.5, "attention_softcap": None}),
+        ("gemma2", {"layers": None, "attention": "full", "window": 256}),
+        ("gemma3_text", {"layers": (LayerSpec(attention="sliding", rotary_base=9.0),)}),
+        ("gemma3_text", {"layers": (LayerSpec(), LOCAL)}),
+        ("gemma3_text", {"layers": (LayerSpec(), LOCAL), "rotary_scaling": RotaryScaling()}),
         ("roberta", {"position_offset": 5, "max_positions": 40}),
         ("m2m_100", {"position_offset": 5}),
         ("t5", {"d_head": 6, "d_model": 16, "heads": 4, "output_scale": 0.25}),
@@ -140,3 +182,10 @@ def test_code_of_a_model_is_refused_before_anything_is_read() -> None:
         family_of({"model_type": "gpt2", "auto_map": {"AutoModel": "x.Y"}}, "config.json")
     with pytest.raises(CheckpointError, match="model_type is 'gpt9'; allowed: bart"):
         family_of({"model_type": "gpt9"}, "config.json")
+
+
+def test_gemma_3_with_images_is_told_from_that_without() -> None:
+    words = r"model_type is 'gemma3', a model of images; allowed: .*, gemma3_text, "
+    for part in ({"vision_config": {"hidden_size": 8}}, {"mm_tokens_per_image": 256}):
+        with pytest.raises(CheckpointError, match=words):
+            family_of({"model_type": "gemma3", "text_config": {}, **part}, "config.json")

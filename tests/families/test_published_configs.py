@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.families.test_families import Files, read
+from transformer.layer_spec import LayerSpec, RotaryScaling
 
 _LLAMA = {
     "architectures": ["LlamaForCausalLM"],
@@ -64,6 +66,82 @@ _MISTRAL = {
     "tie_word_embeddings": False,
     "vocab_size": 32000,
 }
+_GEMMA2 = {
+    "architectures": ["Gemma2ForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "attn_logit_softcapping": 50.0,
+    "bos_token_id": 2,
+    "cache_implementation": "hybrid",
+    "eos_token_id": 1,
+    "final_logit_softcapping": 30.0,
+    "head_dim": 256,
+    "hidden_act": "gelu_pytorch_tanh",
+    "hidden_activation": "gelu_pytorch_tanh",
+    "hidden_size": 2304,
+    "initializer_range": 0.02,
+    "intermediate_size": 9216,
+    "max_position_embeddings": 8192,
+    "model_type": "gemma2",
+    "num_attention_heads": 8,
+    "num_hidden_layers": 26,
+    "num_key_value_heads": 4,
+    "pad_token_id": 0,
+    "query_pre_attn_scalar": 256,
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 10000.0,
+    "sliding_window": 4096,
+    "torch_dtype": "float32",
+    "transformers_version": "4.42.4",
+    "use_cache": True,
+    "vocab_size": 256000,
+}
+_GEMMA3 = {
+    **{name: _GEMMA2[name] for name in _GEMMA2 if name != "hidden_act"},
+    "architectures": ["Gemma3ForCausalLM"],
+    "attn_logit_softcapping": None,
+    "eos_token_id": [1, 106],
+    "final_logit_softcapping": None,
+    "hidden_size": 1152,
+    "intermediate_size": 6912,
+    "max_position_embeddings": 32768,
+    "model_type": "gemma3_text",
+    "num_attention_heads": 4,
+    "num_key_value_heads": 1,
+    "rope_local_base_freq": 10000,
+    "rope_scaling": None,
+    "rope_theta": 1000000,
+    "sliding_window": 512,
+    "sliding_window_pattern": 6,
+    "vocab_size": 262144,
+}
+_SLIDING, _FULL = "sliding_attention", "full_attention"
+_GEMMA3_270M = {
+    **{name: _GEMMA3[name] for name in _GEMMA3 if not name.startswith("sliding_window_")},
+    "_sliding_window_pattern": 6,
+    "hidden_size": 640,
+    "intermediate_size": 2048,
+    "layer_types": [*[_SLIDING] * 5, _FULL] * 3,
+    "num_hidden_layers": 18,
+    "rope_local_base_freq": 10000.0,
+    "rope_theta": 1000000.0,
+    "use_bidirectional_attention": False,
+}
+# As transformers 5 writes it.
+_GEMMA3_NEW = {
+    **{name: _GEMMA3_270M[name] for name in _GEMMA3_270M if not name.startswith("rope_")},
+    "dtype": "bfloat16",
+    "rope_parameters": {
+        _FULL: {"rope_theta": 1000000.0, "rope_type": "default"},
+        _SLIDING: {"rope_theta": 10000.0, "rope_type": "default"},
+    },
+    "tie_word_embeddings": True,
+    "torch_dtype": None,
+}
+_OF_GEMMA = {"norm": "rmsnorm-zero-centered", "norm_placement": "sandwich", "embedding_scale": True}
+_LOCAL = LayerSpec(attention="sliding")
+_LOCAL3 = LayerSpec(attention="sliding", rotary_base=1e4)
+_FIVE_TO_ONE = (*[_LOCAL3] * 5, LayerSpec())
 _GPT2 = {
     "_num_labels": 1,
     "activation_function": "gelu_new",
@@ -305,6 +383,78 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "Mistral 0.3": (
         {**_MISTRAL, "sliding_window": None, "rope_theta": 1e6, "vocab_size": 32768},
         {"attention": "full", "rotary_base": 1e6},
+    ),
+    "Gemma 2 2B": (
+        _GEMMA2,
+        {
+            **_OF_GEMMA,
+            "attention_scale": None,
+            "attention_softcap": 50.0,
+            "d_head": 256,
+            "feedforward": "geglu-tanh",
+            "kv_heads": 4,
+            "layers": (_LOCAL, LayerSpec()),
+            "logit_softcap": 30.0,
+            "qk_norm": "none",
+            "rotary_base": 1e4,
+            "tie_output": True,
+            "window": 4096,
+        },
+    ),
+    "Gemma 2 27B": (
+        {
+            **_GEMMA2,
+            "head_dim": 128,
+            "hidden_size": 4608,
+            "intermediate_size": 36864,
+            "num_attention_heads": 32,
+            "num_hidden_layers": 46,
+            "num_key_value_heads": 16,
+            "query_pre_attn_scalar": 144,
+            "sliding_window_size": 4096,
+        },
+        {"attention_scale": 144**-0.5, "d_head": 128, "layers": (_LOCAL, LayerSpec())},
+    ),
+    "Gemma 2, written later": (
+        {**_GEMMA2, "layer_types": [_SLIDING, _FULL] * 13, "hidden_act": "gelu"},
+        {"feedforward": "geglu-tanh", "layers": (_LOCAL, LayerSpec())},
+    ),
+    "Gemma 3 1B": (
+        _GEMMA3,
+        {
+            **_OF_GEMMA,
+            "attention_softcap": None,
+            "layers": _FIVE_TO_ONE,
+            "logit_softcap": None,
+            "qk_norm": "per-head",
+            "rotary_base": 1e6,
+            "rotary_scaling": None,
+            "window": 512,
+        },
+    ),
+    "Gemma 3 270M": (_GEMMA3_270M, {"decoder_layers": 18, "layers": _FIVE_TO_ONE}),
+    "Gemma 3, written by transformers 5": (
+        _GEMMA3_NEW,
+        {"layers": _FIVE_TO_ONE, "rotary_base": 1e6, "tie_output": True, "window": 512},
+    ),
+    "Gemma 3 4B, its text part": (
+        {
+            "architectures": ["Gemma3ForCausalLM"],
+            "hidden_size": 2560,
+            "intermediate_size": 10240,
+            "model_type": "gemma3_text",
+            "num_hidden_layers": 34,
+            "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+            "sliding_window": 1024,
+        },
+        {
+            "layers": (
+                *[msgspec.structs.replace(_LOCAL3, rotary_scaling=RotaryScaling())] * 5,
+                LayerSpec(),
+            ),
+            "rotary_scaling": RotaryScaling(kind="linear", factor=8.0),
+            "vocab_size": 262208,
+        },
     ),
     "distilgpt2": (_GPT2, {"decoder_layers": 6, "d_ff": 3072, "feedforward": "gelu-tanh"}),
     "bart-large-cnn": (

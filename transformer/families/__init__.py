@@ -13,6 +13,7 @@ from .bert import BERT, ROBERTA, XLM_ROBERTA
 from .config_reader import ConfigReader
 from .distilbert import DISTILBERT
 from .family import Family
+from .gemma import GEMMA2, GEMMA3
 from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
@@ -29,6 +30,8 @@ FAMILIES: dict[str, Family] = {
     "gpt2": GPT2,
     "llama": LLAMA,
     "mistral": MISTRAL,
+    "gemma2": GEMMA2,
+    "gemma3_text": GEMMA3,
     "bert": BERT,
     "distilbert": DISTILBERT,
     "roberta": ROBERTA,

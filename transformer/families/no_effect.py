@@ -46,7 +46,7 @@ _KNOWN = _names(
     pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
     predict_special_tokens prefix pretraining_tp problem_type save_step summary_activation
     summary_proj_to_labels summary_type summary_use_proj task_specific_params torchscript
-    use_cache"""
+    use_cache cache_implementation"""
 )
 
 # Options that are False, or empty, in all models that do not say otherwise: what is not there.

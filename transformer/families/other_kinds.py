@@ -5,7 +5,7 @@ from typing import Any
 
 _KINDS = {
     "a model of images": """vision_config image_size patch_size num_channels image_token_id
-        image_token_index backbone_config vision_tower mm_vision_tower""",
+        image_token_index backbone_config vision_tower mm_vision_tower mm_tokens_per_image""",
     "a model of sound": """audio_config num_mel_bins sampling_rate feat_extract_norm
         feat_extract_activation codebook_size audio_channels""",
     "a mixture of experts": """num_experts num_local_experts n_routed_experts
