@@ -55,6 +55,19 @@ _GEMMA3_ROPE = {
     _LOCAL: dict(rope_type="default", rope_theta=100.0),
     _GLOBAL: dict(rope_type="linear", rope_theta=1e5, factor=8.0),
 }
+_PHI3 = {**_LLAMA, "hidden_size": 32, "pad_token_id": 0, "eos_token_id": 2}
+_LONGROPE = dict(
+    rope_type="longrope",
+    rope_theta=100.0,
+    short_factor=[1.0, 1.25, 1.5, 2.0],
+    long_factor=[1.5, 2.0, 4.0, 8.0],
+)
+_SU = dict(  # transformers needs the context twice under this name
+    type="su",
+    short_factor=[1.0, 1.25, 1.5],
+    long_factor=[1.5, 2, 4],
+    original_max_position_embeddings=4,
+)
 
 
 class Family(NamedTuple):
@@ -128,6 +141,30 @@ FAMILIES: dict[str, Family] = {
             dict(
                 rope_parameters={_LOCAL: _LINEAR, _GLOBAL: _LINEAR},
                 layer_types=[_LOCAL, _GLOBAL, _LOCAL],
+            ),
+        ),
+    ),
+    "phi3": Family(
+        "Phi3Config",
+        "Phi3ForCausalLM",
+        _PHI3,
+        (
+            {},
+            dict(num_key_value_heads=2, sliding_window=5, tie_word_embeddings=True),
+            dict(num_key_value_heads=1, head_dim=6, hidden_act="gelu", rms_norm_eps=1e-3),
+            dict(rope_parameters=dict(_LONGROPE), original_max_position_embeddings=4),
+            dict(rope_parameters=dict(_LONGROPE), original_max_position_embeddings=32),
+            dict(  # Phi-4-mini
+                rope_scaling=dict(_SU),
+                partial_rotary_factor=0.75,
+                original_max_position_embeddings=4,
+                num_key_value_heads=2,
+                sliding_window=64,
+            ),
+            dict(
+                rope_parameters=dict(_LONGROPE, factor=2.0, attention_factor=1.5),
+                original_max_position_embeddings=4,
+                sliding_window=3,
             ),
         ),
     ),

@@ -21,7 +21,7 @@ from tests.families.random_tokenizers import TOKENIZERS
 Rng = random.Random
 GENERATION = "generation_config.json"
 ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "roformer")
-DECODERS = ("gpt2", "llama", "mistral", "gemma2", "gemma3_text")
+DECODERS = ("gpt2", "llama", "mistral", "gemma2", "gemma3_text", "phi3")
 SEVERAL = "several"  # end tokens: the tokenizer's and others
 
 
@@ -70,6 +70,21 @@ _GEMMA3_ROPE = _one_of(
     {_GLOBAL: _LLAMA3, _LOCAL: {"rope_type": "default", "rope_theta": 100.0}},
     {_GLOBAL: {"rope_type": "default", "rope_theta": 300.0}, _LOCAL: _LINEAR},
 )
+_FACTORS = {"short_factor": [1.0, 1.25, 1.5], "long_factor": [1.5, 2.0, 4.0]}
+_LONGROPE = {"rope_type": "longrope", **_FACTORS}
+_PHI3 = {
+    **{name: value for name, value in _LLAMA.items() if name != "head_dim"},
+    # of all texts, or of none: see families/phi3.py
+    "original_max_position_embeddings": _one_of(2, 64),
+    "rope_parameters": _one_of(
+        {"rope_type": "default", "rope_theta": 300.0, "partial_rotary_factor": 0.5},
+        {**_LONGROPE, "partial_rotary_factor": 0.75},
+        {**_LONGROPE, "partial_rotary_factor": 0.75, "factor": 4.0},
+        {**_LONGROPE, "partial_rotary_factor": 0.75, "attention_factor": 1.25},
+    ),
+    "sliding_window": _one_of(None, 3, 5, 64),
+    "resid_pdrop": _RATE,
+}
 _BERT = {
     "num_hidden_layers": _one_of(1, 2),
     "hidden_act": _PLAIN,
@@ -107,6 +122,7 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
         "rope_parameters": _GEMMA3_ROPE,
         "sliding_window_pattern": _one_of(1, 2, 3),
     },
+    "phi3": _PHI3,
     "bert": _BERT,
     "distilbert": {
         "n_layers": _one_of(1, 2),
@@ -158,6 +174,21 @@ EDITS: dict[str, tuple[dict[str, Any], ...]] = {
         {"rope_theta": 700.0, "rope_scaling": {"rope_type": "linear", "factor": 3}},
         {"layer_types": None, "sliding_window_pattern": 2, "_sliding_window_pattern": 2},
         {"hidden_act": "gelu", "use_bidirectional_attention": False, "query_pre_attn_scalar": 5},
+    ),
+    "phi3": (
+        {"rope_parameters": None, "rope_theta": 700.0, "partial_rotary_factor": 0.75},
+        {
+            "rope_parameters": None,
+            "rope_scaling": {"type": "longrope", **_FACTORS},
+            "partial_rotary_factor": 0.75,
+            "original_max_position_embeddings": 64,
+        },
+        {
+            "rope_parameters": {**_LONGROPE, "rope_type": "yarn"}
+            | {"partial_rotary_factor": 0.75, "original_max_position_embeddings": 9},
+            "original_max_position_embeddings": 2,
+        },
+        {"attention_bias": False, "full_attn_mod": 1, "lm_head_bias": False, "embd_pdrop": 0.1},
     ),
     "bart": ({"extra_pos_embeddings": 0}, {"author": "A", "kobart_version": 2.0}),
     "mbart": ({"extra_pos_embeddings": 2, "add_final_layer_norm": True},),

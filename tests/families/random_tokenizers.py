@@ -223,6 +223,11 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         _llama,
         {"bos_token_id": "<s>", "eos_token_id": "</s>"},
     ),
+    "phi3": TokenizerFolder(
+        _LLAMA_OPTIONS,
+        _llama,
+        {"bos_token_id": "<s>", "eos_token_id": "</s>"},
+    ),
     "gemma2": _GEMMA,
     "gemma3_text": _GEMMA,
     "bert": TokenizerFolder(

@@ -24,6 +24,16 @@ class Files:
         return self.same
 
 
+FACTORS = {"short_factor": [1, 2.0], "long_factor": [3.0, 4]}
+LONGROPE = RotaryScaling(
+    kind="longrope",
+    factor=3.0,
+    original_context=4096,
+    short_factors=(1.0, 2.0),
+    long_factors=(3.0, 4.0),
+)
+
+
 def read(family: str, files: Files, **given: Any) -> TransformerConfig:
     reader = ConfigReader(given, "config.json")
     config = FAMILIES[family].read(reader, files)
@@ -70,6 +80,12 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
             {"rope_parameters": {"sliding_attention": {"rope_type": "yarn"}}},
             "rope_parameters: sliding_attention: rope_type is 'yarn', which is not supported",
         ),
+        ("phi3", {"lm_head_bias": True}, "lm_head_bias is True"),
+        ("phi3", {"full_attn_mod": 2}, "full_attn_mod is 2, which is not supported; only: 1"),
+        ("phi3", {"rope_scaling": {"type": "linear"}}, "only: default, longrope, su, yarn"),
+        ("phi3", {"rope_scaling": {"type": "su", "short_factor": [1]}}, "long_factor is missing"),
+        ("phi3", {"rope_scaling": {"type": "su", "short_factor": ["a"]}}, "entry 0 is a, not a nu"),
+        ("phi3", {"rope_scaling": {"type": "su", **FACTORS, "beta": 3}}, "the option beta = 3"),
         ("transduce", {"model_type": "transduce", "format_version": 2}, "format version 2"),
         ("transduce", {"model_type": "transduce"}, "format version 0"),
     ],
@@ -109,6 +125,16 @@ def test_options_of_another_network_are_refused(family: str, given: dict, words:
             Files(),
             {"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 2}}},
             {"rotary_base": 1e6, "rotary_scaling": RotaryScaling(kind="linear", factor=2.0)},
+        ),
+        ("phi3", Files(), {"resid_pdrop": 0.25, "embd_pdrop": 0.5}, {"dropout": 0.25}),
+        (
+            "phi3",
+            Files(),
+            {
+                "max_position_embeddings": 8192,
+                "rope_scaling": {"type": "yarn", **FACTORS, "original_max_position_embeddings": 9},
+            },
+            {"rotary_scaling": msgspec.structs.replace(LONGROPE, factor=2.0)},
         ),
         ("t5", Files(), {}, {"output_scale": 512**-0.5, "tie_output": True}),
         ("t5", Files(), {"tie_word_embeddings": False}, {"output_scale": 1.0}),
@@ -163,6 +189,9 @@ LLAMA3 = RotaryScaling(kind="llama3", factor=8.0, low=2.0, high=5.0, original_co
         ("gemma3_text", {"layers": (LayerSpec(attention="sliding", rotary_base=9.0),)}),
         ("gemma3_text", {"layers": (LayerSpec(), LOCAL)}),
         ("gemma3_text", {"layers": (LayerSpec(), LOCAL), "rotary_scaling": RotaryScaling()}),
+        ("phi3", {"rotary_scaling": LONGROPE, "rotary_fraction": 0.75}),
+        ("phi3", {"rotary_scaling": msgspec.structs.replace(LONGROPE, attention_factor=1.5)}),
+        ("phi3", {"attention": "sliding", "window": 5, "dropout": 0.25}),
         ("roberta", {"position_offset": 5, "max_positions": 40}),
         ("m2m_100", {"position_offset": 5}),
         ("t5", {"d_head": 6, "d_model": 16, "heads": 4, "output_scale": 0.25}),
@@ -182,6 +211,26 @@ def test_code_of_a_model_is_refused_before_anything_is_read() -> None:
         family_of({"model_type": "gpt2", "auto_map": {"AutoModel": "x.Y"}}, "config.json")
     with pytest.raises(CheckpointError, match="model_type is 'gpt9'; allowed: bart"):
         family_of({"model_type": "gpt9"}, "config.json")
+
+
+PHI3_CODE = "configuration_phi3.Phi3Config"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_known"),
+    [
+        ({"AutoConfig": PHI3_CODE}, True),
+        ({"AutoConfig": f"x/y--{PHI3_CODE}", "AutoModel": "modeling_phi3.Phi3Model"}, True),
+        ({"AutoConfig": PHI3_CODE, "AutoTokenizer": ["x.Y", None]}, True),
+        ({"AutoConfig": PHI3_CODE, "AutoModel": "modeling_my.Phi3Model"}, False),
+        ({"AutoConfig": [PHI3_CODE]}, False),
+        (PHI3_CODE, False),
+    ],
+)
+def test_code_of_a_class_that_transformers_has_is_not_needed(code: Any, is_known: bool) -> None:
+    """Microsoft's files name it; it is run neither there nor here."""
+    assert FAMILIES["phi3"].knows_code(code) is is_known
+    assert not FAMILIES["llama"].knows_code(code)
 
 
 def test_gemma_3_with_images_is_told_from_that_without() -> None:

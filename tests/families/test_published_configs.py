@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.families.test_families import Files, read
+from transformer.families import FAMILIES, family_of
 from transformer.layer_spec import LayerSpec, RotaryScaling
 
 _LLAMA = {
@@ -138,6 +139,72 @@ _GEMMA3_NEW = {
     "tie_word_embeddings": True,
     "torch_dtype": None,
 }
+_PHI3_CODE = {
+    "AutoConfig": "configuration_phi3.Phi3Config",
+    "AutoModelForCausalLM": "modeling_phi3.Phi3ForCausalLM",
+}
+_PHI3 = {
+    "_name_or_path": "Phi-3-mini-4k-instruct",
+    "architectures": ["Phi3ForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "auto_map": _PHI3_CODE,
+    "bos_token_id": 1,
+    "embd_pdrop": 0.0,
+    "eos_token_id": 32000,
+    "hidden_act": "silu",
+    "hidden_size": 3072,
+    "initializer_range": 0.02,
+    "intermediate_size": 8192,
+    "max_position_embeddings": 4096,
+    "model_type": "phi3",
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 32,
+    "original_max_position_embeddings": 4096,
+    "pad_token_id": 32000,
+    "resid_pdrop": 0.0,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": None,
+    "rope_theta": 10000.0,
+    "sliding_window": 2047,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.40.2",
+    "use_cache": True,
+    "vocab_size": 32064,
+}
+_SHORT, _LONG = [1.0] * 24 + [1.1] * 24, [1.08] * 24 + [64.0] * 24
+_PHI3_128K = {
+    **_PHI3,
+    "max_position_embeddings": 131072,
+    "rope_scaling": {"long_factor": _LONG, "short_factor": _SHORT, "type": "longrope"},
+    "sliding_window": 262144,
+}
+_PHI4_MINI = {
+    **_PHI3_128K,
+    "auto_map": {**_PHI3_CODE, "AutoTokenizer": "Xenova/gpt-4o"},
+    "bos_token_id": 199999,
+    "eos_token_id": 199999,
+    "full_attn_mod": 1,
+    "interpolate_factor": 1,
+    "lm_head_bias": False,
+    "mlp_bias": False,
+    "num_attention_heads": 24,
+    "num_key_value_heads": 8,
+    "pad_token_id": 199999,
+    "partial_rotary_factor": 0.75,
+    "tie_word_embeddings": True,
+    "transformers_version": "4.45.0",
+    "vocab_size": 200064,
+}
+_LONGROPE = RotaryScaling(
+    kind="longrope",
+    factor=32.0,
+    original_context=4096,
+    short_factors=tuple(_SHORT),
+    long_factors=tuple(_LONG),
+)
 _OF_GEMMA = {"norm": "rmsnorm-zero-centered", "norm_placement": "sandwich", "embedding_scale": True}
 _LOCAL = LayerSpec(attention="sliding")
 _LOCAL3 = LayerSpec(attention="sliding", rotary_base=1e4)
@@ -456,6 +523,60 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "vocab_size": 262208,
         },
     ),
+    "Phi-3 mini 4k": (
+        _PHI3,
+        {
+            "attention": "sliding",
+            "kv_heads": 32,
+            "norm_eps": 1e-5,
+            "rotary_fraction": 1.0,
+            "rotary_scaling": None,
+            "tie_output": False,
+            "window": 2047,
+        },
+    ),
+    "Phi-3 mini 128k": (
+        _PHI3_128K,
+        {"max_positions": 131072, "rotary_scaling": _LONGROPE, "window": 262144},
+    ),
+    "Phi-3 mini 128k, at first": (
+        {**_PHI3_128K, "rope_scaling": {**_PHI3_128K["rope_scaling"], "type": "su"}},
+        {"rotary_scaling": _LONGROPE},
+    ),
+    "Phi-4": (
+        {
+            **{name: _PHI3[name] for name in _PHI3 if name != "auto_map"},
+            "hidden_size": 5120,
+            "intermediate_size": 17920,
+            "max_position_embeddings": 16384,
+            "num_attention_heads": 40,
+            "num_hidden_layers": 40,
+            "num_key_value_heads": 10,
+            "original_max_position_embeddings": 16384,
+            "rope_theta": 250000,
+            "sliding_window": None,
+            "vocab_size": 100352,
+        },
+        {"attention": "full", "d_head": 128, "kv_heads": 10, "rotary_base": 250000.0},
+    ),
+    "Phi-4 mini": (
+        _PHI4_MINI,
+        {"d_head": 128, "rotary_fraction": 0.75, "rotary_scaling": _LONGROPE, "tie_output": True},
+    ),
+    "Phi-4 mini, written by transformers 5": (
+        {
+            **{name: _PHI4_MINI[name] for name in _PHI4_MINI if not name.startswith("rope_")},
+            "partial_rotary_factor": None,
+            "rope_parameters": {
+                **_PHI4_MINI["rope_scaling"],
+                "original_max_position_embeddings": 4096,
+                "partial_rotary_factor": 0.75,
+                "rope_theta": 10000.0,
+                "rope_type": "longrope",
+            },
+        },
+        {"rotary_fraction": 0.75, "rotary_scaling": _LONGROPE},
+    ),
     "distilgpt2": (_GPT2, {"decoder_layers": 6, "d_ff": 3072, "feedforward": "gelu-tanh"}),
     "bart-large-cnn": (
         _BART,
@@ -518,3 +639,4 @@ def test_a_published_config_is_read(name: str) -> None:
     options, wanted = CONFIGS[name]
     found = read(options["model_type"], Files(), **options)
     assert {field: getattr(found, field) for field in wanted} == wanted
+    assert family_of(options, "config.json") is FAMILIES[options["model_type"]]

@@ -95,6 +95,7 @@ CLASS_BY_MODEL_TYPE = {
     "mistral": "LlamaTokenizer",
     "mobilebert": "MobileBertTokenizer",
     "mt5": "MT5Tokenizer",
+    "phi3": "LlamaTokenizer",
     "roberta": "RobertaTokenizer",
     "t5": "T5Tokenizer",
     "umt5": "T5Tokenizer",

@@ -20,6 +20,7 @@ from .name_map import UnmappedError
 from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
 from .other_kinds import describe_kind
+from .phi3 import PHI3
 from .roformer import ROFORMER
 from .sinusoid_permutation import permute_to_halved_sinusoids
 from .t5 import T5
@@ -32,6 +33,7 @@ FAMILIES: dict[str, Family] = {
     "mistral": MISTRAL,
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA3,
+    "phi3": PHI3,
     "bert": BERT,
     "distilbert": DISTILBERT,
     "roberta": ROBERTA,
@@ -49,17 +51,19 @@ FAMILIES: dict[str, Family] = {
 def family_of(fields: Mapping[str, Any], source: str) -> Family:
     """Return the family that a config.json names. Raises CheckpointError."""
     kind = fields.get("model_type")
-    if fields.get("auto_map"):
+    family = FAMILIES.get(kind) if isinstance(kind, str) else None
+    code = fields.get("auto_map")
+    if code and not (family and family.knows_code(code)):
         raise CheckpointError(
             f"{source} asks for code of its own (auto_map), and no code from a model is ever run"
         )
-    if not isinstance(kind, str) or kind not in FAMILIES:
+    if family is None:
         described = describe_kind(fields)
         what = f"{kind!r}, {described}" if described else repr(kind)
         raise CheckpointError(
             f"{source}: model_type is {what}; allowed: {', '.join(sorted(FAMILIES))}"
         )
-    return FAMILIES[kind]
+    return family
 
 
 __all__ = [

@@ -47,6 +47,7 @@ class Family:
     prefix: str = ""
     outside: tuple[str, ...] = ("lm_head",)
     stacks: tuple[str, ...] = ()
+    known_code: tuple[str, ...] = ()  # patterns of code on the hub, whose classes transformers has
     tied_by_default: bool = True  # the output is the embedding where config.json does not say
     label_heads: LabelHeads = field(default_factory=dict)
 
@@ -61,6 +62,20 @@ class Family:
             names=partial(names_with_label_heads, names=self.names, heads=heads),
             outside=(*self.outside, *sorted(modules)),
             label_heads=heads,
+        )
+
+    def knows_code(self, auto_map: object) -> bool:
+        """Return True if a file's `auto_map` names only code that this family stands for.
+
+        Code of a tokenizer is left out: tokenizers are read from their files.
+        """
+        if not isinstance(auto_map, dict):
+            return False
+        names = [name for kind, name in auto_map.items() if kind != "AutoTokenizer"]
+        return all(
+            isinstance(name, str)
+            and any(fnmatchcase(name.rpartition("--")[2], each) for each in self.known_code)
+            for name in names
         )
 
     def has_label_head_of(self, config: TransformerConfig) -> bool:
