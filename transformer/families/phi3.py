@@ -69,9 +69,8 @@ def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
 
 
 def _read_rotary(reader: ConfigReader) -> RotaryOptions:
-    """Read rotary positions. The original context is that outside, or its default."""
+    """Read rotary positions. The original context is that outside, or its default, in any case."""
     inner = nested_rotary_options(reader)
-    inner.get("original_max_position_embeddings", int)
     read_longrope = partial(
         _read_longrope,
         max_positions=reader.integer("max_position_embeddings", _PHI3.max_positions),
