@@ -9,8 +9,8 @@ TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
 MODEL_FORMAT_NAMES = (
     *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral"),
-    *("gemma2", "gemma3_text", "phi3", "bert"),
-    *("distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
+    *("gemma2", "gemma3_text", "phi3"),
+    *("bert", "distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
     *("marian", "m2m_100", "t5"),
 )
 TOKENIZATIONS = (
