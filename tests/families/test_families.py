@@ -64,7 +64,7 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
         ("gemma2", {"sliding_window": None}, "sliding_window is null, and there are layers"),
         ("gemma2", {"sliding_window": 9, "sliding_window_size": 8}, "sliding_window_size is 8"),
         ("gemma2", {"query_pre_attn_scalar": 0}, "query_pre_attn_scalar is 0; it must be above 0"),
-        ("gemma2", {"layer_types": ["full_attention"]}, "has 1 entries; there are 26 layers"),
+        ("gemma2", {"layer_types": ["full_attention"]}, "has 1 entries; it must have 26, one"),
         ("gemma2", {"hidden_activation": "tanh"}, "hidden_activation is 'tanh', which is not"),
         ("gemma3_text", {"use_bidirectional_attention": True}, "use_bidirectional_attention is T"),
         ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping is 50.0, which"),

@@ -34,7 +34,9 @@ def read_turns(reader: ConfigReader, layers: int, turn: Sequence[str]) -> list[s
     if kinds is None:
         return list(turn[: max(0, layers)])
     if len(kinds) != layers:
-        raise reader.error(f"layer_types has {len(kinds):,} entries; there are {layers:,} layers")
+        raise reader.error(
+            f"layer_types has {len(kinds):,} entries; it must have {layers:,}, one a layer"
+        )
     return read_layer_types(reader, kinds)
 
 
