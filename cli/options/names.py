@@ -8,8 +8,9 @@ DTYPES = ("float32", "bfloat16")
 TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
 MODEL_FORMAT_NAMES = (
-    *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral", "bert"),
-    *("distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
+    *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral"),
+    *("qwen2", "qwen3", "smollm3", "olmo2"),
+    *("bert", "distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
     *("marian", "m2m_100", "t5"),
 )
 TOKENIZATIONS = (

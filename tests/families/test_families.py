@@ -8,7 +8,7 @@ import pytest
 from checkpoints import CheckpointError
 from transformer.config import TransformerConfig
 from transformer.families import FAMILIES, ConfigReader, family_of
-from transformer.layer_spec import RotaryScaling
+from transformer.layer_spec import LayerSpec, RotaryScaling
 
 
 class Files:
@@ -50,6 +50,37 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
             {"rope_scaling": {"type": "linear", "factor": 2, "beta": 3}},
             "rope_scaling: the option beta = 3",
         ),
+        ("qwen2", {"attention_bias": False}, "attention_bias is False, which is not supported"),
+        ("qwen2", {"mlp_bias": True}, "mlp_bias is True, which is not supported"),
+        ("qwen2", {"use_mrope": True}, "use_mrope is True, which is not supported"),
+        ("qwen2", {"dual_chunk_attention_config": {"chunk_size": 9}}, "dual_chunk_attention_conf"),
+        ("qwen3", {"mlp_bias": True}, "mlp_bias is True, which is not supported"),
+        ("qwen3", {"layer_types": ["full_attention"]}, "has 1 entries; there are 32 layers"),
+        ("olmo2", {"mlp_bias": True}, "mlp_bias is True, which is not supported"),
+        ("olmo2", {"clip_qkv": 8.0}, "the option clip_qkv = 8.0 is not known"),
+        (
+            "qwen2",
+            {"num_hidden_layers": 1, "layer_types": ["chunked_attention"]},
+            "layer_types has 'chunked_attention', which is not supported; only: full_att",
+        ),
+        (
+            "qwen2",
+            {"num_hidden_layers": 1, "layer_types": ["sliding_attention"]},
+            "has 'sliding_attention', but there is no window: use_sliding_window is False",
+        ),
+        (
+            "qwen3",
+            {
+                "num_hidden_layers": 1,
+                "layer_types": ["sliding_attention"],
+                "use_sliding_window": True,
+                "sliding_window": None,
+            },
+            "has 'sliding_attention', but there is no window: sliding_window is missing",
+        ),
+        ("smollm3", {"no_rope_layer_interval": 0}, "no_rope_layer_interval is 0; it must be 1"),
+        ("smollm3", {"no_rope_layers": [1, 0]}, "a 0 or a 1 for each of the 36 layers"),
+        ("smollm3", {"no_rope_layers": [2] * 36}, "a 0 or a 1 for each of the 36 layers"),
         ("transduce", {"model_type": "transduce", "format_version": 2}, "format version 2"),
         ("transduce", {"model_type": "transduce"}, "format version 0"),
     ],
@@ -57,6 +88,10 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
 def test_options_of_another_network_are_refused(family: str, given: dict, words: str) -> None:
     with pytest.raises(CheckpointError, match=words):
         read(family, Files(), **given)
+
+
+ROTARY, NONE = LayerSpec(), LayerSpec(positions="none")
+FROM_28 = (*[LayerSpec()] * 28, *[LayerSpec(attention="sliding", window=4096)] * 4)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +119,26 @@ def test_options_of_another_network_are_refused(family: str, given: dict, words:
         ("mistral", Files(), {}, {"attention": "sliding", "window": 4096, "kv_heads": 8}),
         ("mistral", Files(), {"sliding_window": None}, {"attention": "full"}),
         ("mistral", Files(), {"num_key_value_heads": None}, {"kv_heads": 32}),
+        ("qwen2", Files(), {}, {"layers": None, "rotary_base": 10_000.0, "d_head": 128}),
+        ("qwen2", Files(), {"num_key_value_heads": None}, {"kv_heads": 32}),
+        ("qwen2", Files(), {"use_sliding_window": True}, {"layers": FROM_28}),
+        ("qwen2", Files(), {"use_sliding_window": True, "sliding_window": None}, {"layers": None}),
+        (
+            "qwen3",
+            Files(),
+            {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 0},
+            {"layers": (LayerSpec(attention="sliding", window=9),)},
+        ),
+        ("qwen3", Files(), {"hidden_size": 64, "num_attention_heads": 32}, {"d_head": 128}),
+        ("smollm3", Files(), {}, {"rotary_base": 2e6, "layers": (ROTARY, ROTARY, ROTARY, NONE)}),
+        ("smollm3", Files(), {"no_rope_layers": [1] * 40}, {"layers": None, "decoder_layers": 36}),
+        (
+            "smollm3",
+            Files(),
+            {"use_sliding_window": True, "sliding_window": 9, "no_rope_layer_interval": 2},
+            {"layers": (ROTARY, LayerSpec(attention="sliding", window=9, positions="none"))},
+        ),
+        ("olmo2", Files(), {}, {"norm_eps": 1e-5, "norm_placement": "reordered", "kv_heads": 32}),
         ("m2m_100", Files(), {"pad_token_id": 0}, {"position_offset": 1}),
         ("bart", Files(), {"extra_pos_embeddings": 0}, {"position_offset": 2}),
         ("t5", Files(), {"feed_forward_proj": "gated-gelu"}, {"feedforward": "geglu-tanh"}),
@@ -121,6 +176,13 @@ LLAMA3 = RotaryScaling(kind="llama3", factor=8.0, low=2.0, high=5.0, original_co
         ("llama", {"bias": False, "attention_bias": True}),
         ("mistral", {"attention": "sliding", "window": 5}),
         ("mistral", {"attention": "full", "window": 256}),
+        ("qwen2", {"layers": (LayerSpec(attention="sliding", window=5), LayerSpec())}),
+        ("qwen2", {"rotary_scaling": LLAMA3, "tie_output": True, "d_head": 6}),
+        ("qwen3", {"layers": (LayerSpec(), LayerSpec(attention="sliding", window=5))}),
+        ("qwen3", {"attention_bias": True, "d_head": 6, "kv_heads": 2}),
+        ("smollm3", {"layers": (NONE, LayerSpec(attention="sliding", window=5), ROTARY)}),
+        ("smollm3", {"bias": True, "attention_bias": False, "tie_output": False}),
+        ("olmo2", {"attention_bias": True, "rotary_scaling": LLAMA3, "norm_eps": 1e-3}),
         ("roberta", {"position_offset": 5, "max_positions": 40}),
         ("m2m_100", {"position_offset": 5}),
         ("t5", {"d_head": 6, "d_model": 16, "heads": 4, "output_scale": 0.25}),

@@ -18,9 +18,12 @@ from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
 from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
+from .olmo2 import OLMO2
 from .other_kinds import describe_kind
+from .qwen import QWEN2, QWEN3
 from .roformer import ROFORMER
 from .sinusoid_permutation import permute_to_halved_sinusoids
+from .smollm3 import SMOLLM3
 from .t5 import T5
 
 # By the model_type of config.json.
@@ -29,6 +32,10 @@ FAMILIES: dict[str, Family] = {
     "gpt2": GPT2,
     "llama": LLAMA,
     "mistral": MISTRAL,
+    "qwen2": QWEN2,
+    "qwen3": QWEN3,
+    "smollm3": SMOLLM3,
+    "olmo2": OLMO2,
     "bert": BERT,
     "distilbert": DISTILBERT,
     "roberta": ROBERTA,
