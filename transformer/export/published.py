@@ -121,11 +121,20 @@ def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor])
         raise ConfigError(f"its networks do not have this one's {what}") from None
     except CheckpointError as error:
         raise ConfigError(str(error)) from None
-    was, would_be = _network(config), _network(back)
-    for field, value in was.items():
-        if value != would_be[field]:
-            raise ConfigError(f"it supports {field} {would_be[field]!r} here, not {value!r}")
+    for was, would_be in _layer_networks(config, back):
+        for field, value in was.items():
+            if value != would_be[field]:
+                raise ConfigError(f"it supports {field} {would_be[field]!r} here, not {value!r}")
     return PublishedModel(name, family.architecture_of(config), options, stored)
+
+
+def _layer_networks(
+    one: TransformerConfig, other: TransformerConfig
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield what determines the networks of each layer, for two lists may say the same of them."""
+    layers = max(one.encoder_layers, one.decoder_layers) if one.layers or other.layers else 1
+    for number in range(layers):
+        yield _network(one.of_layer(number)), _network(other.of_layer(number))
 
 
 def _network(config: TransformerConfig) -> dict[str, Any]:
