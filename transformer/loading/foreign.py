@@ -14,7 +14,7 @@ from tokenizer import TOKENIZER_FILES
 from ..adapters.peft_config import ADAPTER_CONFIG
 from ..families import Family
 from ..folder_layout import has_any
-from .pooling_config import module_types
+from .pooling_config import has_pooling, module_types
 
 DIFFUSERS_INDEX = "model_index.json"
 _CONFIG = "config.json"
@@ -182,7 +182,8 @@ def refuse_partial_model(weights: Weights, family: Family, options: Mapping[str,
     tied = options.get("tie_word_embeddings")
     tied = family.tied_by_default if tied is None else tied
     headed = parts & {family.prefix[:-1], *family.outside}
-    if not (family.bare_architecture or tied or headed) and family.prefix:
+    embeds = has_pooling(weights.folder)  # and needs no output
+    if not (family.bare_architecture or tied or headed or embeds) and family.prefix:
         raise CheckpointError(
             f"the weights in {weights.folder} are a bare model without its output layer "
             f"({family.outside[0]}), which {_CONFIG} does not tie to the embedding: it can write "

@@ -34,7 +34,7 @@ from .model_folder import (
     inspect_folder,
     inspect_initial,
 )
-from .pooling_config import read_pooling_config
+from .pooling_config import has_pooling, read_pooling_config
 
 Fact = tuple[str, str]
 _MAX_NAMES = 20  # of languages, and of labels
@@ -95,7 +95,7 @@ def _summarize_adapter(folder: Path) -> list[Fact]:
 
 def _commands(contents: FolderContents | InitialFiles) -> str:
     """Return the commands that can use the model."""
-    commands = commands_of(contents.config)
+    commands = commands_of(contents.config, is_pooled=has_pooling(contents.folder))
     with suppress(CheckpointError, OSError):
         if "generate" in commands and chat_template_text(contents.folder) is not None:
             commands.insert(1, "generate --chat")
@@ -135,8 +135,8 @@ def _labels(contents: FolderContents | InitialFiles) -> list[Fact]:
 
 
 def _pooling(contents: FolderContents) -> list[Fact]:
-    """Return how an encoder's states become a vector."""
-    if not contents.config.has_encoder:
+    """Return how the states of a text become a vector."""
+    if not (contents.config.has_encoder or has_pooling(contents.folder)):
         return []
     pooling = read_pooling_config(contents.folder)
     parts = [pooling.kind, "scaled to length 1" if pooling.normalize else "not scaled"]
