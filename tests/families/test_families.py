@@ -78,6 +78,8 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
             },
             "has 'sliding_attention', but there is no window: sliding_window is missing",
         ),
+        ("qwen2", {"num_hidden_layers": 10**12}, "num_hidden_layers is 1,000,000,000,000; it must"),
+        ("smollm3", {"num_hidden_layers": 0}, "num_hidden_layers is 0; it must be 1 to 1,000"),
         ("smollm3", {"no_rope_layer_interval": 0}, "no_rope_layer_interval is 0; it must be 1"),
         ("smollm3", {"no_rope_layers": [1, 0]}, "a 0 or a 1 for each of the 36 layers"),
         ("smollm3", {"no_rope_layers": [2] * 36}, "a 0 or a 1 for each of the 36 layers"),
@@ -195,6 +197,23 @@ def test_what_is_written_is_read_again(family: str, changes: dict) -> None:
     config = msgspec.structs.replace(read(family, Files()), **changes)
     back = read(family, Files(), **FAMILIES[family].write(config))
     assert {name: getattr(back, name) for name in changes} == changes
+
+
+@pytest.mark.parametrize("family", ["qwen2", "qwen3"])
+@pytest.mark.parametrize("plain", [0, 1, 3, 4])
+def test_programs_that_know_no_lists_of_layers_read_windows_in_the_last(
+    family: str, plain: int
+) -> None:
+    window = LayerSpec(attention="sliding", window=5)
+    config = msgspec.structs.replace(read(family, Files()), decoder_layers=4)
+    layers = (*[LayerSpec()] * plain, *[window] * (4 - plain))
+    options = FAMILIES[family].write(msgspec.structs.replace(config, layers=layers))
+    del options["layer_types"]
+    back = read(family, Files(), **options)
+    assert [back.of_layer(n).attention for n in range(4)] == [
+        "full" if number < plain else "sliding" for number in range(4)
+    ]
+    assert options["max_window_layers"] == plain
 
 
 def test_code_of_a_model_is_refused_before_anything_is_read() -> None:

@@ -8,6 +8,7 @@ from ..layer_spec import LayerSpec
 from .config_reader import ConfigReader
 
 FULL, SLIDING = "full_attention", "sliding_attention"
+_MOST_LAYERS = 1000  # that are looked at one by one, before it is known how many the weights are of
 
 
 def by_turns(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...] | None:
@@ -24,6 +25,14 @@ def by_turns(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...] | None:
         if all(layer == layers[number % size] for number, layer in enumerate(layers))
     )
     return None if list(layers[:turn]) == [LayerSpec()] else tuple(layers[:turn])
+
+
+def count_listed_layers(reader: ConfigReader, default: int) -> int:
+    """Read the number of layers of a family whose layers are told one by one."""
+    count = reader.integer("num_hidden_layers", default)
+    if not 1 <= count <= _MOST_LAYERS:
+        raise reader.error(f"num_hidden_layers is {count:,}; it must be 1 to {_MOST_LAYERS:,}")
+    return count
 
 
 def read_layer_types(reader: ConfigReader, default: Sequence[str]) -> list[str]:

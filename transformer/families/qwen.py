@@ -16,6 +16,7 @@ from .gated_decoders import (
 from .layer_types import (
     SLIDING,
     by_turns,
+    count_listed_layers,
     layer_types_of,
     read_used_windows,
     write_used_windows,
@@ -37,7 +38,7 @@ _WINDOW, _FIRST_LOCAL = 4096, 28
 def _read_layers(reader: ConfigReader) -> tuple[LayerSpec, ...] | None:
     """Read the windows, which the layers from `max_window_layers` on have, if any has one."""
     first = reader.integer("max_window_layers", _FIRST_LOCAL)
-    count = reader.integer("num_hidden_layers", _QWEN2.layers)
+    count = count_listed_layers(reader, _QWEN2.layers)
     layers = read_used_windows(
         reader, count, default_window=_WINDOW, is_local=lambda number: number >= first
     )

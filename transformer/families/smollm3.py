@@ -15,7 +15,7 @@ from .gated_decoders import (
     read_decoder,
     write_decoder,
 )
-from .layer_types import by_turns, read_used_windows, write_used_windows
+from .layer_types import by_turns, count_listed_layers, read_used_windows, write_used_windows
 from .llama import LLAMA_NAMES
 
 _DEFAULTS = Defaults(
@@ -46,7 +46,7 @@ def _read_rotary_layers(reader: ConfigReader, count: int) -> list[bool]:
 
 
 def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
-    count = reader.integer("num_hidden_layers", _DEFAULTS.layers)
+    count = count_listed_layers(reader, _DEFAULTS.layers)
     rotary = _read_rotary_layers(reader, count)
     layers: list[LayerSpec] = read_used_windows(
         reader, count, default_window=None, is_local=lambda number: not rotary[number]
