@@ -1,14 +1,18 @@
 """Families one by one: what their options and files mean, what is refused, what is written."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from checkpoints import CheckpointError
+from tests.families.published import edit, make
 from transformer.config import TransformerConfig
 from transformer.families import FAMILIES, ConfigReader, family_of
 from transformer.layer_spec import LayerSpec, RotaryScaling
+from transformer.loading import summarize_model
+from transformer.loading.summary import _layers
 
 
 class Files:
@@ -214,6 +218,28 @@ def test_programs_that_know_no_lists_of_layers_read_windows_in_the_last(
         "full" if number < plain else "sliding" for number in range(4)
     ]
     assert options["max_window_layers"] == plain
+
+
+def test_what_layers_have_of_their_own_is_shown_in_few_words(tmp_path: Path) -> None:
+    for number, words in (
+        (1, "by turns rotary positions, full attention; none positions, full attention; swiglu"),
+        (5, "by turns rotary positions, sliding attention, window 4; none positions, sliding"),
+    ):
+        make("smollm3", number, tmp_path / str(number))
+        assert dict(summarize_model(tmp_path / str(number)))["layers"].startswith(words)
+    make("smollm3", 0, tmp_path / "four")
+    edit(tmp_path / "four" / "config.json", no_rope_layers=[1, 1])
+    assert dict(summarize_model(tmp_path / "four"))["layers"].startswith("rotary positions, full")
+    edit(tmp_path / "four" / "config.json", no_rope_layers=[0, 0])
+    assert dict(summarize_model(tmp_path / "four"))["layers"].startswith("none positions, full")
+
+
+def test_runs_of_layers_alike_are_counted() -> None:
+    options = {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 30}
+    words = (
+        "by turns 30 × rotary positions, full attention; 2 × rotary positions, sliding attention"
+    )
+    assert _layers(read("qwen2", Files(), **options)).startswith(words)
 
 
 def test_code_of_a_model_is_refused_before_anything_is_read() -> None:

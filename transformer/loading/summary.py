@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 from checkpoints import CheckpointError, Weights
@@ -165,7 +166,11 @@ def _layers(config: TransformerConfig) -> str:
     if config.layers is None:
         return f"{_attention(config)}, {_sublayers(config)}"
     turns = [_attention(config.of_layer(number)) for number in range(len(config.layers))]
-    return f"by turns {'; '.join(turns)}; {_sublayers(config)}"
+    runs = [(len([*run]), turn) for turn, run in groupby(turns)]
+    if len(runs) == 1:
+        return f"{turns[0]}, {_sublayers(config)}"
+    shown = "; ".join(f"{count} × {turn}" if count > 1 else turn for count, turn in runs)
+    return f"by turns {shown}; {_sublayers(config)}"
 
 
 def _attention(config: TransformerConfig) -> str:
