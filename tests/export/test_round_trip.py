@@ -158,7 +158,7 @@ def test_windows_may_be_said_in_several_ways(
 
 
 def test_windows_of_two_sizes_are_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    layers = (WINDOW, LayerSpec(attention="sliding", window=4))
+    layers = (LayerSpec(attention="sliding", window=4), WINDOW)  # the first as it is written
     own(tmp_path / "ours", decoder(layers=layers), tokenizer)
     with pytest.raises(ConfigError, match="it supports window 4 here, not 3"):
         convert_model(tmp_path / "ours", tmp_path / "theirs", to="qwen3")
