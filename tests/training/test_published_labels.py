@@ -20,11 +20,10 @@ from transformer.pipelines.filling import check_fills
 from transformer.presets import preset_config
 from transformer.training.recipe import recipe_from_fields
 
-LABELLED = [name for name, family in FAMILIES.items() if family.label_heads]
+LABELLED = [(name, kind) for name, family in FAMILIES.items() for kind in family.label_heads]
 
 
-@pytest.mark.parametrize("objective", ["classification", "tagging"])
-@pytest.mark.parametrize("family", LABELLED)
+@pytest.mark.parametrize(("family", "objective"), LABELLED)
 def test_a_published_model_with_new_labels_is_published_again(
     family: str, objective: str, tmp_path: Path
 ) -> None:

@@ -40,7 +40,7 @@ def read_layer_types(reader: ConfigReader, default: Sequence[str]) -> list[str]:
     kinds: list[str] = reader.get("layer_types", list, list(default))
     if len(kinds) != len(default):
         raise reader.error(
-            f"layer_types has {len(kinds):,} entries; there are {len(default):,} layers"
+            f"layer_types has {len(kinds):,} entries; it must have {len(default):,}, one a layer"
         )
     for kind in kinds:
         if kind not in (FULL, SLIDING):

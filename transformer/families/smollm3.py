@@ -41,7 +41,7 @@ def _read_rotary_layers(reader: ConfigReader, count: int) -> list[bool]:
             raise reader.error(f"no_rope_layer_interval is {interval}; it must be 1 or more")
         return [number % interval != 0 for number in range(1, count + 1)]
     if len(listed) < count or any(each not in (0, 1) for each in listed):
-        raise reader.error(f"no_rope_layers must have a 0 or a 1 for each of the {count:,} layers")
+        raise reader.error("no_rope_layers must have a 0 or a 1 for each layer")
     return [bool(each) for each in listed[:count]]
 
 
