@@ -4,6 +4,7 @@ Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K he
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -14,6 +15,10 @@ from ..cache import Cache, CacheSize
 from ..config import TransformerConfig
 
 CacheT = TypeVar("CacheT", bound=Cache)
+# Positions of queries (B, T) and of keys (B, S) to the mask (B, 1 or H, T, S).
+MakeMask = Callable[[Tensor, Tensor], Tensor]
+# From queries, keys and values, with scale and dropout, to mixed values; its mask is bound.
+Attend = Callable[..., Tensor]
 
 
 class Tokens(NamedTuple):
@@ -65,6 +70,22 @@ class Mixing(Protocol):
         self, q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, *, layer: int, dropout: float
     ) -> Tensor:
         """Return mixed values (B, T, H, K). `layer` is the number of the cache's layer."""
+        ...
+
+
+class FastPath(Protocol):
+    """A way to attend by a pattern in whole texts that costs less than its dense mask."""
+
+    @property
+    def full_length(self) -> int:
+        """Number of tokens of the longest texts in which the pattern hides nothing."""
+        ...
+
+    def attend(self, scope: Scope, tokens: Tokens, make_mask: MakeMask) -> Attend | None:
+        """Return a function that attends as the dense mask does; None where that costs less.
+
+        Texts are contiguous and padded on the right; `make_mask` makes masks of the pattern.
+        """
         ...
 
 
