@@ -15,6 +15,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
 # What needs the numbers themselves: as Python's, or to know how long the result is.
@@ -157,11 +158,16 @@ def _uploads(name: str, args: Sequence[Any], kwargs: Any, there: bool, target: s
 def virtual_device() -> Iterator[VirtualDevice]:
     """Let "cuda" be the virtual device, for this thread."""
     group, engine = torch._C._group_tensors_by_device_and_dtype, torch.autograd._engine_run_backward
+    apply = BackwardCFunction.apply
     device, mapped = VirtualDevice(), ("autocast", "is_autocast_enabled", "get_autocast_dtype")
 
     def backward(*args: Any, **options: Any) -> Any:
         with device:  # functions in Python are watched; within a function modes rest
             return engine(*args, **options)
+
+    def of_function(self: Any, *gradients: Any) -> Any:
+        # they come without a tag: they are where the tensors are that the function saved
+        return apply(self, *_tagged(gradients, any(map(on_device, self.saved_tensors))))
 
     def grouped(lists: Any, with_indices: bool = False) -> Any:
         first = next(tensor for tensor in lists[0] if tensor is not None)
@@ -172,6 +178,7 @@ def virtual_device() -> Iterator[VirtualDevice]:
 
     with (
         mock.patch("torch.autograd._engine_run_backward", backward),
+        mock.patch.object(BackwardCFunction, "apply", of_function),
         mock.patch("torch._C._group_tensors_by_device_and_dtype", grouped),
         mock.patch.multiple(torch, **{name: on_cpu(getattr(torch, name)) for name in mapped}),
         device,
