@@ -28,6 +28,7 @@ ABOVE_0, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
 NETWORK = {
     **dict.fromkeys(("vocab_size", "d_model", "d_ff", "heads", "max_positions"), (1, LARGEST)),
     **dict.fromkeys(("kv_heads", "d_head", "source_vocab_size", "window"), (1, LARGEST)),
+    **dict.fromkeys(("stride", "summary_tokens"), (1, LARGEST)),
     **dict.fromkeys(("encoder_layers", "decoder_layers", "token_types", "labels"), (0, LARGEST)),
     **dict.fromkeys(("position_offset", "global_tokens"), (0, LARGEST)),
     "relative_buckets": (4, LARGEST),

@@ -46,15 +46,18 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
 
     `pattern` returns the boolean mask (B, T, S) of the pairs of positions that see each other;
     None: all. `fast_path` makes a cheaper way for whole texts, if there is one; `cache` a cache.
+    `refuse` raises ConfigError for fields that the pattern cannot have.
     """
 
     pattern: Pattern | None
     fast_path: Callable[[TransformerConfig], FastPath] | None
     cache: Callable[[TransformerConfig, CacheSize], KeyValueCache]
+    refuse: Callable[[TransformerConfig], None] | None = None
 
     def check(self, config: TransformerConfig) -> None:
-        """Implement AttentionKind.check: any network can."""
-        del config
+        """Implement AttentionKind.check: any network can, unless the pattern refuses its fields."""
+        if self.refuse is not None:
+            self.refuse(config)
 
     def new_cache(self, config: TransformerConfig, size: CacheSize) -> KeyValueCache:
         """Implement AttentionKind.new_cache."""

@@ -38,6 +38,8 @@ _ONLY_WITH = (
     ("positions", ("rotary",), ("rotary_base", "rotary_scaling")),
     ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
     ("attention", ("sliding",), ("window", "global_tokens")),
+    ("attention", ("strided", "fixed"), ("stride",)),
+    ("attention", ("fixed",), ("summary_tokens",)),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
     ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )

@@ -22,10 +22,11 @@ _REFUSAL = "sinusoids cannot be reordered in such networks"
 _ANY_VALUE = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head
     max_positions position_offset rotary_base rotary_scaling relative_buckets relative_max_distance
-    attention window global_tokens layers attention_scale feedforward norm_eps final_norm bias
-    attention_bias embedding_scale embedding_norm token_types share_embeddings source_vocab_size
-    tie_output output_scale output_bias dropout attention_dropout activation_dropout
-    initialization initialization_std labels label_kind classifier_pooling classifier_layer
+    attention window global_tokens stride summary_tokens layers attention_scale feedforward norm_eps
+    final_norm bias attention_bias embedding_scale embedding_norm token_types share_embeddings
+    source_vocab_size tie_output output_scale output_bias dropout attention_dropout
+    activation_dropout initialization initialization_std labels label_kind classifier_pooling
+    classifier_layer
 """
 _KNOWN_VALUES = {
     "positions": {"sinusoidal"},
