@@ -259,6 +259,25 @@ def test_half_precision_is_near(monkeypatch, kind: str, dtype, kernel) -> None:
         assert x.dtype == dtype
 
 
+@every_kind
+@every_direction
+def test_gradients_are_of_the_weights_that_are_kept(kind: str, is_causal: bool) -> None:
+    """Against differences of outputs, with the same weights dropped in each pass."""
+    scope = scope_of(kind, (3, 1), is_causal=is_causal)
+    path = ATTENTION[kind].fast_path(scope.config)
+    attend = partial(
+        block_sparse.block_sparse_attention, scale=1.0, stride=3, parts=path.parts(4, is_causal)
+    )
+
+    def dropped(*sides: Tensor) -> Tensor:
+        torch.manual_seed(1)
+        return attend(*sides, dropout=0.5)
+
+    sides = [torch.randn(1, 12, heads, 2).double().requires_grad_() for heads in (2, 1, 1)]
+    assert not torch.allclose(dropped(*sides), attend(*sides))
+    assert torch.autograd.gradcheck(dropped, sides)
+
+
 @pytest.mark.parametrize("is_causal", [True, False])
 def test_products_of_half_numbers_are_near(is_causal: bool) -> None:
     """As where there is no fused kernel: sums are in single precision."""
@@ -306,7 +325,8 @@ def test_a_text_of_one_block_needs_no_mask(kind: str) -> None:
 
 def test_products_take_over_where_weights_are_dropped_or_the_kernel_is_another(monkeypatch) -> None:
     cpu = torch.device("cpu")
-    assert has_fused_kernel()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert has_fused_kernel.__wrapped__()
     assert isinstance(kernels.choose_kernel(cpu, 0.0), FusedKernel)
     assert isinstance(kernels.choose_kernel(cpu, 0.1), PlainKernel)
     assert isinstance(kernels.choose_kernel(torch.device("meta"), 0.0), PlainKernel)
