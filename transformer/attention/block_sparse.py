@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from .kernels import HIDDEN, choose_kernel
 from .kinds import Attend, MakeMask, Scope, Tokens
-from .merged import Part, Plan, View, count_pairs, merged_attention
+from .merged import DensePart, MergePlan, View, count_pairs, merged_attention
 
 # Cost of a part for each of its queries, in keys: copies and the merge. Measured on one core with 4
 # heads of 64, texts of 64 to 1,024 tokens, blocks of 8 to 512, forward and backward: parts took
@@ -32,7 +32,7 @@ class BlockSparse(NamedTuple):
     """
 
     stride: int
-    parts: Callable[[int, bool], Sequence[Part]]
+    parts: Callable[[int, bool], Sequence[DensePart]]
 
     @property
     def full_length(self) -> int:
@@ -68,7 +68,7 @@ def block_sparse_attention(
     *,
     scale: float,
     stride: int,
-    parts: Sequence[Part],
+    parts: Sequence[DensePart],
     padding_BT: Tensor | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
@@ -87,7 +87,7 @@ def block_sparse_attention(
         bias = bias.masked_fill(padding_BNC11, HIDDEN).expand(-1, -1, -1, q_BTHK.size(2), -1)
     kernel = choose_kernel(q_BTHK.device, dropout)
     with torch.autocast(q_BTHK.device.type, enabled=False):
-        out_BNCHK = merged_attention(q, k, v, Plan(parts, bias, scale, dropout, kernel))
+        out_BNCHK = merged_attention(q, k, v, MergePlan(parts, bias, scale, dropout, kernel))
     return out_BNCHK.flatten(1, 2)[:, :length].to(dtype)
 
 
@@ -102,37 +102,37 @@ def _count_blocks(length: int, stride: int) -> int:
     return -(-length // stride)
 
 
-def strided_parts(blocks: int, causal: bool) -> list[Part]:
+def strided_parts(blocks: int, causal: bool) -> list[DensePart]:
     """Return the parts of a band of one block, and of all distances that are multiples of it.
 
     They are a token's own block; distances up to the stride in the block before, which is the
     triangle that the own block leaves; and the tokens of its rank two or more blocks before. In an
     encoder the last two are mirrored.
     """
-    own = Part(_all, _all, causal=causal, ahead=not causal)
+    own = DensePart(_all, _all, causal=causal, ahead=not causal)
     earlier = []
     if blocks > 1:
-        earlier.append(Part(_from(1), _until(1), causal=True, flipped=True))
+        earlier.append(DensePart(_from(1), _until(1), causal=True, flipped=True))
     if blocks > 2:
-        earlier.append(Part(_of_ranks(_from(2)), _of_ranks(_until(2)), causal=True))
-    mirrored = [Part(p.keys, p.queries, True, not p.flipped, ahead=True) for p in earlier]
+        earlier.append(DensePart(_of_ranks(_from(2)), _of_ranks(_until(2)), causal=True))
+    mirrored = [DensePart(p.keys, p.queries, True, not p.flipped, ahead=True) for p in earlier]
     return [own, *earlier] if causal else [own, *earlier, *mirrored]
 
 
-def fixed_parts(summary_tokens: int, stride: int, blocks: int, causal: bool) -> list[Part]:
+def fixed_parts(summary_tokens: int, stride: int, blocks: int, causal: bool) -> list[DensePart]:
     """Return the parts of a token's own block, and of the last `summary_tokens` of each other one.
 
     In an encoder, where all see all of these, a block's own are no part of it.
     """
     others = stride - summary_tokens
     if causal:
-        return [Part(_all, _all, causal=True), *_halves(blocks, others)]
-    own = Part(_all, lambda x_BNCHK: x_BNCHK[:, :, :others], ahead=True)
-    summaries = Part(_as_one, lambda x_BNCHK: _as_one(x_BNCHK)[:, :, :, others:], ahead=True)
+        return [DensePart(_all, _all, causal=True), *_halves(blocks, others)]
+    own = DensePart(_all, lambda x_BNCHK: x_BNCHK[:, :, :others], ahead=True)
+    summaries = DensePart(_as_one, lambda x_BNCHK: _as_one(x_BNCHK)[:, :, :, others:], ahead=True)
     return [own, summaries] if others else [summaries]
 
 
-def _halves(blocks: int, others: int) -> Iterator[Part]:
+def _halves(blocks: int, others: int) -> Iterator[DensePart]:
     """Yield a text's second half and the summaries of the first, then so of each half, ….
 
     So each block sees the summaries of all before it, in rectangles of log2(N) sizes. What comes
@@ -148,9 +148,9 @@ def _halves(blocks: int, others: int) -> Iterator[Part]:
         size *= 2
 
 
-def _second_half(groups: View, size: int, others: int) -> Part:
+def _second_half(groups: View, size: int, others: int) -> DensePart:
     """Return the part of groups of blocks, (B, X, N, C, H, K), whose first `size` it sees."""
-    return Part(
+    return DensePart(
         lambda x_BNCHK: groups(x_BNCHK)[:, :, size:],
         lambda x_BNCHK: groups(x_BNCHK)[:, :, :size, others:],
     )

@@ -21,7 +21,7 @@ from .kernels import Kernel, Problem, sum_dtype
 View = Callable[[Tensor], Tensor]
 
 
-class Part(NamedTuple):
+class DensePart(NamedTuple):
     """Queries, and keys that they see: X dense problems of each text.
 
     `causal`: a query sees the keys whose rank is not above its own; `flipped`: both are ranked
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     ahead: bool = False
 
 
-def count_pairs(parts: Sequence[Part], blocks: int, stride: int) -> tuple[int, int]:
+def count_pairs(parts: Sequence[DensePart], blocks: int, stride: int) -> tuple[int, int]:
     """Return how many queries the parts of a text have, and how many pairs, half if causal."""
     like_BNCHK = torch.zeros(()).expand(1, blocks, stride, 1, 1)
     queries = [part.queries(like_BNCHK).numel() for part in parts]
@@ -47,17 +47,17 @@ def count_pairs(parts: Sequence[Part], blocks: int, stride: int) -> tuple[int, i
     return sum(queries), sum(pairs)
 
 
-class Plan(NamedTuple):
+class MergePlan(NamedTuple):
     """Settings of a merge: its parts, the bias of padding keys (B, N, C, H, 1), and the rest."""
 
-    parts: Sequence[Part]
+    parts: Sequence[DensePart]
     bias: Tensor | None
     scale: float
     dropout: float
     kernel: Kernel
 
 
-def merged_attention(q_BNCHK: Tensor, k_BNCGK: Tensor, v_BNCGK: Tensor, plan: Plan) -> Tensor:
+def merged_attention(q_BNCHK: Tensor, k_BNCGK: Tensor, v_BNCGK: Tensor, plan: MergePlan) -> Tensor:
     """Attend over the union of disjoint parts, (B, N, C, H, K); each query is in one at least."""
     mixed: Tensor = _MergedAttention.apply(  # type: ignore[no-untyped-call]
         q_BNCHK, k_BNCGK, v_BNCGK, plan
@@ -69,7 +69,9 @@ class _MergedAttention(torch.autograd.Function):
     """Forward and backward pass, part by part: scores live no longer than their part."""
 
     @staticmethod
-    def forward(ctx: Any, q_BNCHK: Tensor, k_BNCGK: Tensor, v_BNCGK: Tensor, plan: Plan) -> Tensor:
+    def forward(
+        ctx: Any, q_BNCHK: Tensor, k_BNCGK: Tensor, v_BNCGK: Tensor, plan: MergePlan
+    ) -> Tensor:
         dtype = sum_dtype(q_BNCHK)
         out = torch.zeros(q_BNCHK.shape, dtype=dtype, device=q_BNCHK.device)
         lse = torch.full_like(out[..., :1], float("-inf"))
@@ -99,7 +101,7 @@ class _MergedAttention(torch.autograd.Function):
         return of_q, of_k, of_v, None
 
 
-def _problem(part: Part, q: Tensor, k: Tensor, v: Tensor, plan: Plan) -> Problem:
+def _problem(part: DensePart, q: Tensor, k: Tensor, v: Tensor, plan: MergePlan) -> Problem:
     bias = None
     if part.ahead and plan.bias is not None:
         bias = _laid_out(part, part.keys, plan.bias).transpose(-2, -1)
@@ -107,21 +109,21 @@ def _problem(part: Part, q: Tensor, k: Tensor, v: Tensor, plan: Plan) -> Problem
     return Problem(_laid_out(part, part.queries, q), keys, values, bias, part.causal, plan.scale)
 
 
-def _laid_out(part: Part, view: View, x_BNCHK: Tensor) -> Tensor:
+def _laid_out(part: DensePart, view: View, x_BNCHK: Tensor) -> Tensor:
     """Lay out what a part has of blocks for a kernel, (M, H, S, K)."""
     x_BXSHK = view(x_BNCHK).flatten(2, -3)
     x_BXSHK = x_BXSHK.flip(2) if part.flipped else x_BXSHK
     return x_BXSHK.flatten(0, 1).transpose(1, 2)
 
 
-def _back(part: Part, x_MHSK: Tensor, like_BXSHK: Tensor) -> Tensor:
+def _back(part: DensePart, x_MHSK: Tensor, like_BXSHK: Tensor) -> Tensor:
     """Undo _laid_out, up to the view."""
     x_BXSHK = torch.unflatten(x_MHSK.transpose(1, 2), 0, like_BXSHK.shape[:2])
     x_BXSHK = x_BXSHK.flip(2) if part.flipped else x_BXSHK
     return torch.unflatten(x_BXSHK, 2, like_BXSHK.shape[2:-2])
 
 
-def _merge(part: Part, out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -> None:
+def _merge(part: DensePart, out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -> None:
     """Merge a part into what its queries have so far, in place."""
     into, into_lse = part.queries(out), part.queries(lse)
     lse_p = _back(part, lse_p, into_lse)
@@ -131,6 +133,6 @@ def _merge(part: Part, out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -
     into_lse.copy_(both)
 
 
-def _add(part: Part, view: View, total: Tensor, grad_MHSK: Tensor) -> None:
+def _add(part: DensePart, view: View, total: Tensor, grad_MHSK: Tensor) -> None:
     into = view(total)
     into.add_(_back(part, grad_MHSK, into))
