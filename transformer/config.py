@@ -1,16 +1,14 @@
 """TransformerConfig: the architecture of a network, as data. Imports no torch."""
 
 import math
-from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from .bounds import check_bounds, convert, doc
+from .bounds import check_bounds, doc
 from .errors import ConfigError
 from .layer_spec import LIMIT, Count, LayerSpec, Number, Positive, Rate, RotaryScaling, Size
-from .registry import suggest
 
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
 
@@ -52,6 +50,9 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     rotary_scaling: Annotated[
         RotaryScaling | None, doc("of rotary positions beyond the trained context: kind, factor …")
     ] = None
+    rotary_fraction: Annotated[
+        float, Meta(gt=0, le=1), doc("the part of each head that rotary positions rotate")
+    ] = 1.0
     relative_buckets: Annotated[int, Meta(ge=4), LIMIT, doc("buckets of relative positions")] = 32
     relative_max_distance: Annotated[
         Size, doc("relative positions from here on share a bucket")
@@ -74,6 +75,12 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     attention_scale: Annotated[
         Number | None, doc("factor of query-key products; unset: 1/√d_head")
     ] = None
+    attention_softcap: Annotated[
+        Positive | None, doc("attention scores s become c·tanh(s/c), with this as c; unset: no cap")
+    ] = None
+    qk_norm: Annotated[
+        str, doc("a norm of queries and of keys: none, per-head or all-heads (all as one vector)")
+    ] = "none"
 
     layers: Annotated[
         tuple[LayerSpec, ...] | None,
@@ -84,17 +91,24 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         str,
         doc("relu, gelu, gelu-tanh, gelu-sigmoid, silu, reglu, geglu, geglu-tanh or swiglu"),
     ] = "relu"
-    norm: Annotated[str, doc("layernorm or rmsnorm")] = "layernorm"
+    norm: Annotated[str, doc("layernorm, rmsnorm or rmsnorm-zero-centered")] = "layernorm"
     norm_eps: Annotated[Positive, doc("added to the variance in a norm")] = 1e-5
-    norm_placement: Annotated[str, doc("norms before sublayers (pre) or after them (post)")] = (
-        "post"
-    )
+    norm_placement: Annotated[
+        str,
+        doc(
+            "a norm before sublayers (pre), after the sum (post), before and after them "
+            "(sandwich) or after them (reordered)"
+        ),
+    ] = "post"
     final_norm: Annotated[bool, doc("a norm after the last layer of each stack")] = False
     bias: Annotated[
         bool, doc("biases in the linear maps of the feed-forward, and of attention")
     ] = True
     attention_bias: Annotated[
         bool | None, doc("biases in those of attention; unset: as `bias`")
+    ] = None
+    attention_output_bias: Annotated[
+        bool | None, doc("a bias in attention's last map; unset: as in its others")
     ] = None
 
     embedding_scale: Annotated[bool, doc("multiply token embeddings by √d_model")] = True
@@ -109,6 +123,9 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Number, doc("multiplies the features before the projection (T5: d_model^-½)")
     ] = 1.0
     output_bias: Annotated[bool, doc("a bias in the output projection")] = False
+    logit_softcap: Annotated[
+        Positive | None, doc("logits x become c·tanh(x/c), with this as c; unset: no cap")
+    ] = None
     head: Annotated[str, doc("linear, masked, classification, tagging or none")] = "linear"
     labels: Annotated[
         Count, doc("of the heads classification and tagging; in recipes, the text's")
@@ -177,6 +194,17 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         return self.bias if self.attention_bias is None else self.attention_bias
 
     @property
+    def has_attention_output_bias(self) -> bool:
+        """True if the last of attention's linear maps has a bias."""
+        own = self.attention_output_bias
+        return self.has_attention_bias if own is None else own
+
+    @property
+    def rotary_width(self) -> int:
+        """Number of a head's first dimensions that rotary positions rotate."""
+        return int(self.head_width * self.rotary_fraction)
+
+    @property
     def source_vocabulary(self) -> int:
         """Size of the vocabulary of an encoder-decoder's encoder."""
         return self.source_vocab_size or self.vocab_size
@@ -206,8 +234,11 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             )
         if self.heads % self.key_value_heads:
             raise ConfigError(f"heads {self.heads} is not a multiple of kv_heads {self.kv_heads}")
-        if self.positions == "rotary" and self.head_width % 2:
-            raise ConfigError(f"rotary positions need an even head width, not {self.head_width}")
+        if self.positions == "rotary" and (self.rotary_width % 2 or not self.rotary_width):
+            part = f" · {self.rotary_fraction} (rotary_fraction)" * (self.rotary_fraction < 1)
+            raise ConfigError(
+                f"rotary positions need an even head width, not {self.head_width}{part}"
+            )
         if self.relative_max_distance <= self.relative_buckets // 2:
             raise ConfigError("relative_max_distance must be above half of relative_buckets")
 
@@ -221,52 +252,3 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             )
         for number in range(len(self.layers)):
             self.of_layer(number)
-
-
-def require_known_fields(
-    config: TransformerConfig, known: Collection[str], *, refusal: str
-) -> None:
-    """Raise ConfigError, with `refusal`, for a field outside `known` that is not its default.
-
-    Code that rewrites networks lists the fields that it was written for, so that a field added
-    later is refused instead of ignored.
-    """
-    for field in msgspec.structs.fields(config):
-        value = getattr(config, field.name)
-        if field.name not in known and value != field.default:
-            raise ConfigError(f"{refusal}: {field.name} is {value!r}")
-
-
-def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
-    """Build a configuration from a mapping, as read from JSON or a recipe.
-
-    A layer may be the name of its kind of attention. Raises a ConfigError that names the field and
-    what is wrong with it.
-    """
-    _check_names(fields, TransformerConfig, "a model")
-    layers = fields.get("layers")
-    if isinstance(layers, list | tuple):
-        fields = {**fields, "layers": [_layer_fields(each) for each in layers]}
-    return convert(fields, TransformerConfig)
-
-
-def _layer_fields(layer: object) -> object:
-    """Return the fields of a layer; of a name, which is a kind of attention, it is that alone."""
-    if isinstance(layer, str):
-        return {"attention": layer}
-    if isinstance(layer, dict):
-        _check_names(layer, LayerSpec, "a layer")
-    return layer
-
-
-def _check_names(fields: Collection[str], kind: type[msgspec.Struct], owner: str) -> None:
-    known = kind.__struct_fields__
-    for name in fields:
-        if name not in known:
-            raise ConfigError(f"no field of {owner} is called {name!r}; {suggest(name, known)}")
-
-
-def config_to_fields(config: TransformerConfig) -> dict[str, Any]:
-    """Return all fields as plain JSON values."""
-    fields: dict[str, Any] = msgspec.to_builtins(config)
-    return fields

@@ -21,7 +21,10 @@ class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `linear` divides every position by `factor` (arXiv 2306.15595). `llama3` divides only the
     slow frequencies, with a ramp between the two wavelengths `original_context / low` and
-    `original_context / high` (Llama 3.1).
+    `original_context / high` (Llama 3.1). `longrope` divides each frequency by its own of
+    `short_factors`, or of `long_factors` in texts longer than `original_context` (arXiv
+    2402.13753), and multiplies queries and keys by `attention_factor`; unset, that is
+    √(1 + ln factor / ln original_context).
     """
 
     kind: str = "linear"
@@ -29,6 +32,9 @@ class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     low: Number = 1.0
     high: Number = 4.0
     original_context: Size = 8192
+    short_factors: tuple[Positive, ...] = ()
+    long_factors: tuple[Positive, ...] = ()
+    attention_factor: Positive | None = None
 
     def __post_init__(self) -> None:
         check_bounds(self)

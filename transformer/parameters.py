@@ -3,7 +3,7 @@
 from .config import TransformerConfig
 from .feedforward import FEEDFORWARDS
 from .heads import HEADS
-from .norms import count_norm_parameters
+from .norms import RESIDUALS, count_head_norm_parameters, count_norm_parameters
 from .positions import POSITIONS
 
 
@@ -21,8 +21,9 @@ def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
     embeddings = rows * config.d_model
     if config.embedding_norm:
         embeddings += stacks * count_norm_parameters(config)
-    layer = _attention(config) + _feedforward(config) + 2 * count_norm_parameters(config)
-    crossed = layer + (_attention(config) + count_norm_parameters(config) if stacks == 2 else 0)
+    residual = RESIDUALS[config.norm_placement].norms * count_norm_parameters(config)
+    layer = _attention(config) + _feedforward(config) + 2 * residual
+    crossed = layer + (_attention(config) + residual if stacks == 2 else 0)
     final_norm = count_norm_parameters(config) if config.final_norm else 0
     parts = {
         "embeddings": embeddings,
@@ -41,8 +42,10 @@ def _linear(inputs: int, outputs: int, bias: bool) -> int:
 def _attention(config: TransformerConfig) -> int:
     width = config.heads * config.head_width
     rows = width + 2 * config.key_value_heads * config.head_width
-    bias = config.has_attention_bias
-    return _linear(config.d_model, rows, bias) + _linear(width, config.d_model, bias)
+    maps = _linear(config.d_model, rows, config.has_attention_bias)
+    maps += _linear(width, config.d_model, config.has_attention_output_bias)
+    norms = (count_head_norm_parameters(config, n) for n in (config.heads, config.key_value_heads))
+    return maps + sum(norms)
 
 
 def _feedforward(config: TransformerConfig) -> int:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .config import TransformerConfig
-from .layer_spec import RotaryScaling
 from .registry import Registry
+from .rotary_scaling import Frequencies, scale_frequencies
 from .uninitialized import Embedding
 
 
@@ -137,42 +137,25 @@ class Rotary(Positions):
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
-        if config.rotary_scaling is not None:
-            ROTARY_SCALINGS.check(config.rotary_scaling.kind)
-        self._cached_frequencies: Tensor | None = None
+        self._frequencies(torch.device("meta"))  # raises for a scaling that does not fit
+        self._cached_frequencies: Frequencies | None = None
 
     def rotation(self, positions_BT: Tensor) -> Tensor:
-        """Return cosines and sines (2, B, T, 1, K/2) of each position's angles."""
+        """Return cosines and sines (2, B, T, 1, R/2) of each position's angles.
+
+        R is the number of a head's dimensions that are rotated.
+        """
         frequencies = self._cached_frequencies
-        if frequencies is None or frequencies.device != positions_BT.device:
+        if frequencies is None or frequencies.per_token.device != positions_BT.device:
             frequencies = self._frequencies(positions_BT.device)
             self._cached_frequencies = frequencies
-        angles = positions_BT[:, :, None, None].float() * frequencies
-        return torch.stack([angles.cos(), angles.sin()])
+        return frequencies.rotation(positions_BT)
 
-    def _frequencies(self, device: torch.device) -> Tensor:
-        """Compute the angles (K/2) by which pairs are rotated from one position to the next."""
+    def _frequencies(self, device: torch.device) -> Frequencies:
         config, scaling = self.config, self.config.rotary_scaling
-        exponents = torch.arange(0, config.head_width, 2, device=device).float()
-        frequencies = 1.0 / config.rotary_base ** (exponents / config.head_width)
-        if scaling is not None:
-            frequencies = frequencies * ROTARY_SCALINGS[scaling.kind](scaling, frequencies)
-        return frequencies
-
-
-def _linear_scaling(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
-    """Return 1/factor for all frequencies; arXiv 2306.15595."""
-    return torch.full_like(frequencies, 1.0 / scaling.factor)
-
-
-def _llama3_scaling(scaling: RotaryScaling, frequencies: Tensor) -> Tensor:
-    """Return 1 for fast frequencies, 1/factor for slow ones, and a ramp between; Llama 3.1."""
-    turns = scaling.original_context * frequencies / (2 * math.pi)  # within the trained context
-    fast = ((turns - scaling.low) / (scaling.high - scaling.low)).clamp(0, 1)
-    return fast + (1 - fast) / scaling.factor
-
-
-ROTARY_SCALINGS = Registry("rotary scaling", {"linear": _linear_scaling, "llama3": _llama3_scaling})
+        exponents = torch.arange(0, config.rotary_width, 2, device=device).float()
+        frequencies = Frequencies(1.0 / config.rotary_base ** (exponents / config.rotary_width))
+        return frequencies if scaling is None else scale_frequencies(scaling, frequencies)
 
 
 class Relative(Positions):

@@ -8,7 +8,8 @@ arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; RoFormer, arXiv 2104.09864; 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .config import TransformerConfig, config_from_fields
+from .config import TransformerConfig
+from .config_fields import config_from_fields
 from .registry import Registry
 
 Fields = dict[str, Any]

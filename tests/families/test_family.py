@@ -9,7 +9,7 @@ from torch import Tensor
 
 from checkpoints import CheckpointError, Weights, save_tensors
 from tests.models import tiny_config
-from transformer.config import config_to_fields
+from transformer.config_fields import config_to_fields
 from transformer.families.family import Family
 from transformer.families.name_map import NameMap
 

@@ -12,7 +12,8 @@ from cli.render.training import _event_lines
 from tests.models import tiny_model
 from tests.training.test_run import assert_equal_runs, changed
 from tests.training.toys import recipe_of, running_data, toy_recipe, train
-from transformer.config import TransformerConfig, config_from_fields
+from transformer.config import TransformerConfig
+from transformer.config_fields import config_from_fields
 from transformer.errors import ConfigError
 from transformer.training.events import RunStarted
 from transformer.training.planning.memory import training_memory

@@ -35,6 +35,16 @@ def test_attention_worked_by_hand() -> None:
         assert attend(q, k, v, scale=1.0).item() == pytest.approx(5.0)
 
 
+def test_capped_scores_by_hand() -> None:
+    """With a cap of ln 3, a huge score counts as ln 3, and a score of 0 as 0."""
+    q = torch.tensor([1e6]).view(1, 1, 1, 1)
+    k = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
+    v = torch.tensor([8.0, 4.0]).view(1, 2, 1, 1)
+    for attend in (dense_attention, eager_attention):
+        found = attend(q, k, v, scale=1.0, softcap=math.log(3))
+        assert found.item() == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("length", [1, 2, 6])
 @pytest.mark.parametrize("kind", ["none", "causal", "boolean", "additive"])

@@ -21,8 +21,11 @@ KINDS = [
     *itertools.product([(9, 0), (9, 2)], ["relative"], [1, 2]),
 ]
 VARIANTS = [
-    dict(window=window, global_tokens=tokens, positions=positions, kv_heads=heads)
-    for (window, tokens), positions, heads in KINDS
+    *(
+        dict(window=window, global_tokens=tokens, positions=positions, kv_heads=heads)
+        for (window, tokens), positions, heads in KINDS
+    ),
+    dict(window=9, global_tokens=2, positions="relative", attention_softcap=0.3),
 ]
 
 

@@ -34,12 +34,13 @@ NETWORK = {
     "relative_buckets": (4, LARGEST),
     "relative_max_distance": (1, LARGEST),
     "rotary_base": (math.nextafter(1, 2), 1e12),
-    "norm_eps": (ABOVE_0, 1e12),
+    "rotary_fraction": (ABOVE_0, 1.0),
+    **dict.fromkeys(("norm_eps", "attention_softcap", "logit_softcap"), (ABOVE_0, 1e12)),
     **dict.fromkeys(("attention_scale", "output_scale", "initialization_std"), (-1e12, 1e12)),
     **dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), (0.0, BELOW_1)),
 }
 ROTARY = {
-    "factor": (ABOVE_0, 1e12),
+    **dict.fromkeys(("factor", "attention_factor"), (ABOVE_0, 1e12)),
     "low": (-1e12, 1e12),
     "high": (-1e12, 1e12),
     "original_context": (1, LARGEST),

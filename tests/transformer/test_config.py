@@ -9,7 +9,7 @@ import torch
 
 from tests.models import tiny_config
 from transformer import PRESETS, ConfigError, preset_config
-from transformer.config import config_from_fields, config_to_fields
+from transformer.config_fields import config_from_fields, config_to_fields
 from transformer.errors import UnknownNameError
 from transformer.model import Transformer
 from transformer.parameters import count_parameters

@@ -14,7 +14,7 @@ from tests.models import SHAPES, tiny_model
 from tests.transformer.watching import P, Variant, Watched
 from transformer.attention import ATTENTION, SoftmaxAttention
 from transformer.layers import Layer
-from transformer.norms import RESIDUALS, PreNorm
+from transformer.norms import RESIDUALS, PreNorm, SandwichNorm
 
 RATES = ("dropout", "attention_dropout", "activation_dropout")
 
@@ -163,7 +163,8 @@ def watch_insides(layer: Layer, given: "Seen", taken: "Seen") -> None:
     for name, (first, last) in maps.items():
         if (sublayer := getattr(layer, name, None)) is not None:
             residual = getattr(layer, f"{name}_residual")
-            given.input(residual, then=residual.norm if isinstance(residual, PreNorm) else None)
+            normed = isinstance(residual, PreNorm | SandwichNorm)
+            given.input(residual, then=residual.norm if normed else None)
             taken.input(sublayer)
             given.input(sublayer)
             taken.input(getattr(sublayer, first))

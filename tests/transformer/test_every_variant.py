@@ -12,18 +12,29 @@ from transformer.feedforward import FEEDFORWARDS
 from transformer.heads import CLASSIFIER_LAYERS, HEADS, LABEL_KINDS
 from transformer.heads.language import LinearHead
 from transformer.initialization import INITIALIZATIONS, initialize
-from transformer.layer_spec import LayerSpec
+from transformer.layer_spec import LayerSpec, RotaryScaling
 from transformer.masks import padded_positions
 from transformer.model import Transformer
-from transformer.norms import NORMS, RESIDUALS
+from transformer.norms import NORMS, QK_NORMS, RESIDUALS
 from transformer.parameters import count_parameters
 from transformer.pooling import POOLINGS
 from transformer.positions import POSITIONS
+from transformer.rotary_scaling import ROTARY_SCALINGS
 
+SCALINGS = {
+    "linear": RotaryScaling(kind="linear", factor=2.0),
+    "llama3": RotaryScaling(kind="llama3", factor=2.0, original_context=8),
+    "longrope": RotaryScaling(  # no text here is long: one that grows long keeps its earlier keys
+        kind="longrope", factor=2.0, short_factors=(1.5, 3.0), long_factors=(9.0, 9.0)
+    ),
+}
 OVER_VOCABULARY = [name for name, head in HEADS.items() if issubclass(head, LinearHead)]
 EVERY = [
-    dict(shape=shape, positions=positions, norm=norm, norm_placement=placement)
-    for shape, positions, norm, placement in itertools.product(SHAPES, POSITIONS, NORMS, RESIDUALS)
+    *(dict(shape=shape, positions=p) for shape, p in itertools.product(SHAPES, POSITIONS)),
+    *(
+        dict(shape=shape, norm=norm, norm_placement=placement)
+        for shape, norm, placement in itertools.product(SHAPES, NORMS, RESIDUALS)
+    ),
 ]
 OTHERS = [
     *(dict(feedforward=name) for name in FEEDFORWARDS),
@@ -39,17 +50,28 @@ OTHERS = [
     dict(bias=False, attention_bias=True),
     dict(attention_bias=False),
     dict(positions="learned", position_offset=2),
+    *(dict(qk_norm=name, norm="rmsnorm", kv_heads=2, positions="rotary") for name in QK_NORMS),
+    *(dict(rotary_scaling=scaling, positions="rotary") for scaling in SCALINGS.values()),
+    dict(rotary_fraction=0.5, positions="rotary"),
+    dict(attention_softcap=0.5, logit_softcap=2.0, kv_heads=1),
+    dict(attention_softcap=0.5, positions="relative"),
+    dict(attention_bias=True, attention_output_bias=False),
 ]
 SLIDING = [
-    dict(attention="sliding", window=window, global_tokens=tokens, positions=positions)
-    for window, tokens in ((1, 0), (3, 0), (3, 2), (40, 1))
+    dict(attention="sliding", window=window, global_tokens=tokens, positions=positions, **cap)
+    for cap in ({}, {"attention_softcap": 0.5})
+    for window, tokens in (((1, 0), (3, 0), (3, 2), (40, 1)) if not cap else ((3, 2),))
     for positions in ("rotary", "alibi", "learned")
 ]
 SPARSE = [
     dict(attention=name, stride=stride, summary_tokens=summary, positions=positions, **fields)
     for name in ("strided", "fixed")
     for stride, summary in ((1, 1), (3, 2), (4, 4), (40, 8))
-    for positions, fields in (("rotary", {}), ("alibi", {}), ("learned", {"kv_heads": 2}))
+    for positions, fields in (
+        ("rotary", {}),
+        ("alibi", {"attention_softcap": 0.5}),
+        ("learned", {"kv_heads": 2}),
+    )
 ]
 LINEAR = [
     dict(attention=name, positions=positions, **fields)
@@ -209,4 +231,5 @@ def test_initialization_fills_every_weight_the_same_way_for_a_seed(scheme: str, 
 
 def test_every_table_of_the_network_is_covered_here() -> None:
     assert {v["attention"] for v in SLIDING + SPARSE + LINEAR} | {"full"} == set(ATTENTION)
+    assert set(SCALINGS) == set(ROTARY_SCALINGS)
     assert {v["head"] for v in OVER_LABELS} | {*OVER_VOCABULARY} == set(HEADS)

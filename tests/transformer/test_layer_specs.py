@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.config import TransformerConfig, config_from_fields, config_to_fields
+from transformer.config import TransformerConfig
+from transformer.config_fields import config_from_fields, config_to_fields
 from transformer.errors import ConfigError, UnknownNameError
 from transformer.layer_spec import LayerSpec, RotaryScaling
 from transformer.model import Transformer

@@ -56,6 +56,40 @@ def test_the_scale_of_scores_is_as_good_as_larger_queries(kind: str) -> None:
     torch.testing.assert_close(mixed(scaled, x_BTD), mixed(longer, x_BTD))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("norm", "axes"), [("per-head", (3,)), ("all-heads", (2, 3))])
+def test_queries_and_keys_are_normed_over_each_head_or_over_all(kind, norm, axes) -> None:
+    """Maps a hundred times as large change nothing then, and weights of the norms do."""
+    x_BTD = torch.randn(1, 5, 16)
+    module = attention(kind, qk_norm=norm, norm="rmsnorm", norm_eps=1e-9, kv_heads=2)
+    for weight in (module.q_norm.norm.weight, module.k_norm.norm.weight):
+        assert len(weight) == (4 if norm == "per-head" else 16 if weight.numel() == 16 else 8)
+        nn.init.ones_(weight)
+    before = mixed(module, x_BTD)
+    q_BTHK = module.q_norm(torch.randn(1, 5, 4, 4))
+    torch.testing.assert_close(q_BTHK.square().mean(axes), torch.ones_like(q_BTHK.mean(axes)))
+    maps = [module.qkv] if kind == "self" else [module.q, module.kv]
+    rows = [16 + 8] if kind == "self" else [16, 8]  # those of queries and keys
+    for map_, count in zip(maps, rows, strict=True):
+        map_.weight.data[:count] *= 100
+        map_.bias.data[:count] *= 100
+    torch.testing.assert_close(mixed(module, x_BTD), before)
+    for weight in (module.q_norm.norm.weight, module.k_norm.norm.weight):
+        weight.data *= 3
+        assert not torch.allclose(mixed(module, x_BTD), before, atol=1e-3)
+        weight.data /= 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_small_cap_makes_all_that_is_seen_count_alike(kind: str) -> None:
+    x_BTD = torch.randn(1, 5, 16)
+    capped, blind = attention(kind, attention_softcap=1e-6), attention(kind)
+    maps, rows = (blind.qkv, 16) if kind == "self" else (blind.q, 16)
+    maps.weight.data[:rows], maps.bias.data[:rows] = 0, 0
+    torch.testing.assert_close(mixed(capped, x_BTD), mixed(blind, x_BTD), atol=1e-4, rtol=0)
+    assert not torch.allclose(mixed(attention(kind), x_BTD), mixed(blind, x_BTD), atol=1e-2)
+
+
 def test_what_is_looked_at_is_what_torch_says() -> None:
     theirs = nn.MultiheadAttention(16, 4, batch_first=True)
     ours = attention("cross")

@@ -12,14 +12,16 @@ from transformer.losses import projected_cross_entropy
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("biased", [False, True])
-def test_loss_and_gradients_equal_torchs(smoothing, biased, monkeypatch) -> None:
+@pytest.mark.parametrize("cap", [None, 0.7])
+def test_loss_and_gradients_equal_torchs(smoothing, biased, cap, monkeypatch) -> None:
     monkeypatch.setitem(losses.CHUNK_LOGITS, "cpu", 64)  # several chunks, the last one short
     x, w = torch.randn(23, 8, requires_grad=True), torch.randn(11, 8, requires_grad=True)
     b = torch.randn(11, requires_grad=True) if biased else None
     leaves = [x, w] if b is None else [x, w, b]
     targets = torch.randint(0, 11, (23,))
-    loss, plain = projected_cross_entropy(x, w, b, targets, smoothing=smoothing)
+    loss, plain = projected_cross_entropy(x, w, b, targets, smoothing=smoothing, softcap=cap)
     logits = F.linear(x, w, b)
+    logits = logits if cap is None else cap * (logits / cap).tanh()
     wanted = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum")
     torch.testing.assert_close(loss, wanted)
     torch.testing.assert_close(plain, F.cross_entropy(logits, targets, reduction="sum").detach())

@@ -23,9 +23,13 @@ ROW = torch.arange(16.0)[None, None] / 4  # (B, T, D) of one token
 @pytest.mark.parametrize("name", NORMS)
 def test_norms_by_their_equations(name: str) -> None:
     """`(x - μ) / √(σ² + ε)`, and without the mean for the RMS norm; ε is large enough to see."""
-    found = make_norm(tiny_config(norm=name, norm_eps=0.5))(ROW)
+    norm = make_norm(tiny_config(norm=name, norm_eps=0.5))
     centred = ROW - (ROW.mean() if name == "layernorm" else 0.0)
-    torch.testing.assert_close(found, centred / (centred.square().mean() + 0.5).sqrt())
+    wanted = centred / (centred.square().mean() + 0.5).sqrt()
+    torch.testing.assert_close(norm(ROW), wanted)
+    norm.weight.data = torch.linspace(-1, 1, 16)
+    factors = norm.weight + (1 if name == "rmsnorm-zero-centered" else 0)
+    torch.testing.assert_close(norm(ROW), wanted * factors)
 
 
 class Halving(nn.Module):
@@ -39,10 +43,18 @@ class Halving(nn.Module):
 def test_residuals_by_their_equations(name: str) -> None:
     residual = make_residual(tiny_config(norm_placement=name))
     residual.dropout = Halving()
+    for weight in residual.parameters():
+        nn.init.normal_(weight)
     norm = residual.norm
     found = residual(ROW, lambda x: 6 * x)
-    wanted = {"post": norm(ROW + 3 * ROW), "pre": ROW + 3 * norm(ROW)}[name]
-    torch.testing.assert_close(found, wanted)
+    other = getattr(residual, "output_norm", None)
+    wanted = {
+        "post": lambda: norm(ROW + 3 * ROW),
+        "pre": lambda: ROW + 3 * norm(ROW),
+        "sandwich": lambda: ROW + other(6 * norm(ROW)) / 2,
+        "reordered": lambda: ROW + norm(6 * ROW) / 2,
+    }
+    torch.testing.assert_close(found, wanted[name]())
 
 
 # act(x), of numbers of each kind in the table that gates nothing.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.errors import UnknownNameError
+from transformer.errors import ConfigError, UnknownNameError
 from transformer.layer_spec import RotaryScaling
 from transformer.positions import POSITIONS, alibi_slopes
 from transformer.rotation import rotate
@@ -94,6 +94,53 @@ def test_llama3_scaling_by_hand(turns: float, wanted: float) -> None:
     context = round(turns * 2 * math.pi / 0.01)
     found = stretched(kind="llama3", factor=8.0, original_context=context)
     assert found == [pytest.approx(1.0), pytest.approx(wanted, abs=1e-3)]
+
+
+def test_a_fraction_of_each_head_is_turned_and_the_rest_stays() -> None:
+    """Half of a head of 8 is a head of 4: the same angles for its first numbers."""
+    whole = of("rotary", d_head=4).rotation(torch.tensor([[3]]))
+    part = of("rotary", d_head=8, rotary_fraction=0.5).rotation(torch.tensor([[3]]))
+    assert torch.equal(part, whole)
+    x = torch.randn(1, 1, 1, 8)
+    found = rotate(x, part)
+    assert torch.equal(found[..., :4], rotate(x[..., :4], whole))
+    assert torch.equal(found[..., 4:], x[..., 4:])
+
+
+LONGROPE = {
+    "kind": "longrope",
+    "original_context": 4,
+    "factor": 16.0,
+    "short_factors": (2.0, 4.0),
+    "long_factors": (8.0, 5.0),
+}
+
+
+def test_longrope_divides_each_frequency_by_its_own_factor_as_long_as_the_text_is() -> None:
+    """Four tokens are short, five are long, in one batch and whatever comes first; padding is none.
+
+    ln 16 / ln 4 = 2, so that all is multiplied by √3.
+    """
+    scaling = RotaryScaling(**LONGROPE)
+    kind = of("rotary", d_head=4, rotary_base=10_000.0, rotary_scaling=scaling)
+    cos, sin = kind.rotation(torch.tensor([[1, 3, -1], [4, 1, 0], [1, -1, -1]]))
+    torch.testing.assert_close(cos**2 + sin**2, torch.full_like(cos, 3.0))
+    angles = torch.atan2(sin, cos)[:, :, 0]  # (3, 3, 2)
+    assert angles[0, 0].tolist() == pytest.approx([1 / 2, 0.01 / 4])
+    assert angles[1, 1].tolist() == pytest.approx([1 / 8, 0.01 / 5])
+    assert angles[2, 0].tolist() == pytest.approx([1 / 2, 0.01 / 4])
+
+
+def test_longrope_takes_an_attention_factor_as_it_is() -> None:
+    scaling = RotaryScaling(**LONGROPE, attention_factor=2.0)
+    cos, sin = of("rotary", d_head=4, rotary_scaling=scaling).rotation(torch.tensor([[3]]))
+    torch.testing.assert_close(cos**2 + sin**2, torch.full_like(cos, 4.0))
+
+
+def test_longrope_needs_a_factor_for_each_pair() -> None:
+    words = "short_factors has 2 entries; it must have 4, one for each pair of rotated dimensions"
+    with pytest.raises(ConfigError, match=words):
+        of("rotary", d_head=8, rotary_scaling=RotaryScaling(**LONGROPE))
 
 
 def test_an_unknown_scaling_is_refused_when_a_model_is_built() -> None:

@@ -139,7 +139,10 @@ class Watched:
         self.places.append(place)
         stream: list[Tensor] = []
         residual.register_forward_pre_hook(lambda _m, inputs: stream.append(inputs[0]))
-        sublayer.register_forward_hook(
+        norms = {"sandwich": "output_norm", "reordered": "norm"}  # of what a sublayer hands over
+        norm = norms.get(self.model.config.norm_placement)
+        last = sublayer if norm is None else getattr(residual, norm)
+        last.register_forward_hook(
             lambda _m, _i, output: self._enter(place, torch.ones_like(output))
         )
 

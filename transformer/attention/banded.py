@@ -91,6 +91,7 @@ def banded_attention(
     *,
     scale: float,
     band_mask: BandMask,
+    softcap: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """Attend within a band, (B, T, H, K): equal to dense attention with the pattern's mask."""
@@ -100,16 +101,13 @@ def banded_attention(
     q_BNCHK = torch.unflatten(F.pad(q_BTHK, padding), 1, (-1, band.block))
     blocks = q_BNCHK.size(1)
     k_NSGK, v_NSGK = (_gather_block_keys(x, blocks, band_mask, padding) for x in (k_BTGK, v_BTGK))
-    out_NCHK = dense_attention(
-        q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, scale=scale, mask=mask, dropout=dropout
-    )
+    attend = partial(dense_attention, scale=scale, softcap=softcap, dropout=dropout)
+    out_NCHK = attend(q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, mask=mask)
     out_BTHK = torch.unflatten(out_NCHK, 0, (rows, blocks)).flatten(1, 2)[:, :length]
     if band_mask.global_mask_BhTS is None:
         return out_BTHK
     global_tokens, mask = band.global_tokens, band_mask.global_mask_BhTS
-    global_BTHK = dense_attention(
-        q_BTHK[:, :global_tokens], k_BTGK, v_BTGK, scale=scale, mask=mask, dropout=dropout
-    )
+    global_BTHK = attend(q_BTHK[:, :global_tokens], k_BTGK, v_BTGK, mask=mask)
     return torch.cat([global_BTHK, out_BTHK[:, global_tokens:]], dim=1)
 
 

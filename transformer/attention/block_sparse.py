@@ -48,10 +48,11 @@ class BlockSparse(NamedTuple):
         return pairs + _PART_COST * queries < length**2
 
     def attend(self, scope: Scope, tokens: Tokens, make_mask: MakeMask) -> Attend | None:
-        """See FastPath. There is none with a positional bias."""
+        """See FastPath. There is none where scores have a positional bias or are capped."""
         del make_mask
         length, causal = tokens.positions_BT.size(1), scope.causal
-        if scope.positions.has_bias or not self.is_worthwhile(length, causal=causal):
+        is_plain = not scope.positions.has_bias and scope.config.attention_softcap is None
+        if not is_plain or not self.is_worthwhile(length, causal=causal):
             return None
         sees_padding = not causal and (not tokens.unpadded or length % self.stride > 0)
         padding_BT = tokens.positions_BT.expand(tokens.rows, -1) < 0 if sees_padding else None
@@ -70,12 +71,14 @@ def block_sparse_attention(
     stride: int,
     parts: Sequence[DensePart],
     padding_BT: Tensor | None = None,
+    softcap: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """Attend in parts of blocks, (B, T, H, K): equal to dense attention with the pattern's mask.
 
     `padding_BT` None: none that is seen.
     """
+    assert softcap is None, "scores of parts are not capped"
     length, dtype = q_BTHK.size(1), q_BTHK.dtype
     q, k, v = (_in_blocks(x, stride) for x in (q_BTHK, k_BTGK, v_BTGK))
     if q_BTHK.device.type == "cpu" and dtype.itemsize == 2:  # slow there, as in dense.py

@@ -4,6 +4,7 @@ Shape suffixes: B batch, T queries, S keys, H heads, G key heads (H a multiple o
 all heads of a group, K width.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..masks import additive
+from ..soft_cap import soft_cap
 
 
 class AttentionFunction(Protocol):
@@ -25,9 +27,12 @@ class AttentionFunction(Protocol):
         scale: float,
         mask: Tensor | None = None,
         causal: bool = False,
+        softcap: float | None = None,
         dropout: float = 0.0,
     ) -> Tensor:
         """Return softmax(scale · QKᵀ + mask)V, (B, T, H, K), with dropout on the weights.
+
+        With `softcap`, the scores scale · QKᵀ go through `soft_cap` first.
 
         `mask` broadcasts to (B, H, T, S): booleans (True: may be seen) or numbers to add to the
         scores. `causal` hides later positions, for T = S and without a mask.
@@ -77,10 +82,23 @@ def dense_attention(
     scale: float,
     mask: Tensor | None = None,
     causal: bool = False,
+    softcap: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """Attend by the fastest way for the device and dtype; see AttentionFunction."""
-    attend, dtype = sdpa_attention, q_BTHK.dtype
+    if softcap is not None:  # fused kernels have none
+        return eager_attention(
+            q_BTHK,
+            k_BSGK,
+            v_BSGK,
+            scale=scale,
+            mask=mask,
+            causal=causal,
+            softcap=softcap,
+            dropout=dropout,
+        )
+    attend: Callable[..., Tensor] = sdpa_attention
+    dtype = q_BTHK.dtype
     if dtype == torch.bfloat16 and q_BTHK.device.type == "cpu" and q_BTHK.requires_grad:
         if q_BTHK.size(1) * k_BSGK.size(1) <= _MAX_EAGER_SCORES:
             attend = eager_attention
@@ -142,6 +160,7 @@ def eager_attention(
     scale: float,
     mask: Tensor | None = None,
     causal: bool = False,
+    softcap: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """Attend by matrix products, as the equation says; see AttentionFunction.
@@ -152,7 +171,7 @@ def eager_attention(
         square = (1, 1, q_BTHK.size(1), k_BSGK.size(1))
         mask = torch.ones(square, dtype=torch.bool, device=q_BTHK.device).tril()
     q, k, v, mask = _group_heads(q_BTHK, k_BSGK, v_BSGK, mask)
-    scores_BGRS = (scale * q) @ k.transpose(-2, -1)
+    scores_BGRS = soft_cap((scale * q) @ k.transpose(-2, -1), softcap)
     if mask is not None:
         scores_BGRS = scores_BGRS + (additive(mask) if mask.dtype == torch.bool else mask)
     weights_BGRS = scores_BGRS.softmax(dim=-1).to(v.dtype)

@@ -17,7 +17,7 @@ from ..config import TransformerConfig
 CacheT = TypeVar("CacheT", bound=Cache)
 # Positions of queries (B, T) and of keys (B, S) to the mask (B, 1 or H, T, S).
 MakeMask = Callable[[Tensor, Tensor], Tensor]
-# From queries, keys and values, with scale and dropout, to mixed values; its mask is bound.
+# From queries, keys and values, with scale, softcap and dropout, to mixed values.
 Attend = Callable[..., Tensor]
 
 

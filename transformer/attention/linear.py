@@ -213,12 +213,14 @@ class LinearAttention(AttentionKind[LinearCache]):
         self._features, self._decay = features, decay
 
     def check(self, config: TransformerConfig) -> None:
-        """Implement AttentionKind.check: there are no scores that a bias could be added to."""
+        """Implement AttentionKind.check: there are no scores to add a bias to, or to cap."""
         if config.positions in {"relative", "alibi"}:
             raise ConfigError(
                 f"positions are {config.positions}, a bias of attention scores, which linear "
                 "attention lacks: use rotary, learned or sinusoidal positions, or none"
             )
+        if config.attention_softcap is not None:
+            raise ConfigError("linear attention has no scores: attention_softcap must be unset")
 
     def new_cache(self, config: TransformerConfig, size: CacheSize) -> LinearCache:
         """Implement AttentionKind.new_cache."""

@@ -28,6 +28,7 @@ class SoftmaxMixing(NamedTuple):
     scale: float
     rotation: Tensor | None = None
     cache: KeyValueCache | None = None
+    softcap: float | None = None  # of scores
 
     def __call__(
         self, q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, *, layer: int, dropout: float
@@ -36,7 +37,9 @@ class SoftmaxMixing(NamedTuple):
         q, k, v = rotate(q_BTHK, self.rotation), rotate(k_BTGK, self.rotation), v_BTGK
         if self.cache is not None:
             k, v = self.cache.update(layer, k, v)
-        mixed_BTHK: Tensor = self.attend(q, k, v, scale=self.scale, dropout=dropout)
+        mixed_BTHK: Tensor = self.attend(
+            q, k, v, scale=self.scale, softcap=self.softcap, dropout=dropout
+        )
         return mixed_BTHK
 
 
@@ -81,7 +84,8 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
         else:
             attend = self._choose_attention(scope, tokens)
         rotation = scope.positions.rotation(positions_BT)
-        return SoftmaxMixing(attend, scope.config.scale, rotation, cache)
+        softcap = scope.config.attention_softcap
+        return SoftmaxMixing(attend, scope.config.scale, rotation, cache, softcap)
 
     def _choose_attention(self, scope: Scope, tokens: Tokens) -> Attend:
         """Return the cheapest attention for whole texts."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from checkpoints import write_folder
 from tokenizer import Tokenizer
 
-from ..config import TransformerConfig, require_known_fields
+from ..config import TransformerConfig
+from ..config_fields import require_known_fields
 from ..errors import ConfigError, MissingExtraError
 from ..feedforward import FEEDFORWARDS
 from ..layers import CrossLayer, Layer, Stack
@@ -37,11 +38,12 @@ _REFUSAL = "CTranslate2 has no such networks"
 # Fields that are exported or refused below, and those that only training reads.
 _KNOWN_FIELDS = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head positions
-    max_positions position_offset rotary_base rotary_scaling relative_buckets relative_max_distance
-    attention window global_tokens stride summary_tokens layers attention_scale feedforward norm
-    norm_eps norm_placement final_norm bias attention_bias embedding_scale embedding_norm
-    token_types share_embeddings source_vocab_size tie_output output_scale output_bias head dropout
-    attention_dropout activation_dropout initialization initialization_std labels label_kind
+    max_positions position_offset rotary_base rotary_scaling rotary_fraction relative_buckets
+    relative_max_distance attention window global_tokens stride summary_tokens layers
+    attention_scale attention_softcap qk_norm feedforward norm norm_eps norm_placement final_norm
+    bias attention_bias attention_output_bias embedding_scale embedding_norm token_types
+    share_embeddings source_vocab_size tie_output output_scale output_bias logit_softcap head
+    dropout attention_dropout activation_dropout initialization initialization_std labels label_kind
     classifier_pooling classifier_layer
 """
 KNOWN_FIELDS = frozenset(_KNOWN_FIELDS.split())
@@ -99,6 +101,11 @@ def _check(config: TransformerConfig) -> None:
         "token_types": config.token_types == 0,
         "kv_heads": not has_cross_attention or config.key_value_heads == config.heads,
         "rotary_scaling": config.rotary_scaling is None,
+        "rotary_fraction": config.rotary_fraction == 1.0,
+        "attention_softcap": config.attention_softcap is None,
+        "qk_norm": config.qk_norm == "none",
+        "attention_output_bias": config.attention_output_bias is None,
+        "logit_softcap": config.logit_softcap is None,
         "feedforward": config.feedforward in _ACTIVATIONS,
         "norm": config.norm in {"layernorm", "rmsnorm"},
         "norm_placement": config.norm_placement in {"pre", "post"},

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from checkpoints import CheckpointError, Tensors
 
-from ..config import TransformerConfig, config_to_fields
+from ..config import TransformerConfig
+from ..config_fields import config_to_fields
 from ..errors import ConfigError
 from ..families import (
     FAMILIES,
@@ -35,7 +36,7 @@ _PARTS = {
 # Fields that only training uses, and those that only some values of another field use.
 _TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
 _ONLY_WITH = (
-    ("positions", ("rotary",), ("rotary_base", "rotary_scaling")),
+    ("positions", ("rotary",), ("rotary_base", "rotary_scaling", "rotary_fraction")),
     ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
     ("attention", ("sliding",), ("window", "global_tokens")),
     ("attention", ("strided", "fixed"), ("stride",)),
@@ -134,6 +135,7 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     fields = config_to_fields(config)
     fields["kv_heads"], fields["d_head"] = config.key_value_heads, config.head_width
     fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale
+    fields["attention_output_bias"] = config.has_attention_output_bias
     fields["source_vocab_size"] = config.source_vocabulary
     irrelevant = set(_TRAINING.split())
     for field, kinds, others in _ONLY_WITH:

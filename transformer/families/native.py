@@ -5,7 +5,8 @@ from typing import Any
 
 from checkpoints import Weights
 
-from ..config import TransformerConfig, config_from_fields, config_to_fields
+from ..config import TransformerConfig
+from ..config_fields import config_from_fields, config_to_fields
 from .config_reader import ConfigReader, TensorNames
 from .family import Family
 from .name_map import NameMap, TensorSource

@@ -12,7 +12,8 @@ import msgspec
 import torch
 from torch import Tensor
 
-from ..config import TransformerConfig, require_known_fields
+from ..config import TransformerConfig
+from ..config_fields import require_known_fields
 from ..errors import ConfigError
 
 _REFUSAL = "sinusoids cannot be reordered in such networks"
@@ -21,10 +22,11 @@ _REFUSAL = "sinusoids cannot be reordered in such networks"
 # only through the matrices below. Fields that act on it directly are listed with their values.
 _ANY_VALUE = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head
-    max_positions position_offset rotary_base rotary_scaling relative_buckets relative_max_distance
-    attention window global_tokens stride summary_tokens layers attention_scale feedforward norm_eps
-    final_norm bias attention_bias embedding_scale embedding_norm token_types share_embeddings
-    source_vocab_size tie_output output_scale output_bias dropout attention_dropout
+    max_positions position_offset rotary_base rotary_scaling rotary_fraction relative_buckets
+    relative_max_distance attention window global_tokens stride summary_tokens layers
+    attention_scale attention_softcap feedforward norm_eps final_norm bias attention_bias
+    attention_output_bias embedding_scale embedding_norm token_types share_embeddings
+    source_vocab_size tie_output output_scale output_bias logit_softcap dropout attention_dropout
     activation_dropout initialization initialization_std labels label_kind classifier_pooling
     classifier_layer
 """
@@ -32,6 +34,7 @@ _KNOWN_VALUES = {
     "positions": {"sinusoidal"},
     "norm": {"layernorm", "rmsnorm"},
     "norm_placement": {"post", "pre"},
+    "qk_norm": {"none"},
     "head": {"linear", "masked", "none"},
 }
 KNOWN_FIELDS = frozenset([*_ANY_VALUE.split(), *_KNOWN_VALUES])

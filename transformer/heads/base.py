@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ..config import TransformerConfig
 from ..inputs import Batch
 from ..losses import projected_cross_entropy
+from ..soft_cap import soft_cap
 
 
 class Head(nn.Module, ABC):
@@ -47,9 +48,13 @@ class Head(nn.Module, ABC):
 
 
 class TokenHead(Head):
-    """A head that projects the features of each token: `scale · features · Wᵀ + b`."""
+    """A head that projects the features of each token: `scale · features · Wᵀ + b`.
+
+    With `softcap`, the outputs go through `soft_cap`.
+    """
 
     scale = 1.0
+    softcap: float | None = None
 
     def features(self, hidden_BTD: Tensor) -> Tensor:
         """Return what the projection multiplies, (B, T, D)."""
@@ -64,7 +69,8 @@ class TokenHead(Head):
     ) -> Tensor:
         """Return the logits (B, T, V)."""
         del positions_BT
-        return F.linear(self.features(hidden_BTD), self.projection(embedding_VD), self.bias)
+        features_BTD, weight_VD = self.features(hidden_BTD), self.projection(embedding_VD)
+        return soft_cap(F.linear(features_BTD, weight_VD, self.bias), self.softcap)
 
     def loss(
         self, hidden_BTD: Tensor, embedding_VD: Tensor, batch: Batch, *, smoothing: float
@@ -76,7 +82,12 @@ class TokenHead(Head):
             targets_N = targets_N.index_select(0, batch.predicted_N)
         features_ND, weight_VD = self.features(hidden_ND), self.projection(embedding_VD)
         return projected_cross_entropy(
-            features_ND, weight_VD, self.bias, targets_N, smoothing=smoothing
+            features_ND,
+            weight_VD,
+            self.bias,
+            targets_N,
+            smoothing=smoothing,
+            softcap=self.softcap,
         )
 
 

@@ -15,13 +15,16 @@ from .base import TokenHead
 
 
 class LinearHead(TokenHead):
-    """`logits = scale · hidden · Wᵀ + b`; W is the embedding if tied, arXiv 1608.05859."""
+    """`logits = scale · hidden · Wᵀ + b`; W is the embedding if tied, arXiv 1608.05859.
+
+    They are capped where the configuration says so.
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         if config.labels:
             raise ConfigError(f'head "{config.head}" has no labels; classification and tagging do')
-        self.scale = config.output_scale
+        self.scale, self.softcap = config.output_scale, config.logit_softcap
         shape = (config.vocab_size, config.d_model)
         self.weight = None if config.tie_output else nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if config.output_bias else None

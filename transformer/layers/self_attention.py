@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..attention import Mixing
 from ..config import TransformerConfig
+from ..norms import make_head_norm
 from ..uninitialized import Linear
 
 
@@ -22,7 +23,11 @@ class SelfAttention(nn.Module):
         width = config.head_width
         rows = (config.heads + 2 * config.key_value_heads) * width
         self.qkv = Linear(config.d_model, rows, bias=config.has_attention_bias)
-        self.out = Linear(config.heads * width, config.d_model, bias=config.has_attention_bias)
+        self.out = Linear(
+            config.heads * width, config.d_model, bias=config.has_attention_output_bias
+        )
+        self.q_norm = make_head_norm(config, config.heads)
+        self.k_norm = make_head_norm(config, config.key_value_heads)
 
     def forward(self, x_BTD: Tensor, mixing: Mixing) -> Tensor:
         """(B, T, D) → (B, T, D)."""
@@ -31,6 +36,8 @@ class SelfAttention(nn.Module):
         qkv_heads = self.qkv(x_BTD).unflatten(-1, (-1, config.head_width))
         q, k, v = qkv_heads.split([config.heads, groups, groups], dim=2)
         dropout = config.attention_dropout if self.training else 0.0
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
         mixed_BTHK = mixing(q, k, v, layer=self.rank, dropout=dropout)
         y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
         return y_BTD

@@ -11,7 +11,7 @@ from checkpoints import CheckpointError, changed_weights, read_json
 from ..bounds import convert
 from ..chat.template import read_chat_template
 from ..chat.turns import turn_end
-from ..config import config_from_fields
+from ..config_fields import config_from_fields
 from ..errors import ConfigError
 from ..export.side_files import original_options
 from ..loading import CONFIG, GenerationConfig, LoadedModel, ModelTexts, load_model

@@ -13,7 +13,8 @@ import msgspec
 
 from checkpoints import CheckpointError, read_json, remove_leftovers, to_json, write_folder
 
-from ..config import TransformerConfig, config_from_fields, config_to_fields
+from ..config import TransformerConfig
+from ..config_fields import config_from_fields, config_to_fields
 from ..folder_layout import (
     CHECKPOINTS,
     STATES,
