@@ -9,9 +9,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .attention import SelfAttention
 from .config import TransformerConfig
 from .feedforward import FeedForward
-from .layers import CrossAttention, SelfAttention
+from .layers import CrossAttention
 from .model import Transformer
 from .registry import Registry
 

@@ -10,8 +10,10 @@ from ..config import TransformerConfig
 from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
-from .kinds import AttentionKind, Mixing, Scope, Tokens
+from .kinds import AttentionKind
 from .linear import LinearAttention, elu_features
+from .mixing import Mixing, Scope, Tokens
+from .self_attention import SelfAttention, count_attention_parameters
 from .softmax import SoftmaxAttention, SoftmaxMixing
 
 __all__ = [
@@ -22,10 +24,12 @@ __all__ = [
     "BandMask",
     "Mixing",
     "Scope",
+    "SelfAttention",
     "SoftmaxAttention",
     "SoftmaxMixing",
     "Tokens",
     "banded_attention",
+    "count_attention_parameters",
     "dense_attention",
     "eager_attention",
     "make_band_mask",

@@ -16,7 +16,8 @@ from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..masks import causal, same_segment
 from ..rotation import rotate
-from .kinds import AttentionKind, Scope, Tokens
+from .kinds import AttentionKind
+from .mixing import Scope, Tokens
 
 CHUNK = 64  # tokens that see each other through products of all pairs
 _LEAST = 1e-30  # of a sum of weights, which is 0 for padding alone

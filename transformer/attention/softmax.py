@@ -16,7 +16,8 @@ from ..config import TransformerConfig
 from ..rotation import rotate
 from .banded import Band, banded_attention, make_band_mask
 from .dense import dense_attention
-from .kinds import AttentionKind, Scope, Tokens
+from .kinds import AttentionKind
+from .mixing import Scope, Tokens
 
 # Positions of queries (B, T) and of keys (B, S) to the pairs that see each other, (B, T, S).
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
