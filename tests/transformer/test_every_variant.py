@@ -65,7 +65,7 @@ SLIDING = [
 ]
 LINEAR = [
     dict(attention=name, positions=positions, **fields)
-    for name in ("linear", "linear-decay")
+    for name in ("linear", "linear-decay", "performer")
     for positions, fields in (("rotary", {}), ("learned", {"kv_heads": 2}), ("none", {}))
 ]
 MIXED = [

@@ -13,6 +13,7 @@ from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_att
 from .kinds import AttentionKind
 from .linear import LinearAttention, elu_features
 from .mixing import Mixing, Scope, Tokens
+from .random_features import PerformerAttention, RandomFeatures
 from .self_attention import SelfAttention, count_attention_parameters
 from .softmax import SoftmaxAttention, SoftmaxMixing
 
@@ -23,6 +24,7 @@ __all__ = [
     "Band",
     "BandMask",
     "Mixing",
+    "RandomFeatures",
     "Scope",
     "SelfAttention",
     "SoftmaxAttention",
@@ -54,5 +56,6 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
         "sliding": SoftmaxAttention(_sliding_pattern, _sliding_band, RingCache),
         "linear": LinearAttention(elu_features, decay=False),
         "linear-decay": LinearAttention(elu_features, decay=True),
+        "performer": PerformerAttention(),
     },
 )

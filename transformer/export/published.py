@@ -39,6 +39,7 @@ _ONLY_WITH = (
     ("positions", ("rotary",), ("rotary_base", "rotary_scaling", "rotary_fraction")),
     ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
     ("attention", ("sliding",), ("window", "global_tokens")),
+    ("attention", ("performer",), ("random_features", "redraw_features")),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
     ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )
