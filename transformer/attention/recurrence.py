@@ -129,7 +129,7 @@ def mix_one(
 
 
 class _Decay(NamedTuple):
-    """What is left of a chunk's start at each token, and of each token at the chunk's end."""
+    """Shares that are left of a chunk's start at each token, and of each token at its end."""
 
     since: Tensor  # (B, H, N, C, 1)
     until: Tensor
