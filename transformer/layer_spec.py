@@ -48,7 +48,7 @@ class LayerSpec(
     """Fields of one layer; what is unset is as the network's field of that name."""
 
     attention: Annotated[
-        str | None, doc("full, sliding, strided, fixed, linear or linear-decay")
+        str | None, doc("full, sliding, strided, fixed, linear, linear-decay or performer")
     ] = None
     window: Annotated[Size | None, doc("of sliding attention")] = None
     global_tokens: Annotated[Count | None, doc("of sliding attention")] = None

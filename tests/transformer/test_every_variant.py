@@ -75,7 +75,7 @@ SPARSE = [
 ]
 LINEAR = [
     dict(attention=name, positions=positions, **fields)
-    for name in ("linear", "linear-decay")
+    for name in ("linear", "linear-decay", "performer")
     for positions, fields in (("rotary", {}), ("learned", {"kv_heads": 2}), ("none", {}))
 ]
 MIXED = [

@@ -13,8 +13,11 @@ from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
 from .block_sparse import BlockSparse, block_sparse_attention, fixed_parts, strided_parts
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
-from .kinds import AttentionKind, Mixing, Scope, Tokens
+from .kinds import AttentionKind
 from .linear import LinearAttention, elu_features
+from .mixing import Mixing, Scope, Tokens
+from .random_features import PerformerAttention, RandomFeatures
+from .self_attention import SelfAttention, count_attention_parameters
 from .softmax import SoftmaxAttention, SoftmaxMixing
 
 __all__ = [
@@ -25,12 +28,15 @@ __all__ = [
     "BandMask",
     "BlockSparse",
     "Mixing",
+    "RandomFeatures",
     "Scope",
+    "SelfAttention",
     "SoftmaxAttention",
     "SoftmaxMixing",
     "Tokens",
     "banded_attention",
     "block_sparse_attention",
+    "count_attention_parameters",
     "dense_attention",
     "eager_attention",
     "fixed_parts",
@@ -85,5 +91,6 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
         "fixed": SoftmaxAttention(_fixed_pattern, _fixed_path, StaticCache, _check_fixed),
         "linear": LinearAttention(elu_features, decay=False),
         "linear-decay": LinearAttention(elu_features, decay=True),
+        "performer": PerformerAttention(),
     },
 )

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .dense import dense_attention
-from .kinds import Attend, MakeMask, Scope, Tokens
+from .mixing import Attend, MakeMask, Scope, Tokens
 
 # The smallest block, in tokens: products of smaller ones are too small to gain anything.
 MIN_BLOCK = 64

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .kernels import HIDDEN, choose_kernel
-from .kinds import Attend, MakeMask, Scope, Tokens
 from .merged import DensePart, MergePlan, View, count_pairs, merged_attention
+from .mixing import Attend, MakeMask, Scope, Tokens
 
 # Cost of a part for each of its queries, in keys: copies and the merge. Measured on one core with 4
 # heads of 64, texts of 64 to 1,024 tokens, blocks of 8 to 512, forward and backward: parts took

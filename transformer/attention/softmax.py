@@ -15,7 +15,8 @@ from ..cache import CacheSize, KeyValueCache
 from ..config import TransformerConfig
 from ..rotation import rotate
 from .dense import dense_attention
-from .kinds import Attend, AttentionKind, FastPath, Scope, Tokens
+from .kinds import AttentionKind
+from .mixing import Attend, FastPath, Scope, Tokens
 
 # Positions of queries (B, T) and of keys (B, S) to the pairs that see each other, (B, T, S).
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]

@@ -41,6 +41,7 @@ _ONLY_WITH = (
     ("attention", ("sliding",), ("window", "global_tokens")),
     ("attention", ("strided", "fixed"), ("stride",)),
     ("attention", ("fixed",), ("summary_tokens",)),
+    ("attention", ("performer",), ("random_features", "redraw_features")),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
     ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )

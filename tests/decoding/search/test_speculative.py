@@ -296,8 +296,8 @@ SLIDING = {"attention": "sliding", "window": 4}
 @pytest.mark.parametrize(
     ("model", "draft", "message"),
     [
-        (SLIDING, None, "a sliding window's cache cannot take tokens back"),
-        ({}, SLIDING, "a sliding window's cache cannot"),
+        (SLIDING, None, "the cache of a sliding window cannot take tokens back"),
+        ({}, SLIDING, "the cache of a sliding window cannot"),
         ({}, {"text": "abcx"}, r"one and two cannot .* 'd', 'x'"),
         ({}, {"max_positions": 16}, "its context is 16, not 32"),
     ],
