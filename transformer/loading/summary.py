@@ -170,7 +170,8 @@ def _layers(config: TransformerConfig) -> str:
 
 def _attention(config: TransformerConfig) -> str:
     window = f", window {config.window}" if config.attention == "sliding" else ""
-    return f"{config.positions} positions, {config.attention} attention{window}"
+    positions = "no positions" if config.positions == "none" else f"{config.positions} positions"
+    return f"{positions}, {config.attention} attention{window}"
 
 
 def _sublayers(config: TransformerConfig) -> str:
