@@ -7,7 +7,7 @@ non_blocking (`uploads`). Only the thread that enters is watched.
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,9 @@ class VirtualDevice(TorchFunctionMode):
         name, kwargs = func.__name__, kwargs or {}
         if name in {"__get__", "__set__"}:
             return _attribute(func, *args)
-        inputs = [each for each in _leaves((args, *kwargs.values())) if isinstance(each, Tensor)]
+        inputs = _tensors(args)
+        if kwargs:
+            inputs += _tensors(kwargs.values())
         there = any(map(on_device, inputs))
         target = _target(name, args, kwargs)
         if there and _mixes(name, args, inputs):
@@ -74,6 +76,17 @@ class VirtualDevice(TorchFunctionMode):
         return _tagged(found, on)
 
 
+def _tensors(nested: Iterable[Any]) -> list[Tensor]:
+    """The tensors of nested lists and tuples; a loop, for it runs a million times."""
+    found = []
+    for each in nested:
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, tuple | list):
+            found += _tensors(each)
+    return found
+
+
 def _leaves(nested: Any) -> Iterator[Any]:
     for each in nested:
         if isinstance(each, tuple | list):
@@ -83,9 +96,8 @@ def _leaves(nested: Any) -> Iterator[Any]:
 
 
 def _tagged(found: Any, on: bool) -> Any:
-    for each in _leaves((found,)):
-        if isinstance(each, Tensor):
-            each._on_device = on  # type: ignore[attr-defined]
+    for each in _tensors((found,)):
+        each._on_device = on  # type: ignore[attr-defined]
     return found
 
 

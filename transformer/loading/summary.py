@@ -177,7 +177,8 @@ def _layers(config: TransformerConfig) -> str:
 def _attention(config: TransformerConfig) -> str:
     fields = _ATTENTION_FIELDS.get(config.attention, ())
     sizes = [f"{name.replace('_', ' ')} {getattr(config, name)}" for name in fields]
-    return ", ".join([f"{config.positions} positions", f"{config.attention} attention", *sizes])
+    positions = "no positions" if config.positions == "none" else f"{config.positions} positions"
+    return ", ".join([positions, f"{config.attention} attention", *sizes])
 
 
 def _sublayers(config: TransformerConfig) -> str:
