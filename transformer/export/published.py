@@ -39,6 +39,9 @@ _ONLY_WITH = (
     ("positions", ("rotary",), ("rotary_base", "rotary_scaling", "rotary_fraction")),
     ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
     ("attention", ("sliding",), ("window", "global_tokens")),
+    ("attention", ("strided", "fixed"), ("stride",)),
+    ("attention", ("fixed",), ("summary_tokens",)),
+    ("attention", ("performer",), ("random_features", "redraw_features")),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
     ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )

@@ -39,6 +39,12 @@ from .pooling_config import has_pooling, read_pooling_config
 
 Fact = tuple[str, str]
 _MAX_NAMES = 20  # of languages, and of labels
+# Fields of a configuration that belong to some kinds of attention.
+_ATTENTION_FIELDS = {
+    "sliding": ("window",),
+    "strided": ("stride",),
+    "fixed": ("stride", "summary_tokens"),
+}
 
 
 def summarize_model(path: Path) -> list[Fact]:
@@ -174,8 +180,10 @@ def _layers(config: TransformerConfig) -> str:
 
 
 def _attention(config: TransformerConfig) -> str:
-    window = f", window {config.window}" if config.attention == "sliding" else ""
-    return f"{config.positions} positions, {config.attention} attention{window}"
+    fields = _ATTENTION_FIELDS.get(config.attention, ())
+    sizes = [f"{name.replace('_', ' ')} {getattr(config, name)}" for name in fields]
+    positions = "no positions" if config.positions == "none" else f"{config.positions} positions"
+    return ", ".join([positions, f"{config.attention} attention", *sizes])
 
 
 def _sublayers(config: TransformerConfig) -> str:
