@@ -222,8 +222,8 @@ def test_programs_that_know_no_lists_of_layers_read_windows_in_the_last(
 
 def test_what_layers_have_of_their_own_is_shown_in_few_words(tmp_path: Path) -> None:
     for number, words in (
-        (1, "by turns rotary positions, full attention; none positions, full attention; swiglu"),
-        (5, "by turns rotary positions, sliding attention, window 4; none positions, sliding"),
+        (1, "by turns rotary positions, full attention; no positions, full attention; swiglu"),
+        (5, "by turns rotary positions, sliding attention, window 4; no positions, sliding"),
     ):
         make("smollm3", number, tmp_path / str(number))
         assert dict(summarize_model(tmp_path / str(number)))["layers"].startswith(words)
@@ -231,7 +231,7 @@ def test_what_layers_have_of_their_own_is_shown_in_few_words(tmp_path: Path) -> 
     edit(tmp_path / "four" / "config.json", no_rope_layers=[1, 1])
     assert dict(summarize_model(tmp_path / "four"))["layers"].startswith("rotary positions, full")
     edit(tmp_path / "four" / "config.json", no_rope_layers=[0, 0])
-    assert dict(summarize_model(tmp_path / "four"))["layers"].startswith("none positions, full")
+    assert dict(summarize_model(tmp_path / "four"))["layers"].startswith("no positions, full")
 
 
 def test_runs_of_layers_alike_are_counted() -> None:
