@@ -8,7 +8,17 @@ from msgspec import Meta
 
 from .bounds import check_bounds, doc
 from .errors import ConfigError
-from .layer_spec import LIMIT, Count, LayerSpec, Number, Positive, Rate, RotaryScaling, Size
+from .layer_spec import (
+    KINDS_OF_ATTENTION,
+    LIMIT,
+    Count,
+    LayerSpec,
+    Number,
+    Positive,
+    Rate,
+    RotaryScaling,
+    Size,
+)
 
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
 
@@ -58,9 +68,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Size, doc("relative positions from here on share a bucket")
     ] = 128
 
-    attention: Annotated[
-        str, doc("full, sliding, strided, fixed, linear, linear-decay or performer")
-    ] = "full"
+    attention: Annotated[str, KINDS_OF_ATTENTION] = "full"
     window: Annotated[
         Size, doc("of sliding attention: a position sees those less than this away")
     ] = 256

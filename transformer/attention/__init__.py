@@ -86,9 +86,15 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
     "attention kind",
     {
         "full": SoftmaxAttention(None, None, StaticCache),
-        "sliding": SoftmaxAttention(_sliding_pattern, _sliding_band, RingCache),
-        "strided": SoftmaxAttention(_strided_pattern, _strided_path, StaticCache),
-        "fixed": SoftmaxAttention(_fixed_pattern, _fixed_path, StaticCache, _check_fixed),
+        "sliding": SoftmaxAttention(
+            _sliding_pattern, _sliding_band, RingCache, fields=("window", "global_tokens")
+        ),
+        "strided": SoftmaxAttention(
+            _strided_pattern, _strided_path, StaticCache, fields=("stride",)
+        ),
+        "fixed": SoftmaxAttention(
+            _fixed_pattern, _fixed_path, StaticCache, _check_fixed, ("stride", "summary_tokens")
+        ),
         "linear": LinearAttention(elu_features, decay=False),
         "linear-decay": LinearAttention(elu_features, decay=True),
         "performer": PerformerAttention(),

@@ -12,7 +12,12 @@ CacheT = TypeVar("CacheT", bound=Cache)
 
 
 class AttentionKind(ABC, Generic[CacheT]):
-    """A kind of self-attention, and of its cache."""
+    """A kind of self-attention, and of its cache.
+
+    `fields` are those of a configuration that it reads and not all kinds do.
+    """
+
+    fields: tuple[str, ...] = ()
 
     @abstractmethod
     def check(self, config: TransformerConfig) -> None:

@@ -107,6 +107,8 @@ class PerformerAttention(LinearAttention):
     In decoders sums over earlier tokens are those of linear attention, without a decay.
     """
 
+    fields = ("random_features", "redraw_features")
+
     def __init__(self) -> None:
         super().__init__(elu_features, decay=False)  # each layer puts its own in their place
 

@@ -57,6 +57,7 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
     fast_path: Callable[[TransformerConfig], FastPath] | None
     cache: Callable[[TransformerConfig, CacheSize], KeyValueCache]
     refuse: Callable[[TransformerConfig], None] | None = None
+    fields: tuple[str, ...] = ()
 
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check: any network can, unless the pattern refuses its fields."""

@@ -16,6 +16,7 @@ from tokenizer.quantities import format_count
 
 from ..abilities import commands_of
 from ..adapters.peft_config import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_facts
+from ..attention import ATTENTION
 from ..chat.template import chat_template_text
 from ..config import TransformerConfig
 from ..families import MODEL_TYPE
@@ -40,11 +41,6 @@ from .pooling_config import has_pooling, read_pooling_config
 Fact = tuple[str, str]
 _MAX_NAMES = 20  # of languages, and of labels
 # Fields of a configuration that belong to some kinds of attention.
-_ATTENTION_FIELDS = {
-    "sliding": ("window",),
-    "strided": ("stride",),
-    "fixed": ("stride", "summary_tokens"),
-}
 
 
 def summarize_model(path: Path) -> list[Fact]:
@@ -180,8 +176,8 @@ def _layers(config: TransformerConfig) -> str:
 
 
 def _attention(config: TransformerConfig) -> str:
-    fields = _ATTENTION_FIELDS.get(config.attention, ())
-    sizes = [f"{name.replace('_', ' ')} {getattr(config, name)}" for name in fields]
+    own = {name: getattr(config, name) for name in ATTENTION[config.attention].fields}
+    sizes = [f"{name.replace('_', ' ')} {value:,}" for name, value in own.items() if value]
     positions = "no positions" if config.positions == "none" else f"{config.positions} positions"
     return ", ".join([positions, f"{config.attention} attention", *sizes])
 
