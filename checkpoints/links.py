@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import CheckpointError
@@ -16,6 +17,9 @@ def is_inside(folder: Path, name: str) -> bool:
     """
     if "\0" in name or any(len(os.fsencode(part)) > 255 for part in Path(name).parts):
         return False
+    with suppress(OSError):
+        if Path(name).name == name != ".." and not (folder / name).is_symlink():
+            return True  # it lies where it is named, which takes less than to resolve it
     root = folder.resolve()
     snapshots = next((p for p in root.parents[:_DEPTH] if p.name == "snapshots"), None)
     blobs = root if snapshots is None else snapshots.parent / "blobs"

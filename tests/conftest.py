@@ -1,11 +1,15 @@
 """Shared by all tests: few threads, fixed seeds, a cache folder of their own, and --quick."""
 
+import functools
 import gc
 import signal
 from collections.abc import Iterator
 
 import pytest
 import torch
+import typer.main
+
+from tests.forking import ForkServer
 
 torch.set_num_threads(1)  # tiny models run fastest on one thread
 gc.disable()  # until all tests are found: they stay, and looking through them takes a third longer
@@ -53,7 +57,33 @@ def _seeded() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _no_seeds_for_absent_devices() -> Iterator[None]:
+    """Each would keep its caller's stack as text until its device is there: half a millisecond."""
+    with pytest.MonkeyPatch.context() as patch:
+        for device in (torch.cuda, torch.xpu, torch.mtia):
+            if not device.is_available():
+                patch.setattr(device, "manual_seed_all", lambda seed: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands_built_once() -> Iterator[None]:
+    """Building them takes longer than most command lines take that are run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _fixed_seeds() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("transformer.pipelines.arguments.generate.fresh_seed", lambda: 0)
         yield
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Starts the program in processes that have all imports behind them."""
+    server = ForkServer()
+    yield server
+    server.close()

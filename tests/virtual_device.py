@@ -7,7 +7,7 @@ non_blocking (`uploads`). Only the thread that enters is watched.
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
 # What needs the numbers themselves: as Python's, or to know how long the result is.
@@ -52,7 +53,9 @@ class VirtualDevice(TorchFunctionMode):
         name, kwargs = func.__name__, kwargs or {}
         if name in {"__get__", "__set__"}:
             return _attribute(func, *args)
-        inputs = [each for each in _leaves((args, *kwargs.values())) if isinstance(each, Tensor)]
+        inputs = _tensors(args)
+        if kwargs:
+            inputs += _tensors(kwargs.values())
         there = any(map(on_device, inputs))
         target = _target(name, args, kwargs)
         if there and _mixes(name, args, inputs):
@@ -73,6 +76,17 @@ class VirtualDevice(TorchFunctionMode):
         return _tagged(found, on)
 
 
+def _tensors(nested: Iterable[Any]) -> list[Tensor]:
+    """The tensors of nested lists and tuples; a loop, for it runs a million times."""
+    found = []
+    for each in nested:
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, tuple | list):
+            found += _tensors(each)
+    return found
+
+
 def _leaves(nested: Any) -> Iterator[Any]:
     for each in nested:
         if isinstance(each, tuple | list):
@@ -82,9 +96,8 @@ def _leaves(nested: Any) -> Iterator[Any]:
 
 
 def _tagged(found: Any, on: bool) -> Any:
-    for each in _leaves((found,)):
-        if isinstance(each, Tensor):
-            each._on_device = on  # type: ignore[attr-defined]
+    for each in _tensors((found,)):
+        each._on_device = on  # type: ignore[attr-defined]
     return found
 
 
@@ -157,11 +170,16 @@ def _uploads(name: str, args: Sequence[Any], kwargs: Any, there: bool, target: s
 def virtual_device() -> Iterator[VirtualDevice]:
     """Let "cuda" be the virtual device, for this thread."""
     group, engine = torch._C._group_tensors_by_device_and_dtype, torch.autograd._engine_run_backward
+    apply = BackwardCFunction.apply
     device, mapped = VirtualDevice(), ("autocast", "is_autocast_enabled", "get_autocast_dtype")
 
     def backward(*args: Any, **options: Any) -> Any:
         with device:  # functions in Python are watched; within a function modes rest
             return engine(*args, **options)
+
+    def of_function(self: Any, *gradients: Any) -> Any:
+        # they come without a tag: they are where the tensors are that the function saved
+        return apply(self, *_tagged(gradients, any(map(on_device, self.saved_tensors))))
 
     def grouped(lists: Any, with_indices: bool = False) -> Any:
         first = next(tensor for tensor in lists[0] if tensor is not None)
@@ -172,6 +190,7 @@ def virtual_device() -> Iterator[VirtualDevice]:
 
     with (
         mock.patch("torch.autograd._engine_run_backward", backward),
+        mock.patch.object(BackwardCFunction, "apply", of_function),
         mock.patch("torch._C._group_tensors_by_device_and_dtype", grouped),
         mock.patch.multiple(torch, **{name: on_cpu(getattr(torch, name)) for name in mapped}),
         device,

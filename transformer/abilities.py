@@ -29,11 +29,16 @@ class Ability(NamedTuple):
     needs: str
     heads: tuple[str, ...] = ()  # none: whatever the head
     encoder_heads: tuple[str, ...] = ()  # of encoders, where they are others
+    pooled_shapes: tuple[str, ...] = ()  # those that can if it is said how states are pooled
 
-    def is_of(self, config: TransformerConfig) -> bool:
-        """Return True for a configuration of a model that can do it."""
+    def is_of(self, config: TransformerConfig, *, is_pooled: bool = False) -> bool:
+        """Return True for a configuration of a model that can do it.
+
+        `is_pooled` says that a decoder's folder, or a user, names a pooling of its states.
+        """
         heads = (config.shape == "encoder" and self.encoder_heads) or self.heads
-        return config.shape in self.shapes and (not heads or config.head in heads)
+        fits = is_pooled or config.shape not in self.pooled_shapes
+        return config.shape in self.shapes and fits and (not heads or config.head in heads)
 
 
 ABILITIES: Registry[Ability] = Registry(
@@ -67,7 +72,11 @@ ABILITIES: Registry[Ability] = Registry(
             heads=("masked",),
         ),
         "embed": Ability(
-            "embed", {"encoder": "", "encoder-decoder": ""}, "a model with an encoder"
+            "embed",
+            {"encoder": "", "encoder-decoder": "", "decoder": ""},
+            "a model with an encoder, or a decoder whose folder says how its states are pooled "
+            "(modules.json), or --pooling",
+            pooled_shapes=("decoder",),
         ),
         "evaluate": Ability(
             "be evaluated",
@@ -102,25 +111,26 @@ COMMANDS = (
 )
 
 
-def commands_of(config: TransformerConfig) -> list[str]:
+def commands_of(config: TransformerConfig, *, is_pooled: bool = False) -> list[str]:
     """Return what a model can do, as commands without the model's name, the first one first.
+
+    `is_pooled`: see `Ability.is_of`; such a decoder is there to embed.
 
     >>> from .presets import preset_config
     >>> commands_of(preset_config("write-tiny", vocab_size=100))
     ['generate', 'score', 'evaluate --text FILE']
     """
-    abilities = {name: ABILITIES[name] for name in COMMANDS}
-    return [
-        f"{name}{ability.shapes[config.shape]}"
-        for name, ability in abilities.items()
-        if ability.is_of(config)
-    ]
+    able = [name for name in COMMANDS if ABILITIES[name].is_of(config, is_pooled=is_pooled)]
+    able.sort(key=lambda name: config.shape not in ABILITIES[name].pooled_shapes)
+    return [f"{name}{ABILITIES[name].shapes[config.shape]}" for name in able]
 
 
-def require_ability(config: TransformerConfig, name: str, folder: object) -> None:
+def require_ability(
+    config: TransformerConfig, name: str, folder: object, *, is_pooled: bool = False
+) -> None:
     """Raise ConfigError, naming what the model can do, unless it has an ability."""
     ability = ABILITIES[name]
-    if ability.is_of(config):
+    if ability.is_of(config, is_pooled=is_pooled):
         return
     command = name.split(maxsplit=1)[0]  # another form of it, if there is one, comes first
     first, *others = sorted(commands_of(config), key=lambda each: each.split()[0] != command)

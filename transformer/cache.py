@@ -30,6 +30,14 @@ class CacheSize(NamedTuple):
     dtype: torch.dtype
 
 
+def no_tokens_back(kind: str) -> ConfigError:
+    """Return the error of a kind of attention whose cache cannot forget single tokens."""
+    return ConfigError(
+        f"the cache of {kind} cannot take tokens back, as speculative decoding must: leave out "
+        "--draft and --lookup"
+    )
+
+
 class Cache(Protocol):
     """The cache of self-attention in layers that are alike, which are numbered from 0."""
 
@@ -209,10 +217,7 @@ class RingCache:
 
     def truncate(self, length: int) -> None:
         """Raise ConfigError: a ring has overwritten what earlier positions would still see."""
-        raise ConfigError(
-            "a sliding window's cache cannot take tokens back, which speculative decoding needs; "
-            "use greedy search or sampling"
-        )
+        raise no_tokens_back("a sliding window")
 
 
 class CrossAttentionCache:

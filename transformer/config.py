@@ -8,7 +8,17 @@ from msgspec import Meta
 
 from .bounds import check_bounds, doc
 from .errors import ConfigError
-from .layer_spec import LIMIT, Count, LayerSpec, Number, Positive, Rate, RotaryScaling, Size
+from .layer_spec import (
+    KINDS_OF_ATTENTION,
+    LIMIT,
+    Count,
+    LayerSpec,
+    Number,
+    Positive,
+    Rate,
+    RotaryScaling,
+    Size,
+)
 
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
 
@@ -58,13 +68,26 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Size, doc("relative positions from here on share a bucket")
     ] = 128
 
-    attention: Annotated[str, doc("full, sliding, linear or linear-decay")] = "full"
+    attention: Annotated[str, KINDS_OF_ATTENTION] = "full"
     window: Annotated[
         Size, doc("of sliding attention: a position sees those less than this away")
     ] = 256
     global_tokens: Annotated[
         Count, doc("of sliding attention: the first positions, which see all and are seen by all")
     ] = 0
+    stride: Annotated[
+        Size,
+        doc("of strided and fixed attention: the length of a block, and of a step"),
+    ] = 128
+    summary_tokens: Annotated[
+        Size, doc("of fixed attention: the last tokens of each block, which later blocks see")
+    ] = 8
+    random_features: Annotated[Size, doc("of performer attention: features of a query or key")] = (
+        256
+    )
+    redraw_features: Annotated[
+        Count, doc("of performer attention: training steps between draws of features; 0: one draw")
+    ] = 1000
     attention_scale: Annotated[
         Number | None, doc("factor of query-key products; unset: 1/√d_head")
     ] = None

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .attention import RandomFeatures, SelfAttention
 from .config import TransformerConfig
 from .feedforward import FeedForward
-from .layers import CrossAttention, SelfAttention
+from .layers import CrossAttention
 from .model import Transformer
 from .registry import Registry
 
@@ -98,6 +99,8 @@ def initialize(model: Transformer, *, seed: int) -> None:
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
             module.reset_parameters()
+        elif isinstance(module, RandomFeatures):
+            module.redraw()
     if model.head.bias is not None:
         nn.init.zeros_(model.head.bias)
     INITIALIZATIONS[model.config.initialization](model, model.config)

@@ -48,6 +48,24 @@ def sliding_window(
     return ((q_BT1 - k_B1S).abs() < window) | (k_B1S < global_tokens) | (q_BT1 < global_tokens)
 
 
+def strided(queries_BT: Tensor, keys_BS: Tensor, *, stride: int) -> Tensor:
+    """Return the mask (B, T, S) of a band of `stride` and of distances that are multiples of it.
+
+    Sparse Transformer's strided attention, arXiv 1904.10509 §4.3, towards both ends.
+    """
+    distance_BTS = (queries_BT[:, :, None] - keys_BS[:, None, :]).abs()
+    return (distance_BTS < stride) | (distance_BTS % stride == 0)
+
+
+def fixed(queries_BT: Tensor, keys_BS: Tensor, *, stride: int, summary_tokens: int) -> Tensor:
+    """Return the mask (B, T, S) of a query's own block and the last tokens of all other blocks.
+
+    Sparse Transformer's fixed attention, arXiv 1904.10509 §4.3, towards both ends.
+    """
+    q_BT1, k_B1S = queries_BT[:, :, None], keys_BS[:, None, :]
+    return (q_BT1 // stride == k_B1S // stride) | (k_B1S % stride >= stride - summary_tokens)
+
+
 def mask_padding(queries_BT: Tensor, keys_BS: Tensor, visible_BTS: Tensor | None) -> Tensor:
     """Return the mask (B, T, S) with padding keys hidden; `visible_BTS` None: all others seen.
 

@@ -1,10 +1,12 @@
 """Counts of the weights of a configuration, without building the model."""
 
+from .attention import ATTENTION, count_attention_parameters
 from .config import TransformerConfig
 from .feedforward import FEEDFORWARDS
 from .heads import HEADS
-from .norms import RESIDUALS, count_head_norm_parameters, count_norm_parameters
+from .norms import RESIDUALS, count_norm_parameters
 from .positions import POSITIONS
+from .uninitialized import count_linear_parameters
 
 
 def count_parameters(config: TransformerConfig) -> int:
@@ -21,34 +23,34 @@ def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
     embeddings = rows * config.d_model
     if config.embedding_norm:
         embeddings += stacks * count_norm_parameters(config)
-    residual = RESIDUALS[config.norm_placement].norms * count_norm_parameters(config)
-    layer = _attention(config) + _feedforward(config) + 2 * residual
-    crossed = layer + (_attention(config) + residual if stacks == 2 else 0)
     final_norm = count_norm_parameters(config) if config.final_norm else 0
     parts = {
         "embeddings": embeddings,
         "positions": stacks * POSITIONS[config.positions].count_parameters(config),
-        "encoder": config.encoder_layers * layer + final_norm * config.has_encoder,
-        "decoder": config.decoder_layers * crossed + final_norm * config.has_decoder,
+        "encoder": _layers(config, config.encoder_layers) + final_norm * config.has_encoder,
+        "decoder": _layers(config, config.decoder_layers, crossed=stacks == 2)
+        + final_norm * config.has_decoder,
         "head": HEADS[config.head].count_parameters(config),
     }
     return {part: count for part, count in parts.items() if count}
 
 
-def _linear(inputs: int, outputs: int, bias: bool) -> int:
-    return inputs * outputs + (outputs if bias else 0)
+def _layers(config: TransformerConfig, count: int, *, crossed: bool = False) -> int:
+    """Return the number of weights in the layers of a stack, which are of some kinds by turns."""
+    turn = len(config.layers or (None,))
+    alike = ((config.of_layer(number), len(range(number, count, turn))) for number in range(turn))
+    return sum(layers * _layer(own, crossed=crossed) for own, layers in alike if layers)
 
 
-def _attention(config: TransformerConfig) -> int:
-    width = config.heads * config.head_width
-    rows = width + 2 * config.key_value_heads * config.head_width
-    maps = _linear(config.d_model, rows, config.has_attention_bias)
-    maps += _linear(width, config.d_model, config.has_attention_output_bias)
-    norms = (count_head_norm_parameters(config, n) for n in (config.heads, config.key_value_heads))
-    return maps + sum(norms)
+def _layer(config: TransformerConfig, *, crossed: bool) -> int:
+    """Return the number of weights in one layer, of the configuration that is its own."""
+    residual = RESIDUALS[config.norm_placement].norms * count_norm_parameters(config)
+    attention = ATTENTION[config.attention].count_parameters(config) + residual
+    cross = count_attention_parameters(config) + residual if crossed else 0
+    return attention + cross + _feedforward(config) + residual
 
 
 def _feedforward(config: TransformerConfig) -> int:
     parts = 2 if FEEDFORWARDS[config.feedforward].gated else 1
-    up = _linear(config.d_model, parts * config.d_ff, config.bias)
-    return up + _linear(config.d_ff, config.d_model, config.bias)
+    up = count_linear_parameters(config.d_model, parts * config.d_ff, bias=config.bias)
+    return up + count_linear_parameters(config.d_ff, config.d_model, bias=config.bias)

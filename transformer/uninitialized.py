@@ -19,3 +19,8 @@ class Linear(nn.Linear):
 
     def reset_parameters(self) -> None:
         """Leave the weights uninitialized."""
+
+
+def count_linear_parameters(inputs: int, outputs: int, *, bias: bool) -> int:
+    """Return the number of weights in a linear map."""
+    return inputs * outputs + (outputs if bias else 0)

@@ -184,7 +184,7 @@ def convert(
         option(
             "--to NAME",
             "transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
-            "gemma2, gemma3_text, phi3, "
+            "qwen2, qwen3, smollm3, olmo2, gemma2, gemma3_text, phi3, "
             "bert, distilbert, roberta, xlm-roberta, roformer, bart, mbart, pegasus, marian, "
             "m2m_100, t5; huggingface is the first of them that has such a network.",
             panel="Output",

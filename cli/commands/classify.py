@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transformer.pipelines.records import Answer
 
 _PAIRS = "; for a model of pairs: cut -f1,2 FILE | transduce classify --pairs"
+_EACH = "each line is a pair; tail -n +2 leaves out the first"
 
 
 @grouped
@@ -52,7 +53,12 @@ def classify(
 
     tabs = arguments.pairs
     reader = LineReader.from_options(
-        named_inputs(files), line_io, whole_rows=tabs, remedy=_PAIRS, with_prefix=False
+        named_inputs(files),
+        line_io,
+        whole_rows=tabs,
+        remedy=_PAIRS,
+        choice=_EACH if tabs else "",
+        with_prefix=False,
     )
     session = open_session([model], line_io, reading=reader, adapter=adapter)
     if output_is_terminal(line_io.out) and not (as_json or line_io.quiet):

@@ -72,6 +72,7 @@ class LineReader:
         as_json: bool = False,
         whole_rows: bool = False,
         remedy: str = "",
+        choice: str = "",
         with_prefix: bool = True,
     ) -> None:
         self.paths, self.counts = paths, CorpusCounts() if counts is None else counts
@@ -81,6 +82,7 @@ class LineReader:
             "as_json": as_json,
             "whole_rows": whole_rows,
             "remedy": remedy,
+            "choice": choice,
         }
         self._with_prefix = with_prefix
         self._lines = self._read()
@@ -93,13 +95,14 @@ class LineReader:
         *,
         whole_rows: bool = False,
         remedy: str = "",
+        choice: str = "",
         with_prefix: bool = True,
     ) -> Self:
         """Return the reader of a command's lines.
 
         With `whole_rows`, the rows of a TSV are lines unless a column is named. `remedy` is what
-        else the command can do with a table. Without `with_prefix`, the field `prefix` is one like
-        others.
+        else the command can do with a table, `choice` what with lines that look like one. Without
+        `with_prefix`, the field `prefix` is one like others.
         """
         return cls(
             paths,
@@ -108,6 +111,7 @@ class LineReader:
             as_json=options.json_input,
             whole_rows=whole_rows,
             remedy=remedy,
+            choice=choice,
             with_prefix=with_prefix,
         )
 

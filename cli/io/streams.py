@@ -23,11 +23,13 @@ def input_records(
     as_json: bool = False,
     whole_rows: bool = False,
     remedy: str = "",
+    choice: str = "",
 ) -> "Iterator[Record]":
     """Yield the records of files, one after another; `-` is stdin.
 
     With `plain` they are the lines of all; else see `read_filter_records`. Of a table of which no
-    column is named, the error has a command's own `remedy` too.
+    column is named, the error has a command's own `remedy` too; of lines that look like a table,
+    the notice has its own `choice`.
     """
     from dataclasses import replace
 
@@ -37,6 +39,7 @@ def input_records(
         FILTER_COLUMNS,
         names=() if column is None else (column,),
         remedy=f"{FILTER_COLUMNS.remedy}{remedy}",
+        choice=choice or FILTER_COLUMNS.choice,
     )
     for path in paths:
         if plain:

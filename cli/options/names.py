@@ -9,6 +9,7 @@ TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
 MODEL_FORMAT_NAMES = (
     *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral"),
+    *("qwen2", "qwen3", "smollm3", "olmo2"),
     *("gemma2", "gemma3_text", "phi3"),
     *("bert", "distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
     *("marian", "m2m_100", "t5"),

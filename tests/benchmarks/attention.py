@@ -1,4 +1,4 @@
-"""Attention whose heads share keys, and windows: milliseconds, beside full attention.
+"""Attention whose heads share keys, windows and sparse patterns: milliseconds, beside full ones.
 
 python -m tests.benchmarks.attention
 """
@@ -13,11 +13,14 @@ from rich.table import Table
 
 from tests.models import model_inputs
 from transformer import TransformerConfig
+from transformer.attention import ATTENTION, Scope, Tokens
 from transformer.initialization import initialize
 from transformer.model import Transformer
+from transformer.positions import Positions
 
 POSITIONS, VOCABULARY, WINDOW = 2048, 1000, 256
 LENGTHS = (512, 1024, 2048, 4096)
+LONG, STRIDES = (1024, 4096, 16384), (64, 128)
 SIZE = {
     "shape": "decoder", "vocab_size": VOCABULARY, "positions": "rotary", "dropout": 0.0,
     "norm_placement": "pre",
@@ -64,8 +67,39 @@ def training(attention: str, length: int) -> float:
     return median(lambda: model.hidden(model_inputs(ids_BT)).sum().backward())
 
 
+def alone(attention: str, length: int, stride: int) -> tuple[float, float]:
+    """Attention by itself, 4 heads of 64, one text: forward, and forward and backward."""
+    config = TransformerConfig(
+        **SIZE, d_model=256, heads=4, decoder_layers=1, attention=attention, stride=stride
+    )
+    q, k, v = (torch.randn(1, length, 4, 64, requires_grad=True) for _ in range(3))
+    scope = Scope(config, Positions(config, causal=True), causal=True)
+    mixing = ATTENTION[attention].mixing(scope, Tokens.of(q, None), None, None)
+    rounds = 3 if length > LONG[1] else 7
+
+    def forward() -> torch.Tensor:
+        return mixing(q, k, v, layer=0, dropout=0.0)
+
+    with torch.no_grad():
+        once = median(forward, rounds)
+    return once, median(lambda: forward().sum().backward(), rounds)
+
+
+def sparse() -> Table:
+    """The patterns beside full attention, by the length of their blocks."""
+    table = Table(title="attention alone, 4 heads of 64: forward / forward and backward, ms")
+    kinds = [("full", 128), *((kind, s) for kind in ("strided", "fixed") for s in STRIDES)]
+    table.add_column("tokens")
+    for kind, stride in kinds:
+        table.add_column(kind if kind == "full" else f"{kind}, {stride}", justify="right")
+    for length in LONG:
+        cells = [alone(kind, length, stride) for kind, stride in kinds]
+        table.add_row(f"{length:,}", *(f"{once:.1f} / {both:.1f}" for once, both in cells))
+    return table
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     shared = Table(title=f"one token at position {POSITIONS:,}, 16 heads, ms")
     shared.add_column("key heads")
     shared.add_column("ms", justify="right")
@@ -81,6 +115,7 @@ def main() -> None:
     console = Console()
     console.print(shared)
     console.print(windows)
+    console.print(sparse())
     console.print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
 
 

@@ -160,6 +160,7 @@ def test_names_stay_in_their_folder_or_lead_to_the_blobs_of_a_hubs_cache(tmp_pat
         "blob": True, "in": True, "plain": True, "../0123/plain": True, "self": True,
         "beside": False, "above": False,
     }  # fmt: skip
+    assert not is_inside(home, "..")
     assert not is_inside(home, "../4567/x")
     assert not is_inside(home, str(tmp_path / "x"))
     assert not is_inside(tmp_path / "models--a--b", "../blobs/77")

@@ -161,12 +161,29 @@ def process():
 
 
 @pytest.fixture
-def in_terminal():
+def forked(fork_server):
+    """Start the program in a process whose imports are done; much like a subprocess.Popen."""
+    started = []
+
+    def start(*arguments, **streams):
+        program = fork_server.start(arguments, **streams)
+        started.append((program, threading.Timer(60, program.kill)))
+        started[-1][1].start()
+        return program
+
+    yield start
+    for program, timer in started:
+        timer.cancel()
+        program.close()
+
+
+@pytest.fixture
+def in_terminal(fork_server):
     """Start the program in a terminal of its own; a Program."""
     started = []
 
-    def start(*arguments, **options):
-        started.append(Program(arguments, **options))
+    def start(*arguments, fresh=False, **options):
+        started.append(Program(arguments, server=None if fresh else fork_server, **options))
         return started[-1]
 
     yield start

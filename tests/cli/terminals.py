@@ -10,9 +10,12 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pyte
 from rich.console import Console
+
+from tests.forking import Forked, ForkServer
 
 
 class _Screen(pyte.Screen):
@@ -81,8 +84,29 @@ def _without_end(lines: list[str]) -> list[str]:
     return lines
 
 
+def _start(
+    arguments: Sequence[object],
+    environment: Mapping[str, str],
+    streams: Mapping[str, Any],
+    server: ForkServer | None,
+) -> "subprocess.Popen[bytes] | Forked":
+    """Start the program; its stderr is the terminal of its session."""
+    if server is not None:
+        return server.start(arguments, environment=environment, in_terminal=True, **streams)
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.app", *map(str, arguments)],
+        **streams,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(streams["stderr"], termios.TIOCSCTTY, 0),  # noqa: PLW1509 (no thread)
+    )
+
+
 class Program:
-    """The program in a terminal of its own; by default all its streams are that terminal."""
+    """The program in a terminal of its own; by default all its streams are that terminal.
+
+    Without a server that forks, it is started by Python.
+    """
 
     def __init__(
         self,
@@ -91,18 +115,18 @@ class Program:
         columns: int = 80,
         rows: int = 24,
         environment: Mapping[str, str] | None = None,
+        server: ForkServer | None = None,
         **streams: object,
     ) -> None:
         self._master, end = os.openpty()
         fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.terminal, self.raw = Terminal(columns, rows), b""
         kept = {name: os.environ[name] for name in os.environ if name not in ("COLUMNS", "LINES")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli.app", *map(str, arguments)],
-            **dict.fromkeys(("stdin", "stdout", "stderr"), end) | streams,  # type: ignore[arg-type]
-            env={**kept, "OMP_NUM_THREADS": "1", "TERM": "xterm-256color", **(environment or {})},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(end, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (no thread)
+        self.process = _start(
+            arguments,
+            {**kept, "OMP_NUM_THREADS": "1", "TERM": "xterm-256color", **(environment or {})},
+            dict.fromkeys(("stdin", "stdout", "stderr"), end) | streams,
+            server,
         )
         os.close(end)
 

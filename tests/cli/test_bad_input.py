@@ -60,7 +60,12 @@ OTHER_USAGE = {
     "translate -m {translator} --dtype int3": ["'int3'", "bfloat16, float32"],
     "translate -m {writer}": ["language model", "encoder-decoder", "transduce generate -m /"],
     "generate a -m {translator}": ["language model", "transduce translate -m /", "embed"],
-    "embed -m {writer}": ["an encoder;", "transduce generate -m /", "evaluate --text FILE"],
+    "embed -m {writer}": [
+        "an encoder,",
+        "--pooling",
+        "transduce generate -m /",
+        "evaluate --text FILE",
+    ],
     "generate --chat a -m {writer}": ["no chat template", "transduce generate -m /"],
     "generate a -m {writer} --top-p 2": ["top-p is 2", "at most 1"],
     "generate a -m {writer} -t 0 --top-p 2": ["top-p is 2", "at most 1"],

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from contextlib import nullcontext
 from io import BytesIO
@@ -51,20 +49,13 @@ def test_a_model_that_was_not_taught_to_talk_says_so(transduce, writer):
     assert b"no chat template" in ended.err
 
 
-def test_at_a_terminal_each_line_is_a_message(transduce, talker):
+def test_at_a_terminal_each_line_is_a_message(transduce, forked, talker):
     """The second answer follows the first message and its answer; /clear forgets them."""
     terminal, end = os.openpty()
-    command = [sys.executable, "-m", "cli.app", "generate", "--chat", "-m", str(talker), *GREEDY]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    program = subprocess.Popen(
-        [*command, "--device", "cpu"],
-        stdin=end,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    )
+    command = ["generate", "--chat", "-m", talker, *GREEDY, "--device", "cpu"]
+    program = forked(*command, stdin=end)
     os.write(terminal, b"one two\nthree\n/clear\none two\n\x04")
-    out, err = program.communicate(timeout=60)
+    out, err = program.communicate()
     os.close(terminal)
     os.close(end)
     assert program.returncode == 0, err

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.label_models import LABELS, write_classifier
+from transformer.labels.label_columns import TEXT_NAMES
 
 LINES = "one two\n\ngrößer three four\n".encode()
 
@@ -92,6 +93,18 @@ def test_pairs_are_two_columns_or_two_fields(run, tmp_path):
     (tmp_path / "in.tsv").write_text("one\ttwo\teven\n")
     assert b"for a model of pairs: cut -f1,2 FILE" in run(tmp_path / "in.tsv", code=4).err
     assert rows(run(stdin=b"one two\n").out) != [pair]
+
+
+@pytest.mark.parametrize("names", [n for n in TEXT_NAMES if len(n) == 2 and "text" not in n])
+def test_names_of_columns_are_a_pair_too_which_is_told(run, tmp_path, monkeypatch, names):
+    monkeypatch.chdir(tmp_path)
+    Path("in.tsv").write_text("\t".join(names) + "\none\ttwo\n")
+    for ended in (run("--pairs", "in.tsv"), run("--pairs", stdin=Path("in.tsv").read_bytes())):
+        assert len(rows(ended.out)) == 2
+        assert ended.err.decode().partition(" begins ")[2] == (
+            f"with names of columns ({', '.join(names)}), and is read as plain text: each line is "
+            "a pair; tail -n +2 leaves out the first\n"
+        )
 
 
 def test_long_texts_are_cut_and_counted(run):

@@ -179,7 +179,7 @@ def test_keys_at_a_terminal(transduce, translator, in_terminal):
     """Ctrl-C drops a line that is begun; Tab writes nothing; Ctrl-C without a line ends."""
     command = ("translate", "-m", translator, "--device", "cpu", "--beam", "1")
     answer = transduce(*command, stdin=b"one two\n").out.decode().strip()
-    program = in_terminal(*command)
+    program = in_terminal(*command, fresh=True)  # so are the signals of Python's readline
 
     def shows(*lines: str):
         return lambda terminal: terminal.display[-len(lines) :] == [*lines]

@@ -238,7 +238,7 @@ def test_models_are_listed_by_the_names_that_m_takes(transduce, runs, monkeypatc
     assert b"no models in" in nothing.err
 
 
-def test_models_of_the_hubs_cache_are_listed(process, monkeypatch, tmp_path):
+def test_models_of_the_hubs_cache_are_listed(forked, monkeypatch, tmp_path):
     """With their names, once, and none of what is no model."""
     cache = tmp_path / "hub"
     for name, file in (("models--owner--name", "config.json"), ("models--owner--other", "x.txt")):
@@ -248,7 +248,7 @@ def test_models_of_the_hubs_cache_are_listed(process, monkeypatch, tmp_path):
         (cache / name / "refs" / "main").write_text("c0ffee")
         (snapshot / file).write_text(json.dumps({"model_type": "marian"}))
     monkeypatch.setenv("HF_HUB_CACHE", str(cache))
-    out, err = process("checkpoint", "list", tmp_path, "--json").communicate()
+    out, err = forked("checkpoint", "list", tmp_path, "--json").communicate()
     (record,) = map(json.loads, out.splitlines())
     assert (record["name"], record["kind"], record["place"]) == ("owner/name", "marian", "hub")
     assert err == b""

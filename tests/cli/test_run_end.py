@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
-    started = Program()
-    yield started
-    started.close()
+def program(fork_server) -> Program:
+    return Program(fork_server)
 
 
 def run_to_end(program: Program, folder: Path, objective: str) -> Ended:

@@ -7,10 +7,8 @@ import pty
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
-from fcntl import ioctl
 from pathlib import Path
 
 import pytest
@@ -104,10 +102,8 @@ def test_what_a_closed_terminal_refuses_is_dropped(monkeypatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
-    started = Program()
-    yield started
-    started.close()
+def program(fork_server) -> Program:
+    return Program(fork_server)
 
 
 def write_recipe(folder: Path, **training: object) -> Path:
@@ -139,16 +135,14 @@ def test_a_stopped_run_says_what_is_saved_and_how_to_go_on(program, tmp_path: Pa
 
 
 @pytest.mark.integration
-def test_closing_the_terminal_saves(tmp_path: Path) -> None:
-    """The real program on a terminal of its own, whose window is closed while it draws."""
+def test_closing_the_terminal_saves(fork_server, tmp_path: Path) -> None:
+    """The program on a terminal of its own, whose window is closed while it draws."""
     run = tmp_path / "run"
-    command = ["-m", "cli.app", "train", str(write_recipe(tmp_path, steps=100_000)), "-o", str(run)]
+    command = ["train", write_recipe(tmp_path, steps=100_000), "-o", run]
     ours, theirs = pty.openpty()
-    running = subprocess.Popen(
-        [sys.executable, *command], stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (one call)
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"},
+    running = fork_server.start(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, in_terminal=True,
+        environment={**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"},
     )  # fmt: skip
     os.close(theirs)
     log = run / "metrics.jsonl"

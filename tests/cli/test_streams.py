@@ -158,8 +158,8 @@ def test_quiet_says_nothing_where_nothing_is_lost(transduce, translator):
     assert (ended.code, ended.err) == (0, b"")
 
 
-def test_a_reader_that_has_had_enough_ends_the_program_quietly(process, translator):
-    program = process(*translate("--batch-tokens", "64"), translator)
+def test_a_reader_that_has_had_enough_ends_the_program_quietly(forked, translator):
+    program = forked(*translate("--batch-tokens", "64"), translator)
     program.stdin.write(b"one two three\n" * 500)
     program.stdin.close()
     program.stdin = None
@@ -169,17 +169,17 @@ def test_a_reader_that_has_had_enough_ends_the_program_quietly(process, translat
     assert program.wait() == 0
 
 
-def test_a_line_is_answered_before_the_input_ends(process, translator):
+def test_a_line_is_answered_before_the_input_ends(forked, translator):
     """As under `tail -f`, where the end never comes."""
-    program = process(*translate("--batch-tokens", "64"), translator)
+    program = forked(*translate("--batch-tokens", "64"), translator)
     program.stdin.write(b"one two three\n" * 16)
     program.stdin.flush()
     assert [program.stdout.readline() for _ in range(16)] == [b"three two one\n"] * 16
 
 
-def test_a_full_disk_behind_stdout_is_one_line_and_a_failure(process, translator):
+def test_a_full_disk_behind_stdout_is_one_line_and_a_failure(forked, translator):
     with Path("/dev/full").open("wb") as full:
-        program = process(*translate(), translator, stdout=full)
+        program = forked(*translate(), translator, stdout=full)
         _, err = program.communicate(b"one two three\n")
     assert (program.returncode, err) == (1, b"transduce: no space left to write to: stdout\n")
 
@@ -319,9 +319,9 @@ def test_help_goes_where_it_was_asked_for_without_escape_bytes(transduce, monkey
 
 @pytest.mark.integration
 @pytest.mark.parametrize("command", ["translate", "embed"])  # an executor each
-def test_a_typed_line_is_answered_before_the_next(process, translator, command: str) -> None:
+def test_a_typed_line_is_answered_before_the_next(forked, translator, command: str) -> None:
     """The program is killed after a minute, whose line is then empty."""
-    program = process(command, "-m", translator, "--device", "cpu", "-q")
+    program = forked(command, "-m", translator, "--device", "cpu", "-q")
     for _ in range(2):
         program.stdin.write(b"one two\tone\n")
         program.stdin.flush()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from msgspec.structs import replace
 
 from checkpoints import CheckpointError
 from tests.families.random_folders import draw, write_folder
@@ -94,3 +95,18 @@ def test_the_mean_of_a_run_is_of_its_checkpoints_alone(
     assert average_models([tmp_path / "run"], tmp_path / "mean") == steps
     assert average_models([tmp_path / "run"], tmp_path / "mean", last=1) == steps[1:]
     assert average_models([saved / "step-mean"], tmp_path / "mean") == [saved / "step-mean"]
+
+
+def test_random_features_are_those_of_the_last_model(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """A mean of draws would be none: its directions would be too short."""
+    config = replace(small("write-tiny"), attention="performer", random_features=8)
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, seed in zip(folders, (1, 2), strict=True):
+        own(folder, config, tokenizer, seed=seed)
+    average_models(folders, tmp_path / "mean")
+    models = (load_model(folder, device="cpu") for folder in (*folders, tmp_path / "mean"))
+    one, two, mean = (loaded.model.state_dict() for loaded in models)
+    for name, tensor in mean.items():
+        drawn = name.endswith("features.weight")
+        assert torch.equal(tensor, two[name] if drawn else (one[name] + two[name]) / 2), name
+        assert not drawn or not torch.equal(one[name], two[name])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 import transformers
@@ -16,6 +17,7 @@ from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.export.published import _ONLY_WITH, _TRAINING, _network
+from transformer.layer_spec import LayerSpec
 from transformer.loading import build_model, inspect_folder, load_model
 from transformer.presets import PRESETS
 
@@ -122,6 +124,44 @@ def test_a_refusal_names_the_formats_that_can_express_the_model(
     assert "llama" in named
     for name in named.split(", "):
         convert_model(tmp_path / "ours", tmp_path / name, to=name)
+
+
+def decoder(**changes: Any) -> TransformerConfig:
+    """A network trained here, as a Qwen3 but for its layers."""
+    return msgspec.structs.replace(
+        small("write-tiny"), bias=False, attention_bias=False, qk_norm="per-head", **changes
+    )
+
+
+WINDOW = LayerSpec(attention="sliding", window=3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention": "sliding", "window": 3},
+        {"layers": (WINDOW,)},
+        {"layers": (WINDOW, WINDOW)},
+        {"attention": "sliding", "window": 3, "layers": (LayerSpec(), LayerSpec(window=3))},
+    ],
+)
+@torch.no_grad()
+def test_windows_may_be_said_in_several_ways(
+    changes: dict[str, Any], tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    model = own(tmp_path / "ours", decoder(**changes), tokenizer)
+    convert_model(tmp_path / "ours", tmp_path / "theirs", to="qwen3")
+    theirs = transformers.Qwen3ForCausalLM.from_pretrained(tmp_path / "theirs").eval()
+    ids_BT = torch.randint(4, VOCABULARY, (2, 12))
+    wanted = theirs(input_ids=ids_BT).logits
+    torch.testing.assert_close(model(model_inputs(ids_BT)), wanted, atol=1e-5, rtol=0)
+
+
+def test_windows_of_two_sizes_are_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    layers = (LayerSpec(attention="sliding", window=4), WINDOW)  # the first as it is written
+    own(tmp_path / "ours", decoder(layers=layers), tokenizer)
+    with pytest.raises(ConfigError, match="it supports window 4 here, not 3"):
+        convert_model(tmp_path / "ours", tmp_path / "theirs", to="qwen3")
 
 
 def test_a_new_field_is_part_of_the_network() -> None:

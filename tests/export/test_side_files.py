@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 import transformers
@@ -249,6 +250,28 @@ def test_no_text_gets_an_id_beyond_the_embedding(family: str, tmp_path: Path) ->
     assert again.tokenizer.encode(text) == known.tokenizer.encode(text)
     assert max(encoded) < again.config.source_vocabulary
     assert known.tokenizer.token_id(OUT_OF_VOCABULARY) is not None
+
+
+@pytest.mark.parametrize(("family", "told"), [("qwen2", 1), ("qwen3", 0)])
+def test_a_tokenizer_that_transformers_takes_for_another_is_told(
+    family: str, told: int, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """One that is published is of the class that transformers takes."""
+    write_folder(draw(family, 1), tmp_path / "theirs")
+    notices: list[str] = []
+    convert_model(tmp_path / "theirs", tmp_path / "ours", to="transduce", notices=notices)
+    convert_model(tmp_path / "ours", tmp_path / "again", to=family, notices=notices)
+    assert notices == []
+    norms = {"qwen2": {"attention_output_bias": False}, "qwen3": {"qk_norm": "per-head"}}[family]
+    config = msgspec.structs.replace(
+        small("write-tiny"), bias=False, attention_bias=family == "qwen2", **norms
+    )
+    own(tmp_path / "trained", config, tokenizer)
+    convert_model(tmp_path / "trained", tmp_path / "out", to=family, notices=notices)
+    assert len(notices) == told
+    assert all("PreTrainedTokenizerFast.from_pretrained" in notice for notice in notices)
+    pieces = transformers.PreTrainedTokenizerFast.from_pretrained(tmp_path / "out")
+    assert pieces("the fox")["input_ids"] == tokenizer.encode("the fox")
 
 
 def test_unlearnt_pieces_alone_are_refused(tmp_path: Path) -> None:

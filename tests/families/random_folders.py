@@ -21,7 +21,10 @@ from tests.families.random_tokenizers import TOKENIZERS
 Rng = random.Random
 GENERATION = "generation_config.json"
 ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "roformer")
-DECODERS = ("gpt2", "llama", "mistral", "gemma2", "gemma3_text", "phi3")
+DECODERS = (
+    *("gpt2", "llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2"),
+    *("gemma2", "gemma3_text", "phi3"),
+)
 SEVERAL = "several"  # end tokens: the tokenizer's and others
 
 
@@ -54,6 +57,13 @@ _LLAMA = {
     "tie_word_embeddings": _TIED,
     "attention_dropout": _RATE,
 }
+# Windows shorter than the texts, in layers from one on, or in those of a list.
+_WINDOWS = {
+    "use_sliding_window": _one_of(True, True, False),
+    "sliding_window": _one_of(3, 5, 64),
+    "max_window_layers": _one_of(0, 1, 2),
+}
+_QWEN = {**_LLAMA, "num_hidden_layers": _one_of(2, 3), **_WINDOWS}
 _LOCAL, _GLOBAL = "sliding_attention", "full_attention"
 _GEMMA = {
     **{name: value for name, value in _LLAMA.items() if name not in ("hidden_act",)},
@@ -116,6 +126,18 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
     },
     "llama": {**_LLAMA, "attention_bias": _TIED, "mlp_bias": _TIED},
     "mistral": {**_LLAMA, "sliding_window": _one_of(None, 3, 5, 64)},
+    "qwen2": _QWEN,
+    "qwen3": {**_QWEN, "attention_bias": _TIED},
+    "smollm3": {
+        **_LLAMA,
+        **_WINDOWS,
+        "num_hidden_layers": _one_of(2, 3, 4),
+        "no_rope_layer_interval": _one_of(1, 2, 3),
+        "no_rope_layers": _one_of(None, [0, 1, 1, 0], [1, 0, 1, 1]),
+        "attention_bias": _TIED,
+        "mlp_bias": _TIED,
+    },
+    "olmo2": {**_LLAMA, "attention_bias": _TIED},
     "gemma2": {**_GEMMA, "attn_logit_softcapping": _one_of(None, 2.0)},
     "gemma3_text": {
         **_GEMMA,
@@ -163,6 +185,32 @@ _ROPE_EDITS = (
 EDITS: dict[str, tuple[dict[str, Any], ...]] = {
     "llama": _ROPE_EDITS,
     "mistral": (*_ROPE_EDITS, {"sliding_window": None}, {"attention_bias": False}),
+    "qwen2": (
+        *_ROPE_EDITS,
+        {"layer_types": None, "use_mrope": False},
+        {
+            "use_sliding_window": True,
+            "sliding_window": 4,
+            "layer_types": None,
+            "max_window_layers": 1,
+        },
+    ),
+    "qwen3": (
+        *_ROPE_EDITS,
+        {"sliding_window": None, "layer_types": None},
+        {
+            "use_sliding_window": True,
+            "sliding_window": 4,
+            "layer_types": None,
+            "max_window_layers": 1,
+        },
+    ),
+    "smollm3": (
+        *_ROPE_EDITS,
+        {"no_rope_layers": None, "no_rope_layer_interval": 2, "layer_types": None},
+        {"max_window_layers": 28, "pretraining_tp": 2},
+    ),
+    "olmo2": (*_ROPE_EDITS, {"attention_bias": None}),
     "gemma2": (
         *_ROPE_EDITS[:4],
         {"hidden_act": "gelu", "cache_implementation": "hybrid", "layer_types": None},

@@ -206,6 +206,12 @@ _LLAMA_OPTIONS = {
     "legacy": (None, False),
     **EXTRA,
 }
+_QWEN = TokenizerFolder(
+    EXTRA,
+    _bytes("Qwen2Tokenizer", "<|endoftext|>"),
+    {"eos_token_id": "<|endoftext|>", "pad_token_id": "<|endoftext|>"},
+    converted=True,
+)
 
 TOKENIZERS: dict[str, TokenizerFolder] = {
     "gpt2": TokenizerFolder(
@@ -222,6 +228,19 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         _LLAMA_OPTIONS,
         _llama,
         {"bos_token_id": "<s>", "eos_token_id": "</s>"},
+    ),
+    "qwen2": _QWEN,
+    "qwen3": _QWEN,
+    "smollm3": TokenizerFolder(
+        {**_LLAMA_OPTIONS, FORM: ("bytes",)},
+        _llama,
+        {"bos_token_id": "<s>", "eos_token_id": "</s>", "pad_token_id": "</s>"},
+    ),
+    "olmo2": TokenizerFolder(
+        EXTRA,
+        _bytes("GPT2Tokenizer", "<|endoftext|>", "<|pad|>"),
+        {"eos_token_id": "<|endoftext|>", "pad_token_id": "<|pad|>"},
+        converted=True,
     ),
     "phi3": TokenizerFolder(
         _LLAMA_OPTIONS,

@@ -1,14 +1,18 @@
 """Families one by one: what their options and files mean, what is refused, what is written."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from checkpoints import CheckpointError
+from tests.families.published import edit, make
 from transformer.config import TransformerConfig
 from transformer.families import FAMILIES, ConfigReader, family_of
 from transformer.layer_spec import LayerSpec, RotaryScaling
+from transformer.loading import summarize_model
+from transformer.loading.summary import _layers
 
 
 class Files:
@@ -60,6 +64,39 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
             {"rope_scaling": {"type": "linear", "factor": 2, "beta": 3}},
             "rope_scaling: the option beta = 3",
         ),
+        ("qwen2", {"attention_bias": False}, "attention_bias is False, which is not supported"),
+        ("qwen2", {"mlp_bias": True}, "mlp_bias is True, which is not supported"),
+        ("qwen2", {"use_mrope": True}, "use_mrope is True, which is not supported"),
+        ("qwen2", {"dual_chunk_attention_config": {"chunk_size": 9}}, "dual_chunk_attention_conf"),
+        ("qwen3", {"mlp_bias": True}, "mlp_bias is True, which is not supported"),
+        ("qwen3", {"layer_types": ["full_attention"]}, "has 1 entries; it must have 32, one a"),
+        ("olmo2", {"mlp_bias": True}, "mlp_bias is True, which is not supported"),
+        ("olmo2", {"clip_qkv": 8.0}, "the option clip_qkv = 8.0 is not known"),
+        (
+            "qwen2",
+            {"num_hidden_layers": 1, "layer_types": ["chunked_attention"]},
+            "layer_types has 'chunked_attention', which is not supported; only: full_att",
+        ),
+        (
+            "qwen2",
+            {"num_hidden_layers": 1, "layer_types": ["sliding_attention"]},
+            "has 'sliding_attention', but there is no window: use_sliding_window is False",
+        ),
+        (
+            "qwen3",
+            {
+                "num_hidden_layers": 1,
+                "layer_types": ["sliding_attention"],
+                "use_sliding_window": True,
+                "sliding_window": None,
+            },
+            "has 'sliding_attention', but there is no window: sliding_window is missing",
+        ),
+        ("qwen2", {"num_hidden_layers": 10**12}, "num_hidden_layers is 1,000,000,000,000; it must"),
+        ("smollm3", {"num_hidden_layers": 0}, "num_hidden_layers is 0; it must be 1 to 1,000"),
+        ("smollm3", {"no_rope_layer_interval": 0}, "no_rope_layer_interval is 0; it must be 1"),
+        ("smollm3", {"no_rope_layers": [1, 0]}, "must have a 0 or a 1 for each layer"),
+        ("smollm3", {"no_rope_layers": [2] * 36}, "must have a 0 or a 1 for each layer"),
         ("gemma2", {"use_bidirectional_attention": True}, "use_bidirectional_attention is True"),
         ("gemma2", {"sliding_window": None}, "sliding_window is null, and there are layers"),
         ("gemma2", {"sliding_window": 9, "sliding_window_size": 8}, "sliding_window_size is 8"),
@@ -93,6 +130,10 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
 def test_options_of_another_network_are_refused(family: str, given: dict, words: str) -> None:
     with pytest.raises(CheckpointError, match=words):
         read(family, Files(), **given)
+
+
+ROTARY, NONE = LayerSpec(), LayerSpec(positions="none")
+FROM_28 = (*[LayerSpec()] * 28, *[LayerSpec(attention="sliding", window=4096)] * 4)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +185,26 @@ def test_options_of_another_network_are_refused(family: str, given: dict, words:
         ("mistral", Files(), {}, {"attention": "sliding", "window": 4096, "kv_heads": 8}),
         ("mistral", Files(), {"sliding_window": None}, {"attention": "full"}),
         ("mistral", Files(), {"num_key_value_heads": None}, {"kv_heads": 32}),
+        ("qwen2", Files(), {}, {"layers": None, "rotary_base": 10_000.0, "d_head": 128}),
+        ("qwen2", Files(), {"num_key_value_heads": None}, {"kv_heads": 32}),
+        ("qwen2", Files(), {"use_sliding_window": True}, {"layers": FROM_28}),
+        ("qwen2", Files(), {"use_sliding_window": True, "sliding_window": None}, {"layers": None}),
+        (
+            "qwen3",
+            Files(),
+            {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 0},
+            {"layers": (LayerSpec(attention="sliding", window=9),)},
+        ),
+        ("qwen3", Files(), {"hidden_size": 64, "num_attention_heads": 32}, {"d_head": 128}),
+        ("smollm3", Files(), {}, {"rotary_base": 2e6, "layers": (ROTARY, ROTARY, ROTARY, NONE)}),
+        ("smollm3", Files(), {"no_rope_layers": [1] * 40}, {"layers": None, "decoder_layers": 36}),
+        (
+            "smollm3",
+            Files(),
+            {"use_sliding_window": True, "sliding_window": 9, "no_rope_layer_interval": 2},
+            {"layers": (ROTARY, LayerSpec(attention="sliding", window=9, positions="none"))},
+        ),
+        ("olmo2", Files(), {}, {"norm_eps": 1e-5, "norm_placement": "reordered", "kv_heads": 32}),
         ("m2m_100", Files(), {"pad_token_id": 0}, {"position_offset": 1}),
         ("bart", Files(), {"extra_pos_embeddings": 0}, {"position_offset": 2}),
         ("t5", Files(), {"feed_forward_proj": "gated-gelu"}, {"feedforward": "geglu-tanh"}),
@@ -184,6 +245,13 @@ LLAMA3 = RotaryScaling(kind="llama3", factor=8.0, low=2.0, high=5.0, original_co
         ("llama", {"bias": False, "attention_bias": True}),
         ("mistral", {"attention": "sliding", "window": 5}),
         ("mistral", {"attention": "full", "window": 256}),
+        ("qwen2", {"layers": (LayerSpec(attention="sliding", window=5), LayerSpec())}),
+        ("qwen2", {"rotary_scaling": LLAMA3, "tie_output": True, "d_head": 6}),
+        ("qwen3", {"layers": (LayerSpec(), LayerSpec(attention="sliding", window=5))}),
+        ("qwen3", {"attention_bias": True, "d_head": 6, "kv_heads": 2}),
+        ("smollm3", {"layers": (NONE, LayerSpec(attention="sliding", window=5), ROTARY)}),
+        ("smollm3", {"bias": True, "attention_bias": False, "tie_output": False}),
+        ("olmo2", {"attention_bias": True, "rotary_scaling": LLAMA3, "norm_eps": 1e-3}),
         ("gemma2", {"attention_scale": 144**-0.5, "attention_softcap": None}),
         ("gemma2", {"layers": None, "attention": "full", "window": 256}),
         ("gemma3_text", {"layers": (LayerSpec(attention="sliding", rotary_base=9.0),)}),
@@ -204,6 +272,45 @@ def test_what_is_written_is_read_again(family: str, changes: dict) -> None:
     config = msgspec.structs.replace(read(family, Files()), **changes)
     back = read(family, Files(), **FAMILIES[family].write(config))
     assert {name: getattr(back, name) for name in changes} == changes
+
+
+@pytest.mark.parametrize("family", ["qwen2", "qwen3"])
+@pytest.mark.parametrize("plain", [0, 1, 3, 4])
+def test_programs_that_know_no_lists_of_layers_read_windows_in_the_last(
+    family: str, plain: int
+) -> None:
+    window = LayerSpec(attention="sliding", window=5)
+    config = msgspec.structs.replace(read(family, Files()), decoder_layers=4)
+    layers = (*[LayerSpec()] * plain, *[window] * (4 - plain))
+    options = FAMILIES[family].write(msgspec.structs.replace(config, layers=layers))
+    del options["layer_types"]
+    back = read(family, Files(), **options)
+    assert [back.of_layer(n).attention for n in range(4)] == [
+        "full" if number < plain else "sliding" for number in range(4)
+    ]
+    assert options["max_window_layers"] == plain
+
+
+def test_what_layers_have_of_their_own_is_shown_in_few_words(tmp_path: Path) -> None:
+    for number, words in (
+        (1, "by turns rotary positions, full attention; no positions, full attention; swiglu"),
+        (5, "by turns rotary positions, sliding attention, window 4; no positions, sliding"),
+    ):
+        make("smollm3", number, tmp_path / str(number))
+        assert dict(summarize_model(tmp_path / str(number)))["layers"].startswith(words)
+    make("smollm3", 0, tmp_path / "four")
+    edit(tmp_path / "four" / "config.json", no_rope_layers=[1, 1])
+    assert dict(summarize_model(tmp_path / "four"))["layers"].startswith("rotary positions, full")
+    edit(tmp_path / "four" / "config.json", no_rope_layers=[0, 0])
+    assert dict(summarize_model(tmp_path / "four"))["layers"].startswith("no positions, full")
+
+
+def test_runs_of_layers_alike_are_counted() -> None:
+    options = {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 30}
+    words = (
+        "by turns 30 × rotary positions, full attention; 2 × rotary positions, sliding attention"
+    )
+    assert _layers(read("qwen2", Files(), **options)).startswith(words)
 
 
 def test_code_of_a_model_is_refused_before_anything_is_read() -> None:

@@ -49,7 +49,7 @@ def stored(folder: Path, change) -> None:
     save_file(change(load_file(path)), path, metadata={"format": "pt"})
 
 
-NAMES = ("gpt2", "llama", "mistral", "bert", "roberta", "bart", "marian", "m2m_100", "t5")
+NAMES = ("gpt2", "llama", "mistral", "qwen3", "bert", "roberta", "bart", "marian", "m2m_100", "t5")
 WRAPPED = ("module.{}", "_orig_mod.{}", "model.{}", "module._orig_mod.model.{}")
 
 

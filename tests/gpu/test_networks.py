@@ -18,7 +18,8 @@ pytestmark = pytest.mark.gpu
 
 DTYPES = [torch.float32, torch.bfloat16]
 SLIDING = {"attention": "sliding", "window": 5, "global_tokens": 2}
-LONG = 160  # a sliding window comes in blocks above 2 · 64 tokens
+SPARSE = [{"attention": name, "stride": 16} for name in ("strided", "fixed")]
+LONG = 400  # a sliding window comes in blocks above 2 · 64 tokens, sparse attention above 374
 VARIANTS = [
     *({"positions": name} for name in POSITIONS),
     *({"positions": name, **SLIDING} for name in POSITIONS),
@@ -30,6 +31,7 @@ VARIANTS = [
     {"bias": False, "output_bias": True, "final_norm": True, "embedding_norm": True},
     {"share_embeddings": False, "tie_output": False, "token_types": 2},
     {"positions": "rotary", "max_positions": LONG, **SLIDING},
+    *({"positions": "rotary", "max_positions": LONG, **fields} for fields in SPARSE),
 ]
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "bfloat16"])

@@ -36,9 +36,10 @@ def own(
     config: TransformerConfig,
     tokenizer: Tokenizer,
     labels: Sequence[str] = (),
+    seed: int = 1,
 ) -> Transformer:
     model = Transformer(config)
-    initialize(model, seed=1)
+    initialize(model, seed=seed)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.1 * torch.randn_like(weight))

@@ -136,7 +136,7 @@ def test_a_file_is_named(name: str, words: str, tmp_path: Path) -> None:
         ({"model_type": "llava", "vision_config": {"x": 1}}, "'llava', a model of images"),
         ({"model_type": "mamba", "state_size": 16}, "'mamba', a state-space"),
         ({"model_type": "encoder-decoder", "encoder": {"a": 1}}, "two models with config"),
-        ({"model_type": "qwen2"}, "model_type is 'qwen2'; allowed: bart"),
+        ({"model_type": "falcon"}, "model_type is 'falcon'; allowed: bart"),
         ({"num_local_experts": 8}, "the option num_local_experts = 8 is not known"),
         ({"architectures": ["X"], "auto_map": {"AutoModel": "x.Y"}}, "no code from a model"),
     ],

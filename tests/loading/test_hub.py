@@ -8,11 +8,10 @@ import http.server
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 import types
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +29,7 @@ pytestmark = pytest.mark.integration
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAME = "owner/tiny-gpt2"
+Ended = namedtuple("Ended", "code out err")
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -110,49 +110,44 @@ def hub(tmp_path: Path, tokenizer: Tokenizer):
         yield address, asked
 
 
-def show(name: str, cache: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run([sys.executable, "-m", "cli.app", "checkpoint", "show", name], cache, **environment)
+@pytest.fixture
+def run(fork_server, tmp_path: Path):
+    """Run the program with a cache and variables of its own, which the library reads in imports."""
+
+    def start(*command: str, **environment: str) -> Ended:
+        own = {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1", **environment}
+        with fork_server.start(command, environment={**os.environ, **own}) as program:
+            out, err = program.communicate(b"fox\n", timeout=60)
+            return Ended(program.returncode, out.decode(), err.decode())
+
+    return start
 
 
-def run(command: list[str], cache: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", **environment}
-    return subprocess.run(
-        command,
-        check=False,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        input="fox\n",
-    )
-
-
-def test_only_what_is_needed_is_fetched_and_then_kept(hub, tmp_path: Path) -> None:
+def test_only_what_is_needed_is_fetched_and_then_kept(hub, run) -> None:
     address, asked = hub
-    found = show(NAME, tmp_path / "cache", HF_ENDPOINT=address)
-    assert found.returncode == 0, found.stderr
-    assert "family        gpt2" in found.stdout
+    found = run("checkpoint", "show", NAME, HF_ENDPOINT=address)
+    assert found.code == 0, found.err
+    assert "family        gpt2" in found.out
     wanted = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}
     assert set(asked) == wanted
-    offline = show(NAME, tmp_path / "cache", HF_ENDPOINT=address, HF_HUB_OFFLINE="1")
-    assert offline.stdout == found.stdout
+    offline = run("checkpoint", "show", NAME, HF_ENDPOINT=address, HF_HUB_OFFLINE="1")
+    assert offline.out == found.out
     assert set(asked) == wanted
 
 
 @pytest.mark.parametrize("layout", [lambda folder: folder, in_the_old_layout])
 def test_a_sentence_model_is_fetched_with_its_modules(
-    layout: Callable[[Path], Path], tmp_path: Path
+    layout: Callable[[Path], Path], run, tmp_path: Path
 ) -> None:
     folder, asked = layout(sentence_model(tmp_path / "model", dense="x.Tanh")), []
     with serve(folder, asked) as address:
-        command = [sys.executable, "-m", "cli.app", "embed", "-m", NAME]
-        found = run(command, tmp_path / "cache", HF_ENDPOINT=address)
-    assert found.returncode == 0, found.stderr
-    assert len(json.loads(found.stdout)) == 7  # of its Dense module
+        found = run("embed", "-m", NAME, HF_ENDPOINT=address)
+    assert found.code == 0, found.err
+    assert len(json.loads(found.out)) == 7  # of its Dense module
     assert "README.md" not in asked
 
 
-def test_a_name_that_there_is_not_is_one_line(hub, tmp_path: Path) -> None:
+def test_a_name_that_there_is_not_is_one_line(hub, run, tmp_path: Path) -> None:
     address, _ = hub
     for variable, value, told in (
         ("HF_ENDPOINT", address, f"{address} has no such model, or not for you: a private one nee"),
@@ -162,11 +157,11 @@ def test_a_name_that_there_is_not_is_one_line(hub, tmp_path: Path) -> None:
             f"{tmp_path}/cache/hub holds no such model whole; HF_HUB_OFFLINE is set",
         ),
     ):
-        found = show("owner/nothing", tmp_path / "cache", **{variable: value})
-        assert found.returncode == 3
-        assert found.stderr.startswith(f"transduce: there is no folder owner/nothing, and {told}")
-        assert found.stderr.count("\n") == 1, found.stderr
-        assert "…" not in found.stderr
+        found = run("checkpoint", "show", "owner/nothing", **{variable: value})
+        assert found.code == 3
+        assert found.err.startswith(f"transduce: there is no folder owner/nothing, and {told}")
+        assert found.err.count("\n") == 1, found.err
+        assert "…" not in found.err
 
 
 class _Errors:

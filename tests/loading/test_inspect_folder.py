@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from checkpoints import CheckpointError, save_tensors
-from transformer.loading import inspect_folder
+from tests.models import tiny_model
+from tokenizer import Tokenizer
+from transformer.export import save_model
+from transformer.layer_spec import LayerSpec
+from transformer.loading import inspect_folder, summarize_model
 
 
 def test_a_network_that_is_not_possible_is_refused_by_its_file(tmp_path: Path) -> None:
@@ -20,3 +24,22 @@ def test_a_network_that_is_not_possible_is_refused_by_its_file(tmp_path: Path) -
     assert str(refused.value).startswith(
         f"{tmp_path / 'config.json'}: d_model 16 is not a multiple"
     )
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        ({"positions": "none"}, "no positions, full attention, "),
+        (
+            {"layers": (LayerSpec(), LayerSpec(positions="none"))},
+            "; no positions, full attent",
+        ),
+        ({"positions": "learned"}, "learned positions, full attention, "),
+    ],
+)
+def test_the_positions_of_layers_are_told(
+    tokenizer: Tokenizer, tmp_path: Path, layers: dict[str, object], told: str
+) -> None:
+    model = tiny_model(vocab_size=tokenizer.vocab_size, **layers)
+    save_model(tmp_path, model.config, model.state_dict(), tokenizer, card={})
+    assert told in dict(summarize_model(tmp_path))["layers"]

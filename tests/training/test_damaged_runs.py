@@ -3,7 +3,7 @@
 import random
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,8 @@ LINES = ["1 2 3", "9 0", "4"]
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
-    started = Program()
-    yield started
-    started.close()
+def program(fork_server) -> Program:
+    return Program(fork_server)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from transformer.training.trainer import Trainer
 ALL = {"accumulate": 2, "ema": 0.9, "clip": 0.1, "label_smoothing": 0.1}
 KINDS = [{}, {"clip": 0.0}, *({key: value} for key, value in ALL.items()), ALL]
 SLIDING = {"attention": "sliding", "window": 4, "global_tokens": 2}
-LONG = 160  # a sliding window comes in blocks above 2 · 64 tokens
+SPARSE = {"stride": 16, "summary_tokens": 2}
+LONG = 240  # a sliding window comes in blocks above 2 · 64 tokens, sparse attention above 211
 
 
 def long_windows(_folder: Path) -> WindowData:
@@ -77,7 +78,7 @@ def test_a_step_with_every_kind_of_positions_reads_nothing(
 @pytest.mark.parametrize("make", [pairs, long_windows])
 @pytest.mark.parametrize("attention", ATTENTION)
 def test_a_step_with_every_kind_of_attention_reads_nothing(make, attention, tmp_path) -> None:
-    model = {"positions": "rotary", "max_positions": LONG, "attention": attention}
+    model = {"positions": "rotary", "max_positions": LONG, "attention": attention, **SPARSE}
     assert not watched(make(tmp_path), ALL, steps=2, **model).reads
 
 

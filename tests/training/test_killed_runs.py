@@ -3,7 +3,6 @@
 import json
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,10 +19,8 @@ FAULTS = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
-    started = Program()
-    yield started
-    started.close()
+def program(fork_server) -> Program:
+    return Program(fork_server)
 
 
 def write_recipe(folder: Path, steps: int = 7) -> Path:

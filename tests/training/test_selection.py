@@ -6,8 +6,9 @@ from itertools import permutations
 import pytest
 
 from transformer.evaluation import Score, translation_scores
+from transformer.training.objectives import OBJECTIVES
 from transformer.training.progress import Progress
-from transformer.training.selection import fallback_notice, selection_key
+from transformer.training.selection import describe_metric, fallback_notice, selection_key
 
 WORDS = ["ein", "hund", "läuft", "über", "die", "wiese", "und", "bellt", "sehr", "laut", "heute"]
 
@@ -122,3 +123,21 @@ def test_bleu_of_a_few_lucky_phrases_says_nothing() -> None:
 
 def test_a_single_line_is_no_ground_for_a_choice() -> None:
     assert judged(["ein hund"], ["ein hund"]) == {"bleu": False, "chrf": False}
+
+
+def test_a_metric_is_told_with_what_decides_where_the_text_has_no_score_of_it() -> None:
+    told = {
+        name: {metric: describe_metric(metric, objective.metrics) for metric in objective.metrics}
+        for name, objective in OBJECTIVES.items()
+    }
+    others = {
+        (name, metric): text
+        for name, texts in told.items()
+        for metric, text in texts.items()
+        if text != metric
+    }
+    assert told["masked-lm"] == {"loss": "loss", "accuracy": "accuracy"}
+    assert others == {
+        ("classification", "accuracy"): "accuracy, or Pearson's correlation of numbers",
+        ("tagging", "span_f1"): "span_f1, or accuracy of tags that mark no spans",
+    }

@@ -167,7 +167,7 @@ def test_a_published_model_is_published_again(family: str, seed: int, tmp_path: 
     check_published(family, seed, tmp_path)
 
 
-OTHERS = ("bart", "gpt2", "mistral", "roberta", "xlm-roberta", "mbart", "pegasus")
+OTHERS = ("bart", "gpt2", "mistral", "roberta", "xlm-roberta", "mbart", "pegasus", "qwen2", "olmo2")
 
 
 @pytest.mark.slow

@@ -27,9 +27,12 @@ ABOVE_0, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
 # The least and the most of each field; None: there is no most.
 NETWORK = {
     **dict.fromkeys(("vocab_size", "d_model", "d_ff", "heads", "max_positions"), (1, LARGEST)),
-    **dict.fromkeys(("kv_heads", "d_head", "source_vocab_size", "window"), (1, LARGEST)),
+    **dict.fromkeys(
+        ("kv_heads", "d_head", "source_vocab_size", "window", "random_features"), (1, LARGEST)
+    ),
+    **dict.fromkeys(("stride", "summary_tokens"), (1, LARGEST)),
     **dict.fromkeys(("encoder_layers", "decoder_layers", "token_types", "labels"), (0, LARGEST)),
-    **dict.fromkeys(("position_offset", "global_tokens"), (0, LARGEST)),
+    **dict.fromkeys(("position_offset", "global_tokens", "redraw_features"), (0, LARGEST)),
     "relative_buckets": (4, LARGEST),
     "relative_max_distance": (1, LARGEST),
     "rotary_base": (math.nextafter(1, 2), 1e12),

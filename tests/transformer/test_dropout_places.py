@@ -20,6 +20,7 @@ RATES = ("dropout", "attention_dropout", "activation_dropout")
 
 BOTH = {"shape": "encoder-decoder"}
 SLIDING = {**BOTH, "attention": "sliding", "window": 8, "global_tokens": 1}
+SPARSE = {"shape": "decoder", "decoder_layers": 1, "stride": 16, "summary_tokens": 2}
 VARIANTS = {
     **{
         f"{shape} {placement}": Variant({"shape": shape, "norm_placement": placement})
@@ -32,6 +33,10 @@ VARIANTS = {
     "normed embeddings": Variant({**BOTH, "embedding_norm": True, "share_embeddings": False}),
     "bfloat16": Variant(BOTH, half=True),
     "bfloat16, sliding, grouped": Variant({**SLIDING, "kv_heads": 1}, half=True),
+    **{
+        f"{kind}, in parts": Variant({**SPARSE, "attention": kind}, rows=1, length=240, heads=1)
+        for kind in ("strided", "fixed")
+    },
     # more scores than attention in bfloat16 computes by the equation itself
     "bfloat16, long": Variant(
         {"shape": "decoder", "decoder_layers": 1}, half=True, rows=1, length=260, heads=1

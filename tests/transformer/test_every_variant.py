@@ -63,9 +63,19 @@ SLIDING = [
     for window, tokens in (((1, 0), (3, 0), (3, 2), (40, 1)) if not cap else ((3, 2),))
     for positions in ("rotary", "alibi", "learned")
 ]
+SPARSE = [
+    dict(attention=name, stride=stride, summary_tokens=summary, positions=positions, **fields)
+    for name in ("strided", "fixed")
+    for stride, summary in ((1, 1), (3, 2), (4, 4), (40, 8))
+    for positions, fields in (
+        ("rotary", {}),
+        ("alibi", {"attention_softcap": 0.5}),
+        ("learned", {"kv_heads": 2}),
+    )
+]
 LINEAR = [
     dict(attention=name, positions=positions, **fields)
-    for name in ("linear", "linear-decay")
+    for name in ("linear", "linear-decay", "performer")
     for positions, fields in (("rotary", {}), ("learned", {"kv_heads": 2}), ("none", {}))
 ]
 MIXED = [
@@ -78,13 +88,19 @@ MIXED = [
         ("learned", LayerSpec(positions="alibi", attention="sliding", window=2), LayerSpec()),
         ("rotary", LayerSpec(attention="linear-decay"), LayerSpec()),
         ("alibi", LayerSpec(), LayerSpec(attention="linear", positions="none")),
+        ("rotary", LayerSpec(attention="strided", stride=3), LayerSpec()),
+        ("none", *(LayerSpec(attention="fixed", stride=s, summary_tokens=2) for s in (2, 5))),
     )
 ]
 WITH_DECODER = [v for v in EVERY if v["shape"] != "encoder"]
 WITH_DECODER += [
-    dict(shape=s, **v) for v in OTHERS + SLIDING + LINEAR + MIXED for s in ("decoder", SHAPES[2])
+    dict(shape=s, **v)
+    for v in OTHERS + SLIDING + SPARSE + LINEAR + MIXED
+    for s in ("decoder", SHAPES[2])
 ]
-ALL = EVERY + [dict(shape=s, **v) for v in OTHERS + SLIDING + LINEAR + MIXED for s in SHAPES]
+ALL = EVERY + [
+    dict(shape=s, **v) for v in OTHERS + SLIDING + SPARSE + LINEAR + MIXED for s in SHAPES
+]
 OVER_LABELS = [
     *(dict(head="classification", classifier_layer=name) for name in CLASSIFIER_LAYERS),
     *(dict(head="classification", classifier_pooling=name) for name in POOLINGS),
@@ -214,6 +230,6 @@ def test_initialization_fills_every_weight_the_same_way_for_a_seed(scheme: str, 
 
 
 def test_every_table_of_the_network_is_covered_here() -> None:
-    assert {v["attention"] for v in SLIDING + LINEAR} | {"full"} == set(ATTENTION)
+    assert {v["attention"] for v in SLIDING + SPARSE + LINEAR} | {"full"} == set(ATTENTION)
     assert set(SCALINGS) == set(ROTARY_SCALINGS)
     assert {v["head"] for v in OVER_LABELS} | {*OVER_VOCABULARY} == set(HEADS)

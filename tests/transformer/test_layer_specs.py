@@ -19,6 +19,11 @@ IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12]])
 ALIKE = [
     ({"attention": "sliding", "window": 3}, WINDOW),
     ({"attention": "sliding", "window": 3, "global_tokens": 2}, replace(WINDOW, global_tokens=2)),
+    ({"attention": "strided", "stride": 3}, LayerSpec(attention="strided", stride=3)),
+    (
+        {"attention": "fixed", "stride": 3, "summary_tokens": 1},
+        LayerSpec(attention="fixed", stride=3, summary_tokens=1),
+    ),
     ({"positions": "rotary", "rotary_base": 50.0}, LayerSpec(positions="rotary", rotary_base=50.0)),
     (
         {"positions": "rotary", "rotary_scaling": RotaryScaling(factor=4.0)},

@@ -5,11 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.attention import ATTENTION, Scope, Tokens
+from transformer.attention import ATTENTION, Scope, SelfAttention, Tokens
 from transformer.layers import (
     CrossAttention,
     CrossAttentionContext,
-    SelfAttention,
     make_cross_mask,
 )
 from transformer.masks import padded_positions

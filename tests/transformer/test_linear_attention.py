@@ -1,20 +1,19 @@
 """Linear attention: its definition, the chunks that compute it, and the state that is left."""
 
-import math
-
 import pytest
 import torch
 from torch import Tensor
 
 from tests.models import VOCABULARY, model_inputs, tiny_model
-from transformer.attention import ATTENTION, Scope, Tokens, linear
-from transformer.attention.linear import CHUNK, LinearAttention, log_decays
+from transformer.attention import ATTENTION, Scope, Tokens, recurrence
+from transformer.attention.linear import LinearAttention, log_decays
+from transformer.attention.recurrence import CHUNK
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.masks import padded_positions
 from transformer.positions import POSITIONS, Positions
 
-KINDS = [name for name, kind in ATTENTION.items() if isinstance(kind, LinearAttention)]
+KINDS = [name for name, kind in ATTENTION.items() if type(kind) is LinearAttention]
 HEADS, WIDTH = 2, 4
 Sides = tuple[Tensor, ...]  # queries, keys and values
 
@@ -84,7 +83,7 @@ def test_values_and_gradients_are_those_of_the_equation(
     monkeypatch, kind: str, causal: bool, positions: str, length: int
 ) -> None:
     """Chunks of 4: texts of less, of whole ones, and of one token more."""
-    monkeypatch.setattr(linear, "CHUNK", 4)
+    monkeypatch.setattr(recurrence, "CHUNK", 4)
     sides = some_sides(length)
     found = mixed(kind, sides, scope_of(kind, causal=causal, positions=positions))
     decays = decays_of(kind, causal=causal)
@@ -123,7 +122,7 @@ def test_documents_in_one_row_are_as_each_alone(kind: str) -> None:
 def test_any_split_of_a_text_leaves_the_same_state(
     monkeypatch, kind: str, sizes: list[int]
 ) -> None:
-    monkeypatch.setattr(linear, "CHUNK", 4)
+    monkeypatch.setattr(recurrence, "CHUNK", 4)
     model = tiny_model(attention=kind, positions="rotary")
     ids_BT = torch.randint(0, VOCABULARY, (2, 9))
     whole, cache = model.hidden(model_inputs(ids_BT)), model.new_cache(2, 9)
@@ -143,6 +142,7 @@ def test_padding_takes_no_time(kind: str) -> None:
     ids_BT = torch.randint(0, VOCABULARY, (2, 7))
     padded, alone = model.new_cache(2, 9), model.new_cache(1, 9)
     model.decode(ids_BT, padded_positions(torch.tensor([7, 3]), 7), padded)
+    model.decode(ids_BT[:, :1], torch.tensor([[7], [-1]]), padded)
     model.decode(ids_BT[1:, :3], torch.arange(3)[None], alone)
     for mine, theirs in zip(
         padded.self_attention.parts[0].states, alone.self_attention.parts[0].states, strict=True
@@ -163,7 +163,7 @@ def test_the_state_has_as_many_numbers_however_long_a_text_may_be(kind: str) -> 
 
 
 def test_decays_are_those_of_the_paper() -> None:
-    assert [math.exp(x) for x in log_decays(3)] == pytest.approx([31 / 32, 63 / 64, 127 / 128])
+    assert log_decays(3).exp().tolist() == pytest.approx([31 / 32, 63 / 64, 127 / 128])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from transformer.attention import SoftmaxMixing, dense_attention
+from transformer.attention import SelfAttention, SoftmaxMixing, dense_attention
 from transformer.config import TransformerConfig
 from transformer.layers import (
     CrossAttention,
     CrossAttentionContext,
     CrossLayer,
     Layer,
-    SelfAttention,
     Stack,
     make_cross_mask,
 )

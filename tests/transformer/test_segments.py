@@ -16,7 +16,12 @@ VARIANTS = [
     for shape, positions, attention in itertools.product(
         ("decoder", "encoder"),
         POSITIONS,
-        ({}, dict(attention="sliding", window=3, global_tokens=1)),
+        (
+            {},
+            dict(attention="sliding", window=3, global_tokens=1),
+            dict(attention="strided", stride=3),
+            dict(attention="fixed", stride=3, summary_tokens=1),
+        ),
     )
 ]
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import VOCABULARY, model_inputs, tiny_model
+from transformer.attention import SelfAttention
 from transformer.feedforward import FeedForward
-from transformer.layers import CrossAttention, CrossLayer, Layer, SelfAttention, Stack
+from transformer.layers import CrossAttention, CrossLayer, Layer, Stack
 from transformer.model import Transformer
 from transformer.norms import PostNorm
 

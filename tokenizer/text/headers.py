@@ -7,12 +7,13 @@ from .columns import listed
 
 _NAMES = re.compile(
     r"(?:(?:the )?(?:source|target|src|tgt|trg|input|output|text|translation|original|sentence|"
+    r"premise|hypothesis|query|passage|"
     r"label|lang(?:uage)?|prompt|completion|question|answer|id|column|english|german|deutsch|french|"
     r"fran[cç]ais|spanish|espa[nñ]ol|italian|italiano|portuguese|portugu[eê]s|dutch|nederlands|"
     r"russian|русский|chinese|中文|japanese|日本語|korean|한국어|arabic|العربية|hebrew|עברית|polish|"
     r"polski|czech|čeština|turkish|türkçe|"
     r"en|de|fr|es|it|pt|nl|ru|zh|ja|ko|ar|he|pl|cs|tr|sv|da|fi|hu|ro|uk|el|hi|vi|th|id)"
-    r"(?:[ _.-]?(?:\d|text|sentence|lang(?:uage)?|source|target|[a-z]{2}))?)"
+    r"(?:_[ab]|[ _.-]?(?:\d|pair|text|sentence|lang(?:uage)?|source|target|[a-z]{2}))?)"
 )
 
 

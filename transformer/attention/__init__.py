@@ -1,5 +1,6 @@
 """Attention functions, and the registry of attention kinds."""
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -7,11 +8,16 @@ from torch import Tensor
 from .. import masks
 from ..cache import RingCache, StaticCache
 from ..config import TransformerConfig
+from ..errors import ConfigError
 from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
+from .block_sparse import BlockSparse, block_sparse_attention, fixed_parts, strided_parts
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
-from .kinds import AttentionKind, Mixing, Scope, Tokens
+from .kinds import AttentionKind
 from .linear import LinearAttention, elu_features
+from .mixing import Mixing, Scope, Tokens
+from .random_features import PerformerAttention, RandomFeatures
+from .self_attention import SelfAttention, count_attention_parameters
 from .softmax import SoftmaxAttention, SoftmaxMixing
 
 __all__ = [
@@ -20,16 +26,23 @@ __all__ = [
     "AttentionKind",
     "Band",
     "BandMask",
+    "BlockSparse",
     "Mixing",
+    "RandomFeatures",
     "Scope",
+    "SelfAttention",
     "SoftmaxAttention",
     "SoftmaxMixing",
     "Tokens",
     "banded_attention",
+    "block_sparse_attention",
+    "count_attention_parameters",
     "dense_attention",
     "eager_attention",
+    "fixed_parts",
     "make_band_mask",
     "sdpa_attention",
+    "strided_parts",
 ]
 
 
@@ -43,12 +56,47 @@ def _sliding_band(config: TransformerConfig) -> Band:
     return Band(config.window, config.global_tokens)
 
 
+def _strided_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+    return masks.strided(queries_BT, keys_BS, stride=config.stride)
+
+
+def _strided_path(config: TransformerConfig) -> BlockSparse:
+    return BlockSparse(config.stride, strided_parts)
+
+
+def _fixed_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
+    return masks.fixed(
+        queries_BT, keys_BS, stride=config.stride, summary_tokens=config.summary_tokens
+    )
+
+
+def _fixed_path(config: TransformerConfig) -> BlockSparse:
+    return BlockSparse(config.stride, partial(fixed_parts, config.summary_tokens, config.stride))
+
+
+def _check_fixed(config: TransformerConfig) -> None:
+    if config.summary_tokens > config.stride:
+        raise ConfigError(
+            f"summary_tokens is {config.summary_tokens:,}, above stride, {config.stride:,}: "
+            "they are the last ones of a block of that length"
+        )
+
+
 ATTENTION: Registry[AttentionKind[Any]] = Registry(
     "attention kind",
     {
         "full": SoftmaxAttention(None, None, StaticCache),
-        "sliding": SoftmaxAttention(_sliding_pattern, _sliding_band, RingCache),
+        "sliding": SoftmaxAttention(
+            _sliding_pattern, _sliding_band, RingCache, fields=("window", "global_tokens")
+        ),
+        "strided": SoftmaxAttention(
+            _strided_pattern, _strided_path, StaticCache, fields=("stride",)
+        ),
+        "fixed": SoftmaxAttention(
+            _fixed_pattern, _fixed_path, StaticCache, _check_fixed, ("stride", "summary_tokens")
+        ),
         "linear": LinearAttention(elu_features, decay=False),
         "linear-decay": LinearAttention(elu_features, decay=True),
+        "performer": PerformerAttention(),
     },
 )

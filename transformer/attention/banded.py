@@ -7,7 +7,6 @@ Shape suffixes: B batch, T tokens, N blocks of all rows, C tokens of a block, S 
 sees, H heads, h either H or 1, G key heads, K head width.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -16,9 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .dense import dense_attention
-
-# Positions of queries (B, T) and of keys (B, S) to the mask (B, 1 or H, T, S).
-MakeMask = Callable[[Tensor, Tensor], Tensor]
+from .mixing import Attend, MakeMask, Scope, Tokens
 
 # The smallest block, in tokens: products of smaller ones are too small to gain anything.
 MIN_BLOCK = 64
@@ -27,11 +24,24 @@ MIN_BLOCK = 64
 class Band(NamedTuple):
     """The extent of a pattern: positions `window` or more apart do not see each other.
 
-    The first `global_tokens` see all positions and are seen by all.
+    The first `global_tokens` see all positions and are seen by all. It is a FastPath.
     """
 
     window: int
     global_tokens: int
+
+    @property
+    def full_length(self) -> int:
+        """See FastPath."""
+        return self.window
+
+    def attend(self, scope: Scope, tokens: Tokens, make_mask: MakeMask) -> Attend | None:
+        """See FastPath. A positional bias is part of the mask."""
+        if not self.is_worthwhile(tokens.positions_BT.size(1)):
+            return None
+        positions_BT = tokens.positions_BT.expand(tokens.rows, -1)
+        band_mask = make_band_mask(self, positions_BT, make_mask, causal=scope.causal)
+        return partial(banded_attention, band_mask=band_mask)
 
     def is_worthwhile(self, length: int) -> bool:
         """Return True if blocks are cheaper than a dense mask for texts of `length` tokens."""

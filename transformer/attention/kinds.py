@@ -1,79 +1,35 @@
-"""The interface of attention kinds: from positions to a function that mixes values.
-
-Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K head width.
-"""
+"""The interface of attention kinds: a layer's module, its cache, and what layers share."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
-
-import torch
-from torch import Tensor
+from typing import Generic, TypeVar
 
 from ..cache import Cache, CacheSize
 from ..config import TransformerConfig
+from .mixing import Mixing, Scope, Tokens
+from .self_attention import SelfAttention, count_attention_parameters
 
 CacheT = TypeVar("CacheT", bound=Cache)
 
 
-class Tokens(NamedTuple):
-    """The tokens of a forward pass: where they stand, and what part of a text they belong to."""
-
-    positions_BT: Tensor  # -1 for padding; (1, T) where all rows have the same
-    rows: int
-    segments_BT: Tensor | None  # tokens of other segments do not see each other
-    unpadded: bool  # True where it is known that none is padding
-
-    @classmethod
-    def of(
-        cls, x_BTD: Tensor, positions_BT: Tensor | None, segments_BT: Tensor | None = None
-    ) -> "Tokens":
-        """Return the tokens of what a stack reads; without positions, they are 0 … T-1."""
-        if positions_BT is not None:
-            return cls(positions_BT, len(x_BTD), segments_BT, unpadded=False)
-        counted_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
-        return cls(counted_BT, len(x_BTD), segments_BT, unpadded=True)
-
-
-class AttentionPositions(Protocol):
-    """Positions as attention uses them; see `positions.Positions`."""
-
-    has_bias: bool
-
-    def rotation(self, positions_BT: Tensor) -> Tensor | None:
-        """Return cosines and sines that rotate queries and keys, if any."""
-        ...
-
-    def bias(self, queries_BT: Tensor, keys_BS: Tensor) -> Tensor | None:
-        """Return the bias (B, H, T, S) to add to attention scores, if any."""
-        ...
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Settings that attention of some layers depends on, whatever text it reads."""
-
-    config: TransformerConfig
-    positions: AttentionPositions
-    causal: bool
-
-
-class Mixing(Protocol):
-    """Self-attention over the tokens of one forward pass: made once, used by many layers."""
-
-    def __call__(
-        self, q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, *, layer: int, dropout: float
-    ) -> Tensor:
-        """Return mixed values (B, T, H, K). `layer` is the number of the cache's layer."""
-        ...
-
-
 class AttentionKind(ABC, Generic[CacheT]):
-    """A kind of self-attention, and of its cache."""
+    """A kind of self-attention, and of its cache.
+
+    `fields` are those of a configuration that it reads and not all kinds do.
+    """
+
+    fields: tuple[str, ...] = ()
 
     @abstractmethod
     def check(self, config: TransformerConfig) -> None:
         """Raise ConfigError for a network that cannot have this kind."""
+
+    def build(self, config: TransformerConfig, rank: int) -> SelfAttention:
+        """Return the module of one layer; `rank` is its number among those that share a cache."""
+        return SelfAttention(config, rank)
+
+    def count_parameters(self, config: TransformerConfig) -> int:
+        """Return the number of weights in one layer's module."""
+        return count_attention_parameters(config)
 
     @abstractmethod
     def mixing(

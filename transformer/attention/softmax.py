@@ -14,9 +14,9 @@ from .. import masks
 from ..cache import CacheSize, KeyValueCache
 from ..config import TransformerConfig
 from ..rotation import rotate
-from .banded import Band, banded_attention, make_band_mask
 from .dense import dense_attention
-from .kinds import AttentionKind, Scope, Tokens
+from .kinds import AttentionKind
+from .mixing import Attend, FastPath, Scope, Tokens
 
 # Positions of queries (B, T) and of keys (B, S) to the pairs that see each other, (B, T, S).
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
@@ -25,7 +25,7 @@ Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
 class SoftmaxMixing(NamedTuple):
     """Softmax attention with its mask, the rotation of queries and keys, and the cache of keys."""
 
-    attend: Callable[..., Tensor]  # with its mask; takes q, k, v, scale, softcap and dropout
+    attend: Attend
     scale: float
     rotation: Tensor | None = None
     cache: KeyValueCache | None = None
@@ -49,16 +49,20 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
     """Attention weights `softmax(QKᵀ/√d_k)` over what is seen; arXiv 1706.03762 §3.2.1.
 
     `pattern` returns the boolean mask (B, T, S) of the pairs of positions that see each other;
-    None: all. `band` is the extent of the pattern, where it is one. `cache` makes a cache.
+    None: all. `fast_path` makes a cheaper way for whole texts, if there is one; `cache` a cache.
+    `refuse` raises ConfigError for fields that the pattern cannot have.
     """
 
     pattern: Pattern | None
-    band: Callable[[TransformerConfig], Band] | None
+    fast_path: Callable[[TransformerConfig], FastPath] | None
     cache: Callable[[TransformerConfig, CacheSize], KeyValueCache]
+    refuse: Callable[[TransformerConfig], None] | None = None
+    fields: tuple[str, ...] = ()
 
     def check(self, config: TransformerConfig) -> None:
-        """Implement AttentionKind.check: any network can."""
-        del config
+        """Implement AttentionKind.check: any network can, unless the pattern refuses its fields."""
+        if self.refuse is not None:
+            self.refuse(config)
 
     def new_cache(self, config: TransformerConfig, size: CacheSize) -> KeyValueCache:
         """Implement AttentionKind.new_cache."""
@@ -70,7 +74,7 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
         """Implement AttentionKind.mixing: the mask, the rotation and the cache's slots."""
         positions_BT = tokens.positions_BT
         make_mask = partial(self.make_mask, scope)
-        attend: Callable[..., Tensor]
+        attend: Attend
         if cache is not None:
             assert longest is not None, "a cache needs the length of the longest row"
             mask = make_mask(positions_BT, cache.start_forward(positions_BT, longest))
@@ -85,16 +89,16 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
         softcap = scope.config.attention_softcap
         return SoftmaxMixing(attend, scope.config.scale, rotation, cache, softcap)
 
-    def _choose_attention(self, scope: Scope, tokens: Tokens) -> Callable[..., Tensor]:
+    def _choose_attention(self, scope: Scope, tokens: Tokens) -> Attend:
         """Return the cheapest attention for whole texts."""
         positions_BT, make_mask = tokens.positions_BT, partial(self.make_mask, scope)
-        length = positions_BT.size(1)
-        band = None if self.band is None else self.band(scope.config)
-        if band is not None and band.is_worthwhile(length):
-            positions_BT = positions_BT.expand(tokens.rows, -1)
-            band_mask = make_band_mask(band, positions_BT, make_mask, causal=scope.causal)
-            return partial(banded_attention, band_mask=band_mask)
-        is_full = self.pattern is None or (band is not None and length <= band.window)
+        is_full = self.pattern is None
+        if self.fast_path is not None:
+            path = self.fast_path(scope.config)
+            attend = path.attend(scope, tokens, make_mask)
+            if attend is not None:
+                return attend
+            is_full = positions_BT.size(1) <= path.full_length
         # fused kernels need no mask for these
         if tokens.unpadded and is_full and not scope.positions.has_bias:
             return partial(dense_attention, causal=scope.causal)

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from checkpoints import (
     WEIGHTS,
     CheckpointError,
+    Weights,
     average_weights,
     save_tensors,
     verify_checksums,
@@ -16,6 +19,7 @@ from tokenizer import TOKENIZER_FILES
 from ..folder_layout import checkpoint_folders
 from ..loading.generation_config import GENERATION
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
+from ..model import Transformer
 from .save import CARD, model_card
 from .side_files import carried_files, copy_model_files, files_left_behind, has_foreign_card
 
@@ -29,9 +33,10 @@ def average_models(
 ) -> list[Path]:
     """Write a model with the mean of the weights of others; of a run, of its (last) checkpoints.
 
-    All other files of a model are the first folder's; `notices` gets a line that names those of
-    its files that are none, and one if settings of decoding differ from its own. Returns the
-    folders averaged. Raises CheckpointError if their models differ.
+    Random features are the last folder's. All other files of a model are the first folder's;
+    `notices` gets a line that names those of its files that are none, and one if settings of
+    decoding differ from its own. Returns the folders averaged. Raises CheckpointError if their
+    models differ.
     """
     folders: list[Path] = []
     for path in paths:
@@ -51,6 +56,9 @@ def average_models(
     if dropped and notices is not None:
         notices.append(f"not carried over from {first.folder}: {', '.join(dropped)}")
     weights = average_weights(folders)
+    last_weights = Weights(folders[-1])
+    for name in _drawn(first) & last_weights.keys():  # the mean of draws is none
+        weights[name] = last_weights.tensor(name, to_copy=True)
 
     def fill(folder: Path) -> None:
         copy_model_files(first.folder, folder)
@@ -61,6 +69,12 @@ def average_models(
 
     write_folder(out, fill)
     return folders
+
+
+def _drawn(contents: FolderContents) -> set[str]:
+    """Return the names of tensors that are drawn and not trained, such as random features."""
+    with torch.device("meta"):
+        return {name for name, _ in Transformer(contents.config).named_buffers()}
 
 
 def _check_same(first: FolderContents, other: FolderContents) -> None:

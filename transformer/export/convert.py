@@ -38,6 +38,7 @@ from .side_files import (
     write_native_texts,
     write_published_files,
 )
+from .tokenizer_classes import notices_on_tokenizer
 
 CTRANSLATE2 = "ctranslate2"
 
@@ -91,6 +92,7 @@ def convert_model(
         told += loaded.notices[before:]
     name = form.write(out, loaded, contents)
     dropped = files_left_behind(contents, form.carried(folder)) + form.left_behind(contents, loaded)
+    told += notices_on_tokenizer(out, name)
     if dropped:
         told.append(f"not carried over from {folder}: {', '.join(dropped)}")
     return name

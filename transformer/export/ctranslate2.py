@@ -39,8 +39,9 @@ _REFUSAL = "CTranslate2 has no such networks"
 _KNOWN_FIELDS = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head positions
     max_positions position_offset rotary_base rotary_scaling rotary_fraction relative_buckets
-    relative_max_distance attention window global_tokens layers attention_scale attention_softcap
-    qk_norm feedforward norm norm_eps norm_placement final_norm bias attention_bias
+    relative_max_distance attention window global_tokens stride summary_tokens
+    random_features redraw_features layers attention_scale attention_softcap qk_norm
+    feedforward norm norm_eps norm_placement final_norm bias attention_bias
     attention_output_bias embedding_scale embedding_norm token_types share_embeddings
     source_vocab_size tie_output output_scale output_bias logit_softcap head dropout
     attention_dropout activation_dropout initialization initialization_std labels label_kind

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from checkpoints import CheckpointError, Tensors
 
+from ..attention import ATTENTION
 from ..config import TransformerConfig
 from ..config_fields import config_to_fields
 from ..errors import ConfigError
@@ -38,7 +39,6 @@ _TRAINING = "initialization initialization_std dropout attention_dropout activat
 _ONLY_WITH = (
     ("positions", ("rotary",), ("rotary_base", "rotary_scaling", "rotary_fraction")),
     ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
-    ("attention", ("sliding",), ("window", "global_tokens")),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
     ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )
@@ -147,4 +147,6 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     irrelevant = set(_TRAINING.split())
     for field, kinds, others in _ONLY_WITH:
         irrelevant.update(() if fields[field] in kinds else others)
+    of_kinds = {name for kind in ATTENTION.values() for name in kind.fields}
+    irrelevant |= of_kinds - {*ATTENTION[config.attention].fields}
     return {name: value for name, value in fields.items() if name not in irrelevant}

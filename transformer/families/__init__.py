@@ -19,10 +19,13 @@ from .llama import LLAMA, MISTRAL
 from .name_map import UnmappedError
 from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
+from .olmo2 import OLMO2
 from .other_kinds import describe_kind
 from .phi3 import PHI3
+from .qwen import QWEN2, QWEN3
 from .roformer import ROFORMER
 from .sinusoid_permutation import permute_to_halved_sinusoids
+from .smollm3 import SMOLLM3
 from .t5 import T5
 
 # By the model_type of config.json.
@@ -31,6 +34,10 @@ FAMILIES: dict[str, Family] = {
     "gpt2": GPT2,
     "llama": LLAMA,
     "mistral": MISTRAL,
+    "qwen2": QWEN2,
+    "qwen3": QWEN3,
+    "smollm3": SMOLLM3,
+    "olmo2": OLMO2,
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA3,
     "phi3": PHI3,

@@ -53,6 +53,12 @@ class NameMap:
         changed.rules = {**others, **changed.rules}
         return changed
 
+    def with_lines(self, text: str) -> "NameMap":
+        """Return the map with the lines of a text, too; they win over those of the same names."""
+        changed = NameMap(text, prefix=self.prefix)
+        changed.rules = {**self.rules, **changed.rules}
+        return changed
+
     def sources(
         self, names: Iterable[str], present: Mapping[str, object]
     ) -> dict[str, TensorSource]:

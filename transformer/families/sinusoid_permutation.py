@@ -23,11 +23,12 @@ _REFUSAL = "sinusoids cannot be reordered in such networks"
 _ANY_VALUE = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head
     max_positions position_offset rotary_base rotary_scaling rotary_fraction relative_buckets
-    relative_max_distance attention window global_tokens layers attention_scale attention_softcap
-    feedforward norm_eps final_norm bias attention_bias attention_output_bias embedding_scale
-    embedding_norm token_types share_embeddings source_vocab_size tie_output output_scale
-    output_bias logit_softcap dropout attention_dropout activation_dropout initialization
-    initialization_std labels label_kind classifier_pooling classifier_layer
+    relative_max_distance attention window global_tokens stride summary_tokens random_features
+    redraw_features layers attention_scale attention_softcap feedforward norm_eps final_norm
+    bias attention_bias attention_output_bias embedding_scale embedding_norm token_types
+    share_embeddings source_vocab_size tie_output output_scale output_bias logit_softcap
+    dropout attention_dropout activation_dropout initialization initialization_std labels
+    label_kind classifier_pooling classifier_layer
 """
 _KNOWN_VALUES = {
     "positions": {"sinusoidal"},
@@ -62,6 +63,7 @@ _AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("*.kv.bias", ()),
     ("*.up.weight", (1,)),
     ("*.up.bias", ()),
+    ("*.features.weight", ()),
 )
 
 

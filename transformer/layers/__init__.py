@@ -2,7 +2,6 @@
 
 from .cross_attention import CrossAttention, CrossAttentionContext, make_cross_mask
 from .groups import LayerGroups
-from .self_attention import SelfAttention
 from .stack import CrossLayer, Layer, Stack
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "CrossLayer",
     "Layer",
     "LayerGroups",
-    "SelfAttention",
     "Stack",
     "make_cross_mask",
 ]

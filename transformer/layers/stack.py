@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from .. import masks
-from ..attention import Mixing, Tokens
+from ..attention import ATTENTION, Mixing, Tokens
 from ..cache import CrossAttentionCache, SelfAttentionCache
 from ..config import TransformerConfig
 from ..feedforward import FeedForward
@@ -16,7 +16,6 @@ from ..norms import make_norm, make_residual
 from ..positions import POSITIONS
 from .cross_attention import CrossAttention, CrossAttentionContext
 from .groups import LayerGroups
-from .self_attention import SelfAttention
 
 
 class Layer(nn.Module):
@@ -28,7 +27,7 @@ class Layer(nn.Module):
     def __init__(self, config: TransformerConfig, number: int = 0, rank: int = 0) -> None:
         super().__init__()
         del number
-        self.attention = SelfAttention(config, rank)
+        self.attention = ATTENTION[config.attention].build(config, rank)
         self.attention_residual = make_residual(config)
         self.feedforward = FeedForward(config)
         self.feedforward_residual = make_residual(config)

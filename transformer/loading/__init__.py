@@ -24,7 +24,7 @@ from .model_folder import (
     read_config,
 )
 from .model_texts import ModelTexts, TextProperties
-from .pooling_config import DenseLayer, PoolingConfig, read_pooling_config
+from .pooling_config import DenseLayer, PoolingConfig, has_pooling, read_pooling_config
 from .run_pointers import RunPointers, find_checkpoint, read_pointers, write_pointers
 from .summary import summarize_model
 
@@ -47,6 +47,7 @@ __all__ = [
     "find_checkpoint",
     "find_folder",
     "find_model",
+    "has_pooling",
     "inspect_folder",
     "load_model",
     "read_config",

@@ -1,4 +1,4 @@
-"""The pooling of an encoder's states into a vector, as sentence-transformers stores it."""
+"""The pooling of a text's states into a vector, as sentence-transformers stores it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,7 +67,7 @@ class PoolingConfig(NamedTuple):
 def read_pooling_config(folder: Path) -> PoolingConfig:
     """Return a folder's pooling; by default, the normalized mean. Raises CheckpointError."""
     root = sentence_root(folder)
-    if not (root / MODULES).is_file():
+    if not has_pooling(folder):
         return PoolingConfig()
     settings: dict[str, Any] = {"normalize": False}
     dense: list[DenseLayer] = []
@@ -90,6 +90,11 @@ def read_pooling_config(folder: Path) -> PoolingConfig:
         raise CheckpointError(f"{root / MODULES} names no Pooling, which makes a vector of a text")
     settings |= _read_texts(folder) | _read_prompts(root / _PROMPTS)
     return PoolingConfig(**settings, dense=tuple(dense))
+
+
+def has_pooling(folder: Path) -> bool:
+    """Return True for a folder that says how states are pooled, as a decoder's must to embed."""
+    return (sentence_root(folder) / MODULES).is_file()
 
 
 def module_types(root: Path) -> list[str]:

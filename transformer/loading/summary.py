@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 from checkpoints import CheckpointError, Weights
@@ -15,6 +16,7 @@ from tokenizer.quantities import format_count
 
 from ..abilities import commands_of
 from ..adapters.peft_config import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_facts
+from ..attention import ATTENTION
 from ..chat.template import chat_template_text
 from ..config import TransformerConfig
 from ..families import MODEL_TYPE
@@ -34,10 +36,11 @@ from .model_folder import (
     inspect_folder,
     inspect_initial,
 )
-from .pooling_config import read_pooling_config
+from .pooling_config import has_pooling, read_pooling_config
 
 Fact = tuple[str, str]
 _MAX_NAMES = 20  # of languages, and of labels
+# Fields of a configuration that belong to some kinds of attention.
 
 
 def summarize_model(path: Path) -> list[Fact]:
@@ -95,7 +98,7 @@ def _summarize_adapter(folder: Path) -> list[Fact]:
 
 def _commands(contents: FolderContents | InitialFiles) -> str:
     """Return the commands that can use the model."""
-    commands = commands_of(contents.config)
+    commands = commands_of(contents.config, is_pooled=has_pooling(contents.folder))
     with suppress(CheckpointError, OSError):
         if "generate" in commands and chat_template_text(contents.folder) is not None:
             commands.insert(1, "generate --chat")
@@ -135,8 +138,8 @@ def _labels(contents: FolderContents | InitialFiles) -> list[Fact]:
 
 
 def _pooling(contents: FolderContents) -> list[Fact]:
-    """Return how an encoder's states become a vector."""
-    if not contents.config.has_encoder:
+    """Return how the states of a text become a vector."""
+    if not (contents.config.has_encoder or has_pooling(contents.folder)):
         return []
     pooling = read_pooling_config(contents.folder)
     parts = [pooling.kind, "scaled to length 1" if pooling.normalize else "not scaled"]
@@ -165,12 +168,18 @@ def _layers(config: TransformerConfig) -> str:
     if config.layers is None:
         return f"{_attention(config)}, {_sublayers(config)}"
     turns = [_attention(config.of_layer(number)) for number in range(len(config.layers))]
-    return f"by turns {'; '.join(turns)}; {_sublayers(config)}"
+    runs = [(len([*run]), turn) for turn, run in groupby(turns)]
+    if len(runs) == 1:
+        return f"{turns[0]}, {_sublayers(config)}"
+    shown = "; ".join(f"{count} × {turn}" if count > 1 else turn for count, turn in runs)
+    return f"by turns {shown}; {_sublayers(config)}"
 
 
 def _attention(config: TransformerConfig) -> str:
-    window = f", window {config.window}" if config.attention == "sliding" else ""
-    return f"{config.positions} positions, {config.attention} attention{window}"
+    own = {name: getattr(config, name) for name in ATTENTION[config.attention].fields}
+    sizes = [f"{name.replace('_', ' ')} {value:,}" for name, value in own.items() if value]
+    positions = "no positions" if config.positions == "none" else f"{config.positions} positions"
+    return ", ".join([positions, f"{config.attention} attention", *sizes])
 
 
 def _sublayers(config: TransformerConfig) -> str:

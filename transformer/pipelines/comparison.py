@@ -15,7 +15,7 @@ from ..data import pad_rows
 from ..decoding.request import Request
 from ..decoding.search import BeamParameters
 from ..errors import ConfigError
-from ..loading import LoadedModel, read_pooling_config
+from ..loading import LoadedModel, has_pooling, read_pooling_config
 from .arguments import EmbedArguments
 from .records import IterableSource
 from .session import Session
@@ -29,7 +29,7 @@ class Difference(NamedTuple):
     text: str
     max_logit_diff: float  # the largest absolute difference at any position
     same_output: bool | None  # of beam search; None for encoders
-    max_vector_diff: float | None = None  # of encoders: the same of the pooled vectors
+    max_vector_diff: float | None = None  # of pooled vectors: the same, where a model is for them
 
     @property
     def largest(self) -> float:
@@ -68,17 +68,24 @@ def compare_models(
 
 
 def compare_pooling(first: LoadedModel, second: LoadedModel) -> list[str]:
-    """Return what differs between the settings with which two encoders' states are pooled."""
-    if first.config.has_decoder or second.config.has_decoder:
+    """Return what differs between the settings with which two models' states are pooled."""
+    if not (_is_pooled(first) or _is_pooled(second)):
         return []
     one, other = (read_pooling_config(model.folder)._asdict() for model in (first, second))
     names = [name for name in one if name != "dense" and one[name] != other[name]]
     return [f"{name} {one[name]!r}, {other[name]!r}" for name in names]
 
 
+def _is_pooled(model: LoadedModel) -> bool:
+    """Return True for an encoder, and for a decoder whose folder says how its states are pooled."""
+    return not model.config.has_decoder or (
+        not model.config.has_encoder and has_pooling(model.folder)
+    )
+
+
 def _embed(model: LoadedModel, texts: Sequence[str]) -> list[Tensor] | None:
-    """Return the pooled vectors of texts, as `embed` computes them; None unless an encoder."""
-    if model.config.has_decoder:
+    """Return the pooled vectors of texts, as `embed` computes them; None for other models."""
+    if not _is_pooled(model):
         return None
     answers = Session([model]).embed(IterableSource(texts), EmbedArguments(), Counter())
     return [output.vector for answer in answers for output in answer.outputs]

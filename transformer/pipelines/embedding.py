@@ -1,4 +1,4 @@
-"""Text embeddings: an encoder's states, pooled.
+"""Text embeddings: the states of an encoder, or of a decoder, pooled.
 
 Shape suffixes: B texts, S tokens, D d_model.
 """
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..abilities import require_ability
 from ..data import pad_rows
 from ..errors import ConfigError
 from ..finite import require_finite
@@ -61,7 +60,11 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, *, prompt: str = "") -> None:
         check_pooling(loaded, pooling)
         self._loaded, self._pooling = loaded, pooling
-        self._prefix_ids, self._suffix_ids = loaded.special_affixes
+        self._prefix_ids, self._suffix_ids = (
+            loaded.special_affixes
+            if loaded.config.has_encoder or loaded.config.labels
+            else loaded.tokenizer.special_affixes()
+        )
         context = loaded.config.max_positions
         limit = min(pooling.max_tokens or context, context)
         self._limit = limit - len(self._prefix_ids) - len(self._suffix_ids)
@@ -115,7 +118,7 @@ def embed_lines(
     """Yield one vector for each line, in order, in bounded memory.
 
     `prompt` is put before each text, `budget` limits the tokens of a batch; `counts`: see
-    `answer_lines`. Raises ConfigError for a model without an encoder.
+    `answer_lines`. Raises ConfigError for a pooling that cannot be computed.
     """
     counts = Counter() if counts is None else counts
 
@@ -146,7 +149,6 @@ def choose_prompt(pooling: PoolingConfig, prompt: str | None, name: str | None) 
 
 def check_pooling(loaded: LoadedModel, pooling: PoolingConfig) -> int:
     """Return the size of the vectors; raise an error for a pooling that cannot be computed."""
-    require_ability(loaded.config, "embed", loaded.named_folder)
     POOLINGS.check(pooling.kind)
     width = loaded.config.d_model
     for number, layer in enumerate(pooling.dense, 1):
@@ -173,7 +175,8 @@ def embed(
     The first `unpooled` tokens of each row are read, and left out of the pooling.
     """
     inputs = pad_rows(rows, loaded.device)
-    states_BSD = loaded.model.encode(inputs).float()
+    has_encoder = loaded.config.has_encoder
+    states_BSD = (loaded.model.encode if has_encoder else loaded.model.hidden)(inputs).float()
     first_B = torch.tensor(unpooled or [0] * len(rows), device=loaded.device)
     assert inputs.positions_BT is not None
     mask_BS1 = (inputs.positions_BT >= first_B[:, None])[:, :, None]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from ..abilities import require_ability
 from ..decoding import (
     Engine,
     Hypothesis,
@@ -17,7 +18,7 @@ from ..decoding import (
 from ..decoding.constraints.bad_words import word_forms
 from ..decoding.steppers import EnsembleStepper
 from ..errors import ConfigError
-from ..loading import LoadedModel, PoolingConfig, load_model, read_pooling_config
+from ..loading import LoadedModel, PoolingConfig, has_pooling, load_model, read_pooling_config
 from .arguments import (
     ClassifyArguments,
     EmbedArguments,
@@ -218,6 +219,9 @@ class Session:
         return check_pooling(self.lead, self._pooling(arguments))
 
     def _pooling(self, arguments: EmbedArguments) -> PoolingConfig:
+        is_pooled = arguments.pooling is not None or has_pooling(self.lead.folder)
+        folder = self.lead.named_folder
+        require_ability(self.lead.config, "embed", folder, is_pooled=is_pooled)
         pooling = read_pooling_config(self.lead.folder)
         normalize = pooling.normalize if arguments.normalize is None else arguments.normalize
         return pooling._replace(kind=arguments.pooling or pooling.kind, normalize=normalize)

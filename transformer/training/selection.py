@@ -18,6 +18,11 @@ _SCORES: dict[str, tuple[str, ...]] = {
     "accuracy": ("accuracy", "pearson"),
     "span_f1": ("span_f1", "accuracy"),
 }
+# The texts that have no score of a metric, by it and the one that decides on them.
+_WITHOUT_SCORE = {
+    ("accuracy", "pearson"): "numbers",
+    ("span_f1", "accuracy"): "tags that mark no spans",
+}
 _SURE = {"bleu": 10.0, "chrf": 40.0}  # far above chance in any language
 _NEVER = float("inf")  # a share of labels may be high by chance
 
@@ -33,6 +38,19 @@ class SelectionKey(msgspec.Struct, frozen=True, order=True, array_like=True):
     level: int  # larger: closer to the recipe's metric
     value: float  # 0 where the loss decides
     negative_loss: float
+
+
+def describe_metric(metric: str, known: Collection[str]) -> str:
+    """Return a metric by its name, with those of the `known` ones that decide on other texts.
+
+    `known` are the metrics of an objective.
+    """
+    others = [
+        f", or {_LABELS[name]} of {_WITHOUT_SCORE[metric, name]}"
+        for name in _SCORES[metric]
+        if name in known and (metric, name) in _WITHOUT_SCORE
+    ]
+    return "".join([metric, *others])
 
 
 def selection_key(

@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from checkpoints import flatten_optimizer, load_tensors, save_tensors, unflatten_optimizer
 
+from ..attention import RandomFeatures
 from ..data import BatchLoader, Data
 from ..model import Transformer
 from .deferred_numbers import DeferredNumbers
@@ -79,6 +80,9 @@ class Trainer:
         groups = self.trainable.groups(model, training.weight_decay)
         self.optimizer = OPTIMIZERS[training.optimizer].build(groups, training)
         self.ema = EMA(self.trainable.weights(model), training.ema) if training.ema else None
+        # beside an adapter the base stays as it is: its features are not saved
+        modules = model.modules() if self.trainable.kept is None else ()
+        self._random_features = [m for m in modules if isinstance(m, RandomFeatures)]
         self.steps_done = 0
         self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)
         self._numbers = DeferredNumbers(self.device)
@@ -98,6 +102,8 @@ class Trainer:
         training, number = self.recipe.training, self.steps_done + 1
         self.model.train()
         torch.manual_seed(noise_seed(self.recipe.seed, number))
+        for features in self._random_features:
+            features.redraw_after(self.steps_done)
         tokens, batches = self._loader.step(self.steps_done)
         nats = torch.zeros((), dtype=torch.float64, device=self.device)
         with tf32_rounding(training.precision, self.device):

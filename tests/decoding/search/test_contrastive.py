@@ -105,6 +105,7 @@ def plain(model, task, penalty, candidates):
 MODELS = {
     "decoder": {"positions": "rotary"},
     "sliding": {"positions": "rotary", "attention": "sliding", "window": 4},
+    "strided": {"positions": "rotary", "attention": "strided", "stride": 4},
     "learned": {"positions": "learned", "norm_placement": "pre", "final_norm": True},
     "encoder-decoder": {"shape": "encoder-decoder"},
 }

@@ -190,15 +190,22 @@ def tasks_for(shape: str, **all_rules) -> list[Request]:
     return tasks
 
 
-@pytest.fixture(scope="module", params=["decoder", "encoder-decoder"])
+BOTH = {
+    "decoder": {"positions": "rotary"},
+    "decoder, fixed": {"attention": "fixed", "stride": 4, "summary_tokens": 1},
+    "encoder-decoder": {},
+}
+
+
+@pytest.fixture(scope="module", params=BOTH)
 def models(request):
     """A model that repeats itself now and then, and one that mostly writes as it does."""
     torch.manual_seed(1)
-    fields = {} if request.param == "encoder-decoder" else {"positions": "rotary"}
-    model, draft = (tiny_model(request.param, **fields) for _ in range(2))
+    shape = request.param.partition(",")[0]
+    model, draft = (tiny_model(shape, **BOTH[request.param]) for _ in range(2))
     for own, other in zip(draft.parameters(), model.parameters(), strict=True):
         own.data = other.data + 0.05 * own.data
-    return request.param, model, draft
+    return shape, model, draft
 
 
 @pytest.mark.parametrize("drafter", DRAFTERS)
@@ -289,8 +296,8 @@ SLIDING = {"attention": "sliding", "window": 4}
 @pytest.mark.parametrize(
     ("model", "draft", "message"),
     [
-        (SLIDING, None, "a sliding window's cache cannot take tokens back"),
-        ({}, SLIDING, "a sliding window's cache cannot"),
+        (SLIDING, None, "the cache of a sliding window cannot take tokens back"),
+        ({}, SLIDING, "the cache of a sliding window cannot"),
         ({}, {"text": "abcx"}, r"one and two cannot .* 'd', 'x'"),
         ({}, {"max_positions": 16}, "its context is 16, not 32"),
     ],

@@ -14,9 +14,9 @@ class EmbedArguments:
     pooling: str | None = argument(
         None,
         "--pooling NAME",
-        "Combine the states of a text's tokens: their mean, the first, the last, the max of each "
+        "Combine the states of tokens: their mean, the first, the last, the max of each "
         "dimension, mean-sqrt (their sum by the root of their number) or weighted-mean (later "
-        "tokens count more). Default: the model's own, or mean.",
+        "tokens count more). Default: the model's own; of encoders, mean.",
         panel="Output",
         choices=POOLING_NAMES,
     )

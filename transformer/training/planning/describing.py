@@ -5,10 +5,11 @@ import math
 from tokenizer.quantities import format_count, format_large
 
 from ..data_recipe import has_validation
+from ..objectives import OBJECTIVES
 from ..recipe import Recipe
+from ..selection import describe_metric
 from .auto_recipe import AutoRecipe
 
-_METRICS = {"accuracy": "accuracy, or Pearson's correlation of numbers"}  # which have no accuracy
 _USED = 0.8  # of the time: a run that takes less is told why
 
 
@@ -90,7 +91,7 @@ def _length(recipe: Recipe, auto: AutoRecipe) -> str:
 
 
 def _validation(recipe: Recipe, auto: AutoRecipe) -> str:
-    metric = _METRICS.get(recipe.validation.metric, recipe.validation.metric)
+    metric = describe_metric(recipe.validation.metric, OBJECTIVES[recipe.objective].metrics)
     if not has_validation(recipe.data):
         return f"none, {auto.source_of('data.valid_fraction')}"
     if not recipe.data.valid_fraction:

@@ -5,10 +5,10 @@ Shape suffixes: B batch, T tokens, D d_model, H heads, G key heads, K head width
 
 from torch import Tensor, nn
 
-from ..attention import Mixing
 from ..config import TransformerConfig
-from ..norms import make_head_norm
-from ..uninitialized import Linear
+from ..norms import count_head_norm_parameters, make_head_norm
+from ..uninitialized import Linear, count_linear_parameters
+from .mixing import Mixing
 
 
 class SelfAttention(nn.Module):
@@ -41,3 +41,13 @@ class SelfAttention(nn.Module):
         mixed_BTHK = mixing(q, k, v, layer=self.rank, dropout=dropout)
         y_BTD: Tensor = self.out(mixed_BTHK.flatten(2))
         return y_BTD
+
+
+def count_attention_parameters(config: TransformerConfig) -> int:
+    """Return the number of weights in one layer's attention, to itself or to a source."""
+    width = config.heads * config.head_width
+    rows = width + 2 * config.key_value_heads * config.head_width
+    maps = count_linear_parameters(config.d_model, rows, bias=config.has_attention_bias)
+    maps += count_linear_parameters(width, config.d_model, bias=config.has_attention_output_bias)
+    norms = (count_head_norm_parameters(config, n) for n in (config.heads, config.key_value_heads))
+    return maps + sum(norms)
