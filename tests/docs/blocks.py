@@ -7,7 +7,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose blocks change the project, in a copy of it: see add_one.py.
-CHANGES = {ROOT / "docs" / "add-a-family.md", ROOT / "docs" / "add-a-logits-processor.md"}
+CHANGES = {
+    ROOT / "docs" / f"add-a-{name}.md"
+    for name in ("family", "kind-of-attention", "logits-processor")
+}
 
 _FENCE = re.compile(r"```(\w*)")
 _NOT_RUN = re.compile(r"<!-- not run: (.+) -->")

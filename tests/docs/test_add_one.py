@@ -18,7 +18,8 @@ COPIED = ("checkpoints", "cli", "demo", "tests", "tokenizer", "transduce", "tran
 def test_the_changes_that_pages_make_do_what_they_say(filled, tmp_path, monkeypatch) -> None:
     for name in COPIED:
         shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy2(ROOT / name, tmp_path)
     shutil.copytree(filled / "runs", tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     command = [sys.executable, "-m", "tests.docs.add_one", *map(str, sorted(CHANGES))]
