@@ -1,4 +1,4 @@
-"""A hundred thousand tokens one after another: memory that does not grow, and nothing that drifts."""
+"""A hundred thousand tokens, one after another: memory does not grow, and nothing drifts."""
 
 import io
 
@@ -40,7 +40,7 @@ def recomputed(model: Transformer, ids_T: Tensor, step: int) -> Tensor:
 @pytest.mark.parametrize("name", KINDS)
 @torch.inference_mode()
 def test_a_hundred_thousand_tokens_are_as_the_first_ones(name: str) -> None:
-    """Windows are computed anew with their mask now and then, sums from the whole text at its end."""
+    """Windows are computed anew with their mask now and then, sums once, from the whole text."""
     model = tiny_model(attention=name.split(maxsplit=1)[0], positions="rotary", **KINDS[name])
     ids_T = torch.randint(0, VOCABULARY, (STEPS,))
     cache, sizes = model.new_cache(1, STEPS), set()
