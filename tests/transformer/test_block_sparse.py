@@ -13,7 +13,7 @@ from transformer.attention import ATTENTION, BlockSparse, Scope, Tokens, block_s
 from transformer.attention.kernels import FusedKernel, PlainKernel
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
-from transformer.masks import causal, padded_positions
+from transformer.masks import padded_positions
 from transformer.positions import POSITIONS
 
 KINDS = ("strided", "fixed")
@@ -164,24 +164,6 @@ def test_padding_on_the_right_changes_nothing(
             torch.testing.assert_close(mine[row, :length], theirs[0], atol=1e-10, rtol=0)
             assert not mine[row, length:].any()
     assert not any(x[-1].any() for x in gradients)
-
-
-@pytest.mark.parametrize(("stride", "blocks", "summary"), [(4, 5, 1), (7, 3, 3), (5, 1, 5)])
-def test_a_decoder_sees_as_many_pairs_as_the_paper_says(
-    stride: int, blocks: int, summary: int
-) -> None:
-    """A band and multiples beyond it; triangles of blocks and a summary for each pair of blocks."""
-    length, pairs = stride * blocks, blocks * (blocks - 1) // 2
-    band = length * stride - stride * (stride - 1) // 2
-    triangles = blocks * stride * (stride + 1) // 2
-    positions_BT = torch.arange(length)[None]
-    for kind, wanted in (
-        ("strided", band + stride * pairs),
-        ("fixed", triangles + stride * summary * pairs),
-    ):
-        config = scope_of(kind, (stride, summary), is_causal=True).config
-        seen = ATTENTION[kind].pattern(config, positions_BT, positions_BT)
-        assert (seen & causal(positions_BT, positions_BT)).sum() == wanted
 
 
 @every_kind
