@@ -228,7 +228,8 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     @property
     def scale(self) -> float:
         """Factor of query-key products."""
-        return self.attention_scale or 1.0 / math.sqrt(self.head_width)
+        own = self.attention_scale
+        return 1.0 / math.sqrt(self.head_width) if own is None else own
 
     def _check_shape(self) -> None:
         wanted = {"encoder_layers": self.has_encoder, "decoder_layers": self.has_decoder}

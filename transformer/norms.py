@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,8 +27,10 @@ class ZeroCenteredRMSNorm(nn.RMSNorm):
         nn.init.zeros_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize over the last dimension."""
-        return F.rms_norm(x, self.normalized_shape, 1 + self.weight, self.eps)
+        """Normalize over the last dimension, in float32 at least: 1 + w has no room in half."""
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        weight = 1 + self.weight.to(dtype)
+        return F.rms_norm(x.to(dtype), self.normalized_shape, weight, self.eps).to(x.dtype)
 
 
 NORMS: Registry[NormKind] = Registry(

@@ -18,8 +18,9 @@ from .registry import Registry
 class Frequencies(NamedTuple):
     """The angles (R/2) by which pairs are rotated from one token to the next.
 
-    Texts with more than `context` tokens have `long_texts` instead, where there are any. Cosines
-    and sines are multiplied by `magnitude`.
+    Texts with more than `context` tokens have `long_texts` instead, where there are any: each
+    document of a row by its own length, and tokens after those in a cache by their position, as
+    what comes later must not change them. Cosines and sines are multiplied by `magnitude`.
     """
 
     per_token: Tensor
@@ -31,11 +32,26 @@ class Frequencies(NamedTuple):
         """Return cosines and sines (2, B, T, 1, R/2) of each position's angles."""
         per_token = self.per_token
         if self.long_texts is not None:
-            is_long_B111 = (positions_BT.amax(dim=1) >= self.context)[:, None, None, None]
-            per_token = torch.where(is_long_B111, self.long_texts, per_token)
+            begins_B1 = positions_BT[:, :1] <= 0  # else it goes on after what is in a cache
+            last_BT = torch.where(begins_B1, _last_positions(positions_BT), positions_BT)
+            is_long_BT11 = (last_BT >= self.context)[:, :, None, None]
+            per_token = torch.where(is_long_BT11, self.long_texts, per_token)
         angles = positions_BT[:, :, None, None].float() * per_token
         rotation = torch.stack([angles.cos(), angles.sin()])
         return rotation if self.magnitude == 1.0 else rotation * self.magnitude
+
+
+def _last_positions(positions_BT: Tensor) -> Tensor:
+    """Return the last position of the document that each token is in, (B, T).
+
+    >>> _last_positions(torch.tensor([[0, 1, 2, 0, 1, -1]])).tolist()
+    [[2, 2, 2, 1, 1, -1]]
+    """
+    length = positions_BT.size(1)
+    next_BT = torch.nn.functional.pad(positions_BT[:, 1:], (0, 1), value=-1)
+    order_T = torch.arange(length, device=positions_BT.device)
+    ends_BT = torch.where(next_BT <= positions_BT, order_T, length - 1)
+    return positions_BT.gather(1, ends_BT.flip(1).cummin(dim=1).values.flip(1))
 
 
 def _scale_linear(scaling: RotaryScaling, plain: Frequencies) -> Frequencies:
@@ -53,7 +69,8 @@ def _scale_llama3(scaling: RotaryScaling, plain: Frequencies) -> Frequencies:
 def _scale_longrope(scaling: RotaryScaling, plain: Frequencies) -> Frequencies:
     """Divide each frequency by its own factor, for short and for long texts; arXiv 2402.13753.
 
-    A text that outgrows the trained context while it is written keeps its earlier keys as they are.
+    A text that outgrows the trained context while it is written keeps its earlier keys as they
+    are: its further tokens alone have the factors of long texts.
     """
     short, long = (
         _divide_each(plain.per_token, name, getattr(scaling, name))

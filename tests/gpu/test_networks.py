@@ -9,14 +9,17 @@ from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_model
 from transformer.attention import ATTENTION
 from transformer.feedforward import FEEDFORWARDS
 from transformer.heads import HEADS
+from transformer.layer_spec import RotaryScaling
 from transformer.losses import projected_cross_entropy
 from transformer.masks import padded_positions
-from transformer.norms import NORMS, RESIDUALS
+from transformer.norms import NORMS, QK_NORMS, RESIDUALS
 from transformer.positions import POSITIONS
 
 pytestmark = pytest.mark.gpu
 
 DTYPES = [torch.float32, torch.bfloat16]
+FACTORS = {"short_factors": (1.5, 3.0), "long_factors": (9.0, 9.0)}
+LONGROPE = RotaryScaling(kind="longrope", factor=2.0, original_context=4, **FACTORS)
 SLIDING = {"attention": "sliding", "window": 5, "global_tokens": 2}
 SPARSE = [{"attention": name, "stride": 16} for name in ("strided", "fixed")]
 LONG = 400  # a sliding window comes in blocks above 2 · 64 tokens, sparse attention above 374
@@ -32,6 +35,11 @@ VARIANTS = [
     {"share_embeddings": False, "tie_output": False, "token_types": 2},
     {"positions": "rotary", "max_positions": LONG, **SLIDING},
     *({"positions": "rotary", "max_positions": LONG, **fields} for fields in SPARSE),
+    *({"attention": name} for name in ("linear", "linear-decay", "performer")),
+    *({"qk_norm": name, "norm": norm} for name in QK_NORMS for norm in NORMS),
+    {"attention_softcap": 0.5, "logit_softcap": 2.0},
+    {"positions": "rotary", "rotary_fraction": 0.5},
+    {"positions": "rotary", "rotary_scaling": LONGROPE},
 ]
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "bfloat16"])

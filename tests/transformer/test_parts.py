@@ -32,6 +32,18 @@ def test_norms_by_their_equations(name: str) -> None:
     torch.testing.assert_close(norm(ROW), wanted * factors)
 
 
+def test_a_zero_centred_norm_has_small_weights_in_half_precision() -> None:
+    """In bfloat16 1 + 0.003 is 1."""
+    norm = make_norm(tiny_config(norm="rmsnorm-zero-centered"))
+    norm.weight.data = torch.full((16,), 0.003)
+    exact = norm(ROW)
+    norm.weight.data = norm.weight.data.bfloat16()
+    found = norm(ROW.bfloat16())
+    assert found.dtype == torch.bfloat16
+    rounded = (exact / 1.003).bfloat16().float()
+    assert (found.float() - exact).abs().mean() < 0.8 * (rounded - exact).abs().mean()
+
+
 class Halving(nn.Module):
     """In place of dropout: half of everything, so that it shows where it is applied."""
 

@@ -1,5 +1,6 @@
 """Performer: random features by their definition, their draws, and the attention made of them."""
 
+import itertools
 import math
 from functools import cache
 from itertools import pairwise
@@ -10,14 +11,15 @@ from torch import Tensor
 
 from tests.models import VOCABULARY, model_inputs, tiny_config, tiny_model
 from tests.training.toys import recipe_of, running_data
+from transformer.attention import ATTENTION, Scope, Tokens
 from transformer.attention.random_features import (
-    RandomFeatures,
     feature_exponents,
     orthogonal_directions,
 )
 from transformer.errors import ConfigError
 from transformer.initialization import initialize
 from transformer.model import Transformer
+from transformer.positions import Positions
 from transformer.training.trainer import Trainer
 
 WIDTH = 8
@@ -138,18 +140,22 @@ def test_no_later_token_changes_a_bit_of_what_is_written_before() -> None:
 
 
 @torch.no_grad()
-def test_large_queries_and_keys_stay_finite() -> None:
+def test_queries_and_keys_of_any_size_have_weights() -> None:
     model = tiny_model(
         attention="performer", d_model=256, heads=2, random_features=512, positions="none"
     )
-    for factor in (1.0, 30.0):
-        assert model.decoder(factor * torch.randn(1, 200, 256)).isfinite().all()
-    features = RandomFeatures(model.config)
-    torch.manual_seed(1)
-    features.redraw()
-    q, k, v = (torch.randn(1, 50, 2, 128) for _ in range(3))
-    sides = features.sides(q, k, v, None)
-    assert (sides.q @ sides.k.sum(dim=2)[..., None]).min() > 1e-25  # far from float32's least
+    assert model.decoder(30 * torch.randn(1, 200, 256)).isfinite().all()
+    for width, factor in itertools.product((16, 64, 128), (1e-3, 1.0, 6.0, 100.0)):
+        config = tiny_config(attention="performer", d_model=2 * width, heads=2, positions="none")
+        layer = ATTENTION["performer"].build(config, 0)
+        layer.features.redraw()
+        layer.qkv, layer.out = torch.nn.Identity(), torch.nn.Identity()
+        sides_BTD = factor * torch.randn(1, 70, 6 * width)
+        scope = Scope(config, Positions(config, causal=True), causal=True)
+        mixing = ATTENTION["performer"].mixing(scope, Tokens.of(sides_BTD, None), None, None)
+        found_BTD, first_D = layer(sides_BTD, mixing), sides_BTD[0, 0, 4 * width :]
+        assert found_BTD.isfinite().all()
+        torch.testing.assert_close(found_BTD[0, 0], first_D)  # which sees itself alone
 
 
 def trained(steps: int, trainer: Trainer) -> dict[str, Tensor]:
@@ -158,9 +164,9 @@ def trained(steps: int, trainer: Trainer) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
 
 
-def new_trainer() -> Trainer:
+def new_trainer(**training: object) -> Trainer:
     model = tiny_model(attention="performer", random_features=6, redraw_features=2)
-    return Trainer(model, running_data(), recipe_of("language-model", ema=0.9))
+    return Trainer(model, running_data(), recipe_of("language-model", ema=0.9, **training))
 
 
 FEATURES = "decoder.layers.0.attention.features.weight"
@@ -172,6 +178,14 @@ def test_features_are_drawn_anew_after_so_many_steps_in_each_layer_apart() -> No
     changes = [not torch.equal(one[FEATURES], other[FEATURES]) for one, other in pairwise(drawn)]
     assert changes == [False, False, True, False, True]  # before steps 3 and 5
     assert not torch.equal(drawn[-1][FEATURES], drawn[-1][FEATURES.replace("0", "1")])
+
+
+def test_features_of_a_frozen_layer_stay_as_they_are() -> None:
+    trainer = new_trainer(freeze=["decoder.layers.0"])
+    before, after = trained(0, trainer), trained(3, trainer)
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    assert FEATURES.replace("0", "1") in changed
+    assert not any(name.startswith("decoder.layers.0") for name in changed)
 
 
 def test_a_run_that_goes_on_draws_as_one_that_was_never_interrupted(tmp_path) -> None:

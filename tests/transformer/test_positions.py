@@ -117,18 +117,29 @@ LONGROPE = {
 
 
 def test_longrope_divides_each_frequency_by_its_own_factor_as_long_as_the_text_is() -> None:
-    """Four tokens are short, five are long, in one batch and whatever comes first; padding is none.
+    """Four tokens are short, five are long, in one batch and one row; padding is none.
 
     ln 16 / ln 4 = 2, so that all is multiplied by √3.
     """
     scaling = RotaryScaling(**LONGROPE)
     kind = of("rotary", d_head=4, rotary_base=10_000.0, rotary_scaling=scaling)
-    cos, sin = kind.rotation(torch.tensor([[1, 3, -1], [4, 1, 0], [1, -1, -1]]))
+    short, long = [1 / 2, 0.01 / 4], [1 / 8, 0.01 / 5]
+    rows = [[0, 1, 2, 3, -1, -1, -1], [0, 1, 2, 3, 4, 0, 1], [0, 1, 0, 1, 2, 3, 4]]
+    cos, sin = kind.rotation(torch.tensor(rows))
     torch.testing.assert_close(cos**2 + sin**2, torch.full_like(cos, 3.0))
-    angles = torch.atan2(sin, cos)[:, :, 0]  # (3, 3, 2)
-    assert angles[0, 0].tolist() == pytest.approx([1 / 2, 0.01 / 4])
-    assert angles[1, 1].tolist() == pytest.approx([1 / 8, 0.01 / 5])
-    assert angles[2, 0].tolist() == pytest.approx([1 / 2, 0.01 / 4])
+    angles = torch.atan2(sin, cos)[:, :, 0]  # (3, 7, 2)
+    for row, place, wanted in ((0, 1, short), (1, 1, long), (1, 6, short), (2, 1, short)):
+        assert angles[row, place].tolist() == pytest.approx(wanted), (row, place)
+    assert angles[2, 3].tolist() == pytest.approx(long)
+
+
+def test_longrope_of_tokens_after_others_goes_by_their_own_positions() -> None:
+    """So a token that is read beside later ones, as a draft, is as it is alone."""
+    kind = of("rotary", d_head=4, rotary_scaling=RotaryScaling(**LONGROPE))
+    together = kind.rotation(torch.tensor([[2, 3, 4, 5]]))
+    for place in range(4):
+        alone = kind.rotation(torch.tensor([[2 + place]]))
+        assert torch.equal(together[:, :, place], alone[:, :, 0])
 
 
 def test_longrope_takes_an_attention_factor_as_it_is() -> None:

@@ -8,7 +8,7 @@ K head width; in a part X problems of a row.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -44,8 +44,7 @@ class BlockSparse(NamedTuple):
         if length <= self.full_length:
             return False
         blocks = _count_blocks(length, self.stride)
-        queries, pairs = count_pairs(self.parts(blocks, causal), blocks, self.stride)
-        return pairs + _PART_COST * queries < length**2
+        return _cost(self.parts, blocks, self.stride, causal) < length**2
 
     def attend(self, scope: Scope, tokens: Tokens, make_mask: MakeMask) -> Attend | None:
         """See FastPath. There is none where scores have a positional bias or are capped."""
@@ -60,6 +59,15 @@ class BlockSparse(NamedTuple):
         return partial(
             block_sparse_attention, stride=self.stride, parts=parts, padding_BT=padding_BT
         )
+
+
+@lru_cache
+def _cost(
+    parts: Callable[[int, bool], Sequence[DensePart]], blocks: int, stride: int, causal: bool
+) -> int:
+    """Return what a text costs in parts, in pairs."""
+    queries, pairs = count_pairs(parts(blocks, causal), blocks, stride)
+    return pairs + _PART_COST * queries
 
 
 def block_sparse_attention(

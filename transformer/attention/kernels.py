@@ -106,8 +106,8 @@ class PlainKernel:
 
 def _scores(problem: Problem) -> Tensor:
     q, k, _, bias, causal, scale = problem
-    scores = (scale * q) @ _repeat_heads(k, q).transpose(-2, -1)
-    scores = scores.to(sum_dtype(scores))
+    dtype = sum_dtype(q)
+    scores = (scale * q.to(dtype)) @ _repeat_heads(k, q).to(dtype).transpose(-2, -1)
     if bias is not None:
         scores = scores + bias
     if causal:

@@ -33,7 +33,10 @@ FeatureMap = Callable[[Tensor, Tensor, Tensor, Tensor | None], Sides]
 class LinearCache:
     """A cache of constant size: the state of each layer. It cannot forget single tokens."""
 
-    def __init__(self, config: TransformerConfig, size: CacheSize, *, features: int) -> None:
+    def __init__(
+        self, config: TransformerConfig, size: CacheSize, *, features: int, kind: str
+    ) -> None:
+        self._kind = kind
         sums = torch.zeros(size.rows, config.heads, features, device=size.device)
         products = sums[..., None].repeat(1, 1, 1, config.head_width)
         self.states = [LinearState(products.clone(), sums.clone()) for _ in range(size.layers)]
@@ -52,13 +55,13 @@ class LinearCache:
 
     def truncate(self, length: int) -> None:
         """Raise ConfigError: sums do not tell one token from another."""
-        raise no_tokens_back("linear attention")
+        raise no_tokens_back(self._kind)
 
 
 class LinearMixing(NamedTuple):
     """Linear attention over the tokens of one forward pass."""
 
-    features: FeatureMap
+    features: FeatureMap | None  # None: each layer puts its own here
     scope: Scope
     tokens: Tokens
     log_decay_H: Tensor | None  # of what is seen, from one token to the next
@@ -70,6 +73,7 @@ class LinearMixing(NamedTuple):
     ) -> Tensor:
         """See Mixing. There are no weights to be dropped."""
         del dropout
+        assert self.features is not None, "a layer with features of its own puts them here"
         heads_per_group = q_BTHK.size(2) // k_BTGK.size(2)
         k, v = (x.repeat_interleave(heads_per_group, dim=2) for x in (k_BTGK, v_BTGK))
         with torch.autocast(q_BTHK.device.type, enabled=False):
@@ -106,18 +110,23 @@ class LinearAttention(AttentionKind[LinearCache]):
     as in arXiv 2307.08621 §2.3; in decoders, where there is a direction.
     """
 
-    def __init__(self, features: FeatureMap, *, decay: bool) -> None:
-        self._features, self._decay = features, decay
+    def __init__(
+        self, features: FeatureMap | None, *, decay: bool, name: str = "linear attention"
+    ) -> None:
+        self._features, self._decay, self._name = features, decay, name
 
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check: there are no scores to add a bias to, or to cap."""
         if config.positions in {"relative", "alibi"}:
             raise ConfigError(
-                f"positions are {config.positions}, a bias of attention scores, which linear "
-                "attention lacks: use rotary, learned or sinusoidal positions, or none"
+                f"positions are {config.positions}, a bias of attention scores, which "
+                f"{self._name} lacks: use rotary, learned or sinusoidal positions, or none"
             )
         if config.attention_softcap is not None:
-            raise ConfigError("linear attention has no scores: attention_softcap must be unset")
+            raise ConfigError(
+                f"attention_softcap is {config.attention_softcap}, and {self._name} has no scores "
+                "to cap: leave it unset"
+            )
 
     def count_features(self, config: TransformerConfig) -> int:
         """Return the number of features of a query or key."""
@@ -125,7 +134,7 @@ class LinearAttention(AttentionKind[LinearCache]):
 
     def new_cache(self, config: TransformerConfig, size: CacheSize) -> LinearCache:
         """Implement AttentionKind.new_cache."""
-        return LinearCache(config, size, features=self.count_features(config))
+        return LinearCache(config, size, features=self.count_features(config), kind=self._name)
 
     def mixing(
         self, scope: Scope, tokens: Tokens, cache: LinearCache | None, longest: int | None

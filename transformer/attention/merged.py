@@ -66,7 +66,10 @@ def merged_attention(q_BNCHK: Tensor, k_BNCGK: Tensor, v_BNCGK: Tensor, plan: Me
 
 
 class _MergedAttention(torch.autograd.Function):
-    """Forward and backward pass, part by part: scores live no longer than their part."""
+    """Forward and backward pass, part by part: scores live no longer than their part.
+
+    With dropout, its factors of all weights are kept for the backward pass.
+    """
 
     @staticmethod
     def forward(

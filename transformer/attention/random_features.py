@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..rotation import rotate
-from .linear import LinearAttention, LinearMixing, elu_features
+from .linear import LinearAttention, LinearMixing
 from .mixing import Mixing
 from .recurrence import Sides
 from .self_attention import SelfAttention
 
-# Exponents of keys stay below this, and so their sums over any text below float32's 2^128.
-_MAX_EXPONENT = 60.0
-# In wider heads, exponents of usual keys would be so far below that float32 has no digits for them.
+# Exponents of keys stay below the one, and so their sums over any text below float32's 2^128; and
+# at the other or above, so that a text of the least keys has weights, too.
+_MAX_EXPONENT, _MIN_EXPONENT = 60.0, -75.0
+# In wider heads, usual keys would have exponents below both.
 _MAX_WIDTH = 128
 
 
@@ -83,7 +84,7 @@ class RandomFeatures(nn.Module):
         bound = directions_MK.square().sum(dim=1).amax() / 2
         return Sides(
             (q_BHTM - q_BHTM.detach().amax(dim=-1, keepdim=True)).exp(),
-            (k_BHTM - (bound - _MAX_EXPONENT).clamp(min=0)).exp(),
+            (k_BHTM - bound + _MAX_EXPONENT).clamp(min=_MIN_EXPONENT).exp(),
             v_BTHK.transpose(1, 2),
         )
 
@@ -110,7 +111,7 @@ class PerformerAttention(LinearAttention):
     fields = ("random_features", "redraw_features")
 
     def __init__(self) -> None:
-        super().__init__(elu_features, decay=False)  # each layer puts its own in their place
+        super().__init__(None, decay=False, name="performer attention")  # each layer has its own
 
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check."""

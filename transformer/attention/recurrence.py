@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..masks import causal
 
 CHUNK = 64  # tokens that see each other through products of all pairs
-_LEAST = 1e-30  # of a sum of weights, which is 0 for padding alone
+_LEAST = torch.finfo(torch.float32).tiny  # of a sum of weights, which is 0 for padding alone
 
 
 class Sides(NamedTuple):

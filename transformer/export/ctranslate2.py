@@ -105,7 +105,7 @@ def _check(config: TransformerConfig) -> None:
         "rotary_fraction": config.rotary_fraction == 1.0,
         "attention_softcap": config.attention_softcap is None,
         "qk_norm": config.qk_norm == "none",
-        "attention_output_bias": config.attention_output_bias is None,
+        "attention_output_bias": config.has_attention_output_bias == config.has_attention_bias,
         "logit_softcap": config.logit_softcap is None,
         "feedforward": config.feedforward in _ACTIVATIONS,
         "norm": config.norm in {"layernorm", "rmsnorm"},

@@ -67,7 +67,9 @@ _LEAST_SCALE = 1e-9  # of which the square can be divided by
 
 def _read_gemma2(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     kinds = read_turns(reader, reader.integer("num_hidden_layers", _GEMMA2.layers), _TURN2)
-    reader.must_be("sliding_window_size", _read_window(reader, kinds))  # which repeats it
+    has_window = not reader.is_null("sliding_window")
+    window = reader.integer("sliding_window", _WINDOW) if has_window else None
+    reader.must_be("sliding_window_size", window)  # which repeats it
     local, full = LayerSpec(attention="sliding"), LayerSpec()
     return _read_gemma(
         reader,

@@ -40,7 +40,6 @@ from .pooling_config import has_pooling, read_pooling_config
 
 Fact = tuple[str, str]
 _MAX_NAMES = 20  # of languages, and of labels
-# Fields of a configuration that belong to some kinds of attention.
 
 
 def summarize_model(path: Path) -> list[Fact]:

@@ -80,9 +80,13 @@ class Trainer:
         groups = self.trainable.groups(model, training.weight_decay)
         self.optimizer = OPTIMIZERS[training.optimizer].build(groups, training)
         self.ema = EMA(self.trainable.weights(model), training.ema) if training.ema else None
-        # beside an adapter the base stays as it is: its features are not saved
-        modules = model.modules() if self.trainable.kept is None else ()
-        self._random_features = [m for m in modules if isinstance(m, RandomFeatures)]
+        # of attention that is trained: what is frozen stays as it is
+        self._random_features = [
+            module
+            for name, module in model.named_modules()
+            if isinstance(module, RandomFeatures)
+            and f"{name.rpartition('.')[0]}.qkv.weight" in self.trainable.factors
+        ]
         self.steps_done = 0
         self._loader = BatchLoader(data, accumulate=training.accumulate, device=self.device)
         self._numbers = DeferredNumbers(self.device)
