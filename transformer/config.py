@@ -59,10 +59,10 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 128
 
     attention: Annotated[
-        str, doc("full, sliding, strided, fixed, linear, linear-decay or performer")
+        str, doc("full, sliding, longformer, strided, fixed, linear, linear-decay or performer")
     ] = "full"
     window: Annotated[
-        Size, doc("of sliding attention: a position sees those less than this away")
+        Size, doc("of sliding and longformer attention: a position sees those less than this away")
     ] = 256
     global_tokens: Annotated[
         Count, doc("of sliding attention: the first positions, which see all and are seen by all")

@@ -48,9 +48,10 @@ class LayerSpec(
     """Fields of one layer; what is unset is as the network's field of that name."""
 
     attention: Annotated[
-        str | None, doc("full, sliding, strided, fixed, linear, linear-decay or performer")
+        str | None,
+        doc("full, sliding, longformer, strided, fixed, linear, linear-decay or performer"),
     ] = None
-    window: Annotated[Size | None, doc("of sliding attention")] = None
+    window: Annotated[Size | None, doc("of sliding and longformer attention")] = None
     global_tokens: Annotated[Count | None, doc("of sliding attention")] = None
     stride: Annotated[Size | None, doc("of strided and fixed attention")] = None
     summary_tokens: Annotated[Size | None, doc("of fixed attention")] = None

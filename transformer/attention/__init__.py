@@ -13,8 +13,10 @@ from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
 from .block_sparse import BlockSparse, block_sparse_attention, fixed_parts, strided_parts
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
+from .global_tokens import GlobalTokens
 from .kinds import AttentionKind
 from .linear import LinearAttention, elu_features
+from .longformer import LongformerAttention
 from .mixing import Mixing, Scope, Tokens
 from .random_features import PerformerAttention, RandomFeatures
 from .self_attention import SelfAttention, count_attention_parameters
@@ -27,6 +29,7 @@ __all__ = [
     "Band",
     "BandMask",
     "BlockSparse",
+    "GlobalTokens",
     "Mixing",
     "RandomFeatures",
     "Scope",
@@ -89,6 +92,7 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
         "sliding": SoftmaxAttention(_sliding_pattern, _sliding_band, RingCache),
         "strided": SoftmaxAttention(_strided_pattern, _strided_path, StaticCache),
         "fixed": SoftmaxAttention(_fixed_pattern, _fixed_path, StaticCache, _check_fixed),
+        "longformer": LongformerAttention(None, None, StaticCache),
         "linear": LinearAttention(elu_features, decay=False),
         "linear-decay": LinearAttention(elu_features, decay=True),
         "performer": PerformerAttention(),

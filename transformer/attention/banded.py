@@ -64,7 +64,8 @@ class BandMask(NamedTuple):
     causal: bool
     global_tokens: GlobalTokens
     mask_NhCS: Tensor  # of each block: of global tokens, then of the blocks around it
-    global_mask_BhTS: Tensor | None  # of the global tokens' queries; None without any, or if causal
+    # Of the global tokens' queries; None without any, if causal, or where others attend for them.
+    global_mask_BhTS: Tensor | None
 
 
 def make_band_mask(
@@ -109,24 +110,17 @@ def banded_attention(
     dropout: float = 0.0,
 ) -> Tensor:
     """Attend within a band, (B, T, H, K): equal to dense attention with the pattern's mask."""
+    rows, length = q_BTHK.shape[:2]
     attend = partial(dense_attention, scale=scale, softcap=softcap, dropout=dropout)
-    out_BTHK = attend_in_blocks(q_BTHK, k_BTGK, v_BTGK, attend=attend, band_mask=band_mask)
+    q_BNCHK = _in_blocks(q_BTHK, band_mask.band.block)
+    k_NSGK, v_NSGK = (_gather_block_keys(x, band_mask) for x in (k_BTGK, v_BTGK))
+    out_NCHK = attend(q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, mask=band_mask.mask_NhCS)
+    out_BTHK = torch.unflatten(out_NCHK, 0, (rows, -1)).flatten(1, 2)[:, :length]
     if band_mask.global_mask_BhTS is None:
         return out_BTHK
     global_tokens, mask = band_mask.global_tokens, band_mask.global_mask_BhTS
     seeing_all = attend(global_tokens.gather(q_BTHK), k_BTGK, v_BTGK, mask=mask)
     return global_tokens.put(out_BTHK, seeing_all)
-
-
-def attend_in_blocks(
-    q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, *, attend: Attend, band_mask: BandMask
-) -> Tensor:
-    """Attend to the blocks around each query and to global tokens, as if it were none itself."""
-    rows, length = q_BTHK.shape[:2]
-    q_BNCHK = _in_blocks(q_BTHK, band_mask.band.block)
-    k_NSGK, v_NSGK = (_gather_block_keys(x, band_mask) for x in (k_BTGK, v_BTGK))
-    out_NCHK = attend(q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, mask=band_mask.mask_NhCS)
-    return torch.unflatten(out_NCHK, 0, (rows, -1)).flatten(1, 2)[:, :length]
 
 
 def _gather_block_keys(x_BTGK: Tensor, band_mask: BandMask) -> Tensor:

@@ -38,7 +38,8 @@ _TRAINING = "initialization initialization_std dropout attention_dropout activat
 _ONLY_WITH = (
     ("positions", ("rotary",), ("rotary_base", "rotary_scaling", "rotary_fraction")),
     ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
-    ("attention", ("sliding",), ("window", "global_tokens")),
+    ("attention", ("sliding", "longformer"), ("window",)),
+    ("attention", ("sliding",), ("global_tokens",)),
     ("attention", ("strided", "fixed"), ("stride",)),
     ("attention", ("fixed",), ("summary_tokens",)),
     ("attention", ("performer",), ("random_features", "redraw_features")),

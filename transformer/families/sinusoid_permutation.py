@@ -57,6 +57,8 @@ _AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("*.down.bias", (0,)),
     ("*.qkv.weight", (1,)),
     ("*.qkv.bias", ()),
+    ("*.global_qkv.weight", (1,)),
+    ("*.global_qkv.bias", ()),
     ("*.q.weight", (1,)),
     ("*.q.bias", ()),
     ("*.kv.weight", (1,)),

@@ -41,6 +41,7 @@ _MAX_NAMES = 20  # of languages, and of labels
 # Fields of a configuration that belong to some kinds of attention.
 _ATTENTION_FIELDS = {
     "sliding": ("window",),
+    "longformer": ("window",),
     "strided": ("stride",),
     "fixed": ("stride", "summary_tokens"),
 }
