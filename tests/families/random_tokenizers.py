@@ -222,6 +222,9 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
     "roberta": TokenizerFolder(
         {"add_prefix_space": (False, True), **EXTRA}, _bytes("RobertaTokenizer", "<mask>"), _FAIRSEQ
     ),
+    "longformer": TokenizerFolder(
+        {"add_prefix_space": (False, True), **EXTRA}, _bytes("RobertaTokenizer", "<mask>"), _FAIRSEQ
+    ),
     "xlm-roberta": TokenizerFolder(
         {}, _sentencepiece("XLMRobertaTokenizer", _XLMR, "unigram", 300), _FAIRSEQ
     ),

@@ -356,6 +356,24 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {**_ROBERTA, "model_type": "roberta"},
         {"position_offset": 2, "max_positions": 512},
     ),
+    "Longformer": (
+        {
+            **_ROBERTA,
+            "attention_mode": "longformer",
+            "attention_window": [512] * 12,
+            "ignore_attention_mask": False,
+            "max_position_embeddings": 4098,
+            "model_type": "longformer",
+            "sep_token_id": 2,
+        },
+        {
+            "attention": "longformer",
+            "window": 257,
+            "layers": None,
+            "position_offset": 2,
+            "max_positions": 4096,
+        },
+    ),
     "XLM-R": (
         {**_ROBERTA, "model_type": "xlm-roberta", "output_past": True, "vocab_size": 250002},
         {"position_offset": 2, "vocab_size": 250002},

@@ -15,6 +15,7 @@ from .distilbert import DISTILBERT
 from .family import Family
 from .gpt2 import GPT2
 from .llama import LLAMA, MISTRAL
+from .longformer import LONGFORMER
 from .name_map import UnmappedError
 from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Family] = {
     "roberta": ROBERTA,
     "xlm-roberta": XLM_ROBERTA,
     "roformer": ROFORMER,
+    "longformer": LONGFORMER,
     "bart": BART,
     "mbart": MBART,
     "pegasus": PEGASUS,
