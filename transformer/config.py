@@ -41,6 +41,10 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         ),
     ] = "sinusoidal"
     max_positions: Annotated[Size, doc("the longest sequence, in tokens")] = 1024
+    max_target_positions: Annotated[
+        Size | None,
+        doc("of an encoder-decoder's decoder: its longest text; unset: max_positions"),
+    ] = None
     position_offset: Annotated[
         Count, doc("of learned and sinusoidal positions: the row of position 0 in the table")
     ] = 0
@@ -218,6 +222,16 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         return self.source_vocab_size or self.vocab_size
 
     @property
+    def target_positions(self) -> int:
+        """Length of the longest text that a decoder reads and writes."""
+        return self.max_target_positions or self.max_positions
+
+    @property
+    def shorter_positions(self) -> int:
+        """Length of the longest text that each stack can read."""
+        return min(self.max_positions, self.target_positions)
+
+    @property
     def scale(self) -> float:
         """Factor of query-key products."""
         return self.attention_scale or 1.0 / math.sqrt(self.head_width)
@@ -231,6 +245,8 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                     f"{name} is {getattr(self, name)}; the shape {self.shape} needs {rule}"
                 )
 
+        if self.max_target_positions is not None and self.shape != "encoder-decoder":
+            raise ConfigError("max_target_positions needs the shape encoder-decoder")
         if self.source_vocab_size is not None and self.share_embeddings:
             raise ConfigError("source_vocab_size needs share_embeddings to be false")
 

@@ -26,7 +26,11 @@ def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
     final_norm = count_norm_parameters(config) if config.final_norm else 0
     parts = {
         "embeddings": embeddings,
-        "positions": stacks * POSITIONS[config.positions].count_parameters(config),
+        "positions": sum(
+            POSITIONS[config.positions].count_parameters(config, causal=causal)
+            for causal, is_there in ((False, config.has_encoder), (True, config.has_decoder))
+            if is_there
+        ),
         "encoder": _layers(config, config.encoder_layers, causal=False)
         + final_norm * config.has_encoder,
         "decoder": _layers(config, config.decoder_layers, causal=True, crossed=stacks == 2)

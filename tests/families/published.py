@@ -138,6 +138,23 @@ FAMILIES: dict[str, Family] = {
             dict(tie_word_embeddings=False, decoder_layers=2),
         ),
     ),
+    "led": Family(
+        "LEDConfig",
+        "LEDForConditionalGeneration",
+        {
+            **{name: value for name, value in _BART.items() if name != "max_position_embeddings"},
+            "max_encoder_position_embeddings": 40,
+            "max_decoder_position_embeddings": 36,
+            "attention_window": 4,
+        },
+        (
+            {},
+            dict(attention_window=[4, 8], activation_function="relu"),
+            dict(attention_window=[12, 6], decoder_layers=3),
+            dict(attention_window=16, tie_word_embeddings=False),
+            dict(max_decoder_position_embeddings=40, encoder_layers=1, decoder_layers=2),
+        ),
+    ),
     "mbart": Family(
         "MBartConfig",
         "MBartForConditionalGeneration",

@@ -237,6 +237,9 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
     "bart": TokenizerFolder(
         {"add_prefix_space": (False, True), **EXTRA}, _bytes("BartTokenizer", "<mask>"), _SEQ2SEQ
     ),
+    "led": TokenizerFolder(
+        {"add_prefix_space": (False, True), **EXTRA}, _bytes("BartTokenizer", "<mask>"), _SEQ2SEQ
+    ),
     "mbart": TokenizerFolder(
         {"tokenizer_class": ("MBartTokenizer", "MBart50Tokenizer"), "src_lang": ("en_XX", "de_DE")},
         _sentencepiece("MBartTokenizer", _XLMR, "unigram", 300),

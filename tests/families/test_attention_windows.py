@@ -1,4 +1,4 @@
-"""Longformer beside transformers: global tokens anywhere, windows by layer, heads, refusals."""
+"""Longformer and LED beside transformers: global tokens anywhere, windows by layer, refusals."""
 
 from pathlib import Path
 from typing import Any
@@ -45,22 +45,28 @@ def batch(length: int, name: str, pad: int) -> tuple[Tensor, Tensor, Tensor]:
     return ids_BT, positions_BT, given.masked_fill(given >= lengths_B[:, None], -1)
 
 
+CASES = [(name, n) for name in ("longformer", "led") for n in range(len(FAMILIES[name].variants))]
+
+
 @pytest.mark.parametrize("name", GLOBALS)
-@pytest.mark.parametrize("number", range(len(FAMILIES["longformer"].variants)))
+@pytest.mark.parametrize(("family", "number"), CASES)
 @torch.no_grad()
 def test_logits_are_those_of_transformers(
-    number: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    family: str, number: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transformer.attention.banded.MIN_BLOCK", 8)
-    reference = make("longformer", number, tmp_path)
+    reference = make(family, number, tmp_path)
     model = build_model(inspect_folder(tmp_path))
     for length in LENGTHS:
         ids_BT, positions_BT, given = batch(length, name, reference.config.pad_token_id)
         asked = {"input_ids": ids_BT, "attention_mask": (positions_BT >= 0).long()}
         if name != "none":  # without a mask there are none
             asked["global_attention_mask"] = mask_of(given, ids_BT)
-        ours = model(ModelInputs(ids_BT, positions_BT, global_tokens_BG=given))
-        theirs, real = reference(**asked).logits, positions_BT >= 0
+        inputs, real = ModelInputs(ids_BT, positions_BT, global_tokens_BG=given), positions_BT >= 0
+        if family == "led":
+            inputs, real = ModelInputs(ids_BT[:, :7], source=inputs), slice(None)
+            asked["decoder_input_ids"] = ids_BT[:, :7]
+        ours, theirs = model(inputs), reference(**asked).logits
         torch.testing.assert_close(ours[real], theirs[real], atol=1e-4, rtol=0)
 
 
@@ -126,3 +132,14 @@ def test_a_window_of_one_token_stays_ours() -> None:
     config = read("longformer", Files(), attention_window=2, num_hidden_layers=2)
     fields = {name: getattr(config, name) for name in config.__struct_fields__}
     assert published_family(type(config)(**{**fields, "window": 1})) is None
+
+
+def test_a_decoder_has_positions_of_its_own_number(tmp_path: Path) -> None:
+    make("led", 0, tmp_path)
+    config = inspect_folder(tmp_path).config
+    assert (config.max_positions, config.target_positions) == (40, 36)
+    weights = build_model(inspect_folder(tmp_path)).state_dict()
+    rows = [len(weights[f"{s}.positions.embedding.weight"]) for s in ("encoder", "decoder")]
+    assert rows == [40, 36]
+    make("led", 4, tmp_path / "same")
+    assert inspect_folder(tmp_path / "same").config.max_target_positions is None

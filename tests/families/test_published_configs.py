@@ -317,6 +317,25 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "M2M-100": (_M2M100, {"position_offset": 2, "embedding_scale": True}),
     "NLLB": ({**_M2M100, "vocab_size": 256206, "tokenizer_class": "NllbTokenizer"}, {}),
     "opus-mt, old": (_MARIAN, {"positions": "sinusoidal-halves", "feedforward": "silu"}),
+    "LED": (
+        {
+            **_BART,
+            "attention_window": [1024] * 12,
+            "classif_dropout": 0.0,
+            "max_decoder_position_embeddings": 1024,
+            "max_encoder_position_embeddings": 16384,
+            "model_type": "led",
+        },
+        {
+            "attention": "longformer",
+            "window": 513,
+            "layers": None,
+            "max_positions": 16_384,
+            "max_target_positions": 1024,
+            "position_offset": 0,
+            "embedding_norm": True,
+        },
+    ),
     "opus-mt, new": (
         {
             **_MARIAN,

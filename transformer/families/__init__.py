@@ -14,6 +14,7 @@ from .config_reader import ConfigReader
 from .distilbert import DISTILBERT
 from .family import Family
 from .gpt2 import GPT2
+from .led import LED
 from .llama import LLAMA, MISTRAL
 from .longformer import LONGFORMER
 from .name_map import UnmappedError
@@ -37,6 +38,7 @@ FAMILIES: dict[str, Family] = {
     "roformer": ROFORMER,
     "longformer": LONGFORMER,
     "bart": BART,
+    "led": LED,
     "mbart": MBART,
     "pegasus": PEGASUS,
     "marian": MARIAN,
