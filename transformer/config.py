@@ -51,6 +51,10 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         ),
     ] = "sinusoidal"
     max_positions: Annotated[Size, doc("the longest sequence, in tokens")] = 1024
+    max_target_positions: Annotated[
+        Size | None,
+        doc("of an encoder-decoder's decoder: its longest text; unset: max_positions"),
+    ] = None
     position_offset: Annotated[
         Count, doc("of learned and sinusoidal positions: the row of position 0 in the table")
     ] = 0
@@ -70,7 +74,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     attention: Annotated[str, KINDS_OF_ATTENTION] = "full"
     window: Annotated[
-        Size, doc("of sliding attention: a position sees those less than this away")
+        Size, doc("of sliding and longformer attention: a position sees those less than this away")
     ] = 256
     global_tokens: Annotated[
         Count, doc("of sliding attention: the first positions, which see all and are seen by all")
@@ -226,6 +230,16 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         return self.source_vocab_size or self.vocab_size
 
     @property
+    def target_positions(self) -> int:
+        """Length of the longest text that a decoder reads and writes."""
+        return self.max_target_positions or self.max_positions
+
+    @property
+    def shorter_positions(self) -> int:
+        """Length of the longest text that each stack can read."""
+        return min(self.max_positions, self.target_positions)
+
+    @property
     def scale(self) -> float:
         """Factor of query-key products."""
         own = self.attention_scale
@@ -240,6 +254,8 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                     f"{name} is {getattr(self, name)}; the shape {self.shape} needs {rule}"
                 )
 
+        if self.max_target_positions is not None and self.shape != "encoder-decoder":
+            raise ConfigError("max_target_positions needs the shape encoder-decoder")
         if self.source_vocab_size is not None and self.share_embeddings:
             raise ConfigError("source_vocab_size needs share_embeddings to be false")
 

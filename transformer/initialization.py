@@ -25,11 +25,7 @@ def _projections(model: nn.Module) -> dict[str, Tensor]:
             parts[name] = module.weight
     for name, module in model.named_modules():
         if isinstance(module, SelfAttention):
-            queries = module.out.in_features
-            rest = (module.qkv.out_features - queries) // 2
-            fused = torch.split(parts.pop(f"{name}.qkv"), [queries, rest, rest])
-            for letter, part in zip("qkv", fused, strict=True):
-                parts[f"{name}.{letter}"] = part
+            parts.update(_split_attention(name, module, parts))
         elif isinstance(module, CrossAttention):
             for letter, part in zip("kv", parts.pop(f"{name}.kv").chunk(2), strict=True):
                 parts[f"{name}.{letter}"] = part
@@ -37,6 +33,20 @@ def _projections(model: nn.Module) -> dict[str, Tensor]:
             for letter, part in zip(("gate", "up"), parts.pop(f"{name}.up").chunk(2), strict=True):
                 parts[f"{name}.{letter}"] = part
     return parts
+
+
+def _split_attention(
+    name: str, module: SelfAttention, parts: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Take the fused maps of a module out of the parts; return queries', keys' and values'."""
+    queries = module.out.in_features
+    rest = (module.qkv.out_features - queries) // 2
+    split = {}
+    for fused in module.fused:
+        rows = torch.split(parts.pop(f"{name}.{fused}"), [queries, rest, rest])
+        for letter, part in zip("qkv", rows, strict=True):
+            split[f"{name}.{fused.removesuffix('qkv')}{letter}"] = part
+    return split
 
 
 def _embeddings(model: Transformer) -> list[Tensor]:
@@ -78,7 +88,7 @@ def _t5(model: Transformer, config: TransformerConfig) -> None:
     Queries have std (fan_in · head width)^-½, as attention scores are not scaled.
     """
     for name, weight in _projections(model).items():
-        fan_in = weight.size(1) * (config.head_width if name.endswith(".q") else 1)
+        fan_in = weight.size(1) * (config.head_width if name.endswith((".q", "_q")) else 1)
         nn.init.normal_(weight, std=fan_in**-0.5)
     for table in _embeddings(model):
         is_vocabulary = table.size(0) == config.vocab_size

@@ -1,6 +1,6 @@
 """Inputs of a network, and the targets that it should predict.
 
-Shape suffixes: B batch, T tokens, N tokens to predict.
+Shape suffixes: B batch, T tokens, G global tokens, N tokens to predict.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,9 @@ class ModelInputs(NamedTuple):
     """The tokens that a network reads; those of an encoder-decoder's encoder are its `source`.
 
     A source has as many rows, or one, which is that of all. Other shapes ignore it. Segments keep
-    documents in one row apart: a token sees those of its own segment alone.
+    documents in one row apart: a token sees those of its own segment alone. Global tokens are
+    indices in each row, each once; attention of the kind longformer lets them see and be seen by
+    all. Other kinds ignore them.
     """
 
     ids_BT: Tensor
@@ -27,16 +29,18 @@ class ModelInputs(NamedTuple):
     types_BT: Tensor | None = None  # BERT's segments; None: all of type 0
     source: "ModelInputs | None" = None
     segments_BT: Tensor | None = None  # None: all of one
+    global_tokens_BG: Tensor | None = None  # -1: none; None: the first token of each text
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "ModelInputs":
         """Return the inputs with a function applied to each tensor, those of the source too."""
-        ids_BT, positions_BT, types_BT, source, segments_BT = self
+        ids_BT, positions_BT, types_BT, source, segments_BT, global_tokens_BG = self
         return ModelInputs(
             function(ids_BT),
             None if positions_BT is None else function(positions_BT),
             None if types_BT is None else function(types_BT),
             None if source is None else source.map(function),
             None if segments_BT is None else function(segments_BT),
+            None if global_tokens_BG is None else function(global_tokens_BG),
         )
 
 

@@ -42,7 +42,9 @@ class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"rotary_scaling's high is {self.high}, not above low, {self.low}")
 
 
-KINDS_OF_ATTENTION = doc("full, sliding, strided, fixed, linear, linear-decay or performer")
+KINDS_OF_ATTENTION = doc(
+    "full, sliding, longformer, strided, fixed, linear, linear-decay or performer"
+)
 
 
 class LayerSpec(
@@ -51,7 +53,7 @@ class LayerSpec(
     """Fields of one layer; what is unset is as the network's field of that name."""
 
     attention: Annotated[str | None, KINDS_OF_ATTENTION] = None
-    window: Annotated[Size | None, doc("of sliding attention")] = None
+    window: Annotated[Size | None, doc("of sliding and longformer attention")] = None
     global_tokens: Annotated[Count | None, doc("of sliding attention")] = None
     stride: Annotated[Size | None, doc("of strided and fixed attention")] = None
     summary_tokens: Annotated[Size | None, doc("of fixed attention")] = None

@@ -123,7 +123,10 @@ class Transformer(nn.Module):
         assert self.encoder is not None
         x_BTD = self._embed(self.source_embedding or self.embedding, self.encoder, inputs)
         states_BTD: Tensor = self.encoder(
-            x_BTD, positions_BT=inputs.positions_BT, segments_BT=inputs.segments_BT
+            x_BTD,
+            positions_BT=inputs.positions_BT,
+            segments_BT=inputs.segments_BT,
+            global_tokens_BG=inputs.global_tokens_BG,
         )
         return states_BTD
 

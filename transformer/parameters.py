@@ -26,26 +26,33 @@ def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
     final_norm = count_norm_parameters(config) if config.final_norm else 0
     parts = {
         "embeddings": embeddings,
-        "positions": stacks * POSITIONS[config.positions].count_parameters(config),
-        "encoder": _layers(config, config.encoder_layers) + final_norm * config.has_encoder,
-        "decoder": _layers(config, config.decoder_layers, crossed=stacks == 2)
+        "positions": sum(
+            POSITIONS[config.positions].count_parameters(config, causal=causal)
+            for causal, is_there in ((False, config.has_encoder), (True, config.has_decoder))
+            if is_there
+        ),
+        "encoder": _layers(config, config.encoder_layers, causal=False)
+        + final_norm * config.has_encoder,
+        "decoder": _layers(config, config.decoder_layers, causal=True, crossed=stacks == 2)
         + final_norm * config.has_decoder,
         "head": HEADS[config.head].count_parameters(config),
     }
     return {part: count for part, count in parts.items() if count}
 
 
-def _layers(config: TransformerConfig, count: int, *, crossed: bool = False) -> int:
+def _layers(config: TransformerConfig, count: int, *, causal: bool, crossed: bool = False) -> int:
     """Return the number of weights in the layers of a stack, which are of some kinds by turns."""
     turn = len(config.layers or (None,))
     alike = ((config.of_layer(number), len(range(number, count, turn))) for number in range(turn))
-    return sum(layers * _layer(own, crossed=crossed) for own, layers in alike if layers)
+    return sum(
+        layers * _layer(own, causal=causal, crossed=crossed) for own, layers in alike if layers
+    )
 
 
-def _layer(config: TransformerConfig, *, crossed: bool) -> int:
+def _layer(config: TransformerConfig, *, causal: bool, crossed: bool) -> int:
     """Return the number of weights in one layer, of the configuration that is its own."""
     residual = RESIDUALS[config.norm_placement].norms * count_norm_parameters(config)
-    attention = ATTENTION[config.attention].count_parameters(config) + residual
+    attention = ATTENTION[config.attention].count_parameters(config, causal=causal) + residual
     cross = count_attention_parameters(config) + residual if crossed else 0
     return attention + cross + _feedforward(config) + residual
 

@@ -45,9 +45,9 @@ class Positions(nn.Module):
         return None
 
     @staticmethod
-    def count_parameters(config: TransformerConfig) -> int:
-        """Return the number of weights in one stack's positions."""
-        del config
+    def count_parameters(config: TransformerConfig, *, causal: bool) -> int:
+        """Return the number of weights in the positions of one stack."""
+        del config, causal
         return 0
 
 
@@ -112,24 +112,28 @@ class SinusoidalTensor2Tensor(SinusoidalHalves):
 
 
 class Learned(Positions):
-    """A trained vector for each position below max_positions."""
+    """A trained vector for each position below max_positions, or a decoder's own limit."""
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
-        rows = config.max_positions + config.position_offset
-        self.embedding = Embedding(rows, config.d_model)
+        self.embedding = Embedding(_learned_rows(config, causal=causal), config.d_model)
 
     def embed(self, x_BTD: Tensor, positions_BT: Tensor, longest: int = 0) -> Tensor:
-        """Add the vector of each position, which must be below max_positions."""
+        """Add the vector of each position, which must be below the limit."""
         del longest
         rows_BT = positions_BT.clamp(min=0) + self.config.position_offset
         added: Tensor = x_BTD + self.embedding(rows_BT)
         return added
 
     @staticmethod
-    def count_parameters(config: TransformerConfig) -> int:
-        """Return max_positions + position_offset vectors of d_model."""
-        return (config.max_positions + config.position_offset) * config.d_model
+    def count_parameters(config: TransformerConfig, *, causal: bool) -> int:
+        """Return a vector of d_model for each row of the table."""
+        return _learned_rows(config, causal=causal) * config.d_model
+
+
+def _learned_rows(config: TransformerConfig, *, causal: bool) -> int:
+    longest = config.target_positions if causal else config.max_positions
+    return longest + config.position_offset
 
 
 class Rotary(Positions):
@@ -195,8 +199,9 @@ class Relative(Positions):
         return start + torch.where(distance < exact_buckets, distance, far.clamp(max=buckets - 1))
 
     @staticmethod
-    def count_parameters(config: TransformerConfig) -> int:
+    def count_parameters(config: TransformerConfig, *, causal: bool) -> int:
         """Return the number of biases: one for each bucket and head."""
+        del causal
         return config.relative_buckets * config.heads
 
 

@@ -58,7 +58,7 @@ def config_of(kind: str, length: int) -> TransformerConfig:
 
 def layer_of(config: TransformerConfig) -> SelfAttention:
     """Return a layer that reads queries, keys and values side by side, and has no other maps."""
-    module = ATTENTION[config.attention].build(config, 0)
+    module = ATTENTION[config.attention].build(config, 0, causal=True)
     module.qkv, module.out = nn.Identity(), nn.Identity()
     for features in module.modules():
         if isinstance(features, RandomFeatures):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.decoding.tables import build
-from tests.families.published import FAMILIES, make, padded
+from tests.families.published import FAMILIES, first_is_global, make, padded
 from tests.models import model_inputs
 from transformer.decoding.engine import decode_all
 from transformer.decoding.request import Request
@@ -121,6 +121,7 @@ def theirs(
         pad_token_id=reference.config.pad_token_id or 0,
         do_sample=False,
         use_cache=cached,
+        **first_is_global(reference, ids_BT),
         **asked,
     )[:, 1 if two else ids_BT.size(1) :]
     rows = ids_BT.tolist()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.families.published import first_is_global
 from tests.families.random_folders import (
     ENCODERS,
     Draw,
@@ -115,11 +116,12 @@ def _our_logits(sides: Sides, row: list[int]) -> Tensor:
 @torch.inference_mode()
 def _their_logits(sides: Sides, row: list[int]) -> Tensor:
     model, ids_BT = sides.theirs, torch.tensor([row])
+    more = first_is_global(model, ids_BT)
     if not model.config.is_encoder_decoder:
-        found = model(input_ids=ids_BT)
+        found = model(input_ids=ids_BT, **more)
         return found.logits if "logits" in found else found.last_hidden_state
     target_BT = ids_BT.clamp(max=sides.ours.config.vocab_size - 1)
-    return model(input_ids=ids_BT, decoder_input_ids=target_BT).logits
+    return model(input_ids=ids_BT, decoder_input_ids=target_BT, **more).logits
 
 
 def _compare_texts(sides: Sides, rows: list[list[int]], beams: int) -> Iterator[str]:
@@ -182,6 +184,7 @@ def _their_text(sides: Sides, row: list[int], beams: int) -> tuple[list[int], st
         do_sample=False,
         tokenizer=sides.pieces,
         use_cache=model.config.model_type != "t5",  # which needs as many layers on both sides
+        **first_is_global(model, torch.tensor([prompt])),
         **limit,
     )[0].tolist()
     written = found[1:] if two else found[len(prompt) :]

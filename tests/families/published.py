@@ -278,6 +278,18 @@ FAMILIES: dict[str, Family] = {
             dict(tie_word_embeddings=False, num_attention_heads=2),
         ),
     ),
+    "longformer": Family(
+        "LongformerConfig",
+        "LongformerForMaskedLM",
+        {**_BERT, "attention_window": 4},
+        (
+            {},
+            dict(attention_window=[4, 8], type_vocab_size=1),
+            dict(attention_window=[12, 6], pad_token_id=3),
+            dict(attention_window=16, layer_norm_eps=1e-3, num_attention_heads=2),
+            dict(attention_window=[4, 8, 4], num_hidden_layers=3, tie_word_embeddings=False),
+        ),
+    ),
     "bart": Family(
         "BartConfig",
         "BartForConditionalGeneration",
@@ -286,6 +298,23 @@ FAMILIES: dict[str, Family] = {
             {},
             dict(scale_embedding=True, activation_function="relu"),
             dict(tie_word_embeddings=False, decoder_layers=2),
+        ),
+    ),
+    "led": Family(
+        "LEDConfig",
+        "LEDForConditionalGeneration",
+        {
+            **{name: value for name, value in _BART.items() if name != "max_position_embeddings"},
+            "max_encoder_position_embeddings": 40,
+            "max_decoder_position_embeddings": 36,
+            "attention_window": 4,
+        },
+        (
+            {},
+            dict(attention_window=[4, 8], activation_function="relu"),
+            dict(attention_window=[12, 6], decoder_layers=3),
+            dict(attention_window=16, tie_word_embeddings=False),
+            dict(max_decoder_position_embeddings=40, encoder_layers=1, decoder_layers=2),
         ),
     ),
     "mbart": Family(
@@ -355,6 +384,15 @@ def untie(model: Any, options: dict[str, Any]) -> None:
     """transformers' T5 ties its output whatever it is told, and reads untied files rightly."""
     if model.config.model_type == "t5" and options.get("tie_word_embeddings") is False:
         model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight))
+
+
+def first_is_global(model: Any, ids_BT: Tensor) -> dict[str, Tensor]:
+    """What transformers must be told for the first token to be global, as it is here."""
+    if not hasattr(model.config, "attention_window"):
+        return {}
+    mask_BT = torch.zeros_like(ids_BT)
+    mask_BT[:, 0] = 1
+    return {"global_attention_mask": mask_BT}
 
 
 def edit(path: Path, **changes: Any) -> None:

@@ -20,7 +20,7 @@ from tests.families.random_tokenizers import TOKENIZERS
 
 Rng = random.Random
 GENERATION = "generation_config.json"
-ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "roformer")
+ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "roformer", "longformer")
 DECODERS = (
     *("gpt2", "llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2"),
     *("gemma2", "gemma3_text", "phi3"),
@@ -156,7 +156,21 @@ NETWORKS: dict[str, dict[str, Callable[[Rng], Any]]] = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "roformer": {**_BERT, "num_attention_heads": _one_of(1, 2, 4)},
+    "longformer": {
+        **_ROBERTA,
+        "num_hidden_layers": _one_of(2),
+        "attention_window": _one_of(4, 6, 40, [4, 8], [12, 6]),
+    },
     "bart": {**_BART, "tie_word_embeddings": _TIED},
+    "led": {
+        "encoder_layers": _one_of(2),
+        "decoder_layers": _one_of(1, 2, 3),
+        "activation_function": _PLAIN,
+        "attention_window": _one_of(4, 6, 40, [4, 8], [12, 6]),
+        "max_decoder_position_embeddings": _one_of(34, 40),
+        "tie_word_embeddings": _TIED,
+        "dropout": _RATE,
+    },
     "mbart": {**_BART, "tie_word_embeddings": _TIED},
     "pegasus": {**_BART, "tie_word_embeddings": _TIED},
     "marian": _BART,

@@ -262,6 +262,9 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
     "roberta": TokenizerFolder(
         {"add_prefix_space": (False, True), **EXTRA}, _bytes("RobertaTokenizer", "<mask>"), _FAIRSEQ
     ),
+    "longformer": TokenizerFolder(
+        {"add_prefix_space": (False, True), **EXTRA}, _bytes("RobertaTokenizer", "<mask>"), _FAIRSEQ
+    ),
     "xlm-roberta": TokenizerFolder(
         {}, _sentencepiece("XLMRobertaTokenizer", _XLMR, "unigram", 300), _FAIRSEQ
     ),
@@ -272,6 +275,9 @@ TOKENIZERS: dict[str, TokenizerFolder] = {
         converted=True,
     ),
     "bart": TokenizerFolder(
+        {"add_prefix_space": (False, True), **EXTRA}, _bytes("BartTokenizer", "<mask>"), _SEQ2SEQ
+    ),
+    "led": TokenizerFolder(
         {"add_prefix_space": (False, True), **EXTRA}, _bytes("BartTokenizer", "<mask>"), _SEQ2SEQ
     ),
     "mbart": TokenizerFolder(

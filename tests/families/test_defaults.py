@@ -53,8 +53,9 @@ def test_other_names_of_an_option_are_obeyed(name: str) -> None:
     config = getattr(transformers, PUBLISHED[name].config)
     sizes = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "head_dim": 20}
     sizes["max_position_embeddings"] = 77
+    sizes |= {"attention_probs_dropout_prob": 0.25, "initializer_range": 0.5}
     for alias, current in config.attribute_map.items():
-        both = {current: sizes[alias] + 4, alias: sizes[alias]}
+        both = {current: 0.75 if sizes[alias] < 1 else sizes[alias] + 4, alias: sizes[alias]}
         theirs = config.from_dict(both)
         options = {current: getattr(theirs, current)}
         if alias == "num_attention_heads" and "encoder" in current:

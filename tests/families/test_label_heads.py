@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from checkpoints import CheckpointError
 from tests.families.published import FAMILIES as PUBLISHED
-from tests.families.published import VOCABULARY, edit, make
+from tests.families.published import VOCABULARY, edit, first_is_global, make
 from tests.families.random_folders import draw_labelled, write_folder
 from tests.families.test_families import Files, read
 from tests.families.test_published_configs import _BERT
@@ -46,7 +46,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_encoders_and_decoders_have_heads_over_labels() -> None:
     families = {family for family, _ in HEADS}
-    encoders = {"bert", "distilbert", "roberta", "xlm-roberta", "roformer"}
+    encoders = {"bert", "distilbert", "roberta", "xlm-roberta", "roformer", "longformer"}
     decoders = {
         *("gpt2", "llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2"),
         *("gemma2", "gemma3_text", "phi3"),
@@ -221,7 +221,7 @@ def test_what_is_trained_here_runs_in_transformers(
     assert reference.config.id2label == {0: "b", 1: "a", 2: "c d"}
     assert reference.config.label2id == {"b": 0, "a": 1, "c d": 2}
     ids_BT = torch.randint(4, VOCABULARY, (1, 9))
-    wanted = reference(input_ids=ids_BT).logits
+    wanted = reference(input_ids=ids_BT, **first_is_global(reference, ids_BT)).logits
     torch.testing.assert_close(model(model_inputs(ids_BT)), wanted, atol=1e-4, rtol=0)
     back = load_model(tmp_path / "theirs", device="cpu")
     assert (back.config.label_kind, back.labels) == (kind, ("b", "a", "c d"))

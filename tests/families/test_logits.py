@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.families.published import CASES, FAMILIES, make, padded
+from tests.families.published import CASES, FAMILIES, first_is_global, make, padded
 from tests.models import model_inputs
 from transformer import families
 from transformer.data import IGNORE, Batch
@@ -50,7 +50,7 @@ def test_perplexities_are_those_of_transformers(name: str, number: int, tmp_path
     read_BT, source = texts_BT[:, :-1], {}
     targets_BT = labels_BT[:, 1:]  # they shift the labels of decoders themselves
     if model.config.shape == "encoder-decoder":
-        asked["decoder_input_ids"] = texts_BT
+        asked |= {"decoder_input_ids": texts_BT, **first_is_global(reference, texts_BT)}
         read_BT, targets_BT = texts_BT, labels_BT
         source = {"source_BS": texts_BT, "source_positions_BS": positions_BT}
     batch = Batch(
@@ -98,7 +98,8 @@ def _logits(
     mask = (positions_BT >= 0).long()
     if model.config.shape != "encoder-decoder":
         ours = model(model_inputs(ids_BT, positions_BT=positions_BT))
-        return ours, reference(input_ids=ids_BT, attention_mask=mask).logits
+        more = first_is_global(reference, ids_BT)
+        return ours, reference(input_ids=ids_BT, attention_mask=mask, **more).logits
     pad = reference.config.pad_token_id
     targets_BT, target_lengths_B = padded(len(ids_BT), ids_BT.size(1), avoid=pad)
     target_positions_BT = padded_positions(target_lengths_B, ids_BT.size(1))
@@ -115,5 +116,6 @@ def _logits(
         attention_mask=mask,
         decoder_input_ids=targets_BT,
         decoder_attention_mask=(target_positions_BT >= 0).long(),
+        **first_is_global(reference, ids_BT),
     ).logits
     return ours, theirs

@@ -739,6 +739,25 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "M2M-100": (_M2M100, {"position_offset": 2, "embedding_scale": True}),
     "NLLB": ({**_M2M100, "vocab_size": 256206, "tokenizer_class": "NllbTokenizer"}, {}),
     "opus-mt, old": (_MARIAN, {"positions": "sinusoidal-halves", "feedforward": "silu"}),
+    "LED": (
+        {
+            **_BART,
+            "attention_window": [1024] * 12,
+            "classif_dropout": 0.0,
+            "max_decoder_position_embeddings": 1024,
+            "max_encoder_position_embeddings": 16384,
+            "model_type": "led",
+        },
+        {
+            "attention": "longformer",
+            "window": 513,
+            "layers": None,
+            "max_positions": 16_384,
+            "max_target_positions": 1024,
+            "position_offset": 0,
+            "embedding_norm": True,
+        },
+    ),
     "opus-mt, new": (
         {
             **_MARIAN,
@@ -777,6 +796,24 @@ CONFIGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "RoBERTa": (
         {**_ROBERTA, "model_type": "roberta"},
         {"position_offset": 2, "max_positions": 512},
+    ),
+    "Longformer": (
+        {
+            **_ROBERTA,
+            "attention_mode": "longformer",
+            "attention_window": [512] * 12,
+            "ignore_attention_mask": False,
+            "max_position_embeddings": 4098,
+            "model_type": "longformer",
+            "sep_token_id": 2,
+        },
+        {
+            "attention": "longformer",
+            "window": 257,
+            "layers": None,
+            "position_offset": 2,
+            "max_positions": 4096,
+        },
     ),
     "XLM-R": (
         {**_ROBERTA, "model_type": "xlm-roberta", "output_past": True, "vocab_size": 250002},

@@ -11,7 +11,9 @@ from transformer.families.sinusoid_permutation import KNOWN_FIELDS
 from transformer.model import Transformer
 
 
-@pytest.mark.parametrize("changes", [{}, {"head": "masked", "tie_output": False}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"head": "masked", "tie_output": False}, {"attention": "longformer"}]
+)
 @pytest.mark.parametrize("shape", ["encoder", "encoder-decoder"])
 @torch.no_grad()
 def test_sinusoids_in_halves_are_the_same_network(shape: str, changes: dict) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from tests.models import SHAPES, VOCABULARY, model_inputs, tiny_model
 from transformer.attention import Band, Tokens, banded_attention, make_band_mask
 from transformer.attention.banded import MIN_BLOCK
+from transformer.attention.global_tokens import GlobalTokens
 from transformer.layers import Stack
 from transformer.masks import mask_padding, padded_positions, sliding_window
 from transformer.positions import POSITIONS
@@ -80,7 +81,8 @@ def test_weights_are_dropped_in_blocks_and_for_global_tokens(causal: bool) -> No
         return mask_padding(queries_BT, keys_BS, seen_BTS)[:, None]
 
     same, ones = torch.zeros(4, LENGTH, 2, 4), torch.ones(4, LENGTH, 2, 4)
-    seen = make_band_mask(band, positions_BT, mask, causal=causal)
+    first = GlobalTokens.first(3, positions_BT)
+    seen = make_band_mask(band, positions_BT, mask, causal=causal, global_tokens=first)
     whole = banded_attention(same, same, ones, scale=1.0, band_mask=seen)
     torch.testing.assert_close(whole, ones)
     dropped = banded_attention(same, same, ones, scale=1.0, band_mask=seen, dropout=0.5)[..., 0]

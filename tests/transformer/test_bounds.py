@@ -27,6 +27,7 @@ ABOVE_0, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
 # The least and the most of each field; None: there is no most.
 NETWORK = {
     **dict.fromkeys(("vocab_size", "d_model", "d_ff", "heads", "max_positions"), (1, LARGEST)),
+    "max_target_positions": (1, LARGEST),
     **dict.fromkeys(
         ("kv_heads", "d_head", "source_vocab_size", "window", "random_features"), (1, LARGEST)
     ),

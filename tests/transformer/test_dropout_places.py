@@ -30,6 +30,7 @@ VARIANTS = {
     "gated": Variant({**BOTH, "feedforward": "reglu"}),
     "grouped heads": Variant({**BOTH, "kv_heads": 2}),
     "sliding": Variant(SLIDING),
+    "longformer": Variant({"shape": "encoder", "attention": "longformer", "window": 5}),
     "normed embeddings": Variant({**BOTH, "embedding_norm": True, "share_embeddings": False}),
     "bfloat16": Variant(BOTH, half=True),
     "bfloat16, sliding, grouped": Variant({**SLIDING, "kv_heads": 1}, half=True),

@@ -78,6 +78,11 @@ LINEAR = [
     for name in ("linear", "linear-decay", "performer")
     for positions, fields in (("rotary", {}), ("learned", {"kv_heads": 2}), ("none", {}))
 ]
+LONGFORMER = [
+    dict(attention="longformer", window=window, positions=positions, **fields)
+    for window in (1, 3, 40)
+    for positions, fields in (("rotary", {"kv_heads": 2}), ("alibi", {}), ("learned", {}))
+]
 MIXED = [
     dict(positions=positions, layers=tuple(layers))
     for positions, *layers in (
@@ -93,6 +98,7 @@ MIXED = [
     )
 ]
 WITH_DECODER = [v for v in EVERY if v["shape"] != "encoder"]
+WITH_DECODER += [dict(shape=SHAPES[2], **v) for v in LONGFORMER]
 WITH_DECODER += [
     dict(shape=s, **v)
     for v in OTHERS + SLIDING + SPARSE + LINEAR + MIXED
@@ -101,6 +107,7 @@ WITH_DECODER += [
 ALL = EVERY + [
     dict(shape=s, **v) for v in OTHERS + SLIDING + SPARSE + LINEAR + MIXED for s in SHAPES
 ]
+ALL += [dict(shape=s, **v) for v in LONGFORMER for s in ("encoder", SHAPES[2])]
 OVER_LABELS = [
     *(dict(head="classification", classifier_layer=name) for name in CLASSIFIER_LAYERS),
     *(dict(head="classification", classifier_pooling=name) for name in POOLINGS),
@@ -230,6 +237,7 @@ def test_initialization_fills_every_weight_the_same_way_for_a_seed(scheme: str, 
 
 
 def test_every_table_of_the_network_is_covered_here() -> None:
-    assert {v["attention"] for v in SLIDING + SPARSE + LINEAR} | {"full"} == set(ATTENTION)
+    kinds = {v["attention"] for v in SLIDING + SPARSE + LINEAR + LONGFORMER}
+    assert kinds | {"full"} == set(ATTENTION)
     assert set(SCALINGS) == set(ROTARY_SCALINGS)
     assert {v["head"] for v in OVER_LABELS} | {*OVER_VOCABULARY} == set(HEADS)

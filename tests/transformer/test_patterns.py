@@ -8,7 +8,7 @@ from transformer.attention import ATTENTION, Scope, SoftmaxAttention, Tokens
 from transformer.config import TransformerConfig
 from transformer.positions import POSITIONS
 
-KINDS = {name: kind for name, kind in ATTENTION.items() if isinstance(kind, SoftmaxAttention)}
+KINDS = {name: kind for name, kind in ATTENTION.items() if type(kind) is SoftmaxAttention}
 FIELDS = {
     "full": [{}],
     "sliding": [{"window": 3}, {"window": 70}, {"window": 5, "global_tokens": 3}],

@@ -147,7 +147,7 @@ def test_queries_and_keys_of_any_size_have_weights() -> None:
     assert model.decoder(30 * torch.randn(1, 200, 256)).isfinite().all()
     for width, factor in itertools.product((16, 64, 128), (1e-3, 1.0, 6.0, 100.0)):
         config = tiny_config(attention="performer", d_model=2 * width, heads=2, positions="none")
-        layer = ATTENTION["performer"].build(config, 0)
+        layer = ATTENTION["performer"].build(config, 0, causal=True)
         layer.features.redraw()
         layer.qkv, layer.out = torch.nn.Identity(), torch.nn.Identity()
         sides_BTD = factor * torch.randn(1, 70, 6 * width)

@@ -163,7 +163,8 @@ def expose_weights(attention: SelfAttention | CrossAttention) -> None:
     for weight in attention.parameters():
         weight.zero_()
     groups, width = attention.config.key_value_heads, attention.config.head_width
-    values = attention.qkv if isinstance(attention, SelfAttention) else attention.kv
+    fused = attention.fused if isinstance(attention, SelfAttention) else ("kv",)
     identity = torch.eye(width // 2, attention.config.d_model)
-    values.weight[-groups * width :] = identity.repeat(2 * groups, 1)
+    for name in fused:
+        getattr(attention, name).weight[-groups * width :] = identity.repeat(2 * groups, 1)
     nn.init.eye_(attention.out.weight)

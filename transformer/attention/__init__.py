@@ -13,8 +13,10 @@ from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
 from .block_sparse import BlockSparse, block_sparse_attention, fixed_parts, strided_parts
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
+from .global_tokens import GlobalTokens
 from .kinds import AttentionKind
 from .linear import LinearAttention, elu_features
+from .longformer import LongformerAttention
 from .mixing import Mixing, Scope, Tokens
 from .random_features import PerformerAttention, RandomFeatures
 from .self_attention import SelfAttention, count_attention_parameters
@@ -27,6 +29,7 @@ __all__ = [
     "Band",
     "BandMask",
     "BlockSparse",
+    "GlobalTokens",
     "Mixing",
     "RandomFeatures",
     "Scope",
@@ -95,6 +98,7 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
         "fixed": SoftmaxAttention(
             _fixed_pattern, _fixed_path, StaticCache, _check_fixed, ("stride", "summary_tokens")
         ),
+        "longformer": LongformerAttention(None, None, StaticCache, fields=("window",)),
         "linear": LinearAttention(elu_features, decay=False),
         "linear-decay": LinearAttention(elu_features, decay=True),
         "performer": PerformerAttention(),

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .dense import dense_attention
+from .global_tokens import GlobalTokens
 from .mixing import Attend, MakeMask, Scope, Tokens
 
 # The smallest block, in tokens: products of smaller ones are too small to gain anything.
@@ -40,7 +41,10 @@ class Band(NamedTuple):
         if not self.is_worthwhile(tokens.positions_BT.size(1)):
             return None
         positions_BT = tokens.positions_BT.expand(tokens.rows, -1)
-        band_mask = make_band_mask(self, positions_BT, make_mask, causal=scope.causal)
+        global_tokens = GlobalTokens.first(self.global_tokens, positions_BT)
+        band_mask = make_band_mask(
+            self, positions_BT, make_mask, causal=scope.causal, global_tokens=global_tokens
+        )
         return partial(banded_attention, band_mask=band_mask)
 
     def is_worthwhile(self, length: int) -> bool:
@@ -58,30 +62,41 @@ class BandMask(NamedTuple):
 
     band: Band
     causal: bool
-    mask_NhCS: Tensor  # of each block
-    global_mask_BhTS: Tensor | None  # of the global tokens' queries; None without any, or if causal
+    global_tokens: GlobalTokens
+    mask_NhCS: Tensor  # of each block: of global tokens, then of the blocks around it
+    # Of the global tokens' queries; None without any, if causal, or where others attend for them.
+    global_mask_BhTS: Tensor | None
 
 
 def make_band_mask(
-    band: Band, positions_BT: Tensor, make_mask: MakeMask, *, causal: bool
+    band: Band,
+    positions_BT: Tensor,
+    make_mask: MakeMask,
+    *,
+    causal: bool,
+    global_tokens: GlobalTokens,
+    make_global_mask: MakeMask | None = None,
 ) -> BandMask:
-    """Lay out the mask of a band in blocks, for positions (B, T) with -1 for padding."""
-    block, global_tokens = band.block, band.global_tokens
-    padded_BT = F.pad(positions_BT, (0, -positions_BT.size(1) % block), value=-1)
-    queries_BNC = torch.unflatten(padded_BT, 1, (-1, block))
-    near_BNS = _join_neighbors(queries_BNC, causal=causal, value=-1)
-    if global_tokens:  # have columns of their own
-        near_BNS = near_BNS.masked_fill(near_BNS < global_tokens, -1)
-        global_BNS = positions_BT[:, None, :global_tokens].expand(-1, queries_BNC.size(1), -1)
-        near_BNS = torch.cat([global_BNS, near_BNS], dim=2)
-    global_BhTS = (
-        make_mask(positions_BT[:, :global_tokens], positions_BT)
-        if global_tokens and not causal
-        else None
-    )
-    return BandMask(
-        band, causal, make_mask(queries_BNC.flatten(0, 1), near_BNS.flatten(0, 1)), global_BhTS
-    )
+    """Lay out the mask of a band in blocks, for positions (B, T) with -1 for padding.
+
+    Global tokens have columns of their own, and are hidden in the blocks. `make_global_mask` is for
+    pairs with one of them; unset, it is `make_mask`.
+    """
+    make_global_mask = make_global_mask or make_mask
+    near_BT = positions_BT
+    if global_tokens.most:
+        near_BT = near_BT.masked_fill(global_tokens.mark(near_BT), -1)
+    queries_BNC, near_BNC = (_in_blocks(x, band.block, value=-1) for x in (positions_BT, near_BT))
+    queries_NC = queries_BNC.flatten(0, 1)
+    near_NS = _join_neighbors(near_BNC, causal=causal, value=-1).flatten(0, 1)
+    mask_NhCS, global_mask_BhTS = make_mask(queries_NC, near_NS), None
+    if global_tokens.most:
+        global_positions = global_tokens.positions(positions_BT)
+        repeated = global_positions.repeat_interleave(queries_BNC.size(1), dim=0)
+        mask_NhCS = torch.cat([make_global_mask(queries_NC, repeated), mask_NhCS], dim=-1)
+        if not causal:
+            global_mask_BhTS = make_global_mask(global_positions, positions_BT)
+    return BandMask(band, causal, global_tokens, mask_NhCS, global_mask_BhTS)
 
 
 def banded_attention(
@@ -96,32 +111,34 @@ def banded_attention(
 ) -> Tensor:
     """Attend within a band, (B, T, H, K): equal to dense attention with the pattern's mask."""
     rows, length = q_BTHK.shape[:2]
-    band, mask = band_mask.band, band_mask.mask_NhCS
-    padding = (0, 0, 0, 0, 0, -length % band.block)
-    q_BNCHK = torch.unflatten(F.pad(q_BTHK, padding), 1, (-1, band.block))
-    blocks = q_BNCHK.size(1)
-    k_NSGK, v_NSGK = (_gather_block_keys(x, blocks, band_mask, padding) for x in (k_BTGK, v_BTGK))
     attend = partial(dense_attention, scale=scale, softcap=softcap, dropout=dropout)
-    out_NCHK = attend(q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, mask=mask)
-    out_BTHK = torch.unflatten(out_NCHK, 0, (rows, blocks)).flatten(1, 2)[:, :length]
+    q_BNCHK = _in_blocks(q_BTHK, band_mask.band.block)
+    k_NSGK, v_NSGK = (_gather_block_keys(x, band_mask) for x in (k_BTGK, v_BTGK))
+    out_NCHK = attend(q_BNCHK.flatten(0, 1), k_NSGK, v_NSGK, mask=band_mask.mask_NhCS)
+    out_BTHK = torch.unflatten(out_NCHK, 0, (rows, -1)).flatten(1, 2)[:, :length]
     if band_mask.global_mask_BhTS is None:
         return out_BTHK
-    global_tokens, mask = band.global_tokens, band_mask.global_mask_BhTS
-    global_BTHK = attend(q_BTHK[:, :global_tokens], k_BTGK, v_BTGK, mask=mask)
-    return torch.cat([global_BTHK, out_BTHK[:, global_tokens:]], dim=1)
+    global_tokens, mask = band_mask.global_tokens, band_mask.global_mask_BhTS
+    seeing_all = attend(global_tokens.gather(q_BTHK), k_BTGK, v_BTGK, mask=mask)
+    return global_tokens.put(out_BTHK, seeing_all)
 
 
-def _gather_block_keys(
-    x_BTGK: Tensor, blocks: int, band_mask: BandMask, padding: tuple[int, ...]
-) -> Tensor:
+def _gather_block_keys(x_BTGK: Tensor, band_mask: BandMask) -> Tensor:
     """Gather the keys or values that each block sees, (N, S, G, K), in the mask's order."""
-    neighbors = torch.unflatten(F.pad(x_BTGK, padding), 1, (blocks, -1))
-    neighbors = _join_neighbors(neighbors, causal=band_mask.causal)
-    global_tokens = band_mask.band.global_tokens
-    if global_tokens:
-        shared = x_BTGK[:, None, :global_tokens].expand(-1, blocks, -1, -1, -1)
+    blocks = _in_blocks(x_BTGK, band_mask.band.block)
+    neighbors = _join_neighbors(blocks, causal=band_mask.causal)
+    global_tokens = band_mask.global_tokens
+    if global_tokens.most:
+        shared = global_tokens.gather(x_BTGK)[:, None].expand(-1, blocks.size(1), -1, -1, -1)
         neighbors = torch.cat([shared, neighbors], dim=2)
     return neighbors.flatten(0, 1)
+
+
+def _in_blocks(x_BT: Tensor, block: int, *, value: int = 0) -> Tensor:
+    """Cut (B, T, …) into blocks of tokens, (B, N, C, …); `value` fills the last one."""
+    inner_dims = (0, 0) * (x_BT.dim() - 2)
+    padded_BT = F.pad(x_BT, (*inner_dims, 0, -x_BT.size(1) % block), value=value)
+    return torch.unflatten(padded_BT, 1, (-1, block))
 
 
 def _join_neighbors(x_BNC: Tensor, *, causal: bool, value: int = 0) -> Tensor:

@@ -23,12 +23,17 @@ class AttentionKind(ABC, Generic[CacheT]):
     def check(self, config: TransformerConfig) -> None:
         """Raise ConfigError for a network that cannot have this kind."""
 
-    def build(self, config: TransformerConfig, rank: int) -> SelfAttention:
-        """Return the module of one layer; `rank` is its number among those that share a cache."""
+    def build(self, config: TransformerConfig, rank: int, *, causal: bool) -> SelfAttention:
+        """Return the module of one layer; `rank` is its number among those that share a cache.
+
+        `causal`: no position of its stack sees those after it.
+        """
+        del causal
         return SelfAttention(config, rank)
 
-    def count_parameters(self, config: TransformerConfig) -> int:
+    def count_parameters(self, config: TransformerConfig, *, causal: bool) -> int:
         """Return the number of weights in one layer's module."""
+        del causal
         return count_attention_parameters(config)
 
     @abstractmethod

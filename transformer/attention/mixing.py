@@ -25,16 +25,21 @@ class Tokens(NamedTuple):
     rows: int
     segments_BT: Tensor | None  # tokens of other segments do not see each other
     unpadded: bool  # True where it is known that none is padding
+    global_tokens_BG: Tensor | None = None  # indices, for kinds that have global tokens
 
     @classmethod
     def of(
-        cls, x_BTD: Tensor, positions_BT: Tensor | None, segments_BT: Tensor | None = None
+        cls,
+        x_BTD: Tensor,
+        positions_BT: Tensor | None,
+        segments_BT: Tensor | None = None,
+        global_tokens_BG: Tensor | None = None,
     ) -> "Tokens":
         """Return the tokens of what a stack reads; without positions, they are 0 … T-1."""
-        if positions_BT is not None:
-            return cls(positions_BT, len(x_BTD), segments_BT, unpadded=False)
-        counted_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
-        return cls(counted_BT, len(x_BTD), segments_BT, unpadded=True)
+        unpadded = positions_BT is None
+        if positions_BT is None:
+            positions_BT = torch.arange(x_BTD.size(1), device=x_BTD.device)[None]
+        return cls(positions_BT, len(x_BTD), segments_BT, unpadded, global_tokens_BG)
 
 
 class AttentionPositions(Protocol):

@@ -127,8 +127,11 @@ class PerformerAttention(LinearAttention):
                 f"allow {_MAX_WIDTH} at most: use more heads, or set d_head"
             )
 
-    def build(self, config: TransformerConfig, rank: int) -> RandomFeatureAttention:
+    def build(
+        self, config: TransformerConfig, rank: int, *, causal: bool
+    ) -> RandomFeatureAttention:
         """Implement AttentionKind.build."""
+        del causal
         return RandomFeatureAttention(config, rank)
 
     def count_features(self, config: TransformerConfig) -> int:

@@ -16,7 +16,7 @@ from ..config import TransformerConfig
 from ..rotation import rotate
 from .dense import dense_attention
 from .kinds import AttentionKind
-from .mixing import Attend, FastPath, Scope, Tokens
+from .mixing import Attend, FastPath, Mixing, Scope, Tokens
 
 # Positions of queries (B, T) and of keys (B, S) to the pairs that see each other, (B, T, S).
 Pattern = Callable[[TransformerConfig, Tensor, Tensor], Tensor]
@@ -70,7 +70,7 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
 
     def mixing(
         self, scope: Scope, tokens: Tokens, cache: KeyValueCache | None, longest: int | None
-    ) -> SoftmaxMixing:
+    ) -> Mixing:
         """Implement AttentionKind.mixing: the mask, the rotation and the cache's slots."""
         positions_BT = tokens.positions_BT
         make_mask = partial(self.make_mask, scope)

@@ -38,7 +38,8 @@ _REFUSAL = "CTranslate2 has no such networks"
 # Fields that are exported or refused below, and those that only training reads.
 _KNOWN_FIELDS = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head positions
-    max_positions position_offset rotary_base rotary_scaling rotary_fraction relative_buckets
+    max_positions max_target_positions position_offset
+    rotary_base rotary_scaling rotary_fraction relative_buckets
     relative_max_distance attention window global_tokens stride summary_tokens
     random_features redraw_features layers attention_scale attention_softcap qk_norm
     feedforward norm norm_eps norm_placement final_norm bias attention_bias
@@ -98,6 +99,7 @@ def _check(config: TransformerConfig) -> None:
         "positions": config.positions in _positions(has_cross_attention=has_cross_attention),
         "attention": config.attention == "full",
         "layers": config.layers is None,
+        "max_target_positions": config.max_target_positions is None,
         "head": config.head == "linear",
         "token_types": config.token_types == 0,
         "kv_heads": not has_cross_attention or config.key_value_heads == config.heads,

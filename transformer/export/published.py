@@ -144,6 +144,7 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     fields["attention_bias"], fields["attention_scale"] = config.has_attention_bias, config.scale
     fields["attention_output_bias"] = config.has_attention_output_bias
     fields["source_vocab_size"] = config.source_vocabulary
+    fields["max_target_positions"] = config.target_positions
     irrelevant = set(_TRAINING.split())
     for field, kinds, others in _ONLY_WITH:
         irrelevant.update(() if fields[field] in kinds else others)

@@ -15,7 +15,9 @@ from .distilbert import DISTILBERT
 from .family import Family
 from .gemma import GEMMA2, GEMMA3
 from .gpt2 import GPT2
+from .led import LED
 from .llama import LLAMA, MISTRAL
+from .longformer import LONGFORMER
 from .name_map import UnmappedError
 from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
@@ -46,7 +48,9 @@ FAMILIES: dict[str, Family] = {
     "roberta": ROBERTA,
     "xlm-roberta": XLM_ROBERTA,
     "roformer": ROFORMER,
+    "longformer": LONGFORMER,
     "bart": BART,
+    "led": LED,
     "mbart": MBART,
     "pegasus": PEGASUS,
     "marian": MARIAN,

@@ -14,7 +14,7 @@ from .config_reader import ConfigReader, TensorNames, is_tied
 from .family import Family
 from .name_map import NameMap
 
-_LAYERS = """
+LAYERS = """
     head.weight = lm_head.weight
     head.bias = final_logits_bias ^row
     {s}.layers.{i}.attention.qkv = {p}{s}.layers.{i}.self_attn.{q,k,v}_proj
@@ -32,15 +32,12 @@ _LAYERS = """
     embedding_norms.0 = {p}encoder.layernorm_embedding
     embedding_norms.1 = {p}decoder.layernorm_embedding
 """
-_SHARED = NameMap(
-    _LAYERS + "embedding = {p}shared | {p}{encoder,decoder}.embed_tokens | lm_head",
-    prefix="model.",
+# Of both sides together, and of each alone.
+EMBEDDINGS = (
+    "embedding = {p}shared | {p}{encoder,decoder}.embed_tokens | lm_head",
+    "embedding = {p}decoder.embed_tokens | lm_head\nsource_embedding = {p}encoder.embed_tokens",
 )
-_SEPARATE = NameMap(
-    _LAYERS
-    + "embedding = {p}decoder.embed_tokens | lm_head\nsource_embedding = {p}encoder.embed_tokens",
-    prefix="model.",
-)
+_SHARED, _SEPARATE = (NameMap(LAYERS + each, prefix="model.") for each in EMBEDDINGS)
 
 # Other names of options, which transformers prefers (attribute_map).
 _ALIASES = {
@@ -59,7 +56,7 @@ _UNSUPPORTED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Variant:
+class Variant:
     """The norms, positions and defaults of a family."""
 
     positions: str
@@ -70,6 +67,7 @@ class _Variant:
     scale_embedding: bool = False
     vocab_size: int = 50_265
     attention_dropout: float = 0.0
+    prefix: str = "model."
     positions_after_pad: bool = False  # the first one is the row after the pad token's id
 
     @property
@@ -94,8 +92,8 @@ class _Variant:
         reader.must_be("decoder_attention_heads", heads)
         width = reader.integer("encoder_ffn_dim", 4096)
         reader.must_be("decoder_ffn_dim", width)
-        source, target, shared = _read_vocabularies(reader, names, default=self.vocab_size)
-        embedding = "model.shared.weight" if shared else "model.decoder.embed_tokens.weight"
+        source, target, shared = _read_vocabularies(reader, names, self)
+        embedding = f"{self.prefix}{'shared' if shared else 'decoder.embed_tokens'}.weight"
         return TransformerConfig(
             shape="encoder-decoder",
             vocab_size=target,
@@ -130,14 +128,14 @@ class _Variant:
 
 
 def _read_vocabularies(
-    reader: ConfigReader, names: TensorNames, *, default: int
+    reader: ConfigReader, names: TensorNames, variant: Variant
 ) -> tuple[int, int, bool]:
     """Return the sizes of source and target, and whether one embedding serves both."""
-    source = reader.integer("vocab_size", default)
+    source = reader.integer("vocab_size", variant.vocab_size)
     target = reader.integer("decoder_vocab_size", source)
     shared = reader.flag("share_encoder_decoder_embeddings", True)
     if not reader.flag("tie_word_embeddings", True):  # then encoder and decoder may differ
-        shared = shared and "model.encoder.embed_tokens.weight" not in names
+        shared = shared and f"{variant.prefix}encoder.embed_tokens.weight" not in names
     if shared and target != source:
         raise reader.error(
             f"decoder_vocab_size is {target}, vocab_size {source}: one matrix cannot have both"
@@ -145,7 +143,8 @@ def _read_vocabularies(
     return source, target, shared
 
 
-def _write(config: TransformerConfig) -> dict[str, Any]:
+def write_bart(config: TransformerConfig) -> dict[str, Any]:
+    """Return BART's options of a network."""
     return {
         "is_encoder_decoder": True,
         "vocab_size": config.vocab_size,
@@ -169,7 +168,7 @@ def _write(config: TransformerConfig) -> dict[str, Any]:
 
 def _write_marian(config: TransformerConfig) -> dict[str, Any]:
     return {
-        **_write(config),
+        **write_bart(config),
         "vocab_size": config.source_vocabulary,
         "decoder_vocab_size": config.vocab_size,
         "share_encoder_decoder_embeddings": config.share_embeddings,
@@ -177,14 +176,14 @@ def _write_marian(config: TransformerConfig) -> dict[str, Any]:
 
 
 def _write_m2m100(config: TransformerConfig) -> dict[str, Any]:
-    return {**_write(config), "pad_token_id": config.position_offset - 1}
+    return {**write_bart(config), "pad_token_id": config.position_offset - 1}
 
 
 def _family(
     architecture: str,
-    variant: _Variant,
+    variant: Variant,
     *,
-    write: Callable[[TransformerConfig], dict[str, Any]] = _write,
+    write: Callable[[TransformerConfig], dict[str, Any]] = write_bart,
 ) -> Family:
     # Some files store the table that a formula gives.
     computed = () if variant.learned_positions else ("*.embed_positions.weight*",)
@@ -202,23 +201,23 @@ def _family(
 
 BART = _family(
     "BartForConditionalGeneration",
-    _Variant(positions="learned", position_offset=2, embedding_norm=True),
+    Variant(positions="learned", position_offset=2, embedding_norm=True),
 )
 MBART = _family(
     "MBartForConditionalGeneration",
-    _Variant(positions="learned", position_offset=2, embedding_norm=True, pre_norm=True),
+    Variant(positions="learned", position_offset=2, embedding_norm=True, pre_norm=True),
 )
 MARIAN = _family(
     "MarianMTModel",
-    _Variant(positions="sinusoidal-halves", vocab_size=58_101),
+    Variant(positions="sinusoidal-halves", vocab_size=58_101),
     write=_write_marian,
 )
 PEGASUS = _family(
-    "PegasusForConditionalGeneration", _Variant(positions="sinusoidal-halves", pre_norm=True)
+    "PegasusForConditionalGeneration", Variant(positions="sinusoidal-halves", pre_norm=True)
 )
 M2M100 = _family(
     "M2M100ForConditionalGeneration",
-    _Variant(
+    Variant(
         positions="sinusoidal-tensor2tensor",
         position_offset=2,
         positions_after_pad=True,

@@ -25,7 +25,7 @@ _LAYERS = """
     head.dense = HEAD.DENSE
     head.norm = HEAD.NORM
 """
-_POSITIONS = "encoder.positions.embedding = {p}embeddings.position_embeddings\n"
+POSITIONS = "encoder.positions.embedding = {p}embeddings.position_embeddings\n"
 _TIED = "head.bias = HEAD.bias | HEAD.decoder.bias"
 _UNTIED = "head.bias = HEAD.decoder.bias or HEAD.bias"
 
@@ -33,7 +33,7 @@ _UNTIED = "head.bias = HEAD.decoder.bias or HEAD.bias"
 def encoder_names(
     prefix: str,
     *,
-    positions: str = _POSITIONS,
+    positions: str = POSITIONS,
     qkv: str = "query,key,value",
     head: str = "cls.predictions",
     dense: str = "transform.dense",
@@ -107,12 +107,13 @@ def _read_bert(reader: ConfigReader, names: TensorNames) -> TransformerConfig:
     return read_encoder(reader, names, prefix="bert.")
 
 
-def _read_roberta(
-    reader: ConfigReader, names: TensorNames, *, vocab_size: int = 50_265
+def read_roberta(
+    reader: ConfigReader, names: TensorNames, *, prefix: str = "roberta.", vocab_size: int = 50_265
 ) -> TransformerConfig:
+    """Return the network that RoBERTa's options describe, for which files have its names."""
     offset = reader.integer("pad_token_id", 1) + 1  # the index of the first position
     config = read_encoder(
-        reader, names, prefix="roberta.", head="lm_head", offset=offset, vocab_size=vocab_size
+        reader, names, prefix=prefix, head="lm_head", offset=offset, vocab_size=vocab_size
     )
     if config.head == "masked" and config.feedforward != "gelu":  # its head supports no other
         reader.must_be("hidden_act", "gelu")
@@ -137,7 +138,8 @@ def write_encoder(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
-def _write_roberta(config: TransformerConfig) -> dict[str, Any]:
+def write_roberta(config: TransformerConfig) -> dict[str, Any]:
+    """Return RoBERTa's options of a network."""
     return {
         **write_encoder(config),
         "max_position_embeddings": config.max_positions + config.position_offset,
@@ -145,13 +147,13 @@ def _write_roberta(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
-_IGNORED = ("*pooler.dense.*", "*embeddings.position_ids", "*embeddings.token_type_ids")
+IGNORED = ("*pooler.dense.*", "*embeddings.position_ids", "*embeddings.token_type_ids")
 
 BERT = Family(
     read=_read_bert,
     write=write_encoder,
     names=lambda config: _BERT_NAMES[config.tie_output],
-    ignored=(*_IGNORED, "cls.seq_relationship.*"),
+    ignored=(*IGNORED, "cls.seq_relationship.*"),
     architecture="BertForMaskedLM",
     bare_architecture="BertModel",
     prefix="bert.",
@@ -166,7 +168,8 @@ BERT = Family(
 )
 
 
-def _with_roberta_heads(family: Family, name: str) -> Family:
+def with_roberta_heads(family: Family, name: str) -> Family:
+    """Return a family with RoBERTa's classes with heads over labels, whose names begin so."""
     return family.with_label_heads(
         classification=LabelHead(
             architecture=f"{name}ForSequenceClassification",
@@ -178,19 +181,19 @@ def _with_roberta_heads(family: Family, name: str) -> Family:
 
 
 _ROBERTA = Family(
-    read=_read_roberta,
-    write=_write_roberta,
+    read=read_roberta,
+    write=write_roberta,
     names=lambda config: _ROBERTA_NAMES[config.tie_output],
-    ignored=_IGNORED,
+    ignored=IGNORED,
     architecture="RobertaForMaskedLM",
     bare_architecture="RobertaModel",
     prefix="roberta.",
 )
-ROBERTA = _with_roberta_heads(_ROBERTA, "Roberta")
-XLM_ROBERTA = _with_roberta_heads(
+ROBERTA = with_roberta_heads(_ROBERTA, "Roberta")
+XLM_ROBERTA = with_roberta_heads(
     replace(
         _ROBERTA,
-        read=partial(_read_roberta, vocab_size=30_522),  # transformers' default, of no known model
+        read=partial(read_roberta, vocab_size=30_522),  # transformers' default, of no known model
         architecture="XLMRobertaForMaskedLM",
         bare_architecture="XLMRobertaModel",
     ),

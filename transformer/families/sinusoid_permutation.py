@@ -22,7 +22,8 @@ _REFUSAL = "sinusoids cannot be reordered in such networks"
 # only through the matrices below. Fields that act on it directly are listed with their values.
 _ANY_VALUE = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head
-    max_positions position_offset rotary_base rotary_scaling rotary_fraction relative_buckets
+    max_positions max_target_positions position_offset
+    rotary_base rotary_scaling rotary_fraction relative_buckets
     relative_max_distance attention window global_tokens stride summary_tokens random_features
     redraw_features layers attention_scale attention_softcap feedforward norm_eps final_norm
     bias attention_bias attention_output_bias embedding_scale embedding_norm token_types
@@ -57,6 +58,8 @@ _AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("*.down.bias", (0,)),
     ("*.qkv.weight", (1,)),
     ("*.qkv.bias", ()),
+    ("*.global_qkv.weight", (1,)),
+    ("*.global_qkv.bias", ()),
     ("*.q.weight", (1,)),
     ("*.q.bias", ()),
     ("*.kv.weight", (1,)),

@@ -24,10 +24,12 @@ class Layer(nn.Module):
     `number` is that of the layer in its stack, `rank` that among the layers that are as it is.
     """
 
-    def __init__(self, config: TransformerConfig, number: int = 0, rank: int = 0) -> None:
+    def __init__(
+        self, config: TransformerConfig, number: int = 0, rank: int = 0, *, causal: bool = False
+    ) -> None:
         super().__init__()
         del number
-        self.attention = ATTENTION[config.attention].build(config, rank)
+        self.attention = ATTENTION[config.attention].build(config, rank, causal=causal)
         self.attention_residual = make_residual(config)
         self.feedforward = FeedForward(config)
         self.feedforward_residual = make_residual(config)
@@ -43,8 +45,10 @@ class Layer(nn.Module):
 class CrossLayer(Layer):
     """A decoder layer with cross-attention between self-attention and the feed-forward network."""
 
-    def __init__(self, config: TransformerConfig, number: int = 0, rank: int = 0) -> None:
-        super().__init__(config, number, rank)
+    def __init__(
+        self, config: TransformerConfig, number: int = 0, rank: int = 0, *, causal: bool = True
+    ) -> None:
+        super().__init__(config, number, rank, causal=causal)
         self.cross = CrossAttention(config, number)
         self.cross_residual = make_residual(config)
 
@@ -69,7 +73,8 @@ class Stack(nn.Module):
         self.groups = LayerGroups(config, self.positions, layers=layers, causal=causal)
         kind = CrossLayer if cross else Layer
         self.layers = nn.ModuleList(
-            kind(own, number, rank) for number, (own, rank) in enumerate(self.groups.configs())
+            kind(own, number, rank, causal=causal)
+            for number, (own, rank) in enumerate(self.groups.configs())
         )
         self.norm = make_norm(config) if config.final_norm else nn.Identity()
 
@@ -79,6 +84,7 @@ class Stack(nn.Module):
         *,
         positions_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
+        global_tokens_BG: Tensor | None = None,
         cache: SelfAttentionCache | None = None,
         longest: int | None = None,
         cross: CrossAttentionContext | None = None,
@@ -86,10 +92,10 @@ class Stack(nn.Module):
         """(B, T, D) → (B, T, D).
 
         `positions_BT` None: 0 … T-1 without padding; -1 marks padding. Tokens of other segments do
-        not see each other. A cache needs `longest`, the number of tokens of the longest row, the
-        new ones included.
+        not see each other; global tokens are as in ModelInputs. A cache needs `longest`, the number
+        of tokens of the longest row, the new ones included.
         """
-        tokens = Tokens.of(x_BTD, positions_BT, segments_BT)
+        tokens = Tokens.of(x_BTD, positions_BT, segments_BT, global_tokens_BG)
         mixings = self.groups.mixings(tokens, cache, longest)
         for layer, mixing in zip(self.layers, mixings, strict=True):
             x_BTD = layer(x_BTD, mixing, cross)

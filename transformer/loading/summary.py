@@ -60,7 +60,7 @@ def summarize_model(path: Path) -> list[Fact]:
         ("parameters", f"{sum(parts.values()):,}"),
         *((f"  {part}", f"{count:,}") for part, count in parts.items()),
         ("vocabulary", _vocabulary(config)),
-        ("context", format_count(config.max_positions, "token")),
+        ("context", _context(config)),
         *_labels(contents),
         *_pooling(contents),
         ("weights", _weights(contents)),
@@ -102,6 +102,14 @@ def _commands(contents: FolderContents | InitialFiles) -> str:
         if "generate" in commands and chat_template_text(contents.folder) is not None:
             commands.insert(1, "generate --chat")
     return ", ".join(commands)
+
+
+def _context(config: TransformerConfig) -> str:
+    """Return how long texts may be, and those that are written where that differs."""
+    context = format_count(config.max_positions, "token")
+    if config.max_target_positions is None:
+        return context
+    return f"{context}, outputs {format_count(config.target_positions, 'token')}"
 
 
 def _languages(contents: FolderContents) -> list[Fact]:

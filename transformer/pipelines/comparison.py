@@ -104,7 +104,7 @@ def _encode(model: LoadedModel, text: str) -> list[int]:
         else (model.tokenizer.special_affixes()[0], [])
     )
     limit = (
-        min(_MAX_TEXT_TOKENS, model.config.max_positions - _MAX_NEW_TOKENS)
+        min(_MAX_TEXT_TOKENS, model.config.shorter_positions - _MAX_NEW_TOKENS)
         - len(prefix_ids)
         - len(suffix_ids)
     )

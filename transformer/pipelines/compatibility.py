@@ -23,7 +23,7 @@ def check_ensemble(models: Sequence[LoadedModel]) -> LoadedModel:
         require_ability(first.config, "generate", first.named_folder)
     for other in others:
         check_same_tokens(first, other, "be averaged")
-    return min(models, key=lambda model: model.config.max_positions)
+    return min(models, key=lambda model: model.config.shorter_positions)
 
 
 def check_same_tokens(first: LoadedModel, other: LoadedModel, purpose: str) -> None:

@@ -205,11 +205,15 @@ def _string_field(line: Line, name: str) -> str:
 
 def _check_length(loaded: LoadedModel, scoring: ScoringRequest) -> ScoringRequest:
     """Return the request; raise LineError if a side of it exceeds the model's context."""
-    context, request = loaded.config.max_positions, scoring.request
+    config, request = loaded.config, scoring.request
     decoder_length = len(request.prompt) + len(scoring.target) - 1  # the last token is not read
-    longest = max(len(request.source), decoder_length)
-    if longest > context:
-        raise LineError(f"the line has {longest:,} tokens; the model's context is {context:,}")
+    sides = (
+        (len(request.source), config.max_positions),
+        (decoder_length, config.target_positions),
+    )
+    for length, context in sorted(sides, reverse=True):
+        if length > context:
+            raise LineError(f"the line has {length:,} tokens; the model's context is {context:,}")
     return scoring
 
 

@@ -37,10 +37,10 @@ def speculative_search(
     if draft is not None:
         check_rewinding(draft)
         check_same_tokens(loaded, draft, "draft for one another")
-        if draft.config.max_positions < loaded.config.max_positions:
+        if draft.config.target_positions < loaded.config.target_positions:
             raise ConfigError(
                 f"{draft.folder} cannot draft for {loaded.folder}: its context is "
-                f"{draft.config.max_positions:,}, not {loaded.config.max_positions:,} or more"
+                f"{draft.config.target_positions:,}, not {loaded.config.target_positions:,} or more"
             )
     options = DraftOptions(
         parameters=parameters,

@@ -164,7 +164,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         else:
             default = int((_DEFAULT_RATIO if ratio is None else ratio) * len(source)) + 10
         limit = self._arguments.max_tokens or max(default, min_new_tokens + 1)
-        return max(1, min(self._loaded.config.max_positions, limit))
+        return max(1, min(self._loaded.config.target_positions, limit))
 
     def revise(
         self, request: Request, hypotheses: list[Hypothesis]

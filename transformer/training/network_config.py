@@ -42,9 +42,10 @@ def model_config(
             f"model.vocab_size is {config.vocab_size:,}, but the tokenizer has {vocab_size:,} "
             "tokens; leave it out, or give at least as many"
         )
-    if config.max_positions < max_length:
+    if config.shorter_positions < max_length:
+        name = "max_positions" if config.max_positions < max_length else "max_target_positions"
         raise ConfigError(
-            f"model.max_positions is {config.max_positions}, but the recipe trains on texts of "
+            f"model.{name} is {config.shorter_positions}, but the recipe trains on texts of "
             f"up to {max_length} tokens; raise it, or lower training.context or data.max_tokens"
         )
     return config

@@ -102,9 +102,9 @@ def _check_initial(recipe: Recipe, init: TransformerConfig) -> None:
         )
     if recipe.tokenizer.path:
         raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
-    if init.max_positions < objective.max_length(recipe):
+    if init.shorter_positions < objective.max_length(recipe):
         raise ConfigError(
-            f"the initial model has {format_count(init.max_positions, 'position')}; the "
+            f"the initial model has {format_count(init.shorter_positions, 'position')}; the "
             f"recipe trains on texts of "
             f"up to {objective.max_length(recipe)}: lower training.context or data.max_tokens"
         )

@@ -33,7 +33,7 @@ class _DecoderState:
             return self.model.decode(ids_RT, positions_RT, self.cache, longest)
         # A candidate for the last token of a text that fills the context has no position of its
         # own: it is read at the last one.
-        within_RT = positions_RT.clamp(max=self.model.config.max_positions - 1)
+        within_RT = positions_RT.clamp(max=self.model.config.target_positions - 1)
         hidden_RTD = self.model.decode(ids_RT, within_RT, self.cache, longest)
         self.hidden_states.write(positions_RT, hidden_RTD, longest)
         return hidden_RTD

@@ -291,7 +291,7 @@ def readable_length(given: Mapping[str, Any], model: TransformerConfig) -> dict[
     if has_key(given, objective.rules.length):
         return {}
     section, _, name = objective.rules.length.partition(".")
-    return {section: {name: min(objective.max_length(recipe), model.max_positions)}}
+    return {section: {name: min(objective.max_length(recipe), model.shorter_positions)}}
 
 
 def _size_fields(preset: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class RandomBatches:
     def __init__(
         self, config: TransformerConfig, *, length: int, max_tokens: int, predicted: float = 1.0
     ) -> None:
-        length = max(2, min(length, config.max_positions))
+        length = max(2, min(length, config.shorter_positions))
         shape = (max(1, max_tokens // length), length)
         generator = torch.Generator().manual_seed(0)
         ids_BT = source_BS = torch.randint(config.vocab_size, shape, generator=generator)
