@@ -14,6 +14,8 @@ CacheT = TypeVar("CacheT", bound=Cache)
 class AttentionKind(ABC, Generic[CacheT]):
     """A kind of self-attention, and of its cache."""
 
+    names_global_tokens = False  # True: an encoder is told which tokens are global
+
     @abstractmethod
     def check(self, config: TransformerConfig) -> None:
         """Raise ConfigError for a network that cannot have this kind."""

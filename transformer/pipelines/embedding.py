@@ -20,6 +20,7 @@ from ..loading import DenseLayer, LoadedModel, PoolingConfig
 from ..pooling import POOLINGS
 from ..registry import Registry
 from .executors import ForwardExecutor
+from .global_tokens import GlobalIndices, GlobalTokenChoice
 from .line_pipeline import answer_lines
 from .notices import Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
@@ -53,13 +54,22 @@ class EmbeddingRequest:
     ids: list[int]
     truncated: bool
     unpooled: int = 0
+    global_tokens: GlobalIndices = None
 
 
 class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     """Vectors of lines; arXiv 1908.10084 §3."""
 
-    def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, *, prompt: str = "") -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        pooling: PoolingConfig,
+        *,
+        prompt: str = "",
+        global_tokens: int | None = None,
+    ) -> None:
         check_pooling(loaded, pooling)
+        self._global_tokens = GlobalTokenChoice.of(loaded, global_tokens)
         self._loaded, self._pooling = loaded, pooling
         self._prefix_ids, self._suffix_ids = loaded.special_affixes
         context = loaded.config.max_positions
@@ -89,7 +99,9 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
         truncated = len(line.text) > MAX_CHARACTERS or len(ids) > self._limit
         kept = [*self._prefix_ids, *ids[: self._limit], *self._suffix_ids]
         kept = kept or [self._loaded.generation.end_id]
-        return EmbeddingRequest(text, kept, truncated, min(self._unpooled, len(kept) - 1))
+        unpooled = min(self._unpooled, len(kept) - 1)
+        chosen = self._global_tokens.indices(len(kept))
+        return EmbeddingRequest(text, kept, truncated, unpooled, chosen)
 
     def to_outputs(
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
@@ -109,22 +121,26 @@ def embed_lines(
     pooling: PoolingConfig,
     *,
     prompt: str = "",
+    global_tokens: int | None = None,
     budget: int = 4096,
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer[EmbeddingOutput]]:
     """Yield one vector for each line, in order, in bounded memory.
 
-    `prompt` is put before each text, `budget` limits the tokens of a batch; `counts`: see
-    `answer_lines`. Raises ConfigError for a model without an encoder.
+    `prompt` is put before each text, `budget` limits the tokens of a batch; `global_tokens`: see
+    GlobalTokenChoice; `counts`: see `answer_lines`. Raises ConfigError for a model without an
+    encoder.
     """
     counts = Counter() if counts is None else counts
 
     def compute(batch: Sequence[EmbeddingRequest]) -> list[Tensor]:
         rows, unpooled = [request.ids for request in batch], [r.unpooled for r in batch]
-        return list(embed(loaded, rows, pooling, unpooled=unpooled).cpu())
+        chosen = [request.global_tokens for request in batch]
+        vectors_BD = embed(loaded, rows, pooling, unpooled=unpooled, global_tokens=chosen)
+        return list(vectors_BD.cpu())
 
     executor = ForwardExecutor(compute, lambda request: len(request.ids), budget=budget)
-    task = EmbeddingTask(loaded, pooling, prompt=prompt)
+    task = EmbeddingTask(loaded, pooling, prompt=prompt, global_tokens=global_tokens)
     return answer_lines(source, task, executor, counts)
 
 
@@ -167,12 +183,13 @@ def embed(
     pooling: PoolingConfig,
     *,
     unpooled: Sequence[int] | None = None,
+    global_tokens: Sequence[GlobalIndices] = (),
 ) -> Tensor:
     """Compute the vectors (B, D) of rows of ids that include their special tokens.
 
     The first `unpooled` tokens of each row are read, and left out of the pooling.
     """
-    inputs = pad_rows(rows, loaded.device)
+    inputs = pad_rows(rows, loaded.device, global_tokens=global_tokens)
     states_BSD = loaded.model.encode(inputs).float()
     first_B = torch.tensor(unpooled or [0] * len(rows), device=loaded.device)
     assert inputs.positions_BT is not None

@@ -192,8 +192,15 @@ class Session:
         """Embed any number of lines, in order and in bounded memory."""
         pooling = self._pooling(arguments)
         prompt = choose_prompt(pooling, arguments.prompt, arguments.prompt_name)
-        budget = arguments.batch_tokens
-        return embed_lines(self.lead, source, pooling, prompt=prompt, budget=budget, counts=counts)
+        return embed_lines(
+            self.lead,
+            source,
+            pooling,
+            prompt=prompt,
+            global_tokens=arguments.global_tokens,
+            budget=arguments.batch_tokens,
+            counts=counts,
+        )
 
     def classify(
         self, source: LineSource, arguments: ClassifyArguments, counts: Counter[str]

@@ -12,6 +12,7 @@ from ..decoding.search.parameters import SearchParameters
 from ..errors import LineError
 from ..loading import LoadedModel
 from .arguments import TranslateArguments
+from .global_tokens import GlobalTokenChoice
 from .glossary import Term
 from .languages import translation_prompt
 from .loop_detection import repair_loop
@@ -50,6 +51,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         require_ability(loaded.config, "translate", loaded.named_folder)
         self._loaded, self._arguments = loaded, arguments
         self._parameters, self._glossary = parameters, arguments.phrases
+        self._global_tokens = GlobalTokenChoice.of(loaded, arguments.global_tokens)
         self._prompt = translation_prompt(
             loaded, arguments.source_language, arguments.target_language
         )
@@ -131,6 +133,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             index=index,
             prompt=[prompt.decoder_start_id],
             source=source,
+            global_tokens=self._global_tokens.indices(len(source)),
             max_new_tokens=max_new_tokens,
             rng_key=(line.number, index) if len(encoded) > 1 else (line.number,),
             min_new_tokens=min(min_new_tokens, max_new_tokens - 1),
