@@ -9,7 +9,8 @@ TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
 MODEL_FORMAT_NAMES = (
     *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral", "bert"),
-    *("distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
+    *("distilbert", "roberta", "xlm-roberta", "roformer", "longformer", "bart", "led"),
+    *("mbart", "pegasus"),
     *("marian", "m2m_100", "t5"),
 )
 TOKENIZATIONS = (

@@ -1,5 +1,6 @@
 """Global tokens that a user chooses: what each command computes with them, and who may not."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from transformer.pipelines.arguments import (
     TagArguments,
     TranslateArguments,
 )
-from transformer.pipelines.records import IterableSource
+from transformer.pipelines.records import IterableSource, Line
 from transformer.pipelines.session import Session
 
 TEXT = "the cat sat on the mat <mask>"
@@ -122,3 +123,114 @@ def test_rows_may_have_other_global_tokens_and_lengths() -> None:
 def test_a_translator_of_full_attention_is_asked_nothing() -> None:
     with pytest.raises(ConfigError, match="--global-tokens"):
         answer(tiny_translator(), "translate", global_tokens=2)
+
+
+class Seen:
+    """The global tokens of each row that an encoder reads, sorted; and the rows' ids."""
+
+    def __init__(self, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows: list[list[int]] = []
+        self.ids: list[list[int]] = []
+        self._encode = loaded.model.encode
+        monkeypatch.setattr(loaded.model, "encode", self)
+
+    def __call__(self, inputs: ModelInputs) -> Tensor:
+        assert inputs.global_tokens_BG is not None
+        for row, ids, places in zip(
+            inputs.global_tokens_BG, inputs.ids_BT, inputs.positions_BT, strict=True
+        ):
+            self.rows.append(sorted(index for index in row.tolist() if index >= 0))
+            self.ids.append(ids[places >= 0].tolist())
+        return self._encode(inputs)
+
+
+class Records(IterableSource):
+    """Lines of JSON records."""
+
+    def __init__(self, lines: list[Line]) -> None:
+        super().__init__([line.text for line in lines])
+        self._records = iter(lines)
+
+    def take(self, limit: int, *, wait: bool) -> list[Line] | None:
+        taken = super().take(limit, wait=wait)
+        return None if taken is None else [next(self._records) for _ in taken]
+
+
+def answers_of(loaded: LoadedModel, command: str, line: Line, **given: Any) -> Any:
+    arguments = ARGUMENTS[command](**given)
+    asked = getattr(Session([loaded]), command)(Records([line]), arguments, Counter())
+    (found,) = asked
+    return found
+
+
+WORDS = "the cat sat on the mat and the cat"
+SPANS: list[Any] = [[4, 7], {"start": 27, "end": 30}]  # "cat" and "the"
+
+
+@pytest.mark.parametrize("command", ["embed", "classify", "tag", "translate"])
+@pytest.mark.parametrize("number", [None, 0, 2])
+def test_the_tokens_of_a_records_spans_are_global_too(
+    command: str, number: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(command, tmp_path)
+    tokenizer, seen = loaded.tokenizer, Seen(loaded, monkeypatch)
+    line = Line(0, WORDS, fields={"global": SPANS})
+    assert answers_of(loaded, command, line, global_tokens=number).error is None
+    before = len(seen.ids[0]) - len(tokenizer.encode(WORDS)) - len(loaded.special_affixes[1])
+    encoded = tokenizer.encode_with_offsets(WORDS)
+    first = range(1 if number is None else number)
+    named = [
+        before + index
+        for index, (start, end) in enumerate(encoded.offsets)
+        if (start < 7 and end > 4) or (start < 30 and end > 27)
+    ]
+    assert len(named) >= 2
+    assert seen.rows[0] == sorted({*first, *named})
+
+
+def test_spans_count_in_the_text_without_its_prompt_and_after_other_sentences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load("embed", tmp_path / "embed")
+    line = Line(0, WORDS, fields={"global": [[4, 7]]})
+    seen = Seen(loaded, monkeypatch)
+    answers_of(loaded, "embed", line, global_tokens=0, prompt="the mat: ")
+    answers_of(loaded, "embed", line, global_tokens=0, prompt="")
+    texts = [[ids[i] for i in row] for row, ids in zip(seen.rows, seen.ids, strict=True)]
+    assert texts[0] == texts[1]
+    assert seen.rows[0][0] > seen.rows[1][0]
+    loaded = load("translate", tmp_path / "translate")
+    seen, text = Seen(loaded, monkeypatch), "The cat sat.  The mat sat. The cat sat."
+    line = Line(0, text, fields={"global": [[18, 21]]})  # "mat"
+    answers_of(loaded, "translate", line, global_tokens=0, split=True)
+    assert sorted(map(len, seen.rows)) == [0, 0, len(loaded.tokenizer.encode(" mat"))]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("all", "the field 'global' has 'all', where spans of characters are expected"),
+        ([[1]], r"has '\[1\]', where spans"),
+        ([[0, True]], "where spans of characters are expected"),
+        ([[3, 99]], "the field 'global' has the characters 3 to 99; the text has 34 characters"),
+        ([[3, 3]], "the characters 3 to 3"),
+        ([{"start": 1}], "where spans"),
+    ],
+)
+@pytest.mark.parametrize("command", ["embed", "classify", "tag", "translate"])
+def test_what_is_no_span_is_the_lines_error(
+    command: str, value: Any, words: str, tmp_path: Path
+) -> None:
+    loaded = load(command, tmp_path)
+    found = answers_of(loaded, command, Line(0, WORDS, fields={"global": value}))
+    assert re.search(words, str(found.error))
+
+
+def test_a_line_with_masks_has_no_spans_and_other_models_have_their_own_fields(
+    tmp_path: Path,
+) -> None:
+    line = Line(0, TEXT, fields={"global": [[0, 3]]})
+    error = answers_of(load("fill", tmp_path / "long"), "fill", line).error
+    assert error == "the field 'global' is not read with masks: use --global-tokens"
+    full = load("fill", tmp_path / "full", attention="full")
+    assert answers_of(full, "fill", line).error is None

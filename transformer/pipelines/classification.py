@@ -22,7 +22,7 @@ from ..loading import LoadedModel
 from ..registry import Registry
 from .arguments import ClassifyArguments
 from .executors import ForwardExecutor
-from .global_tokens import GlobalIndices, GlobalTokenChoice
+from .global_tokens import GlobalIndices, GlobalTokenChoice, TokenPlace
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask, split_pair
@@ -106,7 +106,10 @@ class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[
         texts = [self._texts(line) for line in lines]
         flat = [t[:MAX_CHARACTERS] for each in texts if isinstance(each, tuple) for t in each]
         rows = iter(self._loaded.tokenizer.encode_batch(flat))
-        return [self._requests(each, rows) if isinstance(each, tuple) else each for each in texts]
+        return [
+            self._requests(line, each, rows) if isinstance(each, tuple) else each
+            for line, each in zip(lines, texts, strict=True)
+        ]
 
     def _texts(self, line: Line) -> tuple[str, ...] | LineError:
         """Return a line's text, or its two; none of a blank one."""
@@ -121,13 +124,18 @@ class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[
         return () if all(map(is_blank, texts)) else texts
 
     def _requests(
-        self, texts: tuple[str, ...], rows: Iterator[list[int]]
-    ) -> list[ClassificationRequest]:
+        self, line: Line, texts: tuple[str, ...], rows: Iterator[list[int]]
+    ) -> list[ClassificationRequest] | LineError:
         if not texts:
             return []
         own = tuple(next(rows) for _ in texts)
         framed = self._framing.frame(own)
-        chosen = self._global_tokens.indices(len(framed.ids))
+        place = TokenPlace(len(self._framing.before), 0, self._framing.kept_lengths(own)[0])
+        text, choice = texts[0][:MAX_CHARACTERS], self._global_tokens
+        try:
+            chosen = choice.indices(len(framed.ids), text, choice.spans(line), place)
+        except LineError as error:
+            return error
         return [ClassificationRequest(framed, texts, own, chosen)]
 
     def to_outputs(

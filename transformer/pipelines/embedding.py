@@ -14,13 +14,13 @@ from torch.nn import functional as F
 
 from ..abilities import require_ability
 from ..data import pad_rows
-from ..errors import ConfigError
+from ..errors import ConfigError, LineError
 from ..finite import require_finite
 from ..loading import DenseLayer, LoadedModel, PoolingConfig
 from ..pooling import POOLINGS
 from ..registry import Registry
 from .executors import ForwardExecutor
-from .global_tokens import GlobalIndices, GlobalTokenChoice
+from .global_tokens import GlobalIndices, GlobalTokenChoice, TokenPlace
 from .line_pipeline import answer_lines
 from .notices import Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
@@ -89,19 +89,35 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
         text = text.strip() if self._pooling.strip else text
         return text.lower() if self._pooling.lower else text
 
-    def to_requests(self, lines: Sequence[Line]) -> list[list[EmbeddingRequest]]:
+    def to_requests(self, lines: Sequence[Line]) -> list[list[EmbeddingRequest] | LineError]:
         """See LineTask. A text is cut where the model's context ends."""
         texts = [self._prepare(self._prompt + line.text[:MAX_CHARACTERS]) for line in lines]
         rows = self._loaded.tokenizer.encode_batch(texts)
-        return [[self._build_request(*each)] for each in zip(lines, texts, rows, strict=True)]
+        return [self._requests(*each) for each in zip(lines, texts, rows, strict=True)]
+
+    def _requests(
+        self, line: Line, text: str, ids: list[int]
+    ) -> list[EmbeddingRequest] | LineError:
+        try:
+            return [self._build_request(line, text, ids)]
+        except LineError as error:  # of its global tokens
+            return error
 
     def _build_request(self, line: Line, text: str, ids: list[int]) -> EmbeddingRequest:
         truncated = len(line.text) > MAX_CHARACTERS or len(ids) > self._limit
         kept = [*self._prefix_ids, *ids[: self._limit], *self._suffix_ids]
         kept = kept or [self._loaded.generation.end_id]
         unpooled = min(self._unpooled, len(kept) - 1)
-        chosen = self._global_tokens.indices(len(kept))
+        chosen = self._global_indices(line, text, kept)
         return EmbeddingRequest(text, kept, truncated, unpooled, chosen)
+
+    def _global_indices(self, line: Line, text: str, kept: list[int]) -> GlobalIndices:
+        whole = self._prompt + line.text
+        stripped = len(whole) - len(whole.lstrip()) if self._pooling.strip else 0
+        first = stripped - len(self._prompt)  # the prompt's characters come before the text's own
+        place = TokenPlace(len(self._prefix_ids), 0, self._limit, first)
+        spans = self._global_tokens.spans(line)
+        return self._global_tokens.indices(len(kept), text, spans, place)
 
     def to_outputs(
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]

@@ -22,7 +22,7 @@ from ..finite import require_finite
 from ..loading import LoadedModel
 from .arguments import FillArguments
 from .executors import ForwardExecutor
-from .global_tokens import GlobalIndices, GlobalTokenChoice
+from .global_tokens import FIELD, GlobalIndices, GlobalTokenChoice
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
@@ -94,7 +94,12 @@ class FillingTask(LineTask[FillingRequest, list[RankedTokens], MaskFills]):
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[FillingRequest] | LineError]:
         """See LineTask."""
-        return [self._line_requests(line.text) for line in lines]
+        return [
+            LineError(f"the field {FIELD!r} is not read with masks: use --global-tokens")
+            if self._global_tokens.has_spans(line)
+            else self._line_requests(line.text)
+            for line in lines
+        ]
 
     def _line_requests(self, text: str) -> list[FillingRequest] | LineError:
         if is_blank(text):

@@ -265,10 +265,8 @@ class Session:
 
     def _build_engine(self, parameters: SearchParameters) -> Engine:
         if self._speculation is not None:
-            draft_tokens = self._speculation.draft_tokens
-            search = speculative_search(
-                parameters, self.lead, self._draft, draft_tokens=draft_tokens
-            )
+            count = self._speculation.draft_tokens
+            search = speculative_search(parameters, self.lead, self._draft, draft_tokens=count)
             return Engine(ModelStepper(self.lead.model), search)
         if len(self._models) > 1:
             steppers = [ModelStepper(loaded.model) for loaded in self._models]

@@ -35,7 +35,7 @@ from ..labels.words import Range
 from ..loading import LoadedModel
 from .arguments import TagArguments
 from .executors import ForwardExecutor
-from .global_tokens import GlobalIndices, GlobalTokenChoice
+from .global_tokens import GlobalIndices, GlobalTokenChoice, TokenPlace
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
@@ -99,17 +99,23 @@ class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
 
     def to_requests(self, lines: Sequence[Line]) -> list[Sequence[TagRequest] | LineError]:
         """See LineTask. A long text has a request for each window."""
-        return [self._requests(line.text[:MAX_CHARACTERS]) for line in lines]
+        return [self._requests(line) for line in lines]
 
-    def _requests(self, text: str) -> list[TagRequest]:
+    def _requests(self, line: Line) -> list[TagRequest] | LineError:
+        text, choice = line.text[:MAX_CHARACTERS], self._global_tokens
         if is_blank(text):
             return []
+        try:
+            spans = choice.spans(line)
+        except LineError as error:
+            return error
         ids, offsets = self._loaded.tokenizer.encode_with_offsets(text)
         windows = self._framing.windows(len(ids)) if ids else []
         requests = []
         for window in windows:
             framed = self._framing.frame_window(ids, window)
-            chosen = self._global_tokens.indices(len(framed))
+            place = TokenPlace(len(self._framing.before), window.start, window.end)
+            chosen = choice.indices(len(framed), text, spans, place)
             requests.append(TagRequest(framed, window, ids, offsets, chosen))
         return requests
 
