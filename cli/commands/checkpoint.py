@@ -184,9 +184,9 @@ def convert(
         option(
             "--to NAME",
             "transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
-            "bert, distilbert, roberta, xlm-roberta, roformer, longformer, bart, led, mbart, pegasus, "
-            "marian, "
-            "m2m_100, t5; huggingface is the first of them that has such a network.",
+            "bert, distilbert, roberta, xlm-roberta, roformer, longformer, bart, led, mbart, "
+            "pegasus, marian, m2m_100, t5; huggingface is the first of them that has such a "
+            "network.",
             panel="Output",
             choices=MODEL_FORMAT_NAMES,
             callback=checked_text,  # a registry checks it, which may have more

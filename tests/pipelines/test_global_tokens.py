@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def load(command: str, folder: Path, **changes: Any) -> LoadedModel:
     fields |= {"vocab_size": tokenizer.vocab_size, "max_positions": 60, **changes}
     labels = ["a", "b", "c"] if "labels" in fields else []
     own(folder, tiny_config(**fields), tokenizer, labels)
-    return load_model(folder, device="cpu")
+    return replace(load_model(folder, device="cpu"), source_affixes=([5, 6], [7]))
 
 
 def answer(loaded: LoadedModel, command: str, **given: Any) -> Any:
@@ -163,8 +164,8 @@ def answers_of(loaded: LoadedModel, command: str, line: Line, **given: Any) -> A
     return found
 
 
-WORDS = "the cat sat on the mat and the cat"
-SPANS: list[Any] = [[4, 7], {"start": 27, "end": 30}]  # "cat" and "the"
+WORDS = "the cat sat on the mat, and the cat"
+SPANS: list[Any] = [[19, 22], {"start": 28, "end": 31}]  # "mat" and "the"
 
 
 @pytest.mark.parametrize("command", ["embed", "classify", "tag", "translate"])
@@ -177,12 +178,13 @@ def test_the_tokens_of_a_records_spans_are_global_too(
     line = Line(0, WORDS, fields={"global": SPANS})
     assert answers_of(loaded, command, line, global_tokens=number).error is None
     before = len(seen.ids[0]) - len(tokenizer.encode(WORDS)) - len(loaded.special_affixes[1])
+    assert before == 2
     encoded = tokenizer.encode_with_offsets(WORDS)
     first = range(1 if number is None else number)
     named = [
         before + index
         for index, (start, end) in enumerate(encoded.offsets)
-        if (start < 7 and end > 4) or (start < 30 and end > 27)
+        if (start < 22 and end > 19) or (start < 31 and end > 28)
     ]
     assert len(named) >= 2
     assert seen.rows[0] == sorted({*first, *named})
@@ -212,7 +214,7 @@ def test_spans_count_in_the_text_without_its_prompt_and_after_other_sentences(
         ("all", "the field 'global' has 'all', where spans of characters are expected"),
         ([[1]], r"has '\[1\]', where spans"),
         ([[0, True]], "where spans of characters are expected"),
-        ([[3, 99]], "the field 'global' has the characters 3 to 99; the text has 34 characters"),
+        ([[3, 99]], "the field 'global' has the characters 3 to 99; the text has 35 characters"),
         ([[3, 3]], "the characters 3 to 3"),
         ([{"start": 1}], "where spans"),
     ],
