@@ -48,6 +48,7 @@ class TranslateKeywords(SearchKeywords, total=False):
     min_ratio: float
     max_ratio: float | None
     coverage_penalty: float
+    global_tokens: int | None
     split: bool
     prefix: str
     glossary: str | Path | None
@@ -77,6 +78,7 @@ class EmbedKeywords(TypedDict, total=False):
     normalize: bool | None
     prompt: str | None
     prompt_name: str | None
+    global_tokens: int | None
     batch_tokens: int
 
 
@@ -86,6 +88,7 @@ class ClassifyKeywords(TypedDict, total=False):
     top_k: int | None
     threshold: float
     pairs: bool
+    global_tokens: int | None
     batch_tokens: int
 
 
@@ -94,6 +97,7 @@ class TagKeywords(TypedDict, total=False):
 
     words: str
     threshold: float
+    global_tokens: int | None
     batch_tokens: int
 
 
@@ -101,4 +105,5 @@ class FillKeywords(TypedDict, total=False):
     """Keyword arguments of `Model.fill`."""
 
     top_k: int
+    global_tokens: int | None
     batch_tokens: int

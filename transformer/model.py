@@ -130,13 +130,13 @@ class Transformer(nn.Module):
         )
         return states_BTD
 
-    def cross_attention_weights(self, ids_BT: Tensor, source_BS: Tensor) -> list[Tensor]:
+    def cross_attention_weights(self, ids_BT: Tensor, source: ModelInputs) -> list[Tensor]:
         """Return each decoder layer's cross-attention weights (B, H, T, S), for unpadded rows.
 
-        `source_BS` may be one row, which is the source of all.
+        The source may be one row, which is that of all.
         """
         assert self.decoder is not None
-        states_BSD = self.encode(ModelInputs(source_BS))
+        states_BSD = self.encode(source)
         cross = CrossAttentionContext(states_BSD, None, None, weights=[])
         x_BTD = self._embed(self.embedding, self.decoder, ModelInputs(ids_BT))
         self.decoder(x_BTD, cross=cross)
@@ -149,10 +149,12 @@ class Transformer(nn.Module):
         *,
         source_BS: Tensor | None = None,
         source_lengths: Sequence[int] | None = None,
+        source_global_BG: Tensor | None = None,
     ) -> DecoderCache:
         """Return an empty cache for `rows` texts of up to `size` tokens, with the source encoded.
 
-        `source_lengths` counts the tokens of each source row; None: none is padded.
+        `source_lengths` counts the tokens of each source row; None: none is padded. Global tokens
+        of the source are as in ModelInputs.
         """
         assert self.decoder is not None
         self_attention = self.decoder.groups.new_cache(rows, size, self.device, self.dtype)
@@ -162,7 +164,8 @@ class Transformer(nn.Module):
         lengths = [source_BS.size(1)] * rows if source_lengths is None else source_lengths
         lengths_B = torch.tensor(lengths, device=source_BS.device)
         positions_BS = padded_positions(lengths_B, source_BS.size(1))
-        states_BSD = self.encode(ModelInputs(source_BS, positions_BS))
+        inputs = ModelInputs(source_BS, positions_BS, global_tokens_BG=source_global_BG)
+        states_BSD = self.encode(inputs)
         return DecoderCache(
             self_attention, self.decoder.make_cross_cache(states_BSD, lengths, positions_BS)
         )

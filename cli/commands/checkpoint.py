@@ -185,8 +185,9 @@ def convert(
             "--to NAME",
             "transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
             "qwen2, qwen3, smollm3, olmo2, gemma2, gemma3_text, phi3, "
-            "bert, distilbert, roberta, xlm-roberta, roformer, bart, mbart, pegasus, marian, "
-            "m2m_100, t5; huggingface is the first of them that has such a network.",
+            "bert, distilbert, roberta, xlm-roberta, roformer, longformer, bart, led, mbart, "
+            "pegasus, marian, m2m_100, t5; huggingface is the first of them that has such a "
+            "network.",
             panel="Output",
             choices=MODEL_FORMAT_NAMES,
             callback=checked_text,  # a registry checks it, which may have more

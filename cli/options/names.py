@@ -11,7 +11,8 @@ MODEL_FORMAT_NAMES = (
     *("huggingface", "ctranslate2", "transduce", "gpt2", "llama", "mistral"),
     *("qwen2", "qwen3", "smollm3", "olmo2"),
     *("gemma2", "gemma3_text", "phi3"),
-    *("bert", "distilbert", "roberta", "xlm-roberta", "roformer", "bart", "mbart", "pegasus"),
+    *("bert", "distilbert", "roberta", "xlm-roberta", "roformer", "longformer", "bart", "led"),
+    *("mbart", "pegasus"),
     *("marian", "m2m_100", "t5"),
 )
 TOKENIZATIONS = (

@@ -50,7 +50,9 @@ def test_fills_are_those_of_transformers_pipeline(family: str, seed: int, tmp_pa
     )
     loaded = load_model(tmp_path, device="cpu")
     texts = [text.replace("{}", pieces.mask_token) for text in MASKED]
-    for text, answer in zip(texts, filled(loaded, texts, top_k=7), strict=True):
+    # their pipeline makes no token global
+    asked = {"global_tokens": 0} if family == "longformer" else {}
+    for text, answer in zip(texts, filled(loaded, texts, top_k=7, **asked), strict=True):
         (output,) = answer.outputs
         theirs = pipeline(text, top_k=7 + max(0, drawn.spare_rows))
         theirs = theirs if isinstance(theirs[0], list) else [theirs]

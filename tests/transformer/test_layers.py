@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from tests.models import model_inputs, tiny_config, tiny_model
 from transformer.attention import ATTENTION, Scope, SelfAttention, Tokens
+from transformer.inputs import ModelInputs
 from transformer.layers import (
     CrossAttention,
     CrossAttentionContext,
@@ -136,7 +137,9 @@ def test_what_heads_of_a_group_look_at_is_what_copies_of_their_keys_would() -> N
 @torch.no_grad()
 def test_the_model_gives_each_layers_looks() -> None:
     model = tiny_model("encoder-decoder", positions="learned")
-    looks = model.cross_attention_weights(torch.tensor([[4, 5, 6]]), torch.tensor([[7, 8]]))
+    looks = model.cross_attention_weights(
+        torch.tensor([[4, 5, 6]]), ModelInputs(torch.tensor([[7, 8]]))
+    )
     assert [tuple(look.shape) for look in looks] == [(1, 4, 3, 2)] * 2
     assert not torch.allclose(looks[0], looks[1], atol=1e-3)
     for look in looks:

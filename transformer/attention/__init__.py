@@ -44,6 +44,7 @@ __all__ = [
     "eager_attention",
     "fixed_parts",
     "make_band_mask",
+    "names_global_tokens",
     "sdpa_attention",
     "strided_parts",
 ]
@@ -104,3 +105,9 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
         "performer": PerformerAttention(),
     },
 )
+
+
+def names_global_tokens(config: TransformerConfig) -> bool:
+    """Return True for a network with an encoder that is told which tokens are global."""
+    layers = map(config.of_layer, range(config.encoder_layers))
+    return any(ATTENTION[layer.attention].names_global_tokens for layer in layers)

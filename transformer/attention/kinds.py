@@ -19,6 +19,8 @@ class AttentionKind(ABC, Generic[CacheT]):
 
     fields: tuple[str, ...] = ()
 
+    names_global_tokens = False  # True: an encoder is told which tokens are global
+
     @abstractmethod
     def check(self, config: TransformerConfig) -> None:
         """Raise ConfigError for a network that cannot have this kind."""

@@ -89,6 +89,8 @@ class GlobalSelfAttention(SelfAttention):
 class LongformerAttention(SoftmaxAttention):
     """A window and global tokens in encoders, full attention in the decoders beside them."""
 
+    names_global_tokens = True
+
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check."""
         if config.shape == "decoder":

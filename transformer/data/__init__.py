@@ -1,7 +1,7 @@
 """Token ids on disk, and batches of them."""
 
 from ..inputs import IGNORE, Batch
-from .batches import Data, PairData, WindowData, pad, pad_rows
+from .batches import Data, PairData, WindowData
 from .conversations import ConversationData
 from .framing import Framing
 from .labelled import LabelledData
@@ -10,6 +10,7 @@ from .mixed import MixedData
 from .packing import PackedData
 from .pieces import Pieces, document_pieces, row_pieces, window_pieces
 from .pretraining import DenoisingData, MaskedData, PrefixData, SpanCorruptionData
+from .rows import pad, pad_global, pad_rows
 from .store import Ids, TokenStore, TokenWriter
 from .tagged import TaggedData
 
@@ -36,6 +37,7 @@ __all__ = [
     "WindowData",
     "document_pieces",
     "pad",
+    "pad_global",
     "pad_rows",
     "pins_memory",
     "row_pieces",

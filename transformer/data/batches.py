@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..inputs import IGNORE, Batch, ModelInputs
-from ..masks import padded_positions
 from .framing import Framing, surround
 from .store import Ids, TokenStore
 
@@ -44,22 +43,6 @@ class Data(Protocol):
     def in_order(self) -> Iterator[Batch]:
         """Yield all the data once, in a fixed order."""
         ...
-
-
-def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Return rows of ids as one tensor (B, longest), padded on the right with `value`."""
-    longest = max(len(row) for row in rows)
-    padded = np.full((len(rows), longest), value, dtype=np.int64)
-    for number, row in enumerate(rows):
-        padded[number, : len(row)] = row
-    return torch.from_numpy(padded)
-
-
-def pad_rows(rows: Sequence[Sequence[int]], device: torch.device) -> ModelInputs:
-    """Return rows of ids as inputs (B, longest), padded on the right."""
-    ids_BT = pad(rows, 0).to(device)
-    lengths_B = torch.tensor([len(row) for row in rows], device=device)
-    return ModelInputs(ids_BT, padded_positions(lengths_B, ids_BT.size(1)))
 
 
 def cut_batches(

@@ -16,10 +16,11 @@ import torch
 
 from ..inputs import IGNORE, Batch, ModelInputs
 from ..masks import padded_positions
-from .batches import IndexArray, cut_batches, flat_indices, format_rows, pad
+from .batches import IndexArray, cut_batches, flat_indices, format_rows
 from .framing import Framing
 from .noise.vocabulary import RowIds
 from .pieces import Pieces
+from .rows import pad
 
 Made: TypeAlias = tuple[ModelInputs, Sequence[Sequence[int]]]  # and the targets of each row
 

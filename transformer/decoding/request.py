@@ -23,6 +23,7 @@ class Request:
     prompt: Sequence[int]  # decoder tokens before the text: the start token, or a prompt
     max_new_tokens: int
     source: Sequence[int] = ()  # encoder tokens
+    global_tokens: Sequence[int] | None = None  # indices in the source; None: its first token
     is_cut: bool = False  # the prompt's beginning was dropped
     rng_key: tuple[int, ...] = (0,)  # with the seed, determines sampling's random numbers
     min_new_tokens: int = 0  # no end token before this many tokens

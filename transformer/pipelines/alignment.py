@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tokenizer import Tokenizer
 
-from ..data import pad
+from ..data import pad, pad_rows
 from ..decoding.request import Hypothesis, Request
 from ..loading import LoadedModel
 
@@ -30,9 +30,10 @@ def attention_weights(
     decoder_rows = [
         [*request.prompt, *h.ids][: len(request.prompt) - 1 + len(h.ids)] or [0] for h in hypotheses
     ]
-    source_BS = torch.tensor([request.source], device=loaded.device)  # of all hypotheses
+    chosen = [request.global_tokens]
+    source = pad_rows([request.source], loaded.device, global_tokens=chosen)  # of all hypotheses
     layer_weights = loaded.model.cross_attention_weights(
-        pad(decoder_rows, 0).to(loaded.device), source_BS
+        pad(decoder_rows, 0).to(loaded.device), source._replace(positions_BT=None)
     )
     weights_BTS = layer_weights[max(0, len(layer_weights) - 2)].mean(dim=1).float().cpu()
     start = len(request.prompt) - 1

@@ -18,11 +18,11 @@ from ..data import pad_rows
 from ..errors import LineError
 from ..finite import require_finite
 from ..heads import LABEL_KINDS
-from ..inputs import ModelInputs
 from ..loading import LoadedModel
 from ..registry import Registry
 from .arguments import ClassifyArguments
 from .executors import ForwardExecutor
+from .global_tokens import GlobalIndices, GlobalTokenChoice, TokenPlace
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask, split_pair
@@ -86,6 +86,7 @@ class ClassificationRequest:
     framed: FramedText
     texts: tuple[str, ...]
     rows: tuple[list[int], ...]  # ids of each text
+    global_tokens: GlobalIndices = None
 
 
 class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[LabelScore]]):
@@ -95,6 +96,7 @@ class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[
         require_ability(loaded.config, "classify", loaded.named_folder)
         self._loaded, self._arguments = loaded, arguments
         self._framing = TextFraming.of(loaded, loaded.config.max_positions)
+        self._global_tokens = GlobalTokenChoice.of(loaded, arguments.global_tokens)
         self._choose = LABEL_CHOICES[loaded.config.label_kind]
 
     def to_requests(
@@ -104,7 +106,10 @@ class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[
         texts = [self._texts(line) for line in lines]
         flat = [t[:MAX_CHARACTERS] for each in texts if isinstance(each, tuple) for t in each]
         rows = iter(self._loaded.tokenizer.encode_batch(flat))
-        return [self._requests(each, rows) if isinstance(each, tuple) else each for each in texts]
+        return [
+            self._requests(line, each, rows) if isinstance(each, tuple) else each
+            for line, each in zip(lines, texts, strict=True)
+        ]
 
     def _texts(self, line: Line) -> tuple[str, ...] | LineError:
         """Return a line's text, or its two; none of a blank one."""
@@ -119,10 +124,19 @@ class ClassificationTask(LineTask[ClassificationRequest, list[LabelScore], list[
         return () if all(map(is_blank, texts)) else texts
 
     def _requests(
-        self, texts: tuple[str, ...], rows: Iterator[list[int]]
-    ) -> list[ClassificationRequest]:
+        self, line: Line, texts: tuple[str, ...], rows: Iterator[list[int]]
+    ) -> list[ClassificationRequest] | LineError:
+        if not texts:
+            return []
         own = tuple(next(rows) for _ in texts)
-        return [ClassificationRequest(self._framing.frame(own), texts, own)] if texts else []
+        framed = self._framing.frame(own)
+        place = TokenPlace(len(self._framing.before), 0, self._framing.kept_lengths(own)[0])
+        text, choice = texts[0][:MAX_CHARACTERS], self._global_tokens
+        try:
+            chosen = choice.indices(len(framed.ids), text, choice.spans(line), place)
+        except LineError as error:
+            return error
+        return [ClassificationRequest(framed, texts, own, chosen)]
 
     def to_outputs(
         self,
@@ -150,7 +164,8 @@ def classify_lines(
     task = ClassificationTask(loaded, arguments)
 
     def compute(batch: Sequence[ClassificationRequest]) -> list[list[LabelScore]]:
-        outputs_BL = label_answers(loaded, [request.framed for request in batch])
+        chosen = [request.global_tokens for request in batch]
+        outputs_BL = label_answers(loaded, [request.framed for request in batch], chosen)
         return [ranked_labels(answers_L, loaded.labels) for answers_L in outputs_BL.tolist()]
 
     def length(request: ClassificationRequest) -> int:
@@ -161,14 +176,16 @@ def classify_lines(
 
 
 @torch.inference_mode()
-def label_answers(loaded: LoadedModel, rows: Sequence[FramedText]) -> Tensor:
+def label_answers(
+    loaded: LoadedModel, rows: Sequence[FramedText], global_tokens: Sequence[GlobalIndices] = ()
+) -> Tensor:
     """Return the probabilities, or numbers, of framed texts (B, L)."""
-    inputs = pad_rows([row.ids for row in rows], loaded.device)
+    inputs = pad_rows([row.ids for row in rows], loaded.device, global_tokens=global_tokens)
     if any(row.second < len(row.ids) for row in rows):
         columns_T = torch.arange(inputs.ids_BT.size(1), device=loaded.device)
         seconds_B = torch.tensor([row.second for row in rows], device=loaded.device)
         types_BT = (columns_T >= seconds_B[:, None]).long()
-        inputs = ModelInputs(inputs.ids_BT, inputs.positions_BT, types_BT)
+        inputs = inputs._replace(types_BT=types_BT)
     outputs_BL = require_finite(loaded.model(inputs).float())
     return LABEL_KINDS[loaded.config.label_kind].answers(outputs_BL)
 

@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..data import pad_rows
-from ..errors import ConfigError
+from ..errors import ConfigError, LineError
 from ..finite import require_finite
 from ..loading import DenseLayer, LoadedModel, PoolingConfig
 from ..pooling import POOLINGS
 from ..registry import Registry
 from .executors import ForwardExecutor
+from .global_tokens import GlobalIndices, GlobalTokenChoice, TokenPlace
 from .line_pipeline import answer_lines
 from .notices import Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
@@ -52,13 +53,22 @@ class EmbeddingRequest:
     ids: list[int]
     truncated: bool
     unpooled: int = 0
+    global_tokens: GlobalIndices = None
 
 
 class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
     """Vectors of lines; arXiv 1908.10084 §3."""
 
-    def __init__(self, loaded: LoadedModel, pooling: PoolingConfig, *, prompt: str = "") -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        pooling: PoolingConfig,
+        *,
+        prompt: str = "",
+        global_tokens: int | None = None,
+    ) -> None:
         check_pooling(loaded, pooling)
+        self._global_tokens = GlobalTokenChoice.of(loaded, global_tokens)
         self._loaded, self._pooling = loaded, pooling
         self._prefix_ids, self._suffix_ids = (
             loaded.special_affixes
@@ -82,17 +92,35 @@ class EmbeddingTask(LineTask[EmbeddingRequest, Tensor, EmbeddingOutput]):
         text = text.strip() if self._pooling.strip else text
         return text.lower() if self._pooling.lower else text
 
-    def to_requests(self, lines: Sequence[Line]) -> list[list[EmbeddingRequest]]:
+    def to_requests(self, lines: Sequence[Line]) -> list[list[EmbeddingRequest] | LineError]:
         """See LineTask. A text is cut where the model's context ends."""
         texts = [self._prepare(self._prompt + line.text[:MAX_CHARACTERS]) for line in lines]
         rows = self._loaded.tokenizer.encode_batch(texts)
-        return [[self._build_request(*each)] for each in zip(lines, texts, rows, strict=True)]
+        return [self._requests(*each) for each in zip(lines, texts, rows, strict=True)]
+
+    def _requests(
+        self, line: Line, text: str, ids: list[int]
+    ) -> list[EmbeddingRequest] | LineError:
+        try:
+            return [self._build_request(line, text, ids)]
+        except LineError as error:  # of its global tokens
+            return error
 
     def _build_request(self, line: Line, text: str, ids: list[int]) -> EmbeddingRequest:
         truncated = len(line.text) > MAX_CHARACTERS or len(ids) > self._limit
         kept = [*self._prefix_ids, *ids[: self._limit], *self._suffix_ids]
         kept = kept or [self._loaded.generation.end_id]
-        return EmbeddingRequest(text, kept, truncated, min(self._unpooled, len(kept) - 1))
+        unpooled = min(self._unpooled, len(kept) - 1)
+        chosen = self._global_indices(line, text, kept)
+        return EmbeddingRequest(text, kept, truncated, unpooled, chosen)
+
+    def _global_indices(self, line: Line, text: str, kept: list[int]) -> GlobalIndices:
+        whole = self._prompt + line.text
+        stripped = len(whole) - len(whole.lstrip()) if self._pooling.strip else 0
+        first = stripped - len(self._prompt)  # the prompt's characters come before the text's own
+        place = TokenPlace(len(self._prefix_ids), 0, self._limit, first)
+        spans = self._global_tokens.spans(line)
+        return self._global_tokens.indices(len(kept), text, spans, place)
 
     def to_outputs(
         self, line: Line, requests: Sequence[EmbeddingRequest], results: Sequence[Tensor]
@@ -112,22 +140,26 @@ def embed_lines(
     pooling: PoolingConfig,
     *,
     prompt: str = "",
+    global_tokens: int | None = None,
     budget: int = 4096,
     counts: Counter[str] | None = None,
 ) -> Iterator[Answer[EmbeddingOutput]]:
     """Yield one vector for each line, in order, in bounded memory.
 
-    `prompt` is put before each text, `budget` limits the tokens of a batch; `counts`: see
-    `answer_lines`. Raises ConfigError for a pooling that cannot be computed.
+    `prompt` is put before each text, `budget` limits the tokens of a batch; `global_tokens`: see
+    GlobalTokenChoice; `counts`: see `answer_lines`. Raises ConfigError for a pooling that cannot
+    be computed.
     """
     counts = Counter() if counts is None else counts
 
     def compute(batch: Sequence[EmbeddingRequest]) -> list[Tensor]:
         rows, unpooled = [request.ids for request in batch], [r.unpooled for r in batch]
-        return list(embed(loaded, rows, pooling, unpooled=unpooled).cpu())
+        chosen = [request.global_tokens for request in batch]
+        vectors_BD = embed(loaded, rows, pooling, unpooled=unpooled, global_tokens=chosen)
+        return list(vectors_BD.cpu())
 
     executor = ForwardExecutor(compute, lambda request: len(request.ids), budget=budget)
-    task = EmbeddingTask(loaded, pooling, prompt=prompt)
+    task = EmbeddingTask(loaded, pooling, prompt=prompt, global_tokens=global_tokens)
     return answer_lines(source, task, executor, counts)
 
 
@@ -169,12 +201,13 @@ def embed(
     pooling: PoolingConfig,
     *,
     unpooled: Sequence[int] | None = None,
+    global_tokens: Sequence[GlobalIndices] = (),
 ) -> Tensor:
     """Compute the vectors (B, D) of rows of ids that include their special tokens.
 
     The first `unpooled` tokens of each row are read, and left out of the pooling.
     """
-    inputs = pad_rows(rows, loaded.device)
+    inputs = pad_rows(rows, loaded.device, global_tokens=global_tokens)
     has_encoder = loaded.config.has_encoder
     states_BSD = (loaded.model.encode if has_encoder else loaded.model.hidden)(inputs).float()
     first_B = torch.tensor(unpooled or [0] * len(rows), device=loaded.device)

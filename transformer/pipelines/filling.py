@@ -22,6 +22,7 @@ from ..finite import require_finite
 from ..loading import LoadedModel
 from .arguments import FillArguments
 from .executors import ForwardExecutor
+from .global_tokens import FIELD, GlobalIndices, GlobalTokenChoice
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
@@ -72,6 +73,7 @@ class FillingRequest:
 
     ids: list[int]
     unknown: Sequence[str] = ()  # characters that the model does not know
+    global_tokens: GlobalIndices = None
 
 
 class FillingTask(LineTask[FillingRequest, list[RankedTokens], MaskFills]):
@@ -81,7 +83,8 @@ class FillingTask(LineTask[FillingRequest, list[RankedTokens], MaskFills]):
     ordinary text.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, global_tokens: int | None = None) -> None:
+        self._global_tokens = GlobalTokenChoice.of(loaded, global_tokens)
         self._loaded, self._tokenizer = loaded, loaded.tokenizer
         self._mask_id = self._tokenizer.require_role("mask")
         self._mask = str(self._tokenizer.token(self._mask_id))
@@ -91,7 +94,12 @@ class FillingTask(LineTask[FillingRequest, list[RankedTokens], MaskFills]):
 
     def to_requests(self, lines: Sequence[Line]) -> list[list[FillingRequest] | LineError]:
         """See LineTask."""
-        return [self._line_requests(line.text) for line in lines]
+        return [
+            LineError(f"the field {FIELD!r} is not read with masks: use --global-tokens")
+            if self._global_tokens.has_spans(line)
+            else self._line_requests(line.text)
+            for line in lines
+        ]
 
     def _line_requests(self, text: str) -> list[FillingRequest] | LineError:
         if is_blank(text):
@@ -109,7 +117,7 @@ class FillingTask(LineTask[FillingRequest, list[RankedTokens], MaskFills]):
         if self._mask_id not in ids:
             return LineError(f"the tokenizer does not read {self._mask} as a mask here")
         unknown = unknown_read(self._tokenizer, [self._pattern.sub(" ", text)], [ids])
-        return [FillingRequest(ids, unknown)]
+        return [FillingRequest(ids, unknown, self._global_tokens.indices(length))]
 
     def _encode(self, text: str) -> list[int]:
         """Encode a text in which masks are recognized, and no other special token."""
@@ -168,10 +176,12 @@ def fill_lines(
     `counts`: see `answer_lines`. Raises what `check_fills` does.
     """
     check_fills(loaded, arguments)
-    task, ranking = FillingTask(loaded), MaskRanking(loaded, arguments.top_k)
+    task = FillingTask(loaded, arguments.global_tokens)
+    ranking = MaskRanking(loaded, arguments.top_k)
 
     def compute(batch: Sequence[FillingRequest]) -> list[list[RankedTokens]]:
-        return ranking([request.ids for request in batch])
+        chosen = [request.global_tokens for request in batch]
+        return ranking([request.ids for request in batch], chosen)
 
     executor = ForwardExecutor(compute, lambda r: len(r.ids), budget=arguments.batch_tokens)
     return answer_lines(source, task, executor, counts)
@@ -191,10 +201,13 @@ class MaskRanking:
         self._nameless = torch.tensor(nameless, dtype=torch.long, device=loaded.device)
 
     @torch.inference_mode()
-    def __call__(self, rows: Sequence[Sequence[int]]) -> list[list[RankedTokens]]:
+    def __call__(
+        self, rows: Sequence[Sequence[int]], global_tokens: Sequence[GlobalIndices] = ()
+    ) -> list[list[RankedTokens]]:
         """Return the ranks for each mask of each row, which special tokens are put around."""
         model, (before, after) = self._loaded.model, self._loaded.special_affixes
-        inputs = pad_rows([[*before, *row, *after] for row in rows], self._loaded.device)
+        framed = [[*before, *row, *after] for row in rows]
+        inputs = pad_rows(framed, self._loaded.device, global_tokens=global_tokens)
         assert inputs.positions_BT is not None
         is_mask_BT = (inputs.ids_BT == self._mask_id) & (inputs.positions_BT >= 0)
         hidden_MD = model.hidden(inputs)[is_mask_BT]

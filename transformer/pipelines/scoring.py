@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from tokenizer import is_blank
+from tokenizer.quantities import format_count
 
 from ..abilities import require_ability
 from ..data import pad, pad_rows
@@ -213,7 +214,8 @@ def _check_length(loaded: LoadedModel, scoring: ScoringRequest) -> ScoringReques
     )
     for length, context in sorted(sides, reverse=True):
         if length > context:
-            raise LineError(f"the line has {length:,} tokens; the model's context is {context:,}")
+            shown = format_count(length, "token")
+            raise LineError(f"the line has {shown}; the model's context is {context:,}")
     return scoring
 
 

@@ -193,8 +193,15 @@ class Session:
         """Embed any number of lines, in order and in bounded memory."""
         pooling = self._pooling(arguments)
         prompt = choose_prompt(pooling, arguments.prompt, arguments.prompt_name)
-        budget = arguments.batch_tokens
-        return embed_lines(self.lead, source, pooling, prompt=prompt, budget=budget, counts=counts)
+        return embed_lines(
+            self.lead,
+            source,
+            pooling,
+            prompt=prompt,
+            global_tokens=arguments.global_tokens,
+            budget=arguments.batch_tokens,
+            counts=counts,
+        )
 
     def classify(
         self, source: LineSource, arguments: ClassifyArguments, counts: Counter[str]
@@ -262,10 +269,8 @@ class Session:
 
     def _build_engine(self, parameters: SearchParameters) -> Engine:
         if self._speculation is not None:
-            draft_tokens = self._speculation.draft_tokens
-            search = speculative_search(
-                parameters, self.lead, self._draft, draft_tokens=draft_tokens
-            )
+            count = self._speculation.draft_tokens
+            search = speculative_search(parameters, self.lead, self._draft, draft_tokens=count)
             return Engine(ModelStepper(self.lead.model), search)
         if len(self._models) > 1:
             steppers = [ModelStepper(loaded.model) for loaded in self._models]

@@ -35,6 +35,7 @@ from ..labels.words import Range
 from ..loading import LoadedModel
 from .arguments import TagArguments
 from .executors import ForwardExecutor
+from .global_tokens import GlobalIndices, GlobalTokenChoice, TokenPlace
 from .line_pipeline import answer_lines
 from .notices import NO_NOTICES, Notices, that_happened
 from .records import MAX_CHARACTERS, Answer, Line, LineSource, LineTask
@@ -77,6 +78,7 @@ class TagRequest:
     window: TokenWindow
     text_ids: list[int]
     offsets: list[tuple[int, int]]  # characters of the text's tokens
+    global_tokens: GlobalIndices = None
 
 
 class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
@@ -91,25 +93,38 @@ class TaggingTask(LineTask[TagRequest, Floats, list[TaggedSpan]]):
         self._loaded, self._arguments = loaded, arguments
         self._words_of = words_of or self._words_by_rule
         self._framing = TextFraming.of(loaded, loaded.config.max_positions)
+        self._global_tokens = GlobalTokenChoice.of(loaded, arguments.global_tokens)
         self._are_spans = tells_spans(loaded.labels)
         self._names = [*map(span_tag, loaded.labels)] if self._are_spans else [*loaded.labels]
 
     def to_requests(self, lines: Sequence[Line]) -> list[Sequence[TagRequest] | LineError]:
         """See LineTask. A long text has a request for each window."""
-        return [self._requests(line.text[:MAX_CHARACTERS]) for line in lines]
+        return [self._requests(line) for line in lines]
 
-    def _requests(self, text: str) -> list[TagRequest]:
+    def _requests(self, line: Line) -> list[TagRequest] | LineError:
+        text, choice = line.text[:MAX_CHARACTERS], self._global_tokens
         if is_blank(text):
             return []
+        try:
+            spans = choice.spans(line)
+        except LineError as error:
+            return error
         ids, offsets = self._loaded.tokenizer.encode_with_offsets(text)
         windows = self._framing.windows(len(ids)) if ids else []
-        frame = self._framing.frame_window
-        return [TagRequest(frame(ids, window), window, ids, offsets) for window in windows]
+        requests = []
+        for window in windows:
+            framed = self._framing.frame_window(ids, window)
+            place = TokenPlace(len(self._framing.before), window.start, window.end)
+            chosen = choice.indices(len(framed), text, spans, place)
+            requests.append(TagRequest(framed, window, ids, offsets, chosen))
+        return requests
 
     def probabilities(self, requests: Sequence[TagRequest]) -> list[Floats]:
         """Return the probabilities of the labels of the tokens that each window answers (T, L)."""
         before, loaded = len(self._framing.before), self._loaded
-        logits_BTL = loaded.model(pad_rows([each.ids for each in requests], loaded.device)).float()
+        rows, chosen = [each.ids for each in requests], [each.global_tokens for each in requests]
+        inputs = pad_rows(rows, loaded.device, global_tokens=chosen)
+        logits_BTL = loaded.model(inputs).float()
         kind = LABEL_KINDS[loaded.config.label_kind]
         probs_BTL = kind.answers(require_finite(logits_BTL)).cpu().numpy()
         answers = []

@@ -47,8 +47,7 @@ class TextFraming(NamedTuple):
 
     def frame(self, texts: Sequence[Sequence[int]]) -> FramedText:
         """Return the ids of a text or two as one row; the longer of two is cut first."""
-        around = len(self.before) + len(self.after) + (len(texts) - 1) * len(self.between)
-        lengths = cut_longest([len(text) for text in texts], self.max_tokens - around)
+        lengths = self.kept_lengths(texts)
         kept = [list(text[:length]) for text, length in zip(texts, lengths, strict=True)]
         truncated = any(len(a) < len(b) for a, b in zip(kept, texts, strict=True))
         ids = [*self.before, *kept[0]]
@@ -60,6 +59,11 @@ class TextFraming(NamedTuple):
         ids += self.after
         has_second = len(kept) > 1 and self.second_type == 1
         return FramedText(ids, second if has_second else len(ids), truncated)
+
+    def kept_lengths(self, texts: Sequence[Sequence[int]]) -> list[int]:
+        """Return how many tokens of each text are read."""
+        around = len(self.before) + len(self.after) + (len(texts) - 1) * len(self.between)
+        return cut_longest([len(text) for text in texts], self.max_tokens - around)
 
     def windows(self, length: int) -> list[TokenWindow]:
         """Return windows over the tokens of a text, each as long as can be framed, or the text."""

@@ -59,7 +59,9 @@ def query_log_probs(
     model, prompt = loaded.model, request.prompt
     inputs = pad_rows([[*prompt, *row] for row in rows], model.device)
     if model.config.has_encoder:
-        inputs = inputs._replace(source=pad_rows([request.source], model.device))  # of all rows
+        chosen = [request.global_tokens]
+        source = pad_rows([request.source], model.device, global_tokens=chosen)  # of all rows
+        inputs = inputs._replace(source=source)
     hidden_BTD = model.hidden(inputs)
     row_Q, index_Q, token_Q = torch.tensor(queries, device=model.device).T
     log_probs: list[float] = []

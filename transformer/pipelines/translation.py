@@ -12,6 +12,7 @@ from ..decoding.search.parameters import SearchParameters
 from ..errors import LineError
 from ..loading import LoadedModel
 from .arguments import TranslateArguments
+from .global_tokens import GlobalIndices, GlobalTokenChoice, TokenPlace
 from .glossary import Term
 from .languages import translation_prompt
 from .loop_detection import repair_loop
@@ -50,6 +51,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         require_ability(loaded.config, "translate", loaded.named_folder)
         self._loaded, self._arguments = loaded, arguments
         self._parameters, self._glossary = parameters, arguments.phrases
+        self._global_tokens = GlobalTokenChoice.of(loaded, arguments.global_tokens)
         self._prompt = translation_prompt(
             loaded, arguments.source_language, arguments.target_language
         )
@@ -108,7 +110,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         indices = [index for index, row in enumerate(encoded) if not row.is_blank]
         try:
             requests = [self._build_request(line, encoded, n, indices[0]) for n in indices]
-        except LineError as error:  # of its own prefix
+        except LineError as error:  # of its own prefix, or global tokens
             return error
         if not requests and not is_blank(line.text):
             return LineError("the model knows none of the line's characters")
@@ -131,6 +133,7 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             index=index,
             prompt=[prompt.decoder_start_id],
             source=source,
+            global_tokens=self._global_indices(line, encoded, index, len(source)),
             max_new_tokens=max_new_tokens,
             rng_key=(line.number, index) if len(encoded) > 1 else (line.number,),
             min_new_tokens=min(min_new_tokens, max_new_tokens - 1),
@@ -140,6 +143,16 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
             seed=arguments.seed or 0,
             stop=self._stop(forced if prefix else 0),
         )
+
+    def _global_indices(
+        self, line: Line, encoded: Sequence[EncodedSegment], index: int, length: int
+    ) -> GlobalIndices:
+        """Return the global tokens of a segment's source."""
+        before = (row.segment for row in encoded[:index])
+        start = sum(len(segment.text) + len(segment.after) for segment in before)
+        place = TokenPlace(len(self._prompt.source_prefix), characters=start)
+        spans, text = self._global_tokens.spans(line), encoded[index].segment.text
+        return self._global_tokens.indices(length, text, spans, place)
 
     def _prefix(self, line: Line) -> str:
         """Return the text with which a line's translation begins."""

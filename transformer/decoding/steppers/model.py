@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data import pad
+from ...data import pad, pad_global
 from ...masks import padded_positions
 from ...model import DecoderCache, Transformer
 from ..request import Request
@@ -110,7 +110,14 @@ class ModelStepper:
             return {}
         lengths = [len(request.source) for request in requests]
         source_BS = pad([request.source for request in requests], 0).to(self._device)
-        return {"source_BS": source_BS, "source_lengths": lengths}
+        global_BG = pad_global(
+            [request.global_tokens for request in requests], lengths, self._device
+        )
+        return {
+            "source_BS": source_BS,
+            "source_lengths": lengths,
+            "source_global_BG": global_BG,
+        }
 
     def step(self, ids_R: Tensor) -> Tensor:
         """See Stepper."""

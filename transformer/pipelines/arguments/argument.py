@@ -35,6 +35,18 @@ def batch_argument(help: str = "Most tokens of a batch: its lines times the long
     return argument(4096, "--batch-tokens N", help, min=1, panel="Running")
 
 
+def global_tokens_argument() -> Any:
+    """Return the field of the number of global tokens."""
+    return argument(
+        None,
+        "--global-tokens N",
+        "In models with longformer attention (Longformer, LED): the first N tokens of each text, "
+        "special ones counted, see all of it and are seen by all. Default: 1.",
+        min=0,
+        panel="Input",
+    )
+
+
 def flag_of(arguments: object, field: str) -> str:
     """Return the long name of an argument on the command line."""
     fields = {field.name: field for field in dataclasses.fields(arguments)}  # type: ignore[arg-type]

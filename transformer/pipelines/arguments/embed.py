@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ...errors import ConfigError
-from .argument import argument, batch_argument, check_values
+from .argument import argument, batch_argument, check_values, global_tokens_argument
 from .names import POOLING_NAMES
 
 
@@ -39,6 +39,7 @@ class EmbedArguments:
         "Put the model's prompt of this name before each text, such as query or passage.",
         panel="Input",
     )
+    global_tokens: int | None = global_tokens_argument()
     batch_tokens: int = batch_argument()
 
     def __post_init__(self) -> None:

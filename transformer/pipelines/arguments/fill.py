@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .argument import argument, batch_argument, check_values
+from .argument import argument, batch_argument, check_values, global_tokens_argument
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,7 @@ class FillArguments:
         min=1,
         panel="Output",
     )
+    global_tokens: int | None = global_tokens_argument()
     batch_tokens: int = batch_argument()
 
     def __post_init__(self) -> None:

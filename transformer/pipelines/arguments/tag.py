@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .argument import argument, batch_argument, check_values
+from .argument import argument, batch_argument, check_values, global_tokens_argument
 
 WORD_RULE_NAMES = ("words", "spaces")  # of WORD_SPLITTERS
 
@@ -27,6 +27,7 @@ class TagArguments:
         max=1.0,
         panel="Output",
     )
+    global_tokens: int | None = global_tokens_argument()
     batch_tokens: int = batch_argument(
         "Most tokens of a batch: its lines, or windows of long ones, times the longest."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
-from .argument import argument, batch_argument
+from .argument import argument, batch_argument, global_tokens_argument
 from .languages import LanguageArguments
 from .search import MAX_SEED, SEED, SearchArguments, beam_argument, sampling_argument
 from .text import text_argument
@@ -45,6 +45,7 @@ class TranslateArguments(SearchArguments, LanguageArguments):
         max=1000.0,
         panel="Beam search",
     )
+    global_tokens: int | None = global_tokens_argument()
     split: bool = argument(
         False,
         "--split",
