@@ -55,6 +55,7 @@ VALUES: dict[str, Any] = {
     "choice": ["cat"],
     "json_schema": '{"type": "null"}',
     "batch_tokens": 7,
+    "global_tokens": 2,
     "source_language": "de",
     "target_language": "de",
     "min_ratio": 0.5,
@@ -121,11 +122,17 @@ def test_arguments_of_scoring_and_embedding_are_few() -> None:
     names = [field.name for field in dataclasses.fields(EmbedArguments)]
     assert {"batch_tokens", "normalize", "pooling"} <= set(names)
     names = [field.name for field in dataclasses.fields(FillArguments)]
-    assert names == ["top_k", "batch_tokens"]  # see test_filling.py
+    assert names == ["top_k", "global_tokens", "batch_tokens"]  # see test_filling.py
     names = [field.name for field in dataclasses.fields(ClassifyArguments)]
-    assert names == ["top_k", "threshold", "pairs", "batch_tokens"]  # see test_classify.py
+    assert names == [
+        "top_k",
+        "threshold",
+        "pairs",
+        "global_tokens",
+        "batch_tokens",
+    ]  # see test_classify.py
     names = [field.name for field in dataclasses.fields(TagArguments)]
-    assert names == ["words", "threshold", "batch_tokens"]  # see test_tagging.py
+    assert names == ["words", "threshold", "global_tokens", "batch_tokens"]  # see test_tagging.py
 
 
 BOTH = [

@@ -193,14 +193,9 @@ class Session:
         """Embed any number of lines, in order and in bounded memory."""
         pooling = self._pooling(arguments)
         prompt = choose_prompt(pooling, arguments.prompt, arguments.prompt_name)
+        lead, budget, first = self.lead, arguments.batch_tokens, arguments.global_tokens
         return embed_lines(
-            self.lead,
-            source,
-            pooling,
-            prompt=prompt,
-            global_tokens=arguments.global_tokens,
-            budget=arguments.batch_tokens,
-            counts=counts,
+            lead, source, pooling, prompt=prompt, global_tokens=first, budget=budget, counts=counts
         )
 
     def classify(
