@@ -181,7 +181,8 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     lengths = [length for length in LENGTHS if length <= options.longest]
-    cells: dict[str, list[Cell]] = {kind: [] for kind in ATTENTION}
+    of_decoders = [name for name, kind in ATTENTION.items() if not kind.names_global_tokens]
+    cells: dict[str, list[Cell]] = {kind: [] for kind in of_decoders}
     for length in lengths:
         for kind, row in cells.items():  # beside one another, as the machine is then alike for all
             with multiprocessing.get_context("spawn").Pool(1) as fresh:

@@ -55,12 +55,12 @@ VALUES: dict[str, Any] = {
     "choice": ["cat"],
     "json_schema": '{"type": "null"}',
     "batch_tokens": 7,
-    "global_tokens": 2,
     "source_language": "de",
     "target_language": "de",
     "min_ratio": 0.5,
     "max_ratio": 0.5,
     "coverage_penalty": 0.3,
+    "global_tokens": 2,  # where it counts: see test_global_tokens.py
     "split": True,
     "prefix": "cat",
     "no_guard": True,
@@ -124,13 +124,8 @@ def test_arguments_of_scoring_and_embedding_are_few() -> None:
     names = [field.name for field in dataclasses.fields(FillArguments)]
     assert names == ["top_k", "global_tokens", "batch_tokens"]  # see test_filling.py
     names = [field.name for field in dataclasses.fields(ClassifyArguments)]
-    assert names == [
-        "top_k",
-        "threshold",
-        "pairs",
-        "global_tokens",
-        "batch_tokens",
-    ]  # see test_classify.py
+    own = ["top_k", "threshold", "pairs", "global_tokens", "batch_tokens"]
+    assert names == own  # see test_classify.py
     names = [field.name for field in dataclasses.fields(TagArguments)]
     assert names == ["words", "threshold", "global_tokens", "batch_tokens"]  # see test_tagging.py
 

@@ -163,7 +163,7 @@ LIMITS: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(COUNTS, (1, None)),
     **dict.fromkeys(("beam", "n_best"), (1, 1000)),
     "mbr": (2, 1000),
-    "min_tokens": (0, None),
+    **dict.fromkeys(("min_tokens", "global_tokens"), (0, None)),
     "seed": (None, None),
     "length_penalty": (-10.0, 10.0),
     "diversity": (0.0, None),

@@ -8,6 +8,7 @@ from transformer.attention import ATTENTION, Scope, SoftmaxAttention, Tokens
 from transformer.config import TransformerConfig
 from transformer.positions import POSITIONS
 
+# Longformer's global tokens are an input: test_longformer.py tries them so.
 KINDS = {name: kind for name, kind in ATTENTION.items() if type(kind) is SoftmaxAttention}
 FIELDS = {
     "full": [{}],
