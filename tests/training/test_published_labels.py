@@ -79,3 +79,18 @@ def test_token_types_are_one_or_more(family: str) -> None:
     reader = ConfigReader({"type_vocab_size": 0}, "config.json")
     with pytest.raises(CheckpointError, match="type_vocab_size is 0; it must be at least 1"):
         FAMILIES[family].read(reader, {})
+
+
+@pytest.mark.parametrize("objective", ["language-model", "classification"])
+def test_special_tokens_of_other_names_are_those_of_the_model(
+    objective: str, tmp_path: Path
+) -> None:
+    """Gemma's `<bos>` and `<eos>` are none of the names that new tokenizers have."""
+    write_folder(draw("gemma2", 6), tmp_path / "base")
+    assert load_model(tmp_path / "base", device="cpu").tokenizer.role("end") is None
+    fields = msgspec.to_builtins(toy_recipe(tmp_path, objective, steps=1, warmup=0))
+    fields["data"] |= {"max_tokens": 16, "max_unknown": 1.0}
+    fields["training"] |= {"context": 16}
+    fields |= {"model": {"preset": "write-tiny"}, "tokenizer": {}}
+    train(recipe_from_fields(fields), tmp_path / "run", init=tmp_path / "base")
+    assert (tmp_path / "run" / "run.json").is_file()

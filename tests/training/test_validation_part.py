@@ -113,5 +113,5 @@ def test_a_sample_begins_where_something_begins(tokenizer, documents, prompt) ->
     import numpy as np
 
     ids = np.array([*ids_of(tokenizer, *documents)], dtype=np.uint16)
-    shown = sample_prompt(ids, tokenizer, len(tokenizer.encode(prompt)))
-    assert shown.strip() == prompt
+    length, end_id = len(tokenizer.encode(prompt)), tokenizer.require_role("end")
+    assert sample_prompt(ids, tokenizer, length, end_id=end_id).strip() == prompt

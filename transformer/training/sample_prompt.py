@@ -7,13 +7,15 @@ from ..data import Ids
 _WINDOW = 400  # tokens in which the beginning of a document or a line is looked for
 
 
-def sample_prompt(ids: Ids, tokenizer: Tokenizer, length: int) -> str:
-    """Return the first tokens of a document, a line or a word near the middle of a text."""
+def sample_prompt(ids: Ids, tokenizer: Tokenizer, length: int, *, end_id: int) -> str:
+    """Return the first tokens of a document, a line or a word near the middle of a text.
+
+    `end_id` stands between documents.
+    """
     middle = len(ids) // 2
     window = ids[middle : middle + _WINDOW].tolist()
-    end = tokenizer.require_role("end")
-    if end in window[:-1]:
-        text = tokenizer.decode(window[window.index(end) + 1 :])
+    if end_id in window[:-1]:
+        text = tokenizer.decode(window[window.index(end_id) + 1 :])
     else:
         text = _from_a_start(tokenizer.decode(window))
     return tokenizer.decode(tokenizer.encode(text)[:length])

@@ -125,11 +125,16 @@ class Objective(ABC):
 
 
 def framed_by_own_tokens(texts: ModelTexts) -> ModelTexts:
-    """Return texts with BERT's tokens around each, a tokenizer's own, if there are none yet."""
+    """Return texts with BERT's tokens around each, a tokenizer's own, if there are none yet.
+
+    Where its tokens have other names, they are those that the model's settings of decoding say.
+    """
     if texts.source_affixes is not None or texts.tokenizer.special_affixes() != ([], []):
         return texts
-    begin, end = (texts.tokenizer.require_role(role) for role in ("begin", "end"))
-    return replace(texts, source_affixes=([begin], [end]))
+    begin, end = (texts.tokenizer.role(role) for role in ("begin", "end"))
+    begin = texts.generation.bos_token_id if begin is None else begin
+    end = texts.generation.end_id if end is None else end
+    return replace(texts, source_affixes=([] if begin is None else [begin], [end]))
 
 
 def single_session(loaded: LoadedModel, stop: Stop) -> Session:

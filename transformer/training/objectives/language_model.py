@@ -54,7 +54,8 @@ class LanguageModel(RunningText):
         del recipe, limit
         length = min(_PROMPT_TOKENS, loaded.config.max_positions // 2)
         ids = TokenStore(folder / VALID / TEXT).ids
-        prompt = sample_prompt(ids, loaded.tokenizer, length)
+        end_id = loaded.generation.end_id
+        prompt = sample_prompt(ids, loaded.tokenizer, length, end_id=end_id)
         if len(loaded.tokenizer.encode(prompt)) >= loaded.config.max_positions:
             return []  # it ends inside a character, of which U+FFFD takes more tokens
         arguments = GenerateArguments(temperature=0.8, top_p=0.95, max_tokens=60, seed=0)
