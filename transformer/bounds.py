@@ -141,6 +141,7 @@ def _check(value: Any, hint: Any, name: str) -> None:
 def _items(value: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, Any, Any]]:
     """Yield the items of a list, a tuple or a table: what follows its name, itself, its type."""
     if isinstance(value, list | tuple):
+        args = args[:1] if args[1:] == (...,) else args  # all of one kind
         for index, (item, arg) in enumerate(zip(value, args * len(value), strict=False)):
             yield f"[{index}]", item, arg
     elif isinstance(value, Mapping):

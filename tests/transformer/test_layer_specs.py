@@ -99,6 +99,7 @@ def test_a_name_is_a_kind_of_attention() -> None:
         ([], "layers has 0 entries; it must have between 1 and 2"),
         ([{}] * 3, "layers has 3 entries; it must have between 1 and 2"),
         ([{"window": 0}], r"layers\[0\].window is 0; it must be at least 1"),
+        (["full", {"window": 0}], r"layers\[1\].window is 0; it must be at least 1"),
         ([{}, {"windw": 3}], "no field of a layer is called 'windw'; did you mean window"),
         ([3], r"layers\[0\] is 3; it must be a table"),
         ([{"positions": "learned"}], "layers"),
