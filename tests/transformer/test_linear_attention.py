@@ -82,8 +82,9 @@ def decays_of(kind: str, *, causal: bool) -> list[float]:
 def test_values_and_gradients_are_those_of_the_equation(
     monkeypatch, kind: str, causal: bool, positions: str, length: int
 ) -> None:
-    """Chunks of 4: texts of less, of whole ones, and of one token more."""
+    """Chunks of 4, spans of 8: texts of less, of whole ones, and of one token more."""
     monkeypatch.setattr(recurrence, "CHUNK", 4)
+    monkeypatch.setattr(recurrence, "SPAN", 8)
     sides = some_sides(length)
     found = mixed(kind, sides, scope_of(kind, causal=causal, positions=positions))
     decays = decays_of(kind, causal=causal)

@@ -21,7 +21,7 @@ from .recurrence import (
     LinearState,
     Sides,
     mix_all_pairs,
-    mix_in_chunks,
+    mix_in_spans,
     mix_one,
     mix_whole,
 )
@@ -96,8 +96,8 @@ class LinearMixing(NamedTuple):
         if not self.scope.causal:
             return mix_whole(sides)
         if self.cache is None:
-            return mix_in_chunks(sides, real_BT, None, self.log_decay_H)[0]
-        mix = mix_one if real_BT.size(1) == 1 else mix_in_chunks
+            return mix_in_spans(sides, real_BT, None, self.log_decay_H)[0]
+        mix = mix_one if real_BT.size(1) == 1 else mix_in_spans
         mixed_BHTK, state = mix(sides, real_BT, self.cache.states[layer], self.log_decay_H)
         self.cache.states[layer] = state
         return mixed_BHTK
