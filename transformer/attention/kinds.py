@@ -18,7 +18,6 @@ class AttentionKind(ABC, Generic[CacheT]):
     """
 
     fields: tuple[str, ...] = ()
-
     names_global_tokens = False  # True: an encoder is told which tokens are global
 
     @abstractmethod

@@ -11,6 +11,11 @@ from .rotary_options import RotaryOptions, read_rotary, write_rotary
 
 UNUSED_WINDOW = 256  # of full attention, which ignores it
 IGNORED = ("*.rotary_emb.inv_freq",)
+# Lines of name maps: norms of queries and keys.
+QK_NORM_LINES = """
+    decoder.layers.{i}.attention.q_norm.norm = {p}layers.{i}.self_attn.q_norm
+    decoder.layers.{i}.attention.k_norm.norm = {p}layers.{i}.self_attn.k_norm
+"""
 
 
 class Defaults(NamedTuple):

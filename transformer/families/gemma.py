@@ -9,6 +9,7 @@ from .config_reader import ConfigReader, TensorNames
 from .family import Family
 from .gated_decoders import (
     IGNORED,
+    QK_NORM_LINES,
     UNUSED_WINDOW,
     DecoderFields,
     Defaults,
@@ -38,12 +39,8 @@ _LINES = """
     decoder.layers.{i}.feedforward_residual.output_norm = {p}layers.{i}.post_feedforward_layernorm
     decoder.norm = {p}norm
 """
-_NORMS_OF_HEADS = """
-    decoder.layers.{i}.attention.q_norm.norm = {p}layers.{i}.self_attn.q_norm
-    decoder.layers.{i}.attention.k_norm.norm = {p}layers.{i}.self_attn.k_norm
-"""
 GEMMA2_NAMES = NameMap(_LINES, prefix="model.")
-GEMMA3_NAMES = NameMap(_LINES + _NORMS_OF_HEADS, prefix="model.")
+GEMMA3_NAMES = NameMap(_LINES + QK_NORM_LINES, prefix="model.")
 
 _GEMMA2 = Defaults(
     d_ff=9216,

@@ -40,21 +40,18 @@ def count_listed_layers(reader: ConfigReader, default: int) -> int:
 def read_turns(reader: ConfigReader, layers: int, turn: Sequence[str]) -> list[str]:
     """Read the kinds of layers, FULL or SLIDING; without a list of them, they are one `turn`."""
     kinds: list[str] | None = reader.get("layer_types", list)
-    if kinds is None:
-        return list(turn[: max(0, layers)])
-    if len(kinds) != layers:
-        raise reader.error(
-            f"layer_types has {len(kinds):,} entries; it must have {layers:,}, one a layer"
-        )
-    return read_layer_types(reader, kinds)
+    return list(turn[: max(0, layers)]) if kinds is None else _checked(reader, kinds, layers)
 
 
 def read_layer_types(reader: ConfigReader, default: Sequence[str]) -> list[str]:
     """Read the kind of each layer, FULL or SLIDING; `default` where a file does not say it."""
-    kinds: list[str] = reader.get("layer_types", list, list(default))
-    if len(kinds) != len(default):
+    return _checked(reader, reader.get("layer_types", list, list(default)), len(default))
+
+
+def _checked(reader: ConfigReader, kinds: list[str], layers: int) -> list[str]:
+    if len(kinds) != layers:
         raise reader.error(
-            f"layer_types has {len(kinds):,} entries; it must have {len(default):,}, one a layer"
+            f"layer_types has {len(kinds):,} entries; it must have {layers:,}, one a layer"
         )
     for kind in kinds:
         if kind not in (FULL, SLIDING):

@@ -7,6 +7,7 @@ from .config_reader import ConfigReader, TensorNames
 from .family import Family
 from .gated_decoders import (
     IGNORED,
+    QK_NORM_LINES,
     Defaults,
     decoder_label_heads,
     read_decoder,
@@ -15,9 +16,8 @@ from .gated_decoders import (
 from .llama import LLAMA_NAMES
 
 OLMO2_NAMES = LLAMA_NAMES.with_lines(
-    """
-    decoder.layers.{i}.attention.q_norm.norm = {p}layers.{i}.self_attn.q_norm
-    decoder.layers.{i}.attention.k_norm.norm = {p}layers.{i}.self_attn.k_norm
+    QK_NORM_LINES
+    + """
     decoder.layers.{i}.attention_residual.norm = {p}layers.{i}.post_attention_layernorm
     decoder.layers.{i}.feedforward_residual.norm = {p}layers.{i}.post_feedforward_layernorm
     """

@@ -20,7 +20,7 @@ from .gated_decoders import (
     read_decoder,
     write_decoder,
 )
-from .name_map import NameMap
+from .llama import LLAMA_NAMES
 from .rotary_options import (
     RotaryOptions,
     nested_rotary_options,
@@ -28,24 +28,14 @@ from .rotary_options import (
     read_rotary_set,
 )
 
-_NAMES = NameMap(
+_NAMES = LLAMA_NAMES.with_lines(
     """
-    embedding = {p}embed_tokens | lm_head
-    head = lm_head
     decoder.layers.{i}.attention.qkv = {p}layers.{i}.self_attn.qkv_proj
-    decoder.layers.{i}.attention.out = {p}layers.{i}.self_attn.o_proj
-    decoder.layers.{i}.attention_residual.norm = {p}layers.{i}.input_layernorm
     decoder.layers.{i}.feedforward.up = {p}layers.{i}.mlp.gate_up_proj
-    decoder.layers.{i}.feedforward.down = {p}layers.{i}.mlp.down_proj
-    decoder.layers.{i}.feedforward_residual.norm = {p}layers.{i}.post_attention_layernorm
-    decoder.norm = {p}norm
-    """,
-    prefix="model.",
+    """
 )
 
-_PHI3 = Defaults(
-    d_ff=8192, max_positions=4096, vocab_size=32_064, d_model=3072, norm_eps=1e-5, tied=False
-)
+_PHI3 = Defaults(d_ff=8192, max_positions=4096, vocab_size=32_064, d_model=3072, norm_eps=1e-5)
 _CONTEXT = 4096  # the original one, of files that do not say it
 _LONGROPE = ("longrope", "su", "yarn")  # one kind under its names of three years
 

@@ -8,6 +8,7 @@ from .config_reader import ConfigReader, TensorNames
 from .family import Family
 from .gated_decoders import (
     IGNORED,
+    QK_NORM_LINES,
     Defaults,
     decoder_label_heads,
     read_decoder,
@@ -23,12 +24,7 @@ from .layer_types import (
 )
 from .llama import LLAMA_NAMES
 
-QWEN3_NAMES = LLAMA_NAMES.with_lines(
-    """
-    decoder.layers.{i}.attention.q_norm.norm = {p}layers.{i}.self_attn.q_norm
-    decoder.layers.{i}.attention.k_norm.norm = {p}layers.{i}.self_attn.k_norm
-    """
-)
+QWEN3_NAMES = LLAMA_NAMES.with_lines(QK_NORM_LINES)
 
 _QWEN2 = Defaults(d_ff=22_016, max_positions=32_768, vocab_size=151_936, kv_heads=32)
 _QWEN3 = _QWEN2._replace(d_head=128)
