@@ -24,6 +24,7 @@ from transformer import TransformerConfig
 from transformer.attention import ATTENTION, Scope, SelfAttention, Tokens
 from transformer.attention.random_features import RandomFeatures
 from transformer.cache import CacheSize
+from transformer.memory import keep_freed_memory
 from transformer.positions import Positions
 
 HEADS, WIDTH = 4, 64
@@ -93,7 +94,8 @@ def peak_mib(work: Callable[[], object]) -> float:
 
 
 def measure(kind: str, length: int) -> Cell:
-    """Measure a kind in this process, which is to be a fresh one."""
+    """Measure a kind in this process, which is to be a fresh one, set as the program sets it."""
+    keep_freed_memory()
     torch.set_num_threads(1)
     torch.manual_seed(1)
     config = config_of(kind, length)

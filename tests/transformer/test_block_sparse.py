@@ -9,14 +9,22 @@ from torch import Tensor
 
 from tests.models import SHAPES, VOCABULARY, tiny_model
 from tests.transformer.test_banded import output_and_gradients
-from transformer.attention import ATTENTION, BlockSparse, Scope, Tokens, block_sparse
+from transformer.attention import (
+    ATTENTION,
+    Band,
+    BlockSparse,
+    Scope,
+    Tokens,
+    WindowPath,
+    block_sparse,
+)
 from transformer.attention.kernels import FusedKernel, PlainKernel
 from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.masks import padded_positions
 from transformer.positions import POSITIONS
 
-KINDS = ("strided", "fixed")
+KINDS = ("strided", "fixed", "sliding")
 HEADS, WIDTH = 4, 6
 SIZES = [(1, 1), (2, 1), (3, 2), (8, 3), (16, 16)]  # of blocks and of summaries
 LENGTHS = [1, 2, 5, 8, 9, 17, 40, 96]
@@ -33,6 +41,8 @@ def sees(kind: str, i: int, j: int, *, stride: int, summary: int, is_causal: boo
         return False
     if kind == "strided":
         return (i - j) % stride == 0 or abs(i - j) < stride
+    if kind == "sliding":  # with as many first tokens, in a decoder
+        return abs(i - j) < stride or (is_causal and j < summary)
     return i // stride == j // stride or j % stride >= stride - summary
 
 
@@ -60,7 +70,8 @@ def scope_of(
 ) -> Scope:
     config = TransformerConfig(
         shape="decoder", vocab_size=9, d_model=HEADS * WIDTH, heads=HEADS, decoder_layers=1,
-        attention=kind, stride=size[0], summary_tokens=size[1], positions=positions, **fields,
+        attention=kind, stride=size[0], summary_tokens=size[1], window=size[0],
+        global_tokens=size[1] if is_causal else 0, positions=positions, **fields,
     )  # fmt: skip
     return Scope(config, POSITIONS[positions](config, causal=is_causal), causal=is_causal)
 
@@ -74,6 +85,8 @@ def mixed(scope: Scope, sides: list[Tensor], positions_BT: Tensor | None = None)
 
 def in_parts(monkeypatch: pytest.MonkeyPatch, always: bool = True) -> None:
     monkeypatch.setattr(BlockSparse, "is_worthwhile", lambda *_, **__: always)
+    monkeypatch.setattr(WindowPath, "prefers_parts", lambda *_, **__: always)
+    monkeypatch.setattr(Band, "is_worthwhile", lambda *_: False)
 
 
 def assert_same(found: Tensor, wanted: Tensor, sides: list[Tensor], tolerance: float) -> None:
@@ -94,6 +107,8 @@ def assert_same(found: Tensor, wanted: Tensor, sides: list[Tensor], tolerance: f
 def test_outputs_and_gradients_are_those_of_the_definition(
     monkeypatch, kind: str, is_causal: bool, kernel, size: tuple[int, int]
 ) -> None:
+    if kind == "sliding" and size == (1, 1):
+        pytest.skip("a window of one token has no part in the block before")
     in_parts(monkeypatch)
     monkeypatch.setattr(block_sparse, "choose_kernel", lambda *_: kernel)
     for length, groups in itertools.product(LENGTHS, (2, HEADS)):
@@ -173,7 +188,7 @@ def test_padding_on_the_right_changes_nothing(
 def test_models_in_parts_are_those_of_the_dense_mask(
     monkeypatch, kind: str, shape: str, padded: bool, positions: str
 ) -> None:
-    fields = {"attention": kind, "stride": 8, "summary_tokens": 3, "kv_heads": 2}
+    fields = {"attention": kind, "stride": 8, "summary_tokens": 3, "window": 8, "kv_heads": 2}
     model = tiny_model(shape, positions=positions, max_positions=45, **fields)
     ids_BT = torch.randint(0, VOCABULARY, (2, 45))
     positions_BT = padded_positions(torch.tensor([45, 18]), 45)
@@ -212,9 +227,8 @@ def test_gradients_are_of_the_weights_that_are_kept(kind: str, is_causal: bool) 
     """Against differences of outputs, with the same weights dropped in each pass."""
     scope = scope_of(kind, (3, 1), is_causal=is_causal)
     path = ATTENTION[kind].fast_path(scope.config)
-    attend = partial(
-        block_sparse.block_sparse_attention, scale=1.0, stride=3, parts=path.parts(4, is_causal)
-    )
+    parts = (path.parts if isinstance(path, WindowPath) else path).parts(4, is_causal)
+    attend = partial(block_sparse.block_sparse_attention, scale=1.0, stride=3, parts=parts)
 
     def dropped(*sides: Tensor) -> Tensor:
         torch.manual_seed(1)

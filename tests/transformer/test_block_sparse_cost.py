@@ -13,13 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.transformer.test_block_sparse import (
     HEADS,
     every_direction,
-    every_kind,
     mixed,
     scope_of,
     some_sides,
 )
 from transformer.attention import ATTENTION, Tokens, block_sparse
 from transformer.attention.kernels import PlainKernel
+
+every_kind = pytest.mark.parametrize("kind", ("strided", "fixed"))
 
 
 class Largest(TorchDispatchMode):

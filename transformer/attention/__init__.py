@@ -1,6 +1,5 @@
 """Attention functions, and the registry of attention kinds."""
 
-from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +10,7 @@ from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
-from .block_sparse import BlockSparse, block_sparse_attention, fixed_parts, strided_parts
+from .block_sparse import BlockSparse, block_sparse_attention, make_fixed_parts, strided_parts
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
 from .global_tokens import GlobalTokens
 from .kinds import AttentionKind
@@ -21,6 +20,7 @@ from .mixing import Mixing, Scope, Tokens
 from .random_features import PerformerAttention, RandomFeatures
 from .self_attention import SelfAttention, count_attention_parameters
 from .softmax import SoftmaxAttention, SoftmaxMixing
+from .window import WindowPath
 
 __all__ = [
     "ATTENTION",
@@ -37,12 +37,12 @@ __all__ = [
     "SoftmaxAttention",
     "SoftmaxMixing",
     "Tokens",
+    "WindowPath",
     "banded_attention",
     "block_sparse_attention",
     "count_attention_parameters",
     "dense_attention",
     "eager_attention",
-    "fixed_parts",
     "make_band_mask",
     "names_global_tokens",
     "sdpa_attention",
@@ -54,10 +54,6 @@ def _sliding_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Ten
     return masks.sliding_window(
         queries_BT, keys_BS, window=config.window, global_tokens=config.global_tokens
     )
-
-
-def _sliding_band(config: TransformerConfig) -> Band:
-    return Band(config.window, config.global_tokens)
 
 
 def _strided_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tensor) -> Tensor:
@@ -75,7 +71,7 @@ def _fixed_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tenso
 
 
 def _fixed_path(config: TransformerConfig) -> BlockSparse:
-    return BlockSparse(config.stride, partial(fixed_parts, config.summary_tokens, config.stride))
+    return BlockSparse(config.stride, make_fixed_parts(config.summary_tokens, config.stride))
 
 
 def _check_fixed(config: TransformerConfig) -> None:
@@ -91,7 +87,7 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
     {
         "full": SoftmaxAttention(None, None, StaticCache),
         "sliding": SoftmaxAttention(
-            _sliding_pattern, _sliding_band, RingCache, fields=("window", "global_tokens")
+            _sliding_pattern, WindowPath.of, RingCache, fields=("window", "global_tokens")
         ),
         "strided": SoftmaxAttention(
             _strided_pattern, _strided_path, StaticCache, fields=("stride",)

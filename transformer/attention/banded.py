@@ -51,6 +51,11 @@ class Band(NamedTuple):
         """Return True if blocks are cheaper than a dense mask for texts of `length` tokens."""
         return length > 2 * self.block
 
+    def cost(self, length: int, *, causal: bool) -> int:
+        """Return the number of pairs that blocks of a text of `length` tokens have."""
+        neighbors = 2 if causal else 3
+        return -(-length // self.block) * self.block * neighbors * self.block
+
     @property
     def block(self) -> int:
         """Number of queries in a block."""

@@ -1,4 +1,4 @@
-"""Block-sparse attention in parts that are dense: the two patterns of arXiv 1904.10509 §4.3.
+"""Block-sparse attention in parts that are dense: windows, and the patterns of arXiv 1904.10509.
 
 A text is cut into blocks of `stride` tokens, the last one filled up with padding. No part needs a
 mask but that of padding in encoders, and a text of T tokens costs T · (T/stride + stride).
@@ -8,7 +8,7 @@ K head width; in a part X problems of a row.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -25,14 +25,15 @@ from .mixing import Attend, MakeMask, Scope, Tokens
 _PART_COST = 64
 
 
-class BlockSparse(NamedTuple):
-    """A pattern as a union of disjoint parts of blocks. It is a FastPath.
+# From the number of a text's blocks, and True in a decoder, to the parts of a pattern.
+MakeParts = Callable[[int, bool], Sequence[DensePart]]
 
-    `parts` returns those of a text of so many blocks, for a decoder (causal) or an encoder.
-    """
+
+class BlockSparse(NamedTuple):
+    """A pattern as a union of disjoint parts of blocks. It is a FastPath."""
 
     stride: int
-    parts: Callable[[int, bool], Sequence[DensePart]]
+    parts: MakeParts
 
     @property
     def full_length(self) -> int:
@@ -43,8 +44,11 @@ class BlockSparse(NamedTuple):
         """Return True if parts are cheaper than a dense mask for texts of `length` tokens."""
         if length <= self.full_length:
             return False
-        blocks = _count_blocks(length, self.stride)
-        return _cost(self.parts, blocks, self.stride, causal) < length**2
+        return self.cost(length, causal=causal) < length**2
+
+    def cost(self, length: int, *, causal: bool) -> int:
+        """Return what a text of `length` tokens costs in parts, in pairs of a dense mask."""
+        return _cost(self.parts, _count_blocks(length, self.stride), self.stride, causal)
 
     def attend(self, scope: Scope, tokens: Tokens, make_mask: MakeMask) -> Attend | None:
         """See FastPath. There is none where scores have a positional bias or are capped."""
@@ -62,10 +66,7 @@ class BlockSparse(NamedTuple):
 
 
 @lru_cache
-def _cost(
-    parts: Callable[[int, bool], Sequence[DensePart]], blocks: int, stride: int, causal: bool
-) -> int:
-    """Return what a text costs in parts, in pairs."""
+def _cost(parts: MakeParts, blocks: int, stride: int, causal: bool) -> int:
     queries, pairs = count_pairs(parts(blocks, causal), blocks, stride)
     return pairs + _PART_COST * queries
 
@@ -130,6 +131,33 @@ def strided_parts(blocks: int, causal: bool) -> list[DensePart]:
     return [own, *earlier] if causal else [own, *earlier, *mirrored]
 
 
+@cache  # the same function for the same sizes, by which costs are remembered
+def make_window_parts(global_tokens: int) -> MakeParts:
+    """Return window_parts with so many first tokens."""
+    return partial(window_parts, global_tokens)
+
+
+def window_parts(global_tokens: int, blocks: int, causal: bool) -> list[DensePart]:
+    """Return the parts of a window of a block, two tokens or more, and the first tokens before it.
+
+    They are a token's own block; distances below its length in the block before, mirrored in an
+    encoder; and in a decoder the first tokens, at most a block of them: those that the window has
+    left in the second block, and all from the third on.
+    """
+    own = DensePart(_all, _all, causal=causal, ahead=not causal)
+    if blocks == 1:
+        return [own]
+    before = DensePart(_but_last, _but_first, causal=True, flipped=True)
+    if not causal:
+        return [own, before, DensePart(before.keys, before.queries, True, ahead=True)]
+    if not global_tokens:
+        return [own, before]
+    first = partial(_first_tokens, count=global_tokens)
+    parts = [own, before, DensePart(lambda x_BNCHK: x_BNCHK[:, 1:2], first, causal=True)]
+    later = DensePart(lambda x_BNCHK: x_BNCHK[:, None, 2:], first)
+    return [*parts, later] if blocks > 2 else parts
+
+
 def fixed_parts(summary_tokens: int, stride: int, blocks: int, causal: bool) -> list[DensePart]:
     """Return the parts of a token's own block, and of the last `summary_tokens` of each other one.
 
@@ -141,6 +169,12 @@ def fixed_parts(summary_tokens: int, stride: int, blocks: int, causal: bool) -> 
     own = DensePart(_all, lambda x_BNCHK: x_BNCHK[:, :, :others], ahead=True)
     summaries = DensePart(_as_one, lambda x_BNCHK: _as_one(x_BNCHK)[:, :, :, others:], ahead=True)
     return [own, summaries] if others else [summaries]
+
+
+@cache  # the same function for the same sizes, by which costs are remembered
+def make_fixed_parts(summary_tokens: int, stride: int) -> MakeParts:
+    """Return fixed_parts of these sizes."""
+    return partial(fixed_parts, summary_tokens, stride)
 
 
 def _halves(blocks: int, others: int) -> Iterator[DensePart]:
@@ -177,6 +211,18 @@ def _from(start: int) -> View:
 
 def _until(end: int) -> View:
     return lambda x_BNCHK: x_BNCHK[:, :-end]
+
+
+def _but_last(x_BNCHK: Tensor) -> Tensor:
+    return x_BNCHK[:, 1:, :-1]
+
+
+def _but_first(x_BNCHK: Tensor) -> Tensor:
+    return x_BNCHK[:, :-1, 1:]
+
+
+def _first_tokens(x_BNCHK: Tensor, *, count: int) -> Tensor:
+    return x_BNCHK[:, :1, :count]
 
 
 def _of_ranks(blocks: View) -> View:
