@@ -37,6 +37,14 @@ class AttentionKind(ABC, Generic[CacheT]):
         del causal
         return count_attention_parameters(config)
 
+    def count_kept(self, config: TransformerConfig, *, causal: bool) -> int:
+        """Estimate the numbers that one layer keeps of a token for the backward pass.
+
+        Those of all kinds are queries and keys, also rotated, values, and what is mixed of them.
+        """
+        del causal
+        return 6 * config.heads * config.head_width
+
     @abstractmethod
     def mixing(
         self, scope: Scope, tokens: Tokens, cache: CacheT | None, longest: int | None

@@ -18,6 +18,7 @@ from ..rotation import rotate
 from .kinds import AttentionKind
 from .mixing import Scope, Tokens
 from .recurrence import (
+    CHUNK,
     LinearState,
     Sides,
     mix_all_pairs,
@@ -131,6 +132,12 @@ class LinearAttention(AttentionKind[LinearCache]):
     def count_features(self, config: TransformerConfig) -> int:
         """Return the number of features of a query or key."""
         return config.head_width
+
+    def count_kept(self, config: TransformerConfig, *, causal: bool) -> int:
+        """Implement AttentionKind.count_kept: features and, where causal, the sums of chunks."""
+        sums = 4 * config.head_width / CHUNK if causal else 0
+        kept = config.heads * self.count_features(config) * (3 + sums)
+        return super().count_kept(config, causal=causal) + round(kept)
 
     def new_cache(self, config: TransformerConfig, size: CacheSize) -> LinearCache:
         """Implement AttentionKind.new_cache."""

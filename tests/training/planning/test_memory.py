@@ -5,8 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.models import VOCABULARY, tiny_config
 from tests.training.toys import write_text
+from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
+from transformer.inputs import ModelInputs
+from transformer.layer_spec import LayerSpec
+from transformer.model import Transformer
 from transformer.presets import preset_config
 from transformer.training.planning import memory
 from transformer.training.recipe import TrainingRecipe
@@ -51,6 +56,44 @@ def test_batches_of_twice_the_tokens_keep_twice_the_activations() -> None:
     )
     assert large == 2 * small
     assert 600e6 < large < 1e9  # measured: the program grew by 840 MB, kernels included
+
+
+def kept_bytes(config: TransformerConfig, batch: ModelInputs) -> int:
+    """Of what a forward pass keeps for the backward one, the weights left out."""
+    model = Transformer(config).train()
+    weights = {each.untyped_storage().data_ptr() for each in model.state_dict().values()}
+    kept = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model.hidden(batch)
+    return sum(size for place, size in kept.items() if place not in weights)
+
+
+@pytest.mark.parametrize("shape", ["decoder", "encoder"])
+@pytest.mark.parametrize(
+    ("fields", "grown"),
+    [
+        ({"attention": "performer", "random_features": 32}, {"random_features": 512}),
+        ({"attention": "linear", "d_head": 8}, {"d_head": 64}),
+        ({"positions": "rotary", "d_head": 8}, {"d_head": 128}),
+        ({}, {"layers": (LayerSpec(), LayerSpec(attention="performer"))}),
+    ],
+)
+def test_what_attention_keeps_is_counted(shape: str, fields: dict, grown: dict) -> None:
+    batch = ModelInputs(torch.randint(VOCABULARY, (2, 128)))
+    training = TrainingRecipe(batch_tokens=256)
+    kept, told = [], []
+    for own in (fields, {**fields, **grown}):
+        config = tiny_config(shape, **{"positions": "none", **own})
+        kept.append(kept_bytes(config, batch))
+        told.append(memory.training_memory(config, training).activations)
+    share = (told[1] - told[0]) / (kept[1] - kept[0])
+    assert 0.7 < share < 1.7, (kept, told)
 
 
 def table(**rows: int) -> str:
