@@ -25,7 +25,26 @@ def require_known_fields(
     for field in msgspec.structs.fields(config):
         value = getattr(config, field.name)
         if field.name not in known and value != field.default:
-            raise ConfigError(f"{refusal}: {field.name} is {value!r}")
+            raise ConfigError(f"{refusal}: {field_in_words(config, field.name)}")
+
+
+def field_in_words(config: TransformerConfig, name: str) -> str:
+    """Return a field with its value as messages tell it.
+
+    Of layers these are the fields that some have of their own, and of rotary scaling its kind.
+    """
+    value = getattr(config, name)
+    if name == "layers" and value is not None:
+        return f"layers have {', '.join(own_fields(config))} of their own"
+    if isinstance(value, RotaryScaling):
+        return f"{name} is {value.kind!r}"
+    return f"{name} is {value!r}"
+
+
+def own_fields(config: TransformerConfig) -> list[str]:
+    """Return the names of the fields that some layers have of their own."""
+    names, layers = LayerSpec.__struct_fields__, config.layers or ()
+    return [name for name in names if any(getattr(each, name) is not None for each in layers)]
 
 
 def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
