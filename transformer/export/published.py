@@ -17,7 +17,6 @@ from ..families import (
     FAMILIES,
     MODEL_TYPE,
     ConfigReader,
-    UnmappedError,
     permute_to_halved_sinusoids,
 )
 from ..loading.load import LoadedModel
@@ -26,14 +25,6 @@ from ..model import Transformer
 PUBLISHED = "huggingface"  # the first family that can express the network
 _FAMILIES = [name for name in FAMILIES if name != MODEL_TYPE]
 
-# Parts of a network by the beginnings of their parameters' names, as users call them.
-_PARTS = {
-    "types": "token types (embeddings of segments)",
-    "encoder": "encoder weights",
-    "decoder": "decoder weights",
-    "embedding_norms": "norms of embeddings",
-    "head": "output layer",
-}
 # Fields that only training uses, and those that only some values of another field use.
 _TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
 _ONLY_WITH = (
@@ -111,20 +102,19 @@ def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor])
     """Return a model of a family. Raises ConfigError if it reads back as another network."""
     family = FAMILIES[name]
     options = family.write(config)
+    unmapped = family.names(config).unmapped(tensors)
+    mapped = {ours: tensor for ours, tensor in tensors.items() if ours not in unmapped}
     try:
-        stored = dict(family.store(tensors, config))
+        stored = dict(family.store(mapped, config))
         back = family.read(ConfigReader(options, f"the {name} config"), Tensors(stored))
-    except UnmappedError as error:
-        part = str(error.args[0])
-        known = _PARTS.get(part.partition(".")[0])
-        what = f"{known}: {part}" if known else f"weights such as {part}"
-        raise ConfigError(f"its networks do not have this one's {what}") from None
     except CheckpointError as error:
         raise ConfigError(str(error)) from None
     for was, would_be in _layer_networks(config, back):
         for field, value in was.items():
             if value != would_be[field]:
                 raise ConfigError(f"it supports {field} {would_be[field]!r} here, not {value!r}")
+    if unmapped:
+        raise ConfigError(f"its networks have no place for the weights {unmapped[0]}")
     return PublishedModel(name, family.architecture_of(config), options, stored)
 
 
