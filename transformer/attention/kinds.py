@@ -18,6 +18,7 @@ class AttentionKind(ABC, Generic[CacheT]):
     """
 
     fields: tuple[str, ...] = ()
+    in_encoders = ""  # what it lacks there, behind its name
     names_global_tokens = False  # True: an encoder is told which tokens are global
 
     @abstractmethod

@@ -115,6 +115,8 @@ class LinearAttention(AttentionKind[LinearCache]):
         self, features: FeatureMap | None, *, decay: bool, name: str = "linear attention"
     ) -> None:
         self._features, self._decay, self._name = features, decay, name
+        if decay:
+            self.in_encoders = "has no decay, which needs a direction: it is linear attention"
 
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check: there are no scores to add a bias to, or to cap."""

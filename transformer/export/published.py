@@ -21,6 +21,7 @@ from ..families import (
 )
 from ..loading.load import LoadedModel
 from ..model import Transformer
+from ..positions import POSITIONS
 
 PUBLISHED = "huggingface"  # the first family that can express the network
 _FAMILIES = [name for name in FAMILIES if name != MODEL_TYPE]
@@ -28,8 +29,6 @@ _FAMILIES = [name for name in FAMILIES if name != MODEL_TYPE]
 # Fields that only training uses, and those that only some values of another field use.
 _TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
 _ONLY_WITH = (
-    ("positions", ("rotary",), ("rotary_base", "rotary_scaling", "rotary_fraction")),
-    ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
     ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )
@@ -139,5 +138,7 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     for field, kinds, others in _ONLY_WITH:
         irrelevant.update(() if fields[field] in kinds else others)
     of_kinds = {name for kind in ATTENTION.values() for name in kind.fields}
-    irrelevant |= of_kinds - {*ATTENTION[config.attention].fields}
+    of_kinds |= {name for positions in POSITIONS.values() for name in positions.fields}
+    used = (*ATTENTION[config.attention].fields, *POSITIONS[config.positions].fields)
+    irrelevant |= of_kinds - {*used}
     return {name: value for name, value in fields.items() if name not in irrelevant}
