@@ -1,5 +1,6 @@
 """Memory: estimated and compared with what is free before anything is allocated."""
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from transformer.inputs import ModelInputs
 from transformer.layer_spec import LayerSpec
 from transformer.model import Transformer
 from transformer.presets import preset_config
-from transformer.training.planning import memory
-from transformer.training.recipe import TrainingRecipe
+from transformer.training.planning import memory, speed
+from transformer.training.recipe import Recipe, TrainingRecipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
@@ -146,3 +147,21 @@ def test_a_batch_that_does_not_fit_is_named(machine: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"free: lower training\.batch_tokens: a batch takes"):
         memory.check_memory(config, training, CPU)
+
+
+def test_what_measured_steps_took_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is kept of them counts as used where the run's own memory is compared."""
+    models, alive = [], []
+    built = speed.Transformer
+
+    def build(config: TransformerConfig) -> Transformer:
+        model = built(config)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(speed, "Transformer", build)
+    monkeypatch.setattr(speed, "release_freed_memory", lambda: alive.append(models[-1]()))
+    config, recipe = tiny_config(), Recipe(objective="language-model")
+    data = speed.RandomBatches(config, length=8, max_tokens=16)
+    speed.measure_step(config, recipe, data, device=CPU, seconds=0.0)
+    assert alive == [None]
