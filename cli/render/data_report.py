@@ -6,6 +6,7 @@ from tokenizer.quantities import format_count
 from transformer.training.data_report import (
     BLANK,
     REFUSED,
+    TARGET_TOO_LONG,
     TOO_LONG,
     UNANSWERED,
     UNFRAMED,
@@ -29,6 +30,7 @@ _ADVICE = "see docs/it-does-not-learn.md"
 _REASONS = {
     BLANK: "blank",
     TOO_LONG: "of {limit:,} tokens or more",
+    TARGET_TOO_LONG: "with a target of {target_limit:,} or more",
     UNKNOWN: "of which the tokenizer knows nothing",
     UNREADABLE: "with a side that the tokenizer does not know",
     UNANSWERED: "without an answer",
@@ -124,10 +126,9 @@ def _size(part: _Part) -> str:
     names = [file.name for file in part.files[:_MAX_FILES]]
     if len(part.files) > _MAX_FILES:
         names.append(format_count(len(part.files) - _MAX_FILES, "more file"))
-    limit = 0 if isinstance(part, TextReport) else part.limit
+    limits = {name: getattr(part, name, None) for name in ("limit", "target_limit")}
     reasons = [
-        f"{count:,} {_REASONS[reason].format(limit=limit)}"
-        for reason, count in part.left_out.items()
+        f"{count:,} {_REASONS[reason].format(**limits)}" for reason, count in part.left_out.items()
     ]
     left_out = f"; left out: {', '.join(reasons)}" if reasons else ""
     return f"{_count(part.kept, part.unit)} of {', '.join(names)}{left_out}"

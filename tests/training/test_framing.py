@@ -29,7 +29,7 @@ from transformer.pipelines.records import IterableSource, Line
 from transformer.pipelines.session import Session
 from transformer.pipelines.translation import TranslationTask
 from transformer.training.corpora import PairGroup, TextGroup
-from transformer.training.encoding import SIDES, TEXT, PairEncoder, TextEncoder
+from transformer.training.encoding import SIDES, TEXT, PairEncoder, PairLimits, TextEncoder
 
 TRANSLATORS = ("bart", "mbart", "pegasus", "marian", "m2m_100", "t5")
 # mBART and mBART-50, Marian with one vocabulary and with two, NLLB and M2M-100.
@@ -67,7 +67,7 @@ def prepared(family: str, seed: int, folder: Path, *, plain: bool = False) -> Pr
     loaded = load_model(folder / "model", device="cpu")
     language = required_language(loaded)
     texts = with_languages(loaded.texts, None, language)
-    encoder = PairEncoder(texts, max_tokens=99)
+    encoder = PairEncoder(texts, PairLimits(99, 99))
     report = encoder.write([PairGroup("pairs", iter(PAIRS))], folder)
     assert report.kept == len(PAIRS)
     stores = (TokenStore(folder / side) for side in SIDES)

@@ -70,6 +70,9 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         str, doc("a file with a Jinja chat template, for a model that has none")
     ] = ""
     max_tokens: Annotated[Size, doc("longer pairs are left out, and counted")] = 256
+    max_target_tokens: Annotated[
+        Size | None, doc("of the target of a pair, where it may be shorter or longer than that")
+    ] = None
     max_unknown: Annotated[
         Share, doc("the largest share of characters that the tokenizer may not know")
     ] = 0.5
@@ -128,7 +131,7 @@ def mixes(data: DataRecipe) -> bool:
     return any(getattr(data, key) for key in MIXING_KEYS)
 
 
-LATER_KEYS = ("label_kind", "label_separator", *MIXING_KEYS)
+LATER_KEYS = ("label_kind", "label_separator", "max_target_tokens", *MIXING_KEYS)
 _TEXT_KEYS = (
     *("source", "target", "pairs", "text", "conversations", "labelled", "tagged"),
     *("valid_source", "valid_target", "valid_pairs", "valid_text", "valid_conversations"),

@@ -13,6 +13,7 @@ from tokenizer import Tokenizer
 
 BLANK = "blank"  # nothing to see on a side
 TOO_LONG = "too long"  # for data.max_tokens
+TARGET_TOO_LONG = "target too long"  # for data.max_target_tokens, where that is another number
 UNKNOWN = "unknown"  # a text of which the tokenizer knows nothing
 UNREADABLE = "unreadable"  # nothing that the tokenizer knows on a side
 
@@ -76,7 +77,8 @@ class PairReport(PartReport, frozen=True, kw_only=True, tag_field="unit", tag="p
     unit = "pairs"
     compared = "pairs"
 
-    limit: int  # tokens on a side from which pairs are too long
+    limit: int  # tokens from which sources are too long, and targets without a limit of their own
+    target_limit: int | None = None
     sources_in_training: int = 0  # validation: kept pairs whose source training has too
     headers: list[str] = []  # files whose first rows look like the names of columns
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from tokenizer import TextChunk, Tokenizer, is_blank
 from tokenizer.text import begins_with_names
@@ -18,6 +19,7 @@ from ..pipelines.records import MAX_CHARACTERS
 from .corpora import Pair, PairGroup, TextGroup
 from .data_report import (
     BLANK,
+    TARGET_TOO_LONG,
     TOO_LONG,
     UNREADABLE,
     FileReport,
@@ -75,17 +77,23 @@ def _without_names(cells: Pair) -> str:
     return f"; to leave them out: --columns {shlex.quote(','.join(cells))}"
 
 
+class PairLimits(NamedTuple):
+    """The most tokens that each side of a pair may have, what stands around it counted."""
+
+    source: int
+    target: int
+
+
 class PairEncoder:
     """Writer of the ids of pairs.
 
     Pairs that a model cannot read are left out, and counted: those with a blank side, with a side
-    of more than `max_tokens` tokens, what stands around it counted, or with a side of which its
-    tokenizer knows nothing.
+    of more tokens than its limit, or with a side of which its tokenizer knows nothing.
     """
 
-    def __init__(self, texts: ModelTexts, *, max_tokens: int) -> None:
+    def __init__(self, texts: ModelTexts, limits: PairLimits) -> None:
         self._tokenizers = (texts.tokenizer, texts.target_tokenizer)
-        self._framing, self._max_tokens = pair_framing(texts), max_tokens
+        self._framing, self._limits = pair_framing(texts), limits
         sides = zip(SIDES, self._tokenizers, strict=True)
         self._unknown = {side: UnknownCounter(tokenizer) for side, tokenizer in sides}
         self._left_out: Counter[str] = Counter()
@@ -161,22 +169,31 @@ class PairEncoder:
 
     def _reason(self, pair: Pair, row: Sequence[Sequence[int]]) -> str | None:
         """Return the reason why a model cannot read a pair, None if it can."""
-        lengths = self._framing.lengths(*map(len, row))
-        if max(lengths) > self._max_tokens or len(pair[0]) > MAX_CHARACTERS:
+        source, target = self._framing.lengths(*map(len, row))
+        if source > self._limits.source or len(pair[0]) > MAX_CHARACTERS:
             return TOO_LONG
+        if target > self._limits.target:
+            return TOO_LONG if self._has_one_limit else TARGET_TOO_LONG
         sides = zip(self._tokenizers, row, strict=True)
         return UNREADABLE if any(knows_nothing(*side) for side in sides) else None
+
+    @property
+    def _has_one_limit(self) -> bool:
+        return self._limits.source == self._limits.target
 
     def _report(
         self, files: list[FileReport], headers: list[str], training: "PairEncoder | None"
     ) -> PairReport:
+        around = self._framing.lengths(0, 0)
+        limits = [most + 1 - each for most, each in zip(self._limits, around, strict=True)]
         return PairReport(
             files=files,
             left_out={reason: count for reason, count in self._left_out.items() if count},
             kept=self._kept,
             tokens=self._tokens,
             longest=self._longest,
-            limit=self._max_tokens + 1 - max(self._framing.lengths(0, 0)),
+            limit=min(limits) if self._has_one_limit else limits[0],
+            target_limit=None if self._has_one_limit else limits[1],
             repeats=self._pairs.repeats(),
             not_compared=self._pairs.not_compared,
             in_training=self._pairs.count_in(training._pairs) if training else 0,

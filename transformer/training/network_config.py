@@ -1,8 +1,10 @@
 """The configuration of a run's network, as its recipe, its objective and its labels have it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+
+from tokenizer.quantities import format_count
 
 from ..config import TransformerConfig
 from ..errors import ConfigError
@@ -27,8 +29,8 @@ def model_config(
     is not the objective's, or the vocabulary or the context is too small.
     """
     objective = OBJECTIVES[recipe.objective]
-    max_length = objective.max_length(recipe)
-    fields = {"vocab_size": vocab_size, "max_positions": max_length, **recipe.model}
+    lengths = (objective.max_length(recipe), objective.max_target_length(recipe))
+    fields = {"vocab_size": vocab_size, "max_positions": max(lengths), **recipe.model}
     preset = fields.pop("preset")
     head = objective.head_fields(preset_config(preset, **fields), labels)
     config = preset_config(preset, **{**head, **fields})
@@ -42,13 +44,43 @@ def model_config(
             f"model.vocab_size is {config.vocab_size:,}, but the tokenizer has {vocab_size:,} "
             "tokens; leave it out, or give at least as many"
         )
-    if config.shorter_positions < max_length:
-        name = "max_positions" if config.max_positions < max_length else "max_target_positions"
+    if short := short_positions(config, recipe):
+        length = format_count(short.length, "token")
         raise ConfigError(
-            f"model.{name} is {config.shorter_positions}, but the recipe trains on texts of "
-            f"up to {max_length} tokens; raise it, or lower training.context or data.max_tokens"
+            f"model.{short.field} is {short.positions}, but the recipe trains on {short.texts} "
+            f"of up to {length}; raise it, or lower {short.keys}"
         )
     return config
+
+
+class ShortPositions(NamedTuple):
+    """Positions that a model has too few of, for the longest texts of a recipe."""
+
+    field: str
+    positions: int
+    noun: str
+    texts: str
+    length: int
+    keys: str  # to lower
+
+
+def short_positions(config: TransformerConfig, recipe: Recipe) -> ShortPositions | None:
+    """Return the positions that are too few for a recipe, if there are."""
+    objective = OBJECTIVES[recipe.objective]
+    length, target = objective.max_length(recipe), objective.max_target_length(recipe)
+    if config.max_positions < length:
+        keys = "training.context or data.max_tokens"
+        return ShortPositions(
+            "max_positions", config.max_positions, "position", "texts", length, keys
+        )
+    if config.target_positions < target:
+        shared = config.max_target_positions is None
+        keys = objective.rules.target_length or objective.rules.length
+        return ShortPositions(
+            "max_positions" if shared else "max_target_positions", config.target_positions,
+            "position" if shared else "target position", "targets", target, keys,
+        )  # fmt: skip
+    return None
 
 
 def further_config(

@@ -16,7 +16,7 @@ from ..registry import either
 from .adaptation import Adaptation
 from .data_recipe import framing_flags
 from .mixture import check_mixing
-from .network_config import HEAD_KEYS, further_config, model_config
+from .network_config import HEAD_KEYS, further_config, model_config, short_positions
 from .objectives import OBJECTIVES
 from .optimizers import OPTIMIZERS
 from .recipe import Recipe
@@ -65,6 +65,14 @@ def _check_names(recipe: Recipe) -> None:
             f"{recipe.objective} has {', '.join(objective.metrics)}"
         )
     check_mixing(recipe.data, objective.corpora, recipe.objective)
+    if recipe.data.max_target_tokens and not objective.rules.target_length:
+        translating = either(
+            [name for name, each in OBJECTIVES.items() if each.rules.target_length]
+        )
+        raise ConfigError(
+            f"data.max_target_tokens is for the objective {translating}, and this one is "
+            f"{recipe.objective}"
+        )
     if training.pack and not objective.packs:
         packing = either([name for name, each in OBJECTIVES.items() if each.packs])
         raise ConfigError(
@@ -102,11 +110,11 @@ def _check_initial(recipe: Recipe, init: TransformerConfig) -> None:
         )
     if recipe.tokenizer.path:
         raise ConfigError("--init brings its own tokenizer: leave --tokenizer out")
-    if init.shorter_positions < objective.max_length(recipe):
+    if short := short_positions(init, recipe):
+        positions = format_count(short.positions, short.noun)
         raise ConfigError(
-            f"the initial model has {format_count(init.shorter_positions, 'position')}; the "
-            f"recipe trains on texts of "
-            f"up to {objective.max_length(recipe)}: lower training.context or data.max_tokens"
+            f"the initial model has {positions}; the recipe trains on {short.texts} of up to "
+            f"{format_count(short.length, 'token')}: lower {short.keys}"
         )
 
 

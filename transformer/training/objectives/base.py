@@ -82,6 +82,10 @@ class Objective(ABC):
     def max_length(self, recipe: Recipe) -> int:
         """Return the largest number of tokens in one sequence, which the model must support."""
 
+    def max_target_length(self, recipe: Recipe) -> int:
+        """Return the same of the text that an encoder-decoder writes."""
+        return self.max_length(recipe)
+
     @abstractmethod
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """Yield the text to train a tokenizer on."""

@@ -43,6 +43,7 @@ class ObjectiveRules(ABC):
     weights: float = 20.0  # of layers, for each token of the text, at most
     epochs: float  # at most
     length: str  # the key of the longest text
+    target_length: str | None = None  # that of the longest target, if it has one of its own
     sides: int  # texts of an example, each of which has a batch's tokens
     predicted: float = 1.0  # share of the tokens of a row that are
     batches: int = 20  # of an epoch, at least: little text is cut into smaller ones

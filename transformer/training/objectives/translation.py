@@ -20,7 +20,7 @@ from ..corpora import PairCorpus
 from ..data_recipe import has_validation, mixes
 from ..data_report import DataReport
 from ..defaults import DEFAULTS
-from ..encoding import SIDES, PairEncoder, count_kept_pairs, read_kept_pairs
+from ..encoding import SIDES, PairEncoder, PairLimits, count_kept_pairs, read_kept_pairs
 from ..mixture import corpus_shares, mix
 from ..recipe import Recipe
 from .base import TRAIN, VALID, Objective, Sample, Stop, single_session
@@ -49,6 +49,7 @@ class Translation(Objective):
         reading=5.0,
         epochs=40.0,
         length="data.max_tokens",
+        target_length="data.max_target_tokens",
         training={"ema": 0.99},
     )
 
@@ -71,6 +72,10 @@ class Translation(Objective):
         """Implement Objective.max_length."""
         return recipe.data.max_tokens
 
+    def max_target_length(self, recipe: Recipe) -> int:
+        """Implement Objective.max_target_length."""
+        return recipe.data.max_target_tokens or recipe.data.max_tokens
+
     def lines(self, recipe: Recipe, counts: CorpusCounts) -> Iterator[str]:
         """Implement Objective.lines."""
         return PairCorpus(recipe.data, counts, recipe.seed).lines()
@@ -83,7 +88,8 @@ class Translation(Objective):
         self, recipe: Recipe, texts: ModelTexts, folder: Path, counts: CorpusCounts
     ) -> DataReport:
         """Implement Objective.prepare."""
-        train, valid = (PairEncoder(texts, max_tokens=recipe.data.max_tokens) for _ in range(2))
+        limits = PairLimits(self.max_length(recipe), self.max_target_length(recipe))
+        train, valid = (PairEncoder(texts, limits) for _ in range(2))
         corpus = PairCorpus(recipe.data, counts, recipe.seed, valid.can_read)
         training = train.write(corpus.training(), folder / TRAIN)
         shares = corpus_shares(recipe.data, training.files)

@@ -24,6 +24,7 @@ from .deadline import steps_in
 from .facts import TextFacts
 from .fitting import EPOCHS, interval_for, most_steps, warmup_for
 from .memory import available_memory, check_memory, training_memory
+from .readable_length import readable_length
 from .sizes import (
     CHARACTER_TOKENS,
     SizeCandidate,
@@ -282,16 +283,6 @@ class AutoRecipe:
         )
         seconds = 3.0 if self.seconds is None else min(3.0, _MEASURING * self.seconds)
         return measure_step(config, recipe, data, device=self.device, seconds=seconds)
-
-
-def readable_length(given: Mapping[str, Any], model: TransformerConfig) -> dict[str, Any]:
-    """Return the field by which texts are no longer than a model reads; none if it is given."""
-    recipe = recipe_of(given)
-    objective = OBJECTIVES[recipe.objective]
-    if has_key(given, objective.rules.length):
-        return {}
-    section, _, name = objective.rules.length.partition(".")
-    return {section: {name: min(objective.max_length(recipe), model.shorter_positions)}}
 
 
 def _size_fields(preset: str) -> dict[str, Any]:

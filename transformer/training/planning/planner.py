@@ -22,11 +22,12 @@ from ..recipe_layers import merged_layers, read_layers
 from ..recipe_resolution import recipe_of
 from ..run_recipe import missing_run_message
 from ..vocabulary import most_grown
-from .auto_recipe import DEFAULT_TIME, AutoRecipe, readable_length
+from .auto_recipe import DEFAULT_TIME, AutoRecipe
 from .deadline import Deadline, steps_in
 from .describing import choice_lines
 from .facts import TextFacts, measure_recipe
 from .fitting import EPOCHS, EVERY, STEPS, WARMUP, interval_for, most_steps, warmup_for, with_steps
+from .readable_length import readable_length
 from .speed import MAX_SECONDS, measure_step
 
 _MEASURING = 0.05  # of a run's time, at most, to measure a step again
