@@ -115,7 +115,7 @@ def written(model: Transformer, prompt_BT: Tensor, **source: Tensor) -> list[Ten
         *((shape, {}) for shape in SHAPES),
         ("decoder", {"logit_softcap": 0.1, "output_scale": 0.5}),
         ("decoder", {"tie_output": False, "output_bias": True, "feedforward": "swiglu"}),
-        ("encoder", {"head": "masked-lm"}),
+        ("encoder", {"head": "masked"}),
         ("encoder", {"head": "classification", "labels": 3}),
         ("encoder", {"head": "tagging", "labels": 3}),
         ("encoder", {"head": "none"}),
