@@ -4,7 +4,7 @@ from pathlib import Path
 
 from checkpoints import CheckpointError
 from transformer.errors import ConfigError, MissingModelError
-from transformer.loading import DTYPES, load_model
+from transformer.loading import load_for_inference
 from transformer.model_names import check_spelled_name
 from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.session import Session
@@ -41,7 +41,7 @@ def load(
         raise ConfigError(f"an adapter is for one model, and {1 + len(others)} are named")
     on_it = None if adapter is None else Path(adapter)
     loaded = [
-        load_model(Path(path), device=device, dtype=DTYPES[dtype], adapter=on_it)
+        load_for_inference(Path(path), device=device, dtype=dtype, adapter=on_it)
         for path in (model, *others)
     ]
     return Model(Session(loaded, speculation))

@@ -6,18 +6,29 @@ msgspec itself checks them only where it converts, and its message does not say 
 import math
 import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import Meta
 
 from .errors import ConfigError, UnknownNameError
+from .registry import suggest
 
 Kind = TypeVar("Kind")
 _EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]+)`, got `[^`]+` - at `\$\.(?P<name>[^`]+)`")
+_NOT_ALLOWED = re.compile(r"Invalid enum value .* - at `\$\.(?P<name>[^`]+)`", re.DOTALL)
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -98,25 +109,45 @@ def convert(fields: Mapping[str, Any], kind: type[Kind], *, prefix: str = "") ->
         if isinstance(error.__cause__, ConfigError | UnknownNameError):
             raise error.__cause__ from None
         check_bounds(fields, kind)
-        raise ConfigError(_kind_message(fields, str(error)) or f"{prefix}{error}") from None
+        raise ConfigError(_mistake(fields, kind, str(error)) or f"{prefix}{error}") from None
 
 
-def _kind_message(fields: Any, message: str) -> str | None:
-    """Return a line for a value of another type: its name, the value and the kind it must be."""
-    match = _EXPECTED.match(message)
+def shown(value: object) -> str:
+    """Return a value as messages show it, at most its first 60 characters."""
+    text = repr(value)
+    return f"{text[:60]}…" if len(text) > 60 else text
+
+
+def _mistake(fields: Any, kind: type, message: str) -> str | None:
+    """Return a line for a value of another type or name: its name, itself, and what it must be."""
+    match = _EXPECTED.match(message) or _NOT_ALLOWED.match(message)
     if match is None:
         return None
     value, name = fields, match["name"]
+    path = re.findall(r"[^.\[\]]+", name)
     try:
-        for key in re.findall(r"[^.\[\]]+", name):
+        for key in path:
             value = value[int(key) if isinstance(value, list) else key]
     except (KeyError, IndexError, TypeError, ValueError):
         return None
-    names = [kind.strip() for kind in match["kinds"].split("|")]
-    kinds = [_KINDS.get(kind, kind) for kind in names if kind != "null"]
-    shown = repr(value)
-    shown = f"{shown[:60]}…" if len(shown) > 60 else shown
-    return f"{name} is {shown}; it must be {' or '.join(kinds)}"
+    if match.re is _NOT_ALLOWED:
+        return f"{name} is {shown(value)}; {suggest(str(value), _names_at(kind, path))}"
+    kinds = (each.strip() for each in match["kinds"].split("|"))
+    allowed = [_KINDS.get(each, each) for each in kinds if each != "null"]
+    return f"{name} is {shown(value)}; it must be {' or '.join(allowed)}"
+
+
+def _names_at(hint: Any, path: Sequence[str]) -> Iterator[str]:
+    """Yield what a value may be, by name or kind, that lies at a path within a type."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        yield from args
+    elif isinstance(hint, type) and issubclass(hint, msgspec.Struct) and path:
+        yield from _names_at(get_type_hints(hint, include_extras=True)[path[0]], path[1:])
+    elif isinstance(hint, type) and hint.__name__ in _KINDS and not path:
+        yield _KINDS[hint.__name__]
+    for arg in args if origin is not Literal else ():
+        yield from _names_at(arg, path[1:] if origin in (list, tuple, dict) else path)
 
 
 def _check(value: Any, hint: Any, name: str) -> None:

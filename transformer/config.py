@@ -20,6 +20,7 @@ from .layer_spec import (
     Size,
 )
 
+SUMMARY_TOKENS = 8  # of fixed attention, where it is not said
 Shape = Literal["encoder", "decoder", "encoder-decoder"]
 
 
@@ -85,7 +86,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 128
     summary_tokens: Annotated[
         Size, doc("of fixed attention: the last tokens of each block, which later blocks see")
-    ] = 8
+    ] = SUMMARY_TOKENS
     random_features: Annotated[Size, doc("of performer attention: features of a query or key")] = (
         256
     )

@@ -1,5 +1,7 @@
 """Counts of the weights of a configuration, without building the model."""
 
+from collections.abc import Iterator
+
 from .attention import ATTENTION, count_attention_parameters
 from .config import TransformerConfig
 from .feedforward import FEEDFORWARDS
@@ -40,12 +42,18 @@ def parameters_by_part(config: TransformerConfig) -> dict[str, int]:
     return {part: count for part, count in parts.items() if count}
 
 
+def alike_layers(config: TransformerConfig, count: int) -> Iterator[tuple[TransformerConfig, int]]:
+    """Yield the configurations of a stack's layers, and how many of the `count` have each."""
+    turn = len(config.layers or (None,))
+    for number in range(min(turn, count)):
+        yield config.of_layer(number), len(range(number, count, turn))
+
+
 def _layers(config: TransformerConfig, count: int, *, causal: bool, crossed: bool = False) -> int:
     """Return the number of weights in the layers of a stack, which are of some kinds by turns."""
-    turn = len(config.layers or (None,))
-    alike = ((config.of_layer(number), len(range(number, count, turn))) for number in range(turn))
     return sum(
-        layers * _layer(own, causal=causal, crossed=crossed) for own, layers in alike if layers
+        layers * _layer(own, causal=causal, crossed=crossed)
+        for own, layers in alike_layers(config, count)
     )
 
 

@@ -20,6 +20,7 @@ class Positions(nn.Module):
     """No positional encoding, and the base of all kinds: each overrides the methods it acts by."""
 
     has_bias = False  # True: attention scores get a bias
+    fields: tuple[str, ...] = ()  # of a configuration, that it reads and not all kinds do
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__()
@@ -139,6 +140,8 @@ def _learned_rows(config: TransformerConfig, *, causal: bool) -> int:
 class Rotary(Positions):
     """Rotary embeddings: pairs (i, i + K/2) rotated by `pos·θ^(-2i/K)`; arXiv 2104.09864."""
 
+    fields = ("rotary_base", "rotary_scaling", "rotary_fraction")
+
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
         self._frequencies(torch.device("meta"))  # raises for a scaling that does not fit
@@ -170,6 +173,7 @@ class Relative(Positions):
     """
 
     has_bias = True
+    fields = ("relative_buckets", "relative_max_distance")
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)

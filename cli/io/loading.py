@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from transformer.errors import ConfigError
-from transformer.loading import DTYPES, LoadedModel, load_model
+from transformer.loading import LoadedModel, load_for_inference
 from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.arguments.argument import files_of
 from transformer.pipelines.arguments.search import SearchArguments
@@ -28,8 +28,8 @@ def load_with_notice(
     """Load a model folder; at a terminal, show that until it is done, for it may take long."""
     if progress_enabled(quiet):
         write_status(f"loading {model} …")
-    loaded = load_model(
-        model, device=device, dtype=DTYPES[dtype], trust_cache=trust_cache, adapter=adapter
+    loaded = load_for_inference(
+        model, device=device, dtype=dtype, trust_cache=trust_cache, adapter=adapter
     )
     erase_status()
     return loaded

@@ -13,6 +13,8 @@ from transformer import TransformerConfig, preset_config
 from transformer.decoding import ModelStepper, Request, SearchParameters, decode_all
 from transformer.decoding.search import BeamParameters, GreedyParameters
 from transformer.initialization import initialize
+from transformer.kernels import LINEAR_KERNELS
+from transformer.loading import pack_model
 from transformer.model import Transformer
 
 SOURCE, WRITTEN = 24, 32
@@ -74,11 +76,18 @@ def built(config: TransformerConfig) -> Transformer:
     return model.eval().requires_grad_(False)
 
 
+def in_float16(config: TransformerConfig) -> Transformer:
+    """The weights of linear maps in float16, sums in float32."""
+    model = built(config)
+    pack_model(model, LINEAR_KERNELS["float16"])
+    return model
+
+
 def main() -> None:
     """Print a table for each size."""
     for preset, vocab_size in PRESETS.items():
         config = preset_config(preset, vocab_size=vocab_size, norm_placement="post")
-        model, half = built(config), built(config).bfloat16()
+        model, half, packed = built(config), built(config).bfloat16(), in_float16(config)
         peer = marian(config).eval()
         columns = {}
         for rows in (1, 32):
@@ -87,6 +96,7 @@ def main() -> None:
                 columns[title] = rates(
                     {
                         "transduce float32": ours(model, rows, beam),
+                        "transduce float16": ours(packed, rows, beam),
                         "transduce bfloat16": ours(half, rows, beam),
                         "transformers float32": theirs(peer, rows, beam, vocab_size),
                     },

@@ -18,7 +18,7 @@ from transformer.decoding.steppers.model import ModelStepper
 from transformer.errors import ConfigError
 from transformer.export import convert_model
 from transformer.export.ctranslate2 import KNOWN_FIELDS, _check
-from transformer.layer_spec import LayerSpec
+from transformer.layer_spec import LayerSpec, RotaryScaling
 from transformer.loading import load_model
 
 LENGTH = 12
@@ -106,11 +106,29 @@ def test_what_it_does_not_have_is_named(
         written(tmp_path, config, tokenizer)
 
 
-def test_layers_that_differ_are_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    layers = (LayerSpec(positions="none"), LayerSpec())
-    config = tiny_config("decoder", vocab_size=VOCABULARY, layers=layers)
-    with pytest.raises(ConfigError, match="no such networks: layers is"):
-        written(tmp_path, config, tokenizer)
+SCALING = RotaryScaling(factor=2.0)
+OWN = {
+    "attention": (LayerSpec(attention="sliding"), LayerSpec()),
+    "attention, positions": (LayerSpec(attention="linear"), LayerSpec(positions="none")),
+    "rotary_base, rotary_scaling": (LayerSpec(rotary_base=9.0, rotary_scaling=SCALING),),
+}
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_layers_that_differ_are_refused_in_words(own: str) -> None:
+    config = tiny_config("decoder", positions="rotary", layers=OWN[own])
+    with pytest.raises(ConfigError, match=f"no such networks: layers have {own} of their own$"):
+        _check(config)
+
+
+def test_rotary_scaling_is_refused_by_its_kind() -> None:
+    config = tiny_config("decoder", positions="rotary", rotary_scaling=SCALING)
+    with pytest.raises(ConfigError, match=r"no such networks: rotary_scaling is 'linear'$"):
+        _check(config)
+
+
+def test_layers_of_which_none_differs_are_those_of_a_plain_network() -> None:
+    _check(tiny_config("decoder", positions="rotary", layers=(LayerSpec(), LayerSpec())))
 
 
 def test_every_field_is_known() -> None:

@@ -111,7 +111,11 @@ def read(family: str, files: Files, **given: Any) -> TransformerConfig:
             {"num_hidden_layers": 1, "layer_types": ["chunked_attention"]},
             "layer_types has 'chunked_attention', which is not supported; only: full_attention, sl",
         ),
-        ("gemma3_text", {"rope_parameters": {"rope_type": "linear"}}, "the option rope_type ="),
+        (
+            "gemma3_text",
+            {"rope_parameters": {"rope_type": "linear", "factor": 8.0, "full_attention": {}}},
+            "outside full_attention and sliding_attention stands rope_type, factor, of which trans",
+        ),
         (
             "gemma3_text",
             {"rope_parameters": {"sliding_attention": {"rope_type": "yarn"}}},

@@ -240,7 +240,11 @@ def test_what_is_trained_here_runs_in_transformers(
         ("bert", {"classifier_pooling": "mean"}, "supports classifier_pooling 'first' here"),
         ("bert", {"classifier_layer": "none"}, "supports classifier_layer 'tanh' here, not 'none'"),
         ("bert", {"output_bias": False}, "supports output_bias True here, not False"),
-        ("gpt2", {"classifier_layer": "tanh"}, "do not have this one's output layer: head.dense"),
+        (
+            "gpt2",
+            {"classifier_layer": "tanh"},
+            "it supports classifier_layer 'none' here, not 'tanh'",
+        ),
         ("gpt2", {"output_bias": True}, "supports output_bias False here, not True"),
         ("bert", {"labels": 1}, "supports label_kind 'number' here, not 'single'"),
     ],

@@ -239,8 +239,14 @@ def test_gradients_are_of_the_weights_that_are_kept(kind: str, is_causal: bool) 
     assert torch.autograd.gradcheck(dropped, sides)
 
 
-def test_more_summary_tokens_than_a_block_has_are_refused() -> None:
-    with pytest.raises(ConfigError, match="summary_tokens is 8, above stride, 4"):
-        tiny_model(attention="fixed", stride=4)
+@pytest.mark.parametrize(
+    ("own", "told"), [({}, r"8 \(the default\)"), ({"summary_tokens": 5}, "5")]
+)
+def test_more_summary_tokens_than_a_block_has_are_refused(own: dict, told: str) -> None:
+    remedy = "set model.summary_tokens to at most 4"
+    with pytest.raises(
+        ConfigError, match=f"^summary_tokens is {told}, above stride, 4: .*{remedy}$"
+    ):
+        tiny_model(attention="fixed", stride=4, **own)
     for fields in ({"attention": "fixed", "summary_tokens": 4}, {"attention": "strided"}):
         tiny_model(stride=4, **fields)

@@ -242,6 +242,8 @@ def test_the_limits_of_arguments_are_those_of_arguments_that_exist() -> None:
         ({"num_beams": True}, "num_beams is True; it must be a whole number$"),
         ({"sequence_bias": [3]}, r"sequence_bias\[0\] is 3; it must be a list"),
         ({"eos_token_id": []}, "settings: eos_token_id is empty"),
+        ({"early_stopping": "nver"}, "early_stopping is 'nver'; did you mean never"),
+        ({"early_stopping": "no"}, "early_stopping is 'no'; allowed: never, true or false$"),
     ],
 )
 def test_a_converted_mapping_is_refused_by_name_and_value(fields: dict, message: str) -> None:

@@ -101,8 +101,13 @@ def test_a_name_is_a_kind_of_attention() -> None:
         ([{"window": 0}], r"layers\[0\].window is 0; it must be at least 1"),
         (["full", {"window": 0}], r"layers\[1\].window is 0; it must be at least 1"),
         ([{}, {"windw": 3}], "no field of a layer is called 'windw'; did you mean window"),
-        ([3], r"layers\[0\] is 3; it must be a table"),
-        ([{"positions": "learned"}], "layers"),
+        (["full", 3], r"layers\[1\] is 3; it must be a name of attention or a table$"),
+        (
+            [{}, {"positions": "learned"}],
+            r"layers\[1\].positions is 'learned'; allowed: alibi, none, rotary$",
+        ),
+        ([{"positions": "rotry"}], r"layers\[0\].positions is 'rotry'; did you mean rotary\?"),
+        ([{"rotary_scaling": {"kinds": 3}}], "no field of rotary_scaling is called 'kinds'; did"),
         ([{"rotary_base": 1.0}], r"rotary_base is 1.0"),
     ],
 )
@@ -110,6 +115,18 @@ def test_what_a_list_cannot_say_is_refused(layers: list, words: str) -> None:
     fields = config_to_fields(tiny_config())
     with pytest.raises(ConfigError, match=words):
         config_from_fields({**fields, "layers": layers})
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*TransformerConfig.__struct_fields__} - {*LayerSpec.__struct_fields__})
+)
+def test_a_field_that_no_layer_has_of_its_own_is_told_where_it_belongs(name: str) -> None:
+    fields = config_to_fields(tiny_config())
+    words = (
+        rf"layers\[1\] has {name}, which belongs to \[model\], not to a layer: set model.{name};"
+    )
+    with pytest.raises(ConfigError, match=words):
+        config_from_fields({**fields, "layers": ["full", {name: 3}]})
 
 
 def test_a_kind_that_there_is_not_is_named() -> None:

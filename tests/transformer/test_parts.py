@@ -131,16 +131,19 @@ def test_heads_by_their_equations(name: str, tied: bool) -> None:
         head = HEADS[name](tiny_config(head=name))
         assert head(ROW, torch.ones(23, 16)) is ROW
         return
-    config = tiny_config(head=name, output_scale=0.25, output_bias=True, tie_output=tied)
+    config = tiny_config(
+        head=name, output_scale=0.25, output_bias=True, tie_output=tied, logit_softcap=2.0
+    )
     head, embedding_VD = filled(HEADS[name](config)), torch.randn(23, 16)
     features = ROW
     if name == "masked":
         features = head.norm(F.relu(ROW @ head.dense.weight.T + head.dense.bias))
     matrix = embedding_VD if tied else head.weight
     assert (matrix is embedding_VD) is tied
-    torch.testing.assert_close(
-        head(ROW, embedding_VD), 0.25 * features @ matrix.T + head.bias, atol=1e-5, rtol=1e-5
-    )
+    logits = 0.25 * features @ matrix.T + head.bias
+    assert logits.abs().max() > 2  # the cap matters
+    wanted = 2.0 * torch.tanh(logits / 2.0)
+    torch.testing.assert_close(head(ROW, embedding_VD), wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("changes", [{"tie_output": False}, {"output_bias": True}])

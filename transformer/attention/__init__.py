@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .. import masks
 from ..cache import RingCache, StaticCache
-from ..config import TransformerConfig
+from ..config import SUMMARY_TOKENS, TransformerConfig
 from ..errors import ConfigError
 from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
@@ -76,9 +76,11 @@ def _fixed_path(config: TransformerConfig) -> BlockSparse:
 
 def _check_fixed(config: TransformerConfig) -> None:
     if config.summary_tokens > config.stride:
+        default = " (the default)" if config.summary_tokens == SUMMARY_TOKENS else ""
         raise ConfigError(
-            f"summary_tokens is {config.summary_tokens:,}, above stride, {config.stride:,}: "
-            "they are the last ones of a block of that length"
+            f"summary_tokens is {config.summary_tokens:,}{default}, above stride, "
+            f"{config.stride:,}: they are the last ones of a block of that length; set "
+            f"model.summary_tokens to at most {config.stride:,}"
         )
 
 

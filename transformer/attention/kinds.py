@@ -18,6 +18,7 @@ class AttentionKind(ABC, Generic[CacheT]):
     """
 
     fields: tuple[str, ...] = ()
+    in_encoders = ""  # what it lacks there, behind its name
     names_global_tokens = False  # True: an encoder is told which tokens are global
 
     @abstractmethod
@@ -36,6 +37,14 @@ class AttentionKind(ABC, Generic[CacheT]):
         """Return the number of weights in one layer's module."""
         del causal
         return count_attention_parameters(config)
+
+    def count_kept(self, config: TransformerConfig, *, causal: bool) -> int:
+        """Estimate the numbers that one layer keeps of a token for the backward pass.
+
+        Those of all kinds are queries and keys, also rotated, values, and what is mixed of them.
+        """
+        del causal
+        return 6 * config.heads * config.head_width
 
     @abstractmethod
     def mixing(

@@ -18,6 +18,7 @@ from ..rotation import rotate
 from .kinds import AttentionKind
 from .mixing import Scope, Tokens
 from .recurrence import (
+    CHUNK,
     LinearState,
     Sides,
     mix_all_pairs,
@@ -114,6 +115,8 @@ class LinearAttention(AttentionKind[LinearCache]):
         self, features: FeatureMap | None, *, decay: bool, name: str = "linear attention"
     ) -> None:
         self._features, self._decay, self._name = features, decay, name
+        if decay:
+            self.in_encoders = "has no decay, which needs a direction: it is linear attention"
 
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check: there are no scores to add a bias to, or to cap."""
@@ -131,6 +134,12 @@ class LinearAttention(AttentionKind[LinearCache]):
     def count_features(self, config: TransformerConfig) -> int:
         """Return the number of features of a query or key."""
         return config.head_width
+
+    def count_kept(self, config: TransformerConfig, *, causal: bool) -> int:
+        """Implement AttentionKind.count_kept: features and, where causal, the sums of chunks."""
+        sums = 4 * config.head_width / CHUNK if causal else 0
+        kept = config.heads * self.count_features(config) * (3 + sums)
+        return super().count_kept(config, causal=causal) + round(kept)
 
     def new_cache(self, config: TransformerConfig, size: CacheSize) -> LinearCache:
         """Implement AttentionKind.new_cache."""

@@ -11,7 +11,7 @@ from checkpoints import write_folder
 from tokenizer import Tokenizer
 
 from ..config import TransformerConfig
-from ..config_fields import require_known_fields
+from ..config_fields import field_in_words, own_fields, require_known_fields
 from ..errors import ConfigError, MissingExtraError
 from ..feedforward import FEEDFORWARDS
 from ..layers import CrossLayer, Layer, Stack
@@ -98,7 +98,7 @@ def _check(config: TransformerConfig) -> None:
         "shape": config.has_decoder,
         "positions": config.positions in _positions(has_cross_attention=has_cross_attention),
         "attention": config.attention == "full",
-        "layers": config.layers is None,
+        "layers": not own_fields(config),
         "max_target_positions": config.max_target_positions is None,
         "head": config.head == "linear",
         "token_types": config.token_types == 0,
@@ -116,7 +116,7 @@ def _check(config: TransformerConfig) -> None:
     }
     for name, is_supported in supported.items():
         if not is_supported:
-            raise ConfigError(f"{_REFUSAL}: {name} is {getattr(config, name)!r}")
+            raise ConfigError(f"{_REFUSAL}: {field_in_words(config, name)}")
 
 
 def _positions(*, has_cross_attention: bool) -> set[str]:

@@ -17,28 +17,18 @@ from ..families import (
     FAMILIES,
     MODEL_TYPE,
     ConfigReader,
-    UnmappedError,
     permute_to_halved_sinusoids,
 )
 from ..loading.load import LoadedModel
 from ..model import Transformer
+from ..positions import POSITIONS
 
 PUBLISHED = "huggingface"  # the first family that can express the network
 _FAMILIES = [name for name in FAMILIES if name != MODEL_TYPE]
 
-# Parts of a network by the beginnings of their parameters' names, as users call them.
-_PARTS = {
-    "types": "token types (embeddings of segments)",
-    "encoder": "encoder weights",
-    "decoder": "decoder weights",
-    "embedding_norms": "norms of embeddings",
-    "head": "output layer",
-}
 # Fields that only training uses, and those that only some values of another field use.
 _TRAINING = "initialization initialization_std dropout attention_dropout activation_dropout"
 _ONLY_WITH = (
-    ("positions", ("rotary",), ("rotary_base", "rotary_scaling", "rotary_fraction")),
-    ("positions", ("relative",), ("relative_buckets", "relative_max_distance")),
     ("shape", ("encoder-decoder",), ("share_embeddings",)),
     ("head", ("classification",), ("classifier_pooling", "classifier_layer")),
 )
@@ -111,20 +101,19 @@ def _as_family(name: str, config: TransformerConfig, tensors: dict[str, Tensor])
     """Return a model of a family. Raises ConfigError if it reads back as another network."""
     family = FAMILIES[name]
     options = family.write(config)
+    unmapped = family.names(config).unmapped(tensors)
+    mapped = {ours: tensor for ours, tensor in tensors.items() if ours not in unmapped}
     try:
-        stored = dict(family.store(tensors, config))
+        stored = dict(family.store(mapped, config))
         back = family.read(ConfigReader(options, f"the {name} config"), Tensors(stored))
-    except UnmappedError as error:
-        part = str(error.args[0])
-        known = _PARTS.get(part.partition(".")[0])
-        what = f"{known}: {part}" if known else f"weights such as {part}"
-        raise ConfigError(f"its networks do not have this one's {what}") from None
     except CheckpointError as error:
         raise ConfigError(str(error)) from None
     for was, would_be in _layer_networks(config, back):
         for field, value in was.items():
             if value != would_be[field]:
                 raise ConfigError(f"it supports {field} {would_be[field]!r} here, not {value!r}")
+    if unmapped:
+        raise ConfigError(f"its networks have no place for the weights {unmapped[0]}")
     return PublishedModel(name, family.architecture_of(config), options, stored)
 
 
@@ -149,5 +138,7 @@ def _network(config: TransformerConfig) -> dict[str, Any]:
     for field, kinds, others in _ONLY_WITH:
         irrelevant.update(() if fields[field] in kinds else others)
     of_kinds = {name for kind in ATTENTION.values() for name in kind.fields}
-    irrelevant |= of_kinds - {*ATTENTION[config.attention].fields}
+    of_kinds |= {name for positions in POSITIONS.values() for name in positions.fields}
+    used = (*ATTENTION[config.attention].fields, *POSITIONS[config.positions].fields)
+    irrelevant |= of_kinds - {*used}
     return {name: value for name, value in fields.items() if name not in irrelevant}

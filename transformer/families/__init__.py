@@ -18,7 +18,6 @@ from .gpt2 import GPT2
 from .led import LED
 from .llama import LLAMA, MISTRAL
 from .longformer import LONGFORMER
-from .name_map import UnmappedError
 from .native import LABEL_NAMES, MODEL_TYPE, NATIVE, SOURCE_AFFIXES
 from .no_effect import has_no_effect
 from .olmo2 import OLMO2
@@ -84,7 +83,6 @@ __all__ = [
     "SOURCE_AFFIXES",
     "ConfigReader",
     "Family",
-    "UnmappedError",
     "family_of",
     "has_no_effect",
     "permute_to_halved_sinusoids",

@@ -161,7 +161,11 @@ def _read_rotary3(reader: ConfigReader) -> tuple[RotaryOptions, RotaryOptions]:
     )
     full: dict[str, Any] = {**sets.get(FULL, dict, {}), **reader.get("rope_scaling", dict, {})}
     local: dict[str, Any] = sets.get(SLIDING, dict, {})
-    sets.finish()
+    if flat := ", ".join(sets.unread):
+        raise sets.error(
+            f"outside {FULL} and {SLIDING} stands {flat}, of which transformers reads nothing: "
+            "move it into one of them, or take it out"
+        )
     bases = {
         FULL: reader.number("rope_theta", _BASE3),
         SLIDING: reader.number("rope_local_base_freq", _LOCAL_BASE3),

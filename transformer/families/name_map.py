@@ -70,12 +70,19 @@ class NameMap:
         """Return the prefix, or an empty text if no tensor has it."""
         return self.prefix if any(name.startswith(self.prefix) for name in present) else ""
 
+    def unmapped(self, names: Iterable[str]) -> list[str]:
+        """Return those of our tensors that have no source."""
+        return [name for name in names if self._key(name) is None]
+
+    def _key(self, name: str) -> str | None:
+        """Return the name of the rule for one of our tensors, if there is one."""
+        end, general = _end(name), _NUMBER.sub(".{i}.", name)
+        known = (name, name.removesuffix(end), general, general.removesuffix(end))
+        return next((key for key in known if key in self.rules), None)
+
     def _source(self, name: str, prefix: str) -> TensorSource:
         number = _NUMBER.search(name)
-        end = next(end for end in _ENDS if name.endswith(end))
-        general = _NUMBER.sub(".{i}.", name)
-        known = (name, name.removesuffix(end), general, general.removesuffix(end))
-        key = next((key for key in known if key in self.rules), None)
+        key, end = self._key(name), _end(name)
         if key is None:
             raise UnmappedError(name)
         rule, suffix = self.rules[key], "" if key.endswith(end) else end
@@ -90,6 +97,10 @@ class NameMap:
         names = (tuple(map(fill, group)) for group in (rule.parts, rule.aliases, rule.fallbacks))
         parts, aliases, fallbacks = names
         return TensorSource(parts, forms, aliases, fallbacks)
+
+
+def _end(name: str) -> str:
+    return next(end for end in _ENDS if name.endswith(end))
 
 
 def _rule(text: str) -> TensorSource:

@@ -26,6 +26,11 @@ class _IdentityMap(NameMap):
         del present
         return {name: TensorSource((name,)) for name in names}
 
+    def unmapped(self, names: Iterable[str]) -> list[str]:
+        """Return no tensor."""
+        del names
+        return []
+
 
 class _NativeFamily(Family):
     """Our own family, which wrote the names that it reads."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ..config import TransformerConfig
 from ..inputs import Batch
+from ..kernels import LinearKernel, PackedLinear, can_hold
 from ..losses import projected_cross_entropy
 from ..soft_cap import soft_cap
 
@@ -29,6 +30,10 @@ class Head(nn.Module, ABC):
 
         `positions_BT`: -1 marks padding; None: there is none.
         """
+
+    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> None:
+        """Lay out the projection for a kernel, where it is large: for inference alone."""
+        del embedding_VD, kernel
 
     @abstractmethod
     def loss(
@@ -56,6 +61,10 @@ class TokenHead(Head):
     scale = 1.0
     softcap: float | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed: PackedLinear | None = None  # the projection, for inference
+
     def features(self, hidden_BTD: Tensor) -> Tensor:
         """Return what the projection multiplies, (B, T, D)."""
         return hidden_BTD if self.scale == 1.0 else hidden_BTD * self.scale
@@ -70,7 +79,15 @@ class TokenHead(Head):
         """Return the logits (B, T, V)."""
         del positions_BT
         features_BTD, weight_VD = self.features(hidden_BTD), self.projection(embedding_VD)
+        if self.packed is not None:
+            return soft_cap(self.packed(features_BTD), self.softcap)
         return soft_cap(F.linear(features_BTD, weight_VD, self.bias), self.softcap)
+
+    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> None:
+        """Implement Head.pack. The matrix stays, for the loss of a text."""
+        weight_VD = self.projection(embedding_VD)
+        if can_hold(kernel, weight_VD):
+            self.packed = PackedLinear(weight_VD, self.bias, kernel)
 
     def loss(
         self, hidden_BTD: Tensor, embedding_VD: Tensor, batch: Batch, *, smoothing: float

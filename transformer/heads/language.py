@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..feedforward import FEEDFORWARDS
+from ..kernels import LinearKernel
 from ..norms import count_norm_parameters, make_norm
 from ..uninitialized import Linear
 from .base import TokenHead
@@ -72,6 +73,10 @@ class NoHead(LinearHead):
                 'head "none" has no weights: tie_output must be true and output_bias false'
             )
         super().__init__(config)
+
+    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> None:
+        """Implement Head.pack: nothing is projected."""
+        del embedding_VD, kernel
 
     def forward(
         self, hidden_BTD: Tensor, embedding_VD: Tensor, positions_BT: Tensor | None = None

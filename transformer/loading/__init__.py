@@ -6,8 +6,8 @@ from .generation_config import (
     default_generation_config,
     settings_left_to_user,
 )
+from .inference import DTYPES, NumberType, load_for_inference, pack_model
 from .load import (
-    DTYPES,
     LoadedModel,
     attach_tokenizers,
     build_model,
@@ -37,6 +37,7 @@ __all__ = [
     "GenerationConfig",
     "LoadedModel",
     "ModelTexts",
+    "NumberType",
     "PoolingConfig",
     "RunPointers",
     "TextProperties",
@@ -49,7 +50,9 @@ __all__ = [
     "find_model",
     "has_pooling",
     "inspect_folder",
+    "load_for_inference",
     "load_model",
+    "pack_model",
     "read_config",
     "read_pointers",
     "read_pooling_config",

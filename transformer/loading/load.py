@@ -17,7 +17,6 @@ from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
 from ..families import MODEL_TYPE, SOURCE_AFFIXES
 from ..model import Transformer
-from ..registry import Registry
 from .adapter_folder import other_base
 from .generation_config import GenerationConfig, read_generation_config, settings_notices
 from .label_names import read_label_names
@@ -31,7 +30,6 @@ from .model_folder import (
 from .model_texts import ModelTexts, TextProperties
 
 TOKENIZER = "tokenizer.json"
-DTYPES = Registry("dtype", {"float32": torch.float32, "bfloat16": torch.bfloat16})
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class LoadedModel(TextProperties):
     source_affixes: SpecialAffixes | None = None
     labels: tuple[str, ...] = ()
     token_types: int = 0
+    number_type: str = "float32"  # of DTYPES, if loaded for inference
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
     adapter: Path | None = None  # that is merged into the network
 

@@ -5,7 +5,7 @@ No weights are read, so models of any size are summarized at once.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..adapters.peft_config import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_fact
 from ..attention import ATTENTION
 from ..chat.template import chat_template_text
 from ..config import TransformerConfig
+from ..config_fields import own_fields
 from ..families import MODEL_TYPE
 from ..families.label_options import default_label_names
 from ..parameters import parameters_by_part
@@ -174,7 +175,8 @@ def _architecture(config: TransformerConfig) -> str:
 def _layers(config: TransformerConfig) -> str:
     if config.layers is None:
         return f"{_attention(config)}, {_sublayers(config)}"
-    turns = [_attention(config.of_layer(number)) for number in range(len(config.layers))]
+    own = own_fields(config)
+    turns = [_attention(config.of_layer(number), own) for number in range(len(config.layers))]
     runs = [(len([*run]), turn) for turn, run in groupby(turns)]
     if len(runs) == 1:
         return f"{turns[0]}, {_sublayers(config)}"
@@ -182,11 +184,23 @@ def _layers(config: TransformerConfig) -> str:
     return f"by turns {shown}; {_sublayers(config)}"
 
 
-def _attention(config: TransformerConfig) -> str:
+def _attention(config: TransformerConfig, differing: Collection[str] = ()) -> str:
+    """Return the attention of layers, with what of their rotary positions is `differing`."""
     own = {name: getattr(config, name) for name in ATTENTION[config.attention].fields}
     sizes = [f"{name.replace('_', ' ')} {value:,}" for name, value in own.items() if value]
     positions = "no positions" if config.positions == "none" else f"{config.positions} positions"
+    if config.positions == "rotary":
+        positions += _rotary(config, differing)
     return ", ".join([positions, f"{config.attention} attention", *sizes])
+
+
+def _rotary(config: TransformerConfig, differing: Collection[str]) -> str:
+    """Return the base and the scaling of rotary positions, those of them that are `differing`."""
+    scaling = config.rotary_scaling
+    scaled = "unscaled" if scaling is None else f"{scaling.kind} scaling by {scaling.factor:g}"
+    told = {"rotary_base": f"base {config.rotary_base:,.15g}", "rotary_scaling": scaled}
+    shown = [text for name, text in told.items() if name in differing]
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def _sublayers(config: TransformerConfig) -> str:

@@ -18,7 +18,8 @@ from ..decoding import (
 from ..decoding.constraints.bad_words import word_forms
 from ..decoding.steppers import EnsembleStepper
 from ..errors import ConfigError
-from ..loading import LoadedModel, PoolingConfig, has_pooling, load_model, read_pooling_config
+from ..loading import LoadedModel, PoolingConfig, has_pooling, read_pooling_config
+from ..loading.inference import load_for_inference
 from .arguments import (
     ClassifyArguments,
     EmbedArguments,
@@ -90,7 +91,7 @@ class Session:
         folder, lead = self._speculation.draft, self.lead
         if folder is None:
             return None
-        return load_model(folder, device=str(lead.device), dtype=lead.model.dtype)
+        return load_for_inference(folder, device=str(lead.device), dtype=lead.number_type)
 
     def warnings(self, arguments: SearchArguments) -> list[str]:
         """Return a sentence for each argument without effect on what this model writes.

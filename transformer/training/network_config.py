@@ -45,9 +45,10 @@ def model_config(
             "tokens; leave it out, or give at least as many"
         )
     if short := short_positions(config, recipe):
+        length = format_count(short.length, "token")
         raise ConfigError(
-            f"model.{short.field} is {short.positions}, but the recipe trains on "
-            f"{short.texts} of up to {format_count(short.length, 'token')}; raise it, or lower {short.keys}"
+            f"model.{short.field} is {short.positions}, but the recipe trains on {short.texts} "
+            f"of up to {length}; raise it, or lower {short.keys}"
         )
     return config
 

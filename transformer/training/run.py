@@ -1,7 +1,7 @@
 """A training run: from a recipe to a folder with a trained model, as a stream of events."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from tokenizer import CorpusError
 from tokenizer.quantities import format_count
 
+from ..config import TransformerConfig
 from ..errors import ConfigError, DivergedError
 from ..folder_layout import has_saves
 from ..loading import choose_device
@@ -30,6 +31,7 @@ from .initial_model import load_initial_model, resumed_model
 from .kept_texts import state_files
 from .metrics import logged
 from .network import network, network_config, new_head_remarks
+from .network_notices import network_notices
 from .objectives import TRAIN, VALID
 from .planning.memory import check_memory
 from .planning.planner import Planner
@@ -158,8 +160,8 @@ class Run:
         texts = replace(texts, labels=() if labels is None else labels.head_names)
         told = (self.recipe, texts.tokenizer, self.init, self.folder, state)
         config = network_config(*told, labels=labels)
-        if self.init is not None and state is None:
-            yield from map(Remark, new_head_remarks(self.init, config, texts.labels))
+        if state is None:
+            yield from self._remarks(config, texts.labels)
         trained = trainable_set(config, self.recipe.training, self.adaptation).trained
         check_memory(config, self.recipe.training, self.device, trained=trained)
         done = 0 if state is None else state.progress.step
@@ -183,6 +185,12 @@ class Run:
         started = started_event(trainer, every, self.progress)
         yield started._replace(is_timed=self.planner.budget is not None)
         yield from self._steps(trainer, saver, validation)
+
+    def _remarks(self, config: TransformerConfig, labels: Sequence[str]) -> Iterator[Event]:
+        """Tell of a new head, and of what the network leaves out of its recipe."""
+        if self.init is not None:
+            yield from map(Remark, new_head_remarks(self.init, config, labels))
+        yield from map(Notice, network_notices(self.recipe.model, config))
 
     def _keep_recipe(self, recipe: Recipe) -> None:
         """Go on by a recipe, which the run's next state and its folder get together."""

@@ -1,15 +1,21 @@
 """Memory: estimated and compared with what is free before anything is allocated."""
 
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.models import VOCABULARY, tiny_config
 from tests.training.toys import write_text
+from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
+from transformer.inputs import ModelInputs
+from transformer.layer_spec import LayerSpec
+from transformer.model import Transformer
 from transformer.presets import preset_config
-from transformer.training.planning import memory
-from transformer.training.recipe import TrainingRecipe
+from transformer.training.planning import memory, speed
+from transformer.training.recipe import Recipe, TrainingRecipe
 from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run import Run
 
@@ -51,6 +57,44 @@ def test_batches_of_twice_the_tokens_keep_twice_the_activations() -> None:
     )
     assert large == 2 * small
     assert 600e6 < large < 1e9  # measured: the program grew by 840 MB, kernels included
+
+
+def kept_bytes(config: TransformerConfig, batch: ModelInputs) -> int:
+    """Of what a forward pass keeps for the backward one, the weights left out."""
+    model = Transformer(config).train()
+    weights = {each.untyped_storage().data_ptr() for each in model.state_dict().values()}
+    kept = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model.hidden(batch)
+    return sum(size for place, size in kept.items() if place not in weights)
+
+
+@pytest.mark.parametrize("shape", ["decoder", "encoder"])
+@pytest.mark.parametrize(
+    ("fields", "grown"),
+    [
+        ({"attention": "performer", "random_features": 32}, {"random_features": 512}),
+        ({"attention": "linear", "d_head": 8}, {"d_head": 64}),
+        ({"positions": "rotary", "d_head": 8}, {"d_head": 128}),
+        ({}, {"layers": (LayerSpec(), LayerSpec(attention="performer"))}),
+    ],
+)
+def test_what_attention_keeps_is_counted(shape: str, fields: dict, grown: dict) -> None:
+    batch = ModelInputs(torch.randint(VOCABULARY, (2, 128)))
+    training = TrainingRecipe(batch_tokens=256)
+    kept, told = [], []
+    for own in (fields, {**fields, **grown}):
+        config = tiny_config(shape, **{"positions": "none", **own})
+        kept.append(kept_bytes(config, batch))
+        told.append(memory.training_memory(config, training).activations)
+    share = (told[1] - told[0]) / (kept[1] - kept[0])
+    assert 0.7 < share < 1.7, (kept, told)
 
 
 def table(**rows: int) -> str:
@@ -103,3 +147,21 @@ def test_a_batch_that_does_not_fit_is_named(machine: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"free: lower training\.batch_tokens: a batch takes"):
         memory.check_memory(config, training, CPU)
+
+
+def test_what_measured_steps_took_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is kept of them counts as used where the run's own memory is compared."""
+    models, alive = [], []
+    built = speed.Transformer
+
+    def build(config: TransformerConfig) -> Transformer:
+        model = built(config)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(speed, "Transformer", build)
+    monkeypatch.setattr(speed, "release_freed_memory", lambda: alive.append(models[-1]()))
+    config, recipe = tiny_config(), Recipe(objective="language-model")
+    data = speed.RandomBatches(config, length=8, max_tokens=16)
+    speed.measure_step(config, recipe, data, device=CPU, seconds=0.0)
+    assert alive == [None]

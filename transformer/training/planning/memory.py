@@ -9,9 +9,10 @@ import torch
 
 from tokenizer.quantities import format_bytes
 
+from ...attention import ATTENTION
 from ...config import TransformerConfig
 from ...errors import ConfigError
-from ...parameters import count_parameters
+from ...parameters import alike_layers, count_parameters
 from ..optimizers import OPTIMIZERS
 from ..recipe import TrainingRecipe
 
@@ -59,9 +60,17 @@ def training_memory(
 
 
 def _activations(config: TransformerConfig, batch_tokens: int) -> int:
-    """Estimate what a batch keeps: about 16 vectors of d_model and 3 of d_ff a layer and token."""
-    layers = config.encoder_layers + 1.5 * config.decoder_layers
-    numbers = layers * (16 * config.d_model + 3 * config.d_ff)
+    """Estimate what a batch keeps of each token.
+
+    In a layer these are about 10 vectors of d_model, 3 of d_ff and what its attention keeps; in a
+    decoder's one half more.
+    """
+    stacks = ((config.encoder_layers, 1.0, False), (config.decoder_layers, 1.5, True))
+    numbers = 0.0
+    for count, share, causal in stacks:
+        for own, layers in alike_layers(config, count):
+            kept = ATTENTION[own.attention].count_kept(own, causal=causal)
+            numbers += share * layers * (10 * own.d_model + 3 * own.d_ff + kept)
     return int(batch_tokens * _FLOAT * numbers)
 
 

@@ -11,6 +11,7 @@ from tokenizer import Spool
 from tokenizer.quantities import format_bytes, format_count
 
 from ...durations import format_duration
+from ..network_notices import network_notices
 from ..recipe import Recipe, recipe_to_toml
 from ..recipe_checks import check_recipe
 from ..recipe_keys import recipe_keys
@@ -35,6 +36,7 @@ class RunPlan(NamedTuple):
             "A plan of transduce train: nothing was trained. To train by it, save it to a file:",
             "  transduce train FILE.toml -o runs/NAME",
             *(self.choices.lines if self.chooses else []),
+            *network_notices(self.choices.recipe.model, self.choices.config),
             self._weights(),
             self._memory(),
             self._time(),

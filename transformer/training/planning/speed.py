@@ -13,6 +13,7 @@ from ...data import Batch, Data
 from ...heads import HEADS
 from ...initialization import initialize
 from ...inputs import ModelInputs
+from ...memory import release_freed_memory
 from ...model import Transformer
 from ..adaptation import attach_stand_in
 from ..recipe import Recipe
@@ -87,7 +88,20 @@ def measure_step(
     device: torch.device,
     seconds: float = MAX_SECONDS,
 ) -> StepTime:
-    """Return the time of a step, from a few on the data's first batches, in about `seconds`."""
+    """Return the time of a step, from a few on the data's first batches, in about `seconds`.
+
+    The memory that they took is given back, as what is free is told and compared later.
+    """
+    try:
+        return _measure(config, recipe, data, device=device, seconds=seconds)
+    finally:
+        if device.type == "cpu":
+            release_freed_memory()
+
+
+def _measure(
+    config: TransformerConfig, recipe: Recipe, data: Data, *, device: torch.device, seconds: float
+) -> StepTime:
     model = Transformer(config)
     initialize(model, seed=recipe.seed)
     measured_recipe = attach_stand_in(model, recipe)

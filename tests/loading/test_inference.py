@@ -1,0 +1,73 @@
+"""Loading for inference: number types, on the command line and in Python."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import transduce
+from cli.options.names import DTYPES as OFFERED
+from tests.loading.owned import own
+from tests.models import tiny_config
+from tests.pipelines.test_models import tiny_translator
+from transformer.errors import ConfigError, UnknownNameError
+from transformer.kernels import PackedLinear
+from transformer.loading import DTYPES, inference, load_for_inference
+from transformer.pipelines.arguments import SpeculationArguments
+from transformer.pipelines.session import Session
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path, tokenizer = tmp_path_factory.mktemp("models") / "model", tiny_translator().tokenizer
+    own(path, tiny_config("encoder-decoder", vocab_size=tokenizer.vocab_size), tokenizer)
+    return path
+
+
+def kinds(model: torch.nn.Module) -> set[type]:
+    return {type(module) for module in model.modules() if "Linear" in type(module).__name__}
+
+
+def test_the_command_line_offers_all_types() -> None:
+    assert list(OFFERED) == list(DTYPES)
+
+
+@pytest.mark.parametrize("dtype", list(DTYPES))
+def test_a_type_has_its_weights_and_its_kernel(folder: Path, dtype: str) -> None:
+    loaded = load_for_inference(folder, dtype=dtype, device="cpu")
+    assert loaded.model.dtype == DTYPES[dtype].dtype
+    assert (PackedLinear in kinds(loaded.model)) == (DTYPES[dtype].kernel is not None)
+    assert loaded.number_type == dtype
+    assert not loaded.notices
+
+
+def test_translations_in_half_the_memory_are_the_same(folder: Path) -> None:
+    lines = ["one two three", "two", "three one one two"]
+    texts = [
+        [*transduce.load(folder, dtype=dtype).translate(lines)] for dtype in ("float32", "float16")
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_a_draft_has_the_models_type(folder: Path) -> None:
+    lead = load_for_inference(folder, dtype="float16", device="cpu")
+    session = Session([lead], SpeculationArguments(draft=folder))
+    assert PackedLinear in kinds(session._draft.model)
+
+
+def test_a_machine_without_the_kernel_says_so_once(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(inference, "is_usable", lambda name: False)
+    loaded = load_for_inference(folder, dtype="float16", device="cpu")
+    assert PackedLinear not in kinds(loaded.model)
+    assert loaded.notices == ("this machine has no kernel for float16: the weights are in float32",)
+
+
+def test_a_gpu_has_another_type_of_half_the_size(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(inference, "choose_device", lambda name: torch.device("cuda"))
+    with pytest.raises(ConfigError, match="float16 is for a CPU; on a GPU take bfloat16"):
+        load_for_inference(folder, dtype="float16")
+
+
+def test_types_that_do_not_exist_are_named(folder: Path) -> None:
+    with pytest.raises(UnknownNameError, match="int4"):
+        load_for_inference(folder, dtype="int4")
