@@ -76,7 +76,7 @@ def _fixed_path(config: TransformerConfig) -> BlockSparse:
 
 def _check_fixed(config: TransformerConfig) -> None:
     if config.summary_tokens > config.stride:
-        default = " (the default)" if config.summary_tokens == SUMMARY_TOKENS else ""
+        default = " (so many unless set)" if config.summary_tokens == SUMMARY_TOKENS else ""
         raise ConfigError(
             f"summary_tokens is {config.summary_tokens:,}{default}, above stride, "
             f"{config.stride:,}: they are the last ones of a block of that length; set "

@@ -1,7 +1,8 @@
 """Block-sparse attention in parts that are dense: windows, and the patterns of arXiv 1904.10509.
 
 A text is cut into blocks of `stride` tokens, the last one filled up with padding. No part needs a
-mask but that of padding in encoders, and a text of T tokens costs T · (T/stride + stride).
+mask but that of padding in encoders. By the patterns of 1904.10509 a text of T tokens costs
+T · (T/stride + stride), by a window T · stride.
 Texts are contiguous, from position 0 on, and padded on the right.
 Shape suffixes: B batch, T tokens, N blocks of a text, C tokens of a block, H heads, G key heads,
 K head width; in a part X problems of a row.
