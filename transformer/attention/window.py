@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..config import TransformerConfig
 from .banded import MIN_BLOCK, Band
-from .block_sparse import BlockSparse, make_window_parts
+from .block_sparse import BlockSparse, of_sizes, window_parts
 from .kernels import has_fused_kernel
 from .mixing import Attend, MakeMask, Scope, Tokens
 
@@ -36,7 +36,7 @@ class WindowPath(NamedTuple):
     @property
     def parts(self) -> BlockSparse:
         """The window as a union of parts."""
-        return BlockSparse(self.band.window, make_window_parts(self.band.global_tokens))
+        return BlockSparse(self.band.window, of_sizes(window_parts, self.band.global_tokens))
 
     def attend(self, scope: Scope, tokens: Tokens, make_mask: MakeMask) -> Attend | None:
         """See FastPath. Where weights are dropped, a band is cheaper."""
