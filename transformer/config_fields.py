@@ -60,8 +60,10 @@ def config_from_fields(fields: dict[str, Any]) -> TransformerConfig:
     return convert(fields, TransformerConfig)
 
 
-def _layer_fields(layer: object, number: int) -> dict[str, Any]:
+def _layer_fields(layer: object, number: int) -> dict[str, Any] | LayerSpec:
     """Return the fields of a layer; of a name, which is a kind of attention, it is that alone."""
+    if isinstance(layer, LayerSpec):
+        return layer
     if isinstance(layer, str):
         return {"attention": layer}
     if not isinstance(layer, dict):

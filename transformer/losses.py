@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .kernels import PackedLinear
 from .soft_cap import soft_cap
 
 # Logits held at once. CPU: 8 MiB in float32, the fastest of 2^20 … 2^24 measured; elsewhere 2^27,
@@ -77,6 +78,20 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         d_weight = None if d_weight is None else d_weight * scale
         d_bias = None if d_bias is None else d_bias * scale
         return d_features * scale, d_weight, d_bias, None, None, None, None
+
+
+def packed_nll(
+    project: PackedLinear, features_ND: Tensor, targets_N: Tensor, *, softcap: float | None
+) -> Tensor:
+    """Return the sum over N of the NLL by a projection for inference, which has no gradients."""
+    size = max(1, CHUNK_LOGITS["cpu"] // project.out_features)
+    nll = features_ND.new_zeros(())
+    for x_CD, targets_C in zip(
+        torch.split(features_ND, size), torch.split(targets_N, size), strict=True
+    ):
+        log_probs_CV = soft_cap(project(x_CD), softcap).log_softmax(dim=-1)
+        nll -= log_probs_CV.gather(1, targets_C[:, None]).sum()
+    return nll
 
 
 def projected_cross_entropy(

@@ -61,8 +61,8 @@ Dtype = Annotated[
     str,
     option(
         "--dtype NAME",
-        "Number type of the weights: float32; float16 on a CPU, with sums in float32 (half the "
-        "memory, faster for few lines at once); or bfloat16 (half the memory, less exact).",
+        "Number type of the weights: float32; float16 for large matrices on a CPU, with sums in "
+        "float32 (faster for a line or a few); or bfloat16 (half the memory, less exact).",
         panel="Running",
         choices=DTYPES,
     ),

@@ -11,8 +11,9 @@ from tests.loading.owned import own
 from tests.models import tiny_config
 from tests.pipelines.test_models import tiny_translator
 from transformer.errors import ConfigError, UnknownNameError
-from transformer.kernels import PackedLinear
-from transformer.loading import DTYPES, inference, load_for_inference
+from transformer.heads import base
+from transformer.kernels import PackedLinear, packing
+from transformer.loading import DTYPES, inference, load_for_inference, load_model
 from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.session import Session
 
@@ -22,6 +23,12 @@ def folder(tmp_path_factory) -> Path:
     path, tokenizer = tmp_path_factory.mktemp("models") / "model", tiny_translator().tokenizer
     own(path, tiny_config("encoder-decoder", vocab_size=tokenizer.vocab_size), tokenizer)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _all_large(monkeypatch) -> None:
+    for module in (packing, base):
+        monkeypatch.setattr(module, "SMALL", 0)
 
 
 def kinds(model: torch.nn.Module) -> set[type]:
@@ -39,9 +46,10 @@ def test_a_type_has_its_weights_and_its_kernel(folder: Path, dtype: str) -> None
     assert (PackedLinear in kinds(loaded.model)) == (DTYPES[dtype].kernel is not None)
     assert loaded.number_type == dtype
     assert not loaded.notices
+    assert loaded.dtype == dtype
 
 
-def test_translations_in_half_the_memory_are_the_same(folder: Path) -> None:
+def test_translations_in_float16_are_those_of_float32(folder: Path) -> None:
     lines = ["one two three", "two", "three one one two"]
     texts = [
         [*transduce.load(folder, dtype=dtype).translate(lines)] for dtype in ("float32", "float16")
@@ -59,15 +67,31 @@ def test_a_machine_without_the_kernel_says_so_once(folder: Path, monkeypatch) ->
     monkeypatch.setattr(inference, "is_usable", lambda name: False)
     loaded = load_for_inference(folder, dtype="float16", device="cpu")
     assert PackedLinear not in kinds(loaded.model)
-    assert loaded.notices == ("this machine has no kernel for float16: the weights are in float32",)
+    assert loaded.dtype == "float32"
+    assert loaded.notices == ("this machine has no kernel for float16: float32 is used",)
 
 
 def test_a_gpu_has_another_type_of_half_the_size(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(inference, "choose_device", lambda name: torch.device("cuda"))
-    with pytest.raises(ConfigError, match="float16 is for a CPU; on a GPU take bfloat16"):
+    with pytest.raises(
+        ConfigError, match="is for a CPU, and the device is cuda: take the dtype bfl"
+    ):
         load_for_inference(folder, dtype="float16")
 
 
 def test_types_that_do_not_exist_are_named(folder: Path) -> None:
     with pytest.raises(UnknownNameError, match="int4"):
         load_for_inference(folder, dtype="int4")
+
+
+def test_matrices_that_stay_in_float32_are_told(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(inference, "pack_model", lambda *_: 2)
+    loaded = load_for_inference(folder, dtype="float16", device="cpu")
+    (notice,) = loaded.notices
+    assert notice == "2 matrices with numbers beyond float16 stay in float32"
+
+
+def test_a_draft_of_a_model_that_was_loaded_otherwise_has_its_type(folder: Path) -> None:
+    lead = load_model(folder, dtype=torch.bfloat16, device="cpu")
+    draft = Session([lead], SpeculationArguments(draft=folder))._draft
+    assert draft.model.dtype == torch.bfloat16

@@ -70,6 +70,10 @@ def test_a_key_that_no_layer_reads_is_told_and_one_that_a_layer_reads_is_not(
             {"attention": "sliding", "layers": ["full", "linear"]},
             ["model.attention has no effect: each layer has its own"],
         ),
+        (
+            {"positions": "learned", "layers": [{"positions": "rotary"}, {"positions": "none"}]},
+            ["model.positions has no effect: each layer has its own"],
+        ),
     ],
 )
 def test_layers_decide_which_keys_are_read(model: dict, told: list[str]) -> None:

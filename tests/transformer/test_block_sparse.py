@@ -240,7 +240,7 @@ def test_gradients_are_of_the_weights_that_are_kept(kind: str, is_causal: bool) 
 
 
 @pytest.mark.parametrize(
-    ("own", "told"), [({}, r"8 \(the default\)"), ({"summary_tokens": 5}, "5")]
+    ("own", "told"), [({}, r"8 \(so many unless set\)"), ({"summary_tokens": 5}, "5")]
 )
 def test_more_summary_tokens_than_a_block_has_are_refused(own: dict, told: str) -> None:
     remedy = "set model.summary_tokens to at most 4"

@@ -100,6 +100,7 @@ KINDS: dict[type, tuple[Callable[..., object], dict[str, tuple], str]] = {
         {
             "valid_fraction": (0.0, BELOW_1),
             "max_tokens": (1, None),
+            "max_target_tokens": (1, None),
             "max_unknown": (0.0, 1.0),
             "temperature": (0.0, None),
         },

@@ -43,10 +43,21 @@ def test_parts_are_taken_where_there_are_some_and_a_band_costs_more(
     )  # fmt: skip
     positions = POSITIONS[config.positions](config, causal=is_causal)
     scope, length = Scope(config, positions, is_causal), max(4 * window, 128) + 9
+    check_against_mask(scope, length, parts)
+
+
+@pytest.mark.parametrize("length", [2 * 256 + 3, 3 * 256])
+@pytest.mark.parametrize("first", [255, 256, 300])
+def test_more_first_tokens_than_a_block_has_are_in_a_band(length: int, first: int) -> None:
+    """In two or three blocks parts would cost less."""
+    check_against_mask(scope_of("sliding", (256, first), is_causal=True), length, None)
+
+
+def check_against_mask(scope: Scope, length: int, parts: bool | None) -> None:
     sides = some_sides(length, rows=2, dtype=torch.float32)
     attend = SLIDING.mixing(scope, Tokens.of(sides[0].flatten(2), None), None, None).attend
-    assert (attend.func is not banded_attention) == parts
-    order_1T, cap = torch.arange(length)[None], config.attention_softcap
+    assert parts is None or (attend.func is not banded_attention) == parts
+    order_1T, cap = torch.arange(length)[None], scope.config.attention_softcap
     mask = SLIDING.make_mask(scope, order_1T, order_1T)
     wanted = dense_attention(*sides, scale=1.0, mask=mask, softcap=cap)
     found = attend(*sides, scale=1.0, softcap=cap, dropout=0.0)

@@ -10,7 +10,7 @@ from ..config import SUMMARY_TOKENS, TransformerConfig
 from ..errors import ConfigError
 from ..registry import Registry
 from .banded import Band, BandMask, banded_attention, make_band_mask
-from .block_sparse import BlockSparse, block_sparse_attention, make_fixed_parts, strided_parts
+from .block_sparse import BlockSparse, block_sparse_attention, fixed_parts, of_sizes, strided_parts
 from .dense import AttentionFunction, dense_attention, eager_attention, sdpa_attention
 from .global_tokens import GlobalTokens
 from .kinds import AttentionKind
@@ -71,12 +71,12 @@ def _fixed_pattern(config: TransformerConfig, queries_BT: Tensor, keys_BS: Tenso
 
 
 def _fixed_path(config: TransformerConfig) -> BlockSparse:
-    return BlockSparse(config.stride, make_fixed_parts(config.summary_tokens, config.stride))
+    return BlockSparse(config.stride, of_sizes(fixed_parts, config.summary_tokens, config.stride))
 
 
 def _check_fixed(config: TransformerConfig) -> None:
     if config.summary_tokens > config.stride:
-        default = " (the default)" if config.summary_tokens == SUMMARY_TOKENS else ""
+        default = " (so many unless set)" if config.summary_tokens == SUMMARY_TOKENS else ""
         raise ConfigError(
             f"summary_tokens is {config.summary_tokens:,}{default}, above stride, "
             f"{config.stride:,}: they are the last ones of a block of that length; set "

@@ -1,7 +1,8 @@
 """Block-sparse attention in parts that are dense: windows, and the patterns of arXiv 1904.10509.
 
 A text is cut into blocks of `stride` tokens, the last one filled up with padding. No part needs a
-mask but that of padding in encoders, and a text of T tokens costs T · (T/stride + stride).
+mask but that of padding in encoders. By the patterns of 1904.10509 a text of T tokens costs
+T · (T/stride + stride), by a window T · stride.
 Texts are contiguous, from position 0 on, and padded on the right.
 Shape suffixes: B batch, T tokens, N blocks of a text, C tokens of a block, H heads, G key heads,
 K head width; in a part X problems of a row.
@@ -24,9 +25,14 @@ from .mixing import Attend, MakeMask, Scope, Tokens
 # between 0.8 and 1.3 of the time of the dense mask where this says that they are alike.
 _PART_COST = 64
 
-
 # From the number of a text's blocks, and True in a decoder, to the parts of a pattern.
 MakeParts = Callable[[int, bool], Sequence[DensePart]]
+
+
+@cache
+def of_sizes(parts: Callable[..., Sequence[DensePart]], *sizes: int) -> MakeParts:
+    """Return a pattern's parts for its sizes: for the same ones the same, so costs are kept."""
+    return partial(parts, *sizes)
 
 
 class BlockSparse(NamedTuple):
@@ -131,12 +137,6 @@ def strided_parts(blocks: int, causal: bool) -> list[DensePart]:
     return [own, *earlier] if causal else [own, *earlier, *mirrored]
 
 
-@cache  # the same function for the same sizes, by which costs are remembered
-def make_window_parts(global_tokens: int) -> MakeParts:
-    """Return window_parts with so many first tokens."""
-    return partial(window_parts, global_tokens)
-
-
 def window_parts(global_tokens: int, blocks: int, causal: bool) -> list[DensePart]:
     """Return the parts of a window of a block, two tokens or more, and the first tokens before it.
 
@@ -169,12 +169,6 @@ def fixed_parts(summary_tokens: int, stride: int, blocks: int, causal: bool) -> 
     own = DensePart(_all, lambda x_BNCHK: x_BNCHK[:, :, :others], ahead=True)
     summaries = DensePart(_as_one, lambda x_BNCHK: _as_one(x_BNCHK)[:, :, :, others:], ahead=True)
     return [own, summaries] if others else [summaries]
-
-
-@cache  # the same function for the same sizes, by which costs are remembered
-def make_fixed_parts(summary_tokens: int, stride: int) -> MakeParts:
-    """Return fixed_parts of these sizes."""
-    return partial(fixed_parts, summary_tokens, stride)
 
 
 def _halves(blocks: int, others: int) -> Iterator[DensePart]:

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from ..config import TransformerConfig
 from ..inputs import Batch
-from ..kernels import LinearKernel, PackedLinear, can_hold
-from ..losses import projected_cross_entropy
+from ..kernels import SMALL, LinearKernel, PackedLinear, can_hold
+from ..losses import packed_nll, projected_cross_entropy
 from ..soft_cap import soft_cap
 
 
@@ -31,9 +31,13 @@ class Head(nn.Module, ABC):
         `positions_BT`: -1 marks padding; None: there is none.
         """
 
-    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> None:
-        """Lay out the projection for a kernel, where it is large: for inference alone."""
+    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> int:
+        """Lay out the projection for a kernel, where it is large: for inference alone.
+
+        Returns 1 for one that the kernel cannot hold, which stays.
+        """
         del embedding_VD, kernel
+        return 0
 
     @abstractmethod
     def loss(
@@ -78,16 +82,23 @@ class TokenHead(Head):
     ) -> Tensor:
         """Return the logits (B, T, V)."""
         del positions_BT
-        features_BTD, weight_VD = self.features(hidden_BTD), self.projection(embedding_VD)
+        features_BTD = self.features(hidden_BTD)
         if self.packed is not None:
             return soft_cap(self.packed(features_BTD), self.softcap)
+        weight_VD = self.projection(embedding_VD)
         return soft_cap(F.linear(features_BTD, weight_VD, self.bias), self.softcap)
 
-    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> None:
-        """Implement Head.pack. The matrix stays, for the loss of a text."""
+    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> int:
+        """Implement Head.pack. A matrix of its own is let go."""
         weight_VD = self.projection(embedding_VD)
-        if can_hold(kernel, weight_VD):
-            self.packed = PackedLinear(weight_VD, self.bias, kernel)
+        if weight_VD.numel() <= SMALL:
+            return 0
+        if not can_hold(kernel, weight_VD):
+            return 1
+        self.packed = PackedLinear(weight_VD, self.bias, kernel)
+        if self.weight is not None:
+            self.weight = nn.Parameter(torch.empty_like(weight_VD, device="meta"), False)
+        return 0
 
     def loss(
         self, hidden_BTD: Tensor, embedding_VD: Tensor, batch: Batch, *, smoothing: float
@@ -97,7 +108,11 @@ class TokenHead(Head):
         if batch.predicted_N is not None:
             hidden_ND = hidden_ND.index_select(0, batch.predicted_N)
             targets_N = targets_N.index_select(0, batch.predicted_N)
-        features_ND, weight_VD = self.features(hidden_ND), self.projection(embedding_VD)
+        features_ND = self.features(hidden_ND)
+        if self.packed is not None:
+            nll = packed_nll(self.packed, features_ND, targets_N, softcap=self.softcap)
+            return nll, nll
+        weight_VD = self.projection(embedding_VD)
         return projected_cross_entropy(
             features_ND,
             weight_VD,

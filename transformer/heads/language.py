@@ -74,9 +74,10 @@ class NoHead(LinearHead):
             )
         super().__init__(config)
 
-    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> None:
+    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> int:
         """Implement Head.pack: nothing is projected."""
         del embedding_VD, kernel
+        return 0
 
     def forward(
         self, hidden_BTD: Tensor, embedding_VD: Tensor, positions_BT: Tensor | None = None

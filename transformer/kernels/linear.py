@@ -12,10 +12,6 @@ from torch.nn import functional as F
 
 from ..registry import Registry
 
-# Rows times numbers of a matrix up to which F.linear is faster than a kernel's call: 128 × 128 for
-# 8 rows, 256 × 256 for two. Matrices of no more numbers keep them in float32 beside.
-_SMALL = 131_072
-
 
 class LinearKernel(Protocol):
     """A way to compute linear maps whose weights never change."""
@@ -28,7 +24,7 @@ class LinearKernel(Protocol):
         """Return the map of x (…, inputs): (…, outputs)."""
         ...
 
-    def round(self, weight: Tensor) -> Tensor:
+    def rounded(self, weight: Tensor) -> Tensor:
         """Return the numbers of a matrix that a kernel computes with, in the matrix's own type."""
         ...
 
@@ -45,7 +41,7 @@ class Float16Kernel:
         y: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, packed)
         return y
 
-    def round(self, weight: Tensor) -> Tensor:
+    def rounded(self, weight: Tensor) -> Tensor:
         """See LinearKernel."""
         return weight.half().to(weight.dtype)
 
@@ -65,7 +61,7 @@ def is_usable(name: str) -> bool:
             return all(
                 torch.allclose(
                     kernel.apply(x, kernel.pack(weight, bias)),
-                    F.linear(x, kernel.round(weight), bias),
+                    F.linear(x, kernel.rounded(weight), bias),
                     atol=1e-4,
                 )
                 for x in (rows_R1I[:1], rows_R1I[:5], rows_R1I)
@@ -81,16 +77,13 @@ class PackedLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None, kernel: LinearKernel) -> None:
         super().__init__()
         self.kernel, self.packed = kernel, kernel.pack(weight, bias)
-        self.outputs, self.bias = len(weight), bias
-        self.plain = kernel.round(weight) if weight.numel() <= _SMALL else None
+        self.out_features, self.in_features = weight.shape
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, inputs) → (…, outputs)."""
-        if self.plain is not None and x.numel() * self.outputs <= _SMALL:
-            return F.linear(x, self.plain, self.bias)
         return self.kernel.apply(x, self.packed)
 
 
 def can_hold(kernel: LinearKernel, weight: Tensor) -> bool:
     """Return False for a matrix with numbers that a kernel has no place for: 100,000 in float16."""
-    return bool(torch.isfinite(kernel.round(weight)).all())
+    return bool(torch.isfinite(kernel.rounded(weight)).all())

@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import torch
 
+from tokenizer.quantities import format_count
+
 from ..errors import ConfigError
 from ..kernels import LINEAR_KERNELS, LinearKernel, is_usable, pack_linear_maps
+from ..memory import release_freed_memory
 from ..model import Transformer
 from ..registry import Registry
 from .load import LoadedModel, choose_device, load_model
@@ -44,25 +47,35 @@ def load_for_inference(
     UnknownNameError, and ConfigError for a type that the device does not have, too.
     """
     number_type = DTYPES[dtype]
-    if number_type.kernel is not None and choose_device(device).type != "cpu":
-        raise ConfigError(f"--dtype {dtype} is for a CPU; on a GPU take bfloat16, or --device cpu")
+    kind = choose_device(device).type
+    if number_type.kernel is not None and kind != "cpu":
+        raise ConfigError(
+            f"dtype {dtype} is for a CPU, and the device is {kind}: take the dtype bfloat16, or "
+            "the device cpu"
+        )
     loaded = load_model(
         path, device=device, dtype=number_type.dtype, trust_cache=trust_cache, adapter=adapter
     )
+    if number_type.kernel is None:
+        return replace(loaded, number_type=dtype)
+    if not is_usable(number_type.kernel):
+        return _with_notice(loaded, f"this machine has no kernel for {dtype}: float32 is used")
+    left = pack_model(loaded.model, LINEAR_KERNELS[number_type.kernel])
+    release_freed_memory()  # of the weights that were let go
     loaded = replace(loaded, number_type=dtype)
-    return loaded if number_type.kernel is None else _pack(loaded, number_type.kernel)
+    if not left:
+        return loaded
+    maps = format_count(left, "matrix", "matrices")
+    return _with_notice(loaded, f"{maps} with numbers beyond {dtype} stay in float32")
 
 
-def _pack(loaded: LoadedModel, name: str) -> LoadedModel:
-    """Lay out the linear maps of a model for a kernel; that there is none is told."""
-    if not is_usable(name):
-        lacking = f"this machine has no kernel for {name}: the weights are in float32"
-        return replace(loaded, notices=(*loaded.notices, lacking))
-    pack_model(loaded.model, LINEAR_KERNELS[name])
-    return loaded
+def _with_notice(loaded: LoadedModel, text: str) -> LoadedModel:
+    return replace(loaded, notices=(*loaded.notices, text))
 
 
-def pack_model(model: Transformer, kernel: LinearKernel) -> None:
-    """Lay out all linear maps of a network for a kernel, the projection to the vocabulary too."""
-    pack_linear_maps(model, kernel)
-    model.head.pack(model.embedding.weight, kernel)
+def pack_model(model: Transformer, kernel: LinearKernel) -> int:
+    """Lay out all large linear maps for a kernel, the projection to the vocabulary too.
+
+    Returns how many it cannot hold, which stay.
+    """
+    return pack_linear_maps(model, kernel) + model.head.pack(model.embedding.weight, kernel)

@@ -44,7 +44,7 @@ class LoadedModel(TextProperties):
     source_affixes: SpecialAffixes | None = None
     labels: tuple[str, ...] = ()
     token_types: int = 0
-    number_type: str = "float32"  # of DTYPES, if loaded for inference
+    number_type: str | None = None  # of DTYPES, if loaded for inference
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
     adapter: Path | None = None  # that is merged into the network
 
@@ -57,6 +57,11 @@ class LoadedModel(TextProperties):
     def named_folder(self) -> Path:
         """The folder that messages name it by: that of its adapter, if there is one."""
         return self.adapter or self.folder
+
+    @property
+    def dtype(self) -> str:
+        """The name of its number type, of DTYPES."""
+        return self.number_type or str(self.model.dtype).removeprefix("torch.")
 
     @property
     def device(self) -> torch.device:

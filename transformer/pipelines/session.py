@@ -91,7 +91,7 @@ class Session:
         folder, lead = self._speculation.draft, self.lead
         if folder is None:
             return None
-        return load_for_inference(folder, device=str(lead.device), dtype=lead.number_type)
+        return load_for_inference(folder, device=str(lead.device), dtype=lead.dtype)
 
     def warnings(self, arguments: SearchArguments) -> list[str]:
         """Return a sentence for each argument without effect on what this model writes.

@@ -48,7 +48,7 @@ def model_config(
         length = format_count(short.length, "token")
         raise ConfigError(
             f"model.{short.field} is {short.positions}, but the recipe trains on {short.texts} "
-            f"of up to {length}; raise it, or lower {short.keys}"
+            f"of up to {length}; raise it, or lower {short.key}"
         )
     return config
 
@@ -61,25 +61,22 @@ class ShortPositions(NamedTuple):
     noun: str
     texts: str
     length: int
-    keys: str  # to lower
+    key: str  # to lower
 
 
 def short_positions(config: TransformerConfig, recipe: Recipe) -> ShortPositions | None:
     """Return the positions that are too few for a recipe, if there are."""
     objective = OBJECTIVES[recipe.objective]
     length, target = objective.max_length(recipe), objective.max_target_length(recipe)
-    if config.max_positions < length:
-        keys = "training.context or data.max_tokens"
-        return ShortPositions(
-            "max_positions", config.max_positions, "position", "texts", length, keys
-        )
+    key, positions = objective.rules.length, config.max_positions
+    if positions < length:
+        return ShortPositions("max_positions", positions, "position", "texts", length, key)
     if config.target_positions < target:
-        shared = config.max_target_positions is None
-        keys = objective.rules.target_length or objective.rules.length
-        return ShortPositions(
-            "max_positions" if shared else "max_target_positions", config.target_positions,
-            "position" if shared else "target position", "targets", target, keys,
-        )  # fmt: skip
+        field, noun = "max_positions", "position"
+        if config.max_target_positions is not None:
+            field, noun = "max_target_positions", "target position"
+        key, positions = objective.rules.target_length or key, config.target_positions
+        return ShortPositions(field, positions, noun, "targets", target, key)
     return None
 
 

@@ -35,8 +35,9 @@ def network_notices(model: Mapping[str, Any], config: TransformerConfig) -> Iter
 def _unused_keys(model: Mapping[str, Any], config: TransformerConfig) -> Iterator[tuple[str, str]]:
     """Yield the keys that no layer reads, and the reason."""
     specs = config.layers or (LayerSpec(),)
-    if "attention" in model and all(spec.attention for spec in specs):
-        yield "model.attention", "each layer has its own"
+    for choice in _VARIANTS:
+        if choice in model and all(getattr(spec, choice) for spec in specs):
+            yield f"model.{choice}", "each layer has its own"
     for name, choice, kinds in _read_by_some():
         if name not in model:
             continue

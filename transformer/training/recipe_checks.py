@@ -114,7 +114,7 @@ def _check_initial(recipe: Recipe, init: TransformerConfig) -> None:
         positions = format_count(short.positions, short.noun)
         raise ConfigError(
             f"the initial model has {positions}; the recipe trains on {short.texts} of up to "
-            f"{format_count(short.length, 'token')}: lower {short.keys}"
+            f"{format_count(short.length, 'token')}: lower {short.key}"
         )
 
 
