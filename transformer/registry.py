@@ -133,7 +133,7 @@ class Registry(dict[str, Entry]):
         self.noun = noun
 
     def __missing__(self, name: str) -> Entry:
-        raise UnknownNameError(f"no {self.noun} is called {name!r}; {suggest(name, self)}")
+        raise UnknownNameError(f"no {self.noun} is called {name!r}; {suggest(str(name), self)}")
 
     def check(self, name: str) -> None:
         """Raise UnknownNameError unless the name is registered."""

@@ -57,7 +57,7 @@ OTHER_USAGE = {
     "translate -m {translator} --beam x": ["--beam", "'x'", "whole number"],
     "translate -m {translator} --top-p 2": ["top-p is 2", "at most 1"],
     "translate -m {translator} --device cuda:99": ["cuda:99", "CUDA devices"],
-    "translate -m {translator} --dtype int3": ["'int3'", "bfloat16, float32"],
+    "translate -m {translator} --dtype int3": ["'int3'", "bfloat16, float16, float32"],
     "translate -m {writer}": ["language model", "encoder-decoder", "transduce generate -m /"],
     "generate a -m {translator}": ["language model", "transduce translate -m /", "embed"],
     "embed -m {writer}": [

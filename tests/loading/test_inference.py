@@ -79,9 +79,10 @@ def test_a_gpu_has_another_type_of_half_the_size(folder: Path, monkeypatch) -> N
         load_for_inference(folder, dtype="float16")
 
 
-def test_types_that_do_not_exist_are_named(folder: Path) -> None:
-    with pytest.raises(UnknownNameError, match="int4"):
-        load_for_inference(folder, dtype="int4")
+@pytest.mark.parametrize("dtype", ["int4", torch.float16, None, 1])
+def test_types_that_do_not_exist_are_named(folder: Path, dtype) -> None:
+    with pytest.raises(UnknownNameError, match=rf"no dtype is called {dtype!r}; .*float16"):
+        transduce.load(folder, dtype=dtype)
 
 
 def test_matrices_that_stay_in_float32_are_told(folder: Path, monkeypatch) -> None:

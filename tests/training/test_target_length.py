@@ -13,6 +13,7 @@ from tests.pipelines.test_models import tiny_translator
 from tests.training.preparing import prepare, recipe_of, report, write
 from tests.training.test_run import changed
 from tests.training.toys import toy_recipe, train
+from tokenizer import CorpusError
 from transformer.errors import ConfigError
 from transformer.training.data_recipe import data_settings
 from transformer.training.events import RunFinished
@@ -126,3 +127,9 @@ def test_a_model_that_reads_long_sources_is_trained_on_them(tmp_path: Path) -> N
 def test_ids_of_before_this_limit_are_those_of_today() -> None:
     assert "max_target_tokens" not in data_settings(pairs_recipe().data)
     assert data_settings(pairs_recipe(max_target_tokens=9).data)["max_target_tokens"] == 9
+
+
+def test_text_that_is_left_out_altogether_is_not_called_empty(tmp_path: Path) -> None:
+    recipe = changed(toy_recipe(tmp_path, steps=1), data={"max_target_tokens": 1})
+    with pytest.raises(CorpusError, match="nothing is left to train on: all is blank or left out"):
+        train(recipe, tmp_path / "run")

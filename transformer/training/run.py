@@ -155,7 +155,7 @@ class Run:
         self._saved_files = state_files(self.folder)
         train, valid = (preparation.open(texts, part) for part in (TRAIN, VALID))
         if train is None:
-            raise CorpusError("the training text is empty: no line has any text")
+            raise CorpusError("nothing is left to train on: all is blank or left out, as told")
         labels = preparation.labels()
         texts = replace(texts, labels=() if labels is None else labels.head_names)
         told = (self.recipe, texts.tokenizer, self.init, self.folder, state)
