@@ -62,7 +62,7 @@ Dtype = Annotated[
     option(
         "--dtype NAME",
         "Number type of the weights: float32; float16 for large matrices on a CPU, with sums in "
-        "float32 (faster for a line or a few); or bfloat16 (half the memory, less exact).",
+        "float32 (about twice as fast or more); or bfloat16 (half the memory, less exact).",
         panel="Running",
         choices=DTYPES,
     ),
