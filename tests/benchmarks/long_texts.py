@@ -1,6 +1,8 @@
 """Attention alone on long texts, kind by kind beside full attention: time, memory and slopes.
 
-python -m tests.benchmarks.long_texts [--longest 65536] [--plot FILE.svg]
+python -m tests.benchmarks.long_texts [--longest 65536] [--encoders] [--plot FILE.svg]
+
+With --encoders, those kinds that are of encoders beside full attention to both sides, in training.
 """
 
 import argparse
@@ -47,20 +49,23 @@ class Cell(NamedTuple):
     decoding_mib: float
 
 
-def config_of(kind: str, length: int) -> TransformerConfig:
+def config_of(kind: str, length: int, *, causal: bool) -> TransformerConfig:
     """Windows of 256, 256 random features, and blocks of about the root of the length."""
+    shape = "decoder" if causal else "encoder"
+    layers = {f"{shape}_layers": 1}
     stride = 1 << round(math.log2(length) / 2)
     return TransformerConfig(
-        shape="decoder", vocab_size=8, d_model=HEADS * WIDTH, heads=HEADS, decoder_layers=1,
+        shape=shape, vocab_size=8, d_model=HEADS * WIDTH, heads=HEADS, **layers,
         attention=kind, window=256, stride=stride, summary_tokens=min(8, stride),
         positions="none", random_features=256,
     )  # fmt: skip
 
 
-def layer_of(config: TransformerConfig) -> SelfAttention:
+def layer_of(config: TransformerConfig, *, causal: bool) -> SelfAttention:
     """Return a layer that reads queries, keys and values side by side, and has no other maps."""
-    module = ATTENTION[config.attention].build(config, 0, causal=True)
-    module.qkv, module.out = nn.Identity(), nn.Identity()
+    module = ATTENTION[config.attention].build(config, 0, causal=causal)
+    for name in (*module.fused, "out"):
+        setattr(module, name, nn.Identity())
     for features in module.modules():
         if isinstance(features, RandomFeatures):
             features.redraw()
@@ -93,14 +98,17 @@ def peak_mib(work: Callable[[], object]) -> float:
     return max(0.0, status_mib("VmHWM") - before)
 
 
-def measure(kind: str, length: int) -> Cell:
-    """Measure a kind in this process, which is to be a fresh one, set as the program sets it."""
+def measure(kind: str, length: int, causal: bool) -> Cell:
+    """Measure a kind in this process, which is to be a fresh one, set as the program sets it.
+
+    An encoder does not decode: it takes no time and no memory for that.
+    """
     keep_freed_memory()
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    config = config_of(kind, length)
-    scope = Scope(config, Positions(config, causal=True), causal=True)
-    layer, entry = layer_of(config), ATTENTION[kind]
+    config = config_of(kind, length, causal=causal)
+    scope = Scope(config, Positions(config, causal=causal), causal=causal)
+    layer, entry = layer_of(config, causal=causal), ATTENTION[kind]
     text_BTD = torch.randn(1, length, 3 * HEADS * WIDTH, requires_grad=True)
 
     def train() -> None:
@@ -112,6 +120,8 @@ def measure(kind: str, length: int) -> Cell:
     rounds = 7 if length <= STEEP else 1 if kind == "full" and length > 16_384 else 3
     training = median_ms(train, rounds)
     text_BTD.grad = None
+    if not causal:
+        return Cell(training, peak, 0.0, 0.0)
     size = CacheSize(1, 1, length + 1, text_BTD.device, torch.float32)
     cache, position_B1 = entry.new_cache(config, size), torch.tensor([[length]])
     token_B1D = text_BTD[:, :1].detach()
@@ -180,17 +190,19 @@ def main() -> None:
     """Measure all kinds, print the tables and draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--longest", type=int, default=LENGTHS[-1])
+    parser.add_argument("--encoders", action="store_true")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     lengths = [length for length in LENGTHS if length <= options.longest]
-    of_decoders = [name for name, kind in ATTENTION.items() if not kind.names_global_tokens]
-    cells: dict[str, list[Cell]] = {kind: [] for kind in of_decoders}
+    in_encoders = {name: kind.names_global_tokens for name, kind in ATTENTION.items()}
+    kinds = [name for name in ATTENTION if in_encoders[name] == options.encoders or name == "full"]
+    cells: dict[str, list[Cell]] = {kind: [] for kind in kinds}
     for length in lengths:
         for kind, row in cells.items():  # beside one another, as the machine is then alike for all
             with multiprocessing.get_context("spawn").Pool(1) as fresh:
-                row.append(fresh.apply(measure, (kind, length)))
+                row.append(fresh.apply(measure, (kind, length, not options.encoders)))
     console = Console(width=200)
-    for index in range(len(CELLS)):
+    for index in range(2 if options.encoders else len(CELLS)):
         console.print(table_of(index, lengths, cells))
     console.print(f"torch {torch.__version__}, 1 thread, {HEADS} heads of {WIDTH}, float32")
     if options.plot:
