@@ -8,14 +8,14 @@ The packaged recipe `shakespeare-characters`, but with texts of 256 characters, 
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from tests.benchmarks.choices import transduce
 
 CONTEXT, ROWS = 256, 4
 LAYERS = '["{0}", "{0}", "{0}", "{1}"]'  # of the recipe's four
@@ -34,13 +34,6 @@ KINDS = {
 }
 
 
-def transduce(*words: object) -> bytes:
-    """Run the program."""
-    command = [sys.executable, "-m", "transduce", *map(str, words)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return done.stdout
-
-
 def train(text: Path, kind: str, steps: int, seed: int) -> tuple[float, float]:
     """Train one run; return the best validation loss, in nats a character, and its seconds."""
     keys = {"training.context": CONTEXT, "training.batch_tokens": CONTEXT * ROWS}
@@ -49,7 +42,7 @@ def train(text: Path, kind: str, steps: int, seed: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
         transduce(
-            *("train", "shakespeare-characters", "--text", text, "-o", folder + "/run"),
+            *("train", "shakespeare-characters", "--text", text, "-o", folder + "/run", "-q"),
             *("--steps", steps, "--seed", seed),
             *(word for setting in settings for word in ("--set", setting)),
         )

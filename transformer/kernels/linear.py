@@ -67,7 +67,7 @@ def is_usable(name: str) -> bool:
                 for x in (rows_R1I[:1], rows_R1I[:5], rows_R1I)
                 for bias in (None, numbers[:48])
             )
-    except (AttributeError, NotImplementedError, RuntimeError):
+    except (AttributeError, RuntimeError):
         return False
 
 
@@ -77,7 +77,7 @@ class PackedLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None, kernel: LinearKernel) -> None:
         super().__init__()
         self.kernel, self.packed = kernel, kernel.pack(weight, bias)
-        self.out_features, self.in_features = weight.shape
+        self.out_features = len(weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, inputs) → (…, outputs)."""

@@ -1,4 +1,4 @@
-"""Loading of models for decoding alone: number types, and the kernels that go with them."""
+"""Loading of models for inference alone: number types, and the kernels that go with them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ def load_for_inference(
     trust_cache: bool = True,
     adapter: Path | None = None,
 ) -> LoadedModel:
-    """Load a model or run folder as load_model does, for decoding and nothing else.
+    """Load a model or run folder as load_model does, for inference and nothing else.
 
     Its linear maps are laid out for the kernel of the number type, if it has one. Raises
     UnknownNameError, and ConfigError for a type that the device does not have, too.

@@ -66,18 +66,18 @@ def _check_names(recipe: Recipe) -> None:
         )
     check_mixing(recipe.data, objective.corpora, recipe.objective)
     if recipe.data.max_target_tokens and not objective.rules.target_length:
-        translating = either(
-            [name for name, each in OBJECTIVES.items() if each.rules.target_length]
-        )
-        raise ConfigError(
-            f"data.max_target_tokens is for the objective {translating}, and this one is "
-            f"{recipe.objective}"
-        )
+        with_targets = [name for name, each in OBJECTIVES.items() if each.rules.target_length]
+        raise _for_others("data.max_target_tokens", with_targets, recipe)
     if training.pack and not objective.packs:
-        packing = either([name for name, each in OBJECTIVES.items() if each.packs])
-        raise ConfigError(
-            f"training.pack is for the objective {packing}, and this one is {recipe.objective}"
-        )
+        packing = [name for name, each in OBJECTIVES.items() if each.packs]
+        raise _for_others("training.pack", packing, recipe)
+
+
+def _for_others(key: str, objectives: list[str], recipe: Recipe) -> ConfigError:
+    """Return the error of a key that the recipe's objective does not read."""
+    return ConfigError(
+        f"{key} is for the objective {either(objectives)}, and this one is {recipe.objective}"
+    )
 
 
 def _check_new(recipe: Recipe, *, resuming: bool) -> None:
