@@ -19,10 +19,16 @@ class Buffers:
         self.tensors = list(tensors)
         self.rows, self.slots = self.tensors[0].size(0), self.tensors[0].size(1) - 1
 
-    def write(self, index: int, slots_BT: Tensor, values_BT: Tensor) -> None:
-        """Write values (B, T, …) into slots of one tensor."""
-        rows_B1 = torch.arange(len(slots_BT), device=slots_BT.device)[:, None]
-        self.tensors[index][rows_B1, slots_BT] = values_BT
+    def places(self, slots_BT: Tensor) -> Tensor:
+        """Return where slots of rows lie in a tensor whose rows are joined, (B·T)."""
+        starts_B1 = torch.arange(
+            0, len(slots_BT) * (self.slots + 1), self.slots + 1, device=slots_BT.device
+        )[:, None]
+        return (starts_B1 + slots_BT % (self.slots + 1)).flatten()
+
+    def write(self, index: int, places_N: Tensor, values_BT: Tensor) -> None:
+        """Write values (B, T, …) into places of one tensor."""
+        self.tensors[index].flatten(0, 1).index_copy_(0, places_N, values_BT.flatten(0, 1))
 
     def read(self, index: int, used: int) -> Tensor:
         """Return the first `used` slots of one tensor, (B, used, …)."""

@@ -103,10 +103,10 @@ class _LayerBuffers(Buffers):
         parts = range(2 * size.layers)
         super().__init__([torch.zeros(shape, device=size.device, dtype=size.dtype) for _ in parts])
 
-    def write_layer(self, layer: int, slots_BT: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
-        """Write one layer's new keys and values into slots."""
-        self.write(2 * layer, slots_BT, k_BTGK)
-        self.write(2 * layer + 1, slots_BT, v_BTGK)
+    def write_layer(self, layer: int, places_N: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
+        """Write one layer's new keys and values into places."""
+        self.write(2 * layer, places_N, k_BTGK)
+        self.write(2 * layer + 1, places_N, v_BTGK)
 
     def read_layer(self, layer: int, used: int) -> KeysValues:
         """Return one layer's keys and values in the first `used` slots, (B, used, G, K) each."""
@@ -125,15 +125,15 @@ class StaticCache:
 
         Raises ValueError where `longest` exceeds the slots.
         """
-        self._slots_BT = positions_BT
         self._used = longest
         if self._used > self._buffers.slots:
             raise ValueError(f"position {self._used} in a cache of {self._buffers.slots} slots")
+        self._places_N = self._buffers.places(positions_BT)
         return torch.arange(self._used, device=positions_BT.device)[None]
 
     def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
-        self._buffers.write_layer(layer, self._slots_BT, k_BTGK, v_BTGK)
+        self._buffers.write_layer(layer, self._places_N, k_BTGK, v_BTGK)
         return self._buffers.read_layer(layer, self._used)
 
     def reorder(self, rows: Sequence[int]) -> None:
@@ -169,9 +169,10 @@ class RingCache:
         Writing the last of them overwrites what the first still see.
         """
         del longest
-        self._slots_BT = self._slots(positions_BT)
+        slots_BT = self._slots(positions_BT)
+        self._places_N = self._buffers.places(slots_BT)
         old_BS = self._positions_BS[:, :-1].clone()
-        self._positions_BS.scatter_(1, self._slots_BT, positions_BT)
+        self._positions_BS.scatter_(1, slots_BT, positions_BT)
         if positions_BT.size(1) == 1:
             return self._positions_BS[:, :-1]
         return torch.cat([old_BS, positions_BT], dim=1)
@@ -193,7 +194,7 @@ class RingCache:
         visible = (
             (torch.cat([old[0], k_BTGK], 1), torch.cat([old[1], v_BTGK], 1)) if several else old
         )
-        self._buffers.write_layer(layer, self._slots_BT, k_BTGK, v_BTGK)
+        self._buffers.write_layer(layer, self._places_N, k_BTGK, v_BTGK)
         return visible
 
     def reorder(self, rows: Sequence[int]) -> None:

@@ -19,6 +19,14 @@ class NormKind(NamedTuple):
     vectors: int
 
 
+class LayerNorm(nn.LayerNorm):
+    """torch's layer norm, called without its two wrappers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize over the last dimension."""
+        return torch.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
 class ZeroCenteredRMSNorm(nn.RMSNorm):
     """`x / rms(x) · (1 + w)`: a root-mean-square norm whose weights start at 0, as in Gemma."""
 
@@ -37,7 +45,7 @@ NORMS: Registry[NormKind] = Registry(
     "norm",
     {
         # arXiv 1607.06450
-        "layernorm": NormKind(lambda width, eps: nn.LayerNorm(width, eps=eps), vectors=2),
+        "layernorm": NormKind(lambda width, eps: LayerNorm(width, eps=eps), vectors=2),
         # arXiv 1910.07467
         "rmsnorm": NormKind(lambda width, eps: nn.RMSNorm(width, eps=eps), vectors=1),
         "rmsnorm-zero-centered": NormKind(

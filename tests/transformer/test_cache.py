@@ -198,7 +198,8 @@ def test_sources_that_join_are_read_by_their_own_rows(mine: int, theirs: int) ->
 
 def test_buffers_grow_without_losing_a_slot() -> None:
     buffers = Buffers([torch.zeros(1, 4, 1)])
-    buffers.write(0, torch.arange(3)[None], torch.tensor([[[1.0], [2.0], [3.0]]]))
+    places_N = buffers.places(torch.arange(3)[None])
+    buffers.write(0, places_N, torch.tensor([[[1.0], [2.0], [3.0]]]))
     buffers.reorder([0, 0, 0], 3)
     assert buffers.read(0, 3)[:, :, 0].tolist() == [[1.0, 2.0, 3.0]] * 3
     longer = Buffers([torch.full((1, 7, 1), 5.0)])

@@ -50,11 +50,13 @@ def _group_heads(
     """
     groups = k_BSGK.size(2)
     heads_per_group, length = q_BTHK.size(2) // groups, q_BTHK.size(1)
+    if heads_per_group == 1:
+        return q_BTHK.transpose(1, 2), k_BSGK.transpose(1, 2), v_BSGK.transpose(1, 2), mask
     q_BGRK = (
         torch.unflatten(q_BTHK, 2, (groups, heads_per_group)).permute(0, 2, 3, 1, 4).flatten(2, 3)
     )
     k_BGSK, v_BGSK = k_BSGK.transpose(1, 2), v_BSGK.transpose(1, 2)
-    if mask is not None and heads_per_group > 1:
+    if mask is not None:
         if mask.size(1) > 1:  # differs from head to head
             mask = mask.expand(-1, -1, length, -1)
             mask = torch.unflatten(mask, 1, (groups, heads_per_group)).flatten(2, 3)
@@ -66,6 +68,8 @@ def _group_heads(
 def _ungroup_heads(out_BGRK: Tensor, heads: int) -> Tensor:
     """Undo _group_heads: (B, G, H/G·T, K) to (B, T, H, K)."""
     heads_per_group = heads // out_BGRK.size(1)
+    if heads_per_group == 1:
+        return out_BGRK.transpose(1, 2)
     return torch.unflatten(out_BGRK, 2, (heads_per_group, -1)).permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 

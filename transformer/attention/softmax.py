@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from .. import masks
@@ -78,6 +79,8 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
         if cache is not None:
             assert longest is not None, "a cache needs the length of the longest row"
             mask = make_mask(positions_BT, cache.start_forward(positions_BT, longest))
+            if mask.dtype == torch.bool:  # kernels add numbers, and would make them in each layer
+                mask = masks.additive(mask)
             attend = partial(dense_attention, mask=mask)
         elif tokens.segments_BT is not None:
             visible_BTT = masks.same_segment(tokens.segments_BT)

@@ -76,17 +76,25 @@ class BeamRows:
 
     def drop(self, requests: Collection[Request]) -> list[int]:
         """Drop requests; return the rows that are left."""
+        if not requests:
+            self._trim()
+            return list(range(len(self.scores_R)))
         dropped = set(requests)
         is_kept = [request not in dropped for request in self.requests]
         kept_N = torch.tensor(is_kept, dtype=torch.bool)
         kept_R = kept_N.repeat_interleave(self.width)
         self.requests = list(compress(self.requests, is_kept))
         self.lengths_N, self.limits_N = self.lengths_N[kept_N], self.limits_N[kept_N]
-        columns = max([1, *self.lengths_N.tolist()])
         self.scores_R = self.scores_R[kept_R]
-        self.tokens_RT = self.tokens_RT[kept_R, -columns:]
-        self.log_probs_RT = self.log_probs_RT[kept_R, -columns:]
+        self.tokens_RT, self.log_probs_RT = self.tokens_RT[kept_R], self.log_probs_RT[kept_R]
+        self._trim()
         return kept_R.nonzero()[:, 0].tolist()
+
+    def _trim(self) -> None:
+        """Drop the columns that no text reaches."""
+        columns = max([1, *self.lengths_N.tolist()])
+        self.tokens_RT = self.tokens_RT[:, -columns:]
+        self.log_probs_RT = self.log_probs_RT[:, -columns:]
 
     def states(self, rows_R: Tensor) -> list[SequenceState]:
         """Return the texts of rows; beams that do not exist have none."""

@@ -22,7 +22,7 @@ class HiddenStates:
 
     def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:
         """Store new states, with which the longest row has `longest` tokens; slot -1 is padding."""
-        self._buffers.write(0, slots_RT, states_RTD)
+        self._buffers.write(0, self._buffers.places(slots_RT), states_RTD)
         self._used = longest
 
     def read(self) -> Tensor:
