@@ -4,12 +4,11 @@
 Shape suffixes: N predicted tokens, C a chunk of them, D d_model, V vocabulary.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from .kernels import PackedLinear
 from .soft_cap import soft_cap
 
 # Logits held at once. CPU: 8 MiB in float32, the fastest of 2^20 … 2^24 measured; elsewhere 2^27,
@@ -80,8 +79,18 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         return d_features * scale, d_weight, d_bias, None, None, None, None
 
 
-def packed_nll(
-    project: PackedLinear, features_ND: Tensor, targets_N: Tensor, *, softcap: float | None
+class Projection(Protocol):
+    """A projection of features (…, D) to outputs (…, V), without gradients."""
+
+    out_features: int
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Return the outputs."""
+        ...
+
+
+def projected_nll(
+    project: Projection, features_ND: Tensor, targets_N: Tensor, *, softcap: float | None
 ) -> Tensor:
     """Return the sum over N of the NLL by a projection for inference, which has no gradients."""
     size = max(1, CHUNK_LOGITS["cpu"] // project.out_features)

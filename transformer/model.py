@@ -85,8 +85,8 @@ class Transformer(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weights and of what is cached."""
-        return self.embedding.weight.dtype
+        """Type of hidden states and of what is cached."""
+        return self.embedding.dtype
 
     def forward(self, inputs: ModelInputs) -> Tensor:
         """Return the head's outputs: logits (B, T, V) of each position, or (B, L) of each text."""

@@ -4,11 +4,17 @@ torch's own would fill them first, and on the meta device import its whole compi
 second and 100 MiB before any model is loaded.
 """
 
+import torch
 from torch import nn
 
 
 class Embedding(nn.Embedding):
     """torch's embedding without its initialization."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of what it returns."""
+        return self.weight.dtype
 
     def reset_parameters(self) -> None:
         """Leave the weights uninitialized."""

@@ -21,7 +21,7 @@ from rich.table import Table
 from torch import Tensor
 
 from transformer.decoding import SEARCHES, Request
-from transformer.decoding.search.topk import blockwise_top_k
+from transformer.kernels.topk import blockwise_top_k
 
 VOCABULARY, END, STEPS = 64, 0, 60
 NEVER, OFTEN = 0.0, 0.06  # share of rows whose next token is the end token, all but surely

@@ -13,8 +13,7 @@ from transformer import TransformerConfig, preset_config
 from transformer.decoding import ModelStepper, Request, SearchParameters, decode_all
 from transformer.decoding.search import BeamParameters, GreedyParameters
 from transformer.initialization import initialize
-from transformer.kernels import LINEAR_KERNELS
-from transformer.loading import pack_model
+from transformer.kernels import LINEAR_KERNELS, pack_model
 from transformer.model import Transformer
 
 SOURCE, WRITTEN = 24, 32

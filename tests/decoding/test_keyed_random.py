@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from transformer.decoding.keyed_random import exponential, mix
-from transformer.decoding.search.topk import blockwise_top_k
+from transformer.kernels.topk import blockwise_top_k
 from transformer.pipelines.loop_detection import ends_in_loop
 
 CPU = torch.device("cpu")

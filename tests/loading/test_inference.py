@@ -11,7 +11,6 @@ from tests.loading.owned import own
 from tests.models import tiny_config
 from tests.pipelines.test_models import tiny_translator
 from transformer.errors import ConfigError, UnknownNameError
-from transformer.heads import base
 from transformer.kernels import PackedLinear, packing
 from transformer.loading import DTYPES, inference, load_for_inference, load_model
 from transformer.pipelines.arguments import SpeculationArguments
@@ -27,12 +26,11 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _all_large(monkeypatch) -> None:
-    for module in (packing, base):
-        monkeypatch.setattr(module, "SMALL", 0)
+    monkeypatch.setattr(packing, "SMALL", 0)
 
 
-def kinds(model: torch.nn.Module) -> set[type]:
-    return {type(module) for module in model.modules() if "Linear" in type(module).__name__}
+def is_packed(model: torch.nn.Module) -> bool:
+    return any(isinstance(module, PackedLinear) for module in model.modules())
 
 
 def test_the_command_line_offers_all_types() -> None:
@@ -43,7 +41,7 @@ def test_the_command_line_offers_all_types() -> None:
 def test_a_type_has_its_weights_and_its_kernel(folder: Path, dtype: str) -> None:
     loaded = load_for_inference(folder, dtype=dtype, device="cpu")
     assert loaded.model.dtype == DTYPES[dtype].dtype
-    assert (PackedLinear in kinds(loaded.model)) == (DTYPES[dtype].kernel is not None)
+    assert is_packed(loaded.model) == (DTYPES[dtype].kernel is not None)
     assert loaded.number_type == dtype
     assert not loaded.notices
     assert loaded.dtype == dtype
@@ -57,18 +55,34 @@ def test_translations_in_float16_are_those_of_float32(folder: Path) -> None:
     assert texts[0] == texts[1]
 
 
+def test_a_line_in_int8_does_not_depend_on_its_neighbours(folder: Path) -> None:
+    """One scale for all rows of a batch would let each change the others."""
+    model, lines = transduce.load(folder, dtype="int8"), ["one two three", "two", "one", "three"]
+    alone = [model.translate(line, beam=4, no_guard=True) for line in lines]
+    assert [*model.translate(lines, beam=4, no_guard=True)] == alone
+    assert [*model.translate(lines[::-1], beam=4, no_guard=True)] == alone[::-1]
+
+
 def test_a_draft_has_the_models_type(folder: Path) -> None:
     lead = load_for_inference(folder, dtype="float16", device="cpu")
     session = Session([lead], SpeculationArguments(draft=folder))
-    assert PackedLinear in kinds(session._draft.model)
+    assert is_packed(session._draft.model)
 
 
 def test_a_machine_without_the_kernel_says_so_once(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(inference, "is_usable", lambda name: False)
     loaded = load_for_inference(folder, dtype="float16", device="cpu")
-    assert PackedLinear not in kinds(loaded.model)
+    assert not is_packed(loaded.model)
     assert loaded.dtype == "float32"
     assert loaded.notices == ("this machine has no kernel for float16: float32 is used",)
+
+
+def test_float32_without_its_kernel_is_float32_all_the_same(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(inference, "is_usable", lambda name: False)
+    loaded = load_for_inference(folder, device="cpu")
+    assert not is_packed(loaded.model)
+    assert loaded.dtype == "float32"
+    assert not loaded.notices
 
 
 def test_a_gpu_has_another_type_of_half_the_size(folder: Path, monkeypatch) -> None:

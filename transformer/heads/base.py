@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from ..config import TransformerConfig
 from ..inputs import Batch
-from ..kernels import SMALL, LinearKernel, PackedLinear, can_hold
-from ..losses import packed_nll, projected_cross_entropy
+from ..losses import Projection, projected_cross_entropy, projected_nll
 from ..soft_cap import soft_cap
 
 
@@ -30,14 +29,6 @@ class Head(nn.Module, ABC):
 
         `positions_BT`: -1 marks padding; None: there is none.
         """
-
-    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> int:
-        """Lay out the projection for a kernel, where it is large: for inference alone.
-
-        Returns 1 for one that the kernel cannot hold, which stays.
-        """
-        del embedding_VD, kernel
-        return 0
 
     @abstractmethod
     def loss(
@@ -59,15 +50,17 @@ class Head(nn.Module, ABC):
 class TokenHead(Head):
     """A head that projects the features of each token: `scale · features · Wᵀ + b`.
 
-    With `softcap`, the outputs go through `soft_cap`.
+    With `softcap`, the outputs go through `soft_cap`. In inference `packed` may stand for the
+    matrix and the bias.
     """
 
+    projects = True  # False: the outputs are the hidden states
     scale = 1.0
     softcap: float | None = None
 
     def __init__(self) -> None:
         super().__init__()
-        self.packed: PackedLinear | None = None  # the projection, for inference
+        self.packed: Projection | None = None
 
     def features(self, hidden_BTD: Tensor) -> Tensor:
         """Return what the projection multiplies, (B, T, D)."""
@@ -88,18 +81,6 @@ class TokenHead(Head):
         weight_VD = self.projection(embedding_VD)
         return soft_cap(F.linear(features_BTD, weight_VD, self.bias), self.softcap)
 
-    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> int:
-        """Implement Head.pack. A matrix of its own is let go."""
-        weight_VD = self.projection(embedding_VD)
-        if weight_VD.numel() <= SMALL:
-            return 0
-        if not can_hold(kernel, weight_VD):
-            return 1
-        self.packed = PackedLinear(weight_VD, self.bias, kernel)
-        if self.weight is not None:
-            self.weight = nn.Parameter(torch.empty_like(weight_VD, device="meta"), False)
-        return 0
-
     def loss(
         self, hidden_BTD: Tensor, embedding_VD: Tensor, batch: Batch, *, smoothing: float
     ) -> tuple[Tensor, Tensor]:
@@ -110,7 +91,7 @@ class TokenHead(Head):
             targets_N = targets_N.index_select(0, batch.predicted_N)
         features_ND = self.features(hidden_ND)
         if self.packed is not None:
-            nll = packed_nll(self.packed, features_ND, targets_N, softcap=self.softcap)
+            nll = projected_nll(self.packed, features_ND, targets_N, softcap=self.softcap)
             return nll, nll
         weight_VD = self.projection(embedding_VD)
         return projected_cross_entropy(

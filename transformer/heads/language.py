@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..feedforward import FEEDFORWARDS
-from ..kernels import LinearKernel
 from ..norms import count_norm_parameters, make_norm
 from ..uninitialized import Linear
 from .base import TokenHead
@@ -67,17 +66,14 @@ class MaskedLMHead(LinearHead):
 class NoHead(LinearHead):
     """No head: the model returns its hidden states."""
 
+    projects = False
+
     def __init__(self, config: TransformerConfig) -> None:
         if not config.tie_output or config.output_bias:
             raise ConfigError(
                 'head "none" has no weights: tie_output must be true and output_bias false'
             )
         super().__init__(config)
-
-    def pack(self, embedding_VD: Tensor, kernel: LinearKernel) -> int:
-        """Implement Head.pack: nothing is projected."""
-        del embedding_VD, kernel
-        return 0
 
     def forward(
         self, hidden_BTD: Tensor, embedding_VD: Tensor, positions_BT: Tensor | None = None

@@ -1,14 +1,21 @@
 """Kernels of a CPU for inference: linear maps whose weights are laid out once."""
 
-from .linear import LINEAR_KERNELS, LinearKernel, PackedLinear, can_hold, is_usable
-from .packing import SMALL, pack_linear_maps
+from .calls import bind_calls
+from .linear import LINEAR_KERNELS, LinearKernel, PackedLinear, can_hold, is_usable, padded_rows
+from .packing import CompactEmbedding, pack_model
+from .projection import RescoredProjection
+from .topk import blockwise_top_k
 
 __all__ = [
     "LINEAR_KERNELS",
-    "SMALL",
+    "CompactEmbedding",
     "LinearKernel",
     "PackedLinear",
+    "RescoredProjection",
+    "bind_calls",
+    "blockwise_top_k",
     "can_hold",
     "is_usable",
-    "pack_linear_maps",
+    "pack_model",
+    "padded_rows",
 ]

@@ -1,20 +1,42 @@
-"""The linear maps of a network, replaced by maps that are laid out for a CPU's kernel."""
+"""A network's matrices, laid out for a CPU's kernel: for inference alone.
 
-from torch import nn
+Shape suffixes: V vocabulary, D d_model, O outputs, I inputs.
+"""
 
-from ..uninitialized import Linear
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..heads import TokenHead
+from ..model import Transformer
+from ..uninitialized import Embedding, Linear
 from .linear import LinearKernel, PackedLinear, can_hold
+from .projection import pack_projection
 
 # Numbers of a matrix up to which F.linear is as fast as a kernel's call, for one row to eight.
 SMALL = 131_072
 
 
-def pack_linear_maps(network: nn.Module, kernel: LinearKernel) -> int:
-    """Replace the large linear maps of a network, whose own weights are let go one by one.
+def pack_model(model: Transformer, kernel: LinearKernel) -> int:
+    """Lay out all large matrices of a model for a kernel, its projection to the vocabulary too.
 
-    It can be neither trained nor saved afterwards. Returns how many maps the kernel cannot hold,
-    which stay.
+    Their own numbers are let go one by one, and nothing is a view of a file any more: the model can
+    be neither trained nor saved. Returns how many matrices the kernel cannot hold, which stay.
     """
+    left = _pack_linear_maps(model, kernel)
+    table_VD = _compact_table(model.embedding, kernel)
+    left += _pack_projection(model, kernel, table_VD)
+    model.embedding = _with_table(model.embedding, table_VD)
+    if (source := model.source_embedding) is not None:
+        model.source_embedding = _with_table(source, _compact_table(source, kernel))
+    for module in model.modules():
+        if not isinstance(module, CompactEmbedding):
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                tensor.data = tensor.data.clone()
+    return left
+
+
+def _pack_linear_maps(network: nn.Module, kernel: LinearKernel) -> int:
     left = 0
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
@@ -25,3 +47,54 @@ def pack_linear_maps(network: nn.Module, kernel: LinearKernel) -> int:
             else:
                 left += 1
     return left
+
+
+def _pack_projection(model: Transformer, kernel: LinearKernel, table_VD: Tensor | None) -> int:
+    """Lay out the projection; `table_VD` is the embedding as it is kept."""
+    head, embedding_VD = model.head, model.embedding.weight
+    if not isinstance(head, TokenHead) or not head.projects:
+        return 0
+    weight_VD = head.projection(embedding_VD)
+    if weight_VD.numel() <= SMALL:
+        return 0
+    if not can_hold(kernel, weight_VD):
+        return 1
+    if head.weight is None:
+        head.packed = pack_projection(weight_VD, head.bias, kernel, table_VD)
+    else:
+        head.packed = pack_projection(weight_VD, head.bias, kernel, None)
+        head.weight = nn.Parameter(torch.empty_like(weight_VD, device="meta"), False)
+    return 0
+
+
+class CompactEmbedding(Embedding):
+    """An embedding whose table is of another type than what it returns."""
+
+    def __init__(self, table_VD: Tensor, dtype: torch.dtype) -> None:
+        super().__init__(*table_VD.shape, device="meta")
+        self.weight = nn.Parameter(table_VD, requires_grad=False)
+        self._dtype = dtype
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """See Embedding."""
+        return self._dtype
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(…) → (…, D)."""
+        return F.embedding(ids, self.weight).to(self._dtype)
+
+
+def _compact_table(embedding: Embedding, kernel: LinearKernel) -> Tensor | None:
+    """Return a table in the type that goes with a kernel; None where it stays as it is.
+
+    That is a small one, and one with numbers that the type has no place for.
+    """
+    if kernel.table is None or embedding.weight.numel() <= SMALL:
+        return None
+    table_VD = embedding.weight.to(kernel.table)
+    return table_VD if torch.isfinite(table_VD).all() else None
+
+
+def _with_table(embedding: Embedding, table_VD: Tensor | None) -> Embedding:
+    return embedding if table_VD is None else CompactEmbedding(table_VD, embedding.dtype)

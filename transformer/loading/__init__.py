@@ -6,7 +6,7 @@ from .generation_config import (
     default_generation_config,
     settings_left_to_user,
 )
-from .inference import DTYPES, NumberType, load_for_inference, pack_model
+from .inference import DTYPES, NumberType, load_for_inference
 from .load import (
     LoadedModel,
     attach_tokenizers,
@@ -52,7 +52,6 @@ __all__ = [
     "inspect_folder",
     "load_for_inference",
     "load_model",
-    "pack_model",
     "read_config",
     "read_pointers",
     "read_pooling_config",

@@ -9,26 +9,30 @@ import torch
 from tokenizer.quantities import format_count
 
 from ..errors import ConfigError
-from ..kernels import LINEAR_KERNELS, LinearKernel, is_usable, pack_linear_maps
+from ..kernels import LINEAR_KERNELS, bind_calls, is_usable, pack_model
 from ..memory import release_freed_memory
-from ..model import Transformer
 from ..registry import Registry
 from .load import LoadedModel, choose_device, load_model
 
 
 class NumberType(NamedTuple):
-    """A number type of weights: what they are loaded as, and a kernel of linear maps on a CPU."""
+    """A number type of weights: what they are loaded as, and a kernel of matrices on a CPU.
+
+    `needs_kernel`: it is nothing without its kernel, so that it is for a CPU alone.
+    """
 
     dtype: torch.dtype
     kernel: str | None = None
+    needs_kernel: bool = False
 
 
 DTYPES: Registry[NumberType] = Registry(
     "dtype",
     {
-        "float32": NumberType(torch.float32),
+        "float32": NumberType(torch.float32, "onednn"),
         "bfloat16": NumberType(torch.bfloat16),
-        "float16": NumberType(torch.float32, "float16"),
+        "float16": NumberType(torch.float32, "float16", needs_kernel=True),
+        "int8": NumberType(torch.float32, "int8", needs_kernel=True),
     },
 )
 
@@ -43,12 +47,12 @@ def load_for_inference(
 ) -> LoadedModel:
     """Load a model or run folder as load_model does, for inference and nothing else.
 
-    Its linear maps are laid out for the kernel of the number type, if it has one. Raises
+    On a CPU its matrices are laid out for the kernel of the number type, if it has one. Raises
     UnknownNameError, and ConfigError for a type that the device does not have, too.
     """
     number_type = DTYPES[dtype]
     kind = choose_device(device).type
-    if number_type.kernel is not None and kind != "cpu":
+    if number_type.needs_kernel and kind != "cpu":
         raise ConfigError(
             f"dtype {dtype} is for a CPU, and the device is {kind}: take the dtype bfloat16, or "
             "the device cpu"
@@ -56,13 +60,22 @@ def load_for_inference(
     loaded = load_model(
         path, device=device, dtype=number_type.dtype, trust_cache=trust_cache, adapter=adapter
     )
-    if number_type.kernel is None:
-        return replace(loaded, number_type=dtype)
+    if kind == "cpu" and number_type.kernel is not None:
+        loaded = _in_kernel(loaded, dtype, number_type)
+    bind_calls(loaded.model)
+    return loaded if loaded.number_type else replace(loaded, number_type=dtype)
+
+
+def _in_kernel(loaded: LoadedModel, dtype: str, number_type: NumberType) -> LoadedModel:
+    """Lay out a model's matrices for the kernel of a type, or say that the machine has none."""
+    assert number_type.kernel is not None
     if not is_usable(number_type.kernel):
-        return _with_notice(loaded, f"this machine has no kernel for {dtype}: float32 is used")
+        if not number_type.needs_kernel:
+            return loaded
+        notice = f"this machine has no kernel for {dtype}: float32 is used"
+        return _with_notice(replace(loaded, number_type="float32"), notice)
     left = pack_model(loaded.model, LINEAR_KERNELS[number_type.kernel])
     release_freed_memory()  # of the weights that were let go
-    loaded = replace(loaded, number_type=dtype)
     if not left:
         return loaded
     maps = format_count(left, "matrix", "matrices")
@@ -71,11 +84,3 @@ def load_for_inference(
 
 def _with_notice(loaded: LoadedModel, text: str) -> LoadedModel:
     return replace(loaded, notices=(*loaded.notices, text))
-
-
-def pack_model(model: Transformer, kernel: LinearKernel) -> int:
-    """Lay out all large linear maps for a kernel, the projection to the vocabulary too.
-
-    Returns how many it cannot hold, which stay.
-    """
-    return pack_linear_maps(model, kernel) + model.head.pack(model.embedding.weight, kernel)

@@ -13,6 +13,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from ...errors import ConfigError
+from ...kernels import blockwise_top_k
 from ..logits.processors import LogitsProcessorList
 from ..request import Event, Request, RequestFinished
 from ..steppers.stepper import Stepper
@@ -20,7 +21,6 @@ from .beam_group import NEG_INF, Group
 from .beam_rows import BeamRows, Candidates, RowStates
 from .parameters import RowCount, SearchParameters
 from .tokenwise import check_log_probs, to_host
-from .topk import blockwise_top_k
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +202,8 @@ class BeamSearch:
 
     def _add_finished(self, index: int, candidates: Candidates, finished_NC: Tensor) -> None:
         """Add hypotheses to one group of each request, which keeps the best K."""
+        if not finished_NC.any():
+            return
         ending = Candidates(*(part[finished_NC] for part in candidates))
         columns = zip(
             self._beams.states(ending.parent_rows),

@@ -1,0 +1,45 @@
+"""The projection to a vocabulary, for inference: as a kernel computes it, the best ones exactly.
+
+Shape suffixes: R rows, I inputs, O outputs, C outputs that are computed again.
+"""
+
+from torch import Tensor, nn
+
+from .linear import LinearKernel, PackedLinear
+from .topk import blockwise_top_k
+
+_RESCORED = 16  # outputs of a row
+_EXACT = 1e-4  # error of a kernel whose outputs are good enough
+
+
+class RescoredProjection(nn.Module):
+    """A projection whose largest outputs of each row are computed again, of float16 weights."""
+
+    def __init__(
+        self, weight_OI: Tensor, bias_O: Tensor | None, kernel: LinearKernel, half_OI: Tensor
+    ) -> None:
+        super().__init__()
+        self.packed = PackedLinear(weight_OI, bias_O, kernel)
+        self.half_OI, self.bias_O = half_OI, bias_O
+        self.out_features = len(weight_OI)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, I) → (…, O)."""
+        y_RO, x_RI = self.packed(x).flatten(0, -2), x.flatten(0, -2)
+        indices_RC = blockwise_top_k(y_RO, _RESCORED)[1]
+        weight_RCI = self.half_OI[indices_RC].to(x.dtype)
+        exact_RC = (weight_RCI @ x_RI[:, :, None])[:, :, 0]
+        if self.bias_O is not None:
+            exact_RC = exact_RC + self.bias_O[indices_RC]
+        return y_RO.scatter_(1, indices_RC, exact_RC).view(*x.shape[:-1], self.out_features)
+
+
+def pack_projection(
+    weight_OI: Tensor, bias_O: Tensor | None, kernel: LinearKernel, half_OI: Tensor | None
+) -> PackedLinear | RescoredProjection:
+    """Lay out a projection for a kernel; `half_OI` is its matrix in float16, if kept anyway."""
+    if kernel.error <= _EXACT:
+        return PackedLinear(weight_OI, bias_O, kernel)
+    return RescoredProjection(
+        weight_OI, bias_O, kernel, weight_OI.half() if half_OI is None else half_OI
+    )
