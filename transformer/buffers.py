@@ -1,66 +1,77 @@
 """Growing tensors of rows that may be repeated, dropped, added and joined.
 
-Shape suffixes: B rows, T written slots.
+Shape suffixes: B rows, T written slots, N their places, one behind another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 
 class Buffers:
-    """Tensors (rows, slots + 1, …) that grow together, with spare rows.
+    """A tensor (parts, rows, slots + 1, …) that grows, with spare rows.
 
     The last slot takes what is not kept: position -1 writes there, and nothing reads it.
     """
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self.tensors = list(tensors)
-        self.rows, self.slots = self.tensors[0].size(0), self.tensors[0].size(1) - 1
+    def __init__(self, tensor: Tensor) -> None:
+        self.parts, self.rows, self.slots = len(tensor), tensor.size(1), tensor.size(2) - 1
+        self._allocate(tensor)
+
+    def _allocate(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+        self._joined = tensor.flatten(1, 2).unbind()  # each part's rows, one behind another
 
     def places(self, slots_BT: Tensor) -> Tensor:
-        """Return where slots of rows lie in a tensor whose rows are joined, (B·T)."""
-        starts_B1 = torch.arange(
-            0, len(slots_BT) * (self.slots + 1), self.slots + 1, device=slots_BT.device
-        )[:, None]
-        return (starts_B1 + slots_BT % (self.slots + 1)).flatten()
+        """Return where slots of rows lie in a part whose rows are joined, (B·T)."""
+        size = self.slots + 1
+        starts_B1 = torch.arange(0, len(slots_BT) * size, size, device=slots_BT.device)[:, None]
+        return (starts_B1 + slots_BT % size).flatten()
 
-    def write(self, index: int, places_N: Tensor, values_BT: Tensor) -> None:
-        """Write values (B, T, …) into places of one tensor."""
-        self.tensors[index].flatten(0, 1).index_copy_(0, places_N, values_BT.flatten(0, 1))
+    def write(self, part: int, places_N: Tensor, values_BT: Tensor) -> None:
+        """Write values (B, T, …) into places of one part."""
+        self._joined[part].index_copy_(0, places_N, values_BT.flatten(0, 1))
 
-    def read(self, index: int, used: int) -> Tensor:
-        """Return the first `used` slots of one tensor, (B, used, …)."""
-        return self.tensors[index][: self.rows, :used]
+    def read(self, used: int) -> Sequence[Tensor]:
+        """Return the first `used` slots of each part, (B, used, …)."""
+        return self._tensor[:, : self.rows, :used].unbind()
 
     def reorder(self, rows: Sequence[int], used: int) -> None:
         """Gather rows: row r becomes row `rows[r]`; rows that do not move are not copied."""
-        if len(rows) > len(self.tensors[0]):
+        if len(rows) > self._tensor.size(1):
             self._resize(len(rows), self.slots)
-        moves = [(index, row) for index, row in enumerate(rows) if index != row]
-        if moves:
-            destination, source = torch.tensor(moves, device=self.tensors[0].device).unbind(dim=1)
-            for tensor in self.tensors:
-                used_slots = tensor[:, :used]
-                used_slots.index_copy_(0, destination, used_slots.index_select(0, source))
+        moves = {index: row for index, row in enumerate(rows) if index != row}
+        used_slots = self._tensor[:, :, :used]
+        if moves and used_slots.device.type == "cpu":
+            _move_singly(used_slots, moves)
+        elif moves:
+            pairs = torch.tensor([*moves.items()], device=used_slots.device)
+            destination, source = pairs.unbind(dim=1)
+            used_slots.index_copy_(1, destination, used_slots.index_select(1, source))
         self.rows = len(rows)
 
     def append_rows(self, other: "Buffers", used: int) -> None:
         """Append another's rows to these; `used` of its slots have been written."""
         rows, slots = self.rows + other.rows, max(self.slots, other.slots)
-        if rows > len(self.tensors[0]) or slots > self.slots:
+        if rows > self._tensor.size(1) or slots > self.slots:
             self._resize(rows, slots)
-        for mine, theirs in zip(self.tensors, other.tensors, strict=True):
-            mine[self.rows : rows, :used] = theirs[: other.rows, :used]
+        self._tensor[:, self.rows : rows, :used] = other._tensor[:, : other.rows, :used]
         self.rows = rows
 
     def _resize(self, rows: int, slots: int) -> None:
         """Reallocate for `slots` slots and `rows` rows, half as many more if these are too few."""
-        old_rows, old_slots = len(self.tensors[0]), self.slots
-        rows = rows + rows // 2 if rows > old_rows else old_rows
-        for index, tensor in enumerate(self.tensors):
-            larger = tensor.new_zeros((rows, slots + 1, *tensor.shape[2:]))
-            larger[: self.rows, :old_slots] = tensor[: self.rows, :old_slots]
-            self.tensors[index] = larger
+        old, old_slots = self._tensor, self.slots
+        rows = rows + rows // 2 if rows > old.size(1) else old.size(1)
+        larger = old.new_zeros((len(old), rows, slots + 1, *old.shape[3:]))
+        larger[:, : self.rows, :old_slots] = old[:, : self.rows, :old_slots]
         self.slots = slots
+        self._allocate(larger)
+
+
+def _move_singly(tensor: Tensor, moves: Mapping[int, int]) -> None:
+    """Copy rows of dimension 1: measured on a CPU twice as fast as gathering them all at once."""
+    both = set(moves).intersection(moves.values())
+    saved = {row: tensor[:, row].clone() for row in both}
+    for index, row in moves.items():
+        tensor[:, index] = saved[row] if row in saved else tensor[:, row]

@@ -7,6 +7,7 @@ the longest row is), so that a cache never waits for a GPU.
 Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K head width.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self
 
@@ -96,21 +97,27 @@ class SelfAttentionCache:
 
 
 class _LayerBuffers(Buffers):
-    """Keys and values of each layer, (rows, slots + 1, G, K)."""
+    """Keys and values of each layer in turn, (rows, slots + 1, G, K)."""
 
     def __init__(self, config: TransformerConfig, size: CacheSize, slots: int) -> None:
         shape = (size.rows, slots + 1, config.key_value_heads, config.head_width)
-        parts = range(2 * size.layers)
-        super().__init__([torch.zeros(shape, device=size.device, dtype=size.dtype) for _ in parts])
+        super().__init__(
+            torch.zeros(2 * size.layers, *shape, device=size.device, dtype=size.dtype)
+        )
+        self._visible: Sequence[Tensor] = []
 
-    def write_layer(self, layer: int, places_N: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
-        """Write one layer's new keys and values into places."""
-        self.write(2 * layer, places_N, k_BTGK)
-        self.write(2 * layer + 1, places_N, v_BTGK)
+    def start_forward(self, slots_BT: Tensor, used: int) -> None:
+        """Find the slots that are written and the `used` ones that are read, for all layers."""
+        self._places_N, self._visible = self.places(slots_BT), self.read(used)
 
-    def read_layer(self, layer: int, used: int) -> KeysValues:
-        """Return one layer's keys and values in the first `used` slots, (B, used, G, K) each."""
-        return self.read(2 * layer, used), self.read(2 * layer + 1, used)
+    def write_layer(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
+        """Write one layer's new keys and values."""
+        self.write(2 * layer, self._places_N, k_BTGK)
+        self.write(2 * layer + 1, self._places_N, v_BTGK)
+
+    def layer(self, layer: int) -> KeysValues:
+        """Return one layer's visible keys and values, (B, used, G, K) each."""
+        return self._visible[2 * layer], self._visible[2 * layer + 1]
 
 
 class StaticCache:
@@ -128,13 +135,13 @@ class StaticCache:
         self._used = longest
         if self._used > self._buffers.slots:
             raise ValueError(f"position {self._used} in a cache of {self._buffers.slots} slots")
-        self._places_N = self._buffers.places(positions_BT)
+        self._buffers.start_forward(positions_BT, longest)
         return torch.arange(self._used, device=positions_BT.device)[None]
 
     def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
-        self._buffers.write_layer(layer, self._places_N, k_BTGK, v_BTGK)
-        return self._buffers.read_layer(layer, self._used)
+        self._buffers.write_layer(layer, k_BTGK, v_BTGK)
+        return self._buffers.layer(layer)
 
     def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
@@ -170,7 +177,7 @@ class RingCache:
         """
         del longest
         slots_BT = self._slots(positions_BT)
-        self._places_N = self._buffers.places(slots_BT)
+        self._buffers.start_forward(slots_BT, self._buffers.slots)
         old_BS = self._positions_BS[:, :-1].clone()
         self._positions_BS.scatter_(1, slots_BT, positions_BT)
         if positions_BT.size(1) == 1:
@@ -190,11 +197,11 @@ class RingCache:
     def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
         """See Cache."""
         several = k_BTGK.size(1) > 1
-        old = self._buffers.read_layer(layer, self._buffers.slots)
+        old = self._buffers.layer(layer)
         visible = (
             (torch.cat([old[0], k_BTGK], 1), torch.cat([old[1], v_BTGK], 1)) if several else old
         )
-        self._buffers.write_layer(layer, self._places_N, k_BTGK, v_BTGK)
+        self._buffers.write_layer(layer, k_BTGK, v_BTGK)
         return visible
 
     def reorder(self, rows: Sequence[int]) -> None:
@@ -225,7 +232,8 @@ class CrossAttentionCache:
     """Each decoder layer's keys and values of the encoder's output, computed once.
 
     Consecutive rows with the same source, such as beams, share one entry: row r reads entry
-    r // rows_per_entry. `lengths` are the sources' lengths in tokens, without padding.
+    r // rows_per_entry. `lengths` are the sources' lengths in tokens, without padding; the mask is
+    -inf there and 0 elsewhere, to add to scores.
     """
 
     def __init__(self, layers: list[KeysValues], lengths: Sequence[int], mask_B11S: Tensor) -> None:
@@ -260,7 +268,8 @@ class CrossAttentionCache:
             (_concatenate_rows(k, other_k, size), _concatenate_rows(v, other_v, size))
             for (k, v), (other_k, other_v) in zip(self.layers, other.layers, strict=True)
         ]
-        mask_BS = _concatenate_rows(self.mask_B11S[:, 0, 0], other.mask_B11S[:, 0, 0], size)
+        both = (cache.mask_B11S[:, 0, 0] for cache in (self, other))
+        mask_BS = _concatenate_rows(*both, size, value=-math.inf)
         self.mask_B11S = mask_BS[:, None, None]
         self.lengths += other.lengths
 
@@ -272,7 +281,7 @@ class CrossAttentionCache:
         self.rows_per_entry = 1
 
 
-def _concatenate_rows(a_BS: Tensor, b_BS: Tensor, size: int, *, value: int = 0) -> Tensor:
+def _concatenate_rows(a_BS: Tensor, b_BS: Tensor, size: int, *, value: float = 0) -> Tensor:
     """Concatenate rows (A, S, …) and (B, S', …), each filled up to `size` with `value`."""
     joined = a_BS.new_full((len(a_BS) + len(b_BS), size, *a_BS.shape[2:]), value)
     joined[: len(a_BS), : a_BS.size(1)] = a_BS

@@ -3,17 +3,31 @@
 python -m tests.benchmarks.decoding
 """
 
+import argparse
+import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
+from tests.benchmarks.ctranslate2_peer import CTranslate2Peer, write_for_ctranslate2
 from tests.benchmarks.measuring import rates, show
 from tests.benchmarks.peers import marian
 from transformer import TransformerConfig, preset_config
-from transformer.decoding import ModelStepper, Request, SearchParameters, decode_all
+from transformer.decoding import (
+    Engine,
+    ModelStepper,
+    Request,
+    RequestFinished,
+    Scheduler,
+    SearchParameters,
+    decode_all,
+)
 from transformer.decoding.search import BeamParameters, GreedyParameters
 from transformer.initialization import initialize
-from transformer.kernels import LINEAR_KERNELS, pack_model
+from transformer.kernels import LINEAR_KERNELS, bind_calls, pack_model
+from transformer.memory import keep_freed_memory
 from transformer.model import Transformer
 
 SOURCE, WRITTEN = 24, 32
@@ -33,8 +47,8 @@ def beams(beam: int) -> SearchParameters:
     return BeamParameters(end_ids=frozenset(), beam=beam)
 
 
-def ours(model: Transformer, rows: int, beam: int) -> Callable[[], int]:
-    """This project's search."""
+def ours(model: Transformer, rows: int, beam: int, engines: int = 1) -> Callable[[], int]:
+    """This project's search; several engines have a core and a part of the rows each."""
     source_BS = sources(rows, model.config.vocab_size)
     parameters = beams(beam)
 
@@ -43,8 +57,14 @@ def ours(model: Transformer, rows: int, beam: int) -> Callable[[], int]:
         tasks = [
             Request(prompt=[2], source=row, max_new_tokens=WRITTEN) for row in source_BS.tolist()
         ]
-        found = decode_all(ModelStepper(model), parameters.build(), tasks)
-        return sum(len(best[0].ids) for best in found)
+        if engines == 1:
+            found = decode_all(ModelStepper(model), parameters.build(), tasks)
+            return sum(len(best[0].ids) for best in found)
+        made = [Engine(ModelStepper(model), parameters.build()) for _ in range(engines)]
+        with Scheduler(made, budget=rows * beam * SOURCE) as scheduler:
+            scheduler.submit(tasks)
+            finished = (e for e in scheduler.events() if isinstance(e, RequestFinished))
+            return sum(len(event.hypotheses[0].ids) for event in finished)
 
     return decode
 
@@ -75,33 +95,54 @@ def built(config: TransformerConfig) -> Transformer:
     return model.eval().requires_grad_(False)
 
 
-def in_float16(config: TransformerConfig) -> Transformer:
-    """The weights of linear maps in float16, sums in float32."""
+def in_kernel(config: TransformerConfig, name: str) -> Transformer:
+    """Matrices laid out for a kernel, modules called as functions: as models are loaded."""
     model = built(config)
-    pack_model(model, LINEAR_KERNELS["float16"])
+    pack_model(model, LINEAR_KERNELS[name])
+    bind_calls(model)
     return model
 
 
 def main() -> None:
     """Print a table for each size."""
-    for preset, vocab_size in PRESETS.items():
-        config = preset_config(preset, vocab_size=vocab_size, norm_placement="post")
-        model, half, packed = built(config), built(config).bfloat16(), in_float16(config)
-        peer = marian(config).eval()
-        columns = {}
-        for rows in (1, 32):
-            for beam in (1, 4):
-                title = f"{'greedy' if beam == 1 else f'beam {beam}'}, batch {rows}"
-                columns[title] = rates(
-                    {
-                        "transduce float32": ours(model, rows, beam),
-                        "transduce float16": ours(packed, rows, beam),
-                        "transduce bfloat16": ours(half, rows, beam),
-                        "transformers float32": theirs(peer, rows, beam, vocab_size),
-                    },
-                    rounds=3,
-                )
-        show(f"decoding, {preset}, tokens/s", columns, peer="transformers float32")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--presets", nargs="*", default=[*PRESETS], choices=PRESETS)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(os.cpu_count() or 1)
+    for preset in asked.presets:
+        config = preset_config(preset, vocab_size=PRESETS[preset], norm_placement="post", final_norm=False)
+        with tempfile.TemporaryDirectory() as place:
+            columns = measured(config, Path(place), asked.rounds)
+        show(f"decoding, {preset}, tokens/s", columns, peer="CTranslate2 float32")
+
+
+def measured(config: TransformerConfig, place: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Return the tokens a second of all, for each number of rows and each search."""
+    folder = write_for_ctranslate2(built(config), place / "ctranslate2")
+    models = {name: in_kernel(config, name) for name in LINEAR_KERNELS}
+    plain, peer = built(config), marian(config).eval()
+    cores, columns = torch.get_num_threads(), {}
+    for rows, beam in ((1, 1), (1, 4), (32, 1), (32, 4)):
+        work = {
+            "plain": ours(plain, rows, beam),
+            "transformers": theirs(peer, rows, beam, config.vocab_size),
+        }
+        source_BS = sources(rows, config.vocab_size)
+        for workers in {1, cores if rows > 1 else 1}:
+            suffix = "" if workers == 1 else f", {workers} engines"
+            work |= {name + suffix: ours(m, rows, beam, workers) for name, m in models.items()}
+            work |= {
+                f"CTranslate2 {kind}{suffix}": CTranslate2Peer(
+                    folder, kind, workers=workers
+                ).translating(source_BS, beam, WRITTEN)
+                for kind in ("float32", "int8")
+            }
+        columns[f"{'greedy' if beam == 1 else f'beam {beam}'}, batch {rows}"] = rates(
+            work, rounds=rounds
+        )
+    return columns
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ def show(title: str, columns: Mapping[str, Mapping[str, float]], *, peer: str) -
     for name in names:
         cells = []
         for column in columns.values():
-            rate, base = column[name], column.get(peer)
-            cells.append(f"{rate:,.0f}" + (f" ({rate / base:.2f})" if base else ""))
+            rate, base = column.get(name), column.get(peer)
+            ratio = f" ({rate / base:.2f})" if rate and base else ""
+            cells.append("" if rate is None else f"{rate:,.0f}{ratio}")
         table.add_row(name, *cells)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
     console = Console()

@@ -48,14 +48,14 @@ def test_a_row_of_zeros_gives_the_bias(name) -> None:
 
 
 def test_integers_of_8_bits_are_worked_out_by_hand() -> None:
-    """Weights of steps of 1/127 of an output's largest, inputs of 2/255 of a row's."""
+    """Weights of steps of 1/127 of an output's largest, inputs of 1/127 of a row's."""
     weight_OI = torch.tensor([[127.0, 64.0], [-2.0, 1.0]])
     kernel = LINEAR_KERNELS["int8"]
     assert kernel.rounded(weight_OI).tolist()[0] == [127.0, 64.0]
     assert kernel.rounded(weight_OI)[1].tolist() == pytest.approx([-2.0, 64 * 2 / 127])
-    x_RI = torch.tensor([[10.0, 10 * 2 / 255 * 30]])
+    x_RI = torch.tensor([[10.0, 10 * 60 / 127]])
     found = kernel.apply(x_RI, kernel.pack(weight_OI, None))[0, 0].item()
-    assert found == pytest.approx(10 * 127 + 64 * 10 * 60 / 255, rel=0.006)
+    assert found == pytest.approx(10 * 127 + 64 * 10 * 60 / 127)
 
 
 def test_rows_are_padded_to_few_numbers() -> None:
@@ -80,13 +80,22 @@ def test_kernels_are_tried_before_they_are_used(monkeypatch, failure) -> None:
     is_usable.cache_clear()
 
 
+@pytest.mark.parametrize(("feature", "largest"), [(True, 127), (False, 63)])
+def test_inputs_are_as_wide_as_the_processor_can_sum(monkeypatch, feature, largest) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: feature)
+    linear._largest_input.cache_clear()
+    assert linear._largest_input() == largest
+    linear._largest_input.cache_clear()
+
+
 @torch.inference_mode()
 def test_a_machine_that_sums_two_products_in_16_bits_has_inputs_of_7(monkeypatch) -> None:
-    monkeypatch.setattr(linear, "_is_narrow", lambda: True)
+    monkeypatch.setattr(linear, "_largest_input", lambda: 63)
     x_RI, weight_OI = torch.randn(20, 64), torch.randn(9, 64)
     kernel = LINEAR_KERNELS["int8"]
     packed = kernel.pack(weight_OI, None)
     narrow, wanted = kernel.apply(x_RI, packed), F.linear(x_RI, kernel.rounded(weight_OI))
-    monkeypatch.setattr(linear, "_is_narrow", lambda: False)
+    monkeypatch.setattr(linear, "_largest_input", lambda: 127)
     errors = [(each - wanted).norm() for each in (kernel.apply(x_RI, packed), narrow)]
     assert 1.5 * errors[0] < errors[1] < kernel.error * wanted.norm()

@@ -45,6 +45,7 @@ def test_a_type_has_its_weights_and_its_kernel(folder: Path, dtype: str) -> None
     assert loaded.number_type == dtype
     assert not loaded.notices
     assert loaded.dtype == dtype
+    assert type(loaded.model).__call__ is type(loaded.model).forward
 
 
 def test_translations_in_float16_are_those_of_float32(folder: Path) -> None:

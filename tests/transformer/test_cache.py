@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.models import tiny_config
 from transformer.buffers import Buffers
 from transformer.cache import CacheSize, CrossAttentionCache, RingCache, StaticCache
-from transformer.masks import padding
+from transformer.masks import additive, padding
 
 LAYER = 1  # of two
 CPU = (torch.device("cpu"), torch.float32)
@@ -149,13 +149,13 @@ def memory(*texts: list[float]) -> CrossAttentionCache:
     rows = keys([[*text, *[0.0] * (longest - len(text))] for text in texts])
     lengths = [len(text) for text in texts]
     positions_BS = torch.tensor([[*range(n), *[-1] * (longest - n)] for n in lengths])
-    return CrossAttentionCache([(rows, rows)], lengths, padding(positions_BS))
+    return CrossAttentionCache([(rows, rows)], lengths, additive(padding(positions_BS)))
 
 
 def read_by_rows(found: CrossAttentionCache) -> list[list[float]]:
     """The source that each row reads, its padding left out."""
     entries = shown(found.layers[0][0])
-    masks = found.mask_B11S[:, 0, 0].tolist()
+    masks = found.mask_B11S[:, 0, 0].isfinite().tolist()
     texts = [
         [k for k, m in zip(*pair, strict=True) if m] for pair in zip(entries, masks, strict=True)
     ]
@@ -197,13 +197,13 @@ def test_sources_that_join_are_read_by_their_own_rows(mine: int, theirs: int) ->
 
 
 def test_buffers_grow_without_losing_a_slot() -> None:
-    buffers = Buffers([torch.zeros(1, 4, 1)])
+    buffers = Buffers(torch.zeros(1, 1, 4, 1))
     places_N = buffers.places(torch.arange(3)[None])
     buffers.write(0, places_N, torch.tensor([[[1.0], [2.0], [3.0]]]))
     buffers.reorder([0, 0, 0], 3)
-    assert buffers.read(0, 3)[:, :, 0].tolist() == [[1.0, 2.0, 3.0]] * 3
-    longer = Buffers([torch.full((1, 7, 1), 5.0)])
+    assert buffers.read(3)[0][:, :, 0].tolist() == [[1.0, 2.0, 3.0]] * 3
+    longer = Buffers(torch.full((1, 1, 7, 1), 5.0))
     buffers.append_rows(longer, 6)
     assert buffers.slots == 6
-    assert buffers.read(0, 6)[:, :, 0].tolist()[3] == [5.0] * 6
-    assert buffers.read(0, 3)[:, :, 0].tolist()[0] == [1.0, 2.0, 3.0]
+    assert buffers.read(6)[0][:, :, 0].tolist()[3] == [5.0] * 6
+    assert buffers.read(3)[0][:, :, 0].tolist()[0] == [1.0, 2.0, 3.0]

@@ -76,7 +76,7 @@ def test_layers_that_are_alike_share_a_cache_and_have_no_more_room_than_they_nee
     model = tiny_model(decoder_layers=4, layers=(WINDOW, FULL, FULL, WINDOW))
     cache = model.new_cache(1, 50).self_attention
     buffers = [part._buffers for part in cache.parts]
-    shapes = [(len(each.tensors), each.slots) for each in buffers]  # keys and values of a layer
+    shapes = [(each.parts, each.slots) for each in buffers]  # keys and values of a layer
     assert shapes == [(4, 3), (4, 50)]
 
 

@@ -99,9 +99,8 @@ class Float16Kernel:
 class Int8Kernel:
     """fbgemm's product of integers of 8 bits: a scale for each output, and for each row.
 
-    The operator takes one range for all rows, by which a row would depend on its neighbours. So
-    each is brought to a largest magnitude of 1, and a guard row of 1, -1 and zeros makes the range
-    the same for all batches.
+    The operator takes one scale for all rows. So each is brought to a largest magnitude of 1 first,
+    and does not depend on its neighbours.
     """
 
     error = 0.03
@@ -109,19 +108,21 @@ class Int8Kernel:
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
-        guard_1I = weight_OI.new_zeros(1, weight_OI.size(1), dtype=torch.float32)
-        guard_1I[0, :2] = torch.tensor([1.0, -1.0])[: weight_OI.size(1)]
-        prepacked = torch.ops.quantized.linear_prepack(_quantized(weight_OI), None)
-        return prepacked, bias_O, guard_1I
+        return torch.ops.quantized.linear_prepack(_quantized(weight_OI), None), bias_O
 
     def apply(self, x: Tensor, packed: Any) -> Tensor:
         """See LinearKernel."""
-        prepacked, bias_O, guard_1I = packed
+        prepacked, bias_O = packed
         x_RI = x.flatten(0, -2)
         scale_R1 = x_RI.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY)
-        guarded = torch.cat([x_RI / scale_R1, guard_1I])
-        y_RO = torch.ops.quantized.linear_dynamic(guarded, prepacked, _is_narrow())[: len(x_RI)]
-        y_RO = y_RO * scale_R1 if bias_O is None else torch.addcmul(bias_O, y_RO, scale_R1)
+        largest = _largest_input()
+        y_RO = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            x_RI / scale_R1, 1 / largest, largest + 1, prepacked
+        )
+        if bias_O is None:
+            y_RO.mul_(scale_R1)
+        else:
+            torch.addcmul(bias_O, y_RO, scale_R1, out=y_RO)
         return y_RO.view(*x.shape[:-1], y_RO.size(1))
 
     def rounded(self, weight_OI: Tensor) -> Tensor:
@@ -130,9 +131,13 @@ class Int8Kernel:
 
 
 @cache
-def _is_narrow() -> bool:
-    """Return True if rows must be of 7 bits, for sums of two products are kept in 16."""
-    return not (torch.cpu._is_avx512_supported() and torch.cpu._is_vnni_supported())
+def _largest_input() -> int:
+    """Return the integer of a row's largest magnitude: 127 of 8 bits.
+
+    63 of 7 where the processor keeps the sum of two products in 16 bits.
+    """
+    has_wide_sums = torch.cpu._is_avx512_supported() and torch.cpu._is_vnni_supported()
+    return 127 if has_wide_sums else 63
 
 
 _TINY = torch.finfo(torch.float32).tiny

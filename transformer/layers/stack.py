@@ -108,4 +108,4 @@ class Stack(nn.Module):
         """Compute each layer's keys and values of the encoder's output; `lengths` in tokens."""
         layers = (layer for layer in self.layers if isinstance(layer, CrossLayer))
         cached = [layer.cross.keys_values(states_BSD) for layer in layers]
-        return CrossAttentionCache(cached, lengths, masks.padding(positions_BS))
+        return CrossAttentionCache(cached, lengths, masks.additive(masks.padding(positions_BS)))

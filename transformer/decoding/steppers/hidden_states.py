@@ -17,7 +17,9 @@ class HiddenStates:
     def __init__(
         self, rows: int, slots: int, width: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        self._buffers = Buffers([torch.zeros(rows, slots + 1, width, device=device, dtype=dtype)])
+        self._buffers = Buffers(
+            torch.zeros(1, rows, slots + 1, width, device=device, dtype=dtype)
+        )
         self._used = 0
 
     def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:
@@ -27,7 +29,7 @@ class HiddenStates:
 
     def read(self) -> Tensor:
         """Return the stored states (R, T, D), where T is the length of the longest row."""
-        return self._buffers.read(0, self._used)
+        return self._buffers.read(self._used)[0]
 
     def reorder(self, rows: Sequence[int]) -> None:
         """Gather rows: row r becomes a copy of row `rows[r]`."""
