@@ -10,7 +10,7 @@ from .atomic_folder import (
     write_folder,
 )
 from .average import average_weights
-from .checksum_cache import MIN_AGE_NS
+from .checksum_cache import MIN_AGE_NS, cache_file
 from .errors import CheckpointError, ForeignFolderError
 from .json_io import read_json, read_json_list, to_json
 from .links import is_inside, refuse_external_links
@@ -29,6 +29,7 @@ __all__ = [
     "Tensors",
     "Weights",
     "average_weights",
+    "cache_file",
     "changed_weights",
     "errors_of_writing",
     "flatten_optimizer",

@@ -66,14 +66,14 @@ def matches_checksum(path: Path, sha256: str, *, trust_cache: bool) -> bool:
     return matches
 
 
-def cache_file() -> Path:
-    """Return the path of the cache: in $XDG_CACHE_HOME or else ~/.cache.
+def cache_file(name: str = CACHE_NAME) -> Path:
+    """Return the path of a file of the cache: in $XDG_CACHE_HOME or else ~/.cache.
 
     Raises RuntimeError if the home folder is unknown.
     """
     configured = Path(os.environ.get("XDG_CACHE_HOME", ""))  # the XDG rules: absolute, or ignored
     base = configured if configured.is_absolute() else Path.home() / ".cache"
-    return base / "transduce" / CACHE_NAME
+    return base / "transduce" / name
 
 
 def sha256_hex(stream: BufferedReader) -> str:

@@ -101,9 +101,7 @@ class _LayerBuffers(Buffers):
 
     def __init__(self, config: TransformerConfig, size: CacheSize, slots: int) -> None:
         shape = (size.rows, slots + 1, config.key_value_heads, config.head_width)
-        super().__init__(
-            torch.zeros(2 * size.layers, *shape, device=size.device, dtype=size.dtype)
-        )
+        super().__init__(torch.zeros(2 * size.layers, *shape, device=size.device, dtype=size.dtype))
         self._visible: Sequence[Tensor] = []
 
     def start_forward(self, slots_BT: Tensor, used: int) -> None:
@@ -268,8 +266,8 @@ class CrossAttentionCache:
             (_concatenate_rows(k, other_k, size), _concatenate_rows(v, other_v, size))
             for (k, v), (other_k, other_v) in zip(self.layers, other.layers, strict=True)
         ]
-        both = (cache.mask_B11S[:, 0, 0] for cache in (self, other))
-        mask_BS = _concatenate_rows(*both, size, value=-math.inf)
+        mine_BS, theirs_BS = (cache.mask_B11S[:, 0, 0] for cache in (self, other))
+        mask_BS = _concatenate_rows(mine_BS, theirs_BS, size, value=-math.inf)
         self.mask_B11S = mask_BS[:, None, None]
         self.lengths += other.lengths
 

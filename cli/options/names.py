@@ -4,7 +4,7 @@ from transformer.presets import PRESETS
 from transformer.training.defaults import DEFAULTS
 
 OBJECTIVE_NAMES = tuple(DEFAULTS)
-DTYPES = ("float32", "bfloat16", "float16", "int8")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
 MODEL_FORMAT_NAMES = (

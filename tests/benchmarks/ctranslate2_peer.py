@@ -20,7 +20,9 @@ def write_for_ctranslate2(model: Transformer, folder: Path) -> Path:
     words = {f"w{n}": n for n in range(len(roles), model.config.vocab_size)}
     backend = tokenizers.Tokenizer(tokenizers.models.WordLevel({**roles, **words}, "<unk>"))
     backend.add_special_tokens([*roles])
-    loaded = LoadedModel(model, Tokenizer(backend), GenerationConfig(bos_token_id=2, eos_token_id=3), folder)
+    loaded = LoadedModel(
+        model, Tokenizer(backend), GenerationConfig(bos_token_id=2, eos_token_id=3), folder
+    )
     export_ctranslate2(loaded, folder)
     return folder
 

@@ -112,7 +112,9 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(os.cpu_count() or 1)
     for preset in asked.presets:
-        config = preset_config(preset, vocab_size=PRESETS[preset], norm_placement="post", final_norm=False)
+        config = preset_config(
+            preset, vocab_size=PRESETS[preset], norm_placement="post", final_norm=False
+        )
         with tempfile.TemporaryDirectory() as place:
             columns = measured(config, Path(place), asked.rounds)
         show(f"decoding, {preset}, tokens/s", columns, peer="CTranslate2 float32")

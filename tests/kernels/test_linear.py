@@ -47,6 +47,18 @@ def test_a_row_of_zeros_gives_the_bias(name) -> None:
     assert packed(x_RI).isfinite().all()
 
 
+@every_kernel
+@torch.inference_mode()
+def test_what_is_no_number_stays_none(name) -> None:
+    """A broken model is told by its outputs."""
+    plain = nn.Linear(8, 5)
+    x_RI = torch.ones(2, 8)
+    x_RI[1, 3] = torch.nan
+    found = PackedLinear(plain.weight, plain.bias, LINEAR_KERNELS[name])(x_RI)
+    assert found[0].isfinite().all()
+    assert found[1].isnan().all()
+
+
 def test_integers_of_8_bits_are_worked_out_by_hand() -> None:
     """Weights of steps of 1/127 of an output's largest, inputs of 1/127 of a row's."""
     weight_OI = torch.tensor([[127.0, 64.0], [-2.0, 1.0]])

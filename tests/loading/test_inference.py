@@ -37,7 +37,7 @@ def test_the_command_line_offers_all_types() -> None:
     assert list(OFFERED) == list(DTYPES)
 
 
-@pytest.mark.parametrize("dtype", list(DTYPES))
+@pytest.mark.parametrize("dtype", [name for name in DTYPES if not DTYPES[name].is_choice])
 def test_a_type_has_its_weights_and_its_kernel(folder: Path, dtype: str) -> None:
     loaded = load_for_inference(folder, dtype=dtype, device="cpu")
     assert loaded.model.dtype == DTYPES[dtype].dtype
@@ -84,6 +84,32 @@ def test_float32_without_its_kernel_is_float32_all_the_same(folder: Path, monkey
     assert not is_packed(loaded.model)
     assert loaded.dtype == "float32"
     assert not loaded.notices
+
+
+@pytest.mark.parametrize(
+    ("speeds", "chosen", "reason"),
+    [
+        ({"onednn": 1.0, "float16": 1.84, "int8": 3.0}, "float16", "1.8 times as fast here as"),
+        ({"onednn": 1.0, "float16": 0.9, "int8": 3.0}, "float32", "no other was measured to be"),
+        ({"onednn": 1.0}, "float32", "no other"),
+        ({}, "float32", "no other"),
+    ],
+)
+def test_auto_is_the_fastest_that_is_as_good_as_exact(
+    folder: Path, monkeypatch, speeds, chosen, reason
+) -> None:
+    monkeypatch.setattr(inference, "kernel_speeds", lambda base: speeds)
+    loaded = load_for_inference(folder, dtype="auto", device="cpu")
+    assert loaded.dtype == chosen
+    (notice,) = loaded.notices
+    assert notice.startswith(f"dtype auto is {chosen}")
+    assert reason in notice
+
+
+@pytest.mark.parametrize(("has", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_on_a_gpu_is_bfloat16_if_it_has_it(monkeypatch, has, chosen) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has)
+    assert inference.choose_dtype("cuda")[0] == chosen
 
 
 def test_a_gpu_has_another_type_of_half_the_size(folder: Path, monkeypatch) -> None:

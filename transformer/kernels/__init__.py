@@ -1,12 +1,22 @@
 """Kernels of a CPU for inference: linear maps whose weights are laid out once."""
 
 from .calls import bind_calls
-from .linear import LINEAR_KERNELS, LinearKernel, PackedLinear, can_hold, is_usable, padded_rows
+from .linear import (
+    EXACT,
+    LINEAR_KERNELS,
+    LinearKernel,
+    PackedLinear,
+    can_hold,
+    is_usable,
+    padded_rows,
+)
 from .packing import CompactEmbedding, pack_model
+from .probe import kernel_speeds
 from .projection import RescoredProjection
 from .topk import blockwise_top_k
 
 __all__ = [
+    "EXACT",
     "LINEAR_KERNELS",
     "CompactEmbedding",
     "LinearKernel",
@@ -16,6 +26,7 @@ __all__ = [
     "blockwise_top_k",
     "can_hold",
     "is_usable",
+    "kernel_speeds",
     "pack_model",
     "padded_rows",
 ]

@@ -4,7 +4,6 @@ A step of decoding for one text is hundreds of small calls, and each of a torch 
 hooks, and for its parts in three dictionaries: as much time as a small product.
 """
 
-from functools import cache
 from typing import Any
 
 from torch import nn
@@ -37,8 +36,10 @@ def _same(x: Any) -> Any:
     return x
 
 
-@cache
+_kinds: dict[type[nn.Module], type[nn.Module]] = {}
+
+
 def _without_hooks(kind: type[nn.Module]) -> type[nn.Module]:
-    """Return a class of modules whose calls are those of their forward."""
+    """Return a class of modules whose calls are those of their forward: one for each kind."""
     own = {"__call__": kind.forward, "__module__": kind.__module__, "__doc__": kind.__doc__}
-    return type(kind.__name__, (kind,), own)
+    return _kinds.setdefault(kind, type(kind.__name__, (kind,), own))

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from ..registry import Registry
 
+EXACT = 1e-4  # error of a kernel up to which its outputs are as good as exact
+
 
 class LinearKernel(Protocol):
     """A way to compute linear maps whose weights never change.
@@ -44,8 +46,8 @@ class OneDNNKernel:
     Each number of rows compiles code of its own (0.4 ms and 0.6 MiB), so rows are padded to few.
     """
 
-    error = 1e-5
-    table = None
+    error: float = 1e-5
+    table: torch.dtype | None = None
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
@@ -79,8 +81,8 @@ def padded_rows(rows: int) -> int:
 class Float16Kernel:
     """fbgemm's product of float32 with weights in float16: half the memory to read."""
 
-    error = 1e-5
-    table = torch.float16
+    error: float = 1e-5
+    table: torch.dtype | None = torch.float16
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
@@ -103,8 +105,8 @@ class Int8Kernel:
     and does not depend on its neighbours.
     """
 
-    error = 0.03
-    table = torch.float16
+    error: float = 0.03
+    table: torch.dtype | None = torch.float16
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
@@ -114,9 +116,9 @@ class Int8Kernel:
         """See LinearKernel."""
         prepacked, bias_O = packed
         x_RI = x.flatten(0, -2)
-        scale_R1 = x_RI.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY)
+        scale_R1 = x_RI.abs().amax(dim=1, keepdim=True)  # of 0: whatever the product is, 0 of it
         largest = _largest_input()
-        y_RO = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+        y_RO: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             x_RI / scale_R1, 1 / largest, largest + 1, prepacked
         )
         if bias_O is None:

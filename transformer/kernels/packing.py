@@ -71,7 +71,7 @@ class CompactEmbedding(Embedding):
     """An embedding whose table is of another type than what it returns."""
 
     def __init__(self, table_VD: Tensor, dtype: torch.dtype) -> None:
-        super().__init__(*table_VD.shape, device="meta")
+        super().__init__(len(table_VD), table_VD.size(1), device="meta")
         self.weight = nn.Parameter(table_VD, requires_grad=False)
         self._dtype = dtype
 

@@ -5,11 +5,10 @@ Shape suffixes: R rows, I inputs, O outputs, C outputs that are computed again.
 
 from torch import Tensor, nn
 
-from .linear import LinearKernel, PackedLinear
+from .linear import EXACT, LinearKernel, PackedLinear
 from .topk import blockwise_top_k
 
 _RESCORED = 16  # outputs of a row
-_EXACT = 1e-4  # error of a kernel whose outputs are good enough
 
 
 class RescoredProjection(nn.Module):
@@ -25,7 +24,8 @@ class RescoredProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, I) → (…, O)."""
-        y_RO, x_RI = self.packed(x).flatten(0, -2), x.flatten(0, -2)
+        x_RI = x.flatten(0, -2)
+        y_RO: Tensor = self.packed(x_RI)
         indices_RC = blockwise_top_k(y_RO, _RESCORED)[1]
         weight_RCI = self.half_OI[indices_RC].to(x.dtype)
         exact_RC = (weight_RCI @ x_RI[:, :, None])[:, :, 0]
@@ -38,7 +38,7 @@ def pack_projection(
     weight_OI: Tensor, bias_O: Tensor | None, kernel: LinearKernel, half_OI: Tensor | None
 ) -> PackedLinear | RescoredProjection:
     """Lay out a projection for a kernel; `half_OI` is its matrix in float16, if kept anyway."""
-    if kernel.error <= _EXACT:
+    if kernel.error <= EXACT:
         return PackedLinear(weight_OI, bias_O, kernel)
     return RescoredProjection(
         weight_OI, bias_O, kernel, weight_OI.half() if half_OI is None else half_OI

@@ -9,7 +9,14 @@ import torch
 from tokenizer.quantities import format_count
 
 from ..errors import ConfigError
-from ..kernels import LINEAR_KERNELS, bind_calls, is_usable, pack_model
+from ..kernels import (
+    EXACT,
+    LINEAR_KERNELS,
+    bind_calls,
+    is_usable,
+    kernel_speeds,
+    pack_model,
+)
 from ..memory import release_freed_memory
 from ..registry import Registry
 from .load import LoadedModel, choose_device, load_model
@@ -18,17 +25,20 @@ from .load import LoadedModel, choose_device, load_model
 class NumberType(NamedTuple):
     """A number type of weights: what they are loaded as, and a kernel of matrices on a CPU.
 
-    `needs_kernel`: it is nothing without its kernel, so that it is for a CPU alone.
+    `needs_kernel`: it is nothing without its kernel, so that it is for a CPU alone. `is_choice`: it
+    stands for the type that is chosen for the machine.
     """
 
     dtype: torch.dtype
     kernel: str | None = None
     needs_kernel: bool = False
+    is_choice: bool = False
 
 
 DTYPES: Registry[NumberType] = Registry(
     "dtype",
     {
+        "auto": NumberType(torch.float32, is_choice=True),
         "float32": NumberType(torch.float32, "onednn"),
         "bfloat16": NumberType(torch.bfloat16),
         "float16": NumberType(torch.float32, "float16", needs_kernel=True),
@@ -50,8 +60,11 @@ def load_for_inference(
     On a CPU its matrices are laid out for the kernel of the number type, if it has one. Raises
     UnknownNameError, and ConfigError for a type that the device does not have, too.
     """
-    number_type = DTYPES[dtype]
+    number_type, reason = DTYPES[dtype], ""
     kind = choose_device(device).type
+    if number_type.is_choice:
+        dtype, reason = choose_dtype(kind)
+        number_type = DTYPES[dtype]
     if number_type.needs_kernel and kind != "cpu":
         raise ConfigError(
             f"dtype {dtype} is for a CPU, and the device is {kind}: take the dtype bfloat16, or "
@@ -60,10 +73,38 @@ def load_for_inference(
     loaded = load_model(
         path, device=device, dtype=number_type.dtype, trust_cache=trust_cache, adapter=adapter
     )
+    if reason:
+        loaded = _with_notice(loaded, reason)
     if kind == "cpu" and number_type.kernel is not None:
         loaded = _in_kernel(loaded, dtype, number_type)
     bind_calls(loaded.model)
     return loaded if loaded.number_type else replace(loaded, number_type=dtype)
+
+
+def choose_dtype(device: str) -> tuple[str, str]:
+    """Return the number type that `auto` stands for on a kind of device, and the reason.
+
+    That is bfloat16 on a GPU that computes in it, and on a CPU the one with the fastest kernel of
+    those that nearly always give float32's text: int8 must be asked for.
+    """
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bfloat16", "dtype auto is bfloat16, in which this GPU computes"
+        return "float32", "dtype auto is float32: this GPU does not compute in bfloat16"
+    base = DTYPES["float32"].kernel
+    assert base is not None
+    speeds = kernel_speeds(base)
+    exact = {
+        name: speeds[each.kernel]
+        for name, each in DTYPES.items()
+        if each.kernel is not None
+        and each.kernel in speeds
+        and LINEAR_KERNELS[each.kernel].error <= EXACT
+    }
+    name = max(exact, key=lambda each: exact[each], default="float32")
+    if name == "float32":
+        return name, "dtype auto is float32: no other was measured to be faster here"
+    return name, f"dtype auto is {name}, measured {exact[name]:.1f} times as fast here as float32"
 
 
 def _in_kernel(loaded: LoadedModel, dtype: str, number_type: NumberType) -> LoadedModel:

@@ -17,9 +17,7 @@ class HiddenStates:
     def __init__(
         self, rows: int, slots: int, width: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        self._buffers = Buffers(
-            torch.zeros(1, rows, slots + 1, width, device=device, dtype=dtype)
-        )
+        self._buffers = Buffers(torch.zeros(1, rows, slots + 1, width, device=device, dtype=dtype))
         self._used = 0
 
     def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:

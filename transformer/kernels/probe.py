@@ -1,0 +1,98 @@
+"""Speeds of kernels on this machine: measured once, and remembered in the user's cache folder."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from statistics import geometric_mean
+from typing import NamedTuple
+
+import msgspec
+import torch
+
+from checkpoints import CheckpointError, cache_file, write_file
+
+from .linear import LINEAR_KERNELS, LinearKernel, is_usable
+
+CACHE_NAME = "kernel-speeds.json"
+_MAX_BYTES = 1 << 16  # of that file
+_SHAPE = (2048, 512)
+_MATRICES = 4  # together more than a core's own cache, as those of a model are
+_ROWS = (1, 4, 32)
+_ROUNDS = 7
+
+Speeds = Mapping[str, float]
+
+
+class _Remembered(NamedTuple):
+    machine: str
+    speeds: dict[str, float]
+
+
+def kernel_speeds(base: str) -> Speeds:
+    """Return each usable kernel's speed beside the base's, over batches of 1 to 32 rows.
+
+    It takes about a tenth of a second, once for a machine, a version of torch and a number of
+    threads.
+    """
+    machine = _machine()
+    remembered = _read()
+    if remembered is not None and remembered.machine == machine:
+        return remembered.speeds
+    times = {name: _times(LINEAR_KERNELS[name]) for name in LINEAR_KERNELS if is_usable(name)}
+    if base not in times:
+        return {}
+    speeds = {
+        name: geometric_mean(b / own for b, own in zip(times[base], each, strict=True))
+        for name, each in times.items()
+    }
+    _write(_Remembered(machine, speeds))
+    return speeds
+
+
+@torch.inference_mode()
+def _times(kernel: LinearKernel) -> list[float]:
+    """Return the seconds that the matrices take, the least of several rounds, by rows."""
+    outputs, inputs = _SHAPE
+    weight_OI = torch.linspace(0, 1000, outputs * inputs).sin().view(_SHAPE)
+    packed = [kernel.pack(weight_OI, None) for _ in range(_MATRICES)]
+    found = []
+    for rows in _ROWS:
+        x_RI = weight_OI[:rows].contiguous()
+        rounds = []
+        for _ in range(_ROUNDS):
+            started = time.perf_counter()
+            for each in packed:
+                kernel.apply(x_RI, each)
+            rounds.append(time.perf_counter() - started)
+        found.append(min(rounds))
+    return found
+
+
+def _machine() -> str:
+    """Return what the speeds depend on, as text."""
+    processor = platform.processor()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        processor = next(line for line in lines if line.startswith("model name"))
+    capability = torch.backends.cpu.get_cpu_capability()
+    isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    threads = torch.get_num_threads()
+    return f"{processor} {capability} {isa} threads {threads} torch {torch.__version__}"
+
+
+def _read() -> _Remembered | None:
+    with suppress(OSError, RuntimeError, msgspec.DecodeError):
+        path = cache_file(CACHE_NAME)
+        if path.stat().st_size <= _MAX_BYTES:
+            return msgspec.json.decode(path.read_bytes(), type=_Remembered)
+    return None
+
+
+def _write(found: _Remembered) -> None:
+    with suppress(OSError, RuntimeError, CheckpointError):
+        path = cache_file(CACHE_NAME)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(path, msgspec.json.encode(found).decode())
