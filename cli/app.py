@@ -10,6 +10,7 @@ import typer
 from transformer.memory import keep_freed_memory
 
 from .commands import (
+    benchmark,
     checkpoint,
     classify,
     embed,
@@ -44,6 +45,7 @@ app.command("classify")(classify.classify)
 app.command("tag")(tag.tag)
 app.command("fill")(fill.fill)
 app.command("evaluate")(evaluate.evaluate)
+app.command("benchmark")(benchmark.benchmark)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(runs.app, name="runs")
 add_pages(app, Program)

@@ -4,7 +4,8 @@ An option of theirs stands for the first of these that a command has: options, o
 word that stands for them.
 """
 
-_BEAM, _MAX, _OUT, _STEPS = ("--beam",), ("--max-tokens",), ("--output",), ("--steps",)
+_BEAM, _OUT, _STEPS = ("--beam",), ("--output",), ("--steps",)
+_MAX, _READ = ("--max-tokens", "--new-tokens"), ("--prompt-tokens",)
 _FILE, _RECIPE, _MODEL = ("--file", "FILE"), ("RECIPE", "--set"), ("--model", "MODEL", "--init")
 FOREIGN_OPTIONS: dict[str, tuple[str, ...]] = {
     "--num-beams": _BEAM,
@@ -16,6 +17,12 @@ FOREIGN_OPTIONS: dict[str, tuple[str, ...]] = {
     "--max-length": _MAX,
     "--max-len": _MAX,
     "--n-predict": _MAX,
+    "--n-gen": _MAX,
+    "--output-len": _MAX,
+    "--n-prompt": _READ,
+    "--input-len": _READ,
+    "--repetitions": ("--repeats",),
+    "--num-iters": ("--repeats", "--steps"),
     "--topk": ("--top-k",),
     "--temp": ("--temperature",),
     "--batch-size": ("--batch-tokens",),
@@ -60,6 +67,7 @@ FOREIGN_OPTIONS: dict[str, tuple[str, ...]] = {
 }
 FOREIGN_COMMANDS: dict[str, tuple[str, ...]] = {
     "average-checkpoints": ("checkpoint average",),
+    "bench": ("benchmark",),
     "chat": ("generate --chat",),
     "complete": ("generate",),
     "convert": ("checkpoint convert",),

@@ -157,6 +157,16 @@ transduce translate -m runs/en-de in.txt --json |
             *("--json", "--quiet", "--device"),
         ),
     ),
+    "benchmark": Page(
+        (
+            "transduce benchmark -m runs/en-de",
+            "transduce benchmark -m runs/en-de in.txt --dtype float32,float16 --json",
+        ),
+        (
+            *("--model", "--dtype", "--batch-size", "--beam", "--prompt-tokens", "--new-tokens"),
+            *("--repeats", "--json", "--quiet", "--device"),
+        ),
+    ),
     "tokenizer": Page(
         (
             "transduce tokenizer train book.txt --vocab-size 300 -o tokenizer.json",

@@ -56,13 +56,13 @@ def option(
     if metavar is not None:
         metavar.choices = tuple(choices)
         if metavar.choices:
-            settings.setdefault("callback", _checked_name)
+            settings.setdefault("callback", checked_name)
         elif metavar not in _PATHS:
             settings.setdefault("callback", checked_text)
     return typer.Option(*words, metavar=metavar, help=help, rich_help_panel=panel, **settings)
 
 
-def _checked_name(parameter: typer.CallbackParam, value: Any) -> Any:
+def checked_name(parameter: typer.CallbackParam, value: Any) -> Any:
     """Return an option's value. Raises UnknownNameError for none of its choices."""
     from transformer.bounds import check_text
     from transformer.errors import UnknownNameError

@@ -46,6 +46,7 @@ TO = ("checkpoint convert", "--to")  # which a registry checks
 NAMES = {
     ("generate", "--overflow"): OVERFLOWS,
     ("generate", "--dtype"): DTYPES,
+    ("benchmark", "--dtype"): DTYPES,
     ("generate", "--early-stopping"): ("yes", "no", "never"),
     ("translate", "--length-penalty-kind"): LENGTH_PENALTIES,
     ("score", "--length-penalty-kind"): LENGTH_PENALTIES,

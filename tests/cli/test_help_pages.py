@@ -201,7 +201,7 @@ def test_quiet_goes_anywhere(words, transduce, tmp_path):
         ("translate --verbose", "no such option: --verbose (see"),
         ("score --temperature 1", "no such option: --temperature (see"),
         ("trian", "no command is called 'trian'; did you mean train?"),
-        ("frobnicate", "no command is called 'frobnicate'; allowed: checkpoint,"),
+        ("frobnicate", "no command is called 'frobnicate'; allowed: benchmark,"),
         ("tokenizer shwo x", "no command is called 'shwo'; did you mean show?"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A folder for the pages' commands: their files, small models, and what makes training short."""
+"""A folder for the pages' commands: files, small models, what makes training short."""
 
 import re
 import shutil
@@ -56,6 +56,8 @@ def rewrite(command: str) -> str:
     """Return a command of a page as it is run here."""
     for name, file in OPEN_NAMES.items():
         command = command.replace(f" {name}", f" {file}")
+    if command.startswith("transduce benchmark "):
+        command += " --repeats 1 --beam 1 --new-tokens 2"
     if command.startswith("transduce train "):
         small = SMALL if "--init" in command else [*SMALL, *SMALL_MODEL]
         command = SIZES.sub("", command) + "".join(f" --set {setting}" for setting in small)
