@@ -67,7 +67,6 @@ FOREIGN_OPTIONS: dict[str, tuple[str, ...]] = {
 }
 FOREIGN_COMMANDS: dict[str, tuple[str, ...]] = {
     "average-checkpoints": ("checkpoint average",),
-    "bench": ("benchmark",),
     "chat": ("generate --chat",),
     "complete": ("generate",),
     "convert": ("checkpoint convert",),

@@ -136,7 +136,9 @@ def test_lines_of_a_file_are_read(run, tmp_path, monkeypatch):
     long = b"one two three " * 99 + b"\ntwo\n"
     ended = run("-", "--json", "--dtype", "float32", "--beam", "1", stdin=long)
     assert json.loads(ended.out)["prompt_tokens"] == 64
-    assert ended.err.decode().splitlines() == ["transduce: lines that were too long and truncated: 1"]
+    assert ended.err.decode().splitlines() == [
+        "transduce: lines that were too long and truncated: 1"
+    ]
     monkeypatch.setattr("cli.commands.benchmark.terminal_width", lambda: 80)
     out = run("-", "--dtype", "float32", "--beam", "1", stdin=b"one\ntwo\n").out.decode()
     assert "\nstdin: " in out

@@ -216,8 +216,12 @@ def test_texts_are_read_with_the_tokens_around_them_and_cut(models) -> None:
     ]
 
 
-def test_what_is_continued_has_no_end_after_it(models) -> None:
+def test_what_is_continued_has_no_end_after_it(models, monkeypatch) -> None:
     loaded = load_model(models["generate"], device="cpu")
+    monkeypatch.setattr(loaded.tokenizer, "special_affixes", lambda: ([5], [6]))
+    assert encode_texts(loaded, [""], 8, continued=True)[0] == [[5]]
+    assert encode_texts(loaded, [""], 8, continued=False)[0] == [[5, 6]]
+    monkeypatch.undo()
     rows, _ = encode_texts(loaded, ["one", ""], 8, continued=True)
     assert rows == [loaded.tokenizer.encode("one"), [loaded.generation.end_id]]
 
@@ -260,8 +264,8 @@ def test_a_number_type_that_the_device_lacks_is_named(models, monkeypatch) -> No
 
 def test_notices_of_a_number_type_are_its_own(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("transformer.loading.inference.pack_model", lambda model, kernel: 2)
+    monkeypatch.setattr("transformer.loading.load.settings_notices", lambda *_: ("of all",))
     made = opened(write_model(tmp_path / "model", "decoder"))
-    made._shared_notices = ("all types have this",)
     made.load("float16")
     made.load("float32")
     assert made.loaded["float16"].notices == (
