@@ -105,7 +105,9 @@ def _read_texts(file: str, most: int) -> list[str]:
 
 def _load_types(measured: "Benchmark", model: Path, *, quiet: bool) -> None:
     """Load all number types; tell which cannot be used, and what is to be said of others."""
-    for name in measured.settings.dtypes:
+    if measured.choice is not None:
+        print_notice(measured.choice)
+    for name in measured.dtypes:
         if progress_enabled(quiet):
             write_status(f"loading {model} in {name} …")
         measured.load(name)

@@ -51,9 +51,9 @@ def generate(
 ) -> None:
     """Continue a prompt, by sampling unless options say otherwise.
 
-    The text is shown while it is written. In float32 and float16 on a CPU the
-    same prompt, seed and line number give the same text in any batch; in
-    bfloat16 and on a GPU, rounding may decide between two tokens that are
+    The text is shown while it is written. In float32, float16 and int8 on a
+    CPU the same prompt, seed and line number give the same text in any batch;
+    in bfloat16 and on a GPU, rounding may decide between two tokens that are
     almost equally likely.
     """
     from ..io.line_reader import LineReader

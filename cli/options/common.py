@@ -61,10 +61,9 @@ Dtype = Annotated[
     str,
     option(
         "--dtype NAME",
-        "Number type of the weights. float32 is exact. For large matrices on a CPU: float16 (half "
-        "the memory, nearly always the same text) and int8 (a quarter, the fastest, now and then "
-        "another text). bfloat16: half the memory, less exact; for GPUs. auto: bfloat16 on a GPU "
-        "that has it, else float16 or float32, whichever is faster here.",
+        "Number type of the weights: float32; on a CPU float16 (half the memory, nearly always the "
+        "same text) or int8 (a quarter, the fastest, now and then another text); bfloat16, for "
+        "GPUs; auto: the faster here of what is as good as float32.",
         panel="Running",
         choices=DTYPES,
     ),

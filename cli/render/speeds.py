@@ -48,6 +48,7 @@ def speed_record(measured: Benchmark, model: Path, file: str | None) -> dict[str
             {"dtype": name, **_loaded(measured, name), "notices": [*each.notices]}
             for name, each in measured.loaded.items()
         ],
+        "auto": measured.choice,
         "not_measured": measured.not_measured,
         "results": results,
         "complete": measured.is_complete,

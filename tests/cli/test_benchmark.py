@@ -39,7 +39,7 @@ def test_rows_in_a_pipe_say_all_that_they_depend_on(run):
     rows = rows_of(ended.out)
     cells = [(row["dtype"], row["search"], row["beam"], row["batch_size"]) for row in rows]
     told = {line.split()[1] for line in ended.err.decode().splitlines()}
-    types = [name for name in DTYPES if name not in told]  # others are named with the reason
+    types = [name for name in DTYPES if name not in told and name != "auto"]  # others are told
     assert cells == [
         (name, search, beam, size)
         for search, beam in (("greedy", "1"), ("beam", "2"))
@@ -58,6 +58,7 @@ def test_a_record_has_the_machine_the_types_and_all_runs(run, translator):
     assert record.keys() == {
         *("model", "shape", "weights", "device", "processor", "threads", "torch", "file"),
         *("prompt_tokens", "new_tokens", "repeats", "unit", "dtypes", "not_measured", "results"),
+        "auto",
         "complete",
     }
     assert (record["model"], record["shape"]) == (str(translator), "encoder-decoder")

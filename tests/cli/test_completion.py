@@ -56,7 +56,7 @@ def folders(tmp_path, monkeypatch):
         (["train", "multi"], ["multi30k-en-de", "file"]),
         (["translate", "--device", "c"], ["cpu", "cuda"]),
         (["translate", "--stop", "x", "--dty"], ["--dtype"]),
-        (["translate", "--dtype", ""], ["float32", "bfloat16", "float16"]),
+        (["translate", "--dtype", ""], ["auto", "float32", "bfloat16", "float16", "int8"]),
         (["translate", "--beam", "5", "--ear"], ["--early-stopping"]),
         (["translate", "a.txt", ""], ["file"]),
         (["translate", "--", "--dty"], ["file"]),

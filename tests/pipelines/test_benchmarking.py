@@ -13,6 +13,7 @@ from tokenizer import TrainingOptions, train_tokenizer
 from transformer.abilities import COMMANDS
 from transformer.errors import ConfigError, UnknownNameError
 from transformer.export import save_model
+from transformer.kernels import LINEAR_KERNELS
 from transformer.loading import DTYPES, load_model
 from transformer.pipelines.benchmarking import Benchmark, BenchmarkSettings, Column, machine
 from transformer.pipelines.benchmarking.machine import Memory, memory_in_use, processor_name
@@ -70,7 +71,7 @@ def opened(path: Path, *, texts=(), free_memory=None, **settings) -> Benchmark:
 def measured(path: Path, **settings) -> Benchmark:
     """All of it, with a clock of which each look is a second later."""
     made, seconds = opened(path, **settings), count()
-    for name in made.settings.dtypes:
+    for name in made.dtypes:
         made.load(name)
     for _ in made.measure(least_seconds=0.0, clock=lambda: float(next(seconds))):
         pass
@@ -101,7 +102,8 @@ def test_a_short_run_does_its_work_until_the_least_time_is_over() -> None:
 def test_every_kind_of_model_is_measured_in_every_number_type(kind, models) -> None:
     found = measured(models[kind])
     assert found.workload is WORKLOADS[kind]
-    assert {*found.loaded} | {*found.not_measured} == {*DTYPES}
+    assert {*found.loaded} | {*found.not_measured} == {*DTYPES} - {"auto"}
+    assert found.choice.startswith("dtype auto is ")
     assert {"float32", "bfloat16"} <= {*found.loaded}
     new = found.lengths.new_tokens
     assert bool(new) == (kind in {"translate", "generate"})
@@ -263,7 +265,10 @@ def test_a_number_type_that_the_device_lacks_is_named(models, monkeypatch) -> No
 
 
 def test_notices_of_a_number_type_are_its_own(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("transformer.loading.inference.pack_model", lambda model, kernel: 2)
+    monkeypatch.setattr(
+        "transformer.loading.inference.pack_model",
+        lambda model, kernel: 2 if kernel is LINEAR_KERNELS["float16"] else 0,
+    )
     monkeypatch.setattr("transformer.loading.load.settings_notices", lambda *_: ("of all",))
     made = opened(write_model(tmp_path / "model", "decoder"))
     made.load("float16")

@@ -6,7 +6,7 @@ from .generation_config import (
     default_generation_config,
     settings_left_to_user,
 )
-from .inference import DTYPES, NumberType, load_for_inference
+from .inference import DTYPES, NumberType, choose_dtype, load_for_inference
 from .load import (
     LoadedModel,
     attach_tokenizers,
@@ -44,6 +44,7 @@ __all__ = [
     "attach_tokenizers",
     "build_model",
     "choose_device",
+    "choose_dtype",
     "default_generation_config",
     "find_checkpoint",
     "find_folder",

@@ -17,7 +17,15 @@ from ...abilities import commands_of
 from ...bounds import check_bounds
 from ...config import TransformerConfig
 from ...errors import ConfigError
-from ...loading import DTYPES, LoadedModel, has_pooling, load_for_inference, load_model
+from ...loading import (
+    DTYPES,
+    LoadedModel,
+    choose_device,
+    choose_dtype,
+    has_pooling,
+    load_for_inference,
+    load_model,
+)
 from ...memory import release_freed_memory
 from ...parameters import count_parameters
 from .machine import Machine, Memory, memory_in_use
@@ -79,11 +87,13 @@ class Benchmark:
         """
         self._path, self._device, self._adapter = path, device, adapter
         self.settings = settings
-        first = DTYPES[settings.dtypes[0]].dtype
+        kind = choose_device(device).type
+        self.dtypes, self.choice = _resolved(settings.dtypes, kind)
+        first = DTYPES[self.dtypes[0]].dtype
         base = load_model(path, device=device, dtype=first, adapter=adapter)
         self.config, self._shared_notices = base.config, base.notices
         self.machine = Machine.of(base.device)
-        _check_memory(base.config, settings.dtypes, free_memory)
+        _check_memory(base.config, self.dtypes, free_memory)
         able = commands_of(base.config, is_pooled=has_pooling(base.folder))
         self.workload = WORKLOADS[able[0].split()[0]]
         self.columns = self.workload.columns(settings.batch_sizes, settings.beam)
@@ -180,6 +190,20 @@ class Benchmark:
         """Return how many times as fast as float32 a number type is; None if it was not timed."""
         rate, base = self.rate(name, column), self.rate(BASE, column)
         return rate / base if rate is not None and base is not None else None
+
+
+def _resolved(names: Sequence[str], device: str) -> tuple[list[str], str | None]:
+    """Return number types as they are on a device, and why `auto` is what it is, if named."""
+    choice = None
+    resolved: dict[str, None] = {}
+    for name in names:
+        if DTYPES[name].is_choice:
+            chosen, choice = choose_dtype(device)
+            resolved[chosen] = None
+        else:
+            resolved[name] = None
+    in_order = [name for name in DTYPES if name in resolved]
+    return in_order, choice
 
 
 def _check_memory(config: TransformerConfig, names: Sequence[str], free: int | None) -> None:
