@@ -20,6 +20,19 @@ from .errors import ConfigError
 
 KeysValues = tuple[Tensor, Tensor]
 
+# Keys are seen in blocks of so many: a CPU's kernels sum over 16 at once, so that keys which are
+# hidden change no bit of what others give, but for a part of a block.
+_KEY_BLOCK = 16
+
+
+def in_blocks(tokens: int) -> int:
+    """Return a number of tokens, rounded up to whole blocks of keys.
+
+    >>> in_blocks(1), in_blocks(16), in_blocks(17)
+    (16, 16, 32)
+    """
+    return -(-tokens // _KEY_BLOCK) * _KEY_BLOCK
+
 
 class CacheSize(NamedTuple):
     """Sizes of a new cache: its layers, its rows and the tokens of the longest; and its place."""
@@ -122,18 +135,18 @@ class StaticCache:
     """A cache with position p in slot p and room for the longest text."""
 
     def __init__(self, config: TransformerConfig, size: CacheSize) -> None:
-        self._buffers = _LayerBuffers(config, size, size.tokens)
-        self._used = 0
+        self._buffers = _LayerBuffers(config, size, in_blocks(size.tokens))
+        self._tokens, self._used = size.tokens, 0
 
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Slots not yet written lie after every query, so causality hides them.
 
-        Raises ValueError where `longest` exceeds the slots.
+        Raises ValueError where `longest` exceeds the tokens that there is room for.
         """
-        self._used = longest
-        if self._used > self._buffers.slots:
-            raise ValueError(f"position {self._used} in a cache of {self._buffers.slots} slots")
-        self._buffers.start_forward(positions_BT, longest)
+        if longest > self._tokens:
+            raise ValueError(f"position {longest} in a cache of {self._tokens} tokens")
+        self._used = in_blocks(longest)
+        self._buffers.start_forward(positions_BT, self._used)
         return torch.arange(self._used, device=positions_BT.device)[None]
 
     def update(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> KeysValues:
@@ -148,11 +161,12 @@ class StaticCache:
     def append_rows(self, other: Self) -> None:
         """See Cache."""
         self._buffers.append_rows(other._buffers, other._used)
+        self._tokens = max(self._tokens, other._tokens)
         self._used = max(self._used, other._used)
 
     def truncate(self, length: int) -> None:
         """See Cache. Causality hides forgotten positions, as it hides those not yet written."""
-        self._used = length
+        self._used = in_blocks(length)
 
 
 class RingCache:
@@ -163,7 +177,8 @@ class RingCache:
 
     def __init__(self, config: TransformerConfig, size: CacheSize) -> None:
         self._global_tokens = min(config.global_tokens, size.tokens)
-        self._window = max(1, min(config.window, size.tokens - self._global_tokens))
+        room = in_blocks(size.tokens) - self._global_tokens
+        self._window = max(1, min(config.window, room))
         self._buffers = _LayerBuffers(config, size, self._global_tokens + self._window)
         shape = (size.rows, self._buffers.slots + 1)
         self._positions_BS = torch.full(shape, -1, dtype=torch.long, device=size.device)
@@ -247,11 +262,11 @@ class CrossAttentionCache:
         self._select(entries)
 
     def _select(self, entries: list[int]) -> None:
-        """Keep these entries, in this order, no wider than the longest of them."""
+        """Keep these entries, in this order, no wider than the block of the longest of them."""
         if entries == list(range(len(self.lengths))):
             return
         self.lengths = [self.lengths[entry] for entry in entries]
-        longest = max(self.lengths, default=0)
+        longest = in_blocks(max(self.lengths, default=0))
         entries_B = torch.tensor(entries, dtype=torch.long, device=self.mask_B11S.device)
         self.layers = [(k[entries_B, :longest], v[entries_B, :longest]) for k, v in self.layers]
         self.mask_B11S = self.mask_B11S[entries_B, :, :, :longest]

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from tests.models import model_inputs, tiny_config, tiny_model
+from transformer.cache import in_blocks
 from transformer.config import TransformerConfig
 from transformer.config_fields import config_from_fields, config_to_fields
 from transformer.errors import ConfigError, UnknownNameError
@@ -77,7 +78,7 @@ def test_layers_that_are_alike_share_a_cache_and_have_no_more_room_than_they_nee
     cache = model.new_cache(1, 50).self_attention
     buffers = [part._buffers for part in cache.parts]
     shapes = [(each.parts, each.slots) for each in buffers]  # keys and values of a layer
-    assert shapes == [(4, 3), (4, 50)]
+    assert shapes == [(4, 3), (4, in_blocks(50))]
 
 
 def test_a_configuration_reads_back_with_what_is_set_alone() -> None:

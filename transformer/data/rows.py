@@ -12,10 +12,10 @@ from ..masks import padded_positions
 Row = Sequence[int]
 
 
-def pad(rows: Sequence[Row], value: int) -> Tensor:
-    """Return rows of ids as one tensor (B, longest), padded on the right with `value`."""
-    longest = max(len(row) for row in rows)
-    padded = np.full((len(rows), longest), value, dtype=np.int64)
+def pad(rows: Sequence[Row], value: int, *, size: int | None = None) -> Tensor:
+    """Return rows of ids as one tensor (B, longest or size), padded on the right with `value`."""
+    size = max(len(row) for row in rows) if size is None else size
+    padded = np.full((len(rows), size), value, dtype=np.int64)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row
     return torch.from_numpy(padded)

@@ -21,11 +21,14 @@ class LinearKernel(Protocol):
     """A way to compute linear maps whose weights never change.
 
     `error` bounds the error of a row's outputs, relative to their length (Euclidean norm). `table`
-    is the type in which tables of embeddings go with it; None: that of the model.
+    is the type in which tables of embeddings go with it; None: that of the model. `small` is the
+    kernel of small matrices, for which a call costs more than the product; None: F.linear, whose
+    last bits depend on the number of rows, which would decide on units where inputs are rounded.
     """
 
     error: float
     table: torch.dtype | None
+    small: "LinearKernel | None"
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """Lay out a matrix and its bias for `apply`."""
@@ -48,6 +51,7 @@ class OneDNNKernel:
 
     error: float = 1e-5
     table: torch.dtype | None = None
+    small: LinearKernel | None = None
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
@@ -83,6 +87,7 @@ class Float16Kernel:
 
     error: float = 1e-5
     table: torch.dtype | None = torch.float16
+    small: LinearKernel | None = None
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
@@ -107,6 +112,7 @@ class Int8Kernel:
 
     error: float = 0.03
     table: torch.dtype | None = torch.float16
+    small: LinearKernel | None = Float16Kernel()
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""

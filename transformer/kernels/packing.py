@@ -17,6 +17,11 @@ from .projection import pack_projection
 SMALL = 131_072
 
 
+def _kernel_for(weight_OI: Tensor, kernel: LinearKernel) -> LinearKernel | None:
+    """Return the kernel of a matrix; None where it stays as it is."""
+    return kernel.small if weight_OI.numel() <= SMALL else kernel
+
+
 def pack_model(model: Transformer, kernel: LinearKernel) -> int:
     """Lay out all large matrices of a model for a kernel, its projection to the vocabulary too.
 
@@ -40,10 +45,13 @@ def _pack_linear_maps(network: nn.Module, kernel: LinearKernel) -> int:
     left = 0
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if not isinstance(child, Linear) or child.weight.numel() <= SMALL:
+            if not isinstance(child, Linear):
                 continue
-            if can_hold(kernel, child.weight):
-                setattr(parent, name, PackedLinear(child.weight, child.bias, kernel))
+            own = _kernel_for(child.weight, kernel)
+            if own is None:
+                continue
+            if can_hold(own, child.weight):
+                setattr(parent, name, PackedLinear(child.weight, child.bias, own))
             else:
                 left += 1
     return left
@@ -55,14 +63,15 @@ def _pack_projection(model: Transformer, kernel: LinearKernel, table_VD: Tensor 
     if not isinstance(head, TokenHead) or not head.projects:
         return 0
     weight_VD = head.projection(embedding_VD)
-    if weight_VD.numel() <= SMALL:
+    own = _kernel_for(weight_VD, kernel)
+    if own is None:
         return 0
-    if not can_hold(kernel, weight_VD):
+    if not can_hold(own, weight_VD):
         return 1
     if head.weight is None:
-        head.packed = pack_projection(weight_VD, head.bias, kernel, table_VD)
+        head.packed = pack_projection(weight_VD, head.bias, own, table_VD)
     else:
-        head.packed = pack_projection(weight_VD, head.bias, kernel, None)
+        head.packed = pack_projection(weight_VD, head.bias, own, None)
         head.weight = nn.Parameter(torch.empty_like(weight_VD, device="meta"), False)
     return 0
 

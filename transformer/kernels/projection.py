@@ -28,7 +28,7 @@ class RescoredProjection(nn.Module):
         y_RO: Tensor = self.packed(x_RI)
         indices_RC = blockwise_top_k(y_RO, _RESCORED)[1]
         weight_RCI = self.half_OI[indices_RC].to(x.dtype)
-        exact_RC = (weight_RCI @ x_RI[:, :, None])[:, :, 0]
+        exact_RC = (weight_RCI * x_RI[:, None]).sum(dim=-1)  # a product's bits depend on R
         if self.bias_O is not None:
             exact_RC = exact_RC + self.bias_O[indices_RC]
         return y_RO.scatter_(1, indices_RC, exact_RC).view(*x.shape[:-1], self.out_features)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...cache import in_blocks
 from ...data import pad, pad_global
 from ...masks import padded_positions
 from ...model import DecoderCache, Transformer
@@ -75,8 +76,10 @@ class ModelStepper:
         lengths = [len(request.prompt) - 1 for request in requests]
         state = self._allocate(requests)
         if longest := max(lengths):
-            ids_BT = pad([request.prompt[:-1] for request in requests], 0).to(self._device)
-            state.decode(ids_BT, padded_positions(self._tensor(lengths), longest), longest)
+            size = in_blocks(longest)
+            ids_BT = pad([request.prompt[:-1] for request in requests], 0, size=size)
+            positions_BT = padded_positions(self._tensor(lengths), size)
+            state.decode(ids_BT.to(self._device), positions_BT, longest)
         rows = [row for row in range(len(requests)) for _ in range(rows_per_entry)]
         if rows_per_entry > 1:
             state.reorder(rows, rows_per_entry)
@@ -109,7 +112,8 @@ class ModelStepper:
         if not self._model.config.has_encoder:
             return {}
         lengths = [len(request.source) for request in requests]
-        source_BS = pad([request.source for request in requests], 0).to(self._device)
+        size = in_blocks(max(lengths))  # so that no text depends on how long its neighbours are
+        source_BS = pad([request.source for request in requests], 0, size=size).to(self._device)
         global_BG = pad_global(
             [request.global_tokens for request in requests], lengths, self._device
         )
