@@ -7,12 +7,13 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from tests.benchmarks.ctranslate2_peer import CTranslate2Peer, write_for_ctranslate2
-from tests.benchmarks.measuring import rates, show
+from tests.benchmarks.measuring import rates_apart, show
 from tests.benchmarks.peers import marian
 from transformer import TransformerConfig, preset_config
 from transformer.decoding import (
@@ -27,7 +28,7 @@ from transformer.decoding import (
 from transformer.decoding.search import BeamParameters, GreedyParameters
 from transformer.initialization import initialize
 from transformer.kernels import LINEAR_KERNELS, bind_calls, pack_model
-from transformer.memory import keep_freed_memory
+from transformer.memory import keep_freed_memory, limit_kernel_caches
 from transformer.model import Transformer
 
 SOURCE, WRITTEN = 24, 32
@@ -103,47 +104,50 @@ def in_kernel(config: TransformerConfig, name: str) -> Transformer:
     return model
 
 
+def contestant(
+    config: TransformerConfig, name: str, place: str, rows: int, beam: int, *, engines: int
+) -> Callable[[], int]:
+    """The run of one by its name, in a process of its own."""
+    keep_freed_memory()
+    limit_kernel_caches()
+    torch.set_num_threads(os.cpu_count() or 1)
+    if name.startswith("CTranslate2"):
+        peer = CTranslate2Peer(Path(place), name.split()[1], workers=engines)
+        return peer.translating(sources(rows, config.vocab_size), beam, WRITTEN)
+    if name == "transformers":
+        return theirs(marian(config).eval(), rows, beam, config.vocab_size)
+    model = built(config) if name == "plain" else in_kernel(config, name)
+    return ours(model, rows, beam, engines)
+
+
 def main() -> None:
     """Print a table for each size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--presets", nargs="*", default=[*PRESETS], choices=PRESETS)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     asked = parser.parse_args()
-    keep_freed_memory()
-    torch.set_num_threads(os.cpu_count() or 1)
     for preset in asked.presets:
         config = preset_config(
             preset, vocab_size=PRESETS[preset], norm_placement="post", final_norm=False
         )
         with tempfile.TemporaryDirectory() as place:
-            columns = measured(config, Path(place), asked.rounds)
+            columns = measured(config, place, asked.rounds)
         show(f"decoding, {preset}, tokens/s", columns, peer="CTranslate2 float32")
 
 
-def measured(config: TransformerConfig, place: Path, rounds: int) -> dict[str, dict[str, float]]:
+def measured(config: TransformerConfig, place: str, rounds: int) -> dict[str, dict[str, float]]:
     """Return the tokens a second of all, for each number of rows and each search."""
-    folder = write_for_ctranslate2(built(config), place / "ctranslate2")
-    models = {name: in_kernel(config, name) for name in LINEAR_KERNELS}
-    plain, peer = built(config), marian(config).eval()
-    cores, columns = torch.get_num_threads(), {}
+    write_for_ctranslate2(built(config), Path(place))
+    names = ["plain", *LINEAR_KERNELS, "transformers", "CTranslate2 float32", "CTranslate2 int8"]
+    cores, columns = os.cpu_count() or 1, {}
     for rows, beam in ((1, 1), (1, 4), (32, 1), (32, 4)):
-        work = {
-            "plain": ours(plain, rows, beam),
-            "transformers": theirs(peer, rows, beam, config.vocab_size),
-        }
-        source_BS = sources(rows, config.vocab_size)
-        for workers in {1, cores if rows > 1 else 1}:
-            suffix = "" if workers == 1 else f", {workers} engines"
-            work |= {name + suffix: ours(m, rows, beam, workers) for name, m in models.items()}
-            work |= {
-                f"CTranslate2 {kind}{suffix}": CTranslate2Peer(
-                    folder, kind, workers=workers
-                ).translating(source_BS, beam, WRITTEN)
-                for kind in ("float32", "int8")
-            }
-        columns[f"{'greedy' if beam == 1 else f'beam {beam}'}, batch {rows}"] = rates(
-            work, rounds=rounds
-        )
+        work = {}
+        for engines in sorted({1, cores if rows > 1 else 1}):
+            for name in names if engines == 1 else names[1:4] + names[5:]:
+                title = name if engines == 1 else f"{name}, {engines} engines"
+                work[title] = partial(contestant, config, name, place, rows, beam, engines=engines)
+        title = f"{'greedy' if beam == 1 else f'beam {beam}'}, batch {rows}"
+        columns[title] = rates_apart(work, rounds=rounds)
     return columns
 
 

@@ -3,7 +3,7 @@
 python -m tests.benchmarks.filter MODEL FILE [--beam 4] [--lines 2000]
 
 MODEL is a translator of one's own, FILE text in its source language. The same weights go to
-transformers and CTranslate2; all take the tokens of the same lines, in float32, on the same cores.
+transformers and CTranslate2; all take the tokens of the same lines, on the same cores.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import torch
@@ -21,7 +21,8 @@ from tokenizer import TextFile, read_lines
 from transformer.decoding import ModelStepper, Request, decode_all
 from transformer.decoding.search import BeamParameters
 from transformer.export import convert_model
-from transformer.loading import LoadedModel, find_model, load_model
+from transformer.loading import LoadedModel, find_model, load_for_inference, load_model
+from transformer.memory import keep_freed_memory, limit_kernel_caches
 from transformer.pipelines.arguments import TranslateArguments
 from transformer.pipelines.records import IterableSource
 from transformer.pipelines.session import Session
@@ -98,18 +99,26 @@ def transformers_peer(folder: Path, loaded: LoadedModel, lines: list[str], beam:
     return run
 
 
-def ctranslate2_peer(folder: Path, loaded: LoadedModel, lines: list[str], beam: int):
+def ctranslate2_peer(
+    folder: Path, loaded: LoadedModel, lines: list[str], beam: int, *, kind: str, workers: int
+):
     """CTranslate2's translate_batch, which sorts and batches by itself."""
     import ctranslate2
 
+    threads = torch.get_num_threads() // workers
+    longest = min(130, loaded.config.max_positions - 2)
     translator = ctranslate2.Translator(
-        str(folder), compute_type="float32", intra_threads=torch.get_num_threads()
+        str(folder), compute_type=kind, inter_threads=workers, intra_threads=threads
     )
 
     def run() -> int:
         names = [[loaded.tokenizer.token(i) for i in row] for row in framed(loaded, lines)]
         found = translator.translate_batch(
-            names, beam_size=beam, max_batch_size=4096, batch_type="tokens", max_decoding_length=130
+            names,
+            beam_size=beam,
+            max_batch_size=4096,
+            batch_type="tokens",
+            max_decoding_length=longest,
         )
         ids = [[loaded.target_tokenizer.token_id(t) for t in best.hypotheses[0]] for best in found]
         return len(loaded.target_tokenizer.decode_batch(ids))
@@ -125,23 +134,32 @@ def main() -> None:
     parser.add_argument("--beam", type=int, default=4)
     parser.add_argument("--lines", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=[""], help="parts of names to measure")
     asked = parser.parse_args()
+    keep_freed_memory()  # as the program does
+    limit_kernel_caches()
     torch.set_num_threads(2)
     lines = list(islice(read_lines(TextFile(asked.file, plain=True)), asked.lines))
     loaded = load_model(asked.model, device="cpu")
     with tempfile.TemporaryDirectory() as place:
-        work: dict[str, Callable[[], int]] = {"transduce": ours(loaded, lines, asked.beam)}
+        work: dict[str, Callable[[], int]] = {}
+        for dtype in ("float32", "float16", "int8"):
+            own = load_for_inference(asked.model, device="cpu", dtype=dtype)
+            work[f"transduce {dtype}"] = ours(own, lines, asked.beam)
         for rows in FIXED:
             work[f"fixed batches of {rows}"] = fixed(loaded, lines, asked.beam, rows)
-        for name, to, peer in (
-            ("transformers", "huggingface", transformers_peer),
-            ("CTranslate2", "ctranslate2", ctranslate2_peer),
-        ):
-            folder = Path(place) / to
-            convert_model(find_model(asked.model), folder, to=to)
-            work[name] = peer(folder, loaded, lines, asked.beam)
+        for to in ("huggingface", "ctranslate2"):
+            convert_model(find_model(asked.model), Path(place) / to, to=to)
+        work["transformers"] = transformers_peer(
+            Path(place) / "huggingface", loaded, lines, asked.beam
+        )
+        for kind, workers in product(("float32", "int8"), (1, 2)):
+            work[f"CTranslate2 {kind}, {workers} workers"] = ctranslate2_peer(
+                Path(place) / "ctranslate2", loaded, lines, asked.beam, kind=kind, workers=workers
+            )
         started = time.perf_counter()
-        found = rates(work, rounds=asked.rounds)
+        wanted = {n: run for n, run in work.items() if any(part in n for part in asked.only)}
+        found = rates(wanted, rounds=asked.rounds)
     title = (
         f"{len(lines):,} lines, beam {asked.beam}, lines/s ({time.perf_counter() - started:.0f} s)"
     )
