@@ -1,6 +1,7 @@
 """The simpler simple recurrent unit: its equations, the scan that computes them, and its state."""
 
 import io
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from tests.models import VOCABULARY, model_inputs, tiny_config, tiny_model
 from transformer.attention import ATTENTION, Scope, SimpleRecurrentUnit, Tokens
 from transformer.attention import scan as scans
 from transformer.cache import CacheSize
+from transformer.config import TransformerConfig
 from transformer.errors import ConfigError
 from transformer.initialization import initialize
 from transformer.layer_spec import LayerSpec
@@ -39,19 +41,26 @@ def equation(x_BTD: Tensor, unit: SimpleRecurrentUnit, starts: tuple[int, ...] =
     return torch.stack(states, dim=1)
 
 
+def unit_config(width: int = WIDTH) -> TransformerConfig:
+    return tiny_config(d_model=width, heads=1, attention="ssru", positions="none")
+
+
 def unit_of(width: int = WIDTH) -> SimpleRecurrentUnit:
-    unit = SimpleRecurrentUnit(tiny_config(d_model=width, heads=1))
+    unit = SimpleRecurrentUnit(unit_config(width))
     for weight in unit.parameters():
         weight.data.normal_()
     return unit
 
 
 def mixed(unit: SimpleRecurrentUnit, x_BTD: Tensor, **tokens: Tensor) -> Tensor:
-    config = tiny_config(d_model=WIDTH, heads=1, attention="ssru", positions="none")
-    scope = Scope(config, Positions(config, causal=True), causal=True)
-    mixing = KIND.mixing(scope, Tokens.of(x_BTD, **{"positions_BT": None, **tokens}), None, None)
-    found: Tensor = unit(x_BTD, mixing)
+    found: Tensor = unit(x_BTD, mixing_of(x_BTD, **tokens))
     return found
+
+
+def mixing_of(x_BTD: Tensor, **tokens: Tensor) -> Any:
+    config = unit_config()
+    scope = Scope(config, Positions(config, causal=True), causal=True)
+    return KIND.mixing(scope, Tokens.of(x_BTD, **{"positions_BT": None, **tokens}), None, None)
 
 
 def test_three_tokens_by_hand() -> None:
@@ -185,14 +194,29 @@ def test_half_precision_sums_in_whole_numbers(dtype: torch.dtype) -> None:
     unit, x_BTD = unit_of(), torch.randn(1, 5000, WIDTH)
     unit.gate_value.bias.data.copy_(torch.tensor([8.0, 1.0]).repeat_interleave(WIDTH))
     gate_value = unit.gate_value(x_BTD).to(dtype)
-    config = tiny_config(attention="ssru", d_model=WIDTH, heads=1, positions="none")
-    scope = Scope(config, Positions(config, causal=True), causal=True)
-    mixing = KIND.mixing(scope, Tokens.of(x_BTD, None), None, None)
+    mixing = mixing_of(x_BTD)
     exact = mixing(gate_value.float(), layer=0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = mixing(gate_value, layer=0)
     assert found.dtype == dtype and exact.amax() > 0.1
     torch.testing.assert_close(found.float(), exact, atol=1e-2, rtol=1e-2)
+
+
+def test_what_it_keeps_for_the_backward_pass_is_counted() -> None:
+    """Gates, what is left of them, outputs of the map, states and what becomes of them."""
+    unit, x_BTD = unit_of(), torch.randn(2, 30, WIDTH)
+    others = {each.untyped_storage().data_ptr() for each in (x_BTD, *unit.parameters())}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = mixed(unit, x_BTD)
+    size = sum(size for place, size in kept.items() if place not in others)
+    count = KIND.count_kept(unit_config(), causal=True)
+    assert size == 4 * count * len(output.flatten(0, 1))
 
 
 def test_an_encoder_beside_it_has_full_attention() -> None:
