@@ -23,9 +23,11 @@ WIDTH, KIND = 3, ATTENTION["ssru"]
 SIZES = {"its own": scans.chunk_size, "chunks of 4": lambda length: 4}
 
 
-@pytest.fixture(params=SIZES)
-def _chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scans, "chunk_size", SIZES[request.param])
+@pytest.fixture(params=[*SIZES, "compiled"])
+def _computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ways to compute the recurrence: in chunks, or as a compiler takes it."""
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: request.param == "compiled")
+    monkeypatch.setattr(scans, "chunk_size", SIZES.get(request.param, scans.chunk_size))
 
 
 def equation(x_BTD: Tensor, unit: SimpleRecurrentUnit, starts: tuple[int, ...] = ()) -> Tensor:
@@ -77,7 +79,7 @@ def test_three_tokens_by_hand() -> None:
     assert found.flatten().tolist() == pytest.approx([0.25 * ln3, 0.4375 * ln3, 0.21875 * ln3])
 
 
-@pytest.mark.usefixtures("_chunked")
+@pytest.mark.usefixtures("_computed")
 @pytest.mark.parametrize("length", [1, 2, 4, 5, 8, 9, 32, 33, 37])
 def test_values_and_gradients_are_those_of_the_equation(length: int) -> None:
     unit, x_BTD = unit_of(), torch.randn(2, length, WIDTH, requires_grad=True)
@@ -90,14 +92,14 @@ def test_values_and_gradients_are_those_of_the_equation(length: int) -> None:
         torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.usefixtures("_chunked")
+@pytest.mark.usefixtures("_computed")
 @pytest.mark.parametrize("length", [1, 7, 20, 40])
 def test_the_scan_has_the_gradients_of_differences(length: int) -> None:
     decay, added = (torch.rand(2, length, 2).double().requires_grad_() for _ in range(2))
     assert torch.autograd.gradcheck(scans.scan, (decay, added))
 
 
-@pytest.mark.usefixtures("_chunked")
+@pytest.mark.usefixtures("_computed")
 @pytest.mark.parametrize("gate", [-200.0, 200.0])
 def test_gates_that_are_shut_or_open_for_long_stay_finite(gate: float) -> None:
     """Products of shut gates underflow after a token, those of open ones are 1."""
@@ -111,7 +113,7 @@ def test_gates_that_are_shut_or_open_for_long_stay_finite(gate: float) -> None:
     assert slope.isfinite().all()
 
 
-@pytest.mark.usefixtures("_chunked")
+@pytest.mark.usefixtures("_computed")
 def test_documents_in_one_row_are_as_each_alone() -> None:
     unit, x_BTD = unit_of(), torch.randn(1, 9, WIDTH)
     segments_BT = torch.tensor([[0] * 4 + [1] * 3 + [-1] * 2])

@@ -19,6 +19,8 @@ _WHOLE = 32  # tokens of a text that is not cut into chunks
 
 def scan(decay_BTD: Tensor, added_BTD: Tensor) -> Tensor:
     """Return c of every token, (B, T, D), where c before the first one is 0."""
+    if torch.compiler.is_compiling():  # which would make each chunk's loop anew for each length
+        return _double(decay_BTD, added_BTD)
     states_BTD: Tensor = _Scan.apply(decay_BTD, added_BTD)  # type: ignore[no-untyped-call]
     return states_BTD
 
@@ -54,6 +56,19 @@ class _Scan(torch.autograd.Function):
         of_decay_BTD = torch.zeros_like(decay_BTD)
         torch.mul(g_BTD[:, 1:], states_BSD[:, : length - 1], out=of_decay_BTD[:, 1:])
         return of_decay_BTD, g_BTD
+
+
+def _double(decay_BTD: Tensor, added_BTD: Tensor) -> Tensor:
+    """Return the states of all tokens in log T passes, each over twice the distance."""
+    distance, length = 1, added_BTD.size(1)
+    while distance < length:
+        before_BTD, left_BTD = (
+            F.pad(x[:, :-distance], (0, 0, distance, 0)) for x in (added_BTD, decay_BTD)
+        )
+        added_BTD = added_BTD + decay_BTD * before_BTD
+        decay_BTD = decay_BTD * left_BTD
+        distance *= 2
+    return added_BTD
 
 
 def _recur(decay_BTD: Tensor, added_BTD: Tensor, *, backwards: bool = False) -> Tensor:
