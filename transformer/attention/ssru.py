@@ -97,7 +97,7 @@ class SsruAttention(AttentionKind[StateCache]):
         """Implement AttentionKind.lacks."""
         if not causal:
             return "is full attention, for a recurrence has a direction"
-        unread = [f"{config.positions} positions"] if config.positions in _OF_QUERIES else []
+        unread = [f"positions ({config.positions})"] if config.positions in _OF_QUERIES else []
         unread += [name for name in _OF_HEADS if getattr(config, name) not in {None, "none"}]
         if not unread:
             return ""
