@@ -190,7 +190,7 @@ PRESETS: Registry[Preset] = Registry(
         ),
         "translate-student": Preset(
             8_631_296,
-            "translate-small made to decode fast: 6 encoder layers, 2 decoder layers with ssru",
+            "a translator that writes fast: a deep encoder, a recurrent decoder of 2 layers",
             _encoder_decoder(_SMALL_TRANSLATOR, 6, 256, 4, decoder_layers=2, attention="ssru"),
         ),
         "base": Preset(

@@ -28,9 +28,9 @@ def scan(decay_BTD: Tensor, added_BTD: Tensor) -> Tensor:
 def chunk_size(length: int) -> int:
     """Return the tokens of a chunk: about as many as there are chunks, all of a short text.
 
-    Measured on a CPU, forward and backward, 256 features: a text of 8,192 tokens takes a sixth of
-    the time of one chunk, 32 of 1,024 a tenth more; by doubling distances they take three times as
-    long, 32 of 30 tokens half as long again.
+    Measured on a CPU, forward and backward, 256 features: a text of 8,192 tokens takes a fifth of
+    the time of one chunk, 32 of 1,024 a tenth more; by doubling distances they take six to
+    seven times as long.
     """
     return length if length <= _WHOLE else math.isqrt(length - 1) + 1
 
