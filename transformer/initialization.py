@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .attention import RandomFeatures, SelfAttention
+from .attention import RandomFeatures, SelfAttention, SimpleRecurrentUnit
 from .config import TransformerConfig
 from .feedforward import FeedForward
 from .layers import CrossAttention
@@ -27,12 +27,18 @@ def _projections(model: nn.Module) -> dict[str, Tensor]:
         if isinstance(module, SelfAttention):
             parts.update(_split_attention(name, module, parts))
         elif isinstance(module, CrossAttention):
-            for letter, part in zip("kv", parts.pop(f"{name}.kv").chunk(2), strict=True):
-                parts[f"{name}.{letter}"] = part
+            _halve(name, "kv", ("k", "v"), parts)
+        elif isinstance(module, SimpleRecurrentUnit):
+            _halve(name, "gate_value", ("gate", "value"), parts)
         elif isinstance(module, FeedForward) and module.kind.gated:
-            for letter, part in zip(("gate", "up"), parts.pop(f"{name}.up").chunk(2), strict=True):
-                parts[f"{name}.{letter}"] = part
+            _halve(name, "up", ("gate", "up"), parts)
     return parts
+
+
+def _halve(name: str, fused: str, halves: tuple[str, str], parts: dict[str, Tensor]) -> None:
+    """Put the two halves of a module's fused map in its place among the parts."""
+    for half, part in zip(halves, parts.pop(f"{name}.{fused}").chunk(2), strict=True):
+        parts[f"{name}.{half}"] = part
 
 
 def _split_attention(

@@ -43,7 +43,7 @@ class RotaryScaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 KINDS_OF_ATTENTION = doc(
-    "full, sliding, longformer, strided, fixed, linear, linear-decay or performer"
+    "full, sliding, longformer, strided, fixed, linear, linear-decay, performer or ssru"
 )
 
 

@@ -2,7 +2,7 @@
 
 Sources: original base and big, arXiv 1706.03762 table 3; GPT-2, Radford et al. 2019; GPT-3,
 arXiv 2005.14165 table 2.1; BERT, arXiv 1810.04805; RoFormer, arXiv 2104.09864; T5, arXiv
-1910.10683; BART, arXiv 1910.13461.
+1910.10683; BART, arXiv 1910.13461; the student, Kim et al. 2019 (aclanthology.org/D19-5632).
 """
 
 from collections.abc import Mapping
@@ -187,6 +187,11 @@ PRESETS: Registry[Preset] = Registry(
             7_578_624,
             "a translator from more pairs, in hours",
             _encoder_decoder(_SMALL_TRANSLATOR, 3, 256, 4),
+        ),
+        "translate-student": Preset(
+            8_631_296,
+            "a translator that writes fast: a deep encoder, a recurrent decoder of 2 layers",
+            _encoder_decoder(_SMALL_TRANSLATOR, 6, 256, 4, decoder_layers=2, attention="ssru"),
         ),
         "base": Preset(
             63_082_496, "the first Transformer, base (arXiv 1706.03762); a GPU", _ORIGINAL

@@ -211,7 +211,8 @@ class RecipeOptions:
     preset: str | None = _setting(
         "model.preset",
         "--preset NAME",
-        "Size of the model. Translation: translate-small, translate-tiny, base, big; to pre-train "
+        "Size of the model. Translation: translate-small, translate-student (decodes fast), "
+        "translate-tiny, base, big; to pre-train "
         "first: t5-tiny, t5-base, bart-tiny, bart-base. Language model: write-small, write-tiny, "
         "gpt2, gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b. Masked language model, classifier, "
         "tagger: "

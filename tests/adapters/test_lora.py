@@ -103,6 +103,20 @@ def test_an_adapter_changes_the_rows_of_its_part_alone() -> None:
                 assert torch.equal(after[name], weight)
 
 
+@pytest.mark.parametrize(("part", "start"), [("gate", 0), ("value", 16)])
+def test_a_recurrence_is_adapted_by_its_gate_or_its_value(part: str, start: int) -> None:
+    base = tiny_model("decoder", attention="ssru")
+    model = tiny_model("decoder", attention="ssru")
+    model.load_state_dict(base.state_dict())
+    adapted(model, target_modules=[part])
+    changed = logits(model)
+    merge_updates(model, detach_lora(model))
+    torch.testing.assert_close(logits(model), changed, atol=1e-5, rtol=0)
+    name = "decoder.layers.1.attention.gate_value.weight"
+    rows = (model.state_dict()[name] != base.state_dict()[name]).any(dim=1).nonzero().flatten()
+    assert rows.tolist() == list(range(start, start + 16))
+
+
 def test_only_the_updates_are_trained_and_dropout_is_of_training() -> None:
     model = adapted(tiny_model("decoder"), dropout=0.5, target_modules=["q", "down"])
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}

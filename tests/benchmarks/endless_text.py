@@ -25,6 +25,7 @@ KINDS = {
     "linear": {},
     "linear-decay": {},
     "performer": {"random_features": 256},
+    "ssru": {},
 }
 TURN, MARKS = 1000, (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 

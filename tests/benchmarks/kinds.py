@@ -29,6 +29,7 @@ KINDS = {
     "linear": ["attention=linear"],
     "linear-decay": ["attention=linear-decay"],
     "performer, 64": ["attention=performer", "random_features=64"],
+    "ssru": ["attention=ssru"],
     "3 sliding of 16, 1 full": [f"layers={LAYERS.format('sliding', 'full')}", "window=16"],
     "3 linear, 1 full": [f"layers={LAYERS.format('linear', 'full')}"],
 }

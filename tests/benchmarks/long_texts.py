@@ -23,7 +23,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from transformer import TransformerConfig
-from transformer.attention import ATTENTION, Scope, SelfAttention, Tokens
+from transformer.attention import ATTENTION, Scope, Tokens
 from transformer.attention.random_features import RandomFeatures
 from transformer.cache import CacheSize
 from transformer.memory import keep_freed_memory
@@ -61,15 +61,18 @@ def config_of(kind: str, length: int, *, causal: bool) -> TransformerConfig:
     )  # fmt: skip
 
 
-def layer_of(config: TransformerConfig, *, causal: bool) -> SelfAttention:
-    """Return a layer that reads queries, keys and values side by side, and has no other maps."""
+def layer_of(config: TransformerConfig, *, causal: bool) -> tuple[nn.Module, int]:
+    """Return a layer without maps, and the width that it reads: of queries, keys and values."""
     module = ATTENTION[config.attention].build(config, 0, causal=causal)
-    for name in (*module.fused, "out"):
-        setattr(module, name, nn.Identity())
+    width = 0
+    for name, each in list(module.named_children()):
+        if isinstance(each, nn.Linear):
+            width = max(width, each.out_features)
+            setattr(module, name, nn.Identity())
     for features in module.modules():
         if isinstance(features, RandomFeatures):
             features.redraw()
-    return module
+    return module, width
 
 
 def median_ms(work: Callable[[], object], rounds: int) -> float:
@@ -108,8 +111,8 @@ def measure(kind: str, length: int, causal: bool) -> Cell:
     torch.manual_seed(1)
     config = config_of(kind, length, causal=causal)
     scope = Scope(config, Positions(config, causal=causal), causal=causal)
-    layer, entry = layer_of(config, causal=causal), ATTENTION[kind]
-    text_BTD = torch.randn(1, length, 3 * HEADS * WIDTH, requires_grad=True)
+    (layer, width), entry = layer_of(config, causal=causal), ATTENTION[kind]
+    text_BTD = torch.randn(1, length, width, requires_grad=True)
 
     def train() -> None:
         text_BTD.grad = None

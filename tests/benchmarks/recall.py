@@ -42,6 +42,7 @@ MODELS: dict[str, dict[str, object]] = {
     "linear": {"attention": "linear"},
     "linear-decay": {"attention": "linear-decay"},
     "performer, 64": {"attention": "performer", "random_features": 64},
+    "ssru": {"attention": "ssru"},
     "linear, full": {"layers": ("linear", "full")},
     "sliding 32, full": {"window": 32, "layers": ("sliding", "full")},
     "sliding 32, linear": {"window": 32, "layers": ("sliding", "linear")},

@@ -96,7 +96,9 @@ def test_continuations(preset: str, beams: int, tmp_path: Path, tokenizer: Token
     assert texts == searched(load_model(tmp_path / "ours", device="cpu"), rows, beams)
 
 
-@pytest.mark.parametrize("changes", [{"positions": "alibi"}, {"attention": "sliding"}])
+@pytest.mark.parametrize(
+    "changes", [{"positions": "alibi"}, {"attention": "sliding"}, {"attention": "ssru"}]
+)
 def test_what_it_does_not_have_is_named(
     changes: dict[str, str], tmp_path: Path, tokenizer: Tokenizer
 ) -> None:

@@ -57,7 +57,15 @@ def assert_same_logits(one: Any, other: Any, *, atol: float = 5e-6) -> None:
     torch.testing.assert_close(found, wanted, atol=atol, rtol=0)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_with_a_recurrence_stays_as_it_is(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    own(tmp_path / "ours", small("translate-student"), tokenizer)
+    with pytest.raises(ConfigError, match=r"no published family .* stay as it is"):
+        convert_model(tmp_path / "ours", tmp_path / "theirs", to="huggingface")
+    with pytest.raises(ConfigError, match="it supports attention 'full' here, not 'ssru'; it can"):
+        convert_model(tmp_path / "ours", tmp_path / "theirs", to="marian")
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "translate-student"])
 @torch.no_grad()
 def test_every_preset_runs_in_transformers(
     preset: str, tmp_path: Path, tokenizer: Tokenizer

@@ -1,5 +1,7 @@
 """Sinusoids in another order: the network stays, its features move."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -12,9 +14,15 @@ from transformer.model import Transformer
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"head": "masked", "tie_output": False}, {"attention": "longformer"}]
+    ("shape", "changes"),
+    [
+        *itertools.product(
+            ["encoder", "encoder-decoder"],
+            [{}, {"head": "masked", "tie_output": False}, {"attention": "longformer"}],
+        ),
+        ("encoder-decoder", {"attention": "ssru"}),
+    ],
 )
-@pytest.mark.parametrize("shape", ["encoder", "encoder-decoder"])
 @torch.no_grad()
 def test_sinusoids_in_halves_are_the_same_network(shape: str, changes: dict) -> None:
     """Its features stand in another order, and logits are what they were."""

@@ -92,6 +92,18 @@ def test_a_kind_that_lacks_something_in_an_encoder_is_told_there_and_once() -> N
     assert notices("bert-tiny", layers=["linear", "full"]) == []
 
 
+def test_what_queries_and_keys_are_for_is_told_of_a_decoder_without_them() -> None:
+    told = "the decoder's ssru attention has no queries and keys: it does not read "
+    assert notices("write-tiny", attention="ssru") == [told + "positions (rotary)"]
+    fields = {"layers": [{"attention": "ssru", "positions": "none"}, "full"], "kv_heads": 1}
+    assert notices("write-tiny", **fields, qk_norm="per-head") == [told + "kv_heads and qk_norm"]
+    assert notices("write-tiny", attention="ssru", positions="learned") == []
+    encoder = "the encoder's ssru attention is full attention, for a recurrence has a direction"
+    assert notices("translate-student") == [encoder]
+    both = [encoder, told + "positions (alibi) and attention_softcap"]
+    assert notices("translate-student", positions="alibi", attention_softcap=9.0) == both
+
+
 def test_a_run_and_a_plan_tell_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planners.AutoRecipe, "_measure", lambda *_: StepTime(0.1, 0.1))
     fields = {

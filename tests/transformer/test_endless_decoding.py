@@ -17,6 +17,7 @@ KINDS = {
     "linear": {},
     "linear-decay": {},
     "performer": {"random_features": 8},
+    "ssru": {},
 }
 
 

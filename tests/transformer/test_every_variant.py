@@ -83,6 +83,17 @@ LONGFORMER = [
     for window in (1, 3, 40)
     for positions, fields in (("rotary", {"kv_heads": 2}), ("alibi", {}), ("learned", {}))
 ]
+SSRU = [
+    dict(attention="ssru", positions=positions, **fields)
+    for positions, fields in (
+        ("sinusoidal", {}),
+        ("rotary", {"kv_heads": 2}),
+        ("alibi", {"bias": False}),
+        ("none", {"attention_softcap": 0.5}),
+        ("rotary", {"layers": (LayerSpec(), LayerSpec(attention="full"))}),
+        ("relative", {"layers": (LayerSpec(attention="full"), LayerSpec(positions="none"))}),
+    )
+]
 MIXED = [
     dict(positions=positions, layers=tuple(layers))
     for positions, *layers in (
@@ -101,13 +112,14 @@ WITH_DECODER = [v for v in EVERY if v["shape"] != "encoder"]
 WITH_DECODER += [dict(shape=SHAPES[2], **v) for v in LONGFORMER]
 WITH_DECODER += [
     dict(shape=s, **v)
-    for v in OTHERS + SLIDING + SPARSE + LINEAR + MIXED
+    for v in OTHERS + SLIDING + SPARSE + LINEAR + SSRU + MIXED
     for s in ("decoder", SHAPES[2])
 ]
 ALL = EVERY + [
     dict(shape=s, **v) for v in OTHERS + SLIDING + SPARSE + LINEAR + MIXED for s in SHAPES
 ]
 ALL += [dict(shape=s, **v) for v in LONGFORMER for s in ("encoder", SHAPES[2])]
+ALL += [dict(shape=s, **v) for v in SSRU for s in ("decoder", SHAPES[2])]
 OVER_LABELS = [
     *(dict(head="classification", classifier_layer=name) for name in CLASSIFIER_LAYERS),
     *(dict(head="classification", classifier_pooling=name) for name in POOLINGS),
@@ -237,7 +249,7 @@ def test_initialization_fills_every_weight_the_same_way_for_a_seed(scheme: str, 
 
 
 def test_every_table_of_the_network_is_covered_here() -> None:
-    kinds = {v["attention"] for v in SLIDING + SPARSE + LINEAR + LONGFORMER}
+    kinds = {v["attention"] for v in SLIDING + SPARSE + LINEAR + LONGFORMER + SSRU}
     assert kinds | {"full"} == set(ATTENTION)
     assert set(SCALINGS) == set(ROTARY_SCALINGS)
     assert {v["head"] for v in OVER_LABELS} | {*OVER_VOCABULARY} == set(HEADS)

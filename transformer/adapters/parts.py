@@ -27,6 +27,7 @@ _WEIGHT = ".weight"
 _OURS = """
     {s}.layers.{i}.attention.qkv = {s}.layers.{i}.attention.{q,k,v}
     {s}.layers.{i}.attention.global_qkv = {s}.layers.{i}.attention.{global_q,global_k,global_v}
+    {s}.layers.{i}.attention.gate_value = {s}.layers.{i}.attention.{gate,value}
     {s}.layers.{i}.attention.out = {s}.layers.{i}.attention.out
     {s}.layers.{i}.cross.q = {s}.layers.{i}.cross.q
     {s}.layers.{i}.cross.kv = {s}.layers.{i}.cross.{k,v}

@@ -20,6 +20,7 @@ from .mixing import Mixing, Scope, Tokens
 from .random_features import PerformerAttention, RandomFeatures
 from .self_attention import SelfAttention, count_attention_parameters
 from .softmax import SoftmaxAttention, SoftmaxMixing
+from .ssru import SimpleRecurrentUnit, SsruAttention
 from .window import WindowPath
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "RandomFeatures",
     "Scope",
     "SelfAttention",
+    "SimpleRecurrentUnit",
     "SoftmaxAttention",
     "SoftmaxMixing",
     "Tokens",
@@ -84,10 +86,12 @@ def _check_fixed(config: TransformerConfig) -> None:
         )
 
 
+_FULL = SoftmaxAttention(None, None, StaticCache)
+
 ATTENTION: Registry[AttentionKind[Any]] = Registry(
     "attention kind",
     {
-        "full": SoftmaxAttention(None, None, StaticCache),
+        "full": _FULL,
         "sliding": SoftmaxAttention(
             _sliding_pattern, WindowPath.of, RingCache, fields=("window", "global_tokens")
         ),
@@ -101,6 +105,7 @@ ATTENTION: Registry[AttentionKind[Any]] = Registry(
         "linear": LinearAttention(elu_features, decay=False),
         "linear-decay": LinearAttention(elu_features, decay=True),
         "performer": PerformerAttention(),
+        "ssru": SsruAttention(_FULL),
     },
 )
 

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
+from torch import nn
+
 from ..cache import Cache, CacheSize
 from ..config import TransformerConfig
 from .mixing import Mixing, Scope, Tokens
@@ -18,14 +20,18 @@ class AttentionKind(ABC, Generic[CacheT]):
     """
 
     fields: tuple[str, ...] = ()
-    in_encoders = ""  # what it lacks there, behind its name
     names_global_tokens = False  # True: an encoder is told which tokens are global
 
     @abstractmethod
     def check(self, config: TransformerConfig) -> None:
         """Raise ConfigError for a network that cannot have this kind."""
 
-    def build(self, config: TransformerConfig, rank: int, *, causal: bool) -> SelfAttention:
+    def lacks(self, config: TransformerConfig, *, causal: bool) -> str:
+        """Return what it lacks in such a stack, as said behind its name; empty if nothing."""
+        del config, causal
+        return ""
+
+    def build(self, config: TransformerConfig, rank: int, *, causal: bool) -> nn.Module:
         """Return the module of one layer; `rank` is its number among those that share a cache.
 
         `causal`: no position of its stack sees those after it.

@@ -3,14 +3,14 @@
 Shape suffixes: B batch, T tokens, H heads, G key heads, K head width.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Self
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..cache import CacheSize, no_tokens_back
+from ..cache import CacheSize
 from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..masks import causal, same_segment
@@ -26,37 +26,10 @@ from .recurrence import (
     mix_one,
     mix_whole,
 )
+from .state_cache import StateCache
 
 # Queries, keys (B, T, H, K) and values, and the rotation of positions, to features by head.
 FeatureMap = Callable[[Tensor, Tensor, Tensor, Tensor | None], Sides]
-
-
-class LinearCache:
-    """A cache of constant size: the state of each layer. It cannot forget single tokens."""
-
-    def __init__(
-        self, config: TransformerConfig, size: CacheSize, *, features: int, kind: str
-    ) -> None:
-        self._kind = kind
-        sums = torch.zeros(size.rows, config.heads, features, device=size.device)
-        products = sums[..., None].repeat(1, 1, 1, config.head_width)
-        self.states = [LinearState(products.clone(), sums.clone()) for _ in range(size.layers)]
-
-    def reorder(self, rows: Sequence[int]) -> None:
-        """See Cache."""
-        rows_R = torch.tensor(rows, dtype=torch.long, device=self.states[0].features_BHM.device)
-        self.states = [LinearState(*(part[rows_R] for part in state)) for state in self.states]
-
-    def append_rows(self, other: Self) -> None:
-        """See Cache."""
-        self.states = [
-            LinearState(*(torch.cat(parts) for parts in zip(mine, theirs, strict=True)))
-            for mine, theirs in zip(self.states, other.states, strict=True)
-        ]
-
-    def truncate(self, length: int) -> None:
-        """Raise ConfigError: sums do not tell one token from another."""
-        raise no_tokens_back(self._kind)
 
 
 class LinearMixing(NamedTuple):
@@ -67,7 +40,7 @@ class LinearMixing(NamedTuple):
     tokens: Tokens
     log_decay_H: Tensor | None  # of what is seen, from one token to the next
     rotation: Tensor | None
-    cache: LinearCache | None
+    cache: StateCache | None
 
     def __call__(
         self, q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, *, layer: int, dropout: float
@@ -99,12 +72,13 @@ class LinearMixing(NamedTuple):
         if self.cache is None:
             return mix_in_spans(sides, real_BT, None, self.log_decay_H)[0]
         mix = mix_one if real_BT.size(1) == 1 else mix_in_spans
-        mixed_BHTK, state = mix(sides, real_BT, self.cache.states[layer], self.log_decay_H)
+        before = LinearState(*self.cache.states[layer])
+        mixed_BHTK, state = mix(sides, real_BT, before, self.log_decay_H)
         self.cache.states[layer] = state
         return mixed_BHTK
 
 
-class LinearAttention(AttentionKind[LinearCache]):
+class LinearAttention(AttentionKind[StateCache]):
     """Attention weights φ(q)·φ(k) with features of queries and keys; arXiv 2006.16236.
 
     With `decay`, what is seen fades by γ_h = 1 - 2^(-5-h) from a token to the next in each head,
@@ -115,8 +89,6 @@ class LinearAttention(AttentionKind[LinearCache]):
         self, features: FeatureMap | None, *, decay: bool, name: str = "linear attention"
     ) -> None:
         self._features, self._decay, self._name = features, decay, name
-        if decay:
-            self.in_encoders = "has no decay, which needs a direction: it is linear attention"
 
     def check(self, config: TransformerConfig) -> None:
         """Implement AttentionKind.check: there are no scores to add a bias to, or to cap."""
@@ -131,6 +103,13 @@ class LinearAttention(AttentionKind[LinearCache]):
                 "to cap: leave it unset"
             )
 
+    def lacks(self, config: TransformerConfig, *, causal: bool) -> str:
+        """Implement AttentionKind.lacks."""
+        del config
+        if causal or not self._decay:
+            return ""
+        return "has no decay, which needs a direction: it is linear attention"
+
     def count_features(self, config: TransformerConfig) -> int:
         """Return the number of features of a query or key."""
         return config.head_width
@@ -141,12 +120,16 @@ class LinearAttention(AttentionKind[LinearCache]):
         kept = config.heads * self.count_features(config) * (3 + sums)
         return super().count_kept(config, causal=causal) + round(kept)
 
-    def new_cache(self, config: TransformerConfig, size: CacheSize) -> LinearCache:
+    def new_cache(self, config: TransformerConfig, size: CacheSize) -> StateCache:
         """Implement AttentionKind.new_cache."""
-        return LinearCache(config, size, features=self.count_features(config), kind=self._name)
+        features, width = self.count_features(config), config.head_width
+        sums = torch.zeros(size.rows, config.heads, features, device=size.device)
+        products = sums[..., None].repeat(1, 1, 1, width)
+        states = [LinearState(products.clone(), sums.clone()) for _ in range(size.layers)]
+        return StateCache([*states], kind=self._name)
 
     def mixing(
-        self, scope: Scope, tokens: Tokens, cache: LinearCache | None, longest: int | None
+        self, scope: Scope, tokens: Tokens, cache: StateCache | None, longest: int | None
     ) -> LinearMixing:
         """Implement AttentionKind.mixing."""
         del longest

@@ -21,7 +21,7 @@ from ..rotation import rotate
 from .banded import Band, banded_attention, make_band_mask
 from .dense import dense_attention
 from .global_tokens import GlobalTokens
-from .mixing import Attend, Mixing, Scope, Tokens
+from .mixing import Attend, HeadMixing, Mixing, Scope, Tokens
 from .self_attention import (
     SelfAttention,
     count_attention_parameters,
@@ -76,7 +76,7 @@ class GlobalSelfAttention(SelfAttention):
         super().__init__(config, rank)
         self.global_qkv = make_qkv(config)
 
-    def mix(self, x_BTD: Tensor, mixing: Mixing) -> Tensor:
+    def mix(self, x_BTD: Tensor, mixing: HeadMixing) -> Tensor:
         """See SelfAttention."""
         assert isinstance(mixing, LongformerMixing)
         mixed_BTHK = super().mix(x_BTD, mixing)

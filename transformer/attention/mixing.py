@@ -1,6 +1,7 @@
 """Self-attention over the tokens of one forward pass: made once, used by many layers.
 
-Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K head width.
+Shape suffixes: B batch, T tokens, S keys, D d_model, H heads, G key heads, K head width,
+R outputs of a map.
 """
 
 from collections.abc import Callable
@@ -65,7 +66,7 @@ class Scope:
     causal: bool
 
 
-class Mixing(Protocol):
+class HeadMixing(Protocol):
     """Self-attention over the tokens of one forward pass, without the maps around it."""
 
     def __call__(
@@ -73,6 +74,17 @@ class Mixing(Protocol):
     ) -> Tensor:
         """Return mixed values (B, T, H, K). `layer` is the number of the cache's layer."""
         ...
+
+
+class RecurrentMixing(Protocol):
+    """A recurrence over the tokens of one forward pass, without the map before it."""
+
+    def __call__(self, gate_value_BTR: Tensor, *, layer: int) -> Tensor:
+        """Return the output (B, T, D) of gates and values (B, T, 2 · D)."""
+        ...
+
+
+Mixing = HeadMixing | RecurrentMixing  # each module of attention knows its own
 
 
 class FastPath(Protocol):

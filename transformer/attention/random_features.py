@@ -12,7 +12,7 @@ from ..config import TransformerConfig
 from ..errors import ConfigError
 from ..rotation import rotate
 from .linear import LinearAttention, LinearMixing
-from .mixing import Mixing
+from .mixing import HeadMixing
 from .recurrence import Sides
 from .self_attention import SelfAttention
 
@@ -96,7 +96,7 @@ class RandomFeatureAttention(SelfAttention):
         super().__init__(config, rank)
         self.features = RandomFeatures(config)
 
-    def forward(self, x_BTD: Tensor, mixing: Mixing) -> Tensor:
+    def forward(self, x_BTD: Tensor, mixing: HeadMixing) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         assert isinstance(mixing, LinearMixing)
         return super().forward(x_BTD, mixing._replace(features=self.features.sides))

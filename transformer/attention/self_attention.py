@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..config import TransformerConfig
 from ..norms import count_head_norm_parameters, make_head_norm
 from ..uninitialized import Linear, count_linear_parameters
-from .mixing import Mixing
+from .mixing import HeadMixing
 
 
 class SelfAttention(nn.Module):
@@ -34,12 +34,12 @@ class SelfAttention(nn.Module):
         self.q_norm = make_head_norm(config, config.heads)
         self.k_norm = make_head_norm(config, config.key_value_heads)
 
-    def forward(self, x_BTD: Tensor, mixing: Mixing) -> Tensor:
+    def forward(self, x_BTD: Tensor, mixing: HeadMixing) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         y_BTD: Tensor = self.out(self.mix(x_BTD, mixing).flatten(2))
         return y_BTD
 
-    def mix(self, x_BTD: Tensor, mixing: Mixing) -> Tensor:
+    def mix(self, x_BTD: Tensor, mixing: HeadMixing) -> Tensor:
         """Return the mixed values (B, T, H, K) of each head."""
         return mixing(*self.heads(self.qkv(x_BTD)), layer=self.rank, dropout=self.dropout)
 

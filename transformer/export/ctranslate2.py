@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from checkpoints import write_folder
 from tokenizer import Tokenizer
 
+from ..attention import SelfAttention
 from ..config import TransformerConfig
 from ..config_fields import field_in_words, own_fields, require_known_fields
 from ..errors import ConfigError, MissingExtraError
@@ -182,6 +183,7 @@ def _stack(spec: Any, stack: Stack, loaded: LoadedModel, *, embedding_norm: int)
 
 
 def _layer(spec: Any, layer: Layer, config: TransformerConfig) -> None:
+    assert isinstance(layer.attention, SelfAttention)
     _linear(spec.self_attention.linear[0], layer.attention.qkv)
     _linear(spec.self_attention.linear[1], layer.attention.out)
     _norm(spec.self_attention.layer_norm, layer.attention_residual.norm)

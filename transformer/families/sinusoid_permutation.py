@@ -19,7 +19,8 @@ from ..errors import ConfigError
 _REFUSAL = "sinusoids cannot be reordered in such networks"
 
 # Fields whose every value commutes with a permutation: attention and feed-forward see the stream
-# only through the matrices below. Fields that act on it directly are listed with their values.
+# only through the matrices below, and a recurrence goes feature by feature. Fields that act on it
+# directly are listed with their values.
 _ANY_VALUE = """
     shape vocab_size d_model d_ff encoder_layers decoder_layers heads kv_heads d_head
     max_positions max_target_positions position_offset
@@ -40,7 +41,8 @@ _KNOWN_VALUES = {
 }
 KNOWN_FIELDS = frozenset([*_ANY_VALUE.split(), *_KNOWN_VALUES])
 
-# The axes of a tensor that are features of the residual stream, by the first matching pattern.
+# The axes of a tensor that are features of the residual stream, once or several times in a row, by
+# the first matching pattern.
 _AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("embedding.weight", (1,)),
     ("source_embedding.weight", (1,)),
@@ -60,6 +62,8 @@ _AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("*.qkv.bias", ()),
     ("*.global_qkv.weight", (1,)),
     ("*.global_qkv.bias", ()),
+    ("*.gate_value.weight", (0, 1)),  # a recurrence writes into the stream without another map
+    ("*.gate_value.bias", (0,)),
     ("*.q.weight", (1,)),
     ("*.q.bias", ()),
     ("*.kv.weight", (1,)),
@@ -91,5 +95,6 @@ def _permute(name: str, tensor: Tensor, order: Tensor) -> Tensor:
     if axes is None:
         raise ConfigError(f"{_REFUSAL}: they have {name}")
     for axis in axes:
-        tensor = tensor.index_select(axis, order)
+        starts = range(0, tensor.size(axis), len(order))
+        tensor = tensor.index_select(axis, torch.cat([start + order for start in starts]))
     return tensor

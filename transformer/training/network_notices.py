@@ -26,10 +26,15 @@ def network_notices(model: Mapping[str, Any], config: TransformerConfig) -> Iter
         *others, last = keys
         named = f"{', '.join(others)} and {last} have" if others else f"{last} has"
         yield f"{named} no effect: {reason}"
-    in_encoder = alike_layers(config, config.encoder_layers)
-    for kind in dict.fromkeys(own.attention for own, _ in in_encoder):
-        if lack := ATTENTION[kind].in_encoders:
-            yield f"the encoder's {kind} attention {lack}"
+    yield from dict.fromkeys(_lacks(config, "encoder", config.encoder_layers, causal=False))
+    yield from dict.fromkeys(_lacks(config, "decoder", config.decoder_layers, causal=True))
+
+
+def _lacks(config: TransformerConfig, stack: str, layers: int, *, causal: bool) -> Iterator[str]:
+    """Yield a line for each layer of a stack whose kind of attention lacks something there."""
+    for own, _ in alike_layers(config, layers):
+        if lack := ATTENTION[own.attention].lacks(own, causal=causal):
+            yield f"the {stack}'s {own.attention} attention {lack}"
 
 
 def _unused_keys(model: Mapping[str, Any], config: TransformerConfig) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,35 @@
+"""The cache of kinds of attention that keep a state in place of keys and values."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from ..cache import no_tokens_back
+
+
+class StateCache:
+    """A cache of constant size: the state of each layer. It cannot forget single tokens.
+
+    A state is tensors with a row for each text; `kind` is who has such states, in words.
+    """
+
+    def __init__(self, states: list[tuple[Tensor, ...]], *, kind: str) -> None:
+        self.states, self._kind = states, kind
+
+    def reorder(self, rows: Sequence[int]) -> None:
+        """See Cache."""
+        rows_R = torch.tensor(rows, dtype=torch.long, device=self.states[0][0].device)
+        self.states = [tuple(part[rows_R] for part in state) for state in self.states]
+
+    def append_rows(self, other: Self) -> None:
+        """See Cache."""
+        self.states = [
+            tuple(torch.cat(parts) for parts in zip(mine, theirs, strict=True))
+            for mine, theirs in zip(self.states, other.states, strict=True)
+        ]
+
+    def truncate(self, length: int) -> None:
+        """Raise ConfigError: a state does not tell one token from another."""
+        raise no_tokens_back(self._kind)
