@@ -7,14 +7,21 @@ user's own limits take precedence.
 """
 
 import ctypes
+import mmap
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 _PRIMITIVES, _PACKED = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
 # The limits set here, which child processes inherit and must not take for the user's own.
 _SET_HERE = "TRANSDUCE_KERNEL_LIMITS"
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_TRIM, _MALLOPT = (getattr(_LIBC, name, None) for name in ("malloc_trim", "mallopt"))
+_TRIM, _MALLOPT, _MADVISE = (
+    getattr(_LIBC, name, None) for name in ("malloc_trim", "mallopt", "madvise")
+)
+_MADV_PAGEOUT = 21  # in Linux's mman-common.h; it never changes what is read, as others do
+_MAPS = Path("/proc/self/maps")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # in glibc's malloc.h
 
 
@@ -40,6 +47,33 @@ def keep_freed_memory() -> None:
     if _MALLOPT is not None:  # another C library has its own rules
         _MALLOPT(_M_MMAP_MAX, 0)  # no buffer of the main thread in pages of its own
         _MALLOPT(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+class MappedFiles:
+    """The parts of memory that are files, whose pages can be given back and are read again."""
+
+    def __init__(self) -> None:
+        """Read where files are mapped now; nowhere, if the system does not tell."""
+        self._ranges: list[tuple[int, int]] = []
+        with suppress(OSError):
+            for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
+                place, _, _, _, inode, *_ = line.split()
+                if inode != "0":
+                    start, end = (int(each, 16) for each in place.split("-"))
+                    self._ranges.append((start, end))
+
+    def release(self, address: int, size: int) -> None:
+        """Give back the whole pages of bytes of a file that have been read, and not written to.
+
+        So a model that is laid out anew while it is read needs no room for the old one. It does
+        nothing to what is in no file.
+        """
+        page = mmap.PAGESIZE
+        start = -(-address // page) * page
+        length = (address + size) // page * page - start
+        within = any(low <= start and start + length <= high for low, high in self._ranges)
+        if within and length > 0 and _MADVISE is not None:
+            _MADVISE(ctypes.c_void_p(start), ctypes.c_size_t(length), _MADV_PAGEOUT)
 
 
 def release_freed_memory() -> None:

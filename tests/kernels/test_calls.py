@@ -14,8 +14,9 @@ from transformer.kernels import bind_calls
 from transformer.norms import NORMS, QK_NORMS, RESIDUALS
 from transformer.positions import POSITIONS
 
+ONE_SIDED = {"longformer", "ssru"}  # not in decoders, not in encoders alone
 VARIANTS = [
-    *({"attention": name, "window": 3} for name in ATTENTION if name != "longformer"),
+    *({"attention": name, "window": 3} for name in ATTENTION if name not in ONE_SIDED),
     *({"positions": name} for name in POSITIONS),
     *({"norm": name} for name in NORMS),
     *({"norm_placement": name} for name in RESIDUALS),
@@ -38,6 +39,8 @@ def bound(model):
     [
         *product(SHAPES, VARIANTS),
         ("encoder", {"attention": "longformer", "window": 3}),
+        ("decoder", {"attention": "ssru"}),
+        ("encoder-decoder", {"attention": "ssru"}),
         ("encoder", {"head": "masked"}),
         ("encoder", {"head": "classification", "labels": 3}),
     ],

@@ -200,3 +200,12 @@ def test_the_largest_outputs_are_those_of_float16(monkeypatch, bias) -> None:
     left = found.scatter(-1, best, 0.0), integers.scatter(-1, best, 0.0)
     assert torch.equal(*left)
     assert not torch.equal(found, integers)
+
+
+@pytest.mark.parametrize("name", ["float16", "int8"])
+def test_numbers_beyond_a_type_are_found_at_both_ends(name) -> None:
+    kernel = LINEAR_KERNELS[name]
+    for value in (kernel.largest, -kernel.largest):
+        assert can_hold(kernel, torch.tensor([[0.0, value]]))
+    for value in (torch.inf, -torch.inf, torch.nan):
+        assert not can_hold(kernel, torch.tensor([[0.0, value]]))

@@ -20,13 +20,15 @@ EXACT = 1e-4  # error of a kernel up to which its outputs are as good as exact
 class LinearKernel(Protocol):
     """A way to compute linear maps whose weights never change.
 
-    `error` bounds the error of a row's outputs, relative to their length (Euclidean norm). `table`
-    is the type in which tables of embeddings go with it; None: that of the model. `small` is the
-    kernel of small matrices, for which a call costs more than the product; None: F.linear, whose
-    last bits depend on the number of rows, which would decide on units where inputs are rounded.
+    `error` bounds the error of a row's outputs, relative to their length (Euclidean norm);
+    `largest` is the largest magnitude that it has a place for. `table` is the type in which tables
+    of embeddings go with it; None: that of the model. `small` is the kernel of small matrices, for
+    which a call costs more than the product; None: F.linear, whose last bits depend on the number
+    of rows, which would decide on units where inputs are rounded.
     """
 
     error: float
+    largest: float
     table: torch.dtype | None
     small: "LinearKernel | None"
 
@@ -50,6 +52,7 @@ class OneDNNKernel:
     """
 
     error: float = 1e-5
+    largest: float = torch.finfo(torch.float32).max
     table: torch.dtype | None = None
     small: LinearKernel | None = None
 
@@ -86,6 +89,7 @@ class Float16Kernel:
     """fbgemm's product of float32 with weights in float16: half the memory to read."""
 
     error: float = 1e-5
+    largest: float = torch.finfo(torch.float16).max
     table: torch.dtype | None = torch.float16
     small: LinearKernel | None = None
 
@@ -111,6 +115,7 @@ class Int8Kernel:
     """
 
     error: float = 0.03
+    largest: float = torch.finfo(torch.float32).max
     table: torch.dtype | None = torch.float16
     small: LinearKernel | None = Float16Kernel()
 
@@ -154,7 +159,8 @@ _TINY = torch.finfo(torch.float32).tiny
 def _quantized(weight_OI: Tensor) -> Tensor:
     """Return a matrix in 8 bits, each output's largest magnitude as 127."""
     weight_OI = weight_OI.float()
-    scales_O = weight_OI.abs().amax(dim=1).clamp(min=_TINY).double() / 127
+    low_O, high_O = torch.aminmax(weight_OI, dim=1)  # no copy, as of magnitudes
+    scales_O = torch.maximum(-low_O, high_O).clamp(min=_TINY).double() / 127
     zeros_O = torch.zeros(len(scales_O), dtype=torch.long)
     with warnings.catch_warnings():  # of torch's plan to remove such tensors
         warnings.simplefilter("ignore", UserWarning)
@@ -198,6 +204,9 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None, kernel: LinearKernel) -> None:
         super().__init__()
+        bias = (
+            None if bias is None else bias.detach().clone()
+        )  # no view of a file, nor a part of one
         self.kernel, self.packed = kernel, kernel.pack(weight, bias)
         self.out_features = len(weight)
 
@@ -208,4 +217,5 @@ class PackedLinear(nn.Module):
 
 def can_hold(kernel: LinearKernel, weight: Tensor) -> bool:
     """Return False for a matrix with numbers that a kernel has no place for: 100,000 in float16."""
-    return bool(torch.isfinite(kernel.rounded(weight)).all())
+    low, high = torch.aminmax(weight)
+    return bool(torch.maximum(-low, high) <= kernel.largest)

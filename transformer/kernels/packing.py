@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..heads import TokenHead
+from ..memory import MappedFiles
 from ..model import Transformer
 from ..uninitialized import Embedding, Linear
 from .linear import LinearKernel, PackedLinear, can_hold
@@ -25,12 +26,15 @@ def _kernel_for(weight_OI: Tensor, kernel: LinearKernel) -> LinearKernel | None:
 def pack_model(model: Transformer, kernel: LinearKernel) -> int:
     """Lay out all large matrices of a model for a kernel, its projection to the vocabulary too.
 
-    Their own numbers are let go one by one, and nothing is a view of a file any more: the model can
-    be neither trained nor saved. Returns how many matrices the kernel cannot hold, which stay.
+    Their own numbers are let go one by one, pages of their file too, and nothing is a view of it
+    any more: the model can be neither trained nor saved. Returns how many matrices the kernel
+    cannot hold, which stay.
     """
-    left = _pack_linear_maps(model, kernel)
+    files = MappedFiles()
+    left = _pack_linear_maps(model, kernel, files)
     table_VD = _compact_table(model.embedding, kernel)
     left += _pack_projection(model, kernel, table_VD)
+    files.release(model.embedding.weight.data_ptr(), model.embedding.weight.nbytes)
     model.embedding = _with_table(model.embedding, table_VD)
     if (source := model.source_embedding) is not None:
         model.source_embedding = _with_table(source, _compact_table(source, kernel))
@@ -41,7 +45,7 @@ def pack_model(model: Transformer, kernel: LinearKernel) -> int:
     return left
 
 
-def _pack_linear_maps(network: nn.Module, kernel: LinearKernel) -> int:
+def _pack_linear_maps(network: nn.Module, kernel: LinearKernel, files: MappedFiles) -> int:
     left = 0
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
@@ -52,6 +56,7 @@ def _pack_linear_maps(network: nn.Module, kernel: LinearKernel) -> int:
                 continue
             if can_hold(own, child.weight):
                 setattr(parent, name, PackedLinear(child.weight, child.bias, own))
+                files.release(child.weight.data_ptr(), child.weight.nbytes)
             else:
                 left += 1
     return left
