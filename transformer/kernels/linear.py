@@ -204,10 +204,8 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None, kernel: LinearKernel) -> None:
         super().__init__()
-        bias = (
-            None if bias is None else bias.detach().clone()
-        )  # no view of a file, nor a part of one
-        self.kernel, self.packed = kernel, kernel.pack(weight, bias)
+        own_bias = None if bias is None else bias.detach().clone()  # no view of a file
+        self.kernel, self.packed = kernel, kernel.pack(weight, own_bias)
         self.out_features = len(weight)
 
     def forward(self, x: Tensor) -> Tensor:
