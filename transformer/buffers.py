@@ -8,6 +8,19 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+# Slots are read in blocks of so many: a CPU's kernels of attention sum over 16 keys at once, so
+# that keys which are hidden change no bit of what others give, but for a part of a block.
+_BLOCK = 16
+
+
+def in_blocks(slots: int) -> int:
+    """Return a number of slots, rounded up to whole blocks.
+
+    >>> in_blocks(1), in_blocks(16), in_blocks(17)
+    (16, 16, 32)
+    """
+    return -(-slots // _BLOCK) * _BLOCK
+
 
 class Buffers:
     """A tensor (parts, rows, slots + 1, …) that grows, with spare rows.

@@ -14,24 +14,11 @@ from typing import NamedTuple, Protocol, Self
 import torch
 from torch import Tensor
 
-from .buffers import Buffers
+from .buffers import Buffers, in_blocks
 from .config import TransformerConfig
 from .errors import ConfigError
 
 KeysValues = tuple[Tensor, Tensor]
-
-# Keys are seen in blocks of so many: a CPU's kernels sum over 16 at once, so that keys which are
-# hidden change no bit of what others give, but for a part of a block.
-_KEY_BLOCK = 16
-
-
-def in_blocks(tokens: int) -> int:
-    """Return a number of tokens, rounded up to whole blocks of keys.
-
-    >>> in_blocks(1), in_blocks(16), in_blocks(17)
-    (16, 16, 32)
-    """
-    return -(-tokens // _KEY_BLOCK) * _KEY_BLOCK
 
 
 class CacheSize(NamedTuple):
@@ -141,10 +128,10 @@ class StaticCache:
     def start_forward(self, positions_BT: Tensor, longest: int) -> Tensor:
         """See Cache. Slots not yet written lie after every query, so causality hides them.
 
-        Raises ValueError where `longest` exceeds the tokens that there is room for.
+        Raises ValueError where `longest` exceeds the slots asked for.
         """
         if longest > self._tokens:
-            raise ValueError(f"position {longest} in a cache of {self._tokens} tokens")
+            raise ValueError(f"position {longest} in a cache of {self._tokens} slots")
         self._used = in_blocks(longest)
         self._buffers.start_forward(positions_BT, self._used)
         return torch.arange(self._used, device=positions_BT.device)[None]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests.models import tiny_config
-from transformer import cache as caches
+from transformer import buffers as slots
 from transformer.buffers import Buffers
 from transformer.cache import CacheSize, CrossAttentionCache, RingCache, StaticCache
 from transformer.masks import additive, padding
@@ -17,7 +17,7 @@ CPU = (torch.device("cpu"), torch.float32)
 @pytest.fixture(autouse=True)
 def _single_keys(monkeypatch) -> None:
     """Keys in blocks of one, so that texts and places can be written down."""
-    monkeypatch.setattr(caches, "_KEY_BLOCK", 1)
+    monkeypatch.setattr(slots, "_BLOCK", 1)
 
 
 def keys(values: list[list[float]]) -> Tensor:
@@ -68,20 +68,20 @@ def test_what_joins_stands_after_what_is_there() -> None:
 
 
 def test_a_position_beyond_the_cache_is_refused() -> None:
-    with pytest.raises(ValueError, match="position 7 in a cache of 6 tokens"):
+    with pytest.raises(ValueError, match="position 7 in a cache of 6 slots"):
         static([[1.0]]).start_forward(torch.tensor([[6]]), 7)
 
 
 def test_keys_are_seen_in_whole_blocks(monkeypatch) -> None:
     """All that a batch is longer by than a text changes no bit of the text's sums."""
-    monkeypatch.setattr(caches, "_KEY_BLOCK", 4)
+    monkeypatch.setattr(slots, "_BLOCK", 4)
     cache = static([[1.0, 2.0]], size=5)
     places = cache.start_forward(torch.tensor([[2]]), 3)
     assert places.tolist() == [[0, 1, 2, 3]]
     found, _ = cache.update(LAYER, keys([[3.0]]), keys([[3.0]]))
     assert shown(found) == [[1.0, 2.0, 3.0, 0.0]]
     assert cache.start_forward(torch.tensor([[4]]), 5).shape == (1, 8)
-    with pytest.raises(ValueError, match="position 6 in a cache of 5 tokens"):
+    with pytest.raises(ValueError, match="position 6 in a cache of 5 slots"):
         cache.start_forward(torch.tensor([[5]]), 6)
     sources = memory(ONE, [1.0] * 6)
     sources.reorder([0], 1)

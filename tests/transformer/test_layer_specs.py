@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from tests.models import model_inputs, tiny_config, tiny_model
-from transformer.cache import in_blocks
+from transformer.buffers import in_blocks
 from transformer.config import TransformerConfig
 from transformer.config_fields import config_from_fields, config_to_fields
 from transformer.errors import ConfigError, UnknownNameError

@@ -46,7 +46,8 @@ class SelfAttention(nn.Module):
     def heads(self, qkv_BTR: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries (B, T, H, K), keys and values (B, T, G, K) of a map for all three."""
         config, groups = self.config, self.config.key_value_heads
-        qkv_heads = qkv_BTR.view(*qkv_BTR.shape[:2], -1, config.head_width)
+        heads = config.heads + 2 * groups
+        qkv_heads = qkv_BTR.view(*qkv_BTR.shape[:2], heads, config.head_width)
         q, k, v = torch.split(qkv_heads, [config.heads, groups, groups], dim=2)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)

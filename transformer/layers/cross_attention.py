@@ -55,7 +55,7 @@ class CrossAttention(nn.Module):
     def _queries(self, x_BTD: Tensor) -> Tensor:
         """Project to queries, (B, T, H, K)."""
         q_BTR: Tensor = self.q(x_BTD)
-        q_BTHK = q_BTR.view(*x_BTD.shape[:2], -1, self.config.head_width)
+        q_BTHK = q_BTR.view(*x_BTD.shape[:2], self.config.heads, self.config.head_width)
         return q_BTHK if self.q_norm is None else self.q_norm(q_BTHK)
 
     def forward(self, x_BTD: Tensor, context: CrossAttentionContext) -> Tensor:

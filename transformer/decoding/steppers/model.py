@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...cache import in_blocks
+from ...buffers import in_blocks
 from ...data import pad, pad_global
 from ...masks import padded_positions
 from ...model import DecoderCache, Transformer
