@@ -20,7 +20,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _TRIM, _MALLOPT, _MADVISE = (
     getattr(_LIBC, name, None) for name in ("malloc_trim", "mallopt", "madvise")
 )
-_MADV_PAGEOUT = 21  # in Linux's mman-common.h; it never changes what is read, as others do
+_MADV_DONTNEED = 4  # in Linux's mman-common.h
 _MAPS = Path("/proc/self/maps")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # in glibc's malloc.h
 
@@ -50,7 +50,7 @@ def keep_freed_memory() -> None:
 
 
 class MappedFiles:
-    """The parts of memory that are files, whose pages can be given back and are read again."""
+    """The parts of memory that are files, whose pages a program need not keep."""
 
     def __init__(self) -> None:
         """Read where files are mapped now; nowhere, if the system does not tell."""
@@ -62,18 +62,18 @@ class MappedFiles:
                     start, end = (int(each, 16) for each in place.split("-"))
                     self._ranges.append((start, end))
 
-    def release(self, address: int, size: int) -> None:
-        """Give back the whole pages of bytes of a file that have been read, and not written to.
+    def drop(self, address: int, size: int) -> None:
+        """Drop the whole pages of bytes that nothing reads any more; the system's copy stays.
 
-        So a model that is laid out anew while it is read needs no room for the old one. It does
-        nothing to what is in no file.
+        So a model that is laid out anew while it is read needs no room for the old one. What was
+        written there is lost. It does nothing to bytes that are in no file.
         """
         page = mmap.PAGESIZE
         start = -(-address // page) * page
         length = (address + size) // page * page - start
         within = any(low <= start and start + length <= high for low, high in self._ranges)
         if within and length > 0 and _MADVISE is not None:
-            _MADVISE(ctypes.c_void_p(start), ctypes.c_size_t(length), _MADV_PAGEOUT)
+            _MADVISE(ctypes.c_void_p(start), ctypes.c_size_t(length), _MADV_DONTNEED)
 
 
 def release_freed_memory() -> None:

@@ -51,10 +51,10 @@ def generate(
 ) -> None:
     """Continue a prompt, by sampling unless options say otherwise.
 
-    The text is shown while it is written. In float32, float16 and int8 on a
-    CPU the same prompt, seed and line number give the same text in any batch;
-    in bfloat16 and on a GPU, rounding may decide between two tokens that are
-    almost equally likely.
+    The text is shown while it is written. On a CPU in float32 and float16 the
+    same prompt, seed and line number give the same text in any batch, in int8
+    up to 190 tokens; in bfloat16 and on a GPU, rounding may decide between two
+    tokens that are almost equally likely.
     """
     from ..io.line_reader import LineReader
     from ..io.loading import open_session

@@ -23,6 +23,7 @@ from transformer.kernels import (
     pack_model,
     packing,
     projection,
+    rounds_inputs,
 )
 from transformer.model import Transformer
 from transformer.uninitialized import Linear
@@ -45,6 +46,27 @@ def test_small_matrices_stay_as_they_are(monkeypatch) -> None:
     assert type(layer.feedforward.up) is Linear
     assert model.head.packed is None
     assert type(model.embedding) is not CompactEmbedding
+
+
+def test_small_matrices_beside_rounded_inputs_have_a_kernel_too() -> None:
+    """F.linear's last bits depend on the number of rows."""
+    model = tiny_model("decoder").requires_grad_(False)
+    assert pack_model(model, LINEAR_KERNELS["int8"]) == 0
+    maps = [module for module in model.modules() if isinstance(module, PackedLinear)]
+    assert len(maps) == 4 * 2 + 1
+    assert {each.kernel.error for each in maps} == {LINEAR_KERNELS["float16"].error}
+    assert not any(isinstance(module, Linear) for module in model.modules())
+    assert not rounds_inputs(model)
+
+
+@pytest.mark.usefixtures("all_large")
+def test_a_projection_beyond_float16_is_not_computed_again() -> None:
+    model = tiny_model("decoder", tie_output=False).requires_grad_(False)
+    model.head.weight[3, 2] = 100_000
+    assert pack_model(model, LINEAR_KERNELS["int8"]) == 0
+    ids_BT = torch.randint(0, VOCABULARY, (2, 7))
+    assert model(model_inputs(ids_BT)).isfinite().all()
+    assert rounds_inputs(model)
 
 
 def rounded(model: Transformer, kernel) -> Transformer:

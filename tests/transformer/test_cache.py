@@ -1,5 +1,7 @@
 """Caches one by one: what they keep, where rows go, which rows share a source."""
 
+import random
+
 import pytest
 import torch
 from torch import Tensor
@@ -54,6 +56,19 @@ def test_rows_take_all_that_they_have_with_them(rows: list[int]) -> None:
     cache.reorder(rows)
     found = one_more(cache, [float(n) for n in range(len(rows))], 2)
     assert found == [[*texts[row], float(n)] for n, row in enumerate(rows)]
+
+
+def test_any_rows_move_at_once() -> None:
+    """Cycles, copies of copies and rows that stay, on a CPU one by one."""
+    generator = random.Random(1)
+    for _ in range(300):
+        count = generator.randint(1, 9)
+        texts = [[float(n), n + 0.5] for n in range(count)]
+        rows = [generator.randrange(count) for _ in range(generator.randint(1, 12))]
+        cache = static(texts)
+        cache.reorder(rows)
+        found = one_more(cache, [0.0] * len(rows), 2)
+        assert [text[:2] for text in found] == [texts[row] for row in rows]
 
 
 def test_what_joins_stands_after_what_is_there() -> None:

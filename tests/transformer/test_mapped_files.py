@@ -49,7 +49,7 @@ def test_pages_of_a_file_leave_and_come_back(mapped) -> None:
     total = tensor.sum()
     before = resident(path)
     assert before >= SIZE - 2 * mmap.PAGESIZE
-    MappedFiles().release(tensor.data_ptr(), tensor.nbytes)
+    MappedFiles().drop(tensor.data_ptr(), tensor.nbytes)
     assert resident(path) < before / 2
     assert torch.equal(tensor.sum(), total)
 
@@ -57,8 +57,8 @@ def test_pages_of_a_file_leave_and_come_back(mapped) -> None:
 def test_memory_that_is_no_file_keeps_what_is_written_there() -> None:
     tensor = torch.arange(SIZE // 4, dtype=torch.float32)
     files = MappedFiles()
-    files.release(tensor.data_ptr(), tensor.nbytes)
-    files.release(tensor.data_ptr() + 1, 10)
+    files.drop(tensor.data_ptr(), tensor.nbytes)
+    files.drop(tensor.data_ptr() + 1, 10)
     assert torch.equal(tensor, torch.arange(SIZE // 4, dtype=torch.float32))
 
 

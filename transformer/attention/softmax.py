@@ -79,7 +79,7 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
         if cache is not None:
             assert longest is not None, "a cache needs the length of the longest row"
             mask = make_mask(positions_BT, cache.start_forward(positions_BT, longest))
-            if mask.dtype == torch.bool:  # kernels add numbers, and would make them in each layer
+            if mask.dtype == torch.bool:  # kernels add numbers: made once for all layers
                 mask = masks.additive(mask)
             attend = partial(dense_attention, mask=mask)
         elif tokens.segments_BT is not None:

@@ -10,7 +10,7 @@ from .linear import (
     is_usable,
     padded_rows,
 )
-from .packing import CompactEmbedding, pack_model
+from .packing import CompactEmbedding, pack_model, rounds_inputs
 from .probe import kernel_speeds
 from .projection import RescoredProjection
 from .topk import blockwise_top_k
@@ -29,4 +29,5 @@ __all__ = [
     "kernel_speeds",
     "pack_model",
     "padded_rows",
+    "rounds_inputs",
 ]

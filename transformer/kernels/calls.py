@@ -15,7 +15,8 @@ def bind_calls(network: nn.Module) -> None:
     """Let each module of a network call its parts as functions: forward, and nothing around it.
 
     The parts stay modules, with their names and weights; hooks are not called any more, and
-    nothing is dropped. What is computed is what `forward` says, to the bit.
+    nothing is dropped. What is computed is what `forward` says, to the bit. The network cannot be
+    moved, converted or pickled afterwards: the parts keep what they were bound to.
     """
     for module in list(network.modules()):
         for name, child in module.named_children():

@@ -11,7 +11,7 @@ from ..heads import TokenHead
 from ..memory import MappedFiles
 from ..model import Transformer
 from ..uninitialized import Embedding, Linear
-from .linear import LinearKernel, PackedLinear, can_hold
+from .linear import EXACT, LinearKernel, PackedLinear, can_hold
 from .projection import pack_projection
 
 # Numbers of a matrix up to which F.linear is as fast as a kernel's call, for one row to eight.
@@ -33,16 +33,23 @@ def pack_model(model: Transformer, kernel: LinearKernel) -> int:
     files = MappedFiles()
     left = _pack_linear_maps(model, kernel, files)
     table_VD = _compact_table(model.embedding, kernel)
-    left += _pack_projection(model, kernel, table_VD)
-    files.release(model.embedding.weight.data_ptr(), model.embedding.weight.nbytes)
-    model.embedding = _with_table(model.embedding, table_VD)
+    left += _pack_projection(model, kernel, table_VD, files)
+    model.embedding = _with_table(model.embedding, table_VD, files)
     if (source := model.source_embedding) is not None:
-        model.source_embedding = _with_table(source, _compact_table(source, kernel))
+        model.source_embedding = _with_table(source, _compact_table(source, kernel), files)
     for module in model.modules():
         if not isinstance(module, CompactEmbedding):
             for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-                tensor.data = tensor.data.clone()
+                mapped = tensor.data
+                tensor.data = mapped.clone()
+                _drop(mapped, files)
     return left
+
+
+def rounds_inputs(model: nn.Module) -> bool:
+    """Return True for a model with a kernel by which the last bit of an input may decide a unit."""
+    maps = (module for module in model.modules() if isinstance(module, PackedLinear))
+    return any(each.kernel.error > EXACT for each in maps)
 
 
 def _pack_linear_maps(network: nn.Module, kernel: LinearKernel, files: MappedFiles) -> int:
@@ -56,13 +63,20 @@ def _pack_linear_maps(network: nn.Module, kernel: LinearKernel, files: MappedFil
                 continue
             if can_hold(own, child.weight):
                 setattr(parent, name, PackedLinear(child.weight, child.bias, own))
-                files.release(child.weight.data_ptr(), child.weight.nbytes)
+                _drop(child.weight, files)
             else:
                 left += 1
     return left
 
 
-def _pack_projection(model: Transformer, kernel: LinearKernel, table_VD: Tensor | None) -> int:
+def _drop(weight: Tensor, files: MappedFiles) -> None:
+    """Drop the pages of a matrix that is read no more."""
+    files.drop(weight.data_ptr(), weight.nbytes)
+
+
+def _pack_projection(
+    model: Transformer, kernel: LinearKernel, table_VD: Tensor | None, files: MappedFiles
+) -> int:
     """Lay out the projection; `table_VD` is the embedding as it is kept."""
     head, embedding_VD = model.head, model.embedding.weight
     if not isinstance(head, TokenHead) or not head.projects:
@@ -77,6 +91,7 @@ def _pack_projection(model: Transformer, kernel: LinearKernel, table_VD: Tensor 
         head.packed = pack_projection(weight_VD, head.bias, own, table_VD)
     else:
         head.packed = pack_projection(weight_VD, head.bias, own, None)
+        _drop(weight_VD, files)
         head.weight = nn.Parameter(torch.empty_like(weight_VD, device="meta"), False)
     return 0
 
@@ -110,5 +125,8 @@ def _compact_table(embedding: Embedding, kernel: LinearKernel) -> Tensor | None:
     return table_VD if torch.isfinite(table_VD).all() else None
 
 
-def _with_table(embedding: Embedding, table_VD: Tensor | None) -> Embedding:
-    return embedding if table_VD is None else CompactEmbedding(table_VD, embedding.dtype)
+def _with_table(embedding: Embedding, table_VD: Tensor | None, files: MappedFiles) -> Embedding:
+    if table_VD is None:
+        return embedding
+    _drop(embedding.weight, files)
+    return CompactEmbedding(table_VD, embedding.dtype)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from statistics import geometric_mean
-from typing import NamedTuple
 
 import msgspec
 import torch
@@ -18,6 +17,7 @@ from .linear import LINEAR_KERNELS, LinearKernel, is_usable
 
 CACHE_NAME = "kernel-speeds.json"
 _MAX_BYTES = 1 << 16  # of that file
+_MAX_MACHINES = 20  # and numbers of threads, of which it tells
 _SHAPE = (2048, 512)
 _MATRICES = 4  # together more than a core's own cache, as those of a model are
 _ROWS = (1, 4, 32)
@@ -26,21 +26,14 @@ _ROUNDS = 7
 Speeds = Mapping[str, float]
 
 
-class _Remembered(NamedTuple):
-    machine: str
-    speeds: dict[str, float]
-
-
 def kernel_speeds(base: str) -> Speeds:
     """Return each usable kernel's speed beside the base's, over batches of 1 to 32 rows.
 
-    It takes about a tenth of a second, once for a machine, a version of torch and a number of
-    threads.
+    It takes a fifth of a second, once for a machine, a version of torch and a number of threads.
     """
-    machine = _machine()
-    remembered = _read()
-    if remembered is not None and remembered.machine == machine:
-        return remembered.speeds
+    machine, remembered = f"{_machine()} base {base}", _read()
+    if machine in remembered:
+        return remembered[machine]
     times = {name: _times(LINEAR_KERNELS[name]) for name in LINEAR_KERNELS if is_usable(name)}
     if base not in times:
         return {}
@@ -48,7 +41,8 @@ def kernel_speeds(base: str) -> Speeds:
         name: geometric_mean(b / own for b, own in zip(times[base], each, strict=True))
         for name, each in times.items()
     }
-    _write(_Remembered(machine, speeds))
+    last = [*remembered.items()][1 - _MAX_MACHINES :]
+    _write({**dict(last), machine: speeds})
     return speeds
 
 
@@ -83,15 +77,15 @@ def _machine() -> str:
     return f"{processor} {capability} {isa} threads {threads} torch {torch.__version__}"
 
 
-def _read() -> _Remembered | None:
+def _read() -> dict[str, dict[str, float]]:
     with suppress(OSError, RuntimeError, msgspec.DecodeError):
         path = cache_file(CACHE_NAME)
         if path.stat().st_size <= _MAX_BYTES:
-            return msgspec.json.decode(path.read_bytes(), type=_Remembered)
-    return None
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, float]])
+    return {}
 
 
-def _write(found: _Remembered) -> None:
+def _write(found: Mapping[str, Speeds]) -> None:
     with suppress(OSError, RuntimeError, CheckpointError):
         path = cache_file(CACHE_NAME)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

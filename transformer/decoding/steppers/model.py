@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...buffers import in_blocks
 from ...data import pad, pad_global
+from ...kernels import rounds_inputs
 from ...masks import padded_positions
 from ...model import DecoderCache, Transformer
 from ..request import Request
@@ -67,7 +68,7 @@ class ModelStepper:
 
     def __init__(self, model: Transformer, *, keep_hidden_states: bool = False) -> None:
         self._model, self._keep_hidden_states = model, keep_hidden_states
-        self._device = model.device
+        self._device, self._in_blocks = model.device, rounds_inputs(model)
         self._state: _DecoderState | None = None
         self._lengths: list[int] = []  # tokens that each row has read
 
@@ -76,7 +77,7 @@ class ModelStepper:
         lengths = [len(request.prompt) - 1 for request in requests]
         state = self._allocate(requests)
         if longest := max(lengths):
-            size = in_blocks(longest)
+            size = self._padded(longest) if longest > 1 else 1
             ids_BT = pad([request.prompt[:-1] for request in requests], 0, size=size)
             positions_BT = padded_positions(self._tensor(lengths), size)
             state.decode(ids_BT.to(self._device), positions_BT, longest)
@@ -105,6 +106,13 @@ class ModelStepper:
         )
         return _DecoderState(self._model, cache, hidden_states)
 
+    def _padded(self, longest: int) -> int:
+        """Return the size of rows of texts of up to so many tokens.
+
+        Where inputs are rounded, in whole blocks: no text depends then on how long others are.
+        """
+        return in_blocks(longest) if self._in_blocks else longest
+
     def _tensor(self, values: Sequence[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)
 
@@ -112,7 +120,7 @@ class ModelStepper:
         if not self._model.config.has_encoder:
             return {}
         lengths = [len(request.source) for request in requests]
-        size = in_blocks(max(lengths))  # so that no text depends on how long its neighbours are
+        size = self._padded(max(lengths))
         source_BS = pad([request.source for request in requests], 0, size=size).to(self._device)
         global_BG = pad_global(
             [request.global_tokens for request in requests], lengths, self._device
