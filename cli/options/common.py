@@ -62,8 +62,8 @@ Dtype = Annotated[
     option(
         "--dtype NAME",
         "Number type of the weights: float32; on a CPU float16 (half the memory, nearly always the "
-        "same text) or int8 (a quarter, the fastest, now and then another text); bfloat16, for "
-        "GPUs; auto: the faster here of what is as good as float32.",
+        "same text) or int8 (a quarter, now and then another text), for large models the fastest; "
+        "bfloat16, for GPUs; auto: as good as float32, and faster.",
         panel="Running",
         choices=DTYPES,
     ),

@@ -31,7 +31,7 @@ def preset_lines() -> Iterator[str]:
         for name, preset in PRESETS.items():
             if preset.fields["shape"] == shape:
                 mark = " (default)" if name in default else ""
-                head = f"  {name:<16} {format_large(preset.weights):>6}  "
+                head = f"  {name:<17} {format_large(preset.weights):>6}  "
                 indent = " " * (len(head) if page_width() > _NARROW else 4)
                 yield from textwrap.wrap(
                     f"{head}{preset.purpose}{mark}", page_width(), subsequent_indent=indent

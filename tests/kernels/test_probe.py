@@ -1,6 +1,7 @@
 """Speeds of kernels: measured once, remembered, and measured again elsewhere."""
 
 import pytest
+import torch
 
 from transformer.kernels import LINEAR_KERNELS, kernel_speeds, probe
 
@@ -37,7 +38,7 @@ def test_speeds_of_another_machine_or_a_damaged_file_do_not_count(
     file = tmp_path / "transduce" / probe.CACHE_NAME
     wanted = kernel_speeds("onednn")
     if change == "machine":
-        monkeypatch.setattr(probe.torch, "get_num_threads", lambda: 64)
+        monkeypatch.setattr(probe.torch, "__version__", "99.0")
     elif change == "folder":
         file.unlink()
         file.mkdir()
@@ -45,6 +46,18 @@ def test_speeds_of_another_machine_or_a_damaged_file_do_not_count(
         file.write_text({"damage": file.read_text()[:-9], "other": "{}"}[change])
     assert kernel_speeds("onednn") == wanted
     assert measured == [*LINEAR_KERNELS] * 2
+
+
+def test_one_thread_measures_and_others_come_back(monkeypatch) -> None:
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr(probe, "_times", lambda kernel: seen.append(torch.get_num_threads()) or [1])
+    torch.set_num_threads(2)
+    try:
+        kernel_speeds("onednn")
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_kernels_that_the_machine_lacks_have_no_speed(monkeypatch) -> None:

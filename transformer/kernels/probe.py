@@ -17,7 +17,7 @@ from .linear import LINEAR_KERNELS, LinearKernel, is_usable
 
 CACHE_NAME = "kernel-speeds.json"
 _MAX_BYTES = 1 << 16  # of that file
-_MAX_MACHINES = 20  # and numbers of threads, of which it tells
+_MAX_MACHINES = 20  # of which it tells, and versions of torch
 _SHAPE = (2048, 512)
 _MATRICES = 4  # together more than a core's own cache, as those of a model are
 _ROWS = (1, 4, 32)
@@ -29,12 +29,18 @@ Speeds = Mapping[str, float]
 def kernel_speeds(base: str) -> Speeds:
     """Return each usable kernel's speed beside the base's, over batches of 1 to 32 rows.
 
-    It takes a fifth of a second, once for a machine, a version of torch and a number of threads.
+    It takes a fifth of a second, once for a machine and a version of torch. One thread measures, as
+    in an engine of its own: several would wait for whatever else the machine does.
     """
     machine, remembered = f"{_machine()} base {base}", _read()
     if machine in remembered:
         return remembered[machine]
-    times = {name: _times(LINEAR_KERNELS[name]) for name in LINEAR_KERNELS if is_usable(name)}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        times = {name: _times(LINEAR_KERNELS[name]) for name in LINEAR_KERNELS if is_usable(name)}
+    finally:
+        torch.set_num_threads(threads)
     if base not in times:
         return {}
     speeds = {
@@ -73,8 +79,7 @@ def _machine() -> str:
         processor = next(line for line in lines if line.startswith("model name"))
     capability = torch.backends.cpu.get_cpu_capability()
     isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
-    threads = torch.get_num_threads()
-    return f"{processor} {capability} {isa} threads {threads} torch {torch.__version__}"
+    return f"{processor} {capability} {isa} torch {torch.__version__}"
 
 
 def _read() -> dict[str, dict[str, float]]:

@@ -107,7 +107,10 @@ def choose_dtype(device: str) -> tuple[str, str]:
     if name == "float32" or exact[name] < _FASTER:
         name = "float32"
         return name, "dtype auto is float32: no other was measured to be faster here"
-    return name, f"dtype auto is {name}, measured {exact[name]:.1f} times as fast here as float32"
+    return name, (
+        f"dtype auto is {name}: products of large matrices were measured {exact[name]:.1f} times "
+        "as fast here as in float32"
+    )
 
 
 def _in_kernel(loaded: LoadedModel, dtype: str, number_type: NumberType) -> LoadedModel:
