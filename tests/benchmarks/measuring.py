@@ -15,9 +15,7 @@ from rich.table import Table
 def rates(work: Mapping[str, Callable[[], int]], *, rounds: int = 5) -> dict[str, float]:
     """Tokens a second of each, the median of several rounds after one to warm up.
 
-    A round runs each once, so that whatever else the machine does falls on all alike. Before each
-    the threads of the last one come to rest: those of another runtime wait for work for 0.2 s, on
-    the cores of the next.
+    A round runs each once, so that whatever else the machine does falls on all alike.
     """
     seen: dict[str, list[float]] = {name: [] for name in work}
     for number in range(rounds + 1):

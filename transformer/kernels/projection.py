@@ -38,7 +38,8 @@ def pack_projection(
     weight_OI: Tensor, bias_O: Tensor | None, kernel: LinearKernel, half_OI: Tensor | None
 ) -> PackedLinear | RescoredProjection:
     """Lay out a projection for a kernel; `half_OI` is its matrix in float16, if kept anyway."""
-    half_OI = weight_OI.half() if half_OI is None else half_OI
-    if kernel.error <= EXACT or not half_OI.isfinite().all():
-        return PackedLinear(weight_OI, bias_O, kernel)
-    return RescoredProjection(weight_OI, bias_O, kernel, half_OI)
+    if kernel.error > EXACT:
+        half_OI = weight_OI.half() if half_OI is None else half_OI
+        if half_OI.isfinite().all():
+            return RescoredProjection(weight_OI, bias_O, kernel, half_OI)
+    return PackedLinear(weight_OI, bias_O, kernel)

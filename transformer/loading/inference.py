@@ -105,8 +105,7 @@ def choose_dtype(device: str) -> tuple[str, str]:
     }
     name = max(exact, key=lambda each: exact[each], default="float32")
     if name == "float32" or exact[name] < _FASTER:
-        name = "float32"
-        return name, "dtype auto is float32: no other was measured to be faster here"
+        return "float32", "dtype auto is float32: no other was measured to be faster here"
     return name, (
         f"dtype auto is {name}: products of large matrices were measured {exact[name]:.1f} times "
         "as fast here as in float32"
