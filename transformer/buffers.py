@@ -26,11 +26,14 @@ def in_blocks(slots: int) -> int:
 class Buffers:
     """A tensor (parts, rows, slots + 1, …) that grows, with spare rows.
 
-    The last slot takes what is not kept: position -1 writes there, and nothing reads it.
+    Slots are 0 until they are written, and their memory is touched when they are first read. The
+    last slot takes what is not kept: position -1 writes there, and nothing reads it.
     """
 
     def __init__(self, tensor: Tensor) -> None:
+        """`tensor` is the room: its numbers are not read."""
         self.parts, self.rows, self.slots = len(tensor), tensor.size(1), tensor.size(2) - 1
+        self._filled = 0  # slots of which all rows are written, or 0
         self._allocate(tensor)
 
     def _allocate(self, tensor: Tensor) -> None:
@@ -44,42 +47,49 @@ class Buffers:
         return (starts_B1 + slots_BT % size).flatten()
 
     def write(self, part: int, places_N: Tensor, values_BT: Tensor) -> None:
-        """Write values (B, T, …) into places of one part."""
+        """Write values (B, T, …) into places of one part, in slots that have been read."""
         self._joined[part].index_copy_(0, places_N, values_BT.flatten(0, 1))
 
     def read(self, used: int) -> Sequence[Tensor]:
-        """Return the first `used` slots of each part, (B, used, …)."""
+        """Return the first `used` slots of each part, (B, used, …), which later writes change."""
+        if used > self._filled:
+            self._tensor[:, : self.rows, self._filled : used] = 0
+            self._filled = used
         return self._tensor[:, : self.rows, :used].unbind()
 
-    def reorder(self, rows: Sequence[int], used: int) -> None:
+    def reorder(self, rows: Sequence[int]) -> None:
         """Gather rows: row r becomes row `rows[r]`; rows that do not move are not copied."""
         if len(rows) > self._tensor.size(1):
             self._resize(len(rows), self.slots)
         moves = {index: row for index, row in enumerate(rows) if index != row}
-        used_slots = self._tensor[:, :, :used]
-        if moves and used_slots.device.type == "cpu":
-            _move_singly(used_slots, moves)
+        filled = self._tensor[:, :, : self._filled]
+        if moves and filled.device.type == "cpu":
+            _move_singly(filled, moves)
         elif moves:
-            pairs = torch.tensor([*moves.items()], device=used_slots.device)
+            pairs = torch.tensor([*moves.items()], device=filled.device)
             destination, source = pairs.unbind(dim=1)
-            for part in used_slots:  # one by one, for room
+            for part in filled:  # one by one, for room
                 part.index_copy_(0, destination, part.index_select(0, source))
         self.rows = len(rows)
 
-    def append_rows(self, other: "Buffers", used: int) -> None:
-        """Append another's rows to these; `used` of its slots have been written."""
+    def append_rows(self, other: "Buffers") -> None:
+        """Append another's rows to these."""
         rows, slots = self.rows + other.rows, max(self.slots, other.slots)
         if rows > self._tensor.size(1) or slots > self.slots:
             self._resize(rows, slots)
-        self._tensor[:, self.rows : rows, :used] = other._tensor[:, : other.rows, :used]
+        self.read(other._filled)
+        new = self._tensor[:, self.rows : rows]
+        new[:, :, : other._filled] = other._tensor[:, : other.rows, : other._filled]
+        new[:, :, other._filled : self._filled] = 0
         self.rows = rows
 
     def _resize(self, rows: int, slots: int) -> None:
         """Reallocate for `slots` slots and `rows` rows, half as many more if these are too few."""
-        old, old_slots = self._tensor, self.slots
+        old = self._tensor
         rows = rows + rows // 2 if rows > old.size(1) else old.size(1)
-        larger = old.new_zeros((len(old), rows, slots + 1, *old.shape[3:]))
-        larger[:, : self.rows, :old_slots] = old[:, : self.rows, :old_slots]
+        larger = old.new_empty((len(old), rows, slots + 1, *old.shape[3:]))
+        kept = (slice(None), slice(self.rows), slice(self._filled))
+        larger[kept] = old[kept]
         self.slots = slots
         self._allocate(larger)
 

@@ -8,7 +8,7 @@ Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K head width
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, Self
 
 import torch
@@ -101,7 +101,7 @@ class _LayerBuffers(Buffers):
 
     def __init__(self, config: TransformerConfig, size: CacheSize, slots: int) -> None:
         shape = (size.rows, slots + 1, config.key_value_heads, config.head_width)
-        super().__init__(torch.zeros(2 * size.layers, *shape, device=size.device, dtype=size.dtype))
+        super().__init__(torch.empty(2 * size.layers, *shape, device=size.device, dtype=size.dtype))
         self._visible: Sequence[Tensor] = []
 
     def start_forward(self, slots_BT: Tensor, used: int) -> None:
@@ -143,11 +143,11 @@ class StaticCache:
 
     def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
-        self._buffers.reorder(rows, self._used)
+        self._buffers.reorder(rows)
 
     def append_rows(self, other: Self) -> None:
         """See Cache."""
-        self._buffers.append_rows(other._buffers, other._used)
+        self._buffers.append_rows(other._buffers)
         self._tokens = max(self._tokens, other._tokens)
         self._used = max(self._used, other._used)
 
@@ -206,7 +206,7 @@ class RingCache:
 
     def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
-        self._buffers.reorder(rows, self._buffers.slots)
+        self._buffers.reorder(rows)
         rows_R = torch.tensor(rows, dtype=torch.long, device=self._positions_BS.device)
         self._positions_BS = self._positions_BS[rows_R]
 
@@ -216,7 +216,7 @@ class RingCache:
         A ring is smaller than another only if it has room for all of its texts. It never wraps
         around, so each position is in the slot of its number, as in the larger ring.
         """
-        self._buffers.append_rows(other._buffers, other._buffers.slots)
+        self._buffers.append_rows(other._buffers)
         self._global_tokens = max(self._global_tokens, other._global_tokens)
         self._window = self._buffers.slots - self._global_tokens
         mine_BS, theirs_BS = (cache._positions_BS[:, :-1] for cache in (self, other))
@@ -254,9 +254,9 @@ class CrossAttentionCache:
             return
         self.lengths = [self.lengths[entry] for entry in entries]
         longest = in_blocks(max(self.lengths, default=0))
-        entries_B = torch.tensor(entries, dtype=torch.long, device=self.mask_B11S.device)
-        self.layers = [(k[entries_B, :longest], v[entries_B, :longest]) for k, v in self.layers]
-        self.mask_B11S = self.mask_B11S[entries_B, :, :, :longest]
+        select = _selection(entries, self.mask_B11S.device)
+        self.layers = [(select(k)[:, :longest], select(v)[:, :longest]) for k, v in self.layers]
+        self.mask_B11S = select(self.mask_B11S)[..., :longest]
 
     def append_rows(self, other: Self) -> None:
         """Append the rows of another cache to these."""
@@ -279,6 +279,23 @@ class CrossAttentionCache:
             [entry for entry in range(len(self.lengths)) for _ in range(self.rows_per_entry)]
         )
         self.rows_per_entry = 1
+
+
+def _selection(entries: Sequence[int], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return a function that gathers a tensor's entries.
+
+    If dropped ones are at the end but for places that entries from there take, these alone are
+    copied, in place.
+    """
+    moves = [(index, entry) for index, entry in enumerate(entries) if index != entry]
+    if any(entry < len(entries) for _, entry in moves):
+        entries_B = torch.tensor(entries, dtype=torch.long, device=device)
+        return lambda tensor: tensor[entries_B]
+    if not moves:
+        return lambda tensor: tensor[: len(entries)]
+    pairs = torch.tensor(moves, device=device)
+    destination, source = pairs.unbind(dim=1)
+    return lambda tensor: tensor.index_copy_(0, destination, tensor[source])[: len(entries)]
 
 
 def _concatenate_rows(a_BS: Tensor, b_BS: Tensor, size: int, *, value: float = 0) -> Tensor:

@@ -20,6 +20,8 @@ class StateCache:
 
     def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
+        if list(rows) == list(range(len(self.states[0][0]))):
+            return
         rows_R = torch.tensor(rows, dtype=torch.long, device=self.states[0][0].device)
         self.states = [tuple(part[rows_R] for part in state) for state in self.states]
 

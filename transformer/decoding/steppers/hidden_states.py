@@ -17,13 +17,14 @@ class HiddenStates:
     def __init__(
         self, rows: int, slots: int, width: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        self._buffers = Buffers(torch.zeros(1, rows, slots + 1, width, device=device, dtype=dtype))
+        self._buffers = Buffers(torch.empty(1, rows, slots + 1, width, device=device, dtype=dtype))
         self._used = 0
 
     def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:
         """Store new states, with which the longest row has `longest` tokens; slot -1 is padding."""
-        self._buffers.write(0, self._buffers.places(slots_RT), states_RTD)
         self._used = longest
+        self._buffers.read(longest)
+        self._buffers.write(0, self._buffers.places(slots_RT), states_RTD)
 
     def read(self) -> Tensor:
         """Return the stored states (R, T, D), where T is the length of the longest row."""
@@ -31,11 +32,11 @@ class HiddenStates:
 
     def reorder(self, rows: Sequence[int]) -> None:
         """Gather rows: row r becomes a copy of row `rows[r]`."""
-        self._buffers.reorder(rows, self._used)
+        self._buffers.reorder(rows)
 
     def append_rows(self, other: "HiddenStates") -> None:
         """Append the rows of another."""
-        self._buffers.append_rows(other._buffers, other._used)
+        self._buffers.append_rows(other._buffers)
         self._used = max(self._used, other._used)
 
     def truncate(self, length: int) -> None:

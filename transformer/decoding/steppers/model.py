@@ -16,6 +16,7 @@ from ...masks import padded_positions
 from ...model import DecoderCache, Transformer
 from ..request import Request
 from .hidden_states import HiddenStates
+from .placement import Placement
 
 
 class _DecoderState:
@@ -70,7 +71,8 @@ class ModelStepper:
         self._model, self._keep_hidden_states = model, keep_hidden_states
         self._device, self._in_blocks = model.device, rounds_inputs(model)
         self._state: _DecoderState | None = None
-        self._lengths: list[int] = []  # tokens that each row has read
+        self._lengths: list[int] = []  # tokens that the row in each place has read
+        self._placement = Placement()
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """See Stepper. Encodes sources and reads prompts."""
@@ -89,6 +91,7 @@ class ModelStepper:
         else:
             self._state.append_rows(state)
         self._lengths += [lengths[row] for row in rows]
+        self._placement.append(len(rows), rows_per_entry)
 
     def _allocate(self, requests: Sequence[Request]) -> _DecoderState:
         """Allocate room for all tokens that the requests' rows will read.
@@ -133,48 +136,60 @@ class ModelStepper:
 
     def step(self, ids_R: Tensor) -> Tensor:
         """See Stepper."""
-        assert self._state is not None, "no rows were admitted"
-        positions_R1 = self._tensor(self._lengths)[:, None]
-        self._lengths = [length + 1 for length in self._lengths]
-        ids_R1 = ids_R[:, None].to(self._device)
-        hidden_R1D = self._state.decode(ids_R1, positions_R1, max(self._lengths))
+        self._shift_lengths([1] * len(self._lengths))
+        positions_R1 = self._tensor(self._lengths)[:, None] - 1
+        hidden_R1D = self._decode(ids_R[:, None], positions_R1)
         return self._model.logits(hidden_R1D)[:, 0].float()
+
+    def _decode(self, ids_RT: Tensor, positions_PT: Tensor) -> Tensor:
+        """Return the hidden states (R, T, D) of new tokens of rows at positions of their places."""
+        assert self._state is not None, "no rows were admitted"
+        ids_RT, longest = ids_RT.to(self._device), max(self._lengths)
+        if self._placement.is_identity:
+            return self._state.decode(ids_RT, positions_PT, longest)
+        places_R = self._tensor(self._placement.places)
+        ids_PT = torch.empty_like(ids_RT).index_copy_(0, places_R, ids_RT)
+        return self._state.decode(ids_PT, positions_PT, longest).index_select(0, places_R)
 
     def hidden_states(self) -> tuple[Tensor, Tensor]:
         """See HiddenStateStepper."""
         assert self._state is not None, "no rows were admitted"
         assert self._state.hidden_states is not None, "the stepper keeps no states"
-        return self._state.hidden_states.read(), self._tensor(self._lengths)
+        states_PTD, lengths_P = self._state.hidden_states.read(), self._tensor(self._lengths)
+        if self._placement.is_identity:
+            return states_PTD, lengths_P
+        places_R = self._tensor(self._placement.places)
+        return states_PTD[places_R], lengths_P[places_R]
 
     def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
         """See RewindingStepper. Raises ConfigError for a sliding window."""
         assert self._state is not None, "no rows were admitted"
-        new_RT = padded_positions(self._tensor(counts), ids_RT.size(1))
-        before_R1 = self._tensor(self._lengths)[:, None]
-        positions_RT = torch.where(new_RT < 0, -1, new_RT + before_R1)
-        self._shift_lengths(counts)
-        hidden_RTD = self._state.decode(ids_RT.to(self._device), positions_RT, max(self._lengths))
-        return self._model.logits(hidden_RTD).float()
+        before_P1 = self._tensor(self._lengths)[:, None]
+        counts_P = self._placement.by_place(counts)
+        new_PT = padded_positions(self._tensor(counts_P), ids_RT.size(1))
+        positions_PT = torch.where(new_PT < 0, -1, new_PT + before_P1)
+        self._shift_lengths(counts_P)
+        self._state.truncate(max(self._lengths))
+        return self._model.logits(self._decode(ids_RT, positions_PT)).float()
 
     def rewind(self, counts: Sequence[int]) -> None:
         """See RewindingStepper."""
-        self._shift_lengths([-count for count in counts])
-
-    def _shift_lengths(self, counts: Sequence[int]) -> None:
-        """Add `counts` to the rows' lengths.
-
-        Raises ConfigError where the cache cannot take tokens back.
-        """
         assert self._state is not None, "no rows were admitted"
-        moved = zip(self._lengths, counts, strict=True)
-        self._lengths = [length + count for length, count in moved]
+        self._shift_lengths([-count for count in self._placement.by_place(counts)])
         self._state.truncate(max(self._lengths))
+
+    def _shift_lengths(self, counts_P: Sequence[int]) -> None:
+        """Add counts to the lengths of the rows in each place."""
+        moved = zip(self._lengths, counts_P, strict=True)
+        self._lengths = [length + count for length, count in moved]
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
         """See Reorderable."""
         if not rows:  # later requests need not have this cache's sizes
             self._state, self._lengths = None, []
+            self._placement.clear()
             return
         assert self._state is not None, "no rows were admitted"
-        self._state.reorder(rows, rows_per_entry)
-        self._lengths = [self._lengths[row] for row in rows]
+        places = self._placement.reorder(rows, rows_per_entry)
+        self._state.reorder(places, rows_per_entry)
+        self._lengths = [self._lengths[place] for place in places]
