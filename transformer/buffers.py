@@ -4,7 +4,7 @@ Shape suffixes: B rows, T written slots, N their places, one behind another.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -92,6 +92,23 @@ class Buffers:
         larger[kept] = old[kept]
         self.slots = slots
         self._allocate(larger)
+
+
+def selection(entries: Sequence[int], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return a function that gathers a tensor's entries.
+
+    If dropped ones are at the end but for places that entries from there take, these alone are
+    copied, in place.
+    """
+    moves = [(index, entry) for index, entry in enumerate(entries) if index != entry]
+    if any(entry < len(entries) for _, entry in moves):
+        entries_B = torch.tensor(entries, dtype=torch.long, device=device)
+        return lambda tensor: tensor[entries_B]
+    if not moves:
+        return lambda tensor: tensor[: len(entries)]
+    pairs = torch.tensor(moves, device=device)
+    destination, source = pairs.unbind(dim=1)
+    return lambda tensor: tensor.index_copy_(0, destination, tensor[source])[: len(entries)]
 
 
 def _move_singly(tensor: Tensor, moves: Mapping[int, int]) -> None:

@@ -8,13 +8,13 @@ Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K head width
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from .buffers import Buffers, in_blocks
+from .buffers import Buffers, in_blocks, selection
 from .config import TransformerConfig
 from .errors import ConfigError
 
@@ -254,7 +254,7 @@ class CrossAttentionCache:
             return
         self.lengths = [self.lengths[entry] for entry in entries]
         longest = in_blocks(max(self.lengths, default=0))
-        select = _selection(entries, self.mask_B11S.device)
+        select = selection(entries, self.mask_B11S.device)
         self.layers = [(select(k)[:, :longest], select(v)[:, :longest]) for k, v in self.layers]
         self.mask_B11S = select(self.mask_B11S)[..., :longest]
 
@@ -279,23 +279,6 @@ class CrossAttentionCache:
             [entry for entry in range(len(self.lengths)) for _ in range(self.rows_per_entry)]
         )
         self.rows_per_entry = 1
-
-
-def _selection(entries: Sequence[int], device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Return a function that gathers a tensor's entries.
-
-    If dropped ones are at the end but for places that entries from there take, these alone are
-    copied, in place.
-    """
-    moves = [(index, entry) for index, entry in enumerate(entries) if index != entry]
-    if any(entry < len(entries) for _, entry in moves):
-        entries_B = torch.tensor(entries, dtype=torch.long, device=device)
-        return lambda tensor: tensor[entries_B]
-    if not moves:
-        return lambda tensor: tensor[: len(entries)]
-    pairs = torch.tensor(moves, device=device)
-    destination, source = pairs.unbind(dim=1)
-    return lambda tensor: tensor.index_copy_(0, destination, tensor[source])[: len(entries)]
 
 
 def _concatenate_rows(a_BS: Tensor, b_BS: Tensor, size: int, *, value: float = 0) -> Tensor:
