@@ -13,7 +13,7 @@ from transformer.decoding import ModelStepper, Request, decode_all
 from transformer.decoding.steppers import prefill, prefixes
 from transformer.kernels import LINEAR_KERNELS, pack_model, packing, rounds_inputs
 from transformer.layer_spec import RotaryScaling
-from transformer.model import Transformer
+from transformer.model import DecoderCache, Transformer
 
 CHUNK = 4
 COMMON = 6
@@ -55,17 +55,21 @@ def set_sizes(monkeypatch, *, chunk: int = 1000, min_shared: int = 1000) -> None
 
 
 class CountedReads:
-    """Forward passes of a model: their widths, and the tokens that are no padding."""
+    """Forward passes of a model: their widths, the slots they see, tokens that are no padding."""
 
     def __init__(self, monkeypatch, model: Transformer) -> None:
         self.widths: list[int] = []
+        self.slots: list[int] = []
         self.tokens = 0
         decode = model.decode
 
-        def counted(ids_BT: Tensor, positions_BT: Tensor, *rest: object) -> Tensor:
+        def counted(
+            ids_BT: Tensor, positions_BT: Tensor, cache: DecoderCache, slots: int
+        ) -> Tensor:
             self.widths.append(ids_BT.size(1))
+            self.slots.append(slots)
             self.tokens += int((positions_BT >= 0).sum())
-            return decode(ids_BT, positions_BT, *rest)
+            return decode(ids_BT, positions_BT, cache, slots)
 
         monkeypatch.setattr(model, "decode", counted)
 
@@ -180,6 +184,17 @@ def test_a_prefix_is_read_once_over_several_admissions(monkeypatch) -> None:
     stepper.reorder([])
     stepper.admit([request(45, 9, common=40), request(50, 10), request(40, 11, common=40)])
     assert reads.take_tokens() == 5 + 50
+    stepper.admit([request(50, 12)])
+    stepper.admit([request(45, 13, common=40)])
+    assert reads.take_tokens() == 50 + 5
+
+
+def test_chunks_end_at_the_same_places_behind_a_prefix(monkeypatch) -> None:
+    set_sizes(monkeypatch, chunk=CHUNK, min_shared=4)
+    model = tiny_model()
+    reads = CountedReads(monkeypatch, model)
+    ModelStepper(model).admit([request(13, 1, common=COMMON), request(10, 2, common=COMMON)])
+    assert reads.widths == [4, 2, 2, 4, 1]
 
 
 def test_requests_that_come_one_by_one_share_from_the_third_on(monkeypatch) -> None:
@@ -213,6 +228,26 @@ def test_an_encoder_decoder_reads_each_prompt(monkeypatch) -> None:
     assert reads.tokens == 3 * 44
 
 
+def int8_model(monkeypatch, **variant: object) -> Transformer:
+    monkeypatch.setattr(packing, "SMALL", 0)
+    fields = {"d_model": 64, "d_ff": 96, "max_positions": 1024, "positions": "rotary"}
+    model = tiny_model(**{**fields, **variant})
+    pack_model(model.requires_grad_(False), LINEAR_KERNELS["int8"])
+    assert rounds_inputs(model)
+    return model
+
+
+def test_a_pass_of_int8_sees_whole_chunks_and_reads_whole_blocks(monkeypatch) -> None:
+    """So that sums are over as many keys, whatever the longest prompt."""
+    model = int8_model(monkeypatch)
+    reads = CountedReads(monkeypatch, model)
+    ModelStepper(model).admit([request(130, 1), request(64, 2)])
+    assert reads.widths == [64, 64, 16]
+    assert reads.slots == [64, 128, 192]
+    ModelStepper(model).admit([request(1, 1), request(0, 2)])
+    assert (reads.widths[3:], reads.slots[3:]) == ([1], [1])
+
+
 @pytest.mark.parametrize(
     "variant",
     [
@@ -225,11 +260,7 @@ def test_an_encoder_decoder_reads_each_prompt(monkeypatch) -> None:
 )
 def test_bits_of_int8_do_not_depend_on_neighbours_of_any_length(monkeypatch, variant) -> None:
     """Nor on what they share, nor on what was read before."""
-    monkeypatch.setattr(packing, "SMALL", 0)
-    fields = {"d_model": 64, "d_ff": 96, "max_positions": 1024, "positions": "rotary"}
-    model = tiny_model(**fields, **variant)
-    pack_model(model.requires_grad_(False), LINEAR_KERNELS["int8"])
-    assert rounds_inputs(model)
+    model = int8_model(monkeypatch, **variant)
 
     def steps(*batches: list[int]) -> list[Tensor]:
         stepper = ModelStepper(model)

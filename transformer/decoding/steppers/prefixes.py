@@ -38,6 +38,11 @@ def find_shared(
 
 
 def _common_length(one: Text, other: Text) -> int:
+    """Return the number of tokens with which both begin.
+
+    >>> _common_length((1, 2, 3), (1, 2)), _common_length((1, 2), (1, 3))
+    (2, 1)
+    """
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
