@@ -252,7 +252,6 @@ def test_a_pass_of_int8_sees_whole_chunks_and_reads_whole_blocks(monkeypatch) ->
     "variant",
     [
         {},
-        {"heads": 8, "kv_heads": 1},
         {"attention": "sliding", "window": 128},
         {"attention": "linear"},
     ],
