@@ -20,6 +20,8 @@ class Positions(nn.Module):
     """No positional encoding, and the base of all kinds: each overrides the methods it acts by."""
 
     has_bias = False  # True: attention scores get a bias
+    # Tokens up to which a text may be read in parts: a longer one's length changes its early keys.
+    longest_in_parts: int | None = None  # None: a text of any length
     fields: tuple[str, ...] = ()  # of a configuration, that it reads and not all kinds do
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
@@ -144,7 +146,8 @@ class Rotary(Positions):
 
     def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
         super().__init__(config, causal=causal)
-        self._frequencies(torch.device("meta"))  # raises for a scaling that does not fit
+        plain = self._frequencies(torch.device("meta"))  # raises for a scaling that does not fit
+        self.longest_in_parts = None if plain.long_texts is None else plain.context
         self._cached_frequencies: Frequencies | None = None
 
     def rotation(self, positions_BT: Tensor) -> Tensor:

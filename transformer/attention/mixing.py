@@ -47,6 +47,7 @@ class AttentionPositions(Protocol):
     """Positions as attention uses them; see `positions.Positions`."""
 
     has_bias: bool
+    longest_in_parts: int | None
 
     def rotation(self, positions_BT: Tensor) -> Tensor | None:
         """Return cosines and sines that rotate queries and keys, if any."""

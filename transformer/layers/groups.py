@@ -36,6 +36,12 @@ class LayerGroups:
         for group, rank in zip(self.of, self.ranks, strict=True):
             yield self.scopes[group].config, rank
 
+    @property
+    def longest_in_parts(self) -> int | None:
+        """The tokens up to which a text may be read in parts; None: any (see Positions)."""
+        limits = (scope.positions.longest_in_parts for scope in self.scopes)
+        return min((limit for limit in limits if limit is not None), default=None)
+
     def new_cache(
         self, rows: int, tokens: int, device: torch.device, dtype: torch.dtype
     ) -> SelfAttentionCache:

@@ -17,6 +17,7 @@ from ...model import DecoderCache, Transformer
 from ..request import Request
 from .hidden_states import HiddenStates
 from .placement import Placement
+from .prefill import Prefill
 
 
 class _DecoderState:
@@ -70,19 +71,14 @@ class ModelStepper:
     def __init__(self, model: Transformer, *, keep_hidden_states: bool = False) -> None:
         self._model, self._keep_hidden_states = model, keep_hidden_states
         self._device, self._in_blocks = model.device, rounds_inputs(model)
+        self._prefill = Prefill[_DecoderState](model)
         self._state: _DecoderState | None = None
         self._lengths: list[int] = []  # tokens that the row in each place has read
         self._placement = Placement()
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """See Stepper. Encodes sources and reads prompts."""
-        lengths = [len(request.prompt) - 1 for request in requests]
-        state = self._allocate(requests)
-        if longest := max(lengths):
-            size = self._padded(longest) if longest > 1 else 1
-            ids_BT = pad([request.prompt[:-1] for request in requests], 0, size=size)
-            positions_BT = padded_positions(self._tensor(lengths), size)
-            state.decode(ids_BT.to(self._device), positions_BT, longest)
+        state = self._prefill.read(requests, self._allocate)
         rows = [row for row in range(len(requests)) for _ in range(rows_per_entry)]
         if rows_per_entry > 1:
             state.reorder(rows, rows_per_entry)
@@ -90,7 +86,7 @@ class ModelStepper:
             self._state = state
         else:
             self._state.append_rows(state)
-        self._lengths += [lengths[row] for row in rows]
+        self._lengths += [len(requests[row].prompt) - 1 for row in rows]
         self._placement.append(len(rows), rows_per_entry)
 
     def _allocate(self, requests: Sequence[Request]) -> _DecoderState:
@@ -99,7 +95,8 @@ class ModelStepper:
         Where states are kept, the last token generated is read too.
         """
         rows = len(requests)
-        size = max(len(request.prompt) - 1 + request.max_new_tokens for request in requests)
+        sizes = [len(request.prompt) - 1 + request.max_new_tokens for request in requests]
+        size = max(*sizes, *(self._prefill.room(len(request.prompt) - 1) for request in requests))
         if not self._keep_hidden_states:
             cache = self._model.new_cache(rows, size, **self._source_inputs(requests))
             return _DecoderState(self._model, cache, None)
