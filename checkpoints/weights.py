@@ -154,10 +154,10 @@ class Weights(Mapping[str, Header]):
         """Return the scales of a matrix's rows. Raises CheckpointError for what is no scale."""
         scale = f"{name}{SCALE}"
         scales_R = self._read_file(self._scales[name].file, scale, to_copy=True)
-        if not ((scales_R >= 0) & scales_R.isfinite()).all():
+        if not ((scales_R >= 0) & (scales_R * 128).isfinite()).all():
             raise CheckpointError(
                 f"{self._scales[name].file}: {scale} has numbers that are no scales; these are "
-                "finite, and not below 0: the file is damaged"
+                "not below 0, and their products finite: the file is damaged"
             )
         return scales_R
 
