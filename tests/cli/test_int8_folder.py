@@ -73,6 +73,18 @@ def test_training_goes_on_from_the_rounded_weights(transduce, eight, pairs, tmp_
     assert "int8" not in shown
 
 
+def test_an_adapter_that_was_trained_on_it_adds_to_the_rounded_weights(
+    transduce, eight, pairs, tmp_path
+):
+    ended = transduce(
+        *("train", "--pairs", pairs, "--init", eight, "-o", tmp_path / "run", "--steps", "2"),
+        *("--device", "cpu", "--valid-fraction", "0", "--lora-rank", "2"),
+    )
+    assert ended.code == 0, ended.err
+    _, told = answers(transduce, "translate", "-m", tmp_path / "run")
+    assert told.count(ROUNDED.replace("float32", "int8")) == 1
+
+
 def test_other_formats_and_means_are_refused_in_one_line(transduce, eight, translator, tmp_path):
     command = ("checkpoint", "convert", translator, "-o", tmp_path / "out", "--dtype", "int8")
     refused = transduce(*command, "--to", "marian")

@@ -1,5 +1,6 @@
 """Folders in another number type than their model's: in int8 what the kernel makes of floats."""
 
+from collections.abc import ItemsView
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from tokenizer import Tokenizer
 from transformer.errors import ConfigError, UnknownNameError
 from transformer.export import average_models, convert_model
 from transformer.export.convert import STORED_TYPES
-from transformer.kernels import CompactEmbedding, packing
+from transformer.kernels import LINEAR_KERNELS, CompactEmbedding, pack_model, packing
 from transformer.loading import (
+    build_model,
     inference,
     inspect_folder,
     load_for_inference,
@@ -73,6 +75,41 @@ def test_a_folder_in_int8_computes_to_the_bit_what_floats_do(
     convert_model(eight, tmp_path / "again", to="transduce")
     weights = "model.safetensors"
     assert (tmp_path / "again" / weights).read_bytes() == (eight / weights).read_bytes()
+
+
+def test_integers_are_copied_as_they_are(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """Rounded again, a row without ±127 would have another scale."""
+    floats = made(tmp_path / "floats", tokenizer, "decoder")
+    convert_model(floats, tmp_path / "eight", dtype="int8")
+    path = tmp_path / "eight" / "model.safetensors"
+    halved = {n: each // 2 if each.dtype == torch.int8 else each for n, each in tensors(path)}
+    (path.parent / "manifest.json").unlink()
+    save_file(halved, path, {"format": "pt"})
+    convert_model(tmp_path / "eight", tmp_path / "again", to="transduce")
+    for name, tensor in tensors(tmp_path / "again" / "model.safetensors"):
+        assert torch.equal(tensor, halved[name]), name
+
+
+def tensors(path: Path) -> ItemsView[str, Tensor]:
+    return load_file(path).items()
+
+
+@torch.inference_mode()
+def test_nothing_read_as_it_is_stays_a_view_of_its_file(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """And integers are let go while others are packed."""
+    floats = made(tmp_path / "floats", tokenizer, "encoder-decoder", tie_output=False)
+    convert_model(floats, tmp_path / "eight", dtype="int8")
+    model = build_model(inspect_folder(tmp_path / "eight"), as_stored=True)
+    up, table, head = model.encoder.layers[0].feedforward.up, model.embedding, model.head
+    assert up.weight.is_quantized
+    assert (type(table), table.dtype) == (CompactEmbedding, torch.float32)
+    before = [table.weight.data_ptr(), head.weight.data_ptr()]
+    pack_model(model, LINEAR_KERNELS["int8"])
+    assert not hasattr(up, "weight")
+    assert model.embedding.weight.data_ptr() not in before
+    assert head.packed.half_OI.data_ptr() not in before
 
 
 def test_matrices_are_kept_as_the_kernel_has_them(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -219,7 +256,7 @@ def test_a_copy_to_train_has_all_weights_in_float32(tmp_path: Path, tokenizer: T
     convert_model(floats, tmp_path / "eight", dtype="int8")
     assert inspect_folder(tmp_path / "eight").is_quantized
     loaded, before = (load_model(f, device="cpu") for f in (tmp_path / "eight", floats))
-    assert loaded.is_dequantized
+    assert loaded.rounded_in == tmp_path / "eight"
     assert not isinstance(loaded.model.embedding, CompactEmbedding)
     state = before.model.state_dict()
     for name, tensor in loaded.model.state_dict().items():

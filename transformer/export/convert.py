@@ -101,7 +101,7 @@ def convert_model(
     loaded = attach_tokenizers(contents, _network(contents, dtype, as_stored=adapter is None))
     loaded = replace(loaded, number_type=dtype)
     if contents.is_quantized and dtype != INT8:
-        told.append(replace(loaded, is_dequantized=True).rounding)
+        told.append(replace(loaded, rounded_in=folder).rounding)
     if adapter is not None:
         verify_checksums(adapter)
         before = len(loaded.notices)

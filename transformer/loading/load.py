@@ -48,7 +48,7 @@ class LoadedModel(TextProperties):
     number_type: str | None = None  # of DTYPES, if loaded for inference
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
     adapter: Path | None = None  # that is merged into the network
-    is_dequantized: bool = False  # its folder's weights are in int8, and its own are not
+    rounded_in: Path | None = None  # a folder in int8 of which its weights of floats are made
 
     @property
     def config(self) -> TransformerConfig:
@@ -68,11 +68,11 @@ class LoadedModel(TextProperties):
     @property
     def rounding(self) -> str:
         """A sentence on weights that were rounded before they were loaded; "" for others."""
-        if not self.is_dequantized:
+        if self.rounded_in is None:
             return ""
         return (
-            f"the weights of {self.folder} were rounded to int8: they are used in {self.dtype}, "
-            "no more exact than that"
+            f"the weights of {self.rounded_in} were rounded to int8: they are used in "
+            f"{self.dtype}, no more exact than that"
         )
 
     @property
@@ -159,7 +159,7 @@ def load_opened(
     model = build_model(contents, device=device, dtype=dtype, as_stored=as_stored)
     loaded = attach_tokenizers(contents, model)
     if contents.is_quantized and not as_stored:
-        loaded = replace(loaded, is_dequantized=True)
+        loaded = replace(loaded, rounded_in=contents.folder)
     return loaded if opened.adapter is None else with_adapter(loaded, contents, opened.adapter)
 
 
@@ -173,10 +173,7 @@ def with_adapter(loaded: LoadedModel, contents: FolderContents, folder: Path) ->
     if own is not None:
         model = _with_head_of(model, own.config)
         texts = read_texts(own.folder, own.config, own.options)
-        rounded = loaded.is_dequantized
-        loaded = replace(
-            LoadedModel.of(model, texts), notices=loaded.notices, is_dequantized=rounded
-        )
+        loaded = replace(loaded, model=model, **vars(texts))
     adapter = read_adapter(folder, model, contents.family)
     merge_updates(model, adapter.updates)
     insert_saved(model, adapter.saved)
