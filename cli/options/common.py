@@ -62,9 +62,8 @@ Dtype = Annotated[
     option(
         "--dtype NAME",
         "Number type of the weights: float32; on a CPU float16 (half the memory, nearly always the "
-        "same text) or int8 (a quarter, now and then another text), for large models the fastest; "
-        "bfloat16, for GPUs; auto: as good as float32, and faster. Default: float32; for a folder "
-        "that was converted to int8, on a CPU, int8.",
+        "same text) or int8 (a quarter, now and then another); bfloat16, for GPUs; auto: as good "
+        "as float32, and faster. Default: float32, or a folder's int8.",
         panel="Running",
         choices=DTYPES,
     ),

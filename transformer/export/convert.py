@@ -20,8 +20,8 @@ from checkpoints import (
 from ..errors import ConfigError
 from ..families import FAMILIES, MODEL_TYPE, ConfigReader
 from ..families.label_options import write_labels
-from ..kernels import INT8, int8_tensors
 from ..loading.generation_config import GENERATION, SETTING_NAMES
+from ..loading.int8_folder import INT8, int8_tensors
 from ..loading.load import LoadedModel, attach_tokenizers, build_model, with_adapter
 from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from ..model import Transformer

@@ -9,16 +9,15 @@ from .linear import (
     can_hold,
     is_usable,
     padded_rows,
+    quantized,
 )
-from .packing import CompactEmbedding, pack_model, rounds_inputs
+from .packing import CompactEmbedding, is_large, kernel_for, pack_model, rounds_inputs
 from .probe import kernel_speeds
 from .projection import RescoredProjection
-from .stored import INT8, compact_embeddings, int8_tensors, names_as_stored
 from .topk import blockwise_top_k
 
 __all__ = [
     "EXACT",
-    "INT8",
     "LINEAR_KERNELS",
     "CompactEmbedding",
     "LinearKernel",
@@ -27,12 +26,12 @@ __all__ = [
     "bind_calls",
     "blockwise_top_k",
     "can_hold",
-    "compact_embeddings",
-    "int8_tensors",
+    "is_large",
     "is_usable",
+    "kernel_for",
     "kernel_speeds",
-    "names_as_stored",
     "pack_model",
     "padded_rows",
+    "quantized",
     "rounds_inputs",
 ]

@@ -11,7 +11,6 @@ from tokenizer.quantities import format_count
 from ..errors import ConfigError
 from ..kernels import (
     EXACT,
-    INT8,
     LINEAR_KERNELS,
     bind_calls,
     is_usable,
@@ -20,6 +19,7 @@ from ..kernels import (
 )
 from ..memory import release_freed_memory
 from ..registry import Registry
+from .int8_folder import INT8
 from .load import LoadedModel, choose_device, load_opened, open_model
 
 _FASTER = 1.1  # times as fast as float32: less is within the noise of a short measurement

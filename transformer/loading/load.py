@@ -16,10 +16,10 @@ from ..adapters.saved_modules import HEAD, insert_saved
 from ..config import TransformerConfig
 from ..errors import ConfigError, UnknownNameError
 from ..families import MODEL_TYPE, SOURCE_AFFIXES
-from ..kernels import compact_embeddings, names_as_stored
 from ..model import Transformer
 from .adapter_folder import other_base
 from .generation_config import GenerationConfig, read_generation_config, settings_notices
+from .int8_folder import compact_embeddings, names_as_stored
 from .label_names import read_label_names
 from .model_folder import (
     CONFIG,

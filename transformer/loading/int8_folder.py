@@ -13,10 +13,16 @@ from torch import Tensor
 from checkpoints import SCALE, Weights
 
 from ..heads import TokenHead
+from ..kernels import (
+    LINEAR_KERNELS,
+    CompactEmbedding,
+    can_hold,
+    is_large,
+    kernel_for,
+    quantized,
+)
 from ..model import Transformer
 from ..uninitialized import Embedding, Linear
-from .linear import LINEAR_KERNELS, can_hold, quantized
-from .packing import CompactEmbedding, is_large, kernel_for
 
 INT8 = "int8"
 
