@@ -112,6 +112,19 @@ def test_nothing_read_as_it_is_stays_a_view_of_its_file(
     assert head.packed.half_OI.data_ptr() not in before
 
 
+def test_a_small_projection_computes_the_same(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch
+) -> None:
+    """It is in float16, beside maps of integers."""
+    monkeypatch.setattr(packing, "SMALL", VOCABULARY * 16)
+    floats = made(tmp_path / "floats", tokenizer, "decoder", tie_output=False, d_ff=64)
+    convert_model(floats, tmp_path / "eight", dtype="int8")
+    stored = dict(tensors(tmp_path / "eight" / "model.safetensors"))
+    assert stored["head.weight"].dtype == torch.float16
+    assert stored["decoder.layers.0.feedforward.up.weight"].dtype == torch.int8
+    assert torch.equal(outputs(tmp_path / "eight"), outputs(floats, "int8"))
+
+
 def test_matrices_are_kept_as_the_kernel_has_them(tmp_path: Path, tokenizer: Tokenizer) -> None:
     floats = made(tmp_path / "floats", tokenizer, "decoder", tie_output=False, bias=True)
     convert_model(floats, tmp_path / "eight", dtype="int8")
