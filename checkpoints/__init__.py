@@ -17,11 +17,12 @@ from .links import is_inside, refuse_external_links
 from .optimizer_state import flatten_optimizer, unflatten_optimizer
 from .safetensors_io import WEIGHTS, load_tensors, save_tensors
 from .weight_sums import changed_weights, weight_sums
-from .weights import WEIGHT_FILES, Tensors, Weights
+from .weights import SCALE, WEIGHT_FILES, Tensors, Weights, quantized_tensor
 
 __all__ = [
     "MANIFEST",
     "MIN_AGE_NS",
+    "SCALE",
     "WEIGHTS",
     "WEIGHT_FILES",
     "CheckpointError",
@@ -35,6 +36,7 @@ __all__ = [
     "flatten_optimizer",
     "is_inside",
     "load_tensors",
+    "quantized_tensor",
     "read_json",
     "read_json_list",
     "refuse_external_links",

@@ -1,6 +1,7 @@
 """The tensors of a model folder: names and shapes from headers, data memory-mapped on demand."""
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
@@ -20,6 +21,8 @@ INDEX = f"{WEIGHTS}.index.json"
 PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = f"{PICKLE}.index.json"
 WEIGHT_FILES = (WEIGHTS, INDEX, PICKLE, PICKLE_INDEX)  # the first that exists is used
+
+SCALE = ".scale"  # ends the name of the scales of a matrix of int8, one for each row
 
 MAX_HEADER_BYTES = 8 << 20
 MAX_TENSORS = 100_000  # the largest models have a fiftieth
@@ -59,6 +62,7 @@ class Weights(Mapping[str, Header]):
         self._open_files: dict[Path, Any] = {}  # safetensors files, mapped
         self._headers: dict[str, Header] = {}
         self._stored_names: Mapping[str, str] = {}  # of tensors that are named otherwise here
+        self._scales: Mapping[str, Header] = {}  # by the names of what they scale
         for path in weight_files(folder, names):
             for name, header in self._read(path):
                 if name in self._headers:
@@ -98,11 +102,42 @@ class Weights(Mapping[str, Header]):
         }
         return others
 
+    @property
+    def is_quantized(self) -> bool:
+        """True if there are matrices of int8 with their scales."""
+        return bool(self._scales)
+
+    def with_scales(self) -> "Weights":
+        """Return the same tensors, each matrix of int8 with its scales as one.
+
+        These are in a tensor NAME.scale. Raises CheckpointError where there are none that fit.
+        """
+        others = copy(self)
+        others._headers, scales = dict(self._headers), dict[str, Header]()
+        for name, header in self._headers.items():
+            if header.dtype == torch.int8:
+                scale = others._headers.pop(f"{name}{SCALE}", None)
+                scales[name] = _checked_scale(name, header, scale)
+        others._scales = scales
+        return others
+
+    def as_stored(self, name: str) -> Tensor:
+        """Return a tensor in the type that it has in its file, with a mapping of its own.
+
+        A matrix of int8 is one of torch's quantized tensors, with its scales.
+        """
+        if name not in self._scales:
+            return self._read_tensor(name, to_copy=True)
+        return quantized_tensor(self._read_tensor(name, to_copy=True), self._read_scales(name))
+
     def tensor(self, name: str, *, to_copy: bool = False) -> Tensor:
         """Return a tensor as a view of its file: its data is read when it is used.
 
-        With `to_copy`, it gets a mapping of its own, so that memory is freed with the tensor.
+        With `to_copy`, it gets a mapping of its own, so that memory is freed with the tensor. A
+        matrix of int8 that has scales is multiplied by them, in float32.
         """
+        if name in self._scales:
+            return self.integers(name) * self._read_scales(name)[:, None]
         header = self._headers[name]
         if header.dtype is None or not header.dtype.is_floating_point:
             raise CheckpointError(
@@ -115,18 +150,31 @@ class Weights(Mapping[str, Header]):
         """Return a copy of a tensor that is no weight: of whole numbers, or of truth values."""
         return self._read_tensor(name, to_copy=True)
 
+    def _read_scales(self, name: str) -> Tensor:
+        """Return the scales of a matrix's rows. Raises CheckpointError for what is no scale."""
+        scale = f"{name}{SCALE}"
+        scales_R = self._read_file(self._scales[name].file, scale, to_copy=True)
+        if not ((scales_R >= 0) & (scales_R * 128).isfinite()).all():
+            raise CheckpointError(
+                f"{self._scales[name].file}: {scale} has numbers that are no scales; these are "
+                "not below 0, and their products finite: the file is damaged"
+            )
+        return scales_R
+
     def _stored_name(self, name: str) -> str:
         return self._stored_names.get(name, name)
 
     def _read_tensor(self, name: str, *, to_copy: bool) -> Tensor:
-        header, name = self._headers[name], self._stored_name(name)
-        if header.file in self._pickled:
-            return self._pickled[header.file][name]
-        file = None if to_copy else self._open_files.get(header.file)
+        return self._read_file(self._headers[name].file, self._stored_name(name), to_copy=to_copy)
+
+    def _read_file(self, path: Path, name: str, *, to_copy: bool) -> Tensor:
+        if path in self._pickled:
+            return self._pickled[path][name]
+        file = None if to_copy else self._open_files.get(path)
         if file is None:
-            file = safetensors.safe_open(header.file, framework="pt")
+            file = safetensors.safe_open(path, framework="pt")
             if not to_copy:
-                self._open_files[header.file] = file
+                self._open_files[path] = file
         tensor: Tensor = file.get_tensor(name)
         return tensor
 
@@ -166,6 +214,14 @@ class Tensors(dict[str, Tensor]):
         return torch.equal(self[first], self[second])
 
 
+def quantized_tensor(integers_RC: Tensor, scales_R: Tensor) -> Tensor:
+    """Return a matrix of int8 with a scale for each row as one of torch's quantized tensors."""
+    zeros_R = torch.zeros(len(scales_R), dtype=torch.long)
+    with warnings.catch_warnings():  # of torch's plan to remove such tensors
+        warnings.simplefilter("ignore", UserWarning)
+        return torch._make_per_channel_quantized_tensor(integers_RC, scales_R.double(), zeros_R, 0)
+
+
 _READERS = {".safetensors": Weights._safetensors, ".bin": Weights._pickle}
 
 
@@ -201,6 +257,21 @@ def _checked_path(folder: Path, name: str, source: str) -> Path:
     if not path.is_file():
         raise CheckpointError(f"{folder} is incomplete: {name} is missing")
     return path
+
+
+def _checked_scale(name: str, matrix: Header, scale: Header | None) -> Header:
+    """Return the scales of a matrix. Raises CheckpointError unless each row has one in float32."""
+    if scale is None:
+        found = "there is none"
+    elif len(matrix.shape) == 2 and scale[1:] == (matrix.shape[:1], torch.float32):
+        return scale
+    else:
+        kind = "of an unread type" if scale.dtype is None else str(scale.dtype)
+        found = f"that is {scale.shape} in {kind.removeprefix('torch.')}"
+    raise CheckpointError(
+        f"{matrix.file}: {name} is {matrix.shape} in int8, which needs float32 scales of its rows "
+        f"in {name}{SCALE}, and {found}"
+    )
 
 
 def _refuse_lfs_pointer(path: Path) -> None:

@@ -16,7 +16,7 @@ def load(
     model: str | Path,
     *others: str | Path,
     device: str = "auto",
-    dtype: str = "float32",
+    dtype: str | None = None,
     adapter: str | Path | None = None,
     draft: str | Path | None = None,
     lookup: bool = False,

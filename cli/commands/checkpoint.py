@@ -14,7 +14,7 @@ from ..io.outputs import output, terminal_width
 from ..options.common import Adapter, Device, Quiet
 from ..options.groups import checked_text, option
 from ..options.lists import ListAsJson, ListedFolder
-from ..options.names import MODEL_FORMAT_NAMES
+from ..options.names import MODEL_FORMAT_NAMES, STORED_TYPES
 
 if TYPE_CHECKING:
     from transformer.pipelines.comparison import Difference
@@ -180,33 +180,44 @@ def convert(
     adapter: Adapter = None,
     out: OutputFolder,
     to: Annotated[
-        str,
+        str | None,
         option(
             "--to NAME",
             "transduce, ctranslate2, or a family of published models: gpt2, llama, mistral, "
             "qwen2, qwen3, smollm3, olmo2, gemma2, gemma3_text, phi3, "
             "bert, distilbert, roberta, xlm-roberta, roformer, longformer, bart, led, mbart, "
             "pegasus, marian, m2m_100, t5; huggingface is the first of them that has such a "
-            "network.",
+            "network. Default: huggingface, and transduce for --dtype int8.",
             panel="Output",
             choices=MODEL_FORMAT_NAMES,
             callback=checked_text,  # a registry checks it, which may have more
         ),
-    ] = "huggingface",
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        option(
+            "--dtype NAME",
+            "Number type to write: float32, bfloat16, float16, or int8: large matrices in 8 bits, "
+            "for transduce itself on a CPU, which then computes as with --dtype int8. Default: "
+            "that of the model.",
+            panel="Output",
+            choices=STORED_TYPES,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Convert a model for other programs, or a published model for this one.
 
     With --adapter, the adapter is merged into the new model.
-    Weights keep their number type. A network that the format cannot express is
-    refused. ctranslate2 needs the extra "export".
+    Weights keep their number type unless --dtype names another. A network that
+    the format cannot express is refused. ctranslate2 needs the extra "export".
     """
     from transformer.export import convert_model
 
     replaced = _replaced(out)
     check_folder(out, [model, *([] if adapter is None else [adapter])])
     notices, replaced = list[str](), _replaced(out)
-    family = convert_model(model, out, to=to, adapter=adapter, notices=notices)
+    family = convert_model(model, out, to=to, dtype=dtype, adapter=adapter, notices=notices)
     if not quiet:
         print_notice(f"{out}: written as a {family} model{replaced}")
     for notice in notices:

@@ -47,7 +47,7 @@ def embed(
     column: opt.LineColumn = None,
     plain: opt.WholeLines = False,
     device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
+    dtype: opt.Dtype = None,
     out: Annotated[
         Path | None,
         option(

@@ -34,7 +34,7 @@ def evaluate(
         ),
     ] = False,
     device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
+    dtype: opt.Dtype = None,
     quiet: opt.Quiet = False,
 ) -> None:
     """Measure a model: translations, labels of texts, tags of words, or perplexity.

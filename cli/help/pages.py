@@ -221,9 +221,9 @@ transduce tokenizer encode -t runs/en-de in.txt |
     "checkpoint convert": Page(
         (
             "transduce checkpoint convert runs/en-de -o exported",
-            "transduce checkpoint convert path/to/gpt2 --to transduce -o imported",
+            "transduce checkpoint convert runs/en-de -o en-de-int8 --dtype int8",
         ),
-        ("--output", "--to", "--quiet"),
+        ("--output", "--to", "--dtype", "--quiet"),
     ),
     "checkpoint average": Page(
         (

@@ -20,18 +20,23 @@ def load_with_notice(
     model: Path,
     *,
     device: str,
-    dtype: str,
+    dtype: str | None,
     quiet: bool,
     trust_cache: bool = True,
     adapter: Path | None = None,
 ) -> LoadedModel:
-    """Load a model folder; at a terminal, show that until it is done, for it may take long."""
+    """Load a model folder; at a terminal, show that until it is done, for it may take long.
+
+    Weights that were rounded before, and are not used so, are told.
+    """
     if progress_enabled(quiet):
         write_status(f"loading {model} …")
     loaded = load_for_inference(
         model, device=device, dtype=dtype, trust_cache=trust_cache, adapter=adapter
     )
     erase_status()
+    if loaded.rounding:
+        print_notice(loaded.rounding)
     return loaded
 
 

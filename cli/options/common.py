@@ -58,12 +58,12 @@ Device = Annotated[
     ),
 ]
 Dtype = Annotated[
-    str,
+    str | None,
     option(
         "--dtype NAME",
         "Number type of the weights: float32; on a CPU float16 (half the memory, nearly always the "
-        "same text) or int8 (a quarter, now and then another text), for large models the fastest; "
-        "bfloat16, for GPUs; auto: as good as float32, and faster.",
+        "same text) or int8 (a quarter, now and then another); bfloat16, for GPUs; auto: as good "
+        "as float32, and faster. Default: float32, or a folder's int8.",
         panel="Running",
         choices=DTYPES,
     ),
@@ -177,7 +177,7 @@ class LineIOOptions:
     plain: WholeLines = False
     strict: Strict = False
     device: Device = "auto"
-    dtype: Dtype = "float32"
+    dtype: Dtype = None
     out: Output = None
     quiet: Quiet = False
 

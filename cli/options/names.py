@@ -5,6 +5,7 @@ from transformer.training.defaults import DEFAULTS
 
 OBJECTIVE_NAMES = tuple(DEFAULTS)
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
+STORED_TYPES = ("float32", "bfloat16", "float16", "int8")
 TOKENIZER_NAMES = ("bpe", "byte-bpe", "unigram", "wordpiece", "char")
 NORMALIZATION_NAMES = ("none", "nfc", "nfkc", "strip-accents")
 MODEL_FORMAT_NAMES = (

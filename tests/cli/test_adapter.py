@@ -7,6 +7,7 @@ import pytest
 
 from tests.adapters.sides import write_random_adapter
 from transformer.export import convert_model
+from transformer.kernels import packing
 from transformer.loading import find_model
 
 pytestmark = pytest.mark.integration
@@ -101,3 +102,21 @@ def test_an_adapter_is_shown_converted_and_told_where_it_is_no_model(
     ended = transduce("checkpoint", "convert", run, "--adapter", adapter, "-o", out)
     assert ended.code == 0, ended.err
     assert (out / "model.safetensors").is_file()
+
+
+def test_an_adapter_and_int8(transduce, folders, tmp_path: Path, monkeypatch) -> None:
+    """Merged it is rounded once; on a folder in int8 it is added to the rounded numbers."""
+    monkeypatch.setattr(packing, "SMALL", 256)
+    run, adapter, _ = folders["translator"]
+    merged, eight = tmp_path / "merged", tmp_path / "eight"
+    for out, more in ((merged, ("--adapter", adapter)), (eight, ())):
+        ended = transduce("checkpoint", "convert", run, *more, "-o", out, "--dtype", "int8")
+        assert ended.code == 0, ended.err
+    translate = ("translate", "--json", "--device", "cpu")
+    wanted = transduce(
+        *translate, "-m", run, "--adapter", adapter, "--dtype", "int8", stdin=LINES
+    ).out
+    assert transduce(*translate, "-m", merged, stdin=LINES).out == wanted
+    ended = transduce(*translate, "-m", eight, "--adapter", adapter, stdin=LINES)
+    assert ended.code == 0, ended.err
+    assert b"eight were rounded to int8: they are used in int8" in ended.err

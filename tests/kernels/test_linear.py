@@ -70,6 +70,13 @@ def test_integers_of_8_bits_are_worked_out_by_hand() -> None:
     assert found == pytest.approx(10 * 127 + 64 * 10 * 60 / 127)
 
 
+def test_every_row_has_a_scale_of_its_own() -> None:
+    """Rows are rounded a thousand at a time."""
+    weight_OI = torch.randn(2500, 8) * torch.linspace(0.1, 10, 2500)[:, None]
+    errors_OI = (LINEAR_KERNELS["int8"].rounded(weight_OI) - weight_OI).abs()
+    assert (errors_OI <= 0.501 / 127 * weight_OI.abs().amax(dim=1, keepdim=True)).all()
+
+
 def test_rows_are_padded_to_few_numbers() -> None:
     """Each number compiles code of its own: four an octave, and never a third more."""
     sizes = [padded_rows(rows) for rows in range(1, 4097)]

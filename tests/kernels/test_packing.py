@@ -217,6 +217,7 @@ def test_the_largest_outputs_are_those_of_float16(monkeypatch, bias) -> None:
     x_BTD = torch.randn(6, 2, 40)
     found, exact = rescored(x_BTD), F.linear(x_BTD, weight_VD.half().float(), bias_V)
     integers = rescored.packed(x_BTD)
+    assert_near(integers, exact, kernel)
     best = integers.topk(5).indices
     torch.testing.assert_close(found.gather(-1, best), exact.gather(-1, best))
     left = found.scatter(-1, best, 0.0), integers.scatter(-1, best, 0.0)

@@ -137,6 +137,47 @@ TENSORS = {
         base="llama",
     ),
 }
+UP, UP_ROWS = "decoder.layers.0.feedforward.up.weight", 48
+
+
+def integers(scale: torch.Tensor | None, *words: str, of: str = UP) -> Any:
+    """A matrix of ours in int8, with these scales."""
+
+    def how(state: dict[str, torch.Tensor]) -> None:
+        state[of] = state[of].mul(50).round().to(torch.int8)
+        if scale is not None:
+            state[f"{of}.scale"] = scale
+
+    return case(tensors(how), *words, base="ours")
+
+
+def scales(value: float) -> torch.Tensor:
+    """Good scales, but for one."""
+    return torch.full((UP_ROWS,), 0.02).index_fill(0, torch.tensor([3]), value)
+
+
+INTEGERS = {
+    "int8: no scales": integers(None, f"needs float32 scales of its rows in {UP}.scale", "none"),
+    "int8: too few scales": integers(torch.ones(UP_ROWS - 1), "that is (47,) in float32"),
+    "int8: a matrix of scales": integers(torch.ones(UP_ROWS, 1), "that is (48, 1) in float32"),
+    "int8: scales in float16": integers(torch.ones(UP_ROWS).half(), "(48,) in float16"),
+    "int8: scales in int8": integers(torch.ones(UP_ROWS).to(torch.int8), "(48,) in int8"),
+    "int8: scales in float8": integers(
+        torch.ones(UP_ROWS).to(torch.float8_e4m3fn), "of an unread type"
+    ),
+    "int8: a scale that is NaN": integers(scales(float("nan")), f"{UP}.scale has numbers that"),
+    "int8: a scale that is ∞": integers(scales(float("inf")), f"{UP}.scale has numbers that"),
+    "int8: a scale below 0": integers(scales(-0.02), f"{UP}.scale has numbers that", "not below"),
+    "int8: a scale of 10^38": integers(scales(1e38), "damaged"),
+    "int8: a vector": integers(
+        torch.ones(16), "is (16,) in int8", of="decoder.layers.0.feedforward_residual.norm.weight"
+    ),
+    "int8: scales of floats": case(
+        tensors(lambda state: state.update({f"{UP}.scale": torch.ones(UP_ROWS)})),
+        f"have {UP}.scale, which is unknown",
+        base="ours",
+    ),
+}
 SHARD = "model-00001-of-00002.safetensors"
 
 
@@ -189,4 +230,4 @@ INDEXES = {
 }
 
 
-CASES = {**FILES, **HEADERS, **TENSORS, **INDEXES}
+CASES = {**FILES, **HEADERS, **TENSORS, **INTEGERS, **INDEXES}

@@ -121,7 +121,7 @@ def test_a_gpu_has_another_type_of_half_the_size(folder: Path, monkeypatch) -> N
         load_for_inference(folder, dtype="float16")
 
 
-@pytest.mark.parametrize("dtype", ["int4", torch.float16, None, 1])
+@pytest.mark.parametrize("dtype", ["int4", torch.float16, 1])
 def test_types_that_do_not_exist_are_named(folder: Path, dtype) -> None:
     with pytest.raises(UnknownNameError, match=rf"no dtype is called {dtype!r}; .*float16"):
         transduce.load(folder, dtype=dtype)

@@ -16,6 +16,7 @@ from checkpoints import (
 )
 from tokenizer import TOKENIZER_FILES
 
+from ..errors import ConfigError
 from ..folder_layout import checkpoint_folders
 from ..loading.generation_config import GENERATION
 from ..loading.model_folder import CONFIG, FolderContents, find_model, inspect_folder
@@ -36,7 +37,7 @@ def average_models(
     Random features are the last folder's. All other files of a model are the first folder's;
     `notices` gets a line that names those of its files that are none, and one if settings of
     decoding differ from its own. Returns the folders averaged. Raises CheckpointError if their
-    models differ.
+    models differ, and ConfigError for weights in int8.
     """
     folders: list[Path] = []
     for path in paths:
@@ -45,6 +46,7 @@ def average_models(
     for folder in folders:
         verify_checksums(folder)
     first, *others = [inspect_folder(folder) for folder in folders]
+    _refuse_integers([first, *others])
     for other in others:
         _check_same(first, other)
     different = [c.folder.name for c in others if not _same_file(first, c, GENERATION)]
@@ -75,6 +77,16 @@ def _drawn(contents: FolderContents) -> set[str]:
     """Return the names of tensors that are drawn and not trained, such as random features."""
     with torch.device("meta"):
         return {name for name, _ in Transformer(contents.config).named_buffers()}
+
+
+def _refuse_integers(models: Sequence[FolderContents]) -> None:
+    """Raise ConfigError for weights that were rounded to int8."""
+    for contents in models:
+        if contents.is_quantized:
+            raise ConfigError(
+                f"{contents.folder} is in int8, of which there is no mean: average the models that "
+                "were converted to int8, then convert the mean (transduce checkpoint convert)"
+            )
 
 
 def _check_same(first: FolderContents, other: FolderContents) -> None:

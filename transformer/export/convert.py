@@ -1,7 +1,7 @@
 """Conversion of model folders: to formats of other programs, or to ours."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from checkpoints import (
     write_folder,
 )
 
+from ..errors import ConfigError
 from ..families import FAMILIES, MODEL_TYPE, ConfigReader
 from ..families.label_options import write_labels
 from ..loading.generation_config import GENERATION, SETTING_NAMES
+from ..loading.int8_folder import INT8, int8_tensors
 from ..loading.load import LoadedModel, attach_tokenizers, build_model, with_adapter
 from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
+from ..model import Transformer
 from ..registry import Registry
 from .ctranslate2 import export_ctranslate2
 from .published import PUBLISHED, PublishedModel, to_published
@@ -60,31 +63,45 @@ class ModelFormat:
     """A format of model folders: its writer, which returns the family's name, and what it keeps.
 
     `carried` returns the paths of a model's files that it has the contents of, weights aside, and
-    `left_behind` what else is lost.
+    `left_behind` what else is lost. `holds_int8`: matrices may be in int8 there.
     """
 
     write: Callable[[Path, LoadedModel, FolderContents], str]
     carried: Callable[[Path], list[Path]] = carried_files
     left_behind: Callable[[FolderContents, LoadedModel], list[str]] = parts_left_behind
+    holds_int8: bool = False
 
 
 def convert_model(
     path: Path,
     out: Path,
     *,
-    to: str,
+    to: str | None = None,
+    dtype: str | None = None,
     adapter: Path | None = None,
     notices: list[str] | None = None,
 ) -> str:
     """Write a model folder in the format `to`, an entry of MODEL_FORMATS; return the family's name.
 
-    An adapter is merged into it. Weights keep their stored type. `notices` gets lines on what is
-    left behind. Raises ConfigError naming what the format cannot express.
+    An adapter is merged into it. Without a `dtype`, an entry of STORED_TYPES, weights keep theirs.
+    Without `to` it is transduce's own format for int8, the first published family for others.
+    `notices` gets lines on what is left behind, or was rounded before. Raises ConfigError naming
+    what the format cannot express.
     """
+    to = to or (MODEL_TYPE if dtype == INT8 else PUBLISHED)
     form, (folder, adapter) = MODEL_FORMATS[to], find_folders(path, adapter)
+    if dtype is not None:
+        STORED_TYPES.check(dtype)
+    if dtype == INT8 and not form.holds_int8:
+        raise ConfigError(f"--to {to} has no place for int8; --to {MODEL_TYPE} has")
     verify_checksums(folder)
     contents, told = inspect_folder(folder), [] if notices is None else notices
-    loaded = attach_tokenizers(contents, build_model(contents, dtype=stored_dtype(contents)))
+    if dtype is None and contents.is_quantized and form.holds_int8:
+        dtype = INT8
+    loaded = attach_tokenizers(contents, _network(contents, dtype, as_stored=adapter is None))
+    loaded = replace(loaded, number_type=dtype)
+    if contents.is_quantized and dtype != INT8:
+        told.append(replace(loaded, rounded_in=folder).rounding)
     if adapter is not None:
         verify_checksums(adapter)
         before = len(loaded.notices)
@@ -98,8 +115,31 @@ def convert_model(
     return name
 
 
+def _network(contents: FolderContents, dtype: str | None, *, as_stored: bool) -> Transformer:
+    """Build a folder's network to be written in a type. Raises ConfigError if that is too small.
+
+    `as_stored` keeps integers, where there are any and they are written.
+    """
+    if dtype is None:
+        return build_model(contents, dtype=stored_dtype(contents))
+    as_stored = as_stored and contents.is_quantized and dtype == INT8
+    model = build_model(contents, dtype=STORED_TYPES[dtype], as_stored=as_stored)
+    if model.dtype != torch.float32:
+        for name, tensor in model.state_dict().items():
+            if not tensor.isfinite().all():
+                raise ConfigError(
+                    f"{contents.folder}: {name} has numbers beyond {dtype}: take another --dtype"
+                )
+    return model
+
+
 def stored_dtype(contents: FolderContents) -> torch.dtype:
-    """Return the type of a folder's floating-point weights; the first of them decides."""
+    """Return the type of a folder's floating-point weights; the first of them decides.
+
+    It is float32 beside integers, which then are numbers of float32.
+    """
+    if contents.is_quantized:
+        return torch.float32
     dtypes = (header.dtype for header in contents.weights.values())
     floating = (dtype for dtype in dtypes if dtype is not None and dtype.is_floating_point)
     return next(floating, torch.float32)
@@ -125,7 +165,9 @@ def _convert_to_published(
 
 def _write_native(folder: Path, loaded: LoadedModel, contents: FolderContents) -> None:
     card = {"converted from": loaded.folder.name}
-    save_network(folder, loaded.config, loaded.model.state_dict(), card=card)
+    model, config = loaded.model, loaded.config
+    weights = int8_tensors(model) if loaded.number_type == INT8 else model.state_dict()
+    save_network(folder, config, weights, card=card)
     write_native_texts(folder, loaded, contents)
 
 
@@ -182,6 +224,15 @@ MODEL_FORMATS = Registry(
             left_behind=settings_left_behind,
         ),
         **{n: ModelFormat(write=partial(_convert_to_published, to=n)) for n in FAMILIES},
-        MODEL_TYPE: ModelFormat(write=_convert_to_native),
+        MODEL_TYPE: ModelFormat(write=_convert_to_native, holds_int8=True),
+    },
+)
+STORED_TYPES = Registry(
+    "number type of stored weights",
+    {
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+        "float16": torch.float16,
+        INT8: torch.float32,  # until it is written
     },
 )

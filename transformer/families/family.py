@@ -1,6 +1,6 @@
 """Families of published models: their configurations and tensors as ours, and back."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -97,10 +97,17 @@ class Family:
         return weights.renamed(current_names(weights, prefix=self.prefix, outside=self.outside))
 
     def load(
-        self, weights: Weights, config: TransformerConfig, shapes: Shapes, dtype: torch.dtype
+        self,
+        weights: Weights,
+        config: TransformerConfig,
+        shapes: Shapes,
+        dtype: torch.dtype,
+        *,
+        as_stored: Collection[str] = (),
     ) -> Iterator[tuple[str, Tensor]]:
         """Yield our tensors one after another, each made of published ones, as `rename` names them.
 
+        They are of a type, but for those that stay `as_stored`, which have one source each.
         Raises CheckpointError if the file's are not exactly those that the configuration needs.
         """
         present = {name: name for name in weights}
@@ -111,7 +118,11 @@ class Family:
             if len(parts) > 1:
                 _check_rows(weights, parts, part_rows(config, parts, shapes[name][0]))
             whole = torch.empty(shapes[name], dtype=dtype, device="meta")
-            yield name, _join(weights, parts, source.forms, whole, config.head_width)
+            _check_shape(weights, parts, source.forms, whole, config.head_width)
+            if name in as_stored:
+                yield name, weights.as_stored(parts[0])
+            else:
+                yield name, _join(weights, parts, source.forms, whole, config.head_width)
 
     def store(
         self, tensors: Mapping[str, Tensor], config: TransformerConfig
@@ -157,6 +168,22 @@ def _join(
     weights: Weights, names: list[str], forms: Sequence[str], ours: Tensor, width: int
 ) -> Tensor:
     """Return one of our tensors, as `ours` on the meta device: a view of the file, or one copy."""
+    if len(names) == 1:
+        copied = weights[names[0]].dtype != ours.dtype
+        tensor = weights.tensor(names[0], to_copy=copied).to(ours.dtype)
+        return FORMS[forms[0]].from_published(tensor, width)
+    whole, start = torch.empty(ours.shape, dtype=ours.dtype), 0
+    for name, form in zip(names, forms, strict=True):
+        tensor, rows = weights.tensor(name, to_copy=True), weights[name].shape[0]
+        whole[start : start + rows].copy_(FORMS[form].from_published(tensor, width))
+        start += rows
+    return whole
+
+
+def _check_shape(
+    weights: Weights, names: list[str], forms: Sequence[str], ours: Tensor, width: int
+) -> None:
+    """Raise CheckpointError for parts that are not of the shape of one of our tensors."""
     stored = [weights[name].shape for name in names]
     expected = tuple(FORMS[forms[0]].to_published(ours, width).shape)
     if _stacked(stored) != expected:
@@ -164,16 +191,6 @@ def _join(
             f"the weights in {weights.folder} do not fit its config.json: {names[0]} is "
             f"{stored[0]}; expected {expected}{' of all parts' if len(names) > 1 else ''}"
         )
-    if len(names) == 1:
-        copied = weights[names[0]].dtype != ours.dtype
-        tensor = weights.tensor(names[0], to_copy=copied).to(ours.dtype)
-        return FORMS[forms[0]].from_published(tensor, width)
-    whole, start = torch.empty(ours.shape, dtype=ours.dtype), 0
-    for name, form, part in zip(names, forms, stored, strict=True):
-        tensor = weights.tensor(name, to_copy=True)
-        whole[start : start + part[0]].copy_(FORMS[form].from_published(tensor, width))
-        start += part[0]
-    return whole
 
 
 def _check_rows(weights: Weights, names: list[str], rows: list[int]) -> None:

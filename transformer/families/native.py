@@ -36,8 +36,8 @@ class _NativeFamily(Family):
     """Our own family, which wrote the names that it reads."""
 
     def rename(self, weights: Weights) -> Weights:
-        """Return the weights as they are."""
-        return weights
+        """Return the weights under their own names, those in int8 with their scales."""
+        return weights.with_scales()
 
 
 def _read(reader: ConfigReader, names: TensorNames) -> TransformerConfig:

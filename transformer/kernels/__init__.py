@@ -9,8 +9,9 @@ from .linear import (
     can_hold,
     is_usable,
     padded_rows,
+    quantized,
 )
-from .packing import CompactEmbedding, pack_model, rounds_inputs
+from .packing import CompactEmbedding, is_large, kernel_for, pack_model, rounds_inputs
 from .probe import kernel_speeds
 from .projection import RescoredProjection
 from .topk import blockwise_top_k
@@ -25,9 +26,12 @@ __all__ = [
     "bind_calls",
     "blockwise_top_k",
     "can_hold",
+    "is_large",
     "is_usable",
+    "kernel_for",
     "kernel_speeds",
     "pack_model",
     "padded_rows",
+    "quantized",
     "rounds_inputs",
 ]

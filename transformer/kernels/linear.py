@@ -4,13 +4,14 @@ Their operators belong to no public interface of torch, so each is tried once be
 Shape suffixes: R rows, I inputs, O outputs.
 """
 
-import warnings
 from functools import cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from checkpoints import quantized_tensor
 
 from ..registry import Registry
 
@@ -121,7 +122,7 @@ class Int8Kernel:
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
-        return torch.ops.quantized.linear_prepack(_quantized(weight_OI), None), bias_O
+        return torch.ops.quantized.linear_prepack(quantized(weight_OI), None), bias_O
 
     def apply(self, x: Tensor, packed: Any) -> Tensor:
         """See LinearKernel."""
@@ -140,7 +141,7 @@ class Int8Kernel:
 
     def rounded(self, weight_OI: Tensor) -> Tensor:
         """See LinearKernel."""
-        return _quantized(weight_OI).dequantize().to(weight_OI.dtype)
+        return quantized(weight_OI).dequantize().to(weight_OI.dtype)
 
 
 @cache
@@ -153,18 +154,25 @@ def _largest_input() -> int:
     return 127 if has_wide_sums else 63
 
 
+_ROWS = 1024  # that are rounded together
 _TINY = torch.finfo(torch.float32).tiny
 
 
-def _quantized(weight_OI: Tensor) -> Tensor:
-    """Return a matrix in 8 bits, each output's largest magnitude as 127."""
-    weight_OI = weight_OI.float()
+def quantized(weight_OI: Tensor) -> Tensor:
+    """Return a matrix in 8 bits, each output's largest magnitude as 127; one that is, as it is.
+
+    Its scales are numbers of float32, which a file can hold.
+    """
+    if weight_OI.is_quantized:
+        return weight_OI
     low_O, high_O = torch.aminmax(weight_OI, dim=1)  # no copy, as of magnitudes
-    scales_O = torch.maximum(-low_O, high_O).clamp(min=_TINY).double() / 127
-    zeros_O = torch.zeros(len(scales_O), dtype=torch.long)
-    with warnings.catch_warnings():  # of torch's plan to remove such tensors
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.quantize_per_channel(weight_OI, scales_O, zeros_O, 0, torch.qint8)
+    scales_O = (torch.maximum(-low_O, high_O).float().clamp(min=_TINY).double() / 127).float()
+    integers_OI = torch.empty(weight_OI.shape, dtype=torch.int8)
+    for start in range(0, len(weight_OI), _ROWS):  # in float32 few at once
+        rows = slice(start, start + _ROWS)
+        scaled_OI = weight_OI[rows].float() / scales_O[rows, None]
+        integers_OI[rows] = scaled_OI.round_().clamp_(-127, 127)
+    return quantized_tensor(integers_OI, scales_O)
 
 
 LINEAR_KERNELS: Registry[LinearKernel] = Registry(
@@ -215,5 +223,10 @@ class PackedLinear(nn.Module):
 
 def can_hold(kernel: LinearKernel, weight: Tensor) -> bool:
     """Return False for a matrix with numbers that a kernel has no place for: 100,000 in float16."""
-    low, high = torch.aminmax(weight)
-    return bool(torch.maximum(-low, high) <= kernel.largest)
+    return weight.is_quantized or largest(weight) <= kernel.largest
+
+
+def largest(weight: Tensor) -> float:
+    """Return the largest magnitude, or NaN if there is one: without a copy, as of magnitudes."""
+    low, high = torch.aminmax(weight.detach())
+    return max(-float(low), float(high))

@@ -3,6 +3,8 @@
 Shape suffixes: V vocabulary, D d_model, O outputs, I inputs.
 """
 
+from math import isfinite
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,16 +13,21 @@ from ..heads import TokenHead
 from ..memory import MappedFiles
 from ..model import Transformer
 from ..uninitialized import Embedding, Linear
-from .linear import EXACT, LinearKernel, PackedLinear, can_hold
+from .linear import EXACT, LinearKernel, PackedLinear, can_hold, largest
 from .projection import pack_projection
 
 # Numbers of a matrix up to which F.linear is as fast as a kernel's call, for one row to eight.
 SMALL = 131_072
 
 
-def _kernel_for(weight_OI: Tensor, kernel: LinearKernel) -> LinearKernel | None:
+def is_large(weight_OI: Tensor) -> bool:
+    """Return True for a matrix for which a kernel's call is worth its time."""
+    return weight_OI.numel() > SMALL
+
+
+def kernel_for(weight_OI: Tensor, kernel: LinearKernel) -> LinearKernel | None:
     """Return the kernel of a matrix; None where it stays as it is."""
-    return kernel.small if weight_OI.numel() <= SMALL else kernel
+    return kernel if is_large(weight_OI) else kernel.small
 
 
 def pack_model(model: Transformer, kernel: LinearKernel) -> int:
@@ -33,6 +40,8 @@ def pack_model(model: Transformer, kernel: LinearKernel) -> int:
     files = MappedFiles()
     left = _pack_linear_maps(model, kernel, files)
     table_VD = _compact_table(model.embedding, kernel)
+    if isinstance(model.embedding, CompactEmbedding):  # whose pages need not wait for the rest
+        model.embedding = _with_table(model.embedding, table_VD, files)
     left += _pack_projection(model, kernel, table_VD, files)
     model.embedding = _with_table(model.embedding, table_VD, files)
     if (source := model.source_embedding) is not None:
@@ -58,12 +67,13 @@ def _pack_linear_maps(network: nn.Module, kernel: LinearKernel, files: MappedFil
         for name, child in list(parent.named_children()):
             if not isinstance(child, Linear):
                 continue
-            own = _kernel_for(child.weight, kernel)
+            own = kernel_for(child.weight, kernel)
             if own is None:
                 continue
             if can_hold(own, child.weight):
                 setattr(parent, name, PackedLinear(child.weight, child.bias, own))
                 _drop(child.weight, files)
+                del child.weight  # the module itself is listed above
             else:
                 left += 1
     return left
@@ -82,7 +92,7 @@ def _pack_projection(
     if not isinstance(head, TokenHead) or not head.projects:
         return 0
     weight_VD = head.projection(embedding_VD)
-    own = _kernel_for(weight_VD, kernel)
+    own = kernel_for(weight_VD, kernel)
     if own is None:
         return 0
     if not can_hold(own, weight_VD):
@@ -119,10 +129,10 @@ def _compact_table(embedding: Embedding, kernel: LinearKernel) -> Tensor | None:
 
     That is a small one, and one with numbers that the type has no place for.
     """
-    if kernel.table is None or embedding.weight.numel() <= SMALL:
+    if kernel.table is None or not is_large(embedding.weight):
         return None
-    table_VD = embedding.weight.to(kernel.table)
-    return table_VD if torch.isfinite(table_VD).all() else None
+    table_VD = embedding.weight.to(kernel.table, copy=True)
+    return table_VD if isfinite(largest(table_VD)) else None
 
 
 def _with_table(embedding: Embedding, table_VD: Tensor | None, files: MappedFiles) -> Embedding:

@@ -3,24 +3,25 @@
 Shape suffixes: R rows, I inputs, O outputs, C outputs that are computed again.
 """
 
+from math import isfinite
+
+import torch
 from torch import Tensor, nn
 
-from .linear import EXACT, LinearKernel, PackedLinear
+from .linear import EXACT, LinearKernel, PackedLinear, largest
 from .topk import blockwise_top_k
 
 _RESCORED = 16  # outputs of a row
 
 
 class RescoredProjection(nn.Module):
-    """A projection whose largest outputs of each row are computed again, of float16 weights."""
+    """A projection by float16 weights, of which the largest outputs of each row are exact."""
 
-    def __init__(
-        self, weight_OI: Tensor, bias_O: Tensor | None, kernel: LinearKernel, half_OI: Tensor
-    ) -> None:
+    def __init__(self, half_OI: Tensor, bias_O: Tensor | None, kernel: LinearKernel) -> None:
         super().__init__()
-        self.packed = PackedLinear(weight_OI, bias_O, kernel)
+        self.packed = PackedLinear(half_OI, bias_O, kernel)
         self.half_OI, self.bias_O = half_OI, bias_O
-        self.out_features = len(weight_OI)
+        self.out_features = len(half_OI)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, I) → (…, O)."""
@@ -39,7 +40,7 @@ def pack_projection(
 ) -> PackedLinear | RescoredProjection:
     """Lay out a projection for a kernel; `half_OI` is its matrix in float16, if kept anyway."""
     if kernel.error > EXACT:
-        half_OI = weight_OI.half() if half_OI is None else half_OI
-        if half_OI.isfinite().all():
-            return RescoredProjection(weight_OI, bias_O, kernel, half_OI)
+        half_OI = weight_OI.to(torch.float16, copy=True) if half_OI is None else half_OI
+        if isfinite(largest(half_OI)):
+            return RescoredProjection(half_OI, bias_O, kernel)
     return PackedLinear(weight_OI, bias_O, kernel)

@@ -19,7 +19,8 @@ from ..kernels import (
 )
 from ..memory import release_freed_memory
 from ..registry import Registry
-from .load import LoadedModel, choose_device, load_model
+from .int8_folder import INT8
+from .load import LoadedModel, choose_device, load_opened, open_model
 
 _FASTER = 1.1  # times as fast as float32: less is within the noise of a short measurement
 
@@ -44,7 +45,7 @@ DTYPES: Registry[NumberType] = Registry(
         "float32": NumberType(torch.float32, "onednn"),
         "bfloat16": NumberType(torch.bfloat16),
         "float16": NumberType(torch.float32, "float16", needs_kernel=True),
-        "int8": NumberType(torch.float32, "int8", needs_kernel=True),
+        INT8: NumberType(torch.float32, "int8", needs_kernel=True),
     },
 )
 
@@ -53,27 +54,34 @@ def load_for_inference(
     path: Path,
     *,
     device: str = "auto",
-    dtype: str = "float32",
+    dtype: str | None = None,
     trust_cache: bool = True,
     adapter: Path | None = None,
 ) -> LoadedModel:
     """Load a model or run folder as load_model does, for inference and nothing else.
 
-    On a CPU its matrices are laid out for the kernel of the number type, if it has one. Raises
-    UnknownNameError, and ConfigError for a type that the device does not have, too.
+    On a CPU its matrices are laid out for the kernel of the number type, if it has one. Without a
+    `dtype` that is float32, or int8 for a folder in int8. Raises UnknownNameError, and ConfigError
+    for a type that the device does not have, too.
     """
-    number_type, reason = DTYPES[dtype], ""
-    kind = choose_device(device).type
-    if number_type.is_choice:
-        dtype, reason = choose_dtype(kind)
-        number_type = DTYPES[dtype]
-    if number_type.needs_kernel and kind != "cpu":
+    if dtype is not None:
+        DTYPES.check(dtype)
+    target = choose_device(device)
+    kind = target.type
+    if dtype is not None and DTYPES[dtype].needs_kernel and kind != "cpu":
         raise ConfigError(
             f"dtype {dtype} is for a CPU, and the device is {kind}: take the dtype bfloat16, or "
             "the device cpu"
         )
-    loaded = load_model(
-        path, device=device, dtype=number_type.dtype, trust_cache=trust_cache, adapter=adapter
+    opened = open_model(path, trust_cache=trust_cache, adapter=adapter)
+    dtype, reason = _resolved(dtype, kind, is_quantized=opened.contents.is_quantized)
+    number_type = DTYPES[dtype]
+    as_stored = dtype == INT8 and opened.contents.is_quantized and is_usable(INT8)
+    loaded = load_opened(
+        opened,
+        device=target,
+        dtype=number_type.dtype,
+        as_stored=as_stored and opened.adapter is None,
     )
     if reason:
         loaded = _with_notice(loaded, reason)
@@ -81,6 +89,16 @@ def load_for_inference(
         loaded = _in_kernel(loaded, dtype, number_type)
     bind_calls(loaded.model)
     return loaded if loaded.number_type else replace(loaded, number_type=dtype)
+
+
+def _resolved(dtype: str | None, kind: str, *, is_quantized: bool) -> tuple[str, str]:
+    """Return the number type of a folder on a kind of device, and the reason for a choice."""
+    own = INT8 if is_quantized and kind == "cpu" else None
+    if dtype is None:
+        return own or "float32", ""
+    if not DTYPES[dtype].is_choice:
+        return dtype, ""
+    return (own, f"dtype auto is {own}, as the folder is") if own else choose_dtype(kind)
 
 
 def choose_dtype(device: str) -> tuple[str, str]:

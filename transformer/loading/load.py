@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
@@ -19,6 +19,7 @@ from ..families import MODEL_TYPE, SOURCE_AFFIXES
 from ..model import Transformer
 from .adapter_folder import other_base
 from .generation_config import GenerationConfig, read_generation_config, settings_notices
+from .int8_folder import compact_embeddings, names_as_stored
 from .label_names import read_label_names
 from .model_folder import (
     CONFIG,
@@ -47,6 +48,7 @@ class LoadedModel(TextProperties):
     number_type: str | None = None  # of DTYPES, if loaded for inference
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
     adapter: Path | None = None  # that is merged into the network
+    rounded_in: Path | None = None  # a folder in int8 of which its weights of floats are made
 
     @property
     def config(self) -> TransformerConfig:
@@ -62,6 +64,16 @@ class LoadedModel(TextProperties):
     def dtype(self) -> str:
         """The name of its number type, of DTYPES."""
         return self.number_type or str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def rounding(self) -> str:
+        """A sentence on weights that were rounded before they were loaded; "" for others."""
+        if self.rounded_in is None:
+            return ""
+        return (
+            f"the weights of {self.rounded_in} were rounded to int8: they are used in "
+            f"{self.dtype}, no more exact than that"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -104,6 +116,23 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+class OpenedModel(NamedTuple):
+    """The folders of a model, found and verified, before any of its weights is read."""
+
+    contents: FolderContents
+    adapter: Path | None
+
+
+def open_model(path: Path, *, trust_cache: bool = True, adapter: Path | None = None) -> OpenedModel:
+    """Find the folders of a model, verify their checksums, and inspect them; see `load_model`."""
+    folders = find_folders(path, adapter)
+    verify_checksums(folders.model, trust_cache=trust_cache)
+    contents = inspect_folder(folders.model)
+    if folders.adapter is not None:
+        verify_checksums(folders.adapter, trust_cache=trust_cache)
+    return OpenedModel(contents, folders.adapter)
+
+
 def load_model(
     path: Path,
     *,
@@ -118,15 +147,20 @@ def load_model(
     changed. Raises CheckpointError or TokenizerError.
     """
     target_device = choose_device(device)
-    folders = find_folders(path, adapter)
-    verify_checksums(folders.model, trust_cache=trust_cache)
-    contents = inspect_folder(folders.model)
-    model = build_model(contents, device=target_device, dtype=dtype)
+    opened = open_model(path, trust_cache=trust_cache, adapter=adapter)
+    return load_opened(opened, device=target_device, dtype=dtype)
+
+
+def load_opened(
+    opened: OpenedModel, *, device: torch.device, dtype: torch.dtype, as_stored: bool = False
+) -> LoadedModel:
+    """Load a model whose folders were opened; for `as_stored` see `build_model`."""
+    contents = opened.contents
+    model = build_model(contents, device=device, dtype=dtype, as_stored=as_stored)
     loaded = attach_tokenizers(contents, model)
-    if folders.adapter is None:
-        return loaded
-    verify_checksums(folders.adapter, trust_cache=trust_cache)
-    return with_adapter(loaded, contents, folders.adapter)
+    if contents.is_quantized and not as_stored:
+        loaded = replace(loaded, rounded_in=contents.folder)
+    return loaded if opened.adapter is None else with_adapter(loaded, contents, opened.adapter)
 
 
 def with_adapter(loaded: LoadedModel, contents: FolderContents, folder: Path) -> LoadedModel:
@@ -139,7 +173,7 @@ def with_adapter(loaded: LoadedModel, contents: FolderContents, folder: Path) ->
     if own is not None:
         model = _with_head_of(model, own.config)
         texts = read_texts(own.folder, own.config, own.options)
-        loaded = replace(LoadedModel.of(model, texts), notices=loaded.notices)
+        loaded = replace(loaded, model=model, **vars(texts))
     adapter = read_adapter(folder, model, contents.family)
     merge_updates(model, adapter.updates)
     insert_saved(model, adapter.saved)
@@ -234,10 +268,12 @@ def build_model(
     *,
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
+    as_stored: bool = False,
 ) -> Transformer:
     """Build a network with the folder's weights, for evaluation.
 
-    Nothing is initialized first, and weights that need no conversion are views of their file.
+    Nothing is initialized first, and weights that need no conversion are views of their file. With
+    `as_stored`, a folder in int8 keeps its integers, which only `pack_model` reads, and a writer.
     Raises CheckpointError if the weights do not fit the configuration.
     """
     try:
@@ -246,6 +282,11 @@ def build_model(
     except (ConfigError, UnknownNameError) as error:
         raise CheckpointError(f"{contents.folder}: {error}") from None
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    tensors = contents.family.load(contents.weights, contents.config, shapes, dtype)
+    kept = names_as_stored(model, contents.weights) if as_stored else ()
+    read, config = contents.family.load, contents.config
+    tensors = read(contents.weights, config, shapes, dtype, as_stored=kept)
+    model.requires_grad_(False)  # which integers cannot have
     model.load_state_dict({name: t.to(device or t.device) for name, t in tensors}, assign=True)
-    return model.eval().requires_grad_(False)
+    if kept:
+        compact_embeddings(model, dtype)
+    return model.eval()

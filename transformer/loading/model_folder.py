@@ -38,6 +38,11 @@ class FolderContents(NamedTuple):
     weights: Weights
     options: dict[str, Any]  # the contents of config.json
 
+    @property
+    def is_quantized(self) -> bool:
+        """True if large matrices are in int8, which only folders of ours are read in."""
+        return self.weights.is_quantized
+
 
 class InitialFiles(NamedTuple):
     """The network that an adapter was trained here on, with its own head; it has no weights."""

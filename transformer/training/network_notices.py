@@ -6,6 +6,7 @@ from typing import Any
 from ..attention import ATTENTION
 from ..config import TransformerConfig
 from ..layer_spec import LayerSpec
+from ..loading import LoadedModel
 from ..parameters import alike_layers
 from ..positions import POSITIONS
 from ..registry import either
@@ -17,8 +18,15 @@ _VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def network_notices(model: Mapping[str, Any], config: TransformerConfig) -> Iterator[str]:
-    """Yield lines on what a network leaves out of what a recipe's `model` asks for."""
+def network_notices(
+    model: Mapping[str, Any], config: TransformerConfig, init: LoadedModel | None = None
+) -> Iterator[str]:
+    """Yield lines on what a network leaves out of what a recipe's `model` asks for.
+
+    And on weights that were rounded before it starts from them.
+    """
+    if init is not None and init.rounding:
+        yield init.rounding
     reasons: dict[str, list[str]] = {}
     for key, reason in [*_unused_keys(model, config), *_unused_in_layers(model, config)]:
         reasons.setdefault(reason, []).append(key)

@@ -190,7 +190,7 @@ class Run:
         """Tell of a new head, and of what the network leaves out of its recipe."""
         if self.init is not None:
             yield from map(Remark, new_head_remarks(self.init, config, labels))
-        yield from map(Notice, network_notices(self.recipe.model, config))
+        yield from map(Notice, network_notices(self.recipe.model, config, self.init))
 
     def _keep_recipe(self, recipe: Recipe) -> None:
         """Go on by a recipe, which the run's next state and its folder get together."""
