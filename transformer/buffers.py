@@ -26,7 +26,7 @@ def in_blocks(slots: int) -> int:
 class Buffers:
     """A tensor (parts, rows, slots + 1, …) that grows, with spare rows.
 
-    Slots are 0 until they are written, and their memory is touched when they are first read. The
+    Slots are 0 until they are written, and their memory is touched when they are first filled. The
     last slot takes what is not kept: position -1 writes there, and nothing reads it.
     """
 
@@ -47,15 +47,19 @@ class Buffers:
         return (starts_B1 + slots_BT % size).flatten()
 
     def write(self, part: int, places_N: Tensor, values_BT: Tensor) -> None:
-        """Write values (B, T, …) into places of one part, in slots that have been read."""
+        """Write values (B, T, …) into places of one part, in slots that are filled."""
         self._joined[part].index_copy_(0, places_N, values_BT.flatten(0, 1))
 
     def read(self, used: int) -> Sequence[Tensor]:
         """Return the first `used` slots of each part, (B, used, …), which later writes change."""
+        self.fill(used)
+        return self._tensor[:, : self.rows, :used].unbind()
+
+    def fill(self, used: int) -> None:
+        """Let the first `used` slots be written, or 0."""
         if used > self._filled:
             self._tensor[:, : self.rows, self._filled : used] = 0
             self._filled = used
-        return self._tensor[:, : self.rows, :used].unbind()
 
     def reorder(self, rows: Sequence[int]) -> None:
         """Gather rows: row r becomes row `rows[r]`; rows that do not move are not copied."""
@@ -77,7 +81,7 @@ class Buffers:
         rows, slots = self.rows + other.rows, max(self.slots, other.slots)
         if rows > self._tensor.size(1) or slots > self.slots:
             self._resize(rows, slots)
-        self.read(other._filled)
+        self.fill(other._filled)
         new = self._tensor[:, self.rows : rows]
         new[:, :, : other._filled] = other._tensor[:, : other.rows, : other._filled]
         new[:, :, other._filled : self._filled] = 0

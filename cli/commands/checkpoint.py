@@ -214,7 +214,6 @@ def convert(
     """
     from transformer.export import convert_model
 
-    replaced = _replaced(out)
     check_folder(out, [model, *([] if adapter is None else [adapter])])
     notices, replaced = list[str](), _replaced(out)
     family = convert_model(model, out, to=to, dtype=dtype, adapter=adapter, notices=notices)

@@ -9,15 +9,14 @@ of its own, whose largest resident set is told above that before.
 
 import multiprocessing
 import random
-import re
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from unittest import mock
 
 import torch
 
+from tests.benchmarks.long_texts import status_mib
 from tests.benchmarks.measuring import rates
 from transformer.decoding import Engine, ModelStepper, Request, RequestFinished, Scheduler
 from transformer.decoding.search import GreedyParameters
@@ -76,14 +75,9 @@ def read_long(chunk: int) -> tuple[float, float]:
     long = Request(prompt=[5] * (LONG + 1), max_new_tokens=4)
     with torch.inference_mode(), mock.patch.object(prefill, "CHUNK", chunk):
         ModelStepper(model).admit([Request(prompt=[5, 6, 7], max_new_tokens=4)])
-        before, started = _peak_mib(), time.perf_counter()
+        before, started = status_mib("VmHWM"), time.perf_counter()
         ModelStepper(model).admit([long])
-        return time.perf_counter() - started, _peak_mib() - before
-
-
-def _peak_mib() -> float:
-    status = Path("/proc/self/status").read_text()  # getrusage counts the process that began this
-    return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
+        return time.perf_counter() - started, status_mib("VmHWM") - before
 
 
 def main() -> None:

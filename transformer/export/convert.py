@@ -89,11 +89,7 @@ def convert_model(
     what the format cannot express.
     """
     to = to or (MODEL_TYPE if dtype == INT8 else PUBLISHED)
-    form, (folder, adapter) = MODEL_FORMATS[to], find_folders(path, adapter)
-    if dtype is not None:
-        STORED_TYPES.check(dtype)
-    if dtype == INT8 and not form.holds_int8:
-        raise ConfigError(f"--to {to} has no place for int8; --to {MODEL_TYPE} has")
+    form, (folder, adapter) = _format_of(to, dtype), find_folders(path, adapter)
     verify_checksums(folder)
     contents, told = inspect_folder(folder), [] if notices is None else notices
     if dtype is None and contents.is_quantized and form.holds_int8:
@@ -113,6 +109,16 @@ def convert_model(
     if dropped:
         told.append(f"not carried over from {folder}: {', '.join(dropped)}")
     return name
+
+
+def _format_of(to: str, dtype: str | None) -> ModelFormat:
+    """Return a format by its name. Raises ConfigError if it has no place for a number type."""
+    form = MODEL_FORMATS[to]
+    if dtype is not None:
+        STORED_TYPES.check(dtype)
+    if dtype == INT8 and not form.holds_int8:
+        raise ConfigError(f"--to {to} has no place for int8; --to {MODEL_TYPE} has")
+    return form
 
 
 def _network(contents: FolderContents, dtype: str | None, *, as_stored: bool) -> Transformer:

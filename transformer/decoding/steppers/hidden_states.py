@@ -23,7 +23,7 @@ class HiddenStates:
     def write(self, slots_RT: Tensor, states_RTD: Tensor, longest: int) -> None:
         """Store new states, with which the longest row has `longest` tokens; slot -1 is padding."""
         self._used = longest
-        self._buffers.read(longest)
+        self._buffers.fill(longest)
         self._buffers.write(0, self._buffers.places(slots_RT), states_RTD)
 
     def read(self) -> Tensor:
