@@ -1,6 +1,6 @@
 """Growing tensors of rows that may be repeated, dropped, added and joined.
 
-Shape suffixes: B rows, T written slots, N their places, one behind another.
+Shape suffixes: B rows, H heads, T written slots, N their places, one behind another, K width.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ def in_blocks(slots: int) -> int:
 
 
 class Buffers:
-    """A tensor (parts, rows, slots + 1, …) that grows, with spare rows.
+    """A tensor (parts, rows, heads, slots + 1, width) that grows, with spare rows.
 
     Slots are 0 until they are written, and their memory is touched when they are first filled. The
     last slot takes what is not kept: position -1 writes there, and nothing reads it.
@@ -32,33 +32,34 @@ class Buffers:
 
     def __init__(self, tensor: Tensor) -> None:
         """`tensor` is the room: its numbers are not read."""
-        self.parts, self.rows, self.slots = len(tensor), tensor.size(1), tensor.size(2) - 1
+        self.parts, self.rows, self.slots = len(tensor), tensor.size(1), tensor.size(3) - 1
         self._filled = 0  # slots of which all rows are written, or 0
         self._allocate(tensor)
 
     def _allocate(self, tensor: Tensor) -> None:
         self._tensor = tensor
-        self._joined = tensor.flatten(1, 2).unbind()  # each part's rows, one behind another
+        self._joined = tensor.flatten(1, 3).unbind()  # each part's rows, one behind another
 
     def places(self, slots_BT: Tensor) -> Tensor:
-        """Return where slots of rows lie in a part whose rows are joined, (B·T)."""
-        size = self.slots + 1
-        starts_B1 = torch.arange(0, len(slots_BT) * size, size, device=slots_BT.device)[:, None]
-        return (starts_B1 + slots_BT % size).flatten()
+        """Return where slots of rows lie in a part whose rows are joined, (B·H·T)."""
+        size, heads = self.slots + 1, self._tensor.size(2)
+        ends = len(slots_BT) * heads * size
+        starts_BH1 = torch.arange(0, ends, size, device=slots_BT.device).view(-1, heads, 1)
+        return (starts_BH1 + (slots_BT % size)[:, None]).flatten()
 
-    def write(self, part: int, places_N: Tensor, values_BT: Tensor) -> None:
-        """Write values (B, T, …) into places of one part, in slots that are filled."""
-        self._joined[part].index_copy_(0, places_N, values_BT.flatten(0, 1))
+    def write(self, part: int, places_N: Tensor, values_BTHK: Tensor) -> None:
+        """Write values into places of one part, in slots that are filled."""
+        self._joined[part].index_copy_(0, places_N, values_BTHK.transpose(1, 2).flatten(0, 2))
 
     def read(self, used: int) -> Sequence[Tensor]:
-        """Return the first `used` slots of each part, (B, used, …), which later writes change."""
+        """Return each part's first `used` slots, (B, H, used, K), which later writes change."""
         self.fill(used)
-        return self._tensor[:, : self.rows, :used].unbind()
+        return self._tensor[:, : self.rows, :, :used].unbind()
 
     def fill(self, used: int) -> None:
         """Let the first `used` slots be written, or 0."""
         if used > self._filled:
-            self._tensor[:, : self.rows, self._filled : used] = 0
+            self._tensor[:, : self.rows, :, self._filled : used] = 0
             self._filled = used
 
     def reorder(self, rows: Sequence[int]) -> None:
@@ -66,7 +67,7 @@ class Buffers:
         if len(rows) > self._tensor.size(1):
             self._resize(len(rows), self.slots)
         moves = {index: row for index, row in enumerate(rows) if index != row}
-        filled = self._tensor[:, :, : self._filled]
+        filled = self._tensor[:, :, :, : self._filled]
         if moves and filled.device.type == "cpu":
             _move_singly(filled, moves)
         elif moves:
@@ -83,16 +84,16 @@ class Buffers:
             self._resize(rows, slots)
         self.fill(other._filled)
         new = self._tensor[:, self.rows : rows]
-        new[:, :, : other._filled] = other._tensor[:, : other.rows, : other._filled]
-        new[:, :, other._filled : self._filled] = 0
+        new[:, :, :, : other._filled] = other._tensor[:, : other.rows, :, : other._filled]
+        new[:, :, :, other._filled : self._filled] = 0
         self.rows = rows
 
     def _resize(self, rows: int, slots: int) -> None:
         """Reallocate for `slots` slots and `rows` rows, half as many more if these are too few."""
         old = self._tensor
         rows = rows + rows // 2 if rows > old.size(1) else old.size(1)
-        larger = old.new_empty((len(old), rows, slots + 1, *old.shape[3:]))
-        kept = (slice(None), slice(self.rows), slice(self._filled))
+        larger = old.new_empty((len(old), rows, old.size(2), slots + 1, old.size(4)))
+        kept = (slice(None), slice(self.rows), slice(None), slice(self._filled))
         larger[kept] = old[kept]
         self.slots = slots
         self._allocate(larger)
@@ -113,6 +114,16 @@ def selection(entries: Sequence[int], device: torch.device) -> Callable[[Tensor]
     pairs = torch.tensor(moves, device=device)
     destination, source = pairs.unbind(dim=1)
     return lambda tensor: tensor.index_copy_(0, destination, tensor[source])[: len(entries)]
+
+
+def concatenate_rows(a: Tensor, b: Tensor, size: int, *, dim: int = 1, value: float = 0) -> Tensor:
+    """Concatenate rows of two tensors, each filled up to a size of `dim` with `value`."""
+    shape = [len(a) + len(b), *a.shape[1:]]
+    shape[dim] = size
+    joined = a.new_full(shape, value)
+    for rows, own in ((joined[: len(a)], a), (joined[len(a) :], b)):
+        rows.narrow(dim, 0, own.size(dim)).copy_(own)
+    return joined
 
 
 def _move_singly(tensor: Tensor, moves: Mapping[int, int]) -> None:

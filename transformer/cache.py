@@ -7,14 +7,13 @@ the longest row is), so that a cache never waits for a GPU.
 Shape suffixes: B rows, T new tokens, S visible slots, G key heads, K head width.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from .buffers import Buffers, in_blocks, selection
+from .buffers import Buffers, concatenate_rows, in_blocks
 from .config import TransformerConfig
 from .errors import ConfigError
 
@@ -97,16 +96,17 @@ class SelfAttentionCache:
 
 
 class _LayerBuffers(Buffers):
-    """Keys and values of each layer in turn, (rows, slots + 1, G, K)."""
+    """Keys and values of each layer in turn, laid out by heads: (rows, G, slots + 1, K)."""
 
     def __init__(self, config: TransformerConfig, size: CacheSize, slots: int) -> None:
-        shape = (size.rows, slots + 1, config.key_value_heads, config.head_width)
+        shape = (size.rows, config.key_value_heads, slots + 1, config.head_width)
         super().__init__(torch.empty(2 * size.layers, *shape, device=size.device, dtype=size.dtype))
         self._visible: Sequence[Tensor] = []
 
     def start_forward(self, slots_BT: Tensor, used: int) -> None:
         """Find the slots that are written and the `used` ones that are read, for all layers."""
-        self._places_N, self._visible = self.places(slots_BT), self.read(used)
+        self._places_N = self.places(slots_BT)
+        self._visible = [part_BGSK.transpose(1, 2) for part_BGSK in self.read(used)]
 
     def write_layer(self, layer: int, k_BTGK: Tensor, v_BTGK: Tensor) -> None:
         """Write one layer's new keys and values."""
@@ -221,69 +221,8 @@ class RingCache:
         self._window = self._buffers.slots - self._global_tokens
         mine_BS, theirs_BS = (cache._positions_BS[:, :-1] for cache in (self, other))
         size = self._buffers.slots + 1
-        self._positions_BS = _concatenate_rows(mine_BS, theirs_BS, size, value=-1)
+        self._positions_BS = concatenate_rows(mine_BS, theirs_BS, size, value=-1)
 
     def truncate(self, length: int) -> None:
         """Raise ConfigError: a ring has overwritten what earlier positions would still see."""
         raise no_tokens_back("a sliding window")
-
-
-class CrossAttentionCache:
-    """Each decoder layer's keys and values of the encoder's output, computed once.
-
-    Consecutive rows with the same source, such as beams, share one entry: row r reads entry
-    r // rows_per_entry. `lengths` are the sources' lengths in tokens, without padding; the mask is
-    -inf there and 0 elsewhere, to add to scores.
-    """
-
-    def __init__(self, layers: list[KeysValues], lengths: Sequence[int], mask_B11S: Tensor) -> None:
-        self.layers = layers
-        self.lengths = list(lengths)
-        self.mask_B11S = mask_B11S
-        self.rows_per_entry = 1
-
-    def reorder(self, rows: Sequence[int], rows_per_entry: int) -> None:
-        """Gather rows: r becomes `rows[r]`; every `rows_per_entry` rows share one source."""
-        entries = [row // self.rows_per_entry for row in rows[::rows_per_entry]]
-        self.rows_per_entry = rows_per_entry
-        self._select(entries)
-
-    def _select(self, entries: list[int]) -> None:
-        """Keep these entries, in this order, no wider than the block of the longest of them."""
-        if entries == list(range(len(self.lengths))):
-            return
-        self.lengths = [self.lengths[entry] for entry in entries]
-        longest = in_blocks(max(self.lengths, default=0))
-        select = selection(entries, self.mask_B11S.device)
-        self.layers = [(select(k)[:, :longest], select(v)[:, :longest]) for k, v in self.layers]
-        self.mask_B11S = select(self.mask_B11S)[..., :longest]
-
-    def append_rows(self, other: Self) -> None:
-        """Append the rows of another cache to these."""
-        for cache in (self, other):
-            if self.rows_per_entry != other.rows_per_entry:
-                cache.expand()
-        size = max(self.mask_B11S.size(-1), other.mask_B11S.size(-1))
-        self.layers = [
-            (_concatenate_rows(k, other_k, size), _concatenate_rows(v, other_v, size))
-            for (k, v), (other_k, other_v) in zip(self.layers, other.layers, strict=True)
-        ]
-        mine_BS, theirs_BS = (cache.mask_B11S[:, 0, 0] for cache in (self, other))
-        mask_BS = _concatenate_rows(mine_BS, theirs_BS, size, value=-math.inf)
-        self.mask_B11S = mask_BS[:, None, None]
-        self.lengths += other.lengths
-
-    def expand(self) -> None:
-        """Give each row an entry of its own."""
-        self._select(
-            [entry for entry in range(len(self.lengths)) for _ in range(self.rows_per_entry)]
-        )
-        self.rows_per_entry = 1
-
-
-def _concatenate_rows(a_BS: Tensor, b_BS: Tensor, size: int, *, value: float = 0) -> Tensor:
-    """Concatenate rows (A, S, …) and (B, S', …), each filled up to `size` with `value`."""
-    joined = a_BS.new_full((len(a_BS) + len(b_BS), size, *a_BS.shape[2:]), value)
-    joined[: len(a_BS), : a_BS.size(1)] = a_BS
-    joined[len(a_BS) :, : b_BS.size(1)] = b_BS
-    return joined

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .cache import CrossAttentionCache, SelfAttentionCache
+from .cache import SelfAttentionCache
 from .config import TransformerConfig
+from .cross_cache import CrossAttentionCache
 from .dropout import Dropout
 from .heads import HEADS, TokenHead
 from .inputs import ModelInputs

@@ -31,14 +31,17 @@ def logits(model, shape: str, lengths: list[int]) -> list[torch.Tensor]:
 @pytest.mark.parametrize("name", list(LINEAR_KERNELS))
 @pytest.mark.parametrize("shape", ["decoder", "encoder-decoder"])
 @pytest.mark.parametrize("attention", ["full", "sliding", "linear"])
+@pytest.mark.parametrize("heads", [2, 4])  # 32 wide and 16 wide: attention goes two ways
 @torch.inference_mode()
-def test_a_text_does_not_depend_on_its_neighbours(monkeypatch, name, shape, attention) -> None:
+def test_a_text_does_not_depend_on_its_neighbours(
+    monkeypatch, name, shape, attention, heads
+) -> None:
     """Nor on how long they are: a unit of int8 is decided by the last bit of a sum.
 
     In kernels that round no inputs a text's logits may differ by its last bits.
     """
     monkeypatch.setattr(packing, "SMALL", 0)
-    fields = {"attention": attention, "window": 16, "positions": "rotary"}
+    fields = {"attention": attention, "heads": heads, "window": 16, "positions": "rotary"}
     model = tiny_model(shape, d_model=64, d_ff=96, max_positions=64, **fields)
     pack_model(model.requires_grad_(False), LINEAR_KERNELS[name])
     same = torch.equal if rounds_inputs(model) else partial(torch.allclose, atol=1e-5)

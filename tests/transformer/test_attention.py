@@ -63,6 +63,32 @@ def test_the_kernels_equal_the_equation(kind: str, length: int, groups: int) -> 
         torch.testing.assert_close(attend(q, k, v, scale=0.3, **how), wanted, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("queries", [1, 4, 15, 16])
+@pytest.mark.parametrize("kind", ["none", "boolean", "additive"])
+def test_few_queries_are_a_product_of_all_rows_and_heads(
+    monkeypatch, kind: str, queries: int, groups: int
+) -> None:
+    """So are those of a step; nothing is copied of keys that are laid out by heads."""
+    read, product = [], torch.baddbmm
+
+    def watched(mask, queries, keys, **scale) -> torch.Tensor:
+        read.append(keys.data_ptr())
+        return product(mask, queries, keys, **scale)
+
+    monkeypatch.setattr(torch, "baddbmm", watched)
+    q = torch.randn(3, queries, 4, 32)
+    k, v = (torch.randn(3, groups, 40, 32).transpose(1, 2)[:, :33] for _ in range(2))
+    seen = torch.rand(3, 1, queries, 33) > 0.3
+    seen[..., 0] = True
+    mask = {"none": None, "boolean": seen, "additive": additive(seen)}[kind]
+    wanted = eager_attention(q, k, v, scale=0.3, mask=mask)
+    with torch.no_grad():
+        found = dense_attention(q, k, v, scale=0.3, mask=mask)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+    assert read == [k.data_ptr()] * (queries < 16)
+
+
 @pytest.mark.parametrize("length", [8, 300])
 def test_bfloat16_training_on_a_cpu_takes_another_way_to_the_same_numbers(length: int) -> None:
     q, k, v = (heads(length).bfloat16().requires_grad_() for _ in range(3))

@@ -9,7 +9,8 @@ from torch import Tensor
 from tests.models import tiny_config
 from transformer import buffers as slots
 from transformer.buffers import Buffers
-from transformer.cache import CacheSize, CrossAttentionCache, RingCache, StaticCache
+from transformer.cache import CacheSize, RingCache, StaticCache
+from transformer.cross_cache import CrossAttentionCache
 from transformer.masks import additive, padding
 
 LAYER = 1  # of two
@@ -239,33 +240,32 @@ def garbage(*shape: int) -> torch.Tensor:
 
 
 def test_buffers_grow_without_losing_a_slot() -> None:
-    buffers = Buffers(garbage(1, 1, 4, 1))
+    buffers = Buffers(garbage(1, 1, 1, 4, 1))
     assert buffers.read(3)[0].flatten().tolist() == [0.0] * 3
     places_N = buffers.places(torch.arange(3)[None])
-    buffers.write(0, places_N, torch.tensor([[[1.0], [2.0], [3.0]]]))
+    buffers.write(0, places_N, torch.tensor([[[[1.0]], [[2.0]], [[3.0]]]]))
     buffers.reorder([0, 0, 0])
-    assert buffers.read(3)[0][:, :, 0].tolist() == [[1.0, 2.0, 3.0]] * 3
-    longer = Buffers(garbage(1, 1, 7, 1))
+    assert buffers.read(3)[0].flatten(1).tolist() == [[1.0, 2.0, 3.0]] * 3
+    longer = Buffers(garbage(1, 1, 1, 7, 1))
     longer.read(6)[0][:] = 5.0
     buffers.append_rows(longer)
     assert buffers.slots == 6
-    assert buffers.read(6)[0][:, :, 0].tolist() == [[1.0, 2.0, 3.0, 0.0, 0.0, 0.0]] * 3 + [
-        [5.0] * 6
-    ]
+    first_three = [[1.0, 2.0, 3.0, 0.0, 0.0, 0.0]] * 3
+    assert buffers.read(6)[0].flatten(1).tolist() == [*first_three, [5.0] * 6]
 
 
 def test_no_row_shows_what_was_in_memory_before() -> None:
     """Weights of hidden slots are 0, and 0 · NaN is NaN."""
-    buffers = Buffers(garbage(2, 4, 9, 3))
+    buffers = Buffers(garbage(2, 4, 2, 9, 3))
     buffers.read(4)
     buffers.reorder([0, 1])
     buffers.read(6)  # rows 2 and 3 are spare, and are not filled
     buffers.reorder([1, 0, 1])
-    buffers.append_rows(Buffers(garbage(2, 3, 5, 3)))  # of which nothing was read
+    buffers.append_rows(Buffers(garbage(2, 3, 2, 5, 3)))  # of which nothing was read
     assert all(part.eq(0).all() for part in buffers.read(8))
-    shorter = Buffers(garbage(2, 2, 9, 3))
+    shorter = Buffers(garbage(2, 2, 2, 9, 3))
     shorter.read(2)
-    longer = Buffers(garbage(2, 20, 12, 3))
+    longer = Buffers(garbage(2, 20, 2, 12, 3))
     longer.read(11)
     shorter.append_rows(longer)
-    assert all(part.shape == (22, 11, 3) and part.eq(0).all() for part in shorter.read(11))
+    assert all(part.shape == (22, 2, 11, 3) and part.eq(0).all() for part in shorter.read(11))

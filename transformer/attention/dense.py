@@ -1,7 +1,7 @@
 """Attention over all pairs of positions, `softmax(QKᵀ/√d_k)V`; arXiv 1706.03762 §3.2.1.
 
 Shape suffixes: B batch, T queries, S keys, H heads, G key heads (H a multiple of G), R queries of
-all heads of a group, K width.
+all heads of a group, N rows of all groups, K width.
 """
 
 from collections.abc import Callable
@@ -73,6 +73,14 @@ def _ungroup_heads(out_BGRK: Tensor, heads: int) -> Tensor:
     return torch.unflatten(out_BGRK, 2, (heads_per_group, -1)).permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 
+# Queries of a row up to which batched products beat the CPU's fused kernel in float32: those of a
+# step, of beams that share a source, of a draft.
+_FEW_QUERIES = 15
+
+# Heads narrower than this keep to that kernel: with 16 keys torch computes products of them another
+# way than with 32, and a text's last bits would depend on how long others are.
+_NARROW = 25
+
 # Scores of a head up to which matrix products beat the CPU's fused kernel in bfloat16, whose
 # backward pass is up to eight times as slow; above, that kernel is faster in float32.
 _MAX_EAGER_SCORES = 1 << 16
@@ -102,8 +110,11 @@ def dense_attention(
             dropout=dropout,
         )
     attend: Callable[..., Tensor] = sdpa_attention
-    dtype = q_BTHK.dtype
-    if dtype == torch.bfloat16 and q_BTHK.device.type == "cpu" and q_BTHK.requires_grad:
+    dtype, on_cpu = q_BTHK.dtype, q_BTHK.device.type == "cpu"
+    if on_cpu and dtype == torch.float32 and not torch.is_grad_enabled():
+        if q_BTHK.size(1) <= _FEW_QUERIES and q_BTHK.size(3) >= _NARROW:
+            attend = batched_attention
+    elif on_cpu and dtype == torch.bfloat16 and q_BTHK.requires_grad:
         if q_BTHK.size(1) * k_BSGK.size(1) <= _MAX_EAGER_SCORES:
             attend = eager_attention
         else:
@@ -156,6 +167,39 @@ def _sdpa_causal(
     return out_BHTK.transpose(1, 2)
 
 
+def batched_attention(
+    q_BTHK: Tensor,
+    k_BSGK: Tensor,
+    v_BSGK: Tensor,
+    *,
+    scale: float,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Attend by one product for all rows and heads, for few queries; see AttentionFunction.
+
+    Keys and values that are laid out by heads are not copied. There is no dropout.
+    """
+    assert not dropout, "few queries are those of decoding, which drops nothing"
+    if causal:
+        mask = _causal_mask(q_BTHK)
+    q, k, v, mask = _group_heads(q_BTHK, k_BSGK, v_BSGK, mask)
+    shape, slots = q.shape[:3], k.size(2)
+    mask = q.new_zeros(1, 1, 1, 1) if mask is None else mask
+    mask = additive(mask) if mask.dtype == torch.bool else mask.to(q.dtype)
+    mask_NRS = mask.expand(*shape, slots).flatten(0, 1)
+    q_NRK, k_NSK, v_NSK = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
+    scores_NRS = torch.baddbmm(mask_NRS, q_NRK, k_NSK.transpose(1, 2), alpha=scale)
+    out_NRK = torch.bmm(scores_NRS.softmax(dim=-1), v_NSK)
+    return _ungroup_heads(out_NRK.view(q.shape), q_BTHK.size(2))
+
+
+def _causal_mask(q_BTHK: Tensor) -> Tensor:
+    square = (1, 1, q_BTHK.size(1), q_BTHK.size(1))
+    return torch.ones(square, dtype=torch.bool, device=q_BTHK.device).tril()
+
+
 def eager_attention(
     q_BTHK: Tensor,
     k_BSGK: Tensor,
@@ -172,8 +216,7 @@ def eager_attention(
     For short texts, and as the reference in tests.
     """
     if causal:
-        square = (1, 1, q_BTHK.size(1), k_BSGK.size(1))
-        mask = torch.ones(square, dtype=torch.bool, device=q_BTHK.device).tril()
+        mask = _causal_mask(q_BTHK)
     q, k, v, mask = _group_heads(q_BTHK, k_BSGK, v_BSGK, mask)
     scores_BGRS = soft_cap((scale * q) @ k.transpose(-2, -1), softcap)
     if mask is not None:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from .. import masks
 from ..attention import ATTENTION, Mixing, Tokens
-from ..cache import CrossAttentionCache, SelfAttentionCache
+from ..cache import SelfAttentionCache
 from ..config import TransformerConfig
+from ..cross_cache import CrossAttentionCache
 from ..feedforward import FeedForward
 from ..norms import make_norm, make_residual
 from ..positions import POSITIONS
