@@ -159,14 +159,14 @@ def cached_source(source: dict[str, Tensor]) -> dict[str, object]:
 @pytest.mark.parametrize("variant", WITH_DECODER, ids=name)
 @torch.no_grad()
 def test_decoding_with_a_cache_equals_the_full_pass(variant: dict[str, object]) -> None:
-    """Row 0 has a prompt of 6 tokens, row 1 of 3; then both grow token by token."""
+    """Row 0 has a prompt of 14 tokens, row 1 of 11; both grow, beyond a block of slots."""
     model = tiny_model(**variant)
-    ids_BT, lengths = some_ids(2, 12), torch.tensor([6, 3])
+    ids_BT, lengths = some_ids(2, 20), torch.tensor([14, 11])
     source = source_of(model, 2)
     full_BTV = model(model_inputs(ids_BT, **source))
-    cache = model.new_cache(2, 12, **cached_source(source))
-    prompt_BT = padded_positions(lengths, 6)
-    states_BTD = model.decode(ids_BT[:, :6], prompt_BT, cache)
+    cache = model.new_cache(2, 20, **cached_source(source))
+    prompt_BT = padded_positions(lengths, 14)
+    states_BTD = model.decode(ids_BT[:, :14], prompt_BT, cache)
     for row, length in enumerate(lengths):
         found = model.logits(states_BTD)[row, :length]
         torch.testing.assert_close(found, full_BTV[row, :length], atol=1e-5, rtol=0)
