@@ -72,7 +72,7 @@ def open_session(
         load_with_notice(model, device=device, dtype=dtype, quiet=quiet, adapter=adapter)
         for model in models
     ]
-    session = Session(loaded, speculation)
+    session = Session(loaded, speculation, processes=True)
     for warning in [] if arguments is None else session.warnings(arguments):
         print_notice(warning)
     return session

@@ -97,7 +97,7 @@ class PairScorer(NamedTuple):
         texts, source = [], IterableSource(sources)
         progress = LineProgress(enabled=progress_enabled(self.quiet), total=len(sources))
         with nullcontext() if out is None else output(out) as writer, progress:
-            answers = Session(loaded).translate(source, self.arguments, counts)
+            answers = Session(loaded, processes=True).translate(source, self.arguments, counts)
             for answer in progress.counting(answers):
                 texts.append(answer.outputs[0].text if answer.outputs else "")
                 if writer is not None:

@@ -14,6 +14,21 @@ class Engine(NamedTuple):
     stepper: Stepper
     search: Search
 
+    @property
+    def width(self) -> int:
+        """Rows of each request."""
+        return self.search.width
+
+    @property
+    def requests(self) -> list[Request]:
+        """Unfinished requests."""
+        return self.search.requests
+
+    def can_take(self, request: Request) -> bool:
+        """Return True: any request may be admitted."""
+        del request
+        return True
+
     def admit(self, requests: Sequence[Request]) -> None:
         """Add requests to the batch."""
         self.stepper.admit(requests, self.search.width)

@@ -9,13 +9,17 @@ from typing import Self
 import torch
 
 from .engine import Engine
+from .engine_process import EngineProcess
 from .request import Event, Request, RequestFinished
 
+_MANY = 40  # open requests, from which processes are worth the copies of pages that they cost
 _MIN_FREE_FRACTION = 0.25  # of the batch, before requests enter: entering copies the caches
 
 
 class Scheduler:
-    """Requests that engines decode side by side, each engine in a thread of its own.
+    """Requests that engines decode side by side.
+
+    A single one is decoded with all threads; several by all engines, with one thread each.
 
     Waiting requests enter a batch in the order in which they were submitted, as finished ones make
     room. `budget` limits the tokens of an engine's batch, padding and beams included: of sources,
@@ -24,9 +28,18 @@ class Scheduler:
     """
 
     def __init__(
-        self, engines: Sequence[Engine], *, budget: int, threads: int | None = None
+        self,
+        engines: Sequence[Engine],
+        *,
+        budget: int,
+        threads: int | None = None,
+        processes: bool = False,
     ) -> None:
-        """Prepare engines that compute with `threads` together, by default all that torch uses."""
+        """Prepare engines that compute with `threads` together, by default all that torch uses.
+
+        With `processes`, all but the first run in processes of their own where there are many
+        requests: no other thread may be using torch then.
+        """
         self._engines, self._budget = engines, budget
         self._waiting: deque[Request] = deque()
         self._open: set[Request] = set()  # submitted, and neither finished nor cancelled
@@ -36,18 +49,20 @@ class Scheduler:
         self._error: BaseException | None = None
         self._changed = Condition()  # guards all of the above
         self._num_threads = torch.get_num_threads() if threads is None else threads
-        self._threads: list[Thread] = []
+        self._threads: list[Thread] = []  # one for each engine that has begun
+        self._may_fork = processes and EngineProcess.is_possible()
+        self._processes: list[EngineProcess] = []
 
     def __enter__(self) -> Self:
-        """Start the engines' threads: each computes with one thread, a single one with all."""
+        """Start the first engine."""
         _running.enter(self, self._num_threads)
-        count = self._num_threads if len(self._engines) == 1 else 1
-        self._threads = [
-            Thread(target=self._run, args=(engine, count), daemon=True) for engine in self._engines
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._start(self._engines[0])
         return self
+
+    def _start(self, engine: Engine | EngineProcess) -> None:
+        thread = Thread(target=self._run, args=(engine,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def __exit__(self, *error: object) -> None:
         """Close the scheduler."""
@@ -60,6 +75,8 @@ class Scheduler:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        for process in self._processes:
+            process.close()
         _running.leave(self)
 
     @property
@@ -130,46 +147,72 @@ class Scheduler:
         self._progressed = False
 
     @torch.inference_mode()
-    def _run(self, engine: Engine, threads: int) -> None:
+    def _run(self, engine: Engine | EngineProcess) -> None:
         """Run an engine until the scheduler is closed: the body of its thread."""
-        torch.set_num_threads(threads)  # a setting of the thread
         try:
             while (changes := self._next_changes(engine)) is not None:
+                torch.set_num_threads(self._threads_each())  # a setting of the thread
                 entering, leaving = changes
                 if leaving:
                     engine.remove(leaving)
                 if entering:
                     engine.admit(entering)
                 self._report(engine.step())
-            engine.remove(engine.search.requests)
+                if len(self._threads) < len(self._engines) and len(self._open) > 1:
+                    self._start_others()
+            engine.remove(engine.requests)
         except BaseException as error:
             with self._changed:
                 self._error, self._progressed = error, True
                 self._changed.notify_all()
 
-    def _next_changes(self, engine: Engine) -> tuple[list[Request], list[Request]] | None:
+    def _threads_each(self) -> int:
+        return self._num_threads if len(self._engines) == 1 or len(self._open) <= 1 else 1
+
+    def _start_others(self) -> None:
+        """Start all engines but the first, in whose thread this is."""
+        for engine in self._engines[1:]:
+            self._start(self._in_process(engine))
+
+    def _in_process(self, engine: Engine) -> Engine | EngineProcess:
+        """Return an engine's process, or the engine where there is to be none."""
+        may_fork = self._may_fork and len(self._open) >= _MANY and _running.is_alone(self)
+        try:
+            process = EngineProcess(engine) if may_fork else None
+        except OSError:  # there can be no more processes
+            process = None
+        if process is None:
+            return engine
+        self._processes.append(process)
+        return process
+
+    def _next_changes(
+        self, engine: Engine | EngineProcess
+    ) -> tuple[list[Request], list[Request]] | None:
         """Return the requests that enter and leave a batch, once it has any; None at the end."""
-        running = engine.search.requests
-        budget = max(1, self._budget // engine.search.width)
+        running = engine.requests
+        budget = max(1, self._budget // engine.width)
         with self._changed:
             while not self._closed:
                 leaving = [r for r in running if r in self._cancelled] if self._cancelled else []
                 staying = [r for r in running if r not in self._cancelled] if leaving else running
                 self._cancelled.difference_update(leaving)
-                entering = self._take_waiting(staying, budget)
+                entering = self._take_waiting(engine, staying, budget)
                 if running or entering:
                     return entering, leaving
                 self._changed.wait()
         return None
 
-    def _take_waiting(self, running: Sequence[Request], budget: int) -> list[Request]:
+    def _take_waiting(
+        self, engine: Engine | EngineProcess, running: Sequence[Request], budget: int
+    ) -> list[Request]:
         """Dequeue requests that fit in a batch, at most an engine's share of all open ones."""
         longest = max(map(batch_cost, running), default=0)
         if running and len(running) > (1 - _MIN_FREE_FRACTION) * (budget // longest):
             return []
         rows, share = len(running), -(-len(self._open) // len(self._engines))
         entering: list[Request] = []
-        while self._waiting and rows < share:
+        while self._waiting and rows < share and engine.can_take(self._waiting[0]):
             longest = max(longest, batch_cost(self._waiting[0]))
             if rows and (rows + 1) * longest > budget:
                 break
@@ -213,6 +256,11 @@ class _RunningSchedulers:
             if not self._schedulers:
                 self._num_threads = num_threads
             self._schedulers.add(scheduler)
+
+    def is_alone(self, scheduler: Scheduler) -> bool:
+        """Return True if no other scheduler's engines compute."""
+        with self._lock:
+            return self._schedulers == {scheduler}
 
     def leave(self, scheduler: Scheduler) -> None:
         """Remove a scheduler, if it is still there."""

@@ -247,8 +247,9 @@ def decode_lines(
     budget: int,
     counts: Counter[str],
     threads: int | None = None,
+    processes: bool = False,
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Answer[OutputT]]:
-    """Answer lines with engines, by a scheduler of that budget and those threads."""
-    with Scheduler(engines, budget=budget, threads=threads) as scheduler:
+    """Answer lines with engines, by a scheduler of that budget, those threads and processes."""
+    with Scheduler(engines, budget=budget, threads=threads, processes=processes) as scheduler:
         yield from answer_lines(source, task, DecodingExecutor(scheduler), counts, stop)

@@ -64,10 +64,13 @@ class Session:
         speculation: SpeculationArguments | None = None,
         *,
         max_engines: int | None = None,
+        processes: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> None:
         """Prepare models, for one engine a CPU core and at most `max_engines`.
 
+        With `processes`, engines may run in processes of their own: the caller, and whatever else
+        is in this process, must not use torch while lines are decoded.
         Once `stop()` is True, decoding of lines ends early, without an error. Raises ConfigError
         for models that cannot be combined.
         """
@@ -80,6 +83,8 @@ class Session:
         engines = self._threads if self.lead.device.type == "cpu" else 1
         self._num_engines = min(engines, max_engines or engines)
         self._speculation = speculation if speculation and speculation.is_enabled else None
+        # drafts are counted here
+        self._processes = processes and self._speculation is None
         self._draft = self._load_draft()
 
     def _load_draft(self) -> LoadedModel | None:
@@ -288,6 +293,7 @@ class Session:
             budget=budget,
             counts=counts,
             threads=self._threads,
+            processes=self._processes,
             stop=self._stop,
         )
         return count_drafts(answers, engines, counts)

@@ -1,0 +1,170 @@
+"""Engines in processes of their own: what they answer, and how they end."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.decoding.tables import END, TableStepper
+from transformer.decoding import SEARCHES, Engine, Request, RequestFinished, Scheduler, TokenEvent
+from transformer.decoding import scheduler as scheduling
+from transformer.decoding.engine_process import EngineProcess
+
+pytestmark = pytest.mark.skipif(not EngineProcess.is_possible(), reason="no process is forked here")
+HERE = os.getpid()
+A, B, C = 1, 2, 3
+
+
+def by_process(_tokens) -> dict[int, float]:
+    """A in the process of the test, B in any other."""
+    return {A if os.getpid() == HERE else B: 1.0}
+
+
+def engine(table=by_process) -> Engine:
+    search = SEARCHES["greedy"](end_ids=frozenset({END})).build()
+    return Engine(TableStepper(table, size=4), search)
+
+
+def request(limit: int = 3, **fields) -> Request:
+    return Request(prompt=[3], source=[1], max_new_tokens=limit, **fields)
+
+
+@pytest.fixture(autouse=True)
+def _few_are_many(monkeypatch) -> None:
+    monkeypatch.setattr(scheduling, "_MANY", 2)
+
+
+def children() -> set[str]:
+    """The processes that this one has forked and not yet waited for."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {pid for task in tasks for pid in (task / "children").read_text().split()}
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left():
+    before = children()
+    yield
+    assert children() == before
+
+
+def decoded(scheduler: Scheduler, requests: list[Request]) -> list[list[int]]:
+    """The ids of each request's text, each of which ends once."""
+    scheduler.submit(requests)
+    events = [event for event in scheduler.events() if isinstance(event, RequestFinished)]
+    found = {event.request: event.hypotheses[0].ids for event in events}
+    assert len(events) == len(found)
+    return [found[each] for each in requests]
+
+
+def test_many_requests_are_decoded_in_several_processes() -> None:
+    requests = [request(limit) for limit in (1, 2, 3, 4, 5, 6, 7, 8)]
+    with Scheduler([engine(), engine(), engine()], budget=2, processes=True) as scheduler:
+        found = decoded(scheduler, requests)
+        again = decoded(scheduler, [request()])
+    assert [len(ids) for ids in found] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert all(len(set(ids)) == 1 for ids in found)
+    assert {ids[0] for ids in found} == {A, B}
+    assert again[0] in ([A] * 3, [B] * 3)
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_few_requests_stay_in_one_process(monkeypatch, processes: bool) -> None:
+    monkeypatch.setattr(scheduling, "_MANY", 7 if processes else 2)
+    with Scheduler([engine(), engine()], budget=1, processes=processes) as scheduler:
+        assert decoded(scheduler, [request() for _ in range(6)]) == [[A] * 3] * 6
+
+
+def test_nothing_is_forked_while_another_scheduler_computes() -> None:
+    own = Scheduler([engine(), engine()], budget=1, processes=True)
+    with Scheduler([engine()], budget=1), own:
+        assert decoded(own, [request() for _ in range(6)]) == [[A] * 3] * 6
+
+
+def test_where_there_can_be_no_more_processes_there_are_threads(monkeypatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with Scheduler([engine(), engine()], budget=1, processes=True) as scheduler:
+        assert decoded(scheduler, [request() for _ in range(6)]) == [[A] * 3] * 6
+
+
+def test_requests_with_functions_stay_where_these_are() -> None:
+    def never(_state) -> bool:
+        return False
+
+    requests = [request(stop=never if number % 2 else None) for number in range(12)]
+    with Scheduler([engine(), engine()], budget=1, processes=True) as scheduler:
+        found = decoded(scheduler, requests)
+    assert found[1::2] == [[A] * 3] * 6
+
+
+def test_tokens_of_a_stream_come_from_any_process() -> None:
+    requests = [request(2, stream=True) for _ in range(8)]
+    with Scheduler([engine(), engine()], budget=1, processes=True) as scheduler:
+        scheduler.submit(requests)
+        tokens = [event for event in scheduler.events() if isinstance(event, TokenEvent)]
+    assert sorted(map(id, [event.request for event in tokens])) == sorted([*map(id, requests)] * 2)
+    assert {event.id for event in tokens} == {A, B}
+
+
+def test_what_goes_wrong_in_a_process_is_raised_to_the_consumer() -> None:
+    def broken(tokens) -> dict[int, float]:
+        if os.getpid() == HERE:
+            return by_process(tokens)
+        raise RuntimeError("no table")
+
+    made = Scheduler([engine(broken), engine(broken)], budget=1, processes=True)
+    with made, pytest.raises(RuntimeError, match="no table"):
+        decoded(made, [request() for _ in range(8)])
+
+
+def test_a_process_that_is_killed_is_an_error_in_a_line() -> None:
+    def killed(tokens) -> dict[int, float]:
+        if os.getpid() != HERE:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return by_process(tokens)
+
+    made = Scheduler([engine(killed), engine(killed)], budget=1, processes=True)
+    with made, pytest.raises(ChildProcessError, match="by signal 9; if memory ran out, lower"):
+        decoded(made, [request() for _ in range(8)])
+
+
+def test_cancelled_requests_leave_a_process() -> None:
+    endless = [request(10**6) for _ in range(4)]
+    with Scheduler([engine(), engine()], budget=2, processes=True) as scheduler:
+        scheduler.submit(endless)
+        while scheduler.num_waiting:
+            scheduler.wait(0.01)
+        for each in endless:
+            scheduler.cancel(each)
+        found = decoded(scheduler, [request(limit) for limit in (1, 2, 3, 4)])
+    assert [len(ids) for ids in found] == [1, 2, 3, 4]
+
+
+def test_leaving_ends_the_processes() -> None:
+    before, own = threading.active_count(), children()
+    with Scheduler([engine(), engine()], budget=2, processes=True) as scheduler:
+        scheduler.submit([request(10**6) for _ in range(9)])
+        scheduler.wait(0.05)
+        time.sleep(0.1)
+        assert len(children() - own) == 1
+    assert threading.active_count() == before
+
+
+def test_an_engine_is_told_of_requests_with_the_next_step() -> None:
+    process = EngineProcess(engine())
+    first, second, third = request(1), request(2), request(3)
+    process.admit([first, second, third])
+    process.remove([third])  # before it has entered
+    assert process.requests == [first, second]
+    assert [event.request for event in process.step()][-1] is first
+    process.remove([second])
+    process.admit([third])
+    assert process.requests == [third]
+    events = [event for _ in range(3) for event in process.step()]
+    assert {event.request for event in events} == {third} and process.step() == []
+    process.close()
