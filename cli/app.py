@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import typer
 
+from transformer.cpus import limit_threads
 from transformer.memory import keep_freed_memory
 
 from .commands import (
@@ -62,6 +63,7 @@ def main() -> None:
     # 700 objects takes a tenth of a short program's time.
     gc.set_threshold(20_000, 10, 10)
     keep_freed_memory()
+    limit_threads()
     command = typer.main.get_command(app)
     if SHELL in os.environ:
         with suppress(OSError):  # the shell has closed the pipe

@@ -100,8 +100,9 @@ def test_a_freed_tensors_pages_serve_the_next_one() -> None:
     assert int(kept) > 120
 
 
-def test_the_program_keeps_freed_memory() -> None:
-    told = "transformer.memory.keep_freed_memory = lambda: print('kept')"
-    program = f"import sys, transformer.memory; {told}; sys.argv[1:] = ['--version']; {{}}"
-    start = "from cli.app import main; main()"
-    assert run(program.format(start))[0] == "kept"
+@pytest.mark.parametrize("name", ["memory.keep_freed_memory", "cpus.limit_threads"])
+def test_the_program_is_set_up_before_its_command(name) -> None:
+    module, _, function = f"transformer.{name}".rpartition(".")
+    told = f"import {module}; {module}.{function} = lambda: print('done')"
+    start = "import sys; sys.argv[1:] = ['--version']; from cli.app import main; main()"
+    assert run(f"{told}; {start}")[0] == "done"
