@@ -20,10 +20,10 @@ class Tree:
         self.proc, self.groups = folder / "proc", folder / "groups"
         (self.proc / "self").mkdir(parents=True)
 
-    def mount(self, line: str, root: str = "/") -> None:
+    def mount(self, line: str, root: str = "/", place: str = "") -> None:
         with (self.proc / "self" / "mountinfo").open("a") as file:
             file.write("23 1 8:1 / / rw - ext4 /dev/sda rw\n")
-            file.write(line.format(root=root, place=self.groups))
+            file.write(line.format(root=root, place=self.groups / place))
 
     def own(self, *groups: str) -> None:
         (self.proc / "self" / "cgroup").write_text("".join(f"{each}\n" for each in groups))
@@ -58,6 +58,8 @@ def test_the_least_quota_of_a_group_and_those_above_counts(tree) -> None:
     tree.limit("pods", "150000", "50000")
     tree.limit("pods/another", "10000")
     assert cpu_quota(tree.proc) == 3
+    tree.limit("pods/one", "100000")
+    assert cpu_quota(tree.proc) == 1
     tree.limit("pods/one", "max")
     assert cpu_quota(tree.proc) == 3
     tree.limit("", "20000")  # what is mounted has a limit in a container
@@ -66,10 +68,10 @@ def test_the_least_quota_of_a_group_and_those_above_counts(tree) -> None:
 
 def test_version_1_has_the_quota_in_two_files(tree) -> None:
     tree.mount(V1)
-    tree.mount(MEMORY)
+    tree.mount(MEMORY, place="memory")
     tree.own("5:memory:/m", "4:cpu,cpuacct:/a/b", "0::/c")
     tree.limit("a/b", "-1", version=1)
-    tree.limit("m", "1000", version=1)
+    tree.limit("memory/a/b", "1000", version=1)
     tree.limit("c", "1000", version=1)
     assert cpu_quota(tree.proc) is None
     tree.limit("a", "250000", version=1)
