@@ -1,13 +1,13 @@
 """The Typer app, one line for each command; heavy imports wait until a command runs."""
 
-import gc
 import os
 import sys
 from contextlib import suppress
 
 import typer
 
-from transformer.memory import keep_freed_memory
+from transformer.cpus import limit_threads
+from transformer.memory import collect_rarely, keep_freed_memory
 
 from .commands import (
     benchmark,
@@ -58,10 +58,9 @@ def options() -> None:
 
 def main() -> None:
     """Run the program `transduce`."""
-    # Imports make hundreds of thousands of objects that stay: looking through them for cycles every
-    # 700 objects takes a tenth of a short program's time.
-    gc.set_threshold(20_000, 10, 10)
+    collect_rarely()
     keep_freed_memory()
+    limit_threads()
     command = typer.main.get_command(app)
     if SHELL in os.environ:
         with suppress(OSError):  # the shell has closed the pipe

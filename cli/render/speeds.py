@@ -71,8 +71,14 @@ def _results(measured: Benchmark) -> Iterator[dict[str, Any]]:
 
 
 def _machine(measured: Benchmark) -> dict[str, Any]:
-    device, processor, threads, version = measured.machine
-    return {"device": device, "processor": processor, "threads": threads, "torch": version}
+    device, processor, threads, version, quota = measured.machine
+    return {
+        "device": device,
+        "processor": processor,
+        "threads": threads,
+        "cpu_quota": quota,
+        "torch": version,
+    }
 
 
 def _loaded(measured: Benchmark, name: str) -> dict[str, Any]:
@@ -157,5 +163,6 @@ def _conditions(measured: Benchmark, file: str | None) -> Iterator[str]:
     yield texts + (f"; {format_count(new, 'token')} written after each" if new else "")
     weights = format_count(format_large(count_parameters(measured.config)), "weight")
     yield f"{KINDS[measured.config.shape]} of {weights}"
-    device, name, threads, version = measured.machine
-    yield f"{device} ({name}), {format_count(threads, 'thread')}, torch {version}"
+    device, name, threads, version, quota = measured.machine
+    limit = "" if quota is None else f" (CPU quota: {quota:g})"
+    yield f"{device} ({name}), {format_count(threads, 'thread')}{limit}, torch {version}"

@@ -57,6 +57,7 @@ def test_a_record_has_the_machine_the_types_and_all_runs(run, translator):
     record = json.loads(run("--json", "--dtype", "float32,bfloat16", "--beam", "1").out)
     assert record.keys() == {
         *("model", "shape", "weights", "device", "processor", "threads", "torch", "file"),
+        "cpu_quota",
         *("prompt_tokens", "new_tokens", "repeats", "unit", "dtypes", "not_measured", "results"),
         "auto",
         "complete",
@@ -76,6 +77,15 @@ def test_a_record_has_the_machine_the_types_and_all_runs(run, translator):
         assert len(each["runs"]) == 2 and each["rate"] == pytest.approx(sum(each["runs"]) / 2)
         assert (each["search"], each["beam"]) == ("greedy", 1)
     assert record["results"][0]["ratio"] == 1.0
+
+
+def test_the_quota_of_a_container_is_told(run, monkeypatch):
+    monkeypatch.setattr("transformer.pipelines.benchmarking.machine.cpu_quota", lambda: 1.5)
+    monkeypatch.setattr("cli.commands.benchmark.terminal_width", lambda: 200)
+    ended = run("--beam", "1", "--dtype", "float32")
+    assert "(CPU quota: 1.5), torch 2" in ended.out.decode()
+    record = json.loads(run("--json", "--dtype", "float32", "--beam", "1").out)
+    assert record["cpu_quota"] == 1.5
 
 
 @pytest.mark.parametrize("columns", [70, 80, 200])

@@ -16,7 +16,7 @@ from transformer.export import save_model
 from transformer.kernels import LINEAR_KERNELS
 from transformer.loading import DTYPES, load_model
 from transformer.pipelines.benchmarking import Benchmark, BenchmarkSettings, Column, machine
-from transformer.pipelines.benchmarking.machine import Memory, memory_in_use, processor_name
+from transformer.pipelines.benchmarking.machine import Memory, memory_in_use
 from transformer.pipelines.benchmarking.timing import timed_runs
 from transformer.pipelines.benchmarking.workloads import WORKLOADS, encode_texts, random_rows
 
@@ -302,19 +302,18 @@ def test_memory_is_what_the_program_grew_by(models, monkeypatch) -> None:
     assert made.loaded["float32"].seconds > 0
 
 
-def test_the_system_tells_memory_and_processor(tmp_path, monkeypatch) -> None:
+def test_the_system_tells_memory(tmp_path, monkeypatch) -> None:
     (tmp_path / "status").write_text("VmRSS:\t 9 kB\nRssAnon:\t 3 kB\nRssFile:\t 2 kB\n")
-    (tmp_path / "cpuinfo").write_text("model\t: 17\nmodel name\t: A: B\n\nmodel name\t: C\n")
     monkeypatch.setattr(machine, "_STATUS", tmp_path / "status")
-    monkeypatch.setattr(machine, "_CPUS", tmp_path / "cpuinfo")
     assert memory_in_use(CPU) == Memory(3072, 2048)
-    assert processor_name(CPU) == "A: B"
-    for name in ("status", "cpuinfo"):
-        (tmp_path / name).unlink()
-    monkeypatch.setattr("platform.processor", lambda: "")
-    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    (tmp_path / "status").unlink()
     assert memory_in_use(CPU) is None
-    assert processor_name(CPU) == "arm64"
+
+
+def test_a_machine_has_the_cpus_name_and_quota(monkeypatch) -> None:
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 1.5)
+    monkeypatch.setattr(machine, "cpu_name", lambda: "A")
+    assert machine.Machine.of(CPU) == ("cpu", "A", torch.get_num_threads(), torch.__version__, 1.5)
 
 
 @pytest.mark.parametrize(

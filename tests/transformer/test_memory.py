@@ -100,8 +100,22 @@ def test_a_freed_tensors_pages_serve_the_next_one() -> None:
     assert int(kept) > 120
 
 
-def test_the_program_keeps_freed_memory() -> None:
-    told = "transformer.memory.keep_freed_memory = lambda: print('kept')"
-    program = f"import sys, transformer.memory; {told}; sys.argv[1:] = ['--version']; {{}}"
-    start = "from cli.app import main; main()"
-    assert run(program.format(start))[0] == "kept"
+@pytest.mark.parametrize(
+    "name", ["memory.collect_rarely", "memory.keep_freed_memory", "cpus.limit_threads"]
+)
+def test_the_program_is_set_up_before_its_command(name) -> None:
+    module, _, function = f"transformer.{name}".rpartition(".")
+    told = f"import {module}; {module}.{function} = lambda: print('done')"
+    start = "import sys; sys.argv[1:] = ['--version']; from cli.app import main; main()"
+    assert run(f"{told}; {start}")[0] == "done"
+
+
+def test_garbage_is_first_looked_for_once_imports_are_over() -> None:
+    grown = (
+        "lists = [[] for _ in range({})]; print(*gc.get_threshold(), len(gc.callbacks), end=' ')"
+    )
+    found = run(
+        "import gc; from transformer.memory import collect_rarely; gc.collect();"
+        f"collect_rarely(first=5_000, later=900); {grown.format(2_000)}; {grown.format(6_000)}"
+    )
+    assert found == ["5000", "10", "10", "1", "900", "10", "10", "0"]

@@ -5,6 +5,7 @@ Shape suffixes: R rows, I inputs, O outputs.
 """
 
 from functools import cache
+from math import inf
 from typing import Any, Protocol
 
 import torch
@@ -22,10 +23,10 @@ class LinearKernel(Protocol):
     """A way to compute linear maps whose weights never change.
 
     `error` bounds the error of a row's outputs, relative to their length (Euclidean norm);
-    `largest` is the largest magnitude that it has a place for. `table` is the type in which tables
-    of embeddings go with it; None: that of the model. `small` is the kernel of small matrices, for
-    which a call costs more than the product; None: F.linear, whose last bits depend on the number
-    of rows, which would decide on units where inputs are rounded.
+    `largest` is the largest magnitude that it has a place for; inf: it takes all numbers. `table`
+    is the type in which tables of embeddings go with it; None: that of the model. `small` is the
+    kernel of small matrices, for which a call costs more than the product; None: F.linear, whose
+    last bits depend on the number of rows, which would decide on units where inputs are rounded.
     """
 
     error: float
@@ -53,7 +54,7 @@ class OneDNNKernel:
     """
 
     error: float = 1e-5
-    largest: float = torch.finfo(torch.float32).max
+    largest: float = inf
     table: torch.dtype | None = None
     small: LinearKernel | None = None
 
@@ -165,14 +166,16 @@ def quantized(weight_OI: Tensor) -> Tensor:
     """
     if weight_OI.is_quantized:
         return weight_OI
-    low_O, high_O = torch.aminmax(weight_OI, dim=1)  # no copy, as of magnitudes
-    scales_O = (torch.maximum(-low_O, high_O).float().clamp(min=_TINY).double() / 127).float()
     integers_OI = torch.empty(weight_OI.shape, dtype=torch.int8)
+    scales = []
     for start in range(0, len(weight_OI), _ROWS):  # in float32 few at once
-        rows = slice(start, start + _ROWS)
-        scaled_OI = weight_OI[rows].float() / scales_O[rows, None]
-        integers_OI[rows] = scaled_OI.round_().clamp_(-127, 127)
-    return quantized_tensor(integers_OI, scales_O)
+        part_RI = weight_OI[start : start + _ROWS].float()
+        # aminmax along a dimension is 20 times as slow as both of these.
+        largest_R1 = torch.maximum(-part_RI.amin(1, keepdim=True), part_RI.amax(1, keepdim=True))
+        scale_R1 = (largest_R1.clamp(min=_TINY).double() / 127).float()
+        scales.append(scale_R1.flatten())
+        integers_OI[start : start + _ROWS] = (part_RI / scale_R1).round_().clamp_(-127, 127)
+    return quantized_tensor(integers_OI, torch.cat(scales))
 
 
 LINEAR_KERNELS: Registry[LinearKernel] = Registry(
@@ -223,7 +226,7 @@ class PackedLinear(nn.Module):
 
 def can_hold(kernel: LinearKernel, weight: Tensor) -> bool:
     """Return False for a matrix with numbers that a kernel has no place for: 100,000 in float16."""
-    return weight.is_quantized or largest(weight) <= kernel.largest
+    return weight.is_quantized or kernel.largest == inf or largest(weight) <= kernel.largest
 
 
 def largest(weight: Tensor) -> float:

@@ -1,11 +1,9 @@
 """Speeds of kernels on this machine: measured once, and remembered in the user's cache folder."""
 
 import os
-import platform
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from statistics import geometric_mean
 
 import msgspec
@@ -13,6 +11,7 @@ import torch
 
 from checkpoints import CheckpointError, cache_file, write_file
 
+from ..cpus import cpu_name
 from .linear import LINEAR_KERNELS, LinearKernel, is_usable
 
 CACHE_NAME = "kernel-speeds.json"
@@ -73,13 +72,9 @@ def _times(kernel: LinearKernel) -> list[float]:
 
 def _machine() -> str:
     """Return what the speeds depend on, as text."""
-    processor = platform.processor()
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        processor = next(line for line in lines if line.startswith("model name"))
     capability = torch.backends.cpu.get_cpu_capability()
     isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
-    return f"{processor} {capability} {isa} torch {torch.__version__}"
+    return f"{cpu_name()} {capability} {isa} torch {torch.__version__}"
 
 
 def _read() -> dict[str, dict[str, float]]:

@@ -1,13 +1,14 @@
 """The machine that a benchmark runs on, and the memory that it takes there."""
 
-import platform
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-_CPUS, _STATUS = Path("/proc/cpuinfo"), Path("/proc/self/status")
+from ...cpus import cpu_name, cpu_quota
+
+_STATUS = Path("/proc/self/status")
 _OWN, _MAPPED = "RssAnon", "RssFile"
 
 
@@ -18,11 +19,18 @@ class Machine(NamedTuple):
     name: str  # of its processor
     threads: int  # of a CPU that take part
     torch_version: str
+    cpu_quota: float | None  # the CPUs that control groups leave this process; None for all
 
     @classmethod
     def of(cls, device: torch.device) -> "Machine":
         """Return the machine with a device."""
-        return cls(str(device), processor_name(device), torch.get_num_threads(), torch.__version__)
+        return cls(
+            device=str(device),
+            name=processor_name(device),
+            threads=torch.get_num_threads(),
+            torch_version=torch.__version__,
+            cpu_quota=cpu_quota(),
+        )
 
 
 class Memory(NamedTuple):
@@ -40,9 +48,7 @@ def processor_name(device: torch.device) -> str:
     """Return the name of the model of a GPU, or of the CPU as far as the system tells it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    with suppress(OSError, KeyError):
-        return _fields(_CPUS)["model name"]
-    return platform.processor() or platform.machine()
+    return cpu_name()
 
 
 def memory_in_use(device: torch.device) -> Memory | None:
@@ -50,13 +56,7 @@ def memory_in_use(device: torch.device) -> Memory | None:
     if device.type == "cuda":
         return Memory(torch.cuda.memory_allocated(device), 0)
     with suppress(OSError, KeyError, ValueError):
-        fields = _fields(_STATUS)
+        lines = _STATUS.read_text(encoding="utf-8", errors="replace").splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
         return Memory(*(int(fields[name].removesuffix("kB")) << 10 for name in (_OWN, _MAPPED)))
     return None
-
-
-def _fields(path: Path) -> dict[str, str]:
-    """Return the fields of a table of the kernel by their names; of several the first counts."""
-    lines = reversed(path.read_text(encoding="utf-8", errors="replace").splitlines())
-    pairs = (line.partition(":") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}
