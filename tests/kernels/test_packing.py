@@ -1,7 +1,6 @@
 """Networks whose matrices are laid out for kernels."""
 
 import copy
-import threading
 
 import numpy as np
 import pytest
@@ -58,33 +57,6 @@ def test_small_matrices_beside_rounded_inputs_have_a_kernel_too() -> None:
     assert {each.kernel.error for each in maps} == {LINEAR_KERNELS["float16"].error}
     assert not any(isinstance(module, Linear) for module in model.modules())
     assert not rounds_inputs(model)
-
-
-@pytest.mark.usefixtures("all_large")
-def test_maps_are_laid_out_side_by_side_in_a_thread_each(monkeypatch) -> None:
-    model, kernel = tiny_model("encoder-decoder").requires_grad_(False), LINEAR_KERNELS["int8"]
-    meeting, threads, seen, before = threading.Barrier(2), set(), [], torch.get_num_threads()
-
-    def pack(linear, kernel):
-        seen.append(torch.get_num_threads())
-        threads.add(threading.get_ident())
-        if len(seen) <= 2:
-            meeting.wait(20)
-        return PackedLinear(linear.weight, linear.bias, kernel)
-
-    monkeypatch.setattr(packing, "_packed_map", pack)
-    torch.set_num_threads(2)
-    try:
-        pack_model(model, kernel)
-        assert torch.get_num_threads() == 2
-        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-        later.start()
-        later.join()
-    finally:
-        torch.set_num_threads(before)
-    assert len(threads) == 2
-    assert {*seen[:-1]} == {1} and seen[-1] == 2
-    assert not any(isinstance(module, Linear) for module in model.modules())
 
 
 @pytest.mark.usefixtures("all_large")

@@ -3,10 +3,7 @@
 Shape suffixes: V vocabulary, D d_model, O outputs, I inputs.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +18,6 @@ from .projection import pack_projection
 
 # Numbers of a matrix up to which F.linear is as fast as a kernel's call, for one row to eight.
 SMALL = 131_072
-
-
-_Place: TypeAlias = tuple[nn.Module, str, Linear]  # a map, the module that has it, and its name
 
 
 def is_large(weight_OI: Tensor) -> bool:
@@ -69,39 +63,20 @@ def rounds_inputs(model: nn.Module) -> bool:
 
 def _pack_linear_maps(network: nn.Module, kernel: LinearKernel, files: MappedFiles) -> int:
     left = 0
-    places = [
-        (parent, name, child)
-        for parent in network.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, Linear) and kernel_for(child.weight, kernel) is not None
-    ]
-    for (parent, name, child), made in zip(places, _packed_maps(places, kernel), strict=True):
-        if made is None:
-            left += 1
-            continue
-        setattr(parent, name, made)
-        _drop(child.weight, files)
-        del child.weight  # the module itself is listed above
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if not isinstance(child, Linear):
+                continue
+            own = kernel_for(child.weight, kernel)
+            if own is None:
+                continue
+            if can_hold(own, child.weight):
+                setattr(parent, name, PackedLinear(child.weight, child.bias, own))
+                _drop(child.weight, files)
+                del child.weight  # the module itself is listed above
+            else:
+                left += 1
     return left
-
-
-def _packed_maps(places: Sequence[_Place], kernel: LinearKernel) -> Iterator[PackedLinear | None]:
-    """Lay out maps, each in one thread: most kernels' packing knows no other."""
-    count = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-            yield from threads.map(lambda place: _packed_map(place[2], kernel), places)
-    finally:
-        torch.set_num_threads(count)  # threads that start later have it from the last that set it
-
-
-def _packed_map(linear: Linear, kernel: LinearKernel) -> PackedLinear | None:
-    """Return a map as its kernel lays it out; None where the kernel cannot hold it."""
-    own = kernel_for(linear.weight, kernel)
-    assert own is not None
-    if not can_hold(own, linear.weight):
-        return None
-    return PackedLinear(linear.weight, linear.bias, own)
 
 
 def _drop(weight: Tensor, files: MappedFiles) -> None:
