@@ -155,6 +155,14 @@ def test_leaving_ends_the_processes() -> None:
     assert threading.active_count() == before
 
 
+def test_an_interrupt_is_left_to_the_parent() -> None:
+    process = EngineProcess(engine())
+    process.admit([own := request(1)])
+    os.kill(process._pid, signal.SIGINT)
+    assert [event.request for event in process.step()][-1] is own
+    process.close()
+
+
 def test_an_engine_is_told_of_requests_with_the_next_step() -> None:
     process = EngineProcess(engine())
     first, second, third = request(1), request(2), request(3)

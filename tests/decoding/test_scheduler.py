@@ -160,6 +160,22 @@ def test_a_cancelled_request_cannot_come_again_while_it_leaves() -> None:
         held.set()
 
 
+def test_a_lone_request_has_all_threads_and_several_engines_one_each() -> None:
+    before, seen = torch.get_num_threads(), []
+
+    def watched(tokens):
+        seen.append(torch.get_num_threads())
+        return forever(tokens)
+
+    with Scheduler([engine(watched), engine(watched)], budget=1, threads=2) as scheduler:
+        for count, threads in ((1, 2), (6, 1), (1, 2)):
+            scheduler.submit([request(3) for _ in range(count)])
+            list(scheduler.events())
+            assert seen[0] == threads
+            seen.clear()
+    torch.set_num_threads(before)
+
+
 def test_the_number_of_threads_is_as_before_once_no_scheduler_runs() -> None:
     before = torch.get_num_threads()
     seen = []
