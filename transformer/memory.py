@@ -53,8 +53,8 @@ def keep_freed_memory() -> None:
 def collect_rarely(*, first: int = 400_000, later: int = 20_000) -> None:
     """Look for cycles of garbage once `first` objects are there, then after every `later` more.
 
-    Imports and a model make 290,000 that stay: looking through them every 20,000 takes 80 ms of a start, and
-    every 700, as Python does, a tenth of a short program's time.
+    Imports and a model make 290,000 that stay: looking through them every 20,000 takes 80 ms of a
+    start, and every 700, as Python does, a tenth of a short program's time.
     """
 
     def settle(phase: str, info: dict[str, int]) -> None:

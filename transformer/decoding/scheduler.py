@@ -158,7 +158,7 @@ class Scheduler:
                 if entering:
                     engine.admit(entering)
                 self._report(engine.step())
-                if len(self._threads) < len(self._engines) and len(self._open) > 1:
+                if engine is self._engines[0] and len(self._threads) == 1 < len(self._open):
                     self._start_others()
             engine.remove(engine.requests)
         except BaseException as error:
@@ -171,8 +171,8 @@ class Scheduler:
 
     def _start_others(self) -> None:
         """Start all engines but the first, in whose thread this is."""
-        for engine in self._engines[1:]:
-            self._start(self._in_process(engine))
+        for engine in [self._in_process(engine) for engine in self._engines[1:]]:
+            self._start(engine)
 
     def _in_process(self, engine: Engine) -> Engine | EngineProcess:
         """Return an engine's process, or the engine where there is to be none."""

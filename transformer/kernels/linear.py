@@ -23,10 +23,10 @@ class LinearKernel(Protocol):
     """A way to compute linear maps whose weights never change.
 
     `error` bounds the error of a row's outputs, relative to their length (Euclidean norm);
-    `largest` is the largest magnitude that it has a place for; inf: it takes all numbers. `table` is the type in which tables
-    of embeddings go with it; None: that of the model. `small` is the kernel of small matrices, for
-    which a call costs more than the product; None: F.linear, whose last bits depend on the number
-    of rows, which would decide on units where inputs are rounded.
+    `largest` is the largest magnitude that it has a place for; inf: it takes all numbers. `table`
+    is the type in which tables of embeddings go with it; None: that of the model. `small` is the
+    kernel of small matrices, for which a call costs more than the product; None: F.linear, whose
+    last bits depend on the number of rows, which would decide on units where inputs are rounded.
     """
 
     error: float

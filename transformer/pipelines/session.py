@@ -35,6 +35,7 @@ from .arguments.search import SearchArguments, beam_or_greedy
 from .classification import LabelScore, classify_lines
 from .compatibility import check_ensemble
 from .embedding import EmbeddingOutput, check_pooling, choose_prompt, embed_lines
+from .engines import plain_engine
 from .filling import MaskFills, fill_lines
 from .generation import GenerationTask, encode_prompt
 from .line_pipeline import decode_lines
@@ -69,10 +70,9 @@ class Session:
     ) -> None:
         """Prepare models, for one engine a CPU core and at most `max_engines`.
 
-        With `processes`, engines may run in processes of their own: the caller, and whatever else
-        is in this process, must not use torch while lines are decoded.
-        Once `stop()` is True, decoding of lines ends early, without an error. Raises ConfigError
-        for models that cannot be combined.
+        With `processes`, engines may run in processes of their own: nothing else may use torch
+        while lines are decoded. Once `stop()` is True, decoding of lines ends early, without an
+        error. Raises ConfigError for models that cannot be combined.
         """
         self._models = list(models)
         # The model whose limits apply, with the settings of the first.
@@ -83,8 +83,7 @@ class Session:
         engines = self._threads if self.lead.device.type == "cpu" else 1
         self._num_engines = min(engines, max_engines or engines)
         self._speculation = speculation if speculation and speculation.is_enabled else None
-        # drafts are counted here
-        self._processes = processes and self._speculation is None
+        self._processes = processes and self._speculation is None  # which counts drafts here
         self._draft = self._load_draft()
 
     def _load_draft(self) -> LoadedModel | None:
@@ -297,10 +296,3 @@ class Session:
             stop=self._stop,
         )
         return count_drafts(answers, engines, counts)
-
-
-def plain_engine(loaded: LoadedModel, parameters: SearchParameters) -> Engine:
-    """Build the engine of one model."""
-    search = parameters.build()
-    stepper = ModelStepper(loaded.model, keep_hidden_states=search.reads_hidden_states)
-    return Engine(stepper, search)

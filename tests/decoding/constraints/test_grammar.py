@@ -27,8 +27,8 @@ from transformer.decoding.constraints.grammar import (
 )
 from transformer.errors import ConfigError, MissingExtraError
 from transformer.loading import LoadedModel, default_generation_config
+from transformer.pipelines.engines import plain_engine
 from transformer.pipelines.search_settings import grammar_constraint
-from transformer.pipelines.session import plain_engine
 
 LINES = [
     "the cat sat on the mat, a bat: no!",

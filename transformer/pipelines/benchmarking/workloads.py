@@ -18,7 +18,7 @@ from ...inputs import ModelInputs
 from ...loading import LoadedModel
 from ...registry import Registry
 from ..arguments.search import beam_or_greedy
-from ..session import plain_engine
+from ..engines import plain_engine
 from .timing import Work
 
 _SEED = 0  # of ids that are drawn
