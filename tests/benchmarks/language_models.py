@@ -202,7 +202,7 @@ def contestant(name: str, place: Path, rows: int, cores: Cores) -> Callable[[], 
 
 
 def measured(
-    place: Path, names: Sequence[str], rows: int, rounds: int
+    place: Path, names: Sequence[str], rows: int, *, rounds: int, patience: float
 ) -> dict[str, dict[Cores, float]]:
     """Return the tokens a second of each at each way to use the cores."""
     count = os.cpu_count() or 1
@@ -213,9 +213,8 @@ def measured(
         for cores in sorted(ways)
         if cores.workers == 1 or not name.startswith("transformers")
     }
-    found = rates_apart(
-        {f"{name}, {cores}": run for (name, cores), run in work.items()}, rounds=rounds
-    )
+    runs = {f"{name}, {cores}": run for (name, cores), run in work.items()}
+    found = rates_apart(runs, rounds=rounds, patience=patience)
     by_name: dict[str, dict[Cores, float]] = {name: {} for name in names}
     for name, cores in work:
         by_name[name][cores] = found[f"{name}, {cores}"]
@@ -226,6 +225,8 @@ def main() -> None:
     """Print a table of all, then one of the best ways beside each peer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
+    waiting = "seconds, for each batch, to repeat runs in that other programs computed"
+    parser.add_argument("--patience", type=float, default=0, help=waiting)
     asked = parser.parse_args()
     names = present()
     every: dict[str, dict[str, float]] = {}
@@ -235,7 +236,7 @@ def main() -> None:
         prepare(place, names)
         compare(place, names)
         for rows in BATCHES:
-            found = measured(place, names, rows, asked.rounds)
+            found = measured(place, names, rows, **vars(asked))
             title = f"batch {rows}"
             every[title] = {f"{n}, {way}": r for n, of in found.items() for way, r in of.items()}
             best[title] = {name: max(of.values()) for name, of in found.items()}
