@@ -58,12 +58,12 @@ class CTranslate2Peer:
 
         return run
 
-    def generating(self, prompt_BT: torch.Tensor, written: int) -> Callable[[], int]:
+    def generating(self, prompt_BT: torch.Tensor, written: int) -> Callable[[], list[list[int]]]:
         """Return a run that continues rows of ids greedily by `written` tokens each."""
         generator = self._kind.Generator(self._folder, **self._settings)
         rows = _words(prompt_BT)
 
-        def run() -> int:
+        def run() -> list[list[int]]:
             found = generator.generate_batch(
                 rows,
                 sampling_topk=1,
@@ -72,7 +72,7 @@ class CTranslate2Peer:
                 max_length=written,
                 **self._batches(rows),
             )
-            return sum(len(each.sequences_ids[0]) for each in found)
+            return [each.sequences_ids[0] for each in found]
 
         return run
 

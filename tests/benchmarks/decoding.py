@@ -14,21 +14,13 @@ import torch
 
 from tests.benchmarks.ctranslate2_peer import CTranslate2Peer, write_for_ctranslate2
 from tests.benchmarks.measuring import rates_apart, show
+from tests.benchmarks.ours import compute_as_loaded, counted, decoding
 from tests.benchmarks.peers import marian
 from transformer import TransformerConfig, preset_config
-from transformer.decoding import (
-    Engine,
-    ModelStepper,
-    Request,
-    RequestFinished,
-    Scheduler,
-    SearchParameters,
-    decode_all,
-)
+from transformer.decoding import Request, SearchParameters
 from transformer.decoding.search import BeamParameters, GreedyParameters
 from transformer.initialization import initialize
 from transformer.kernels import LINEAR_KERNELS, bind_calls, pack_model
-from transformer.memory import keep_freed_memory, limit_kernel_caches
 from transformer.model import Transformer
 
 SOURCE, WRITTEN = 24, 32
@@ -51,23 +43,14 @@ def beams(beam: int) -> SearchParameters:
 def ours(model: Transformer, rows: int, beam: int, engines: int = 1) -> Callable[[], int]:
     """This project's search; several engines have a core and a part of the rows each."""
     source_BS = sources(rows, model.config.vocab_size)
-    parameters = beams(beam)
 
-    @torch.inference_mode()
-    def decode() -> int:
-        tasks = [
+    def requests() -> list[Request]:
+        return [
             Request(prompt=[2], source=row, max_new_tokens=WRITTEN) for row in source_BS.tolist()
         ]
-        if engines == 1:
-            found = decode_all(ModelStepper(model), parameters.build(), tasks)
-            return sum(len(best[0].ids) for best in found)
-        made = [Engine(ModelStepper(model), parameters.build()) for _ in range(engines)]
-        with Scheduler(made, budget=rows * beam * SOURCE) as scheduler:
-            scheduler.submit(tasks)
-            finished = (e for e in scheduler.events() if isinstance(e, RequestFinished))
-            return sum(len(event.hypotheses[0].ids) for event in finished)
 
-    return decode
+    budget = rows * beam * SOURCE
+    return counted(decoding(model, beams(beam), requests, engines=engines, budget=budget))
 
 
 def theirs(model: torch.nn.Module, rows: int, beam: int, vocab_size: int) -> Callable[[], int]:
@@ -108,9 +91,7 @@ def contestant(
     config: TransformerConfig, name: str, place: str, rows: int, beam: int, *, engines: int
 ) -> Callable[[], int]:
     """The run of one by its name, in a process of its own."""
-    keep_freed_memory()
-    limit_kernel_caches()
-    torch.set_num_threads(os.cpu_count() or 1)
+    compute_as_loaded(os.cpu_count() or 1)
     if name.startswith("CTranslate2"):
         peer = CTranslate2Peer(Path(place), name.split()[1], workers=engines)
         return peer.translating(sources(rows, config.vocab_size), beam, WRITTEN)

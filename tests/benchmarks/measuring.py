@@ -1,11 +1,13 @@
 """Medians of interleaved runs, and the table that they make."""
 
 import multiprocessing
+import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -42,6 +44,11 @@ class _Apart:
         tokens: int = self._pipe.recv()
         return tokens
 
+    def cpu_seconds(self) -> float:
+        """Return what the process has computed for."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its children's, too
+
     def close(self) -> None:
         """End the process."""
         self._pipe.send(False)
@@ -54,20 +61,70 @@ def _serve(pipe: Connection, build: Callable[[], Callable[[], int]]) -> None:
         pipe.send(run())
 
 
+class _Undisturbed:
+    """Runs of a contestant on a machine where others compute now and then: none of these count.
+
+    A run is repeated while all other processes took more than DISTURBING of a core in it.
+    """
+
+    def __init__(self, contestant: _Apart, until: float) -> None:
+        self._contestant, self._until = contestant, until
+        self.disturbed = False  # the last run was, when there was no time left
+
+    def timed(self) -> float:
+        """Return the tokens a second of a run."""
+        while True:
+            before, own = busy_seconds(), self._contestant.cpu_seconds()
+            started = time.perf_counter()
+            tokens = self._contestant()
+            took = time.perf_counter() - started
+            others = busy_seconds() - before - (self._contestant.cpu_seconds() - own)
+            self.disturbed = others > max(_DISTURBING * took, _TICKS)
+            if not self.disturbed or time.monotonic() > self._until:
+                return tokens / took
+            time.sleep(1)
+
+
+_DISTURBING, _TICKS = 0.05, 0.04  # of a core; seconds: the kernel counts hundredths on each core
+
+
+def busy_seconds() -> float:
+    """Return what all cores have computed for, since the start of the system."""
+    user, nice, system, *_ = Path("/proc/stat").read_text().split()[1:]
+    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def rates_apart(
-    work: Mapping[str, Callable[[], Callable[[], int]]], *, rounds: int = 5
+    work: Mapping[str, Callable[[], Callable[[], int]]], *, rounds: int = 5, patience: float = 0
 ) -> dict[str, float]:
     """Tokens a second as `rates` has them, each contestant in a process of its own.
 
     Each is a function that makes its run. In one process an OpenMP runtime's threads would wait
-    for work on the cores of the next contestant.
+    for work on the cores of the next contestant. Runs in which other programs computed are repeated
+    for up to `patience` seconds in all.
     """
     made = {name: _Apart(build) for name, build in work.items()}
     try:
-        return rates(made, rounds=rounds)
+        if not patience:
+            return rates(made, rounds=rounds)
+        for run in made.values():
+            run()
+        until = time.monotonic() + patience
+        return _undisturbed_rates({n: _Undisturbed(run, until) for n, run in made.items()}, rounds)
     finally:
         for each in made.values():
             each.close()
+
+
+def _undisturbed_rates(work: Mapping[str, _Undisturbed], rounds: int) -> dict[str, float]:
+    seen: dict[str, list[float]] = {name: [] for name in work}
+    disturbed = 0
+    for _ in range(rounds):
+        for name, run in work.items():
+            seen[name].append(run.timed())
+            disturbed += run.disturbed
+    print(f"{disturbed} of {rounds * len(work)} runs had other programs beside them")
+    return {name: statistics.median(values) for name, values in seen.items()}
 
 
 def show(title: str, columns: Mapping[str, Mapping[str, float]], *, peer: str) -> None:

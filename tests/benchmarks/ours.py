@@ -1,0 +1,58 @@
+"""This project's decoding of a batch, by one engine or by several."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from transformer.decoding import (
+    Engine,
+    ModelStepper,
+    Request,
+    RequestFinished,
+    Scheduler,
+    SearchParameters,
+    decode_all,
+)
+from transformer.memory import keep_freed_memory, limit_kernel_caches
+from transformer.model import Transformer
+
+
+def compute_as_loaded(threads: int) -> None:
+    """Keep memory and compiled kernels as programs that decode do, and use so many threads."""
+    keep_freed_memory()
+    limit_kernel_caches()
+    torch.set_num_threads(threads)
+
+
+def decoding(
+    model: Transformer,
+    parameters: SearchParameters,
+    requests: Callable[[], list[Request]],
+    *,
+    engines: int,
+    budget: int,
+) -> Callable[[], list[Sequence[int]]]:
+    """Return a run that decodes requests and returns their ids in order.
+
+    Several engines have a core each, and up to `budget` tokens of the requests at once.
+    """
+
+    @torch.inference_mode()
+    def decode() -> list[Sequence[int]]:
+        tasks = requests()
+        if engines == 1:
+            found = decode_all(ModelStepper(model), parameters.build(), tasks)
+            return [best[0].ids for best in found]
+        made = [Engine(ModelStepper(model), parameters.build()) for _ in range(engines)]
+        with Scheduler(made, budget=budget) as scheduler:
+            scheduler.submit(tasks)
+            finished = [e for e in scheduler.events() if isinstance(e, RequestFinished)]
+        ids = {event.request: event.hypotheses[0].ids for event in finished}
+        return [ids[task] for task in tasks]
+
+    return decode
+
+
+def counted(run: Callable[[], Sequence[Sequence[int]]]) -> Callable[[], int]:
+    """Return a run that returns the number of its ids."""
+    return lambda: sum(map(len, run()))
