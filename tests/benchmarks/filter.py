@@ -32,7 +32,8 @@ FIXED = (16, 32, 64)  # rows of fixed batches, in the order of the file
 
 def ours(loaded: LoadedModel, lines: list[str], beam: int) -> Callable[[], int]:
     """The filter, batch chosen by the tool."""
-    session, asked = Session([loaded]), TranslateArguments(beam=beam, no_guard=True)
+    session = Session([loaded], processes=True)
+    asked = TranslateArguments(beam=beam, no_guard=True)
 
     def run() -> int:
         return sum(1 for _ in session.translate(IterableSource(lines), asked, Counter()))
