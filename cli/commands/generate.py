@@ -53,7 +53,7 @@ def generate(
 
     The text is shown while it is written. On a CPU in float32 and float16 the
     same prompt, seed and line number give the same text in any batch, in int8
-    up to 190 tokens; in bfloat16 and on a GPU, rounding may decide between two
+    up to 100 tokens; in bfloat16 and on a GPU, rounding may decide between two
     tokens that are almost equally likely.
     """
     from ..io.line_reader import LineReader

@@ -23,7 +23,7 @@ def translate(
 ) -> None:
     """Translate lines: one line out (or --n-best lines) for each line in, in order.
 
-    On a CPU in float32 and float16, and in int8 for lines of up to 190 tokens,
+    On a CPU in float32 and float16, and in int8 for lines of up to 100 tokens,
     a line's translation does not depend on the lines beside it; in bfloat16 and
     on a GPU, rounding may decide between two translations that are almost
     equally likely.

@@ -111,7 +111,7 @@ def dense_attention(
         )
     attend: Callable[..., Tensor] = sdpa_attention
     dtype, on_cpu = q_BTHK.dtype, q_BTHK.device.type == "cpu"
-    if on_cpu and dtype == torch.float32 and not torch.is_grad_enabled():
+    if on_cpu and dtype == torch.float32 and not torch.is_grad_enabled() and not dropout:
         if q_BTHK.size(1) <= _FEW_QUERIES and q_BTHK.size(3) >= _NARROW:
             attend = batched_attention
     elif on_cpu and dtype == torch.bfloat16 and q_BTHK.requires_grad:

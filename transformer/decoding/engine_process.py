@@ -4,7 +4,9 @@ Threads take turns at Python, which is a third of a step of a small model. A pro
 shares the weights and has a Python of its own.
 """
 
+import gc
 import os
+import pickle
 import signal
 import sys
 import warnings
@@ -20,6 +22,11 @@ from .request import Event, Request, RequestFinished
 
 # Requests that enter, by their numbers, and numbers of those that leave: one step follows.
 _Changes = tuple[dict[int, Request], list[int]]
+
+
+def is_portable(request: Request) -> bool:
+    """Return False for a request with functions, which stay in their process."""
+    return request.constraint is None and request.stop is None
 
 
 class EngineProcess:
@@ -53,8 +60,8 @@ class EngineProcess:
         return list(self._open.values())
 
     def can_take(self, request: Request) -> bool:
-        """Return False for a request with functions, which stay in their process."""
-        return request.constraint is None and request.stop is None
+        """Return False for a request that cannot be sent to the process."""
+        return is_portable(request)
 
     def admit(self, requests: Sequence[Request]) -> None:
         """See Engine; they enter with the next step."""
@@ -90,8 +97,10 @@ class EngineProcess:
 
     def _end(self) -> str:
         """Wait for the end of the process, and return a sentence about it."""
-        _, status = os.waitpid(self._pid, 0)
-        self._pid, code = 0, os.waitstatus_to_exitcode(status)
+        code = 0
+        with suppress(ChildProcessError):  # where nobody waits for children, SIGCHLD is ignored
+            code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        self._pid = 0
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
         return f"a process that was decoding {how}; if memory ran out, lower --batch-tokens"
 
@@ -108,9 +117,17 @@ class EngineProcess:
 
 
 def _fork() -> int:
-    with warnings.catch_warnings():  # Python 3.12 warns of any other thread
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+    """Fork; Ctrl-C is for the parent to answer, and stays blocked in the child."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    pid = -1
+    try:
+        with warnings.catch_warnings():  # Python 3.12 warns of any other thread
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        return pid
+    finally:
+        if pid != 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(engine: Engine, connection: Connection) -> None:
@@ -119,14 +136,16 @@ def _serve(engine: Engine, connection: Connection) -> None:
     Nothing that is left in a buffer of the parent's output may be written a second time, so the
     process ends at once.
     """
+    status = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+        gc.freeze()  # objects that are looked at would be copied
         torch.set_num_threads(1)
         _serve_steps(engine, connection)
-    except (EOFError, OSError):  # the parent has closed, or is gone
-        pass
+        status = 0
+    except (EOFError, OSError):  # the parent is gone
+        status = 0
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
 @torch.inference_mode()
@@ -136,14 +155,23 @@ def _serve_steps(engine: Engine, connection: Connection) -> None:
         try:
             answer: object = _step(engine, requests, *changes)
         except Exception as error:
-            answer = error
+            answer = _portable(error)
         connection.send(answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error, or what it says where it cannot be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _step(
     engine: Engine, requests: dict[int, Request], entering: dict[int, Request], leaving: list[int]
 ) -> list[tuple[Any, ...]]:
-    """Return each event as its class, the number of its request, and its other fields."""
+    """Return events that are heard: class, number of the request, and other fields of each."""
     if leaving:
         engine.remove({requests.pop(number) for number in leaving})
     if entering:
@@ -154,4 +182,5 @@ def _step(
     for event in events:
         if isinstance(event, RequestFinished):
             del requests[numbers[event.request]]
-    return [(type(event), numbers[event.request], *event[1:]) for event in events]
+    heard = (e for e in events if isinstance(e, RequestFinished) or e.request.stream)
+    return [(type(event), numbers[event.request], *event[1:]) for event in heard]

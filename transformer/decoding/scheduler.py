@@ -9,17 +9,17 @@ from typing import Self
 import torch
 
 from .engine import Engine
-from .engine_process import EngineProcess
+from .engine_process import EngineProcess, is_portable
 from .request import Event, Request, RequestFinished
 
-_MANY = 40  # open requests, from which processes are worth the copies of pages that they cost
+_MANY = 8  # open requests, from which processes are worth the copies of pages that they cost
 _MIN_FREE_FRACTION = 0.25  # of the batch, before requests enter: entering copies the caches
 
 
 class Scheduler:
     """Requests that engines decode side by side.
 
-    A single one is decoded with all threads; several by all engines, with one thread each.
+    Few are decoded by the first engine, with all threads; several by all, with one thread each.
 
     Waiting requests enter a batch in the order in which they were submitted, as finished ones make
     room. `budget` limits the tokens of an engine's batch, padding and beams included: of sources,
@@ -37,8 +37,8 @@ class Scheduler:
     ) -> None:
         """Prepare engines that compute with `threads` together, by default all that torch uses.
 
-        With `processes`, all but the first run in processes of their own where there are many
-        requests: no other thread may be using torch then.
+        With `processes`, all but the first run in processes of their own, if requests are without
+        functions: no other thread may use torch, for one may hold a lock when they are forked.
         """
         self._engines, self._budget = engines, budget
         self._waiting: deque[Request] = deque()
@@ -61,8 +61,9 @@ class Scheduler:
 
     def _start(self, engine: Engine | EngineProcess) -> None:
         thread = Thread(target=self._run, args=(engine,), daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        with self._changed:  # it waits until it is known
+            thread.start()
+            self._threads.append(thread)
 
     def __exit__(self, *error: object) -> None:
         """Close the scheduler."""
@@ -75,9 +76,9 @@ class Scheduler:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        _running.leave(self)
         for process in self._processes:
             process.close()
-        _running.leave(self)
 
     @property
     def num_waiting(self) -> int:
@@ -158,8 +159,6 @@ class Scheduler:
                 if entering:
                     engine.admit(entering)
                 self._report(engine.step())
-                if engine is self._engines[0] and len(self._threads) == 1 < len(self._open):
-                    self._start_others()
             engine.remove(engine.requests)
         except BaseException as error:
             with self._changed:
@@ -167,24 +166,26 @@ class Scheduler:
                 self._changed.notify_all()
 
     def _threads_each(self) -> int:
-        return self._num_threads if len(self._engines) == 1 or len(self._open) <= 1 else 1
+        return self._num_threads if len(self._threads) == 1 or len(self._open) <= 1 else 1
 
     def _start_others(self) -> None:
-        """Start all engines but the first, in whose thread this is."""
-        for engine in [self._in_process(engine) for engine in self._engines[1:]]:
+        """Start the other engines, from the first one's thread, once there is work for them."""
+        if len(self._threads) == len(self._engines) or len(self._open) < 2:
+            return
+        may_fork = self._may_fork and _running.is_alone(self) and all(map(is_portable, self._open))
+        if may_fork and len(self._open) < _MANY:
+            return
+        others = [self._in_process(e) if may_fork else e for e in self._engines[1:]]
+        for engine in others:
             self._start(engine)
 
     def _in_process(self, engine: Engine) -> Engine | EngineProcess:
-        """Return an engine's process, or the engine where there is to be none."""
-        may_fork = self._may_fork and len(self._open) >= _MANY and _running.is_alone(self)
+        """Return an engine's process, or the engine where there can be no more processes."""
         try:
-            process = EngineProcess(engine) if may_fork else None
-        except OSError:  # there can be no more processes
-            process = None
-        if process is None:
+            self._processes.append(EngineProcess(engine))
+        except OSError:
             return engine
-        self._processes.append(process)
-        return process
+        return self._processes[-1]
 
     def _next_changes(
         self, engine: Engine | EngineProcess
@@ -194,6 +195,8 @@ class Scheduler:
         budget = max(1, self._budget // engine.width)
         with self._changed:
             while not self._closed:
+                if engine is self._engines[0]:
+                    self._start_others()
                 leaving = [r for r in running if r in self._cancelled] if self._cancelled else []
                 staying = [r for r in running if r not in self._cancelled] if leaving else running
                 self._cancelled.difference_update(leaving)
@@ -207,10 +210,12 @@ class Scheduler:
         self, engine: Engine | EngineProcess, running: Sequence[Request], budget: int
     ) -> list[Request]:
         """Dequeue requests that fit in a batch, at most an engine's share of all open ones."""
+        if len(self._open) == 1 and engine is not self._engines[0]:
+            return []  # which has all threads for it
         longest = max(map(batch_cost, running), default=0)
         if running and len(running) > (1 - _MIN_FREE_FRACTION) * (budget // longest):
             return []
-        rows, share = len(running), -(-len(self._open) // len(self._engines))
+        rows, share = len(running), -(-len(self._open) // len(self._threads))
         entering: list[Request] = []
         while self._waiting and rows < share and engine.can_take(self._waiting[0]):
             longest = max(longest, batch_cost(self._waiting[0]))

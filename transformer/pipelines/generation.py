@@ -50,6 +50,8 @@ def check_decoder(loaded: LoadedModel) -> None:
 class GenerationTask(LineTask[Request, list[Hypothesis], Output]):
     """Continuations of prompts by a decoder."""
 
+    computes = False  # outputs need no model
+
     def __init__(
         self,
         loaded: LoadedModel,

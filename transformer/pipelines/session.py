@@ -71,7 +71,7 @@ class Session:
         """Prepare models, for one engine a CPU core and at most `max_engines`.
 
         With `processes`, engines may run in processes of their own: nothing else may use torch
-        while lines are decoded. Once `stop()` is True, decoding of lines ends early, without an
+        when these begin. Once `stop()` is True, decoding of lines ends early, without an
         error. Raises ConfigError for models that cannot be combined.
         """
         self._models = list(models)
@@ -292,7 +292,7 @@ class Session:
             budget=budget,
             counts=counts,
             threads=self._threads,
-            processes=self._processes,
+            processes=self._processes and not task.computes,
             stop=self._stop,
         )
         return count_drafts(answers, engines, counts)

@@ -69,6 +69,11 @@ class TranslationTask(LineTask[Request, list[Hypothesis], Output]):
         self._stop = cache(self._build_stop)
         self._stop(0)  # raises what is wrong with the strings before a line is read
 
+    @property
+    def computes(self) -> bool:
+        """True if outputs of a line may need a model, while others are decoded."""
+        return bool(self._glossary or self._must or self._arguments.coverage_penalty)
+
     def _build_stop(self, prefix_tokens: int) -> Callable[[SequenceState], bool] | None:
         """Return the stop condition of texts that begin with so many tokens of the user's own."""
         strings = self._arguments.stop or self._loaded.generation.stops  # a text keeps the latter
