@@ -77,6 +77,11 @@ def mask_padding(queries_BT: Tensor, keys_BS: Tensor, visible_BTS: Tensor | None
 
 
 def additive(mask: Tensor) -> Tensor:
-    """Return a mask as float32 to add to attention scores: 0 where True, -inf elsewhere."""
+    """Return a mask to add to attention scores: one of numbers as it is.
+
+    Of booleans, in float32: 0 where True, -inf elsewhere.
+    """
+    if mask.dtype != torch.bool:
+        return mask
     zeros = torch.zeros(mask.shape, dtype=torch.float32, device=mask.device)
     return zeros.masked_fill_(~mask, float("-inf"))

@@ -186,8 +186,7 @@ def batched_attention(
         mask = _causal_mask(q_BTHK)
     q, k, v, mask = _group_heads(q_BTHK, k_BSGK, v_BSGK, mask)
     shape, slots = q.shape[:3], k.size(2)
-    mask = q.new_zeros(1, 1, 1, 1) if mask is None else mask
-    mask = additive(mask) if mask.dtype == torch.bool else mask.to(q.dtype)
+    mask = q.new_zeros(1, 1, 1, 1) if mask is None else additive(mask).to(q.dtype)
     mask_NRS = mask.expand(*shape, slots).flatten(0, 1)
     q_NRK, k_NSK, v_NSK = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
     scores_NRS = torch.baddbmm(mask_NRS, q_NRK, k_NSK.transpose(1, 2), alpha=scale)
@@ -220,6 +219,6 @@ def eager_attention(
     q, k, v, mask = _group_heads(q_BTHK, k_BSGK, v_BSGK, mask)
     scores_BGRS = soft_cap((scale * q) @ k.transpose(-2, -1), softcap)
     if mask is not None:
-        scores_BGRS = scores_BGRS + (additive(mask) if mask.dtype == torch.bool else mask)
+        scores_BGRS = scores_BGRS + additive(mask)
     weights_BGRS = scores_BGRS.softmax(dim=-1).to(v.dtype)
     return _ungroup_heads(F.dropout(weights_BGRS, dropout) @ v, q_BTHK.size(2))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from .. import masks
@@ -79,9 +78,8 @@ class SoftmaxAttention(AttentionKind[KeyValueCache]):
         if cache is not None:
             assert longest is not None, "a cache needs the length of the longest row"
             mask = make_mask(positions_BT, cache.start_forward(positions_BT, longest))
-            if mask.dtype == torch.bool:  # kernels add numbers: made once for all layers
-                mask = masks.additive(mask)
-            attend = partial(dense_attention, mask=mask)
+            # kernels add numbers: made once for all layers
+            attend = partial(dense_attention, mask=masks.additive(mask))
         elif tokens.segments_BT is not None:
             visible_BTT = masks.same_segment(tokens.segments_BT)
             mask = make_mask(positions_BT, positions_BT, visible_BTT)
