@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from tokenizer.quantities import format_count
@@ -27,7 +25,7 @@ from transformer.training.trainer import SkippedStep
 
 from ..console import erase_status, is_terminal, print_notice, printable
 from .data_report import data_lines, loss_lines
-from .live_console import stderr_console
+from .live_console import LiveConsole, LiveView, stderr_console
 from .progress_lines import LineReporter
 from .progress_view import ProgressView, format_validation
 
@@ -37,7 +35,7 @@ def follow_run(
     *,
     quiet: bool,
     on_start: Callable[[], None],
-    console: Console | None = None,
+    console: LiveConsole | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> RunFinished | None:
     """Run training and show it; return the event that ends it.
@@ -69,11 +67,9 @@ def follow_run(
 class _Screen:
     """The view on a console, with lines that stay above it; without a console, lines alone."""
 
-    def __init__(self, view: ProgressView, console: Console | None) -> None:
+    def __init__(self, view: ProgressView, console: LiveConsole | None) -> None:
         self._console = console
-        self._live = None
-        if console is not None:
-            self._live = Live(view, console=console, refresh_per_second=4)
+        self._live = None if console is None else LiveView(view, console)
 
     @property
     def is_live(self) -> bool:
@@ -95,7 +91,7 @@ class _Screen:
     def __enter__(self) -> "_Screen":
         erase_status()
         if self._live is not None:
-            self._live.start(refresh=True)
+            self._live.start()
         return self
 
     def __exit__(

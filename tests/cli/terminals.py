@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyte
-from rich.console import Console
 
+from cli.render.live_console import LiveConsole
 from tests.forking import Forked, ForkServer
 
 
@@ -52,9 +52,9 @@ class Terminal(io.StringIO):
         return True
 
     @property
-    def console(self) -> Console:
+    def console(self) -> LiveConsole:
         """A console that draws here."""
-        return Console(
+        return LiveConsole(
             file=self,
             force_terminal=True,
             width=self.screen.columns,

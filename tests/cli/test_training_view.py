@@ -3,10 +3,13 @@
 import io
 import re
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console, ConsoleOptions, RenderResult
 
 from cli.render import progress_lines
 from cli.render.pace import TrainingPace
@@ -329,6 +332,33 @@ def test_a_real_run_in_a_real_terminal(pairs, tmp_path, in_terminal) -> None:
     assert "finishing the step and saving; press Ctrl-C again to exit at once" in text
     assert text.count("parameters on cpu") == 1
     assert "\x1b[?25h" in program.raw.decode()  # the cursor is shown again
+
+
+class Shrinking(ProgressView):
+    """A view of five lines, or of one, which is drawn for as long as another might be."""
+
+    lines, seconds = 5, 0.0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = self.lines
+        if threading.current_thread() is threading.main_thread():
+            time.sleep(self.seconds)
+        yield from ["view"] * lines
+
+
+def test_no_line_is_erased_by_two_that_print_at_once(monkeypatch) -> None:
+    terminal, texts = Terminal(80, 24), [f"remark {number}" for number in range(9)]
+
+    def events() -> Iterator[Remark]:
+        for number, text in enumerate(texts):
+            if number == 7:
+                monkeypatch.setattr(Shrinking, "lines", 1)
+                monkeypatch.setattr(Shrinking, "seconds", 0.4)
+            yield Remark(text)
+
+    monkeypatch.setattr("cli.render.training.ProgressView", Shrinking)
+    follow_run(events(), quiet=False, on_start=lambda: None, console=terminal.console)
+    assert terminal.lines[: len(texts)] == texts
 
 
 class Fleeting(ProgressView):
