@@ -2,7 +2,8 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -11,14 +12,17 @@ OPENINGS = {"What", "Whether", "How", "Which", "Of"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                yield path.relative_to(ROOT).as_posix(), node
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    return [
+        (path.relative_to(ROOT).as_posix(), node)
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
 
 
-def repeated_classes(found: Iterator[tuple[str, ast.AST]]) -> list[str]:
+def repeated_classes(found: Iterable[tuple[str, ast.AST]]) -> list[str]:
     places = defaultdict(list)
     for path, node in found:
         if isinstance(node, ast.ClassDef):
@@ -26,7 +30,7 @@ def repeated_classes(found: Iterator[tuple[str, ast.AST]]) -> list[str]:
     return [f"{name}: {', '.join(at)}" for name, at in sorted(places.items()) if len(at) > 1]
 
 
-def misleading_openings(found: Iterator[tuple[str, ast.AST]]) -> list[str]:
+def misleading_openings(found: Iterable[tuple[str, ast.AST]]) -> list[str]:
     offenders = []
     for path, node in found:
         text = ast.get_docstring(node) if isinstance(node, DOCUMENTED) else None

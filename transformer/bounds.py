@@ -61,8 +61,7 @@ def check_number(name: str, value: float, bounds: Meta) -> None:
 
     The `description` of the bounds, if there is one, is added to the message.
     """
-    sides = {key: getattr(bounds, key) for key in ("ge", "gt", "le", "lt")}
-    limits = {key: limit for key, limit in sides.items() if limit is not None}
+    limits = _limits(bounds)
     finite = -math.inf < value < math.inf
     inside = finite and all(getattr(operator, key)(value, limits[key]) for key in limits)
     if inside and (bounds.multiple_of is None or value % bounds.multiple_of == 0):
@@ -74,6 +73,13 @@ def check_number(name: str, value: float, bounds: Meta) -> None:
     allowed += [f"{words[key]}{limit:,.16g}" for key, limit in limits.items()]
     hint = f" ({bounds.description})" if bounds.description else ""
     raise ConfigError(f"{name} is {value}; it must be {' and '.join(allowed)}{hint}")
+
+
+@cache
+def _limits(bounds: Meta) -> dict[str, float]:
+    """Return the limits that there are, by the name of their comparison."""
+    sides = {key: getattr(bounds, key) for key in ("ge", "gt", "le", "lt")}
+    return {key: limit for key, limit in sides.items() if limit is not None}
 
 
 def check_text(name: str, value: object) -> None:
@@ -152,7 +158,9 @@ def _names_at(hint: Any, path: Sequence[str]) -> Iterator[str]:
 
 def _check(value: Any, hint: Any, name: str) -> None:
     """Check a value, and all within it, against the bounds in its annotation."""
-    origin, args = get_origin(hint), get_args(hint)
+    if value is None:
+        return
+    origin, args = _bounded_parts(hint)
     if origin is Annotated:
         _check(value, args[0], name)
         for bounds in args[1:] if isinstance(value, int | float) else ():
@@ -167,6 +175,13 @@ def _check(value: Any, hint: Any, name: str) -> None:
         for field, bounded in _bounded_fields(hint).items():
             item = value.get(field) if isinstance(value, Mapping) else getattr(value, field, None)
             _check(item, bounded, f"{name}.{field}" if name else field)
+
+
+@cache
+def _bounded_parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the origin of an annotation and its arguments: of a union, those with bounds."""
+    origin, args = get_origin(hint), get_args(hint)
+    return origin, tuple(filter(_has_bounds, args)) if origin in (Union, UnionType) else args
 
 
 def _items(value: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, Any, Any]]:

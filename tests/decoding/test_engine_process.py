@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,11 @@ def _few_are_many(monkeypatch) -> None:
 
 def children() -> set[str]:
     """The processes that this one has forked and not yet waited for."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {pid for task in tasks for pid in (task / "children").read_text().split()}
+    pids: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # of a thread that has just ended
+            pids.update((task / "children").read_text().split())
+    return pids
 
 
 @pytest.fixture(autouse=True)

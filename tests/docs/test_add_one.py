@@ -14,6 +14,7 @@ from tests.docs.blocks import CHANGES, ROOT
 COPIED = ("checkpoints", "cli", "demo", "tests", "tokenizer", "transduce", "transformer")
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_the_changes_that_pages_make_do_what_they_say(filled, tmp_path, monkeypatch) -> None:
     for name in COPIED:

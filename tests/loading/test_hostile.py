@@ -62,13 +62,13 @@ def assert_runs(ended: Ended) -> None:
     assert set(ended.err.splitlines()) <= NOTICES, ended.err
 
 
-def halves() -> list[object]:
-    """Every other folder is looked at each time, the rest by make test-slow."""
-    marks = ((), (pytest.mark.slow,))
-    return [pytest.param(name, marks=marks[n % 2]) for n, name in enumerate(CORPUS)]
+def thirds() -> list[object]:
+    """Every third folder is looked at each time, the rest by make test-slow."""
+    marks = [pytest.mark.slow]
+    return [pytest.param(name, marks=marks * (n % 3 > 0)) for n, name in enumerate(CORPUS)]
 
 
-@pytest.mark.parametrize("name", halves())
+@pytest.mark.parametrize("name", thirds())
 def test_a_hostile_folder_is_one_line(good: Path, forks: Forks, tmp_path: Path, name: str) -> None:
     hostile = CORPUS[name]
     folder = tmp_path / "model"
@@ -114,7 +114,7 @@ def check_mutated(good: Path, forks: Forks, place: Path, seeds: range) -> None:
 
 
 def test_some_mutated_files_load_or_are_one_line(good: Path, forks: Forks, tmp_path: Path) -> None:
-    check_mutated(good, forks, tmp_path, range(0, 6000, 149))
+    check_mutated(good, forks, tmp_path, range(0, 6000, 389))
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """What is said of a text that is prepared: what is left out, what repeats, what is unknown."""
 
 import json
-import os
 import random
 import shutil
 from pathlib import Path
@@ -29,12 +28,6 @@ from transformer.training.prepared_folder import TOKENIZER
 from transformer.training.recipe import TokenizerRecipe
 from transformer.training.recipe_checks import check_recipe
 from transformer.training.recipe_resolution import resolve_recipe
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_disks(monkeypatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
 
 BLANKS = ["", " ", "\t", "\u3000", "\xa0 \u2003", "\u200b", "\ufeff", "\0", " \u200d\u2060\xad"]
 

@@ -27,11 +27,6 @@ from transformer.training.recipe_resolution import resolve_recipe
 from transformer.training.run_recipe import RECIPE
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_disks(monkeypatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run's folder with prepared text: `recipe` and `before` belong to it."""

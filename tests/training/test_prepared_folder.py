@@ -1,7 +1,6 @@
 """The folder of prepared text: damage to it, files of others in it, and earlier versions of it."""
 
 import io
-import os
 import random
 import re
 import shutil
@@ -23,11 +22,6 @@ from transformer.training.objectives import OBJECTIVES
 from transformer.training.prepared_folder import TOKENIZER
 from transformer.training.recipe import Recipe
 from transformer.training.run_folder import create_run_folder
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_disks(monkeypatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture

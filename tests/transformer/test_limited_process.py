@@ -92,6 +92,7 @@ def test_limits_are_those_of_each_call() -> None:
     assert call("length", "x" * 40_000_000) == 40_000_000
 
 
+@pytest.mark.slow
 def test_cpu_time_does_not_add_up() -> None:
     before = call("pid")
     for _ in range(500):

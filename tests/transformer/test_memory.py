@@ -74,6 +74,7 @@ def test_limits_stand_before_torch_is_imported_and_are_the_users_where_given() -
     assert run(IMPORT + SHOW, **{NAMES[0]: "7"}) == ["7", "16"]
 
 
+@pytest.mark.slow
 def test_training_keeps_no_kernels_in_a_child_that_inherits_limits() -> None:
     """It does not take them for a user's."""
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"

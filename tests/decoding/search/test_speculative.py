@@ -177,7 +177,7 @@ RULES = {
 def tasks_for(shape: str, **all_rules) -> list[Request]:
     generator = torch.Generator().manual_seed(5)
     tasks = []
-    for number in range(40):
+    for number in range(20):
         size, limit = torch.randint(1, 10, (2,), generator=generator).tolist()
         ids = torch.randint(4, 23, (size,), generator=generator).tolist()
         two = shape == "encoder-decoder"

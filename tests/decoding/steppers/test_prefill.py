@@ -92,7 +92,7 @@ def test_chunks_give_what_one_pass_gives(monkeypatch, variant) -> None:
     torch.testing.assert_close(in_chunks, whole, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("chunk", [CHUNK, 1000])
+@pytest.mark.parametrize("chunk", [CHUNK, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("variant", DECODERS, ids=name)
 def test_a_shared_prefix_gives_what_one_pass_gives(monkeypatch, variant, chunk) -> None:
     """In all batches some have it; one is it, one lacks it, one has more than a limit."""
