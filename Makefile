@@ -6,7 +6,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINNED := $(INSTALL) -c constraints.txt
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu: PyTorch without CUDA.
 TORCH_INDEX ?=
-PYTEST := $(BIN)/python -m pytest
+# Nothing is logged that a test does not read for itself.
+PYTEST := $(BIN)/python -m pytest -p no:logging
 # Two processes, of which each has whole files; tests of one file share what they make.
 PARALLEL := -n 2 --dist loadfile
 

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import logging
 import signal
 from collections.abc import Iterator
 
@@ -83,10 +84,30 @@ def _commands_built_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _no_number_type_is_measured() -> Iterator[None]:
+    """Of the types that are as good as float32, none is faster: tests compute alike anywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transformer.loading.inference.kernel_speeds", lambda base: {base: 1.0})
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _fixed_seeds() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("transformer.pipelines.arguments.generate.fresh_seed", lambda: 0)
         yield
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """The warnings that a program would see, from the oldest on."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = logging.getLogger("transduce")
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.session import Session
 
 from .model import Model
+from .results import warn
 
 
 def load(
@@ -44,4 +45,6 @@ def load(
         load_for_inference(Path(path), device=device, dtype=dtype, adapter=on_it)
         for path in (model, *others)
     ]
+    for each in loaded:
+        warn(each.dtype_notices)
     return Model(Session(loaded, speculation))

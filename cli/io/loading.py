@@ -27,7 +27,7 @@ def load_with_notice(
 ) -> LoadedModel:
     """Load a model folder; at a terminal, show that until it is done, for it may take long.
 
-    Weights that were rounded before, and are not used so, are told.
+    What it computes with is told, where that is not what its files have or nobody asked for it.
     """
     if progress_enabled(quiet):
         write_status(f"loading {model} …")
@@ -35,8 +35,8 @@ def load_with_notice(
         model, device=device, dtype=dtype, trust_cache=trust_cache, adapter=adapter
     )
     erase_status()
-    if loaded.rounding:
-        print_notice(loaded.rounding)
+    for notice in loaded.dtype_notices:
+        print_notice(notice)
     return loaded
 
 

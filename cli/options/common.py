@@ -62,8 +62,8 @@ Dtype = Annotated[
     option(
         "--dtype NAME",
         "Number type of the weights: float32; on a CPU float16 (half the memory, nearly always the "
-        "same text) or int8 (a quarter, now and then another); bfloat16, for GPUs; auto: as good "
-        "as float32, and faster. Default: float32, or a folder's int8.",
+        "same text) or int8 (a quarter, now and then another); bfloat16, for GPUs. Default: auto: "
+        "on a CPU the faster of float32 and float16, on a GPU bfloat16; a folder's int8.",
         panel="Running",
         choices=DTYPES,
     ),

@@ -193,13 +193,14 @@ def test_a_machine_without_the_kernel_computes_with_the_rounded_numbers(
     wanted = outputs(tmp_path / "eight", "float32")
     monkeypatch.setattr(inference, "is_usable", lambda name: name != "int8")
     loaded = load_for_inference(tmp_path / "eight", device="cpu")
-    assert loaded.notices == ("this machine has no kernel for int8: float32 is used",)
+    no_kernel = "this machine has no kernel for int8: float32 is used"
     assert "used in float32" in loaded.rounding
+    assert loaded.dtype_notices == (no_kernel, loaded.rounding)
     torch.testing.assert_close(outputs(tmp_path / "eight"), wanted)
 
 
 @pytest.mark.parametrize(
-    ("dtype", "wanted"), [(None, "float32"), ("auto", "bfloat16"), ("bfloat16", "bfloat16")]
+    ("dtype", "wanted"), [(None, "bfloat16"), ("auto", "bfloat16"), ("bfloat16", "bfloat16")]
 )
 def test_a_gpu_has_no_integers(monkeypatch, dtype: str | None, wanted: str) -> None:
     monkeypatch.setattr(inference, "choose_dtype", lambda kind: ("bfloat16", kind))

@@ -43,7 +43,7 @@ def test_a_type_has_its_weights_and_its_kernel(folder: Path, dtype: str) -> None
     assert loaded.model.dtype == DTYPES[dtype].dtype
     assert is_packed(loaded.model) == (DTYPES[dtype].kernel is not None)
     assert loaded.number_type == dtype
-    assert not loaded.notices
+    assert not loaded.dtype_notices
     assert loaded.dtype == dtype
     assert type(loaded.model).__call__ is type(loaded.model).forward
 
@@ -75,7 +75,7 @@ def test_a_machine_without_the_kernel_says_so_once(folder: Path, monkeypatch) ->
     loaded = load_for_inference(folder, dtype="float16", device="cpu")
     assert not is_packed(loaded.model)
     assert loaded.dtype == "float32"
-    assert loaded.notices == ("this machine has no kernel for float16: float32 is used",)
+    assert loaded.dtype_notices == ("this machine has no kernel for float16: float32 is used",)
 
 
 def test_float32_without_its_kernel_is_float32_all_the_same(folder: Path, monkeypatch) -> None:
@@ -83,7 +83,7 @@ def test_float32_without_its_kernel_is_float32_all_the_same(folder: Path, monkey
     loaded = load_for_inference(folder, device="cpu")
     assert not is_packed(loaded.model)
     assert loaded.dtype == "float32"
-    assert not loaded.notices
+    assert not loaded.dtype_notices
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,26 @@ def test_auto_is_the_fastest_that_is_as_good_as_exact(
     monkeypatch.setattr(inference, "kernel_speeds", lambda base: speeds)
     loaded = load_for_inference(folder, dtype="auto", device="cpu")
     assert loaded.dtype == chosen
-    (notice,) = loaded.notices
+    (notice,) = loaded.dtype_notices
     assert notice.startswith(f"dtype auto is {chosen}")
     assert reason in notice
+
+
+def test_python_logs_a_type_that_nobody_asked_for(folder: Path, monkeypatch, logged) -> None:
+    monkeypatch.setattr(inference, "kernel_speeds", lambda base: {base: 1.0, "float16": 2.0})
+    transduce.load(folder, device="cpu")
+    (message,) = logged
+    assert message.startswith("dtype auto is float16")
+    transduce.load(folder, device="cpu", dtype="float16")
+    assert len(logged) == 1
+
+
+def test_nothing_is_measured_for_a_model_without_large_matrices(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(packing, "SMALL", 1 << 17)
+    monkeypatch.setattr(inference, "kernel_speeds", lambda base: 1 / 0)
+    assert load_for_inference(folder, device="cpu").dtype == "float32"
+    loaded = load_for_inference(folder, device="cpu", dtype="auto")
+    assert loaded.dtype_notices == ("dtype auto is float32: the model has no large matrices",)
 
 
 @pytest.mark.parametrize(("has", "chosen"), [(True, "bfloat16"), (False, "float32")])
@@ -130,7 +147,7 @@ def test_types_that_do_not_exist_are_named(folder: Path, dtype) -> None:
 def test_matrices_that_stay_in_float32_are_told(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(inference, "pack_model", lambda *_: 2)
     loaded = load_for_inference(folder, dtype="float16", device="cpu")
-    (notice,) = loaded.notices
+    (notice,) = loaded.dtype_notices
     assert notice == "2 matrices with numbers beyond float16 stay in float32"
 
 

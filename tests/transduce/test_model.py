@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import shutil
 import subprocess
 import sys
@@ -29,18 +28,6 @@ from transformer.export import save_model
 from transformer.pipelines import arguments
 
 WORDS = "one two three four five six"
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    """The warnings that a program would see, from the oldest on."""
-    messages: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
-    logger = logging.getLogger("transduce")
-    logger.addHandler(handler)
-    yield messages
-    logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,14 @@ from .linear import (
     padded_rows,
     quantized,
 )
-from .packing import CompactEmbedding, is_large, kernel_for, pack_model, rounds_inputs
+from .packing import (
+    CompactEmbedding,
+    has_large_matrices,
+    is_large,
+    kernel_for,
+    pack_model,
+    rounds_inputs,
+)
 from .probe import kernel_speeds
 from .projection import RescoredProjection
 from .topk import blockwise_top_k
@@ -26,6 +33,7 @@ __all__ = [
     "bind_calls",
     "blockwise_top_k",
     "can_hold",
+    "has_large_matrices",
     "is_large",
     "is_usable",
     "kernel_for",

@@ -25,6 +25,11 @@ def is_large(weight_OI: Tensor) -> bool:
     return weight_OI.numel() > SMALL
 
 
+def has_large_matrices(model: nn.Module) -> bool:
+    """Return True for a model of which some part is laid out."""
+    return any(weight.ndim == 2 and is_large(weight) for weight in model.parameters())
+
+
 def kernel_for(weight_OI: Tensor, kernel: LinearKernel) -> LinearKernel | None:
     """Return the kernel of a matrix; None where it stays as it is."""
     return kernel if is_large(weight_OI) else kernel.small

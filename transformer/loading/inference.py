@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from tokenizer.quantities import format_count
 
@@ -13,6 +14,7 @@ from ..kernels import (
     EXACT,
     LINEAR_KERNELS,
     bind_calls,
+    has_large_matrices,
     is_usable,
     kernel_speeds,
     pack_model,
@@ -61,56 +63,69 @@ def load_for_inference(
     """Load a model or run folder as load_model does, for inference and nothing else.
 
     On a CPU its matrices are laid out for the kernel of the number type, if it has one. Without a
-    `dtype` that is float32, or int8 for a folder in int8. Raises UnknownNameError, and ConfigError
-    for a type that the device does not have, too.
+    `dtype` that is `auto`: see `choose_dtype`, and int8 for a folder in int8. Raises
+    UnknownNameError, and ConfigError for a type that the device does not have, too.
     """
-    if dtype is not None:
-        DTYPES.check(dtype)
     target = choose_device(device)
     kind = target.type
-    if dtype is not None and DTYPES[dtype].needs_kernel and kind != "cpu":
-        raise ConfigError(
-            f"dtype {dtype} is for a CPU, and the device is {kind}: take the dtype bfloat16, or "
-            "the device cpu"
-        )
+    _check_type(dtype, kind)
     opened = open_model(path, trust_cache=trust_cache, adapter=adapter)
-    dtype, reason = _resolved(dtype, kind, is_quantized=opened.contents.is_quantized)
-    number_type = DTYPES[dtype]
-    as_stored = dtype == INT8 and opened.contents.is_quantized and is_usable(INT8)
+    name, reason = _resolved(dtype, kind, is_quantized=opened.contents.is_quantized)
+    as_stored = name == INT8 and opened.contents.is_quantized and is_usable(INT8)
     loaded = load_opened(
         opened,
         device=target,
-        dtype=number_type.dtype,
+        dtype=DTYPES[name].dtype,
         as_stored=as_stored and opened.adapter is None,
     )
-    if reason:
+    if DTYPES[name].is_choice:
+        name, reason = choose_dtype(kind, loaded.model)
+    if reason and (dtype is not None or name != "float32"):
         loaded = _with_notice(loaded, reason)
-    if kind == "cpu" and number_type.kernel is not None:
-        loaded = _in_kernel(loaded, dtype, number_type)
+    if kind == "cpu" and DTYPES[name].kernel is not None:
+        loaded = _in_kernel(loaded, name, DTYPES[name])
     bind_calls(loaded.model)
-    return loaded if loaded.number_type else replace(loaded, number_type=dtype)
+    loaded = replace(loaded, number_type=loaded.number_type or name)
+    return _with_notice(loaded, loaded.rounding) if loaded.rounding else loaded
 
 
-def _resolved(dtype: str | None, kind: str, *, is_quantized: bool) -> tuple[str, str]:
-    """Return the number type of a folder on a kind of device, and the reason for a choice."""
-    own = INT8 if is_quantized and kind == "cpu" else None
-    if dtype is None:
-        return own or "float32", ""
-    if not DTYPES[dtype].is_choice:
+def _check_type(dtype: str | None, device: str) -> None:
+    if dtype is not None:
+        DTYPES.check(dtype)
+        if DTYPES[dtype].needs_kernel and device != "cpu":
+            raise ConfigError(
+                f"dtype {dtype} is for a CPU, and the device is {device}: take the dtype bfloat16, "
+                "or the device cpu"
+            )
+
+
+def _resolved(dtype: str | None, device: str, *, is_quantized: bool) -> tuple[str, str]:
+    """Return the number type of a folder on a kind of device, and the reason for a choice.
+
+    On a CPU `auto` stays, for the choice depends on the model.
+    """
+    if dtype is not None and not DTYPES[dtype].is_choice:
         return dtype, ""
-    return (own, f"dtype auto is {own}, as the folder is") if own else choose_dtype(kind)
+    if device != "cpu":
+        return choose_dtype(device)
+    if is_quantized:
+        return INT8, "" if dtype is None else f"dtype auto is {INT8}, as the folder is"
+    return "auto", ""
 
 
-def choose_dtype(device: str) -> tuple[str, str]:
+def choose_dtype(device: str, model: nn.Module | None = None) -> tuple[str, str]:
     """Return the number type that `auto` stands for on a kind of device, and the reason.
 
     That is bfloat16 on a GPU that computes in it, and on a CPU the one with the fastest kernel of
-    those that nearly always give float32's text: int8 must be asked for.
+    those that nearly always give float32's text: int8 must be asked for. A model without large
+    matrices stays in float32 there, and nothing is measured.
     """
-    if device == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
+    if device != "cpu":
+        if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
             return "bfloat16", "dtype auto is bfloat16, in which this GPU computes"
-        return "float32", "dtype auto is float32: this GPU does not compute in bfloat16"
+        return "float32", "dtype auto is float32: this device does not compute in bfloat16"
+    if model is not None and not has_large_matrices(model):
+        return "float32", "dtype auto is float32: the model has no large matrices"
     base = DTYPES["float32"].kernel
     assert base is not None
     speeds = kernel_speeds(base)
@@ -147,4 +162,4 @@ def _in_kernel(loaded: LoadedModel, dtype: str, number_type: NumberType) -> Load
 
 
 def _with_notice(loaded: LoadedModel, text: str) -> LoadedModel:
-    return replace(loaded, notices=(*loaded.notices, text))
+    return replace(loaded, dtype_notices=(*loaded.dtype_notices, text))

@@ -88,10 +88,10 @@ class Benchmark:
         self._path, self._device, self._adapter = path, device, adapter
         self.settings = settings
         kind = choose_device(device).type
-        self.dtypes, self.choice = _resolved(settings.dtypes, kind)
-        first = DTYPES[self.dtypes[0]].dtype
+        first = DTYPES[settings.dtypes[0]].dtype
         base = load_model(path, device=device, dtype=first, adapter=adapter)
-        self.config, self._shared_notices = base.config, base.notices
+        self.dtypes, self.choice = _resolved(settings.dtypes, kind, base)
+        self.config = base.config
         self.machine = Machine.of(base.device)
         _check_memory(base.config, self.dtypes, free_memory)
         able = commands_of(base.config, is_pooled=has_pooling(base.folder))
@@ -143,7 +143,7 @@ class Benchmark:
             self.not_measured[name] = str(error)
             return
         seconds = time.perf_counter() - started
-        notices = tuple(each for each in loaded.notices if each not in self._shared_notices)
+        notices = loaded.dtype_notices
         if loaded.dtype != name:
             self.not_measured[name] = "; ".join(notices) or f"{loaded.dtype} is used"
             return
@@ -192,13 +192,13 @@ class Benchmark:
         return rate / base if rate is not None and base is not None else None
 
 
-def _resolved(names: Sequence[str], device: str) -> tuple[list[str], str | None]:
+def _resolved(names: Sequence[str], device: str, base: LoadedModel) -> tuple[list[str], str | None]:
     """Return number types as they are on a device, and why `auto` is what it is, if named."""
     choice = None
     resolved: dict[str, None] = {}
     for name in names:
         if DTYPES[name].is_choice:
-            chosen, choice = choose_dtype(device)
+            chosen, choice = choose_dtype(device, base.model)
             resolved[chosen] = None
         else:
             resolved[name] = None
