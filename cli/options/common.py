@@ -61,9 +61,9 @@ Dtype = Annotated[
     str | None,
     option(
         "--dtype NAME",
-        "Number type of the weights: float32; on a CPU float16 (half the memory, nearly always the "
-        "same text) or int8 (a quarter, now and then another); bfloat16, for GPUs. Default: auto: "
-        "on a CPU the faster of float32 and float16, on a GPU bfloat16; a folder's int8.",
+        "Number type of weights: float32; on a CPU float16 (half the memory, nearly always the "
+        "same text) or int8 (a quarter, at times another); bfloat16. Default: auto, the "
+        "faster of float32 and float16 on a CPU, bfloat16 on a GPU, a folder's int8.",
         panel="Running",
         choices=DTYPES,
     ),
