@@ -1,6 +1,8 @@
 """Networks whose matrices are laid out for kernels."""
 
 import copy
+import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -223,6 +225,49 @@ def test_the_largest_outputs_are_those_of_float16(monkeypatch, bias) -> None:
     left = found.scatter(-1, best, 0.0), integers.scatter(-1, best, 0.0)
     assert torch.equal(*left)
     assert not torch.equal(found, integers)
+
+
+@every_kernel
+@pytest.mark.usefixtures("all_large")
+def test_each_core_lays_out_a_matrix_where_one_would_do_all(monkeypatch, name) -> None:
+    """A network is the same then, and torch has its threads again."""
+    several = torch.get_num_threads() + 2
+    model, inputs = tiny_model("decoder").requires_grad_(False), model_inputs(torch.arange(6)[None])
+    alone, held, together = copy.deepcopy(model), [], threading.Barrier(2)
+    pack_model(alone, LINEAR_KERNELS[name])
+    real, packs_in_threads = packing._pack, LINEAR_KERNELS[name].packs_in_threads
+
+    def beside_another(matrix):
+        held.append(threading.current_thread())
+        if len(held) <= 2 and not packs_in_threads:
+            together.wait(timeout=30)
+        return real(matrix)
+
+    monkeypatch.setattr(packing, "_pack", beside_another)
+    torch.set_num_threads(several)
+    try:
+        pack_model(model, LINEAR_KERNELS[name])
+        assert torch.get_num_threads() == several
+    finally:
+        torch.set_num_threads(several - 2)
+    assert (threading.main_thread() in held) == packs_in_threads
+    assert torch.equal(model(inputs), alone(inputs))
+
+
+@every_kernel
+@pytest.mark.usefixtures("all_large")
+def test_no_matrix_is_kept_until_the_last_is_laid_out(monkeypatch, name) -> None:
+    model, replace = tiny_model("decoder").requires_grad_(False), packing._replace_child
+    weights = [weakref.ref(each.weight) for each in model.modules() if isinstance(each, Linear)]
+    alive = []
+
+    def counted(*arguments) -> None:
+        replace(*arguments)
+        alive.append(sum(weight() is not None for weight in weights))
+
+    monkeypatch.setattr(packing, "_replace_child", counted)
+    pack_model(model, LINEAR_KERNELS[name])
+    assert alive == [*reversed(range(1, len(weights) + 1))]  # the last is still in hand
 
 
 @pytest.mark.parametrize("name", ["float16", "int8"])

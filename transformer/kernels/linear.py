@@ -27,12 +27,14 @@ class LinearKernel(Protocol):
     is the type in which tables of embeddings go with it; None: that of the model. `small` is the
     kernel of small matrices, for which a call costs more than the product; None: F.linear, whose
     last bits depend on the number of rows, which would decide on units where inputs are rounded.
+    `packs_in_threads`: laying a matrix out takes all threads.
     """
 
     error: float
     largest: float
     table: torch.dtype | None
     small: "LinearKernel | None"
+    packs_in_threads: bool
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """Lay out a matrix and its bias for `apply`."""
@@ -57,6 +59,7 @@ class OneDNNKernel:
     largest: float = inf
     table: torch.dtype | None = None
     small: LinearKernel | None = None
+    packs_in_threads: bool = True
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
@@ -94,6 +97,7 @@ class Float16Kernel:
     largest: float = torch.finfo(torch.float16).max
     table: torch.dtype | None = torch.float16
     small: LinearKernel | None = None
+    packs_in_threads: bool = False
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""
@@ -120,6 +124,7 @@ class Int8Kernel:
     largest: float = torch.finfo(torch.float32).max
     table: torch.dtype | None = torch.float16
     small: LinearKernel | None = Float16Kernel()
+    packs_in_threads: bool = False
 
     def pack(self, weight_OI: Tensor, bias_O: Tensor | None) -> Any:
         """See LinearKernel."""

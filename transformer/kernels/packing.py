@@ -3,13 +3,18 @@
 Shape suffixes: V vocabulary, D d_model, O outputs, I inputs.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import isfinite
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..heads import TokenHead
+from ..losses import Projection
 from ..memory import MappedFiles
 from ..model import Transformer
 from ..uninitialized import Embedding, Linear
@@ -43,11 +48,19 @@ def pack_model(model: Transformer, kernel: LinearKernel) -> int:
     cannot hold, which stay.
     """
     files = MappedFiles()
-    left = _pack_linear_maps(model, kernel, files)
     table_VD = _compact_table(model.embedding, kernel)
     if isinstance(model.embedding, CompactEmbedding):  # whose pages need not wait for the rest
         model.embedding = _with_table(model.embedding, table_VD, files)
-    left += _pack_projection(model, kernel, table_VD, files)
+    matrices = [*_projection(model, kernel, table_VD), *_linear_maps(model, kernel)]
+    left = 0
+    for matrix, packed in zip(matrices, _packed(matrices, kernel), strict=True):
+        if packed is None:
+            left += 1
+        else:
+            weight_OI = matrix.weight()
+            matrix.replace(packed)
+            if not matrix.is_shared:
+                _drop(weight_OI, files)
     model.embedding = _with_table(model.embedding, table_VD, files)
     if (source := model.source_embedding) is not None:
         model.source_embedding = _with_table(source, _compact_table(source, kernel), files)
@@ -66,22 +79,55 @@ def rounds_inputs(model: nn.Module) -> bool:
     return any(each.kernel.error > EXACT for each in maps)
 
 
-def _pack_linear_maps(network: nn.Module, kernel: LinearKernel, files: MappedFiles) -> int:
-    left = 0
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if not isinstance(child, Linear):
-                continue
-            own = kernel_for(child.weight, kernel)
-            if own is None:
-                continue
-            if can_hold(own, child.weight):
-                setattr(parent, name, PackedLinear(child.weight, child.bias, own))
-                _drop(child.weight, files)
-                del child.weight  # the module itself is listed above
-            else:
-                left += 1
-    return left
+class _Matrix(NamedTuple):
+    """A matrix that is to be laid out: what does it, and what puts the result in its place.
+
+    It is not held here, for it is let go before others are read. One that `is_shared` is read
+    elsewhere, too.
+    """
+
+    weight: Callable[[], Tensor]
+    kernel: LinearKernel
+    pack: Callable[[Tensor], Any]
+    replace: Callable[[Any], None]
+    is_shared: bool = False
+
+
+def _packed(matrices: Sequence[_Matrix], kernel: LinearKernel) -> Iterator[Any]:
+    """Yield matrices as they are laid out, and None for those that their kernel cannot hold.
+
+    Where packing takes one thread, each core has a matrix.
+    """
+    count = 1 if kernel.packs_in_threads else torch.get_num_threads()
+    if count == 1:
+        yield from map(_pack, matrices)
+        return
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+            yield from threads.map(_pack, matrices)
+    finally:
+        torch.set_num_threads(count)  # threads that begin later have it from the last that set it
+
+
+@torch.no_grad()
+def _pack(matrix: _Matrix) -> Any:
+    weight_OI = matrix.weight()
+    return matrix.pack(weight_OI) if can_hold(matrix.kernel, weight_OI) else None
+
+
+def _linear_maps(network: nn.Module, kernel: LinearKernel) -> Iterator[_Matrix]:
+    for parent in network.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, Linear) and (own := kernel_for(child.weight, kernel)) is not None:
+                pack = partial(PackedLinear, bias=child.bias, kernel=own)
+                replace = partial(_replace_child, parent, name)
+                yield _Matrix(partial(getattr, child, "weight"), own, pack, replace)
+
+
+def _replace_child(parent: nn.Module, name: str, packed: PackedLinear) -> None:
+    child = getattr(parent, name)
+    setattr(parent, name, packed)
+    del child.weight  # others may still know the module
 
 
 def _drop(weight: Tensor, files: MappedFiles) -> None:
@@ -89,26 +135,29 @@ def _drop(weight: Tensor, files: MappedFiles) -> None:
     files.drop(weight.data_ptr(), weight.nbytes)
 
 
-def _pack_projection(
-    model: Transformer, kernel: LinearKernel, table_VD: Tensor | None, files: MappedFiles
-) -> int:
-    """Lay out the projection; `table_VD` is the embedding as it is kept."""
-    head, embedding_VD = model.head, model.embedding.weight
+def _projection(
+    model: Transformer, kernel: LinearKernel, table_VD: Tensor | None
+) -> Iterator[_Matrix]:
+    """Yield the projection to the vocabulary, if it is large; `table_VD` as the embedding is kept.
+
+    One that is the embedding's matrix, too, stays as it is for that.
+    """
+    head = model.head
     if not isinstance(head, TokenHead) or not head.projects:
-        return 0
-    weight_VD = head.projection(embedding_VD)
-    own = kernel_for(weight_VD, kernel)
-    if own is None:
-        return 0
-    if not can_hold(own, weight_VD):
-        return 1
-    if head.weight is None:
-        head.packed = pack_projection(weight_VD, head.bias, own, table_VD)
-    else:
-        head.packed = pack_projection(weight_VD, head.bias, own, None)
-        _drop(weight_VD, files)
-        head.weight = nn.Parameter(torch.empty_like(weight_VD, device="meta"), False)
-    return 0
+        return
+    is_shared, embedding = head.weight is None, model.embedding
+    own = kernel_for(head.projection(embedding.weight), kernel)
+    if own is not None:
+        half_VD = table_VD if is_shared else None
+        pack = partial(pack_projection, bias_O=head.bias, kernel=own, half_OI=half_VD)
+        replace = partial(_replace_projection, head)
+        yield _Matrix(lambda: head.projection(embedding.weight), own, pack, replace, is_shared)
+
+
+def _replace_projection(head: TokenHead, packed: Projection) -> None:
+    head.packed = packed
+    if head.weight is not None:
+        head.weight = nn.Parameter(torch.empty_like(head.weight, device="meta"), False)
 
 
 class CompactEmbedding(Embedding):
