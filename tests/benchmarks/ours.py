@@ -1,5 +1,6 @@
 """This project's decoding of a batch, by one engine or by several."""
 
+import atexit
 from collections.abc import Callable, Sequence
 
 import torch
@@ -34,8 +35,14 @@ def decoding(
 ) -> Callable[[], list[Sequence[int]]]:
     """Return a run that decodes requests and returns their ids in order.
 
-    Several engines have a core each, and up to `budget` tokens of the requests at once.
+    Several engines have a core and a process each, as on the command line, for as long as this
+    process runs, and up to `budget` tokens of the requests at once.
     """
+    made = [Engine(ModelStepper(model), parameters.build()) for _ in range(engines)]
+    scheduler = Scheduler(made, budget=budget, processes=True)
+    if engines > 1:
+        atexit.register(scheduler.close)
+        scheduler.__enter__()
 
     @torch.inference_mode()
     def decode() -> list[Sequence[int]]:
@@ -43,10 +50,8 @@ def decoding(
         if engines == 1:
             found = decode_all(ModelStepper(model), parameters.build(), tasks)
             return [best[0].ids for best in found]
-        made = [Engine(ModelStepper(model), parameters.build()) for _ in range(engines)]
-        with Scheduler(made, budget=budget) as scheduler:
-            scheduler.submit(tasks)
-            finished = [e for e in scheduler.events() if isinstance(e, RequestFinished)]
+        scheduler.submit(tasks)
+        finished = [e for e in scheduler.events() if isinstance(e, RequestFinished)]
         ids = {event.request: event.hypotheses[0].ids for event in finished}
         return [ids[task] for task in tasks]
 
