@@ -12,6 +12,7 @@ import pytest
 
 from checkpoints import CheckpointError
 from tests.chat import hostile
+from tests.sampling import one_in
 from transformer import limited_process
 from transformer.chat.template import ChatTemplate, Message
 from transformer.errors import ConfigError
@@ -83,10 +84,7 @@ def test_a_long_template_ends_or_is_ended(name: str) -> None:
         assert "more than" in str(error)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(e, marks=pytest.mark.slow if n % 2 else ()) for n, e in enumerate(hostile.LARGE)],
-)
+@pytest.mark.parametrize("name", one_in(4, hostile.LARGE))
 def test_a_large_template_is_refused(name: str) -> None:
     assert refusal(hostile.LARGE[name]).endswith("it takes more than 256 MiB of memory")
 

@@ -11,6 +11,7 @@ from tests.loading.damage import CANARY, CONFIG, TOKENIZER, WEIGHTS
 from tests.loading.forks import Ended, Forks
 from tests.loading.hostile import CORPUS, HARMLESS, KINDS, bases, command
 from tests.loading.mutated import mutated
+from tests.sampling import one_in
 from tokenizer import Tokenizer
 
 pytestmark = pytest.mark.integration
@@ -62,13 +63,7 @@ def assert_runs(ended: Ended) -> None:
     assert set(ended.err.splitlines()) <= NOTICES, ended.err
 
 
-def thirds() -> list[object]:
-    """Every third folder is looked at each time, the rest by make test-slow."""
-    marks = [pytest.mark.slow]
-    return [pytest.param(name, marks=marks * (n % 3 > 0)) for n, name in enumerate(CORPUS)]
-
-
-@pytest.mark.parametrize("name", thirds())
+@pytest.mark.parametrize("name", one_in(4, CORPUS))
 def test_a_hostile_folder_is_one_line(good: Path, forks: Forks, tmp_path: Path, name: str) -> None:
     hostile = CORPUS[name]
     folder = tmp_path / "model"

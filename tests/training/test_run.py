@@ -140,6 +140,7 @@ def test_every_objective_learns_its_toy(tmp_path: Path, objective: str) -> None:
     assert [event.step for event in validated] == [40, 80]
 
 
+@pytest.mark.slow
 def test_a_toy_translation_is_learnt_to_the_letter(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, steps=250, learning_rate=1e-2, warmup=20, batch_tokens=1024)
     write_pairs(tmp_path, lines=800)
