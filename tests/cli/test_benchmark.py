@@ -193,7 +193,7 @@ def test_too_little_memory_is_told(run, monkeypatch):
 
 
 def test_number_types_that_cannot_be_used_are_told(run, monkeypatch):
-    monkeypatch.setattr("transformer.loading.inference.is_usable", lambda name: False)
+    monkeypatch.setattr("transformer.loading.inference.is_usable", lambda *_: False)
     ended = run("-q", "--beam", "1", "--json")
     reason = "this machine has no kernel for float16: float32 is used"
     assert f"transduce: float16 is not measured: {reason}\n" in ended.err.decode()

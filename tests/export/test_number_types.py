@@ -191,7 +191,7 @@ def test_a_machine_without_the_kernel_computes_with_the_rounded_numbers(
 ) -> None:
     convert_model(made(tmp_path / "f", tokenizer, "decoder"), tmp_path / "eight", dtype="int8")
     wanted = outputs(tmp_path / "eight", "float32")
-    monkeypatch.setattr(inference, "is_usable", lambda name: name != "int8")
+    monkeypatch.setattr(inference, "is_usable", lambda name, *_: name != "int8")
     loaded = load_for_inference(tmp_path / "eight", device="cpu")
     no_kernel = "this machine has no kernel for int8: float32 is used"
     assert "used in float32" in loaded.rounding

@@ -37,6 +37,37 @@ def test_a_row_does_not_depend_on_its_neighbours(name) -> None:
         assert torch.equal(packed(x_RI[160 - rows :]), whole_RO[160 - rows :])
 
 
+@pytest.mark.skipif(not is_usable("onednn", torch.bfloat16), reason="the processor has no bfloat16")
+@pytest.mark.parametrize("bias", [True, False])
+@torch.inference_mode()
+def test_onednn_computes_in_the_type_of_its_weights(bias) -> None:
+    """In bfloat16 as F.linear does, and each row as it is alone."""
+    plain = nn.Linear(64, 96, bias=bias).bfloat16()
+    packed = PackedLinear(plain.weight, plain.bias, LINEAR_KERNELS["onednn"])
+    x_RI = torch.randn(33, 64).bfloat16()
+    torch.testing.assert_close(packed(x_RI), plain(x_RI), atol=0.02, rtol=0.02)
+    assert packed(x_RI).dtype == torch.bfloat16
+    for rows in (1, 5, 32):
+        assert torch.equal(packed(x_RI[:rows]), packed(x_RI)[:rows])
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_a_kernel_is_tried_in_the_type_of_the_model(monkeypatch, is_exact) -> None:
+    class Rounding(type(LINEAR_KERNELS["onednn"])):
+        def pack(self, weight_OI, bias_O):
+            return weight_OI, bias_O
+
+        def apply(self, x, packed):
+            y = F.linear(x, *packed)
+            y[..., : 1 if is_exact else None] *= 1 + 4 * torch.finfo(x.dtype).eps
+            return y
+
+    monkeypatch.setitem(LINEAR_KERNELS, "rounding", Rounding())
+    is_usable.cache_clear()
+    assert is_usable("rounding", torch.bfloat16) == is_exact
+    is_usable.cache_clear()
+
+
 @every_kernel
 @torch.inference_mode()
 def test_a_row_of_zeros_gives_the_bias(name) -> None:

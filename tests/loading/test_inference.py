@@ -11,7 +11,7 @@ from tests.loading.owned import own
 from tests.models import tiny_config
 from tests.pipelines.test_models import tiny_translator
 from transformer.errors import ConfigError, UnknownNameError
-from transformer.kernels import PackedLinear, packing
+from transformer.kernels import PackedLinear, is_usable, packing
 from transformer.loading import DTYPES, inference, load_for_inference, load_model
 from transformer.pipelines.arguments import SpeculationArguments
 from transformer.pipelines.session import Session
@@ -48,6 +48,11 @@ def test_a_type_has_its_weights_and_its_kernel(folder: Path, dtype: str) -> None
     assert type(loaded.model).__call__ is type(loaded.model).forward
 
 
+@pytest.mark.skipif(not is_usable("onednn", torch.bfloat16), reason="the processor has no bfloat16")
+def test_bfloat16_is_laid_out_too(folder: Path) -> None:
+    assert is_packed(load_for_inference(folder, dtype="bfloat16", device="cpu").model)
+
+
 def test_translations_in_float16_are_those_of_float32(folder: Path) -> None:
     lines = ["one two three", "two", "three one one two"]
     texts = [
@@ -71,7 +76,7 @@ def test_a_draft_has_the_models_type(folder: Path) -> None:
 
 
 def test_a_machine_without_the_kernel_says_so_once(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(inference, "is_usable", lambda name: False)
+    monkeypatch.setattr(inference, "is_usable", lambda *_: False)
     loaded = load_for_inference(folder, dtype="float16", device="cpu")
     assert not is_packed(loaded.model)
     assert loaded.dtype == "float32"
@@ -79,7 +84,7 @@ def test_a_machine_without_the_kernel_says_so_once(folder: Path, monkeypatch) ->
 
 
 def test_float32_without_its_kernel_is_float32_all_the_same(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(inference, "is_usable", lambda name: False)
+    monkeypatch.setattr(inference, "is_usable", lambda *_: False)
     loaded = load_for_inference(folder, device="cpu")
     assert not is_packed(loaded.model)
     assert loaded.dtype == "float32"
@@ -92,6 +97,7 @@ def test_float32_without_its_kernel_is_float32_all_the_same(folder: Path, monkey
         ({"onednn": 1.0, "float16": 1.84, "int8": 3.0}, "float16", "1.8 times as fast here"),
         ({"onednn": 1.0, "float16": 0.9, "int8": 3.0}, "float32", "no other was measured to be"),
         ({"onednn": 1.0, "float16": 1.05}, "float32", "no other"),
+        ({"float16": 0.9, "onednn": 1.2}, "float32", "no other"),
         ({"onednn": 1.0}, "float32", "no other"),
         ({}, "float32", "no other"),
     ],

@@ -245,7 +245,7 @@ def test_no_token_ends_a_text_and_all_write_the_same_number(models, monkeypatch)
 
 
 def test_a_number_type_without_a_kernel_is_named_with_the_reason(models, monkeypatch) -> None:
-    monkeypatch.setattr("transformer.loading.inference.is_usable", lambda name: False)
+    monkeypatch.setattr("transformer.loading.inference.is_usable", lambda *_: False)
     found = measured(models["generate"], dtypes=("float16", "float32"))
     assert [*found.loaded] == ["float32"]
     assert found.not_measured == {

@@ -190,10 +190,11 @@ LINEAR_KERNELS: Registry[LinearKernel] = Registry(
 
 
 @cache
-def is_usable(name: str) -> bool:
-    """Return True if this torch and this machine have a kernel, and it computes what it should."""
+def is_usable(name: str, dtype: torch.dtype = torch.float32) -> bool:
+    """Return True if this torch and machine have a kernel that computes as it should in a dtype."""
     kernel, weight_OI = LINEAR_KERNELS[name], torch.linspace(-3, 500, 48 * 64).sin().view(48, 64)
     weight_OI[7] = 1.0  # with a row of ones, the largest sums
+    weight_OI = weight_OI.to(dtype)
     x_R1I = torch.cat([weight_OI[7:], weight_OI.cos()])[:, None]
     try:
         with torch.inference_mode():
@@ -212,7 +213,8 @@ def _computes_map(
     found = kernel.apply(x, kernel.pack(weight_OI, bias_O))
     wanted = F.linear(x, kernel.rounded(weight_OI), bias_O)
     errors, lengths = (found - wanted).norm(dim=-1), wanted.norm(dim=-1)
-    return bool((errors <= kernel.error * lengths).all())
+    error = max(kernel.error, torch.finfo(x.dtype).eps)
+    return bool((errors <= error * lengths).all())
 
 
 class PackedLinear(nn.Module):

@@ -82,8 +82,7 @@ def rounds_inputs(model: nn.Module) -> bool:
 class _Matrix(NamedTuple):
     """A matrix that is to be laid out: what does it, and what puts the result in its place.
 
-    It is not held here, for it is let go before others are read. One that `is_shared` is read
-    elsewhere, too.
+    It is let go before others are read, so it is not held. One that `is_shared` has other readers.
     """
 
     weight: Callable[[], Tensor]

@@ -45,7 +45,7 @@ DTYPES: Registry[NumberType] = Registry(
     {
         "auto": NumberType(torch.float32, is_choice=True),
         "float32": NumberType(torch.float32, "onednn"),
-        "bfloat16": NumberType(torch.bfloat16),
+        "bfloat16": NumberType(torch.bfloat16, "onednn"),
         "float16": NumberType(torch.float32, "float16", needs_kernel=True),
         INT8: NumberType(torch.float32, "int8", needs_kernel=True),
     },
@@ -132,7 +132,8 @@ def choose_dtype(device: str, model: nn.Module | None = None) -> tuple[str, str]
     exact = {
         name: speeds[each.kernel]
         for name, each in DTYPES.items()
-        if each.kernel is not None
+        if each.dtype == torch.float32
+        and each.kernel is not None
         and each.kernel in speeds
         and LINEAR_KERNELS[each.kernel].error <= EXACT
     }
@@ -148,7 +149,7 @@ def choose_dtype(device: str, model: nn.Module | None = None) -> tuple[str, str]
 def _in_kernel(loaded: LoadedModel, dtype: str, number_type: NumberType) -> LoadedModel:
     """Lay out a model's matrices for the kernel of a type, or say that the machine has none."""
     assert number_type.kernel is not None
-    if not is_usable(number_type.kernel):
+    if not is_usable(number_type.kernel, number_type.dtype):
         if not number_type.needs_kernel:
             return loaded
         notice = f"this machine has no kernel for {dtype}: float32 is used"
