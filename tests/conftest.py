@@ -100,9 +100,9 @@ def _fixed_seeds() -> Iterator[None]:
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    """The warnings that a program would see, from the oldest on."""
+    """The messages that a program would see, warnings unless it asks for more, oldest first."""
     messages: list[str] = []
-    handler = logging.Handler(logging.WARNING)
+    handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
     logger = logging.getLogger("transduce")
     logger.addHandler(handler)

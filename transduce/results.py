@@ -167,6 +167,12 @@ def warn(sentences: Sequence[str]) -> None:
         _logger.warning(sentence)
 
 
+def inform(sentences: Sequence[str]) -> None:
+    """Log what was chosen for the user."""
+    for sentence in sentences:
+        _logger.info(sentence)
+
+
 def _log(counts: Counter[str]) -> None:
     for notice in count_lines(counts):
         _logger.warning(notice)

@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from functools import cache
 from types import UnionType
 from typing import (
@@ -203,5 +204,5 @@ def _bounded_fields(kind: type) -> dict[str, Any]:
 
 
 def _has_bounds(hint: Any) -> bool:
-    is_struct = isinstance(hint, type) and issubclass(hint, msgspec.Struct)
-    return is_struct or get_origin(hint) is Annotated or any(map(_has_bounds, get_args(hint)))
+    has_fields = isinstance(hint, type) and (issubclass(hint, msgspec.Struct) or is_dataclass(hint))
+    return has_fields or get_origin(hint) is Annotated or any(map(_has_bounds, get_args(hint)))

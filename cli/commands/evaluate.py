@@ -58,9 +58,13 @@ def evaluate(
     check_evaluation_files(options)
     check_adapter(adapter, model)
 
+    told: set[str] = set()
+
     def load(folder: Path) -> "LoadedModel":
         on_it = adapter if folder is model[0] else None  # --versus may name the same folder
-        return load_with_notice(folder, device=device, dtype=dtype, quiet=quiet, adapter=on_it)
+        return load_with_notice(
+            folder, device=device, dtype=dtype, quiet=quiet, adapter=on_it, told=told
+        )
 
     job = Job(model, options, languages, load, quiet)
     result = evaluate_own(job) if door is None else EVALUATIONS[door](job)

@@ -24,10 +24,12 @@ def load_with_notice(
     quiet: bool,
     trust_cache: bool = True,
     adapter: Path | None = None,
+    told: set[str] | None = None,
 ) -> LoadedModel:
     """Load a model folder; at a terminal, show that until it is done, for it may take long.
 
-    What it computes with is told, where that is not what its files have or nobody asked for it.
+    What it computes with is told, where that is not what its files have, or not what was asked, and
+    unless `quiet` where nobody asked for it; but for sentences that were `told` before.
     """
     if progress_enabled(quiet):
         write_status(f"loading {model} …")
@@ -35,8 +37,11 @@ def load_with_notice(
         model, device=device, dtype=dtype, trust_cache=trust_cache, adapter=adapter
     )
     erase_status()
-    for notice in loaded.dtype_notices:
-        print_notice(notice)
+    told = set() if told is None else told
+    for notice in [*loaded.dtype_notices, "" if quiet else loaded.dtype_choice]:
+        if notice and notice not in told:
+            print_notice(notice)
+        told.add(notice)
     return loaded
 
 
@@ -68,8 +73,9 @@ def open_session(
         reading.check_first_records()
     device, dtype, quiet = options.device, options.dtype, options.quiet
     check_adapter(adapter, models)
+    told: set[str] = set()
     loaded = [
-        load_with_notice(model, device=device, dtype=dtype, quiet=quiet, adapter=adapter)
+        load_with_notice(model, device=device, dtype=dtype, quiet=quiet, adapter=adapter, told=told)
         for model in models
     ]
     session = Session(loaded, speculation, processes=True)

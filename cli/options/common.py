@@ -62,7 +62,7 @@ Dtype = Annotated[
     option(
         "--dtype NAME",
         "Number type of weights: float32; on a CPU float16 (half the memory, nearly always the "
-        "same text) or int8 (a quarter, at times another); bfloat16. Default: auto, the "
+        "same text) or int8 (a third, at times another); bfloat16. Default: auto, the "
         "faster of float32 and float16 on a CPU, bfloat16 on a GPU, a folder's int8.",
         panel="Running",
         choices=DTYPES,

@@ -29,7 +29,10 @@ class LiveConsole(Console):
 
 
 class LiveView(Live):
-    """A view below all that is printed, drawn four times a second."""
+    """A view below all that is printed, drawn four times a second.
+
+    Whatever draws holds the console before rich's own lock, as those that print do.
+    """
 
     def __init__(self, view: RenderableType, console: LiveConsole) -> None:
         super().__init__(view, console=console, auto_refresh=False)
@@ -38,14 +41,17 @@ class LiveView(Live):
 
     def start(self, refresh: bool = True) -> None:
         """Draw it for the first time."""
-        super().start(refresh)
+        with self._printing:
+            super().start(refresh)
         self._thread.start()
 
     def stop(self) -> None:
         """Draw it for the last time; it stays."""
         self._ended.set()
-        self._thread.join()
-        super().stop()
+        if self._thread.is_alive():  # not where the first drawing failed
+            self._thread.join()
+        with self._printing:
+            super().stop()
 
     def _refresh_again(self) -> None:
         while not self._ended.wait(_SECONDS):

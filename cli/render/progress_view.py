@@ -118,6 +118,8 @@ class ProgressView:
         return [f"{stage.text} …", *([f"{format_count(read, 'line')} read"] if read else [])]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # Behind the last line there is room for ^C, as a terminal shows that key.
+        options = options.update(width=max(1, options.max_width - 2))
         drawn: list[RenderableType] = [
             Text(line, style="bold", no_wrap=False)
             for line in join_parts(self.status(), options.max_width)

@@ -1,7 +1,8 @@
 """This project's decoding of a batch, by one engine or by several."""
 
-import atexit
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 
 import torch
 
@@ -35,27 +36,29 @@ def decoding(
 ) -> Callable[[], list[Sequence[int]]]:
     """Return a run that decodes requests and returns their ids in order.
 
-    Several engines have a core and a process each, as on the command line, for as long as this
-    process runs, and up to `budget` tokens of the requests at once.
+    Several engines have a core and a process each, as on the command line, and up to `budget`
+    tokens of the requests at once; until this process ends, which can have no others.
     """
-    made = [Engine(ModelStepper(model), parameters.build()) for _ in range(engines)]
-    scheduler = Scheduler(made, budget=budget, processes=True)
     if engines > 1:
-        atexit.register(scheduler.close)
-        scheduler.__enter__()
+        made = [Engine(ModelStepper(model), parameters.build()) for _ in range(engines)]
+        scheduler = Scheduler(made, budget=budget, processes=True)
+        ExitStack().enter_context(scheduler)  # until Python ends
+        return partial(_decode_by, scheduler, requests)
 
     @torch.inference_mode()
     def decode() -> list[Sequence[int]]:
-        tasks = requests()
-        if engines == 1:
-            found = decode_all(ModelStepper(model), parameters.build(), tasks)
-            return [best[0].ids for best in found]
-        scheduler.submit(tasks)
-        finished = [e for e in scheduler.events() if isinstance(e, RequestFinished)]
-        ids = {event.request: event.hypotheses[0].ids for event in finished}
-        return [ids[task] for task in tasks]
+        found = decode_all(ModelStepper(model), parameters.build(), requests())
+        return [best[0].ids for best in found]
 
     return decode
+
+
+def _decode_by(scheduler: Scheduler, requests: Callable[[], list[Request]]) -> list[Sequence[int]]:
+    tasks = requests()
+    scheduler.submit(tasks)
+    finished = [e for e in scheduler.events() if isinstance(e, RequestFinished)]
+    ids = {event.request: event.hypotheses[0].ids for event in finished}
+    return [ids[task] for task in tasks]
 
 
 def counted(run: Callable[[], Sequence[Sequence[int]]]) -> Callable[[], int]:

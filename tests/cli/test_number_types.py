@@ -17,3 +17,11 @@ def test_auto_is_the_default_which_tells_another_type_than_float32(
     told = b"transduce: dtype auto is float16: products of large matrices were measured 1.8 times "
     assert ended.code == 0
     assert (told in ended.err) == (b"dtype" in ended.err) == (speed > 1)
+
+
+def test_a_choice_is_told_once_and_not_with_quiet(monkeypatch, transduce, translator) -> None:
+    monkeypatch.setattr(packing, "SMALL", 0)
+    monkeypatch.setattr(inference, "kernel_speeds", lambda base: {base: 1.0, "float16": 2.0})
+    asked = ("translate", "--device", "cpu", "-m", translator)
+    assert transduce(*asked, "-m", translator, stdin=b"one\n").err.count(b"dtype auto is") == 1
+    assert b"dtype" not in transduce(*asked, "-q", stdin=b"one\n").err

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
 
 from cli.render import progress_lines
+from cli.render.live_console import LiveView
 from cli.render.pace import TrainingPace
 from cli.render.progress_lines import LineReporter, LineTimer
 from cli.render.progress_view import ProgressView
@@ -112,7 +114,7 @@ def test_step_epoch_and_times_are_always_there(columns, rows, every) -> None:
 def test_what_is_done_between_steps_is_told_while_it_is_done(columns, rows) -> None:
     _, screens = shown_while(columns, rows, every=4)
     during = {type(event): " ".join(screen) for event, screen in screens}
-    assert "preparing the data … · 1,234 lines read" in during[Stage]
+    assert "preparing the data … 1,234 lines read" in during[Stage].replace(" ·", "")
     assert "validating …" in during[Validating]
     assert "saving …" in during[Validated]
     assert " …" not in during[Saved]
@@ -359,6 +361,57 @@ def test_no_line_is_erased_by_two_that_print_at_once(monkeypatch) -> None:
     monkeypatch.setattr("cli.render.training.ProgressView", Shrinking)
     follow_run(events(), quiet=False, on_start=lambda: None, console=terminal.console)
     assert terminal.lines[: len(texts)] == texts
+
+
+def test_a_view_ends_while_another_thread_prints() -> None:
+    """Both hold two locks, in the same order."""
+    ended = threading.Event()
+
+    def print_on() -> None:
+        while not ended.is_set():
+            print("on", file=sys.stderr)
+
+    def open_and_close() -> None:
+        for _ in range(15):
+            view = LiveView(Text("view"), Terminal(80, 24).console)
+            view.start()
+            view.stop()
+        ended.set()
+
+    threads = [threading.Thread(target=each, daemon=True) for each in (print_on, open_and_close)]
+    for thread in threads:
+        thread.start()
+    assert ended.wait(timeout=60)
+    threads[0].join(timeout=60)
+
+
+class Failing(ProgressView):
+    """A view that cannot be drawn."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        raise ValueError("not drawn")
+
+
+def test_a_view_that_cannot_be_drawn_leaves_the_terminal_as_it_was() -> None:
+    terminal, stderr = Terminal(80, 24), sys.stderr
+    view = LiveView(Failing(), terminal.console)
+    with pytest.raises(ValueError, match="not drawn"):
+        view.start()
+    assert sys.stderr is stderr
+    assert not terminal.screen.cursor.hidden
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_key_that_a_terminal_shows_fits_behind_the_view(columns: int) -> None:
+    """^C in a line of its own would leave a part of the view above the next one."""
+    terminal, clock = Terminal(columns, 24), Clock()
+
+    def look(_event) -> None:
+        assert all(len(line) <= columns - 2 for line in terminal.display if "━" in line)
+        assert terminal.screen.cursor.x <= columns - 2
+
+    events = a_run(clock, look, every=5)
+    follow_run(events, quiet=False, on_start=lambda: None, console=terminal.console, clock=clock)
 
 
 class Fleeting(ProgressView):

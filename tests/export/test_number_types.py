@@ -199,14 +199,6 @@ def test_a_machine_without_the_kernel_computes_with_the_rounded_numbers(
     torch.testing.assert_close(outputs(tmp_path / "eight"), wanted)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "wanted"), [(None, "bfloat16"), ("auto", "bfloat16"), ("bfloat16", "bfloat16")]
-)
-def test_a_gpu_has_no_integers(monkeypatch, dtype: str | None, wanted: str) -> None:
-    monkeypatch.setattr(inference, "choose_dtype", lambda kind: ("bfloat16", kind))
-    assert inference._resolved(dtype, "cuda", is_quantized=True)[0] == wanted
-
-
 def test_size_and_counts(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """Scales are no parameters."""
     floats = made(tmp_path / "floats", tokenizer, "decoder", d_model=64, d_ff=256)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from transformer.kernels import LINEAR_KERNELS, PackedLinear, is_usable, linear, padded_rows
+from transformer.kernels import LINEAR_KERNELS, PackedLinear, is_usable, linear
+from transformer.kernels.linear import padded_rows
 
 every_kernel = pytest.mark.parametrize("name", list(LINEAR_KERNELS))
 

@@ -1,6 +1,7 @@
 """Networks whose matrices are laid out for kernels."""
 
 import copy
+import itertools
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +22,13 @@ from transformer.kernels import (
     LINEAR_KERNELS,
     CompactEmbedding,
     PackedLinear,
-    RescoredProjection,
     can_hold,
     pack_model,
     packing,
     projection,
     rounds_inputs,
 )
+from transformer.kernels.projection import RescoredProjection
 from transformer.model import Transformer
 from transformer.uninitialized import Linear
 
@@ -230,46 +231,57 @@ def test_the_largest_outputs_are_those_of_float16(monkeypatch, bias) -> None:
 
 @every_kernel
 @pytest.mark.usefixtures("all_large")
-def test_each_core_lays_out_a_matrix_where_one_would_do_all(monkeypatch, name) -> None:
-    """A network is the same then, and torch has its threads again."""
-    several = torch.get_num_threads() + 2
+def test_two_matrices_are_laid_out_at_a_time_where_one_thread_would_do_all(
+    monkeypatch, name
+) -> None:
+    """A network is the same then; no thread has another number of torch's threads."""
     model, inputs = tiny_model("decoder").requires_grad_(False), model_inputs(torch.arange(6)[None])
-    alone, held, together = copy.deepcopy(model), [], threading.Barrier(2)
+    alone, numbers, together = copy.deepcopy(model), itertools.count(), threading.Barrier(2)
     pack_model(alone, LINEAR_KERNELS[name])
     real, packs_in_threads = packing._pack, LINEAR_KERNELS[name].packs_in_threads
+    seen, threads = set(), torch.get_num_threads()
 
     def beside_another(matrix):
-        held.append(threading.current_thread())
-        if len(held) <= 2 and not packs_in_threads:
+        if next(numbers) < 2 and not packs_in_threads:
             together.wait(timeout=30)
+        seen.add((threading.current_thread() is threading.main_thread(), torch.get_num_threads()))
         return real(matrix)
 
     monkeypatch.setattr(packing, "_pack", beside_another)
-    torch.set_num_threads(several)
-    try:
-        pack_model(model, LINEAR_KERNELS[name])
-        with ThreadPoolExecutor(1) as later:
-            assert later.submit(torch.get_num_threads).result() == several
-    finally:
-        torch.set_num_threads(several - 2)
-    assert (threading.main_thread() in held) == packs_in_threads
+    pack_model(model, LINEAR_KERNELS[name])
+    assert seen == {(packs_in_threads, threads)}
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == threads
     assert torch.equal(model(inputs), alone(inputs))
 
 
 @every_kernel
 @pytest.mark.usefixtures("all_large")
 def test_no_matrix_is_kept_until_the_last_is_laid_out(monkeypatch, name) -> None:
+    """Two are in hand at most, and what comes after them."""
     model, replace = tiny_model("decoder").requires_grad_(False), packing._replace_child
     weights = [weakref.ref(each.weight) for each in model.modules() if isinstance(each, Linear)]
-    alive = []
+    begun, late = [], []
 
     def counted(*arguments) -> None:
         replace(*arguments)
-        alive.append(sum(weight() is not None for weight in weights))
+        alive = sum(weight() is not None for weight in weights)
+        late.append(alive + len(late) - len(weights))
+        begun.append(alive)
 
     monkeypatch.setattr(packing, "_replace_child", counted)
     pack_model(model, LINEAR_KERNELS[name])
-    assert alive == [*reversed(range(1, len(weights) + 1))]  # the last is still in hand
+    assert max(late) <= 1
+    assert begun[-1] <= 2
+
+
+@pytest.mark.parametrize("attention", ["full", "linear"])
+def test_tables_alone_are_no_large_matrices(monkeypatch, attention) -> None:
+    monkeypatch.setattr(packing, "SMALL", 16 * 24)
+    tables = tiny_model("decoder", max_positions=64, vocab_size=24, attention=attention, d_ff=16)
+    large = [name for name, each in tables.named_parameters() if each.numel() > 16 * 24]
+    maps = [name for name in large if "positions" not in name]
+    assert packing.has_large_matrices(tables) == bool(maps)
 
 
 @pytest.mark.parametrize("name", ["float16", "int8"])

@@ -1,9 +1,12 @@
 """Speeds of kernels: measured once, remembered, and measured again elsewhere."""
 
+import os
+
 import pytest
 import torch
 
-from transformer.kernels import LINEAR_KERNELS, kernel_speeds, probe
+from checkpoints import cache_file
+from transformer.kernels import LINEAR_KERNELS, is_usable, kernel_speeds, probe
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +74,35 @@ def test_kernels_that_the_machine_lacks_have_no_speed(monkeypatch) -> None:
 def test_a_place_that_cannot_be_written_is_no_error(monkeypatch, tmp_path) -> None:
     (tmp_path / "transduce").write_text("in the way")
     assert kernel_speeds("onednn")["int8"] == pytest.approx(4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"AMD \xc3 x": {"onednn": 1.0}}',
+        b'{"\xff": {"x": 1}}',
+        b"[1]",
+        b"{}{",
+        b'{"KEY": {}}',
+        b'{"KEY": {"float16": 5}}',
+        b'{"KEY": {"onednn": 0, "float16": 0, "int8": 1}}',
+        b'{"KEY": {"onednn": -1, "float16": 1, "int8": 1}}',
+        b'{"KEY": {"onednn": 1e999, "float16": 1, "int8": 1}}',
+    ],
+)
+def test_what_cannot_be_a_measurement_is_measured_again(monkeypatch, content) -> None:
+    path = cache_file(probe.CACHE_NAME)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.replace(b"KEY", f"{probe._machine()} base onednn".encode()))
+    monkeypatch.setattr(probe, "_times", lambda kernel: [1.0, 2.0])
+    assert kernel_speeds("onednn") == dict.fromkeys(filter(is_usable, LINEAR_KERNELS), 1.0)
+
+
+def test_a_pipe_is_no_measurement(monkeypatch) -> None:
+    path = cache_file(probe.CACHE_NAME)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    monkeypatch.setattr(probe, "_times", lambda kernel: [1.0])
+    assert kernel_speeds("onednn")["onednn"] == 1.0
+    path.unlink(missing_ok=True)

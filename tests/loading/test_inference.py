@@ -1,5 +1,7 @@
 """Loading for inference: number types, on the command line and in Python."""
 
+import logging
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -108,17 +110,26 @@ def test_auto_is_the_fastest_that_is_as_good_as_exact(
     monkeypatch.setattr(inference, "kernel_speeds", lambda base: speeds)
     loaded = load_for_inference(folder, dtype="auto", device="cpu")
     assert loaded.dtype == chosen
-    (notice,) = loaded.dtype_notices
-    assert notice.startswith(f"dtype auto is {chosen}")
-    assert reason in notice
+    assert loaded.dtype_choice.startswith(f"dtype auto is {chosen}")
+    assert reason in loaded.dtype_choice
+    by_default = load_for_inference(folder, device="cpu")
+    assert by_default.dtype == chosen
+    assert by_default.dtype_choice == ("" if chosen == "float32" else loaded.dtype_choice)
 
 
 def test_python_logs_a_type_that_nobody_asked_for(folder: Path, monkeypatch, logged) -> None:
+    """Once for several models, and as information."""
     monkeypatch.setattr(inference, "kernel_speeds", lambda base: {base: 1.0, "float16": 2.0})
     transduce.load(folder, device="cpu")
-    (message,) = logged
+    assert not logged  # of warnings
+    logging.getLogger("transduce").setLevel(logging.INFO)
+    try:
+        transduce.load(folder, folder, device="cpu")
+        (message,) = logged
+        transduce.load(folder, device="cpu", dtype="float16")
+    finally:
+        logging.getLogger("transduce").setLevel(logging.NOTSET)
     assert message.startswith("dtype auto is float16")
-    transduce.load(folder, device="cpu", dtype="float16")
     assert len(logged) == 1
 
 
@@ -127,13 +138,16 @@ def test_nothing_is_measured_for_a_model_without_large_matrices(folder: Path, mo
     monkeypatch.setattr(inference, "kernel_speeds", lambda base: 1 / 0)
     assert load_for_inference(folder, device="cpu").dtype == "float32"
     loaded = load_for_inference(folder, device="cpu", dtype="auto")
-    assert loaded.dtype_notices == ("dtype auto is float32: the model has no large matrices",)
+    assert loaded.dtype_choice == "dtype auto is float32: the model has no large matrices"
 
 
 @pytest.mark.parametrize(("has", "chosen"), [(True, "bfloat16"), (False, "float32")])
 def test_auto_on_a_gpu_is_bfloat16_if_it_has_it(monkeypatch, has, chosen) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has)
-    assert inference.choose_dtype("cuda")[0] == chosen
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    for is_quantized in (False, True):  # a GPU has no integers
+        found = inference._choose_without_model(torch.device("cuda"), is_quantized=is_quantized)
+        assert found[0] == chosen
 
 
 def test_a_gpu_has_another_type_of_half_the_size(folder: Path, monkeypatch) -> None:

@@ -1,16 +1,7 @@
 """Kernels of a CPU for inference: linear maps whose weights are laid out once."""
 
 from .calls import bind_calls
-from .linear import (
-    EXACT,
-    LINEAR_KERNELS,
-    LinearKernel,
-    PackedLinear,
-    can_hold,
-    is_usable,
-    padded_rows,
-    quantized,
-)
+from .linear import EXACT, LINEAR_KERNELS, PackedLinear, can_hold, is_usable, quantized
 from .packing import (
     CompactEmbedding,
     has_large_matrices,
@@ -20,16 +11,13 @@ from .packing import (
     rounds_inputs,
 )
 from .probe import kernel_speeds
-from .projection import RescoredProjection
 from .topk import blockwise_top_k
 
 __all__ = [
     "EXACT",
     "LINEAR_KERNELS",
     "CompactEmbedding",
-    "LinearKernel",
     "PackedLinear",
-    "RescoredProjection",
     "bind_calls",
     "blockwise_top_k",
     "can_hold",
@@ -39,7 +27,6 @@ __all__ = [
     "kernel_for",
     "kernel_speeds",
     "pack_model",
-    "padded_rows",
     "quantized",
     "rounds_inputs",
 ]

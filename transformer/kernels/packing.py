@@ -3,9 +3,10 @@
 Shape suffixes: V vocabulary, D d_model, O outputs, I inputs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
+from itertools import islice
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from .projection import pack_projection
 
 # Numbers of a matrix up to which F.linear is as fast as a kernel's call, for one row to eight.
 SMALL = 131_072
+_THREADS = 2  # that lay matrices out: half the time, and two matrices are in memory twice
 
 
 def is_large(weight_OI: Tensor) -> bool:
@@ -30,9 +32,12 @@ def is_large(weight_OI: Tensor) -> bool:
     return weight_OI.numel() > SMALL
 
 
-def has_large_matrices(model: nn.Module) -> bool:
-    """Return True for a model of which some part is laid out."""
-    return any(weight.ndim == 2 and is_large(weight) for weight in model.parameters())
+def has_large_matrices(model: Transformer) -> bool:
+    """Return True for a model with a product for which a kernel's call is worth its time."""
+    weights = [module.weight for module in model.modules() if isinstance(module, Linear)]
+    if isinstance(model.head, TokenHead) and model.head.projects:
+        weights.append(model.head.projection(model.embedding.weight))
+    return any(map(is_large, weights))
 
 
 def kernel_for(weight_OI: Tensor, kernel: LinearKernel) -> LinearKernel | None:
@@ -43,8 +48,8 @@ def kernel_for(weight_OI: Tensor, kernel: LinearKernel) -> LinearKernel | None:
 def pack_model(model: Transformer, kernel: LinearKernel) -> int:
     """Lay out all large matrices of a model for a kernel, its projection to the vocabulary too.
 
-    Their own numbers are let go one by one, pages of their file too, and nothing is a view of it
-    any more: the model can be neither trained nor saved. Returns how many matrices the kernel
+    Their own numbers are let go by and by, pages of their file too, and nothing is a view of it any
+    more: the model can be neither trained nor saved. Returns how many matrices the kernel
     cannot hold, which stay.
     """
     files = MappedFiles()
@@ -53,7 +58,7 @@ def pack_model(model: Transformer, kernel: LinearKernel) -> int:
         model.embedding = _with_table(model.embedding, table_VD, files)
     matrices = [*_projection(model, kernel, table_VD), *_linear_maps(model, kernel)]
     left = 0
-    for matrix, packed in zip(matrices, _packed(matrices, kernel), strict=True):
+    for matrix, packed in _packed(matrices, kernel):
         if packed is None:
             left += 1
         else:
@@ -82,7 +87,7 @@ def rounds_inputs(model: nn.Module) -> bool:
 class _Matrix(NamedTuple):
     """A matrix that is to be laid out: what does it, and what puts the result in its place.
 
-    It is let go before others are read, so it is not held. One that `is_shared` has other readers.
+    It is let go before others are read, so it is not held. Pages of one that `is_shared` stay.
     """
 
     weight: Callable[[], Tensor]
@@ -92,20 +97,23 @@ class _Matrix(NamedTuple):
     is_shared: bool = False
 
 
-def _packed(matrices: Sequence[_Matrix], kernel: LinearKernel) -> Iterator[Any]:
-    """Yield matrices as they are laid out, and None for those that their kernel cannot hold.
+def _packed(matrices: Iterable[_Matrix], kernel: LinearKernel) -> Iterator[tuple[_Matrix, Any]]:
+    """Yield matrices as they are laid out, with None for one that its kernel cannot hold.
 
-    Where packing takes one thread, each core has a matrix.
+    Where packing takes one thread, several do it. They keep torch's number of threads, which no
+    thread can change for itself alone.
     """
-    count = 1 if kernel.packs_in_threads else torch.get_num_threads()
-    if count == 1:
-        yield from map(_pack, matrices)
+    if kernel.packs_in_threads:
+        yield from ((matrix, _pack(matrix)) for matrix in matrices)
         return
-    try:
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-            yield from threads.map(_pack, matrices)
-    finally:
-        torch.set_num_threads(count)  # threads that begin later have it from the last that set it
+    waiting = iter(matrices)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        running = {threads.submit(_pack, matrix): matrix for matrix in islice(waiting, _THREADS)}
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(done), done.result()
+                for matrix in islice(waiting, 1):  # once the last one is let go
+                    running[threads.submit(_pack, matrix)] = matrix
 
 
 @torch.no_grad()

@@ -32,12 +32,13 @@ def kernel_speeds(base: str) -> Speeds:
     in an engine of its own: several would wait for whatever else the machine does.
     """
     machine, remembered = f"{_machine()} base {base}", _read()
-    if machine in remembered:
-        return remembered[machine]
+    usable, known = list(filter(is_usable, LINEAR_KERNELS)), remembered.get(machine, {})
+    if known.keys() == {*usable} and all(speed > 0 for speed in known.values()):
+        return known
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        times = {name: _times(LINEAR_KERNELS[name]) for name in LINEAR_KERNELS if is_usable(name)}
+        times = {name: _times(LINEAR_KERNELS[name]) for name in usable}
     finally:
         torch.set_num_threads(threads)
     if base not in times:
@@ -78,9 +79,9 @@ def _machine() -> str:
 
 
 def _read() -> dict[str, dict[str, float]]:
-    with suppress(OSError, RuntimeError, msgspec.DecodeError):
+    with suppress(OSError, RuntimeError, ValueError):  # which damaged JSON and UTF-8 are
         path = cache_file(CACHE_NAME)
-        if path.stat().st_size <= _MAX_BYTES:
+        if path.is_file() and path.stat().st_size <= _MAX_BYTES:
             return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, float]])
     return {}
 

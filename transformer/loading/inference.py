@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from tokenizer.quantities import format_count
 
@@ -20,6 +19,7 @@ from ..kernels import (
     pack_model,
 )
 from ..memory import release_freed_memory
+from ..model import Transformer
 from ..registry import Registry
 from .int8_folder import INT8
 from .load import LoadedModel, choose_device, load_opened, open_model
@@ -67,23 +67,24 @@ def load_for_inference(
     UnknownNameError, and ConfigError for a type that the device does not have, too.
     """
     target = choose_device(device)
-    kind = target.type
-    _check_type(dtype, kind)
+    _check_type(dtype, target.type)
     opened = open_model(path, trust_cache=trust_cache, adapter=adapter)
-    name, reason = _resolved(dtype, kind, is_quantized=opened.contents.is_quantized)
-    as_stored = name == INT8 and opened.contents.is_quantized and is_usable(INT8)
+    choice = (dtype, "") if dtype is not None and not DTYPES[dtype].is_choice else None
+    is_quantized = opened.contents.is_quantized
+    choice = choice or _choose_without_model(target, is_quantized=is_quantized)
+    as_stored = choice is not None and choice[0] == INT8 and is_quantized and is_usable(INT8)
     loaded = load_opened(
         opened,
         device=target,
-        dtype=DTYPES[name].dtype,
+        dtype=torch.float32 if choice is None else DTYPES[choice[0]].dtype,
         as_stored=as_stored and opened.adapter is None,
     )
-    if DTYPES[name].is_choice:
-        name, reason = choose_dtype(kind, loaded.model)
-    if reason and (dtype is not None or name != "float32"):
-        loaded = _with_notice(loaded, reason)
-    if kind == "cpu" and DTYPES[name].kernel is not None:
-        loaded = _in_kernel(loaded, name, DTYPES[name])
+    name, reason = choice or _choose_for_kernels(loaded.model)
+    is_told = dtype is not None or name not in {"float32", INT8}  # as the folder is
+    if is_told:
+        loaded = replace(loaded, dtype_choice=reason)
+    if target.type == "cpu" and DTYPES[name].kernel is not None:
+        loaded = _in_kernel(loaded, name)
     bind_calls(loaded.model)
     loaded = replace(loaded, number_type=loaded.number_type or name)
     return _with_notice(loaded, loaded.rounding) if loaded.rounding else loaded
@@ -99,32 +100,33 @@ def _check_type(dtype: str | None, device: str) -> None:
             )
 
 
-def _resolved(dtype: str | None, device: str, *, is_quantized: bool) -> tuple[str, str]:
-    """Return the number type of a folder on a kind of device, and the reason for a choice.
+def choose_dtype(
+    device: torch.device, model: Transformer, *, is_quantized: bool
+) -> tuple[str, str]:
+    """Return the number type that `auto` stands for, and the reason.
 
-    On a CPU `auto` stays, for the choice depends on the model.
+    That is bfloat16 on a GPU that computes in it, and on a CPU int8 for a folder in int8, else the
+    type with the fastest kernel of those that nearly always give float32's text. A model without
+    large matrices stays in float32 there, and nothing is measured.
     """
-    if dtype is not None and not DTYPES[dtype].is_choice:
-        return dtype, ""
-    if device != "cpu":
-        return choose_dtype(device)
-    if is_quantized:
-        return INT8, "" if dtype is None else f"dtype auto is {INT8}, as the folder is"
-    return "auto", ""
+    choice = _choose_without_model(device, is_quantized=is_quantized)
+    return choice or _choose_for_kernels(model)
 
 
-def choose_dtype(device: str, model: nn.Module | None = None) -> tuple[str, str]:
-    """Return the number type that `auto` stands for on a kind of device, and the reason.
+def _choose_without_model(device: torch.device, *, is_quantized: bool) -> tuple[str, str] | None:
+    """Return what `auto` stands for and the reason; None where the model's matrices decide."""
+    if device.type == "cpu":
+        return (INT8, f"dtype auto is {INT8}, as the folder is") if is_quantized else None
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            if torch.cuda.is_bf16_supported(including_emulation=False):
+                return "bfloat16", "dtype auto is bfloat16, in which this GPU computes"
+    return "float32", "dtype auto is float32: this device does not compute in bfloat16"
 
-    That is bfloat16 on a GPU that computes in it, and on a CPU the one with the fastest kernel of
-    those that nearly always give float32's text: int8 must be asked for. A model without large
-    matrices stays in float32 there, and nothing is measured.
-    """
-    if device != "cpu":
-        if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bfloat16", "dtype auto is bfloat16, in which this GPU computes"
-        return "float32", "dtype auto is float32: this device does not compute in bfloat16"
-    if model is not None and not has_large_matrices(model):
+
+def _choose_for_kernels(model: Transformer) -> tuple[str, str]:
+    """Return the exact number type whose kernel was measured to be the fastest, and the reason."""
+    if not has_large_matrices(model):
         return "float32", "dtype auto is float32: the model has no large matrices"
     base = DTYPES["float32"].kernel
     assert base is not None
@@ -146,8 +148,9 @@ def choose_dtype(device: str, model: nn.Module | None = None) -> tuple[str, str]
     )
 
 
-def _in_kernel(loaded: LoadedModel, dtype: str, number_type: NumberType) -> LoadedModel:
+def _in_kernel(loaded: LoadedModel, dtype: str) -> LoadedModel:
     """Lay out a model's matrices for the kernel of a type, or say that the machine has none."""
+    number_type = DTYPES[dtype]
     assert number_type.kernel is not None
     if not is_usable(number_type.kernel, number_type.dtype):
         if not number_type.needs_kernel:

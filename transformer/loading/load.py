@@ -48,7 +48,8 @@ class LoadedModel(TextProperties):
     number_type: str | None = None  # of DTYPES, if loaded for inference
     notices: tuple[str, ...] = ()  # what its files say and nothing here does; a sentence each
     adapter: Path | None = None  # that is merged into the network
-    dtype_notices: tuple[str, ...] = ()  # on numbers that are not its files', or nobody asked for
+    dtype_choice: str = ""  # why it has a number type that nobody asked for
+    dtype_notices: tuple[str, ...] = ()  # on numbers that are not its files', or not what was asked
     rounded_in: Path | None = None  # a folder in int8 of which its weights of floats are made
 
     @property

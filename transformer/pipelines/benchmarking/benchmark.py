@@ -20,7 +20,6 @@ from ...errors import ConfigError
 from ...loading import (
     DTYPES,
     LoadedModel,
-    choose_device,
     choose_dtype,
     has_pooling,
     load_for_inference,
@@ -87,10 +86,9 @@ class Benchmark:
         """
         self._path, self._device, self._adapter = path, device, adapter
         self.settings = settings
-        kind = choose_device(device).type
         first = DTYPES[settings.dtypes[0]].dtype
         base = load_model(path, device=device, dtype=first, adapter=adapter)
-        self.dtypes, self.choice = _resolved(settings.dtypes, kind, base)
+        self.dtypes, self.choice = _resolved(settings.dtypes, base)
         self.config = base.config
         self.machine = Machine.of(base.device)
         _check_memory(base.config, self.dtypes, free_memory)
@@ -143,7 +141,7 @@ class Benchmark:
             self.not_measured[name] = str(error)
             return
         seconds = time.perf_counter() - started
-        notices = loaded.dtype_notices
+        notices = tuple(filter(None, (loaded.dtype_choice, *loaded.dtype_notices)))
         if loaded.dtype != name:
             self.not_measured[name] = "; ".join(notices) or f"{loaded.dtype} is used"
             return
@@ -192,13 +190,15 @@ class Benchmark:
         return rate / base if rate is not None and base is not None else None
 
 
-def _resolved(names: Sequence[str], device: str, base: LoadedModel) -> tuple[list[str], str | None]:
-    """Return number types as they are on a device, and why `auto` is what it is, if named."""
+def _resolved(names: Sequence[str], base: LoadedModel) -> tuple[list[str], str | None]:
+    """Return number types as a model has them, and why `auto` is what it is, if named."""
     choice = None
     resolved: dict[str, None] = {}
     for name in names:
         if DTYPES[name].is_choice:
-            chosen, choice = choose_dtype(device, base.model)
+            chosen, choice = choose_dtype(
+                base.device, base.model, is_quantized=base.rounded_in is not None
+            )
             resolved[chosen] = None
         else:
             resolved[name] = None
