@@ -228,6 +228,17 @@ def test_halved_folders_load_in_every_type(
     assert not load_for_inference(tmp_path / "half", dtype=dtype, device="cpu").rounding
 
 
+@pytest.mark.parametrize("small", [0, 1 << 17])
+def test_a_model_too_small_for_integers_says_so(
+    monkeypatch, tmp_path: Path, tokenizer: Tokenizer, small: int
+) -> None:
+    monkeypatch.setattr(packing, "SMALL", small)
+    notices: list[str] = []
+    floats = made(tmp_path / "floats", tokenizer, "decoder")
+    convert_model(floats, tmp_path / "eight", dtype="int8", notices=notices)
+    assert any("large enough for int8" in each for each in notices) == bool(small)
+
+
 def test_published_formats_hold_floats_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
     make("gpt2", 0, tmp_path / "theirs")
     tokenizer.save(tmp_path / "theirs" / "tokenizer.json")

@@ -21,7 +21,7 @@ from ..errors import ConfigError
 from ..families import FAMILIES, MODEL_TYPE, ConfigReader
 from ..families.label_options import write_labels
 from ..loading.generation_config import GENERATION, SETTING_NAMES
-from ..loading.int8_folder import INT8, int8_tensors
+from ..loading.int8_folder import INT8, has_integers, int8_tensors
 from ..loading.load import LoadedModel, attach_tokenizers, build_model, with_adapter
 from ..loading.model_folder import CONFIG, FolderContents, find_folders, inspect_folder
 from ..model import Transformer
@@ -103,6 +103,11 @@ def convert_model(
         before = len(loaded.notices)
         loaded = with_adapter(loaded, contents, adapter)
         told += loaded.notices[before:]
+    if dtype == INT8 and not has_integers(loaded.model):
+        told.append(
+            f"no map of {folder} is large enough for int8, so all are in float16: name the type "
+            "when you use it, --dtype int8"
+        )
     name = form.write(out, loaded, contents)
     dropped = files_left_behind(contents, form.carried(folder)) + form.left_behind(contents, loaded)
     told += notices_on_tokenizer(out, name)

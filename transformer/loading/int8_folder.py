@@ -44,6 +44,12 @@ def int8_tensors(model: Transformer) -> dict[str, Tensor]:
     return tensors
 
 
+def has_integers(model: Transformer) -> bool:
+    """Return True for a network of which a folder in int8 has a matrix in 8 bits."""
+    kernel = LINEAR_KERNELS[INT8]
+    return any(kernel_for(weight, kernel) is kernel for _, weight in _matrices(model))
+
+
 def names_as_stored(model: Transformer, weights: Weights) -> set[str]:
     """Return the weights of a network that its kernel reads as they are in a folder in int8."""
     kinds = ((_matrices(model), torch.int8), (_tables(model), torch.float16))
