@@ -13,9 +13,10 @@ from tests.loading.owned import own
 from tests.models import tiny_config
 from tests.pipelines.test_models import tiny_translator
 from transformer.errors import ConfigError, UnknownNameError
+from transformer.export import convert_model
 from transformer.kernels import PackedLinear, is_usable, packing
 from transformer.loading import DTYPES, inference, load_for_inference, load_model
-from transformer.pipelines.arguments import SpeculationArguments
+from transformer.pipelines.arguments import SpeculationArguments, TranslateArguments
 from transformer.pipelines.session import Session
 
 
@@ -175,3 +176,14 @@ def test_a_draft_of_a_model_that_was_loaded_otherwise_has_its_type(folder: Path)
     lead = load_model(folder, dtype=torch.bfloat16, device="cpu")
     draft = Session([lead], SpeculationArguments(draft=folder))._draft
     assert draft.model.dtype == torch.bfloat16
+
+
+def test_what_a_draft_cannot_do_is_told_too(folder: Path, tmp_path: Path) -> None:
+    """But for what is told of its model as well."""
+    convert_model(folder, tmp_path / "eight", dtype="int8")
+    rounded = f"the weights of {tmp_path / 'eight'} were rounded to int8: they are used in float32"
+    for lead, count in ((folder, 1), (tmp_path / "eight", 0)):
+        loaded = load_for_inference(lead, dtype="float32", device="cpu")
+        session = Session([loaded], SpeculationArguments(draft=tmp_path / "eight"))
+        told = session.warnings(TranslateArguments())
+        assert sum(each.startswith(rounded) for each in told) == count

@@ -106,9 +106,8 @@ class Session:
         words = [word_forms(word, tokenizer) for word in arguments.bad_word or []]
         texts = {"--stop": [[text] for text in arguments.stop or []], "--bad-word": words}
         sentences = [] if arguments.requested_search else list(self.lead.notices)
-        if self._draft is not None:
-            known = self.lead.dtype_notices
-            sentences += [each for each in self._draft.dtype_notices if each not in known]
+        drafts = () if self._draft is None else self._draft.dtype_notices
+        sentences += [each for each in drafts if each not in self.lead.dtype_notices]
         sentences += unwritable(tokenizer, size, texts)
         grammar = arguments.grammar
         if grammar and (unused := grammar.unused_texts(tokenizer, size)):
