@@ -42,7 +42,10 @@ class Cache(Protocol):
     """The cache of self-attention in layers that are alike, which are numbered from 0."""
 
     def reorder(self, rows: Sequence[int]) -> None:
-        """Gather rows: row r becomes row `rows[r]`, so that rows are repeated or dropped."""
+        """Gather rows: row r becomes row `rows[r]`, so that rows are repeated or dropped.
+
+        Where there are as many as before, in place: a captured step goes on with the same tensors.
+        """
         ...
 
     def append_rows(self, other: Self) -> None:
@@ -208,7 +211,11 @@ class RingCache:
         """See Cache."""
         self._buffers.reorder(rows)
         rows_R = torch.tensor(rows, dtype=torch.long, device=self._positions_BS.device)
-        self._positions_BS = self._positions_BS[rows_R]
+        gathered_RS = self._positions_BS[rows_R]
+        if len(gathered_RS) == len(self._positions_BS):
+            self._positions_BS.copy_(gathered_RS)
+        else:
+            self._positions_BS = gathered_RS
 
     def append_rows(self, other: Self) -> None:
         """See Cache. Rings of different sizes may be joined.

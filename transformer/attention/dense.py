@@ -122,7 +122,7 @@ def dense_attention(
     out_BTHK = attend(
         q_BTHK, k_BSGK, v_BSGK, scale=scale, mask=mask, causal=causal, dropout=dropout
     )
-    return out_BTHK.to(dtype)
+    return out_BTHK if out_BTHK.dtype == dtype else out_BTHK.to(dtype)
 
 
 def sdpa_attention(
@@ -221,4 +221,6 @@ def eager_attention(
     if mask is not None:
         scores_BGRS = scores_BGRS + additive(mask)
     weights_BGRS = scores_BGRS.softmax(dim=-1).to(v.dtype)
-    return _ungroup_heads(F.dropout(weights_BGRS, dropout) @ v, q_BTHK.size(2))
+    if dropout:
+        weights_BGRS = F.dropout(weights_BGRS, dropout)
+    return _ungroup_heads(weights_BGRS @ v, q_BTHK.size(2))

@@ -74,7 +74,7 @@ class LinearMixing(NamedTuple):
         mix = mix_one if real_BT.size(1) == 1 else mix_in_spans
         before = LinearState(*self.cache.states[layer])
         mixed_BHTK, state = mix(sides, real_BT, before, self.log_decay_H)
-        self.cache.states[layer] = state
+        self.cache.update(layer, state)
         return mixed_BHTK
 
 

@@ -73,7 +73,7 @@ class SsruMixing(NamedTuple):
             added_BTD = (1 - kept_BTD) * value_BTD
             added_BTD[:, 0].addcmul_(kept_BTD[:, 0], state_BD)
             states_BTD = scan(kept_BTD, added_BTD)
-        self.cache.states[layer] = (states_BTD[:, -1],)
+        self.cache.update(layer, (states_BTD[:, -1],))
         return states_BTD
 
 

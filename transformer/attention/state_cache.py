@@ -18,12 +18,23 @@ class StateCache:
     def __init__(self, states: list[tuple[Tensor, ...]], *, kind: str) -> None:
         self.states, self._kind = states, kind
 
+    def update(self, layer: int, state: tuple[Tensor, ...]) -> None:
+        """Store one layer's state, in place."""
+        for mine, new in zip(self.states[layer], state, strict=True):
+            mine.copy_(new)
+
     def reorder(self, rows: Sequence[int]) -> None:
         """See Cache."""
-        if list(rows) == list(range(len(self.states[0][0]))):
+        before = len(self.states[0][0])
+        if list(rows) == list(range(before)):
             return
         rows_R = torch.tensor(rows, dtype=torch.long, device=self.states[0][0].device)
-        self.states = [tuple(part[rows_R] for part in state) for state in self.states]
+        gathered = [tuple(part[rows_R] for part in state) for state in self.states]
+        if len(rows) != before:
+            self.states = gathered
+            return
+        for layer, state in enumerate(gathered):
+            self.update(layer, state)
 
     def append_rows(self, other: Self) -> None:
         """See Cache."""

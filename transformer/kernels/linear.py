@@ -68,12 +68,11 @@ class OneDNNKernel:
 
     def apply(self, x: Tensor, packed: Any) -> Tensor:
         """See LinearKernel."""
-        x_RI = x.flatten(0, -2)
-        rows = len(x_RI)
-        if padding := padded_rows(rows) - rows:
-            x_RI = F.pad(x_RI, (0, 0, 0, padding))
-        y_RO: Tensor = torch.ops.mkldnn._linear_pointwise(x_RI, *packed, "none", [], "")
-        return y_RO[:rows].view(*x.shape[:-1], y_RO.size(1))
+        rows = x.numel() // x.size(-1)
+        padding = padded_rows(rows) - rows
+        x_padded = F.pad(x.flatten(0, -2), (0, 0, 0, padding)) if padding else x
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x_padded, *packed, "none", [], "")
+        return y[:rows].view(*x.shape[:-1], y.size(-1)) if padding else y
 
     def rounded(self, weight_OI: Tensor) -> Tensor:
         """See LinearKernel."""
@@ -133,17 +132,12 @@ class Int8Kernel:
     def apply(self, x: Tensor, packed: Any) -> Tensor:
         """See LinearKernel."""
         prepacked, bias_O = packed
-        x_RI = x.flatten(0, -2)
-        scale_R1 = x_RI.abs().amax(dim=1, keepdim=True)  # of 0: whatever the product is, 0 of it
+        scale = x.abs().amax(dim=-1, keepdim=True)  # of 0: whatever the product is, 0 of it
         largest = _largest_input()
-        y_RO: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            x_RI / scale_R1, 1 / largest, largest + 1, prepacked
+        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            x / scale, 1 / largest, largest + 1, prepacked
         )
-        if bias_O is None:
-            y_RO.mul_(scale_R1)
-        else:
-            torch.addcmul(bias_O, y_RO, scale_R1, out=y_RO)
-        return y_RO.view(*x.shape[:-1], y_RO.size(1))
+        return y.mul_(scale) if bias_O is None else torch.addcmul(bias_O, y, scale, out=y)
 
     def rounded(self, weight_OI: Tensor) -> Tensor:
         """See LinearKernel."""

@@ -4,6 +4,7 @@ Shape suffixes: R rows (sequences being generated), V vocabulary, T tokens, D d_
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,18 +16,31 @@ from ...kernels import rounds_inputs
 from ...masks import padded_positions
 from ...model import DecoderCache, Transformer
 from ..request import Request
+from .capture import RepeatedStep
 from .hidden_states import HiddenStates
 from .placement import Placement
 from .prefill import Prefill
 
+# Rows up to which steps are captured: of more, products take most of the time, and some rows end
+# at almost every step.
+_FEW_ROWS = 8
+# Tokens of the longest row for which the same captured step is run; of the keys that it reads, few
+# rows notice those that are hidden.
+_CAPTURED_TOKENS = 64
+
 
 class _DecoderState:
-    """A decoder's state of rows: its cache, and the hidden states where they are kept."""
+    """A decoder's state of rows: its cache of `size` tokens, and hidden states if they are kept."""
 
     def __init__(
-        self, model: Transformer, cache: DecoderCache, hidden_states: HiddenStates | None
+        self,
+        model: Transformer,
+        cache: DecoderCache,
+        size: int,
+        hidden_states: HiddenStates | None = None,
     ) -> None:
-        self.model, self.cache, self.hidden_states = model, cache, hidden_states
+        self.model, self.cache, self.size = model, cache, size
+        self.hidden_states = hidden_states
 
     def decode(self, ids_RT: Tensor, positions_RT: Tensor, longest: int) -> Tensor:
         """Return the hidden states (R, T, D) of new tokens.
@@ -56,6 +70,7 @@ class _DecoderState:
 
     def append_rows(self, other: "_DecoderState") -> None:
         """Append the rows of another."""
+        self.size = max(self.size, other.size)
         self.cache.append_rows(other.cache)
         if self.hidden_states is not None and other.hidden_states is not None:
             self.hidden_states.append_rows(other.hidden_states)
@@ -75,9 +90,11 @@ class ModelStepper:
         self._state: _DecoderState | None = None
         self._lengths: list[int] = []  # tokens that the row in each place has read
         self._placement = Placement()
+        self._step = RepeatedStep()
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """See Stepper. Encodes sources and reads prompts."""
+        self._step.reset()
         state = self._prefill.read(requests, self._allocate)
         rows = [row for row in range(len(requests)) for _ in range(rows_per_entry)]
         if rows_per_entry > 1:
@@ -99,12 +116,12 @@ class ModelStepper:
         size = max(*sizes, *(self._prefill.room(len(request.prompt) - 1) for request in requests))
         if not self._keep_hidden_states:
             cache = self._model.new_cache(rows, size, **self._source_inputs(requests))
-            return _DecoderState(self._model, cache, None)
+            return _DecoderState(self._model, cache, size)
         cache = self._model.new_cache(rows, size + 1, **self._source_inputs(requests))
         hidden_states = HiddenStates(
             rows, size + 1, self._model.config.d_model, self._device, self._model.dtype
         )
-        return _DecoderState(self._model, cache, hidden_states)
+        return _DecoderState(self._model, cache, size + 1, hidden_states)
 
     def _padded(self, longest: int) -> int:
         """Return the size of rows of texts of up to so many tokens.
@@ -134,29 +151,63 @@ class ModelStepper:
     def step(self, ids_R: Tensor) -> Tensor:
         """See Stepper."""
         self._shift_lengths([1] * len(self._lengths))
-        positions_R1 = self._tensor(self._lengths)[:, None] - 1
-        hidden_R1D = self._decode(ids_R[:, None], positions_R1)
-        return self._model.logits(hidden_R1D)[:, 0].float()
+        positions_P1 = self._tensor(self._lengths)[:, None] - 1
+        inputs, longest = [ids_R[:, None].to(self._device), positions_P1], max(self._lengths)
+        if not self._can_capture():
+            return self._logits(longest, *inputs, *self._places())[:, 0]
+        longest = self._rounded(longest)
+        places = self._places(always=True)
+        logits_R1V = self._step.run(longest, partial(self._logits, longest), [*inputs, *places])
+        return logits_R1V[:, 0]
 
-    def _decode(self, ids_RT: Tensor, positions_PT: Tensor) -> Tensor:
-        """Return the hidden states (R, T, D) of new tokens of rows at positions of their places."""
+    def _can_capture(self) -> bool:
+        """Return True if the next step may be a captured one; Python's part of a GPU's is small."""
+        return (
+            len(self._lengths) <= _FEW_ROWS
+            and not self._keep_hidden_states
+            and self._device.type == "cpu"
+            and torch.is_inference_mode_enabled()
+        )
+
+    def _rounded(self, longest: int) -> int:
+        """Return the tokens of the longest row that steps are captured for."""
         assert self._state is not None, "no rows were admitted"
-        ids_RT, longest = ids_RT.to(self._device), max(self._lengths)
-        if self._placement.is_identity:
-            return self._state.decode(ids_RT, positions_PT, longest)
-        places_R = self._tensor(self._placement.places)
-        ids_PT = torch.empty_like(ids_RT).index_copy_(0, places_R, ids_RT)
-        return self._state.decode(ids_PT, positions_PT, longest).index_select(0, places_R)
+        return min(-(-longest // _CAPTURED_TOKENS) * _CAPTURED_TOKENS, self._state.size)
+
+    def _places(self, *, always: bool = False) -> list[Tensor]:
+        """Return the places of rows, unless row r is in place r."""
+        if self._placement.is_identity and not always:
+            return []
+        return [self._tensor(self._placement.places)]
+
+    def _logits(
+        self,
+        longest: int,
+        ids_RT: Tensor,
+        positions_PT: Tensor,
+        places_R: Tensor | None = None,
+    ) -> Tensor:
+        """Return the logits (R, T, V) after new tokens of rows, at positions of their places.
+
+        With these tokens the longest row has `longest`.
+        """
+        assert self._state is not None, "no rows were admitted"
+        if places_R is None:
+            hidden_RTD = self._state.decode(ids_RT, positions_PT, longest)
+        else:
+            ids_PT = torch.empty_like(ids_RT).index_copy_(0, places_R, ids_RT)
+            hidden_PTD = self._state.decode(ids_PT, positions_PT, longest)
+            hidden_RTD = hidden_PTD.index_select(0, places_R)
+        return self._model.logits(hidden_RTD).float()
 
     def hidden_states(self) -> tuple[Tensor, Tensor]:
         """See HiddenStateStepper."""
         assert self._state is not None, "no rows were admitted"
         assert self._state.hidden_states is not None, "the stepper keeps no states"
         states_PTD, lengths_P = self._state.hidden_states.read(), self._tensor(self._lengths)
-        if self._placement.is_identity:
-            return states_PTD, lengths_P
-        places_R = self._tensor(self._placement.places)
-        return states_PTD[places_R], lengths_P[places_R]
+        for places_R in self._places():
+            return states_PTD[places_R], lengths_P[places_R]
+        return states_PTD, lengths_P
 
     def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
         """See RewindingStepper. Raises ConfigError for a sliding window."""
@@ -166,8 +217,9 @@ class ModelStepper:
         new_PT = padded_positions(self._tensor(counts_P), ids_RT.size(1))
         positions_PT = torch.where(new_PT < 0, -1, new_PT + before_P1)
         self._shift_lengths(counts_P)
-        self._state.truncate(max(self._lengths))
-        return self._model.logits(self._decode(ids_RT, positions_PT)).float()
+        longest = max(self._lengths)
+        self._state.truncate(longest)
+        return self._logits(longest, ids_RT.to(self._device), positions_PT, *self._places())
 
     def rewind(self, counts: Sequence[int]) -> None:
         """See RewindingStepper."""
@@ -182,6 +234,8 @@ class ModelStepper:
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
         """See Reorderable."""
+        if len(rows) != len(self._lengths):
+            self._step.reset()
         if not rows:  # later requests need not have this cache's sizes
             self._state, self._lengths = None, []
             self._placement.clear()
