@@ -1,4 +1,4 @@
-"""A step as a flat list of kernels: captured from one run, replayed for other tokens.
+"""A step as a flat list of operators: captured from one run, replayed for other tokens.
 
 For few rows, a step's products take less time than the Python around them and its hundreds of
 views. A captured step has neither: a list of operators, and the tensors that they read and write.
@@ -97,7 +97,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return call.result
 
 
-class _Kernel(NamedTuple):
+class _Operation(NamedTuple):
     """A function and its arguments, and where its result goes."""
 
     function: Callable[..., Any]
@@ -121,7 +121,7 @@ class CapturedStep:
         with _Recorder() as recorder:
             self._output = [function(*self._inputs)]
         self.can_replay = all(map(_can_replay, recorder.calls))
-        self._kernels = _kernels(recorder.calls, self._inputs, self._output)
+        self._operations = _operations(recorder.calls, self._inputs, self._output)
 
     @property
     def output(self) -> Tensor:
@@ -132,7 +132,7 @@ class CapturedStep:
         """Return what the function returns for inputs of the same shapes, to the bit."""
         for mine, tensor in zip(self._inputs, inputs, strict=True):
             mine.copy_(tensor)
-        for function, args, kwargs, users, result in self._kernels:
+        for function, args, kwargs, users, result in self._operations:
             found = function(*args, **kwargs)
             if result is not None:
                 result.copy_(found)
@@ -163,9 +163,9 @@ _REPLAYED_IF: Mapping[OpOverload, Callable[[_Call], bool]] = {
 }
 
 
-def _kernels(
+def _operations(
     calls: Sequence[_Call], inputs: Sequence[Tensor], output: list[Tensor]
-) -> list[_Kernel]:
+) -> list[_Operation]:
     """Return the calls, but views, whose results depend on inputs or on what some call writes."""
     changing = set(_storages([*inputs, *(tensor for call in calls for tensor in call.written())]))
     viewed = set[int]()
@@ -183,24 +183,24 @@ def _kernels(
     for values in (output, *(values for call in kept for values in (call.args, call.kwargs))):
         for tensor, place in _places(values):
             users[id(tensor)].append(place)
-    return [_kernel(call, viewed, users) for call in kept]
+    return [_operation(call, viewed, users) for call in kept]
 
 
-def _kernel(
+def _operation(
     call: _Call, viewed: set[int], users: Mapping[int, Sequence[tuple[Any, Any]]]
-) -> _Kernel:
+) -> _Operation:
     """Return a function that writes a result where others look for it, or hands it to them."""
     operator, args, kwargs, result = call
     function = _PLAIN.get(operator, operator)
     if _written(operator):
-        return _Kernel(function, args, kwargs)
+        return _Operation(function, args, kwargs)
     if operator in _WITH_OUT:
-        return _Kernel(_WITH_OUT[operator], args, {**kwargs, "out": result})
+        return _Operation(_WITH_OUT[operator], args, {**kwargs, "out": result})
     if not isinstance(result, Tensor):
-        return _Kernel(partial(_copy_results, result, function), args, kwargs)
+        return _Operation(partial(_copy_results, result, function), args, kwargs)
     if viewed.isdisjoint(_storages([result])):
-        return _Kernel(function, args, kwargs, users.get(id(result), ()))
-    return _Kernel(function, args, kwargs, result=result)
+        return _Operation(function, args, kwargs, users.get(id(result), ()))
+    return _Operation(function, args, kwargs, result=result)
 
 
 def _copy_results(
