@@ -41,10 +41,11 @@ def no_tokens_back(kind: str) -> ConfigError:
 class Cache(Protocol):
     """The cache of self-attention in layers that are alike, which are numbered from 0."""
 
-    def reorder(self, rows: Sequence[int]) -> None:
+    def reorder(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> None:
         """Gather rows: row r becomes row `rows[r]`, so that rows are repeated or dropped.
 
         Where there are as many as before, in place: a captured step goes on with the same tensors.
+        `lengths` are the tokens of each row before; None: they are not known.
         """
         ...
 
@@ -82,10 +83,10 @@ class SelfAttentionCache:
     def __init__(self, parts: list[Cache]) -> None:
         self.parts = parts
 
-    def reorder(self, rows: Sequence[int]) -> None:
+    def reorder(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> None:
         """See Cache."""
         for part in self.parts:
-            part.reorder(rows)
+            part.reorder(rows, lengths)
 
     def append_rows(self, other: Self) -> None:
         """See Cache."""
@@ -144,9 +145,9 @@ class StaticCache:
         self._buffers.write_layer(layer, k_BTGK, v_BTGK)
         return self._buffers.layer(layer)
 
-    def reorder(self, rows: Sequence[int]) -> None:
-        """See Cache."""
-        self._buffers.reorder(rows)
+    def reorder(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> None:
+        """See Cache. Causality hides what is left of a row's former text."""
+        self._buffers.reorder(rows, lengths)
 
     def append_rows(self, other: Self) -> None:
         """See Cache."""
@@ -207,9 +208,9 @@ class RingCache:
         self._buffers.write_layer(layer, k_BTGK, v_BTGK)
         return visible
 
-    def reorder(self, rows: Sequence[int]) -> None:
-        """See Cache."""
-        self._buffers.reorder(rows)
+    def reorder(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> None:
+        """See Cache. Until a ring wraps around, its slots are filled from the first one on."""
+        self._buffers.reorder(rows, lengths)
         rows_R = torch.tensor(rows, dtype=torch.long, device=self._positions_BS.device)
         gathered_RS = self._positions_BS[rows_R]
         if len(gathered_RS) == len(self._positions_BS):

@@ -29,12 +29,15 @@ class DecoderCache(NamedTuple):
     self_attention: SelfAttentionCache
     cross_attention: CrossAttentionCache | None
 
-    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
+    def reorder(
+        self, rows: Sequence[int], rows_per_entry: int = 1, lengths: Sequence[int] | None = None
+    ) -> None:
         """Gather rows: row r becomes a copy of row `rows[r]`, so that rows are repeated or dropped.
 
-        Every `rows_per_entry` consecutive rows share one source.
+        Every `rows_per_entry` consecutive rows share one source. `lengths` are the tokens of each
+        row before, where they are known.
         """
-        self.self_attention.reorder(rows)
+        self.self_attention.reorder(rows, lengths)
         if self.cross_attention is not None:
             self.cross_attention.reorder(rows, rows_per_entry)
 

@@ -254,13 +254,27 @@ def test_buffers_grow_without_losing_a_slot() -> None:
     assert buffers.read(6)[0].flatten(1).tolist() == [*first_three, [5.0] * 6]
 
 
+@pytest.mark.parametrize("rows", [[1, 0], [1, 1], [0, 0, 1], [2, 1, 0], [1, 2, 0, 0]])
+def test_slots_in_use_follow_their_rows_and_those_behind_them_need_not(rows: list[int]) -> None:
+    lengths = [2, 4, 3]
+    buffers = Buffers(garbage(2, 3, 2, 9, 3))
+    wanted = [part.copy_(torch.randn(part.shape)).clone() for part in buffers.read(6)]
+    buffers.reorder(rows, lengths)
+    for part, old in zip(buffers.read(6), wanted, strict=True):
+        for row, source in enumerate(rows):
+            end = lengths[source]
+            assert torch.equal(part[row, :, :end], old[source, :, :end])
+            behind = old[source] if row >= 3 or row == source else old[row]
+            assert torch.equal(part[row, :, end:], behind[:, end:])
+
+
 def test_no_row_shows_what_was_in_memory_before() -> None:
     """Weights of hidden slots are 0, and 0 · NaN is NaN."""
     buffers = Buffers(garbage(2, 4, 2, 9, 3))
     buffers.read(4)
     buffers.reorder([0, 1])
     buffers.read(6)  # rows 2 and 3 are spare, and are not filled
-    buffers.reorder([1, 0, 1])
+    buffers.reorder([1, 0, 1], [1, 2])
     buffers.append_rows(Buffers(garbage(2, 3, 2, 5, 3)))  # of which nothing was read
     assert all(part.eq(0).all() for part in buffers.read(8))
     shorter = Buffers(garbage(2, 2, 2, 9, 3))

@@ -23,8 +23,9 @@ class StateCache:
         for mine, new in zip(self.states[layer], state, strict=True):
             mine.copy_(new)
 
-    def reorder(self, rows: Sequence[int]) -> None:
+    def reorder(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> None:
         """See Cache."""
+        del lengths
         before = len(self.states[0][0])
         if list(rows) == list(range(before)):
             return

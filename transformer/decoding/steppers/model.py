@@ -56,9 +56,11 @@ class _DecoderState:
         self.hidden_states.write(positions_RT, hidden_RTD, longest)
         return hidden_RTD
 
-    def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
-        """See Reorderable."""
-        self.cache.reorder(rows, rows_per_entry)
+    def reorder(
+        self, rows: Sequence[int], rows_per_entry: int = 1, lengths: Sequence[int] | None = None
+    ) -> None:
+        """See Reorderable. `lengths` are the tokens of each row before, where they are known."""
+        self.cache.reorder(rows, rows_per_entry, lengths)
         if self.hidden_states is not None:
             self.hidden_states.reorder(rows)
 
@@ -242,5 +244,5 @@ class ModelStepper:
             return
         assert self._state is not None, "no rows were admitted"
         places = self._placement.reorder(rows, rows_per_entry)
-        self._state.reorder(places, rows_per_entry)
+        self._state.reorder(places, rows_per_entry, self._lengths)
         self._lengths = [self._lengths[place] for place in places]
