@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from transformer.decoding.keyed_random import exponential, mix
-from transformer.kernels.topk import blockwise_top_k
+from transformer.kernels.topk import blockwise_argmax, blockwise_top_k
 from transformer.pipelines.loop_detection import ends_in_loop
 
 CPU = torch.device("cpu")
@@ -85,6 +85,15 @@ def test_the_largest_are_those_of_torch(size: int, count: int) -> None:
     assert torch.equal(places, wanted_places)
 
 
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 640, 2048, 2049, 2111])
+@pytest.mark.parametrize("values", [1, 2, 9, 1000])
+def test_the_likeliest_is_the_first_of_equals(size: int, values: int) -> None:
+    """Few rows are searched by torch; many by blocks, of which the last may not be whole."""
+    for rows in (1, 40):
+        values_RV = torch.randint(-values, values, (rows, size)).float()
+        assert torch.equal(blockwise_argmax(values_RV), values_RV.argmax(dim=-1))
+
+
 @pytest.mark.parametrize("place", [0, 63, 64, 1022, 1023, 1024])
 def test_the_largest_is_found_wherever_it_stands(place: int) -> None:
     """Alone among small ones, in the last of a row too, where a block is not whole."""
@@ -92,6 +101,7 @@ def test_the_largest_is_found_wherever_it_stands(place: int) -> None:
     values_RV[0, place] = 1.0
     found, places = blockwise_top_k(values_RV, 3)
     assert (found[0, 0].item(), places[0, 0].item()) == (1.0, place)
+    assert blockwise_argmax(values_RV.repeat(99, 1)).tolist() == [place] * 99
 
 
 @pytest.mark.parametrize(

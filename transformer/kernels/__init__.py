@@ -11,7 +11,7 @@ from .packing import (
     rounds_inputs,
 )
 from .probe import kernel_speeds
-from .topk import blockwise_top_k
+from .topk import blockwise_argmax, blockwise_top_k
 
 __all__ = [
     "EXACT",
@@ -19,6 +19,7 @@ __all__ = [
     "CompactEmbedding",
     "PackedLinear",
     "bind_calls",
+    "blockwise_argmax",
     "blockwise_top_k",
     "can_hold",
     "has_large_matrices",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...finite import require_finite
+from ...kernels import blockwise_argmax
 from ..keyed_random import exponential
 from ..logits.processors import LogitsProcessorList
 from ..request import (
@@ -209,7 +210,7 @@ class GreedyParameters(TokenwiseParameters):
     def select(self, logits_RV: Tensor, rows: Sequence[SequenceState]) -> Tensor:
         """Return the likeliest token of each row; of equally likely ones the lowest id."""
         del rows
-        return logits_RV.argmax(dim=-1)
+        return blockwise_argmax(logits_RV)
 
 
 @dataclass(frozen=True, kw_only=True)
