@@ -9,6 +9,8 @@ ValueError
 ├── MissingModelError         3   a model's folder that there is not
 └── LineError                 4   a line that cannot be answered
     └── PromptError           4   a prompt that does not fit the model
+ChildProcessError
+└── LostProcessError          1   a process of the program's own that has ended too early
 """
 
 from typing import ClassVar
@@ -62,3 +64,9 @@ class LineError(ValueError):
 
 class PromptError(LineError):
     """A prompt that does not fit the model."""
+
+
+class LostProcessError(ChildProcessError):
+    """A process of the program's own that has ended too early, as where memory runs out."""
+
+    exit_code: ClassVar[int] = 1

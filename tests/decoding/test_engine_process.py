@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.errors import exit_code
 from tests.decoding.tables import END, TableStepper
 from transformer.decoding import SEARCHES, Engine, Request, RequestFinished, Scheduler, TokenEvent
 from transformer.decoding import scheduler as scheduling
 from transformer.decoding.engine_process import EngineProcess
+from transformer.errors import LostProcessError
 
 pytestmark = pytest.mark.skipif(not EngineProcess.is_possible(), reason="no process is forked here")
 HERE = os.getpid()
@@ -207,16 +209,24 @@ def test_what_goes_wrong_in_a_process_is_raised_to_the_consumer(engine) -> None:
         decoded(made, [request() for _ in range(8)])
 
 
-def test_a_process_that_is_killed_is_an_error_in_a_line(engine) -> None:
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (signal.SIGKILL, "was ended by signal 9; if memory ran out, lower --batch-tokens$"),
+        (signal.SIGABRT, "was ended by signal 6$"),
+    ],
+)
+def test_a_process_that_is_killed_is_an_error_in_a_line(number, message, engine) -> None:
     def killed(tokens) -> dict[int, float]:
         if os.getpid() != HERE:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         time.sleep(0.02)  # for the other to begin
         return {A: 1.0}
 
     made = Scheduler([engine(killed), engine(killed)], budget=1, processes=True)
-    with made, pytest.raises(ChildProcessError, match="by signal 9; if memory ran out, lower"):
+    with made, pytest.raises(LostProcessError, match=message) as caught:
         decoded(made, [request() for _ in range(8)])
+    assert exit_code(caught.value) == 1
 
 
 def test_cancelled_requests_leave_a_process(engine) -> None:

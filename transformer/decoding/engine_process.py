@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from ..errors import LostProcessError
 from .engine import Engine
 from .request import Event, Request, RequestFinished
 
@@ -78,7 +79,7 @@ class EngineProcess:
                 self._changes[1].append(number)
 
     def step(self) -> list[Event]:
-        """See Engine. Raises its error, or ChildProcessError where the process is gone."""
+        """See Engine. Raises its error, or LostProcessError where the process is gone."""
         if not self._open:
             return []
         changes, self._changes = self._changes, ({}, [])
@@ -86,7 +87,7 @@ class EngineProcess:
             self._connection.send(changes)
             answer: list[tuple[Any, ...]] | Exception = self._connection.recv()
         except (EOFError, OSError) as error:
-            raise ChildProcessError(self._end()) from error
+            raise LostProcessError(self._end()) from error
         if isinstance(answer, Exception):
             raise answer
         events = [kind(self._open[number], *rest) for kind, number, *rest in answer]
@@ -102,7 +103,8 @@ class EngineProcess:
             code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         self._pid = 0
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-        return f"a process that was decoding {how}; if memory ran out, lower --batch-tokens"
+        advice = "; if memory ran out, lower --batch-tokens" if code == -signal.SIGKILL else ""
+        return f"a process that was decoding {how}{advice}"
 
     def close(self) -> None:
         """End the process, after its present step.
