@@ -216,10 +216,10 @@ def test_every_kernel_is_captured_to_the_bit(name, shape, replays, monkeypatch) 
 def test_texts_that_come_later_are_in_no_captured_step(replays, monkeypatch) -> None:
     model = tiny_model("encoder-decoder").requires_grad_(False)
     both = {}
-    for few in (0, 8):
-        monkeypatch.setattr(stepping, "_FEW_ROWS", few)
+    for runs in (3, 99):
+        monkeypatch.setattr(capture, "_RUNS_BEFORE", runs)
         stepper = ModelStepper(model)
-        found = both[few] = []
+        found = both[runs] = []
         for source in ([5, 6, 7, 8], [9, 10]):
             stepper.admit([Request(prompt=[2], source=source, max_new_tokens=20)])
             rows = 1 + len(found) // 8
@@ -230,7 +230,7 @@ def test_texts_that_come_later_are_in_no_captured_step(replays, monkeypatch) -> 
         stepper.admit([Request(prompt=[2], source=[4, 5], max_new_tokens=20)])
         found += [stepper.step(torch.tensor([5 + n])).clone() for n in range(8)]
     assert len(replays) == 4 * 4
-    for one, other in zip(both[8], both[0], strict=True):
+    for one, other in zip(both[3], both[99], strict=True):
         assert torch.equal(one, other)
 
 
