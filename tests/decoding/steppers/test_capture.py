@@ -118,10 +118,21 @@ def test_inputs_are_not_kept() -> None:
         lambda x: x * x.sum().item(),
         lambda x: x[x > 0],
         lambda x: x.nonzero(),
+        lambda x: x * 2 if x.sum() > 0 else x,
+        lambda x: torch.stack(torch.where(x > 0)),
         lambda x: x.bernoulli(),
         lambda x: F.scaled_dot_product_attention(*x.expand(3, 1, 2, 4), dropout_p=0.5),
     ],
-    ids=["random", "read by the host", "by booleans", "as many as there are", "drawn", "dropped"],
+    ids=[
+        "random",
+        "read by the host",
+        "by booleans",
+        "as many as there are",
+        "branch",
+        "where",
+        "drawn",
+        "dropped",
+    ],
 )
 def test_what_a_replay_could_not_give_is_run_each_time(function) -> None:
     x = torch.rand(4)
@@ -232,6 +243,20 @@ def test_texts_that_come_later_are_in_no_captured_step(replays, monkeypatch) -> 
     assert len(replays) == 4 * 4
     for one, other in zip(both[3], both[99], strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_later_longer_text_is_read_to_its_end(replays, monkeypatch) -> None:
+    model, found = tiny_model().requires_grad_(False), []
+    for few in (0, 8):
+        monkeypatch.setattr(stepping, "_FEW_ROWS", few)
+        stepper = ModelStepper(model)
+        stepper.admit([Request(prompt=[5, 6], max_new_tokens=2)])
+        stepper.step(torch.tensor([7]))
+        stepper.admit([Request(prompt=[8, 9, 10, 11], max_new_tokens=20)])
+        stepper.reorder([1])
+        found.append(torch.cat([stepper.step(torch.tensor([5 + n])) for n in range(15)]))
+    assert len(replays) == 11
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=0)
 
 
 def test_states_that_are_kept_and_many_rows_are_not_captured(replays, monkeypatch) -> None:

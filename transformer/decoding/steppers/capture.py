@@ -157,7 +157,14 @@ def _drops_nothing(call: _Call) -> bool:
     return dropout == 0
 
 
+def _never(_: _Call) -> bool:
+    """Return False: for operators that lack the tag."""
+    return False
+
+
 _REPLAYED_IF: Mapping[OpOverload, Callable[[_Call], bool]] = {
+    _aten.is_nonzero.default: _never,
+    _aten.where.default: _never,
     _aten.index.Tensor: _has_no_booleans,
     _aten.scaled_dot_product_attention.default: _drops_nothing,
 }
