@@ -7,6 +7,7 @@ views. A captured step has neither: a list of operators, and the tensors that th
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +15,10 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# Runs with equal keys before one is captured: a capture costs what three to six replays save.
-_RUNS_BEFORE = 3
+# Runs with equal keys before one is captured, which costs what some seven replays save: a text that
+# ends soon loses little, and a long one nearly nothing of what it gains.
+_RUNS_BEFORE = 6
+_recording = Lock()  # torch's flags of a mode are those of all threads
 
 _aten = torch.ops.aten
 # Functions of torch that do what an operator does, for less than the operator's own call.
@@ -36,8 +39,7 @@ _PLAIN: Mapping[OpOverload, Callable[..., object]] = {
     _aten.linear.default: torch.nn.functional.linear,
     _aten.relu.default: torch.relu,
 }
-# Operators whose results no replay could give: of random numbers, or sizes and numbers that the
-# host reads.
+# Operators whose results no replay could give: of random numbers, or sizes that depend on numbers.
 _NOT_REPLAYED = {
     torch.Tag.data_dependent_output,
     torch.Tag.dynamic_output_shape,
@@ -58,6 +60,7 @@ class _Call(NamedTuple):
         return [
             self.args[number] if number < len(self.args) else self.kwargs[name]
             for number, name in _written(self.operator)
+            if number < len(self.args) or name in self.kwargs
         ]
 
 
@@ -81,7 +84,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Return False: torch's compiler, a second to import, has no part in this."""
+        """Return False, or torch imports its compiler to keep it away from here: a second."""
         return False
 
     def __torch_dispatch__(
@@ -118,7 +121,7 @@ class CapturedStep:
     def __init__(self, function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
         """Run the function, whose result is `output`."""
         self._inputs = [tensor.clone() for tensor in inputs]
-        with _Recorder() as recorder:
+        with _recording, _Recorder() as recorder:
             self._output = [function(*self._inputs)]
         self.can_replay = all(map(_can_replay, recorder.calls))
         self._operations = _operations(recorder.calls, self._inputs, self._output)
@@ -142,6 +145,9 @@ class CapturedStep:
 
 
 def _can_replay(call: _Call) -> bool:
+    """Return False for numbers of tensors that the host reads, too: Python may branch by them."""
+    if isinstance(call.result, bool | int | float) and any(True for _ in _storages(call.args)):
+        return False
     if call.operator in _REPLAYED_IF:
         return _REPLAYED_IF[call.operator](call)
     return _NOT_REPLAYED.isdisjoint(call.operator.tags)
@@ -149,7 +155,8 @@ def _can_replay(call: _Call) -> bool:
 
 def _has_no_booleans(call: _Call) -> bool:
     """Return True for an index by numbers alone."""
-    return all(index is None or index.dtype != torch.bool for index in call.args[1])
+    masks = {torch.bool, torch.uint8}
+    return all(index is None or index.dtype not in masks for index in call.args[1])
 
 
 def _drops_nothing(call: _Call) -> bool:
@@ -157,14 +164,8 @@ def _drops_nothing(call: _Call) -> bool:
     return dropout == 0
 
 
-def _never(_: _Call) -> bool:
-    """Return False: for operators that lack the tag."""
-    return False
-
-
 _REPLAYED_IF: Mapping[OpOverload, Callable[[_Call], bool]] = {
-    _aten.is_nonzero.default: _never,
-    _aten.where.default: _never,
+    _aten.where.default: lambda _: False,  # which lacks its tag
     _aten.index.Tensor: _has_no_booleans,
     _aten.scaled_dot_product_attention.default: _drops_nothing,
 }
@@ -181,7 +182,7 @@ def _operations(
         read = {*_storages(args), *_storages(kwargs.values())}
         found = set(_storages([result]))
         if found <= read and not _written(operator):
-            if not any(result is arg for arg in args):
+            if not any(result is arg for arg in args):  # what is itself needs no copy
                 viewed |= found
         elif not changing.isdisjoint(read | found):
             changing |= found
@@ -196,7 +197,7 @@ def _operations(
 def _operation(
     call: _Call, viewed: set[int], users: Mapping[int, Sequence[tuple[Any, Any]]]
 ) -> _Operation:
-    """Return a function that writes a result where others look for it, or hands it to them."""
+    """Return what to run: its result is written where others look for it, or handed to them."""
     operator, args, kwargs, result = call
     function = _PLAIN.get(operator, operator)
     if _written(operator):
@@ -231,7 +232,7 @@ def _storages(values: Iterable[object]) -> Iterator[int]:
 
 
 def _own(values: Any) -> Any:
-    """Return lists and dictionaries of arguments that may be changed."""
+    """Return arguments that may be changed: dictionaries, and lists, also for tuples."""
     if isinstance(values, dict):
         return {name: _own(value) for name, value in values.items()}
     return [*map(_own, values)] if isinstance(values, list | tuple) else values
@@ -268,7 +269,7 @@ class RepeatedStep:
         if self._captured is not None:
             return self._captured.replay(inputs)
         self._runs += 1
-        if self._runs != _RUNS_BEFORE + 1:
+        if self._runs != _RUNS_BEFORE + 1:  # one that cannot be replayed is not tried again
             return function(*inputs)
         captured = CapturedStep(function, inputs)
         if captured.can_replay:

@@ -21,8 +21,8 @@ from .hidden_states import HiddenStates
 from .placement import Placement
 from .prefill import Prefill
 
-# Rows up to which steps are captured: of more, products take most of the time, and some rows end
-# at almost every step.
+# Rows of a lone text, its beams for one, up to which its steps are captured: of more, products take
+# most of the time; of several texts one ends soon, and what is left would be captured anew.
 _FEW_ROWS = 8
 # Tokens of the longest row for which the same captured step is run; of the keys that it reads, few
 # rows notice those that are hidden.
@@ -96,7 +96,6 @@ class ModelStepper:
 
     def admit(self, requests: Sequence[Request], rows_per_entry: int = 1) -> None:
         """See Stepper. Encodes sources and reads prompts."""
-        self._step.reset()
         state = self._prefill.read(requests, self._allocate)
         rows = [row for row in range(len(requests)) for _ in range(rows_per_entry)]
         if rows_per_entry > 1:
@@ -154,18 +153,23 @@ class ModelStepper:
         """See Stepper."""
         self._shift_lengths([1] * len(self._lengths))
         positions_P1 = self._tensor(self._lengths)[:, None] - 1
-        inputs, longest = [ids_R[:, None].to(self._device), positions_P1], max(self._lengths)
+        ids_R1, longest = ids_R[:, None].to(self._device), max(self._lengths)
         if not self._can_capture():
-            return self._logits(longest, *inputs, *self._places())[:, 0]
+            return self._logits(longest, ids_R1, positions_P1, self._places())[:, 0]
         longest = self._rounded(longest)
-        places = self._places(always=True)
-        logits_R1V = self._step.run(longest, partial(self._logits, longest), [*inputs, *places])
-        return logits_R1V[:, 0]
+        places_R = self._tensor(self._placement.places)  # in order or not
+        inputs = (ids_R1, positions_P1, places_R)
+        return self._step.run(longest, partial(self._logits, longest), inputs)[:, 0]
 
     def _can_capture(self) -> bool:
-        """Return True if the next step may be a captured one; Python's part of a GPU's is small."""
+        """Return True if the next step may be a captured one: that of a lone text.
+
+        While it is alone, caches keep their tensors, and those of its source are the same. On a GPU
+        Python runs ahead. Outside inference mode results may need gradients, and cannot be written
+        in place.
+        """
         return (
-            len(self._lengths) <= _FEW_ROWS
+            len(self._lengths) <= min(_FEW_ROWS, self._placement.rows_per_entry)
             and not self._keep_hidden_states
             and self._device.type == "cpu"
             and torch.is_inference_mode_enabled()
@@ -174,13 +178,12 @@ class ModelStepper:
     def _rounded(self, longest: int) -> int:
         """Return the tokens of the longest row that steps are captured for."""
         assert self._state is not None, "no rows were admitted"
-        return min(-(-longest // _CAPTURED_TOKENS) * _CAPTURED_TOKENS, self._state.size)
+        rounded = -(-longest // _CAPTURED_TOKENS) * _CAPTURED_TOKENS
+        return max(longest, min(rounded, self._state.size))
 
-    def _places(self, *, always: bool = False) -> list[Tensor]:
-        """Return the places of rows, unless row r is in place r."""
-        if self._placement.is_identity and not always:
-            return []
-        return [self._tensor(self._placement.places)]
+    def _places(self) -> Tensor | None:
+        """Return the places of rows; None where row r is in place r."""
+        return None if self._placement.is_identity else self._tensor(self._placement.places)
 
     def _logits(
         self,
@@ -207,9 +210,10 @@ class ModelStepper:
         assert self._state is not None, "no rows were admitted"
         assert self._state.hidden_states is not None, "the stepper keeps no states"
         states_PTD, lengths_P = self._state.hidden_states.read(), self._tensor(self._lengths)
-        for places_R in self._places():
-            return states_PTD[places_R], lengths_P[places_R]
-        return states_PTD, lengths_P
+        places_R = self._places()
+        if places_R is None:
+            return states_PTD, lengths_P
+        return states_PTD[places_R], lengths_P[places_R]
 
     def extend(self, ids_RT: Tensor, counts: Sequence[int]) -> Tensor:
         """See RewindingStepper. Raises ConfigError for a sliding window."""
@@ -221,7 +225,7 @@ class ModelStepper:
         self._shift_lengths(counts_P)
         longest = max(self._lengths)
         self._state.truncate(longest)
-        return self._logits(longest, ids_RT.to(self._device), positions_PT, *self._places())
+        return self._logits(longest, ids_RT.to(self._device), positions_PT, self._places())
 
     def rewind(self, counts: Sequence[int]) -> None:
         """See RewindingStepper."""
@@ -236,13 +240,14 @@ class ModelStepper:
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int = 1) -> None:
         """See Reorderable."""
-        if len(rows) != len(self._lengths):
-            self._step.reset()
         if not rows:  # later requests need not have this cache's sizes
             self._state, self._lengths = None, []
+            self._step.reset()
             self._placement.clear()
             return
         assert self._state is not None, "no rows were admitted"
         places = self._placement.reorder(rows, rows_per_entry)
         self._state.reorder(places, rows_per_entry, self._lengths)
+        if len(rows) != len(self._lengths):
+            self._step.reset()
         self._lengths = [self._lengths[place] for place in places]

@@ -13,21 +13,21 @@ class Placement:
     def __init__(self) -> None:
         self.places: list[int] = []
         self.is_identity = True  # row r is in place r
-        self._rows_per_entry = 1
+        self.rows_per_entry = 1
 
     def append(self, rows: int, rows_per_entry: int) -> None:
         """Append rows in their order, as caches do."""
         self.places += range(len(self.places), len(self.places) + rows)
-        self._rows_per_entry = rows_per_entry
+        self.rows_per_entry = rows_per_entry
 
     def reorder(self, rows: Sequence[int], rows_per_entry: int) -> list[int]:
         """Let row r be row `rows[r]`; return what caches gather: for each place, a present one."""
         parents = [self.places[row] for row in rows]
-        if rows_per_entry == self._rows_per_entry:
+        if rows_per_entry == self.rows_per_entry:
             self.places = _keep_places(parents, rows_per_entry)
         else:
             self.places = list(range(len(rows)))
-        self._rows_per_entry = rows_per_entry
+        self.rows_per_entry = rows_per_entry
         self.is_identity = all(row == place for row, place in enumerate(self.places))
         gathered = [0] * len(rows)
         for place, parent in zip(self.places, parents, strict=True):

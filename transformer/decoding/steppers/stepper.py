@@ -33,7 +33,10 @@ class Stepper(Reorderable, Protocol):
         ...
 
     def step(self, ids_R: Tensor) -> Tensor:
-        """Read one more token of each row; return the logits (R, V) of the next."""
+        """Read one more token of each row; return the logits (R, V) of the next.
+
+        The next step may overwrite them.
+        """
         ...
 
 
