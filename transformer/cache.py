@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, Self
 import torch
 from torch import Tensor
 
-from .buffers import Buffers, concatenate_rows, in_blocks
+from .buffers import Buffers, concatenate_rows, gather_rows, in_blocks
 from .config import TransformerConfig
 from .errors import ConfigError
 
@@ -212,11 +212,7 @@ class RingCache:
         """See Cache. Until a ring wraps around, its slots are filled from the first one on."""
         self._buffers.reorder(rows, lengths)
         rows_R = torch.tensor(rows, dtype=torch.long, device=self._positions_BS.device)
-        gathered_RS = self._positions_BS[rows_R]
-        if len(gathered_RS) == len(self._positions_BS):
-            self._positions_BS.copy_(gathered_RS)
-        else:
-            self._positions_BS = gathered_RS
+        self._positions_BS = gather_rows(self._positions_BS, rows_R)
 
     def append_rows(self, other: Self) -> None:
         """See Cache. Rings of different sizes may be joined.

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from ..buffers import gather_rows
 from ..cache import no_tokens_back
 
 
@@ -26,16 +27,10 @@ class StateCache:
     def reorder(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> None:
         """See Cache."""
         del lengths
-        before = len(self.states[0][0])
-        if list(rows) == list(range(before)):
+        if list(rows) == list(range(len(self.states[0][0]))):
             return
         rows_R = torch.tensor(rows, dtype=torch.long, device=self.states[0][0].device)
-        gathered = [tuple(part[rows_R] for part in state) for state in self.states]
-        if len(rows) != before:
-            self.states = gathered
-            return
-        for layer, state in enumerate(gathered):
-            self.update(layer, state)
+        self.states = [tuple(gather_rows(part, rows_R) for part in state) for state in self.states]
 
     def append_rows(self, other: Self) -> None:
         """See Cache."""
